@@ -1,0 +1,31 @@
+"""What every wire noun shares. No I/O, no behaviour beyond reading oneself."""
+
+from enum import StrEnum
+from typing import Self
+
+import msgspec
+
+
+class Model(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
+    """A result of the API, as it was answered.
+
+    Frozen, because an answer is a fact: it can be hashed by its owner, shared between tasks and kept.
+    Unknown fields are skipped and every field that the API may leave out has a default, so that a
+    newer server does not break an older client. Field names are the API's own.
+    """
+
+
+class OpenStrEnum(StrEnum):
+    """An enum of words that the API may add to.
+
+    A word that is not listed becomes a member for the occasion: `str()`, f-strings, `==` and hashing
+    go by the word itself. Compare with `==`, not with `is`.
+    """
+
+    @classmethod
+    def _missing_(cls, value: object) -> Self | None:
+        if not isinstance(value, str):
+            return None
+        member = str.__new__(cls, value)
+        member._name_ = member._value_ = value  # not stored in the class: words from outside never pile up
+        return member

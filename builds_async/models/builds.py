@@ -1,0 +1,173 @@
+"""A build and what hangs on it: https://developers.cloudflare.com/api/resources/workers_builds/."""
+
+from datetime import datetime
+
+from builds_async.models.base import Model, OpenStrEnum
+
+
+class BuildStatus(OpenStrEnum):
+    """Where a build is on its way. `stopped` says nothing about success: see `BuildOutcome`."""
+
+    QUEUED = "queued"
+    INITIALIZING = "initializing"
+    RUNNING = "running"
+    STOPPED = "stopped"
+
+
+class BuildOutcome(OpenStrEnum):
+    """How a stopped build ended. The REST API says `fail` and `cancelled`."""
+
+    SUCCESS = "success"
+    FAIL = "fail"
+    SKIPPED = "skipped"
+    CANCELLED = "cancelled"
+    TERMINATED = "terminated"
+
+
+class BuildTriggerSource(OpenStrEnum):
+    """What started a build. The schema lists `push`; the live API has been seen to say `push_event`."""
+
+    PUSH = "push"
+    PUSH_EVENT = "push_event"
+    PULL_REQUEST = "pull_request"
+    MANUAL = "manual"
+    API = "api"
+
+
+class ProviderType(OpenStrEnum):
+    """The host of a Git repository."""
+
+    GITHUB = "github"
+    GITLAB = "gitlab"
+    GITLAB_INTERNAL = "gitlab_internal"
+    ORIGIN = "origin"
+
+
+class EnvironmentVariable(Model):
+    """A build variable; `value` is None for a secret, which the API never gives back."""
+
+    is_secret: bool | None = None
+    created_on: datetime | None = None
+    value: str | None = None
+
+
+class BuildTriggerMetadata(Model):
+    """The settings and the commit that a build was started with: a snapshot, not the trigger of today.
+
+    `commit_hash`, `commit_message` and `author` are `""` for a build that was started without a commit.
+    A value of `environment_variables` is an object or a plain string, depending on the API's version.
+    """
+
+    build_trigger_source: BuildTriggerSource | None = None
+    branch: str | None = None
+    commit_hash: str | None = None
+    commit_message: str | None = None
+    author: str | None = None
+    build_command: str | None = None
+    deploy_command: str | None = None
+    root_directory: str | None = None
+    build_token_uuid: str | None = None
+    build_token_name: str | None = None
+    environment_variables: dict[str, EnvironmentVariable | str | None] | None = None
+    repo_name: str | None = None
+    provider_account_name: str | None = None
+    provider_type: ProviderType | None = None
+
+
+class RepoConnection(Model):
+    """A connected Git repository. `repo_id` and `provider_account_id` are the provider's ids, as strings."""
+
+    repo_connection_uuid: str | None = None
+    repo_id: str | None = None
+    repo_name: str | None = None
+    provider_type: ProviderType | None = None
+    provider_account_id: str | None = None
+    provider_account_name: str | None = None
+    created_on: datetime | None = None
+    modified_on: datetime | None = None
+    deleted_on: datetime | None = None
+
+
+class Trigger(Model):
+    """A rule that starts builds. Inside a `Build` it comes without its build token.
+
+    `external_script_id` is the tag of the Worker, not its name.
+    """
+
+    trigger_uuid: str | None = None
+    external_script_id: str | None = None
+    trigger_name: str | None = None
+    build_command: str | None = None
+    deploy_command: str | None = None
+    root_directory: str | None = None
+    branch_includes: tuple[str, ...] | None = None
+    branch_excludes: tuple[str, ...] | None = None
+    path_includes: tuple[str, ...] | None = None
+    path_excludes: tuple[str, ...] | None = None
+    build_caching_enabled: bool | None = None
+    build_token_uuid: str | None = None
+    build_token_name: str | None = None
+    repo_connection: RepoConnection | None = None
+    created_on: datetime | None = None
+    modified_on: datetime | None = None
+    deleted_on: datetime | None = None
+
+
+class PullRequest(Model):
+    """The pull request that a build belongs to."""
+
+    pull_request_url: str | None = None
+    created_on: datetime | None = None
+    closed_on: datetime | None = None
+
+
+class BuildDeployHook(Model):
+    """The deploy hook that started a build."""
+
+    deploy_hook_name: str | None = None
+
+
+class Build(Model):
+    """One build of one Worker.
+
+    `build_outcome` is None until the build has stopped, and for a moment after. `preview_url` comes only
+    from `client.builds.get`, once the build has produced a preview.
+    """
+
+    build_uuid: str
+    status: BuildStatus | None = None
+    build_outcome: BuildOutcome | None = None
+    created_on: datetime | None = None
+    modified_on: datetime | None = None
+    initializing_on: datetime | None = None
+    running_on: datetime | None = None
+    stopped_on: datetime | None = None
+    preview_url: str | None = None
+    pull_request: PullRequest | None = None
+    deploy_hook: BuildDeployHook | None = None
+    trigger: Trigger | None = None
+    build_trigger_metadata: BuildTriggerMetadata | None = None
+
+    @property
+    def is_stopped(self) -> bool:
+        """True when the build runs no more, however it ended."""
+        return self.status == BuildStatus.STOPPED
+
+    @property
+    def succeeded(self) -> bool:
+        """True when the build has stopped with the outcome `success`."""
+        return self.is_stopped and self.build_outcome == BuildOutcome.SUCCESS
+
+
+class BuildMap(Model):
+    """The result of the two bulk look-ups: builds by the id that was asked for."""
+
+    builds: dict[str, Build | None] | None = None
+
+
+class CanceledBuild(Model):
+    """What cancelling answers: the outcome and the end of the build, without its status."""
+
+    build_uuid: str | None = None
+    build_outcome: BuildOutcome | None = None
+    stopped_on: datetime | None = None

@@ -1,0 +1,58 @@
+"""The wrapping that every answer of Cloudflare's API comes in."""
+
+from collections.abc import Iterator
+from typing import Generic, TypeVar
+
+import msgspec
+
+from builds_async.models.base import Model
+
+T = TypeVar("T")
+
+
+class ErrorDetail(Model):
+    """One entry of an answer's `errors`. Codes are not tied to one HTTP status."""
+
+    message: str = ""
+    code: int | None = None
+
+
+class ResultInfo(Model):
+    """Where a page stands in its list."""
+
+    page: int | None = None
+    per_page: int | None = None
+    count: int | None = None
+    total_count: int | None = None
+    total_pages: int | None = None
+    next_page: bool | None = None
+
+
+class Envelope(Model, Generic[T]):
+    """A successful answer. What only a failed one carries is not read here: this is the hot path."""
+
+    success: bool | None = None
+    result: T | None | msgspec.UnsetType = msgspec.UNSET
+    result_info: ResultInfo | None = None
+
+
+class ErrorEnvelope(Model):
+    """A failed answer."""
+
+    errors: tuple[ErrorDetail, ...] | None = None
+
+
+class Page(Model, Generic[T]):
+    """One page of a list, in the API's order. It can be iterated, indexed and counted."""
+
+    result: tuple[T, ...] = ()
+    result_info: ResultInfo | None = None
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self.result)
+
+    def __len__(self) -> int:
+        return len(self.result)
+
+    def __getitem__(self, index: int) -> T:
+        return self.result[index]

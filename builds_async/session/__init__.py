@@ -1,0 +1,1 @@
+"""The session layer: everything between a method call and a decoded answer."""
