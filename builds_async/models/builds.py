@@ -43,7 +43,7 @@ class ProviderType(OpenStrEnum):
     ORIGIN = "origin"
 
 
-class EnvironmentVariable(Model):
+class EnvironmentVariable(Model, frozen=True, kw_only=True):
     """A build variable; `value` is None for a secret, which the API never gives back."""
 
     is_secret: bool | None = None
@@ -51,7 +51,7 @@ class EnvironmentVariable(Model):
     value: str | None = None
 
 
-class BuildTriggerMetadata(Model):
+class BuildTriggerMetadata(Model, frozen=True, kw_only=True):
     """The settings and the commit that a build was started with: a snapshot, not the trigger of today.
 
     `commit_hash`, `commit_message` and `author` are `""` for a build that was started without a commit.
@@ -74,7 +74,7 @@ class BuildTriggerMetadata(Model):
     provider_type: ProviderType | None = None
 
 
-class RepoConnection(Model):
+class RepoConnection(Model, frozen=True, kw_only=True):
     """A connected Git repository. `repo_id` and `provider_account_id` are the provider's ids, as strings."""
 
     repo_connection_uuid: str | None = None
@@ -88,7 +88,7 @@ class RepoConnection(Model):
     deleted_on: datetime | None = None
 
 
-class Trigger(Model):
+class Trigger(Model, frozen=True, kw_only=True):
     """A rule that starts builds. Inside a `Build` it comes without its build token.
 
     `external_script_id` is the tag of the Worker, not its name.
@@ -113,7 +113,7 @@ class Trigger(Model):
     deleted_on: datetime | None = None
 
 
-class PullRequest(Model):
+class PullRequest(Model, frozen=True, kw_only=True):
     """The pull request that a build belongs to."""
 
     pull_request_url: str | None = None
@@ -121,13 +121,13 @@ class PullRequest(Model):
     closed_on: datetime | None = None
 
 
-class BuildDeployHook(Model):
+class BuildDeployHook(Model, frozen=True, kw_only=True):
     """The deploy hook that started a build."""
 
     deploy_hook_name: str | None = None
 
 
-class Build(Model):
+class Build(Model, frozen=True, kw_only=True):
     """One build of one Worker.
 
     `build_outcome` is None until the build has stopped, and for a moment after. `preview_url` comes only
@@ -159,13 +159,13 @@ class Build(Model):
         return self.is_stopped and self.build_outcome == BuildOutcome.SUCCESS
 
 
-class BuildMap(Model):
+class BuildMap(Model, frozen=True, kw_only=True):
     """The result of the two bulk look-ups: builds by the id that was asked for."""
 
     builds: dict[str, Build | None] | None = None
 
 
-class CanceledBuild(Model):
+class CanceledBuild(Model, frozen=True, kw_only=True):
     """What cancelling answers: the outcome and the end of the build, without its status."""
 
     build_uuid: str | None = None

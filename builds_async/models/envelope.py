@@ -10,14 +10,14 @@ from builds_async.models.base import Model
 T = TypeVar("T")
 
 
-class ErrorDetail(Model):
+class ErrorDetail(Model, frozen=True, kw_only=True):
     """One entry of an answer's `errors`. Codes are not tied to one HTTP status."""
 
     message: str = ""
     code: int | None = None
 
 
-class ResultInfo(Model):
+class ResultInfo(Model, frozen=True, kw_only=True):
     """Where a page stands in its list."""
 
     page: int | None = None
@@ -28,21 +28,21 @@ class ResultInfo(Model):
     next_page: bool | None = None
 
 
-class Envelope(Model, Generic[T]):
+class Envelope(Model, Generic[T], frozen=True, kw_only=True):
     """A successful answer. What only a failed one carries is not read here: this is the hot path."""
 
     success: bool | None = None
-    result: T | None | msgspec.UnsetType = msgspec.UNSET
+    result: T | msgspec.UnsetType | None = msgspec.UNSET
     result_info: ResultInfo | None = None
 
 
-class ErrorEnvelope(Model):
+class ErrorEnvelope(Model, frozen=True, kw_only=True):
     """A failed answer."""
 
     errors: tuple[ErrorDetail, ...] | None = None
 
 
-class Page(Model, Generic[T]):
+class Page(Model, Generic[T], frozen=True, kw_only=True):
     """One page of a list, in the API's order. It can be iterated, indexed and counted."""
 
     result: tuple[T, ...] = ()

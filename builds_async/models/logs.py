@@ -32,7 +32,7 @@ class LogLine(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return _EPOCH + timedelta(seconds=seconds)
 
 
-class LogEvent(Model):
+class LogEvent(Model, frozen=True, kw_only=True):
     """A phase of the build as the log answer reports it, for example `initializing`."""
 
     type: str | None = None
@@ -46,7 +46,7 @@ else:
     _Lines = tuple[LogLine, ...] | None  # a null list decodes too, and reads as an empty one
 
 
-class LogPage(Model):
+class LogPage(Model, frozen=True, kw_only=True):
     """One answer of the logs endpoint.
 
     `cursor` is opaque: pass it to the next call. `truncated` says that more lines are behind this page.

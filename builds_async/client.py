@@ -1,0 +1,125 @@
+"""The client: owns the session, hangs resources and live verbs on it."""
+
+from types import TracebackType
+from typing import Self
+
+import aiohttp
+
+from builds_async.live.follow import LogFollower
+from builds_async.models.logs import LogPosition
+from builds_async.resources.builds import Builds
+from builds_async.session.api import ApiSession
+from builds_async.session.budget import RateBudget
+from builds_async.session.clock import Clock, SystemClock
+from builds_async.session.http import HttpTransport
+from builds_async.session.retry import RetryPolicy
+from builds_async.session.settings import resolve
+from builds_async.session.wire import segment
+
+
+class BuildsClient:
+    """A client of the Workers Builds API for one account.
+
+    What is None is read from the environment: `account_id` from CLOUDFLARE_ACCOUNT_ID, `api_token` from
+    CLOUDFLARE_API_TOKEN, else `api_key` and `api_email` from CLOUDFLARE_API_KEY and CLOUDFLARE_EMAIL,
+    `base_url` from CLOUDFLARE_BASE_URL or https://api.cloudflare.com/client/v4. What is then still missing,
+    or can't be used, is a ConfigurationError. Plain http is taken for loopback addresses only.
+
+    The token must be owned by a user and needs "Workers CI Read" ("Workers Builds Configuration: Read" in
+    the dashboard), to cancel "Workers CI Write".
+
+    - `session`: an `aiohttp.ClientSession` of your own, for its proxy, TLS or tracing settings; it is
+      never closed here. Without one the client makes its own at the first call and closes it.
+    - `timeout`: seconds for one request, connect and body included (30). Each retry has as long again.
+    - `retry`: see `RetryPolicy`. `budget`: see `RateBudget`; pass one object to several clients of the
+      same user. Each client has one of its own by default.
+    - `max_in_flight`: how many requests may be under way at once (10), over all calls of the client.
+    - `clock`: time as an argument, for tests.
+
+    Use it as `async with BuildsClient() as client:`, or call `aclose()`. A closed client stays closed: a
+    call is a RuntimeError. Calls may run concurrently, in one event loop.
+    """
+
+    builds: Builds
+    """Builds and their logs."""
+
+    def __init__(
+        self,
+        *,
+        account_id: str | None = None,
+        api_token: str | None = None,
+        api_key: str | None = None,
+        api_email: str | None = None,
+        base_url: str | None = None,
+        session: aiohttp.ClientSession | None = None,
+        timeout: float = 30.0,
+        retry: RetryPolicy = RetryPolicy(),  # noqa: B008  # frozen
+        budget: RateBudget | None = None,
+        max_in_flight: int = 10,
+        clock: Clock = SystemClock(),  # noqa: B008  # has no state
+    ) -> None:
+        if timeout <= 0 or max_in_flight < 1:
+            raise ValueError(
+                f"timeout is above 0 s and max_in_flight at least 1, not {timeout} and {max_in_flight}"
+            )
+        settings = resolve(
+            account_id=account_id,
+            api_token=api_token,
+            api_key=api_key,
+            api_email=api_email,
+            base_url=base_url,
+        )
+        self._name = f"account_id={settings.account_id!r}, base_url={settings.base_url!r}"
+        self._clock = clock
+        self._session = ApiSession(
+            HttpTransport(settings.base_url, settings.headers, session=session, timeout=timeout),
+            f"/accounts/{segment(settings.account_id)}",
+            retry=retry,
+            budget=budget or RateBudget(),
+            max_in_flight=max_in_flight,
+            clock=clock,
+            secrets=settings.secrets,
+        )
+        self.builds = Builds(self._session)
+        self._polls = Builds(self._session.polling())
+
+    def __repr__(self) -> str:
+        return f"BuildsClient({self._name})"
+
+    async def __aenter__(self) -> Self:
+        self._session.check_open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the client and the session that it made. Calling it again does nothing."""
+        await self._session.aclose()
+
+    def follow(
+        self,
+        build_uuid: str,
+        *,
+        start: LogPosition | None = None,
+        poll_interval: float = 1.0,
+        max_poll_interval: float = 5.0,
+    ) -> LogFollower:
+        """The log of a build, line by line while it is written, until the build has finished.
+
+        `start` is a `position` saved from another follower of this build: no line is lost or repeated.
+        `poll_interval` (1 s) is the pause between two polls of a running build, stretched up to
+        `max_poll_interval` (5 s) while nothing comes, and further when the rate budget runs low. What is
+        guaranteed, and what is raised, stands with `LogFollower`. Needs "Workers CI Read".
+        """
+        segment(build_uuid)
+        return LogFollower(
+            self._polls,
+            build_uuid,
+            clock=self._clock,
+            start=start,
+            poll_interval=poll_interval,
+            max_poll_interval=max_poll_interval,
+        )

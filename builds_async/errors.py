@@ -1,0 +1,171 @@
+"""Everything that a call can raise, but for misuse (`ValueError`, `TypeError`, `RuntimeError`).
+
+BuildsError
+├── ConfigurationError            no account, no token, an http base URL, ...
+├── BuildsConnectionError         never got a whole answer; also a ConnectionError
+│   └── BuildsTimeoutError        not in time; also a TimeoutError
+├── ResponseDecodeError           an answer that can't be read
+└── APIError                      Cloudflare said no
+    ├── BadRequestError           400, 422
+    ├── AuthenticationError       401
+    ├── PermissionDeniedError     403
+    ├── NotFoundError             404
+    ├── ConflictError             409
+    ├── RateLimitError            429
+    └── InternalServerError       5xx
+
+A message says what happened, on which call, and what to do. None carries the token.
+"""
+
+from collections.abc import Sequence
+
+from builds_async.models.envelope import ErrorDetail
+
+
+class BuildsError(Exception):
+    """The root: `except BuildsError` catches whatever this library reports.
+
+    `method` and `path` name the call, where there was one. `attempts` counts every request that was sent
+    for it, also those that were answered 429; 0 means that nothing was sent.
+    """
+
+    def __init__(self, message: str = "", *, method: str = "", path: str = "", attempts: int = 0) -> None:
+        super().__init__(message)
+        self.message = message
+        self.method = method
+        self.path = path
+        self.attempts = attempts
+
+    def __str__(self) -> str:
+        call = f"{self.method} {self.path}: " if self.method else ""
+        tries = f" (after {self.attempts} attempts)" if self.attempts > 1 else ""
+        return f"{call}{self.message}{tries}"
+
+
+class ConfigurationError(BuildsError):
+    """The client can't be made as asked; the message names the argument and the variable to set."""
+
+
+class BuildsConnectionError(BuildsError, ConnectionError):
+    """No whole answer came: name look-up, connect, TLS, a reset, a body cut short.
+
+    A GET was repeated already, as far as the `RetryPolicy` allows. `sent` is False when the request
+    can't have arrived; for a call that changes something, True means: look before you repeat it.
+    """
+
+    def __init__(
+        self, message: str = "", *, sent: bool = True, method: str = "", path: str = "", attempts: int = 0
+    ) -> None:
+        super().__init__(message, method=method, path=path, attempts=attempts)
+        self.sent = sent
+
+
+class BuildsTimeoutError(BuildsConnectionError, TimeoutError):
+    """The answer, body included, was not there within the client's `timeout`."""
+
+
+class ResponseDecodeError(BuildsError):
+    """An answer that can't be read: not JSON, not of the shape that the call expects, or too large.
+
+    `status` is the HTTP status, `body` the start of the body as text, `ray_id` the `cf-ray` header that
+    Cloudflare's support asks for. `transient` is True when the body was garbled (HTML, empty, cut) and
+    another try may fare better: a GET was repeated already. False means a whole answer of a shape that
+    this version does not know, or one larger than 64 MiB: please report it.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        status: int = 0,
+        body: str = "",
+        ray_id: str | None = None,
+        transient: bool = False,
+        method: str = "",
+        path: str = "",
+        attempts: int = 0,
+    ) -> None:
+        super().__init__(message, method=method, path=path, attempts=attempts)
+        self.status = status
+        self.body = body
+        self.ray_id = ray_id
+        self.transient = transient
+
+
+class APIError(BuildsError):
+    """Cloudflare said no.
+
+    `status` is the HTTP status, `errors` the entries of the answer (empty when its body was not JSON),
+    `codes` their numbers, `ray_id` the `cf-ray` header that Cloudflare's support asks for. Codes are not
+    tied to one status: look at both.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        status: int = 0,
+        errors: Sequence[ErrorDetail] = (),
+        ray_id: str | None = None,
+        method: str = "",
+        path: str = "",
+        attempts: int = 0,
+    ) -> None:
+        super().__init__(message, method=method, path=path, attempts=attempts)
+        self.status = status
+        self.errors = tuple(errors)
+        self.ray_id = ray_id
+
+    @property
+    def codes(self) -> tuple[int, ...]:
+        """The codes of `errors`, in order."""
+        return tuple(detail.code for detail in self.errors if detail.code is not None)
+
+
+class BadRequestError(APIError):
+    """The request was refused as it stands (400, 422): a parameter or the body is wrong."""
+
+
+class AuthenticationError(APIError):
+    """The token or key is missing, wrong, expired, or of a kind that the Builds API does not take (401)."""
+
+
+class PermissionDeniedError(APIError):
+    """The token is valid, but may not do this, or may not see this account (403)."""
+
+
+class NotFoundError(APIError):
+    """No such build, trigger or route in this account (404)."""
+
+
+class ConflictError(APIError):
+    """The resource exists already (409)."""
+
+
+class RateLimitError(APIError):
+    """Too many requests (429), counted for the user together with the dashboard and all other tools.
+
+    `retry_after` is the number of seconds to stay away, None if the API did not say. It is raised at once
+    when that is longer than the policy's `max_wait`; `attempts` is 0 when the client knew without asking.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        retry_after: float | None = None,
+        status: int = 429,
+        errors: Sequence[ErrorDetail] = (),
+        ray_id: str | None = None,
+        method: str = "",
+        path: str = "",
+        attempts: int = 0,
+    ) -> None:
+        super().__init__(
+            message, status=status, errors=errors, ray_id=ray_id, method=method, path=path, attempts=attempts
+        )
+        self.retry_after = retry_after
+
+
+class InternalServerError(APIError):
+    """Cloudflare failed to answer (5xx). A GET was repeated already."""

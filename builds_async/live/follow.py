@@ -1,0 +1,240 @@
+"""Following a build's log while it grows."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Protocol, Self
+
+from builds_async.errors import NotFoundError
+from builds_async.models.builds import Build
+from builds_async.models.logs import LogLine, LogPage, LogPosition
+from builds_async.session.clock import Clock
+
+SETTLE = 2.0
+"""Seconds after which a log is read once more when its build has only just stopped: lines may lag behind."""
+
+OUTCOME_WAIT = 30.0
+"""How many seconds a stopped build may stay without an outcome before it is taken as it is."""
+
+MAX_HOLLOW = 10
+"""How many truncated pages without lines are followed in a row at the end of a log."""
+
+_JUST_NOW = timedelta(seconds=5)
+_SLOW_DOWN = 1.5
+
+
+class LogSource(Protocol):
+    """What a follower asks: a build, and a page of its log."""
+
+    async def get(self, build_uuid: str) -> Build:
+        """The build as it is now; NotFoundError if there is none."""
+        ...
+
+    async def logs(self, build_uuid: str, *, cursor: str | None = None) -> LogPage:
+        """The page of the log behind `cursor`; NotFoundError if there is no log yet."""
+        ...
+
+
+class LogFollower:
+    """Every line of a build's log, once and in order, until the build has finished and its log is drained.
+
+    `async for line in log` and `await log.read()` may be mixed. Between two lines the follower holds no
+    connection, task or scope, so there is nothing to close. It is not a generator: after a `break`, a
+    time-out round one line, a cancel or an error, the same object goes on where it was. Cancelling
+    loses nothing and repeats nothing, because its state moves only after an answer has been read.
+
+    It ends by itself: when the build is `stopped` and has its outcome (waited for at most 30 s), it reads
+    on until a page brings nothing, and, if the build stopped only just now, once more 2 s later. The log
+    of a build that finished before is read without a pause. While the build runs, the log is asked for
+    every `poll_interval` seconds, more seldom up to `max_poll_interval` while nothing comes, and never
+    faster than the client's `RateBudget` allows.
+
+    It assumes that the lines of a page do not change when the page is asked for again.
+
+    Raises what `client.builds.get` and `client.builds.logs` raise after their retries; an unknown build is
+    a NotFoundError. It has no time limit of its own: `async with asyncio.timeout(600):` works round it.
+    A second task that reads while one is waiting gets a RuntimeError.
+    """
+
+    def __init__(
+        self,
+        source: LogSource,
+        build_uuid: str,
+        *,
+        clock: Clock,
+        start: LogPosition | None = None,
+        poll_interval: float = 1.0,
+        max_poll_interval: float = 5.0,
+        utcnow: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        start = start or LogPosition()
+        if start.offset < 0:
+            raise ValueError(f"a position's offset counts lines, it can't be {start.offset}")
+        if poll_interval <= 0 or max_poll_interval <= 0:
+            raise ValueError(
+                f"poll intervals are seconds above 0, not {poll_interval} and {max_poll_interval}"
+            )
+        self._source = source
+        self._build_uuid = build_uuid
+        self._clock = clock
+        self._utcnow = utcnow
+        self._reading = False
+
+        # Where: `_lines` came from the page behind `_cursor`, after `_offset` lines of it; `_given` of them
+        # are given out. When all are, `_after` is where to go on.
+        self._cursor = start.cursor
+        self._offset = start.offset
+        self._lines: tuple[LogLine, ...] = ()
+        self._given = 0
+        self._after = start
+
+        # When: not before `_due`.
+        self._min_interval = self._interval = poll_interval
+        self._max_interval = max(poll_interval, max_poll_interval)
+        self._due = clock.now()
+
+        # How far: a finished build is final, what is left is to drain its log.
+        self._build: Build | None = None
+        self._stopped_at: float | None = None
+        self._finished = False
+        self._settle = False
+        self._hollow = 0
+        self._ended = False
+        self._complete = False
+
+    def __repr__(self) -> str:
+        state = "ended" if self._ended else "open"
+        return f"<LogFollower {self._build_uuid} {state} at {self.position}>"
+
+    @property
+    def build(self) -> Build:
+        """The build as last seen; final when the loop has ended by itself.
+
+        RuntimeError before the first read, when nothing is known of it.
+        """
+        if self._build is None:
+            raise RuntimeError("the build is not known before the log was read for the first time")
+        return self._build
+
+    @property
+    def complete(self) -> bool:
+        """True once the log has ended and the API had no more to give.
+
+        False before the end, and after it if the API ended the log while it said that more was to come.
+        """
+        return self._complete
+
+    @property
+    def position(self) -> LogPosition:
+        """The place behind the last line given out.
+
+        `client.follow(build_uuid, start=position)` goes on exactly there, in this process or a later one.
+        """
+        if self._given == len(self._lines):
+            return self._after
+        return LogPosition(self._cursor, self._offset + self._given)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> LogLine:
+        given = self._given
+        if given == len(self._lines):
+            await self._fetch()
+            given = 0
+            if not self._lines:
+                raise StopAsyncIteration
+        self._given = given + 1
+        return self._lines[given]
+
+    async def read(self) -> tuple[LogLine, ...]:
+        """The next lines, at least one, as many as one answer brought; `()` at the end, every time.
+
+        Waits while there is none. Cancelling it is safe.
+        """
+        if self._given == len(self._lines):
+            await self._fetch()
+        lines = self._lines[self._given :]
+        self._given = len(self._lines)
+        return lines
+
+    async def _fetch(self) -> None:
+        """Put the next lines in hand, or none at the end."""
+        if self._reading:
+            raise RuntimeError("another task is already reading this log; give each its own follower")
+        self._reading = True
+        try:
+            self._cursor, self._offset = self._after.cursor, self._after.offset
+            self._lines, self._given = (), 0
+            if self._build is None:
+                self._see(await self._source.get(self._build_uuid))
+            while not (self._lines or self._ended):
+                await self._poll()
+        finally:
+            self._reading = False
+
+    async def _poll(self) -> None:
+        if (pause := self._due - self._clock.now()) > 0:
+            await self._clock.sleep(pause)
+        polled_at = self._clock.now()
+        page = await self._page()
+        moved = page.cursor is not None and page.cursor != self._cursor
+        if self._finished or (page.lines and page.truncated and moved):
+            self._due = polled_at
+        else:
+            self._due = polled_at + self._interval
+        if not self._absorb(page, moved=moved):
+            await self._nothing_new(page, moved=moved)
+
+    async def _page(self) -> LogPage:
+        try:
+            return await self._source.logs(self._build_uuid, cursor=self._cursor)
+        except NotFoundError:  # the build exists, so it just has no log yet
+            return LogPage()
+
+    def _absorb(self, page: LogPage, *, moved: bool) -> bool:
+        """Take the page's lines that are new; False if there are none."""
+        fresh = page.lines[self._offset :]
+        if moved:
+            # What was not skipped of the offset lies behind this page.
+            self._after = LogPosition(page.cursor, max(0, self._offset - len(page.lines)))
+        else:
+            # The same page will be asked for again, and has grown by then.
+            self._after = LogPosition(self._cursor, self._offset + len(fresh))
+        if not fresh:
+            self._cursor, self._offset = self._after.cursor, self._after.offset
+            return False
+        self._lines = fresh
+        self._interval = self._min_interval
+        self._hollow = 0
+        return True
+
+    async def _nothing_new(self, page: LogPage, *, moved: bool) -> None:
+        self._interval = min(self._interval * _SLOW_DOWN, self._max_interval)
+        if not self._finished:
+            self._see(await self._source.get(self._build_uuid))
+        elif page.truncated and moved and self._hollow < MAX_HOLLOW:
+            self._hollow += 1
+        elif self._settle:
+            self._settle = False
+            self._due += SETTLE
+        else:
+            self._ended = True
+            self._complete = not page.truncated
+
+    def _see(self, build: Build) -> None:
+        """Note how the build is; when it has finished, the log is asked for at once."""
+        first, self._build = self._build is None, build
+        if not build.is_stopped:
+            return
+        now = self._clock.now()
+        if self._stopped_at is None:
+            self._stopped_at = now
+            self._settle = not first or build.build_outcome is None or self._stopped_just_now(build)
+        if build.build_outcome is not None or now - self._stopped_at >= OUTCOME_WAIT:
+            self._finished = True
+            self._due = now
+
+    def _stopped_just_now(self, build: Build) -> bool:
+        if build.stopped_on is None or build.stopped_on.tzinfo is None:
+            return False
+        return abs(self._utcnow() - build.stopped_on) < _JUST_NOW

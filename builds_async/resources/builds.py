@@ -1,0 +1,106 @@
+"""Builds and their logs: https://developers.cloudflare.com/api/resources/workers_builds/."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+
+import msgspec
+
+from builds_async.models.builds import Build, BuildMap, CanceledBuild
+from builds_async.models.envelope import Envelope, Page
+from builds_async.models.logs import LogPage
+from builds_async.resources.bulk import BulkResult, fan_out
+from builds_async.resources.paging import Pages
+from builds_async.session.api import ApiSession
+from builds_async.session.wire import id_list, query, segment
+
+_BUILD = msgspec.json.Decoder(Envelope[Build])
+_BUILDS = msgspec.json.Decoder(Envelope[tuple[Build, ...]])
+_BUILD_MAP = msgspec.json.Decoder(Envelope[BuildMap])
+_CANCELED = msgspec.json.Decoder(Envelope[CanceledBuild])
+_LOGS = msgspec.json.Decoder(Envelope[LogPage])
+
+
+class Builds:
+    """The builds of an account.
+
+    Reading needs the permission "Workers CI Read", cancelling "Workers CI Write"; the dashboard calls them
+    "Workers Builds Configuration", Read and Edit. The token must be owned by a user: the Builds API refuses
+    account-owned tokens. A Worker is named by its tag (`external_script_id`, 32 hex digits), not by its
+    name.
+
+    Every method raises a `BuildsError` when there is no good answer, and ValueError, before anything is
+    sent, for an id that can't be one.
+    """
+
+    def __init__(self, session: ApiSession) -> None:
+        self._session = session
+
+    async def get(self, build_uuid: str) -> Build:
+        """One build, as it is now. NotFoundError if the account has no such build."""
+        return await self._session.result("GET", f"/builds/builds/{segment(build_uuid)}", _BUILD)
+
+    async def cancel(self, build_uuid: str) -> CanceledBuild:
+        """Cancel a queued or running build.
+
+        Needs "Workers CI Write". Repeated like a read when no answer came: cancelling twice is cancelling.
+        What the API answers for a build that has already stopped is not documented; read the build
+        after an `APIError`.
+        """
+        return await self._session.result("PUT", f"/builds/builds/{segment(build_uuid)}/cancel", _CANCELED)
+
+    async def logs(self, build_uuid: str, *, cursor: str | None = None) -> LogPage:
+        """One page of a build's log: the first, or the one behind `cursor`.
+
+        NotFoundError for an unknown build, and perhaps for one that has not begun. To read a whole log,
+        or one that still grows, use `client.follow`.
+        """
+        path = f"/builds/builds/{segment(build_uuid)}/logs"
+        envelope = await self._session.envelope("GET", path, _LOGS, query(cursor=cursor))
+        return envelope.result or LogPage()
+
+    async def latest(self, external_script_ids: Iterable[str]) -> BulkResult[Build]:
+        """The latest build of each of these Workers, by their tags.
+
+        Any number of tags: 20 go into one request, and requests go out concurrently within the client's
+        `max_in_flight` and budget. A Worker without builds is in `missing`. AuthenticationError and
+        PermissionDeniedError end the look-up and are raised; other errors are in `failed`.
+        """
+        return await self._look_up("/builds/builds/latest", "external_script_ids", external_script_ids)
+
+    async def by_version(self, version_ids: Iterable[str]) -> BulkResult[Build]:
+        """The build that made each of these Worker versions, by version id.
+
+        A successful build need not have deployed: this is how to learn which build the deployed version
+        came from. Any number of ids, answered as by `latest`.
+        """
+        return await self._look_up("/builds/builds", "version_ids", version_ids)
+
+    async def list(self, external_script_id: str, *, page: int = 1, per_page: int = 50) -> Page[Build]:
+        """One page of a Worker's builds, newest first as far as seen; the API promises no order.
+
+        `page` counts from 1, `per_page` is 1 to 200. There is no filter and no list of the whole account.
+        """
+        if page < 1 or not 1 <= per_page <= 200:
+            raise ValueError(f"page is at least 1 and per_page 1 to 200, not {page} and {per_page}")
+        path = f"/builds/workers/{segment(external_script_id)}/builds"
+        envelope = await self._session.envelope("GET", path, _BUILDS, query(page=page, per_page=per_page))
+        return Page(result=envelope.result or (), result_info=envelope.result_info)
+
+    def iter(self, external_script_id: str, *, per_page: int = 50) -> Pages[Build]:
+        """All builds of a Worker, one page at a time as they are asked for; each once, in the API's order.
+
+        `async for build in client.builds.iter(tag)`: may be left with `break` at any time and taken up again.
+        """
+        segment(external_script_id)
+
+        async def fetch(page: int) -> Page[Build]:
+            return await self.list(external_script_id, page=page, per_page=per_page)
+
+        return Pages(fetch, key=lambda build: build.build_uuid, per_page=per_page)
+
+    async def _look_up(self, path: str, name: str, ids: Iterable[str]) -> BulkResult[Build]:
+        return await fan_out(ids, partial(self._chunk, path, name), workers=self._session.max_in_flight)
+
+    async def _chunk(self, path: str, name: str, ids: Sequence[str]) -> Mapping[str, Build | None]:
+        envelope = await self._session.envelope("GET", path, _BUILD_MAP, f"{name}={id_list(ids)}")
+        return (envelope.result and envelope.result.builds) or {}

@@ -1,0 +1,87 @@
+"""Many ids in a few requests: chunks, bounded workers, and a result that keeps apart what failed."""
+
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from typing import Generic, NoReturn, TypeVar
+
+import anyio
+import msgspec
+
+from builds_async.errors import AuthenticationError, BuildsError, PermissionDeniedError
+from builds_async.session.wire import MAX_IDS, id_list
+
+T = TypeVar("T")
+
+_Fetch = Callable[[Sequence[str]], Awaitable[Mapping[str, T | None]]]
+
+
+class BulkResult(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
+    """What came of a look-up of many ids, each in exactly one of three places, in the order of the request.
+
+    `found` maps an id to its answer. `missing` are the ids that the API has nothing for, which is an
+    answer, not an error. `failed` maps an id to what kept its request from being answered, after the
+    usual retries.
+    """
+
+    found: dict[str, T]
+    missing: tuple[str, ...] = ()
+    failed: dict[str, BuildsError] = msgspec.field(default_factory=dict)
+
+    def raise_for_failures(self) -> None:
+        """Raise the first of `failed`, if there is one."""
+        for error in self.failed.values():
+            raise error
+
+
+async def fan_out(ids: Iterable[str], fetch: _Fetch[T], *, workers: int) -> BulkResult[T]:
+    """Ask `fetch` for all of `ids`, in chunks of at most 20, at most `workers` chunks at a time.
+
+    Ids are checked before the first request; duplicates are asked once; an empty request sends nothing.
+    A chunk that fails puts its error on each of its ids and stops no other. Wrong credentials would fail
+    all alike: the first such error ends the whole look-up and is raised, by itself.
+    """
+    unique = list(dict.fromkeys(ids))
+    id_list(unique)  # refuses before anything is sent
+    answered: dict[str, T | None] = {}
+    failed: dict[str, BuildsError] = {}
+    chunks = _chunks(unique)
+
+    async def work() -> None:
+        for chunk in chunks:  # one iterator for all workers
+            try:
+                answered.update(await fetch(chunk))
+            except (AuthenticationError, PermissionDeniedError):
+                raise
+            except BuildsError as error:
+                failed.update(dict.fromkeys(chunk, error))
+
+    await _run(work, min(workers, -(-len(unique) // MAX_IDS)))
+    found = {key: value for key in unique if (value := answered.get(key)) is not None}
+    return BulkResult(
+        found=found,
+        missing=tuple(key for key in unique if key not in found and key not in failed),
+        failed={key: failed[key] for key in unique if key in failed},
+    )
+
+
+def _chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (ids[start : start + MAX_IDS] for start in range(0, len(ids), MAX_IDS))
+
+
+async def _run(work: Callable[[], Coroutine[object, object, None]], workers: int) -> None:
+    """`workers` times `work`, concurrently; what one raises stops the others and comes out by itself."""
+    if workers <= 1:  # a task group costs a quarter of a request
+        await work()
+        return
+    try:
+        async with anyio.create_task_group() as group:
+            for _ in range(workers):
+                group.start_soon(work)
+    except BaseExceptionGroup as errors:
+        _raise_first(errors)
+
+
+def _raise_first(errors: BaseExceptionGroup[BaseException]) -> NoReturn:
+    first = errors.exceptions[0]
+    if isinstance(first, BaseExceptionGroup):
+        _raise_first(first)
+    raise first from first.__cause__

@@ -1,0 +1,152 @@
+"""The session: one call from method and path to a decoded answer, with pacing and retries."""
+
+import asyncio
+import copy
+import logging
+import random
+from collections.abc import Callable
+from typing import Self, TypeVar
+
+import msgspec
+
+from builds_async.errors import BuildsError, RateLimitError, ResponseDecodeError
+from builds_async.models.envelope import Envelope
+from builds_async.session.budget import RateBudget
+from builds_async.session.clock import Clock
+from builds_async.session.http import HttpTransport
+from builds_async.session.places import Places
+from builds_async.session.retry import RetryPolicy
+from builds_async.session.wire import Answer, allowances, read
+
+T = TypeVar("T")
+
+logger = logging.getLogger("builds_async")
+
+
+class ApiSession:
+    """Makes the calls of one client: asks the budget, takes a place in flight, sends, reads, repeats.
+
+    The happy path awaits nothing but the transport, unless the budget is spent or all places are taken.
+    """
+
+    def __init__(
+        self,
+        transport: HttpTransport,
+        account_path: str,
+        *,
+        retry: RetryPolicy,
+        budget: RateBudget,
+        max_in_flight: int,
+        clock: Clock,
+        secrets: tuple[str, ...] = (),
+        rng: Callable[[], float] = random.random,
+    ) -> None:
+        self._transport = transport
+        self._account_path = account_path
+        self._retry = retry
+        self._budget = budget
+        self._places = Places(max_in_flight)
+        self._clock = clock
+        self._secrets = secrets
+        self._rng = rng
+        self._poll = False
+        budget.bind(clock)
+
+    @property
+    def max_in_flight(self) -> int:
+        """How many requests may be in flight at once."""
+        return self._places.limit
+
+    def polling(self) -> Self:
+        """The same session for those who poll: they slow down before single calls do."""
+        poller = copy.copy(self)
+        poller._poll = True  # noqa: SLF001  # a copy of ourselves
+        return poller
+
+    async def result(
+        self, method: str, path: str, decoder: msgspec.json.Decoder[Envelope[T]], query: str = ""
+    ) -> T:
+        """The `result` of a call that always has one; ResponseDecodeError if it is null."""
+        result = (await self.envelope(method, path, decoder, query)).result
+        if result is None or result is msgspec.UNSET:
+            raise ResponseDecodeError(
+                "the `result` of the answer is null, and this call always has one",
+                status=200,
+                method=method,
+                path=self._account_path + path,
+            )
+        return result
+
+    async def envelope(
+        self, method: str, path: str, decoder: msgspec.json.Decoder[Envelope[T]], query: str = ""
+    ) -> Envelope[T]:
+        """The whole answer of a call. `path` is below the account; it and `query` are encoded already.
+
+        Raises what the last attempt raised, with the call and the number of attempts filled in.
+        """
+        path = self._account_path + path
+        target = f"{path}?{query}" if query else path
+        self.check_open()
+        delays = self._retry.delays(self._rng)
+        attempts = 0
+        while True:
+            try:
+                await self._enter()
+                attempts += 1
+                answer = await self._exchange(method, target)
+                return read(answer, decoder, method=method, secrets=self._secrets)
+            except BuildsError as error:
+                error.method, error.path, error.attempts = method, path, attempts
+                delay = next(delays)
+                if limited := isinstance(error, RateLimitError):
+                    delay = delay if error.retry_after is None else error.retry_after
+                    self._budget.close(delay)  # for all calls, whether or not this one is repeated
+                if attempts >= self._retry.attempts or not self._retry.repeats(error, method):
+                    raise
+                logger.info("%s; trying again in %.1f s", error, delay)
+            if not limited:  # else the gate holds it back, in line with the others
+                await self._clock.sleep(delay)
+
+    async def _enter(self) -> None:
+        """Wait for the budget and for a place in flight, and take both."""
+        while True:
+            if not self._budget.try_acquire(poll=self._poll):
+                await self._wait_for_budget()
+            try:
+                await self._places.take(poll=self._poll)
+            except asyncio.CancelledError:
+                self._budget.give_back()
+                raise
+            if not self._budget.closed_for:
+                return
+            # The gate closed while this call waited for its place: it may not slip through.
+            self._places.leave(poll=self._poll)
+            self._budget.give_back()
+
+    async def _wait_for_budget(self) -> None:
+        if not await self._budget.acquire(poll=self._poll, max_wait=self._retry.max_wait):
+            wait = self._budget.closed_for
+            asked = f"the API asked all calls to stay away for {wait:.0f} s more"
+            raise RateLimitError(
+                f"not sent: {asked}, and max_wait is {self._retry.max_wait:g} s", retry_after=wait
+            )
+
+    def check_open(self) -> None:
+        """RuntimeError if the session was closed."""
+        self._transport.check_open()
+
+    async def aclose(self) -> None:
+        """Close the transport: every later call is a RuntimeError."""
+        await self._transport.aclose()
+
+    async def _exchange(self, method: str, target: str) -> Answer:
+        """One request and its answer; gives back what `_enter` took."""
+        try:
+            answer = await self._transport.send(method, target)
+        finally:
+            self._budget.done()
+            self._places.leave(poll=self._poll)
+        logger.debug("%s %s: %d", method, target, answer.status)
+        if said := allowances(answer.headers):
+            self._budget.observe(said)
+        return answer

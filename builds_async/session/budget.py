@@ -1,0 +1,230 @@
+"""The rate budget: how many requests may go out, and when. Plain counters; anyio only where one waits."""
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping
+
+import msgspec
+
+from builds_async.session.clock import Clock, SystemClock
+from builds_async.session.wire import Allowance
+
+_NEVER = float("-inf")
+_SAMPLES = 8
+
+
+class BudgetSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """The state of a `RateBudget` at one moment.
+
+    `left` of `capacity` requests can go out at once; all of them again in `resets_in` seconds if none is
+    sent. `closed_for` is how many seconds the gate stays shut after a 429, 0 when it is open.
+    """
+
+    capacity: int
+    used: int
+    left: int
+    resets_in: float
+    closed_for: float
+
+
+class RateBudget:
+    """Paces requests so that the user of the token is never locked out.
+
+    The API allows 1,200 requests per 5 minutes for each *user*, all tokens and the dashboard counted
+    together, and blocks everything for 5 minutes when that is passed. So: at most `limit` requests
+    (1,200) in any `window` seconds (300), of which the share `reserve` (0.1) is left to the user's other
+    tools. A burst is allowed; what would go beyond waits, first come, first served.
+
+    - The bound is exact as the server sees it: a request counts from before it is sent until `window`
+      seconds after it was answered.
+    - `Ratelimit` headers are obeyed: when others spend from the same allowance, this one shrinks.
+    - One 429 closes the gate for everybody until Retry-After has passed; then callers go one by one.
+    - Polls (`follow` and its kin) leave a tenth free, and once a quarter is used they are spread so that
+      what is left lasts. Single calls never wait behind them.
+
+    A client makes its own; pass one object to several clients of the same user to share it. They must
+    run in the same event loop.
+    """
+
+    def __init__(self, *, limit: int = 1200, window: float = 300.0, reserve: float = 0.1) -> None:
+        if limit < 1 or window <= 0 or not 0 <= reserve < 1:
+            raise ValueError(
+                "limit is at least 1, window above 0 s, reserve from 0 to below 1,"
+                f" not {limit}, {window} and {reserve}"
+            )
+        self._limit, self._window, self._reserve = limit, float(window), reserve
+        self._clock: Clock = SystemClock()
+        self._in_flight = 0
+        self._answered: deque[float] = deque()  # when the counted requests were answered, oldest first
+        self._closed_until = _NEVER
+        self._staggered = False
+        self._next_at = _NEVER
+        self._next_poll_at = _NEVER
+        self._told: dict[str, _Told] = {}
+        self._singles: deque[asyncio.Future[None]] = deque()
+        self._polls: deque[asyncio.Future[None]] = deque()
+        self._set_limit(limit)
+
+    def __repr__(self) -> str:
+        return f"RateBudget(limit={self._limit}, window={self._window}, reserve={self._reserve})"
+
+    def snapshot(self) -> BudgetSnapshot:
+        """What is left, and until when."""
+        now = self._clock.now()
+        self._forget(now)
+        used = self._in_flight + len(self._answered)
+        left = min([self._capacity - used, *(told.left for told in self._told.values())])
+        closed_for = max(0.0, self._closed_until - now)
+        return BudgetSnapshot(
+            capacity=self._capacity,
+            used=used,
+            left=0 if closed_for else max(0, left),
+            resets_in=self._answered[-1] + self._window - now if self._answered else 0.0,
+            closed_for=closed_for,
+        )
+
+    # What the session layer calls, in this order: acquire, then done or give_back.
+
+    def bind(self, clock: Clock) -> None:
+        """Measure and wait by `clock` from now on."""
+        self._clock = clock
+
+    @property
+    def closed_for(self) -> float:
+        """How many seconds the gate stays shut, 0 when it is open."""
+        return max(0.0, self._closed_until - self._clock.now())
+
+    def try_acquire(self, *, poll: bool) -> bool:
+        """Count a request and return True, if it may go out now and nobody waits for the same."""
+        if self._singles or (poll and self._polls):
+            return False
+        now = self._clock.now()
+        if self._ready_at(now, poll=poll) > now:
+            return False
+        self._count(now, poll=poll)
+        return True
+
+    async def acquire(self, *, poll: bool, max_wait: float) -> bool:
+        """Wait for one's turn and count a request.
+
+        False, without counting, if the gate is shut for longer than `max_wait` seconds. Cancelled while
+        waiting, it has taken nothing and the next one moves up.
+        """
+        queue = self._polls if poll else self._singles
+        turn = asyncio.get_running_loop().create_future()
+        queue.append(turn)
+        try:
+            if queue[0] is not turn:
+                await turn
+            return await self._wait_at_the_head(poll=poll, max_wait=max_wait)
+        finally:
+            queue.remove(turn)
+            if queue and not queue[0].done():
+                queue[0].set_result(None)
+
+    async def _wait_at_the_head(self, *, poll: bool, max_wait: float) -> bool:
+        while True:
+            now = self._clock.now()
+            if self._closed_until - now > max_wait:
+                return False
+            ready_at = self._ready_at(now, poll=poll)
+            if ready_at <= now:
+                self._count(now, poll=poll)
+                return True
+            await self._clock.sleep(ready_at - now)
+
+    def done(self) -> None:
+        """A counted request was answered, or given up: it leaves the window `window` seconds from now."""
+        self._in_flight -= 1
+        self._answered.append(self._clock.now())
+
+    def give_back(self) -> None:
+        """A counted request was not sent after all."""
+        self._in_flight -= 1
+
+    def close(self, seconds: float) -> None:
+        """Let nobody through for so long: the answer was 429."""
+        self._closed_until = max(self._closed_until, self._clock.now() + seconds)
+        self._staggered = True
+
+    def observe(self, allowances: Mapping[str, Allowance]) -> None:
+        """Learn from the rate headers of an answer."""
+        now = self._clock.now()
+        for name, said in allowances.items():
+            # Those in flight may not be counted by the server yet.
+            left = int(said.left * (1 - self._reserve)) - self._in_flight
+            self._told[name] = _Told(left, now + said.reset)
+            if said.quota and said.window == self._window:
+                self._set_limit(min(self._limit, said.quota))
+
+    # The arithmetic.
+
+    def _set_limit(self, limit: int) -> None:
+        self._capacity = max(1, int(limit * (1 - self._reserve) + 1e-9))
+        self._even_spacing = self._window / self._capacity
+        self._poll_capacity = max(1, self._capacity - max(1, self._capacity // 10))
+
+    def _count(self, now: float, *, poll: bool) -> None:
+        self._in_flight += 1
+        for told in self._told.values():
+            told.left -= 1
+        if poll:
+            self._next_poll_at = now + self._poll_spacing(now)
+        if self._staggered:
+            self._staggered = len(self._singles) + len(self._polls) > 1
+            self._next_at = now + self._even_spacing if self._staggered else now
+
+    def _ready_at(self, now: float, *, poll: bool) -> float:
+        """The moment at which the next request of this kind may go out, as far as one can tell now."""
+        self._forget(now)
+        at = max(now, self._closed_until, self._next_at)
+        over = self._in_flight + len(self._answered) + 1 - (self._poll_capacity if poll else self._capacity)
+        if over > 0:
+            # The end of those in flight is not known; it can't be before now.
+            oldest = self._answered[over - 1] if over <= len(self._answered) else now
+            at = max(at, oldest + self._window)
+        for told in self._told.values():
+            if told.left <= 0:
+                at = max(at, told.reset_at)
+        if poll:
+            at = max(at, self._next_poll_at)
+            if self._singles:
+                at = max(at, now + self._even_spacing)
+        return at
+
+    def _forget(self, now: float) -> None:
+        answered, gone = self._answered, now - self._window
+        while answered and answered[0] <= gone:
+            answered.popleft()
+        if self._told:
+            self._told = {name: told for name, told in self._told.items() if told.reset_at > now}
+
+    def _poll_spacing(self, now: float) -> float:
+        """Seconds between two polls so that what is left lasts: no stop-and-go, no echo of an old burst.
+
+        Spread evenly, at no time may more have gone out than is left plus what has come free by then.
+        """
+        answered, used = self._answered, self._in_flight + len(self._answered)
+        left = self._poll_capacity - used
+        if 4 * used < self._capacity:
+            rate = float("inf")
+        elif left < 1:
+            return 0.0  # the window itself holds the next one back
+        else:
+            rate = (left + used) / self._window
+            for i in range(0, len(answered), len(answered) // _SAMPLES + 1):
+                rate = min(rate, (left + i) / (answered[i] + self._window - now))
+        for told in self._told.values():
+            if 4 * told.left < 3 * self._capacity:
+                rate = min(rate, max(1, told.left) / (told.reset_at - now))
+        return 1 / rate
+
+
+class _Told:
+    """What the server said is left, until when."""
+
+    __slots__ = ("left", "reset_at")
+
+    def __init__(self, left: int, reset_at: float) -> None:
+        self.left = left
+        self.reset_at = reset_at

@@ -1,0 +1,124 @@
+"""The only file that touches aiohttp: bytes out, an `Answer` in, or one of our connection errors."""
+
+import urllib.request
+from collections.abc import Mapping
+
+import aiohttp
+from yarl import URL
+
+from builds_async.errors import BuildsConnectionError, BuildsTimeoutError, ResponseDecodeError
+from builds_async.session.settings import is_loopback
+from builds_async.session.wire import Answer
+
+MAX_BODY = 64 * 1024 * 1024
+"""The largest body that is read, in bytes; a larger one is refused without being held."""
+
+
+class HttpTransport:
+    """Sends requests over an `aiohttp.ClientSession`, its own or a borrowed one.
+
+    Its own is made at the first request, inside the running loop, and closed with the transport. A
+    borrowed one is never closed, and its proxy, TLS and tracing settings hold; the time limit and the
+    refusal of redirects are this transport's in both cases.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        headers: Mapping[str, str],
+        *,
+        session: aiohttp.ClientSession | None,
+        timeout: float,
+    ) -> None:
+        self._base_url = base_url
+        self._headers = dict(headers)
+        self._session = session
+        self._owns_session = session is None
+        self._timeout = timeout
+        self._client_timeout = aiohttp.ClientTimeout(total=timeout)
+        self._closed = False
+
+    async def send(self, method: str, target: str, body: bytes | None = None) -> Answer:
+        """One request and its whole answer, whatever the status.
+
+        `target` is an encoded path with its query. Connect, headers and body share one time limit.
+        """
+        session = self._open_session()
+        headers = self._headers if body is None else {**self._headers, "Content-Type": "application/json"}
+        try:
+            async with session.request(
+                method,
+                URL(self._base_url + target, encoded=True),
+                data=body,
+                headers=headers,
+                timeout=self._client_timeout,
+                allow_redirects=False,
+                raise_for_status=False,
+            ) as response:
+                return Answer(response.status, response.headers, await _read_bounded(response))
+        except TimeoutError as error:  # first: ServerTimeoutError is a ClientError as well
+            raise BuildsTimeoutError(
+                f"no whole answer within {self._timeout:g} s; raise `timeout` or check the network"
+            ) from error
+        except aiohttp.ClientError as error:
+            raise _connection_error(error) from error
+
+    async def aclose(self) -> None:
+        """Close the session, if it is our own. Every later request is a RuntimeError."""
+        self._closed = True
+        if self._session is not None and self._owns_session:
+            await self._session.close()
+
+    def check_open(self) -> None:
+        """RuntimeError if the transport was closed."""
+        if self._closed:
+            raise RuntimeError("this BuildsClient is closed; make a new one")
+
+    def _open_session(self) -> aiohttp.ClientSession:
+        self.check_open()
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                cookie_jar=aiohttp.DummyCookieJar(),
+                proxy=_proxy(URL(self._base_url)),
+            )
+        return self._session
+
+
+async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:
+    """The body, decompressed. What is larger than `MAX_BODY` drops the connection."""
+    chunks: list[bytes] = []
+    size = response.content_length or 0
+    if size <= MAX_BODY:
+        size = 0
+        while chunk := await response.content.readany():
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > MAX_BODY:
+                break
+        else:
+            return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    response.close()
+    raise ResponseDecodeError(
+        f"the answer ({response.status}) is larger than {MAX_BODY // 2**20} MiB",
+        status=response.status,
+        ray_id=response.headers.get("cf-ray"),
+    )
+
+
+def _connection_error(error: aiohttp.ClientError) -> BuildsConnectionError:
+    # A payload error is a ClientError, but no ClientConnectionError.
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return BuildsConnectionError(f"the answer was cut short ({error})")
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return BuildsConnectionError(
+            f"could not connect ({error}); check the network, DNS, proxy and base_url", sent=False
+        )
+    return BuildsConnectionError(f"the connection failed ({type(error).__name__}: {error})")
+
+
+def _proxy(url: URL) -> str | None:
+    """The proxy that the environment names for `url`, read once: aiohttp's `trust_env` looks per request."""
+    host = url.host or ""
+    if is_loopback(host) or urllib.request.proxy_bypass(host):
+        return None
+    return urllib.request.getproxies().get(url.scheme)

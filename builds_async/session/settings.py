@@ -1,0 +1,121 @@
+"""Where the client's account, credentials and address come from: arguments first, then the environment."""
+
+import ipaddress
+import os
+from collections.abc import Mapping
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from builds_async._version import __version__
+from builds_async.errors import ConfigurationError
+from builds_async.session.wire import segment
+
+DEFAULT_BASE_URL = "https://api.cloudflare.com/client/v4"
+
+
+class Secret(str):
+    """A string that keeps itself out of `repr`, and so out of tracebacks that show local variables."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'***'"
+
+
+class Settings(NamedTuple):
+    """What every request carries or starts with."""
+
+    account_id: str
+    base_url: str
+    headers: dict[str, str]
+    secrets: tuple[Secret, ...]
+
+
+def resolve(
+    *,
+    account_id: str | None,
+    api_token: str | None,
+    api_key: str | None,
+    api_email: str | None,
+    base_url: str | None,
+    environ: Mapping[str, str] = os.environ,
+) -> Settings:
+    """Fill in from `environ` what is None. ConfigurationError if something is missing or can't be used."""
+    credentials, secrets = _credentials(api_token, api_key, api_email, environ)
+    headers = {"User-Agent": f"builds-async/{__version__}", "Accept": "application/json", **credentials}
+    return Settings(_account(account_id, environ), _base_url(base_url, environ), headers, secrets)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` is this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _account(account_id: str | None, environ: Mapping[str, str]) -> str:
+    value = (account_id or environ.get("CLOUDFLARE_ACCOUNT_ID", "")).strip()
+    if not value:
+        raise ConfigurationError("no account: pass account_id or set CLOUDFLARE_ACCOUNT_ID")
+    try:
+        segment(value)
+    except ValueError:
+        raise ConfigurationError(
+            f"account_id (CLOUDFLARE_ACCOUNT_ID) is 32 hex digits, not {value!r}"
+        ) from None
+    return value
+
+
+def _credentials(
+    token: str | None, key: str | None, email: str | None, environ: Mapping[str, str]
+) -> tuple[dict[str, str], tuple[Secret, ...]]:
+    """The headers that authenticate. What is passed wins over the environment, a token over a key."""
+    if token is None and key is None and email is None:
+        token = environ.get("CLOUDFLARE_API_TOKEN")
+    if token and token.strip():
+        value = _header_value(token, "api_token (CLOUDFLARE_API_TOKEN)")
+        return {"Authorization": Secret(f"Bearer {value}")}, (value,)
+    key = key or environ.get("CLOUDFLARE_API_KEY")
+    email = email or environ.get("CLOUDFLARE_EMAIL")
+    if not key and not email:
+        raise ConfigurationError(
+            "no credentials: pass api_token or set CLOUDFLARE_API_TOKEN"
+            " (or CLOUDFLARE_API_KEY and CLOUDFLARE_EMAIL)"
+        )
+    if not key or not email:
+        missing = "api_email or set CLOUDFLARE_EMAIL" if key else "api_key or set CLOUDFLARE_API_KEY"
+        raise ConfigurationError(f"a global key goes with an e-mail address: pass {missing}")
+    secret = _header_value(key, "api_key (CLOUDFLARE_API_KEY)")
+    return {"X-Auth-Email": _header_value(email, "api_email (CLOUDFLARE_EMAIL)"), "X-Auth-Key": secret}, (
+        secret,
+    )
+
+
+def _header_value(value: str, name: str) -> Secret:
+    value = value.strip()  # files and pasted secrets end in a newline
+    if not value.isascii() or not value.isprintable() or " " in value:
+        raise ConfigurationError(f"{name} has characters that can't be part of it")
+    return Secret(value)
+
+
+def _base_url(base_url: str | None, environ: Mapping[str, str]) -> str:
+    url = (base_url or environ.get("CLOUDFLARE_BASE_URL") or DEFAULT_BASE_URL).strip().rstrip("/")
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        _ = parts.port
+    except ValueError:
+        host, parts = "", urlsplit("")
+    if parts.scheme not in {"http", "https"} or not host:
+        raise ConfigurationError("base_url (CLOUDFLARE_BASE_URL) is an https URL such as " + DEFAULT_BASE_URL)
+    if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
+        raise ConfigurationError("base_url (CLOUDFLARE_BASE_URL) has no user, query or fragment")
+    if parts.scheme == "http" and not is_loopback(host):
+        raise ConfigurationError(
+            f"base_url (CLOUDFLARE_BASE_URL) is plain http to {host}:"
+            " the token would be readable on the way; use https"
+        )
+    return url

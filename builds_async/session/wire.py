@@ -1,0 +1,302 @@
+"""The sans-I/O half of the session layer: requests as text, answers as Structs or errors.
+
+All judgement about an answer is in `read`: what comes in is a status, headers and bytes, what goes out is
+a decoded envelope or one of our errors. Nothing here waits, sends or knows aiohttp.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import NamedTuple, TypeVar
+from urllib.parse import quote
+
+import msgspec
+
+from builds_async.errors import (
+    APIError,
+    AuthenticationError,
+    BadRequestError,
+    ConflictError,
+    InternalServerError,
+    NotFoundError,
+    PermissionDeniedError,
+    RateLimitError,
+    ResponseDecodeError,
+)
+from builds_async.models.envelope import Envelope, ErrorDetail, ErrorEnvelope
+
+T = TypeVar("T")
+
+MAX_IDS = 20
+"""How many ids the bulk look-ups take in one request; with more the API answers 400."""
+
+_EXCERPT = 300
+# RecursionError: arrays nested thousands deep.
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_ERRORS = msgspec.json.Decoder(ErrorEnvelope)
+
+_BY_STATUS: dict[int, type[APIError]] = {
+    400: BadRequestError,
+    401: AuthenticationError,
+    403: PermissionDeniedError,
+    404: NotFoundError,
+    409: ConflictError,
+    422: BadRequestError,
+    429: RateLimitError,
+}
+# For an answer that says no under a status that says yes.
+_BY_CODE: dict[int, type[APIError]] = {
+    971: RateLimitError,
+    10000: PermissionDeniedError,
+    12000: NotFoundError,
+    12002: BadRequestError,
+    12005: AuthenticationError,
+    12006: AuthenticationError,
+    12013: BadRequestError,
+    12049: ConflictError,
+    12051: RateLimitError,
+}
+
+
+class Answer(NamedTuple):
+    """What came over the wire, whole."""
+
+    status: int
+    headers: Mapping[str, str]  # case-insensitive
+    body: bytes
+
+
+def segment(value: str) -> str:
+    """`value` as one percent-encoded segment of a path. ValueError if it can't be one."""
+    if not isinstance(value, str):
+        raise TypeError(f"an id is a str, not {type(value).__name__}")
+    # An encoded slash is refused too: proxies on the way decode it and would see another path.
+    if value in {"", ".", ".."} or "/" in value or "\\" in value:
+        raise ValueError(f"{value!r} can't be an id: it is empty or would leave its place in the path")
+    return quote(value, safe="")
+
+
+def id_list(values: Iterable[str]) -> str:
+    """`values` as the comma list of a bulk look-up. ValueError if one of them can't be an id."""
+    encoded = []
+    for value in values:
+        encoded.append(segment(value))
+        if "," in value:
+            raise ValueError(f"{value!r} can't be an id: it has a comma; pass ids one by one")
+    return ",".join(encoded)
+
+
+def query(**parameters: str | int | None) -> str:
+    """`parameters` as an encoded query; those that are None are left out."""
+    return "&".join(
+        f"{name}={quote(str(value), safe='')}" for name, value in parameters.items() if value is not None
+    )
+
+
+def read(
+    answer: Answer,
+    decoder: msgspec.json.Decoder[Envelope[T]],
+    *,
+    method: str = "",
+    secrets: Iterable[str] = (),
+) -> Envelope[T]:
+    """The decoded answer, or the error that it is.
+
+    A status below 300 with `success` not false and a `result` (null counts) is a success. `secrets` are
+    blotted out of whatever text of the body ends up in an error, should a server echo them.
+    """
+    if 200 <= answer.status < 300:
+        try:
+            envelope = decoder.decode(answer.body)
+        except _UNREADABLE as error:
+            if not _says_no(answer.body):
+                garbled = not isinstance(error, msgspec.ValidationError)
+                raise _unreadable(answer, str(error), secrets, transient=garbled) from None
+        else:
+            if envelope.success is not False:
+                if envelope.result is msgspec.UNSET:
+                    raise _unreadable(answer, "it has no `result`", secrets)
+                return envelope
+    raise _refusal(answer, method, secrets)
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """The seconds that Retry-After asks for, as a number or as a date; None if it can't be read."""
+    value = headers.get("Retry-After")
+    if value is None:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        until = _date(value)
+        if until is None:
+            return None
+        # The server's own clock, where it shows: the machine's may be wrong.
+        seconds = (until - (_date(headers.get("Date", "")) or datetime.now(UTC))).total_seconds()
+    return max(seconds, 0.0) if seconds < float("inf") else None
+
+
+class Allowance(NamedTuple):
+    """One item of the `Ratelimit` header: `left` requests until `reset` seconds from now.
+
+    `quota` and `window` come from the item of the same name in `Ratelimit-Policy`, if there is one.
+    """
+
+    left: int
+    reset: float
+    quota: int | None = None
+    window: float | None = None
+
+
+def allowances(headers: Mapping[str, str]) -> dict[str, Allowance]:
+    """What the `Ratelimit` and `Ratelimit-Policy` headers say, by the name of the policy."""
+    left = headers.get("Ratelimit")
+    if left is None:
+        return {}
+    policies = _items(headers.get("Ratelimit-Policy", ""))
+    return {
+        name: Allowance(
+            int(item["r"]),
+            item["t"],
+            int(policies[name]["q"]) if "q" in policies.get(name, {}) else None,
+            policies.get(name, {}).get("w"),
+        )
+        for name, item in _items(left).items()
+        if "r" in item and "t" in item
+    }
+
+
+_ITEM = re.compile(r'"((?:[^"\\]|\\.)*)"((?:\s*;\s*[a-z*][a-z0-9_.*-]*=[0-9.]+)*)')
+_PARAMETER = re.compile(r";\s*([a-z*][a-z0-9_.*-]*)=(\d+(?:\.\d+)?)")
+
+
+def _items(header: str) -> dict[str, dict[str, float]]:
+    return {
+        name: {key: float(number) for key, number in _PARAMETER.findall(parameters)}
+        for name, parameters in _ITEM.findall(header)
+    }
+
+
+def _date(value: str) -> datetime | None:
+    try:
+        date = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
+
+
+def _says_no(body: bytes) -> bool:
+    """Whether a body that is not of the expected shape is at least a well-formed refusal."""
+    try:
+        return msgspec.json.decode(body, type=Envelope[object]).success is False
+    except _UNREADABLE:
+        return False
+
+
+def _unreadable(
+    answer: Answer, why: str, secrets: Iterable[str], *, transient: bool = False
+) -> ResponseDecodeError:
+    ray_id = _ray_id(answer)
+    start = _excerpt(answer.body, secrets)
+    shown = f"the body starts with {start!r}" if start else "the body is empty"
+    return ResponseDecodeError(
+        f"the answer ({answer.status}) can't be read: {why}; {shown}{_ray(ray_id)}",
+        status=answer.status,
+        body=start,
+        ray_id=ray_id,
+        transient=transient,
+    )
+
+
+def _refusal(answer: Answer, method: str, secrets: Iterable[str]) -> APIError:
+    details = _details(answer.body, secrets)
+    kind = _kind(answer.status, details)
+    said = "; ".join(
+        f"{detail.message} [{detail.code}]" if detail.code else detail.message for detail in details
+    )
+    if not said:
+        start = _excerpt(answer.body, secrets)
+        said = f"not the API's JSON, the body starts with {start!r}" if start else "the body is empty"
+    ray_id = _ray_id(answer)
+    wait = retry_after(answer.headers) if kind is RateLimitError else None
+    hint = _hint(kind, answer.status, details, method)
+    error = kind(
+        f"{answer.status} {said[: 2 * _EXCERPT]}. {hint}{_ray(ray_id)}",
+        status=answer.status,
+        errors=details,
+        ray_id=ray_id,
+    )
+    if isinstance(error, RateLimitError):
+        error.retry_after = wait
+    return error
+
+
+def _details(body: bytes, secrets: Iterable[str]) -> tuple[ErrorDetail, ...]:
+    try:
+        return _ERRORS.decode(_blot(body.decode("utf-8", "replace"), secrets)).errors or ()
+    except _UNREADABLE:
+        return ()
+
+
+def _kind(status: int, details: Sequence[ErrorDetail]) -> type[APIError]:
+    if status >= 500:
+        return InternalServerError
+    if status >= 300:
+        return _BY_STATUS.get(status, APIError)
+    return next((_BY_CODE[detail.code] for detail in details if detail.code in _BY_CODE), APIError)
+
+
+_USER_OWNED = (
+    "The Builds API takes user-owned tokens only and refuses account-owned ones (cfat_...):"
+    " create the token under My Profile, API Tokens"
+)
+_HINTS: dict[type[APIError], str] = {
+    AuthenticationError: "Check the token (CLOUDFLARE_API_TOKEN): it is missing, wrong or expired",
+    PermissionDeniedError: "This looks like a firewall or proxy on the way, not like the API",
+    NotFoundError: "Check the id and the account; a Worker goes by its tag (32 hex digits), not by its name",
+    ConflictError: "Read what is there before you try again",
+    RateLimitError: "All tools of this user share 1,200 requests per 5 minutes; wait `retry_after` seconds",
+    InternalServerError: "Cloudflare failed to answer; try again later",
+}
+
+
+def _hint(kind: type[APIError], status: int, details: Sequence[ErrorDetail], method: str) -> str:
+    """What the caller can do about it."""
+    if any(detail.code == 12006 for detail in details):
+        return _USER_OWNED
+    if kind is PermissionDeniedError and details:
+        return _permission(method)
+    if 300 <= status < 400:
+        return "Redirects are not followed, the token would go along: check base_url"
+    return _HINTS.get(kind, "Change the request")
+
+
+def _permission(method: str) -> str:
+    api, dashboard = ("Read", "Read") if method == "GET" else ("Write", "Edit")
+    return (
+        f'The token may not do this in this account: give it "Workers CI {api}", in the dashboard'
+        f' "Workers Builds Configuration: {dashboard}" or "Workers Builds: {dashboard}",'
+        ' in token templates "workers_ci"'
+    )
+
+
+def _ray_id(answer: Answer) -> str | None:
+    value = answer.headers.get("cf-ray")
+    return value[:64] if value else None
+
+
+def _ray(ray_id: str | None) -> str:
+    return f" (cf-ray {ray_id})" if ray_id else ""
+
+
+def _excerpt(body: bytes, secrets: Iterable[str]) -> str:
+    # Blotted before it is cut, so that no half of a secret is left at the end.
+    text = _blot(body[: 16 * _EXCERPT].decode("utf-8", "replace"), secrets)
+    return " ".join(text.split())[:_EXCERPT]
+
+
+def _blot(text: str, secrets: Iterable[str]) -> str:
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    return text
