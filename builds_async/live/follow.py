@@ -86,6 +86,8 @@ class LogFollower:
         self._lines: tuple[LogLine, ...] = ()
         self._given = 0
         self._after = start
+        self._last: LogPage | None = None  # the last answer that had lines
+        self._doubted = False
 
         # When: not before `_due`.
         self._min_interval = self._interval = poll_interval
@@ -178,11 +180,15 @@ class LogFollower:
         polled_at = self._clock.now()
         page = await self._page()
         moved = page.cursor is not None and page.cursor != self._cursor
-        if self._finished or (page.lines and page.truncated and moved):
-            self._due = polled_at
+        self._doubted = not moved and self._repeats(page)
+        if not self._doubted and self._absorb(page, moved=moved):
+            self._interval = self._min_interval
+            at_once = page.truncated and moved
         else:
-            self._due = polled_at + self._interval
-        if not self._absorb(page, moved=moved):
+            at_once = moved and bool(page.lines)  # what was skipped is no end
+        self._due = polled_at if at_once or self._finished else polled_at + self._interval
+        if not (self._lines or self._doubted or at_once):
+            self._interval = min(self._interval * _SLOW_DOWN, self._max_interval)
             await self._nothing_new(page, moved=moved)
 
     async def _page(self) -> LogPage:
@@ -191,8 +197,26 @@ class LogFollower:
         except NotFoundError:  # the build exists, so it just has no log yet
             return LogPage()
 
+    def _repeats(self, page: LogPage) -> bool:
+        """Whether this looks like the last answer once more, given to a request for the page behind it.
+
+        It may be the true next page all the same, if that one has no other cursor either and equal
+        lines. So it is passed over once: asked again, a slip of the server is gone, a true page is not.
+        """
+        last = self._last
+        return (
+            not self._doubted
+            and last is not None
+            and self._offset < len(page.lines)
+            and self._cursor is not None
+            and self._cursor == last.cursor == page.cursor
+            and page.lines == last.lines
+        )
+
     def _absorb(self, page: LogPage, *, moved: bool) -> bool:
         """Take the page's lines that are new; False if there are none."""
+        if page.lines:
+            self._last = page
         fresh = page.lines[self._offset :]
         if moved:
             # What was not skipped of the offset lies behind this page.
@@ -204,12 +228,10 @@ class LogFollower:
             self._cursor, self._offset = self._after.cursor, self._after.offset
             return False
         self._lines = fresh
-        self._interval = self._min_interval
         self._hollow = 0
         return True
 
     async def _nothing_new(self, page: LogPage, *, moved: bool) -> None:
-        self._interval = min(self._interval * _SLOW_DOWN, self._max_interval)
         if not self._finished:
             self._see(await self._source.get(self._build_uuid))
         elif page.truncated and moved and self._hollow < MAX_HOLLOW:

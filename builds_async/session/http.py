@@ -18,8 +18,9 @@ class HttpTransport:
     """Sends requests over an `aiohttp.ClientSession`, its own or a borrowed one.
 
     Its own is made at the first request, inside the running loop, and closed with the transport. A
-    borrowed one is never closed, and its proxy, TLS and tracing settings hold; the time limit and the
-    refusal of redirects are this transport's in both cases.
+    borrowed one is never closed, and its proxy, TLS and tracing settings hold, as does aiohttp's habit of
+    sending a read once more when a kept connection breaks. The time limit and the refusal of redirects
+    are this transport's in both cases.
     """
 
     def __init__(
@@ -78,9 +79,11 @@ class HttpTransport:
         self.check_open()
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                cookie_jar=aiohttp.DummyCookieJar(),
-                proxy=_proxy(URL(self._base_url)),
+                cookie_jar=aiohttp.DummyCookieJar(), proxy=_proxy(URL(self._base_url))
             )
+            # aiohttp sends a GET again by itself when a connection breaks, and has no option for it. Here
+            # every request counts, in the budget and in `attempts`.
+            self._session._retry_connection = False  # noqa: SLF001
         return self._session
 
 

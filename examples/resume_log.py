@@ -1,0 +1,34 @@
+"""Follow a log so that a killed and restarted process prints every line once: the position is in a file.
+
+python examples/resume_log.py BUILD_UUID POSITION_FILE
+"""
+
+import asyncio
+import sys
+from pathlib import Path
+
+import msgspec
+
+from builds_async import BuildsClient, LogPosition
+
+
+def load(file: Path) -> LogPosition:
+    return msgspec.json.decode(file.read_bytes(), type=LogPosition) if file.exists() else LogPosition()
+
+
+def save(file: Path, position: LogPosition) -> None:
+    beside = file.with_suffix(".new")
+    beside.write_bytes(msgspec.json.encode(position))
+    beside.replace(file)  # atomic: a kill leaves the old position or the new one
+
+
+async def main(build_uuid: str, file: Path) -> None:
+    async with BuildsClient() as client:  # CLOUDFLARE_API_TOKEN, CLOUDFLARE_ACCOUNT_ID
+        log = client.follow(build_uuid, start=load(file))
+        async for line in log:
+            print(line.message, flush=True)
+            save(file, log.position)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], Path(sys.argv[2])))

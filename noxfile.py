@@ -1,0 +1,58 @@
+"""Everything that can be run on this project: `nox` for lint, types and tests, `nox -l` for the rest."""
+
+import os
+import shutil
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.sessions = ["lint", "types", "tests"]
+nox.options.error_on_external_run = True
+# nox turns this on under CI=true; a machine need not have every Python.
+nox.options.error_on_missing_interpreters = False
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+PYTHONS = nox.project.python_versions(PROJECT)
+OLDEST = {"aiohttp": "3.12", "anyio": "4.5", "msgspec": "0.19"}
+
+
+def find_pyenv_pythons() -> None:
+    """Put the Pythons that pyenv has installed, but not activated, on the PATH, where nox looks."""
+    root = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser()
+    bins = [path for version in PYTHONS for path in sorted(root.glob(f"versions/{version}.*/bin"))]
+    os.environ["PATH"] = os.pathsep.join([*map(str, bins), os.environ["PATH"]])
+
+
+find_pyenv_pythons()
+
+
+def group(name: str) -> list[str]:
+    return nox.project.dependency_groups(PROJECT, name)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    session.install(*group("lint"))
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    session.install(".[cli]", *group("types"))
+    session.run("mypy")
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    session.install(".[cli]", *group("tests"))
+    session.run("python", "-m", "coverage", "run", "-m", "pytest", *session.posargs)
+    session.run("python", "-m", "coverage", "report")
+
+
+@nox.session(python=PYTHONS[0])
+def oldest(session: nox.Session) -> None:
+    """The tests on the oldest dependencies that pyproject.toml allows."""
+    session.install(".[cli]", *group("tests"), *(f"{name}=={version}.*" for name, version in OLDEST.items()))
+    session.run("python", "-m", "pytest", *session.posargs)

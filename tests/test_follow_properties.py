@@ -1,0 +1,192 @@
+"""Exactly once, in order, whatever the API, the network and the reader do: random walks of a follower.
+
+Coroutines are driven by hand, one step at a time, so that a cancel can strike at each place where one
+waits, and ten minutes of a build cost no time.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Literal, TypeVar
+
+import msgspec
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from builds_async.errors import BuildsConnectionError, NotFoundError
+from builds_async.live.follow import SETTLE, LogFollower
+from builds_async.models.builds import Build, BuildOutcome, BuildStatus
+from builds_async.models.logs import LogLine, LogPage, LogPosition
+
+T = TypeVar("T")
+
+UUID = "5f2b9d64-8f3e-4e0c-9a55-0f6f1f0d7a11"
+EPOCH = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+
+
+class Clock:
+    """Time that passes only by sleeping."""
+
+    def __init__(self) -> None:
+        self.time = 0.0
+
+    def now(self) -> float:
+        return self.time
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(0)
+        self.time += seconds
+
+
+@dataclass
+class World:
+    """One build and the ways in which its API may answer."""
+
+    written: list[float]  # when each line was written
+    texts: list[str]
+    page_sizes: list[int]  # of the requests in turn
+    last_cursor: Literal["tail", "none", "same"]
+    lag: float  # how much later than written a line shows
+    outcome_lag: float
+    begins: float  # 404 before, if it has not stopped by then
+    truncated_lies: bool
+    failures: set[int]  # which requests fail
+    repeats: set[int]  # which requests get the last page once more
+    clock: Clock = field(default_factory=Clock)
+    requests: int = 0
+    last: LogPage = LogPage()
+    repeated: bool = False
+
+    @property
+    def stops(self) -> float:
+        return max(self.written, default=0.0) + 1
+
+    async def _arrive(self) -> int:
+        await asyncio.sleep(0)
+        self.requests += 1
+        assert self.requests < 5000, "it spins"
+        if self.requests in self.failures:
+            raise BuildsConnectionError("reset")
+        return self.requests
+
+    async def get(self, build_uuid: str) -> Build:
+        await self._arrive()
+        now = self.clock.time
+        await asyncio.sleep(0)
+        stopped = now >= self.stops
+        return Build(
+            build_uuid=build_uuid,
+            status=BuildStatus.STOPPED if stopped else BuildStatus.RUNNING,
+            build_outcome=BuildOutcome.SUCCESS if stopped and now >= self.stops + self.outcome_lag else None,
+            stopped_on=EPOCH + timedelta(seconds=self.stops) if stopped else None,
+        )
+
+    async def logs(self, build_uuid: str, *, cursor: str | None = None) -> LogPage:
+        number = await self._arrive()
+        if self.clock.time < min(self.begins, self.stops):
+            raise NotFoundError("no log yet")
+        shown = sum(written + self.lag <= self.clock.time for written in self.written)
+        await asyncio.sleep(0)
+        first = int(cursor or 0)
+        last = min(shown, first + self.page_sizes[number % len(self.page_sizes)])
+        after = (
+            {"tail": str(last), "none": None, "same": cursor}[self.last_cursor]
+            if last >= shown
+            else str(last)
+        )
+        # A stale page at the very end would be a line that comes later than promised.
+        stale = self.last.lines and self.last.cursor == cursor and self.clock.time < self.stops
+        if number in self.repeats and stale and not self.repeated:
+            self.repeated = True
+            return self.last
+        self.repeated = False
+        self.last = LogPage(
+            lines=tuple(LogLine(1784052295481, text) for text in self.texts[first:last]),
+            cursor=after,
+            truncated=last < shown or (self.truncated_lies and number % 3 == 0),
+        )
+        return self.last
+
+
+worlds = st.builds(
+    World,
+    written=st.lists(st.floats(0, 60), max_size=12).map(sorted),
+    texts=st.lists(st.sampled_from(["", "a", "b"]), min_size=12, max_size=12),
+    page_sizes=st.lists(st.integers(1, 5), min_size=1, max_size=4),
+    last_cursor=st.sampled_from(["tail", "none", "same"]),
+    # A line may show as late as the second look after the end, not later: that is the promise.
+    lag=st.sampled_from([0.0, 0.5, 1 + SETTLE - 0.01]),
+    outcome_lag=st.sampled_from([0.0, 3.0, 20.0]),
+    begins=st.sampled_from([0.0, 0.0, 7.0]),
+    truncated_lies=st.booleans(),
+    failures=st.sets(st.integers(1, 40), max_size=10),
+    repeats=st.sets(st.integers(1, 60), max_size=10),
+)
+steps = st.lists(
+    st.tuples(
+        st.sampled_from(["read", "next", "next", "hand over"]),
+        st.none() | st.integers(0, 4),  # at which wait it is cancelled
+    ),
+    max_size=40,
+)
+
+
+class Cancelled(Exception):
+    """The step was cancelled where it waited."""
+
+
+def drive(step: Coroutine[object, object, T], cancel_at: int | None = None) -> T:
+    """Run a coroutine to its end, or cancel it where it waits for the n-th time."""
+    waits = 0
+    try:
+        while True:
+            step.send(None)
+            if waits == cancel_at:
+                step.throw(asyncio.CancelledError())
+            waits += 1
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
+    except asyncio.CancelledError:
+        raise Cancelled from None
+
+
+def follow(world: World, start: LogPosition | None = None) -> LogFollower:
+    return LogFollower(
+        world,
+        UUID,
+        clock=world.clock,
+        start=start,
+        utcnow=lambda: EPOCH + timedelta(seconds=world.clock.time),
+    )
+
+
+def take(log: LogFollower, how: str, cancel_at: int | None) -> list[str] | None:
+    """The texts of one step, None at the end of the log."""
+    try:
+        if how == "read":
+            return [line.message for line in drive(log.read(), cancel_at)] or None
+        return [drive(log.__anext__(), cancel_at).message]
+    except StopAsyncIteration:
+        return None
+    except (Cancelled, BuildsConnectionError):
+        return []
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(world=worlds, walk=steps)
+def test_every_line_once_and_in_order(world: World, walk: list[tuple[str, int | None]]) -> None:
+    """No answer, fault, cancel or hand-over makes a follower lose, repeat or reorder a line."""
+    log = follow(world)
+    got: list[str] = []
+    for how, cancel_at in walk:
+        if how == "hand over":
+            world.last = LogPage()  # a new follower can't know a page that the old one saw
+            stored = msgspec.json.encode(log.position)
+            log = follow(world, msgspec.json.decode(stored, type=LogPosition))
+        else:
+            got += take(log, how, cancel_at) or []
+    while (texts := take(log, "next", None)) is not None:
+        got += texts
+    assert got == world.texts[: len(world.written)]
+    assert log.build.build_outcome == BuildOutcome.SUCCESS

@@ -1,0 +1,131 @@
+"""The retry policy: whether a call is repeated, and when."""
+
+from itertools import islice
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builds_async import (
+    APIError,
+    AuthenticationError,
+    BadRequestError,
+    BuildsConnectionError,
+    BuildsError,
+    BuildsTimeoutError,
+    ConfigurationError,
+    ConflictError,
+    InternalServerError,
+    NotFoundError,
+    PermissionDeniedError,
+    RateLimitError,
+    ResponseDecodeError,
+    RetryPolicy,
+)
+
+SAFE = ["GET", "PUT"]
+UNSAFE = ["POST", "PATCH", "DELETE"]
+
+
+@pytest.mark.parametrize(
+    ("error", "safe", "unsafe"),
+    [
+        pytest.param(BuildsConnectionError("x"), True, False, id="connection lost"),
+        pytest.param(BuildsConnectionError("x", sent=False), True, True, id="never connected"),
+        pytest.param(BuildsTimeoutError("x"), True, False, id="time-out"),
+        pytest.param(InternalServerError("x", status=500), True, False, id="500"),
+        pytest.param(InternalServerError("x", status=502), True, False, id="502"),
+        pytest.param(InternalServerError("x", status=503), True, False, id="503"),
+        pytest.param(InternalServerError("x", status=504), True, False, id="504"),
+        pytest.param(InternalServerError("x", status=520), True, False, id="520"),
+        pytest.param(APIError("x", status=408), True, False, id="408"),
+        pytest.param(APIError("x", status=425), True, False, id="425"),
+        pytest.param(RateLimitError("x"), True, True, id="429"),
+        pytest.param(RateLimitError("x", retry_after=0), True, True, id="429, at once"),
+        pytest.param(RateLimitError("x", retry_after=60), True, True, id="429, max_wait"),
+        pytest.param(RateLimitError("x", retry_after=60.1), False, False, id="429, beyond max_wait"),
+        pytest.param(RateLimitError("x", status=200, retry_after=300), False, False, id="200 with 971"),
+        pytest.param(ResponseDecodeError("x", status=200, transient=True), True, False, id="garbled"),
+        pytest.param(ResponseDecodeError("x", status=200), False, False, id="unknown shape"),
+        pytest.param(BadRequestError("x", status=400), False, False, id="400"),
+        pytest.param(AuthenticationError("x", status=401), False, False, id="401"),
+        pytest.param(PermissionDeniedError("x", status=403), False, False, id="403"),
+        pytest.param(NotFoundError("x", status=404), False, False, id="404"),
+        pytest.param(ConflictError("x", status=409), False, False, id="409"),
+        pytest.param(APIError("x", status=302), False, False, id="302"),
+        pytest.param(APIError("x", status=418), False, False, id="418"),
+        pytest.param(APIError("x", status=200), False, False, id="200 that says no"),
+        pytest.param(ConfigurationError("x"), False, False, id="configuration"),
+        pytest.param(BuildsError("x"), False, False, id="anything else"),
+    ],
+)
+def test_whether(error: BuildsError, safe: bool, unsafe: bool) -> None:
+    """GET and PUT are repeated when it may help, the others only when nothing can have been carried out."""
+    policy = RetryPolicy()
+    assert {method: policy.repeats(error, method) for method in SAFE} == dict.fromkeys(SAFE, safe)
+    assert {method: policy.repeats(error, method) for method in UNSAFE} == dict.fromkeys(UNSAFE, unsafe)
+
+
+@pytest.mark.parametrize(
+    ("chance", "pauses"),
+    [
+        (0.0, [0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0]),
+        (0.5, [0.375, 0.75, 1.5, 3.0, 6.0, 6.0, 6.0]),
+        (1.0, [0.25, 0.5, 1.0, 2.0, 4.0, 4.0, 4.0]),
+    ],
+    ids=["longest", "middle", "shortest"],
+)
+def test_when(chance: float, pauses: list[float]) -> None:
+    """Pauses double from `base` to `max_delay`, each shortened by chance by up to a half."""
+    assert list(islice(RetryPolicy().delays(lambda: chance), 7)) == pauses
+
+
+def test_chance_each_time() -> None:
+    """Each pause is shortened by a chance of its own."""
+    chances = iter([0.0, 1.0, 0.0])
+    assert list(islice(RetryPolicy(base=1).delays(lambda: next(chances)), 3)) == [1.0, 1.0, 4.0]
+
+
+@given(
+    st.floats(0, 100),
+    st.floats(0, 100),
+    st.lists(st.floats(0, 1, exclude_max=True), min_size=20, max_size=20),
+)
+def test_bounds(base: float, max_delay: float, chances: list[float]) -> None:
+    """No pause is negative or longer than `max_delay`."""
+    rng = iter(chances)
+    policy = RetryPolicy(base=base, max_delay=max_delay)
+    for pause in islice(policy.delays(lambda: next(rng)), 20):
+        assert 0 <= pause <= max_delay
+
+
+def test_value() -> None:
+    """A policy is a frozen value with the documented defaults."""
+    policy = RetryPolicy()
+    assert policy == RetryPolicy(attempts=4, base=0.5, max_delay=8.0, max_wait=60.0)
+    assert {policy: "hashable"}[RetryPolicy()] == "hashable"
+    with pytest.raises(AttributeError):
+        policy.attempts = 5  # type: ignore[misc]  # the point
+
+
+def test_keywords() -> None:
+    """A policy is made by keyword only."""
+    with pytest.raises(TypeError, match="positional"):
+        RetryPolicy(4)  # type: ignore[call-arg]  # the point
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        ({"attempts": 0}, "attempts is at least 1, not 0"),
+        ({"attempts": -1}, "attempts is at least 1, not -1"),
+        ({"base": -0.1}, "not negative"),
+        ({"max_delay": -1}, "not negative"),
+        ({"max_wait": -1}, "not negative"),
+    ],
+    ids=str,
+)
+def test_misuse(arguments: dict[str, int], why: str) -> None:
+    """What can't be is a ValueError."""
+    with pytest.raises(ValueError, match=why):
+        RetryPolicy(**arguments)

@@ -1,0 +1,341 @@
+"""Account, credentials and address: arguments first, then the environment, or a ConfigurationError."""
+
+import urllib.request
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from yarl import URL
+
+from builds_async import BuildsClient, BuildsError, ConfigurationError
+from builds_async._version import __version__
+from builds_async.session.http import _proxy
+from builds_async.session.settings import Secret, Settings, is_loopback, resolve
+from tests.support import ACCOUNT, BASE_URL, TOKEN
+
+NO_CREDENTIALS = (
+    "no credentials: pass api_token or set CLOUDFLARE_API_TOKEN (or CLOUDFLARE_API_KEY and CLOUDFLARE_EMAIL)"
+)
+ENVIRONMENT = {"CLOUDFLARE_ACCOUNT_ID": "e" * 32, "CLOUDFLARE_API_TOKEN": "env-token"}
+PAIR = {"CLOUDFLARE_API_KEY": "env-key", "CLOUDFLARE_EMAIL": "env@example.com"}
+
+
+def settings(environ: dict[str, str] | None = None, **arguments: Any) -> Settings:
+    """What comes of these arguments in this environment."""
+    names = ("account_id", "api_token", "api_key", "api_email", "base_url")
+    return resolve(**{name: arguments.get(name) for name in names}, environ=environ or {})
+
+
+def mistake(environ: dict[str, str] | None = None, **arguments: Any) -> str:
+    """What is said about these arguments in this environment."""
+    with pytest.raises(ConfigurationError) as caught:
+        settings(environ, **arguments)
+    assert (caught.value.method, caught.value.attempts) == ("", 0)
+    return caught.value.message
+
+
+class TestCredentials:
+    def test_token(self) -> None:
+        """A token is sent as bearer, with who we are and what we understand."""
+        assert settings(account_id=ACCOUNT, api_token=TOKEN).headers == {
+            "User-Agent": f"builds-async/{__version__}",
+            "Accept": "application/json",
+            "Authorization": f"Bearer {TOKEN}",
+        }
+
+    def test_pair(self) -> None:
+        """A global key is sent with its e-mail address, and no bearer."""
+        headers = settings(account_id=ACCOUNT, api_key="k", api_email="a@example.com").headers
+        assert (headers["X-Auth-Key"], headers["X-Auth-Email"]) == ("k", "a@example.com")
+        assert "Authorization" not in headers
+
+    @pytest.mark.parametrize(
+        ("environ", "arguments", "sent"),
+        [
+            (ENVIRONMENT, {}, {"Authorization": "Bearer env-token"}),
+            (ENVIRONMENT, {"api_token": "t"}, {"Authorization": "Bearer t"}),
+            (PAIR, {}, {"X-Auth-Key": "env-key", "X-Auth-Email": "env@example.com"}),
+            (PAIR, {"api_key": "k"}, {"X-Auth-Key": "k", "X-Auth-Email": "env@example.com"}),
+            (PAIR, {"api_email": "a@b.c"}, {"X-Auth-Key": "env-key", "X-Auth-Email": "a@b.c"}),
+            (ENVIRONMENT | PAIR, {}, {"Authorization": "Bearer env-token"}),
+            (
+                ENVIRONMENT,
+                {"api_key": "k", "api_email": "a@b.c"},
+                {"X-Auth-Key": "k", "X-Auth-Email": "a@b.c"},
+            ),
+            (PAIR, {"api_token": "t"}, {"Authorization": "Bearer t"}),
+            (
+                {"CLOUDFLARE_API_TOKEN": ""} | PAIR,
+                {},
+                {"X-Auth-Key": "env-key", "X-Auth-Email": "env@example.com"},
+            ),
+        ],
+        ids=[
+            "token of the environment",
+            "passed token wins",
+            "pair of the environment",
+            "passed key wins",
+            "passed address wins",
+            "token before pair",
+            "passed pair before token of the environment",
+            "passed token before pair of the environment",
+            "empty token is none",
+        ],
+    )
+    def test_order(self, environ: dict[str, str], arguments: dict[str, str], sent: dict[str, str]) -> None:
+        """What is passed wins over the environment, and a token over a key."""
+        headers = settings(environ, account_id=ACCOUNT, **arguments).headers
+        assert {
+            name: headers[name] for name in headers if name in {"Authorization", "X-Auth-Key", "X-Auth-Email"}
+        } == sent
+
+    @pytest.mark.parametrize("written", [f"{TOKEN}\n", f"  {TOKEN}\r\n"])
+    def test_pasted(self, written: str) -> None:
+        """Space round a token, as files have it, is dropped."""
+        assert settings(account_id=ACCOUNT, api_token=written).headers["Authorization"] == f"Bearer {TOKEN}"
+
+    @pytest.mark.parametrize("bad", ["to ken", "to\nken", "to\r\nX-Evil: 1", "tökén", "to\x00ken", "to\tken"])
+    @pytest.mark.parametrize(
+        ("name", "more", "variable"),
+        [
+            ("api_token", {}, "CLOUDFLARE_API_TOKEN"),
+            ("api_key", {"api_email": "a@b.c"}, "CLOUDFLARE_API_KEY"),
+            ("api_email", {"api_key": "k"}, "CLOUDFLARE_EMAIL"),
+        ],
+    )
+    def test_bad_characters(self, name: str, more: dict[str, Any], variable: str, bad: str) -> None:
+        """What can't stand in a header is refused by name, without being shown."""
+        said = mistake(account_id=ACCOUNT, **(more | {name: bad}))
+        assert said == f"{name} ({variable}) has characters that can't be part of it"
+
+    @pytest.mark.parametrize(
+        ("environ", "arguments", "said"),
+        [
+            (
+                {},
+                {},
+                NO_CREDENTIALS,
+            ),
+            (
+                {},
+                {"api_token": " "},
+                NO_CREDENTIALS,
+            ),
+            (
+                {},
+                {"api_key": "k"},
+                "a global key goes with an e-mail address: pass api_email or set CLOUDFLARE_EMAIL",
+            ),
+            (
+                {},
+                {"api_email": "e"},
+                "a global key goes with an e-mail address: pass api_key or set CLOUDFLARE_API_KEY",
+            ),
+            (
+                {"CLOUDFLARE_EMAIL": "e"},
+                {},
+                "a global key goes with an e-mail address: pass api_key or set CLOUDFLARE_API_KEY",
+            ),
+        ],
+        ids=["nothing", "blank token", "no address", "no key", "no key in the environment"],
+    )
+    def test_missing(self, environ: dict[str, str], arguments: dict[str, str], said: str) -> None:
+        """What is missing is named, argument and variable."""
+        assert mistake(environ, account_id=ACCOUNT, **arguments) == said
+
+    def test_secrets(self) -> None:
+        """Token and key are told as secrets, so that they can be blotted out."""
+        assert settings(account_id=ACCOUNT, api_token=TOKEN).secrets == (TOKEN,)
+        assert settings(account_id=ACCOUNT, api_key="k", api_email="e").secrets == ("k",)
+
+    def test_out_of_repr(self) -> None:
+        """No secret is in the `repr` of the settings."""
+        assert TOKEN not in repr(settings(account_id=ACCOUNT, api_token=TOKEN))
+        assert "env-key" not in repr(settings(PAIR, account_id=ACCOUNT))
+        assert repr(Secret(TOKEN)) == "'***'"
+
+
+class TestAccount:
+    def test_order(self) -> None:
+        """What is passed wins over the environment."""
+        assert settings(ENVIRONMENT, account_id=ACCOUNT).account_id == ACCOUNT
+        assert settings(ENVIRONMENT).account_id == "e" * 32
+        assert settings(api_token=TOKEN, account_id=f" {ACCOUNT}\n").account_id == ACCOUNT
+
+    @pytest.mark.parametrize("environ", [{}, {"CLOUDFLARE_ACCOUNT_ID": " "}], ids=["unset", "blank"])
+    def test_missing(self, environ: dict[str, str]) -> None:
+        """A missing account is named, argument and variable."""
+        assert mistake(environ, api_token=TOKEN) == "no account: pass account_id or set CLOUDFLARE_ACCOUNT_ID"
+
+    @pytest.mark.parametrize("account", ["..", "a/b", "."])
+    def test_refused(self, account: str) -> None:
+        """An account that would leave its place in the path is refused."""
+        said = mistake(api_token=TOKEN, account_id=account)
+        assert said == f"account_id (CLOUDFLARE_ACCOUNT_ID) is 32 hex digits, not {account!r}"
+
+
+class TestBaseUrl:
+    @pytest.mark.parametrize(
+        ("environ", "argument", "used"),
+        [
+            ({}, None, BASE_URL),
+            ({"CLOUDFLARE_BASE_URL": ""}, None, BASE_URL),
+            ({"CLOUDFLARE_BASE_URL": "https://env.example/v4/"}, None, "https://env.example/v4"),
+            ({"CLOUDFLARE_BASE_URL": "https://env.example"}, "https://arg.example/", "https://arg.example"),
+            ({}, "https://example.com:8443/a/b//", "https://example.com:8443/a/b"),
+            ({}, " https://example.com\n", "https://example.com"),
+        ],
+        ids=["default", "empty", "environment", "argument", "path and port", "space"],
+    )
+    def test_order(self, environ: dict[str, str], argument: str | None, used: str) -> None:
+        """What is passed wins over the environment, that over the default; the last slash goes."""
+        assert settings(environ, account_id=ACCOUNT, api_token=TOKEN, base_url=argument).base_url == used
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "http://127.0.0.1:8080/client/v4",
+            "http://127.8.9.10",
+            "http://localhost:1",
+            "http://LOCALHOST:1",
+            "http://[::1]:8080/v4",
+            "HTTP://127.0.0.1",
+        ],
+    )
+    def test_loopback(self, url: str) -> None:
+        """Plain http is taken for this machine."""
+        assert settings(account_id=ACCOUNT, api_token=TOKEN, base_url=url).base_url == url
+
+    @pytest.mark.parametrize(
+        ("url", "host"),
+        [
+            ("http://api.cloudflare.com/client/v4", "api.cloudflare.com"),
+            ("http://localhost.evil.example", "localhost.evil.example"),
+            ("http://127.0.0.1.evil.example", "127.0.0.1.evil.example"),
+            ("http://10.0.0.1", "10.0.0.1"),
+            ("http://0.0.0.0", "0.0.0.0"),  # noqa: S104  # nobody binds
+            ("http://[::]", "::"),
+            ("http://[fe80::1]", "fe80::1"),
+            ("http://169.254.169.254", "169.254.169.254"),
+            ("http://2130706433", "2130706433"),
+            ("HTTP://evil.example", "evil.example"),
+        ],
+    )
+    def test_plain_http(self, url: str, host: str) -> None:
+        """Plain http to any other machine is refused: the token would be readable on the way."""
+        assert mistake(account_id=ACCOUNT, api_token=TOKEN, base_url=url) == (
+            f"base_url (CLOUDFLARE_BASE_URL) is plain http to {host}:"
+            " the token would be readable on the way; use https"
+        )
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "ftp://example.com",
+            "example.com",
+            "//example.com",
+            "https://",
+            "https:///v4",
+            "x",
+            "http://[::1",
+            "https://a:b",
+            "https://a:99999",
+            "file:///etc",
+        ],
+    )
+    def test_no_url(self, url: str) -> None:
+        """What is no http URL is refused, with an example."""
+        assert mistake(account_id=ACCOUNT, api_token=TOKEN, base_url=url) == (
+            f"base_url (CLOUDFLARE_BASE_URL) is an https URL such as {BASE_URL}"
+        )
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "https://u@example.com",
+            "https://u:p@example.com",
+            "https://:p@example.com",
+            "https://example.com/?a=1",
+            "https://example.com/#a",
+            "http://127.0.0.1@evil.example",
+        ],
+    )
+    def test_more_than_a_base(self, url: str) -> None:
+        """A base URL with a user, a query or a fragment is refused."""
+        said = mistake(account_id=ACCOUNT, api_token=TOKEN, base_url=url)
+        assert said == "base_url (CLOUDFLARE_BASE_URL) has no user, query or fragment"
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "https://exa mple.com",
+            "https://example.com/a b",
+            "https://example.com/a\r\nHost: evil.example",
+            "https://example.com\\evil.example",
+            "http://[::1]evil.example",
+            "http://[::1].evil.example",
+            "https://[::1]evil.example/v4",
+        ],
+    )
+    def test_unusable(self, url: str) -> None:
+        """A base URL that can't be used is refused when the client is made, not at the first call."""
+        assert "base_url" in mistake(account_id=ACCOUNT, api_token=TOKEN, base_url=url)
+
+    @given(st.text(alphabet="http:/[]@\\.#?1270lcaosevi%\t\n \u2028", max_size=30))
+    def test_same_host(self, rest: str) -> None:
+        """However a base URL is written, over plain http only a loopback host is connected to."""
+        try:
+            base = settings(account_id=ACCOUNT, api_token=TOKEN, base_url=f"http://{rest}").base_url
+            host = URL(base + "/accounts", encoded=True).host
+        except (ConfigurationError, ValueError):
+            return
+        assert host is not None
+        assert is_loopback(host)
+
+
+class TestProxy:
+    @pytest.fixture(autouse=True)
+    def _no_proxy(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in urllib.request.getproxies_environment():
+            monkeypatch.delenv(f"{name}_proxy", raising=False)
+            monkeypatch.delenv(f"{name.upper()}_PROXY", raising=False)
+
+    @pytest.mark.parametrize(
+        ("environ", "url", "proxy"),
+        [
+            ({}, BASE_URL, None),
+            ({"https_proxy": "http://proxy:3128"}, BASE_URL, "http://proxy:3128"),
+            ({"http_proxy": "http://proxy:3128"}, BASE_URL, None),
+            ({"https_proxy": "http://proxy:3128", "no_proxy": "cloudflare.com"}, BASE_URL, None),
+            ({"https_proxy": "http://proxy:3128", "no_proxy": "*"}, BASE_URL, None),
+            ({"http_proxy": "http://proxy:3128"}, "http://127.0.0.1:1", None),
+        ],
+        ids=["none", "https", "other scheme", "excepted", "all excepted", "loopback"],
+    )
+    def test_environment(
+        self, monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], url: str, proxy: str | None
+    ) -> None:
+        """The proxy of the environment is used, but not for its exceptions, and not for this machine."""
+        for name, value in environ.items():
+            monkeypatch.setenv(name, value)
+        assert _proxy(URL(url)) == proxy
+
+
+class TestClient:
+    def test_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A client needs no arguments when the environment has all."""
+        for name, value in ENVIRONMENT.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("CLOUDFLARE_BASE_URL", "https://env.example/v4")
+        assert (
+            repr(BuildsClient())
+            == f"BuildsClient(account_id='{'e' * 32}', base_url='https://env.example/v4')"
+        )
+
+    def test_configuration_error(self) -> None:
+        """What is missing is found when the client is made, and is a BuildsError."""
+        with pytest.raises(BuildsError, match="CLOUDFLARE_API_TOKEN"):
+            BuildsClient(account_id=ACCOUNT)
+        with pytest.raises(ConfigurationError, match="CLOUDFLARE_ACCOUNT_ID"):
+            BuildsClient(api_token=TOKEN)
