@@ -1,7 +1,6 @@
 """Everything that can be run on this project: `nox` for lint, types and tests, `nox -l` for the rest."""
 
 import os
-import shutil
 from pathlib import Path
 
 import nox
@@ -27,7 +26,7 @@ def find_pyenv_pythons() -> None:
 find_pyenv_pythons()
 
 
-def group(name: str) -> list[str]:
+def group(name: str) -> tuple[str, ...]:
     return nox.project.dependency_groups(PROJECT, name)
 
 

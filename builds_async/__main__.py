@@ -11,7 +11,7 @@ def main() -> None:
         if error.name not in {"cyclopts", "rich"}:
             raise
         sys.exit('The command needs an extra: pip install "builds-async[cli]"')
-    app()
+    app(sys.argv[1:])
 
 
 if __name__ == "__main__":

@@ -193,7 +193,7 @@ class TestTruncated:
         ],
     )
     async def test_hollow_pages_end_a_finished_log(self, hollow: list[LogPage], asked: int) -> None:
-        """Truncated pages without lines are followed while the cursor moves, ten in a row; then it ends incomplete."""
+        """Truncated pages without lines are followed while the cursor moves, ten in a row, and no further."""
         it = Followed([FINISHED], [page("a", cursor="1", truncated=True), *hollow])
         assert await it.texts() == ["a"]
         assert not it.log.complete
@@ -323,6 +323,18 @@ class TestWhere:
         """A position that can't be is a ValueError at once."""
         with pytest.raises(ValueError, match="offset"):
             Followed([FINISHED], [NOTHING], start=start)
+
+    async def test_page_given_twice_by_a_slip_is_passed_over(self) -> None:
+        """An answer that comes once more for the page behind it, gives no line twice."""
+        first = page("a", "b", cursor="1")
+        it = Followed([FINISHED], [first, first, page("c", cursor="2"), page(cursor="2")])
+        assert await it.texts() == ["a", "b", "c"]
+
+    async def test_page_equal_to_the_one_before_is_real(self) -> None:
+        """A page that stays equal to the one before it when it is asked for again is given."""
+        it = Followed([FINISHED], [page("", cursor="1"), page("", cursor="1")])
+        assert await it.texts() == ["", ""]
+        assert it.script.asked == ["build", None, "1", "1", "1"]
 
 
 class TestPace:

@@ -55,7 +55,7 @@ class World:
     repeats: set[int]  # which requests get the last page once more
     clock: Clock = field(default_factory=Clock)
     requests: int = 0
-    last: LogPage = LogPage()
+    last: LogPage = field(default_factory=LogPage)
     repeated: bool = False
 
     @property
@@ -83,6 +83,7 @@ class World:
         )
 
     async def logs(self, build_uuid: str, *, cursor: str | None = None) -> LogPage:
+        assert build_uuid == UUID
         number = await self._arrive()
         if self.clock.time < min(self.begins, self.stops):
             raise NotFoundError("no log yet")
@@ -132,7 +133,7 @@ steps = st.lists(
 )
 
 
-class Cancelled(Exception):
+class CancelledStep(Exception):  # noqa: N818  # not an error
     """The step was cancelled where it waited."""
 
 
@@ -148,7 +149,7 @@ def drive(step: Coroutine[object, object, T], cancel_at: int | None = None) -> T
     except StopIteration as end:
         return end.value  # type: ignore[no-any-return]
     except asyncio.CancelledError:
-        raise Cancelled from None
+        raise CancelledStep from None
 
 
 def follow(world: World, start: LogPosition | None = None) -> LogFollower:
@@ -169,7 +170,7 @@ def take(log: LogFollower, how: str, cancel_at: int | None) -> list[str] | None:
         return [drive(log.__anext__(), cancel_at).message]
     except StopAsyncIteration:
         return None
-    except (Cancelled, BuildsConnectionError):
+    except (CancelledStep, BuildsConnectionError):
         return []
 
 

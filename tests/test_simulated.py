@@ -240,7 +240,7 @@ class TestCalls:
             assert caught.value.codes == (12006,)
 
     async def test_lacking_permission_is_named(self) -> None:
-        """A 403 names the permission that is lacking under each of its names: read for reads, write for writes."""
+        """A 403 names the permission that is lacking, under each of its names."""
         sim = BuildsSimulator()
         async with connected(sim, api_token=sim.add_token(TokenKind.READ_ONLY)) as client:
             build = sim.add_build(SCRIPT)
@@ -319,7 +319,7 @@ class TestBulk:
                 result.raise_for_failures()
 
     async def test_wrong_credentials_end_it_with_one_bare_error(self) -> None:
-        """A refused token ends a look-up of thousands after a handful of requests, without an ExceptionGroup."""
+        """A refused token ends a look-up of thousands after a handful of requests, with a bare error."""
         sim = BuildsSimulator()
         async with connected(sim, api_token="wrong", max_in_flight=4) as client:
             with pytest.raises(AuthenticationError):

@@ -15,8 +15,8 @@ app = cyclopts.App(
 )
 
 
-@app.command
-def demo(*, workers: int = WORKERS) -> int:
+@app.command(name="demo")
+def demo_command(*, workers: int = WORKERS) -> int:
     """Follow a real build's log live, then look up many Workers: no account, no network.
 
     Args:

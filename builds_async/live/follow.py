@@ -21,6 +21,8 @@ MAX_HOLLOW = 10
 _JUST_NOW = timedelta(seconds=5)
 _SLOW_DOWN = 1.5
 
+_Trait = tuple[str | None, int, LogLine, LogLine]
+
 
 class LogSource(Protocol):
     """What a follower asks: a build, and a page of its log."""
@@ -86,7 +88,7 @@ class LogFollower:
         self._lines: tuple[LogLine, ...] = ()
         self._given = 0
         self._after = start
-        self._last: LogPage | None = None  # the last answer that had lines
+        self._last: _Trait | None = None  # of the last answer that had lines
         self._doubted = False
 
         # When: not before `_due`.
@@ -203,20 +205,18 @@ class LogFollower:
         It may be the true next page all the same, if that one has no other cursor either and equal
         lines. So it is passed over once: asked again, a slip of the server is gone, a true page is not.
         """
-        last = self._last
         return (
             not self._doubted
-            and last is not None
-            and self._offset < len(page.lines)
             and self._cursor is not None
-            and self._cursor == last.cursor == page.cursor
-            and page.lines == last.lines
+            and page.cursor == self._cursor
+            and len(page.lines) > self._offset
+            and _trait(page) == self._last
         )
 
     def _absorb(self, page: LogPage, *, moved: bool) -> bool:
         """Take the page's lines that are new; False if there are none."""
         if page.lines:
-            self._last = page
+            self._last = _trait(page)
         fresh = page.lines[self._offset :]
         if moved:
             # What was not skipped of the offset lies behind this page.
@@ -260,3 +260,8 @@ class LogFollower:
         if build.stopped_on is None or build.stopped_on.tzinfo is None:
             return False
         return abs(self._utcnow() - build.stopped_on) < _JUST_NOW
+
+
+def _trait(page: LogPage) -> _Trait:
+    """What tells a page from another one, nearly always, without holding its lines."""
+    return page.cursor, len(page.lines), page.lines[0], page.lines[-1]
