@@ -8,7 +8,7 @@ def main() -> None:
     try:
         from builds_async.cli import app  # noqa: PLC0415  # the extra may be missing
     except ModuleNotFoundError as error:
-        if error.name not in {"cyclopts", "rich"}:
+        if (error.name or "").partition(".")[0] not in {"cyclopts", "rich"}:
             raise
         sys.exit('The command needs an extra: pip install "builds-async[cli]"')
     app(sys.argv[1:])
