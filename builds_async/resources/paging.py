@@ -3,9 +3,12 @@
 from collections.abc import Awaitable, Callable
 from typing import Generic, Self, TypeVar
 
-from builds_async.models.envelope import Page
+from builds_async.models.envelope import Page, ResultInfo
 
 T = TypeVar("T")
+
+
+_REMEMBERED = 1000
 
 
 class Pages(Generic[T]):
@@ -13,8 +16,9 @@ class Pages(Generic[T]):
 
     A class, not a generator: a time-out, an error or a `break` leaves it where it is, and the next loop
     goes on there. It holds nothing open. Every item comes once, also when the list grows at its front
-    while it is read and items move to the next page. It ends on a short, empty or repeated page, on the
-    last of `total_pages`, or when the API says that there is no next page.
+    while it is read and items move on to the next page; for that it remembers the last 1,000 keys. It
+    ends on a short, empty or repeated page, on the last of `total_pages`, or when the API says that there
+    is no next page.
     """
 
     def __init__(
@@ -24,8 +28,9 @@ class Pages(Generic[T]):
         self._key = key
         self._per_page = per_page
         self._next_page: int | None = 1
-        self._items: list[T] = []  # of the last page, still to be given out, the next one last
-        self._seen: set[str] = set()  # keys of the last page, so memory stays that of one page
+        self._items: list[T] = []  # still to be given out, the next one last
+        self._seen: dict[str, None] = {}
+        self._total: int | None = None
 
     def __aiter__(self) -> Self:
         return self
@@ -38,15 +43,16 @@ class Pages(Generic[T]):
         return self._items.pop()
 
     def _take(self, number: int, page: Page[T]) -> None:
-        fresh = [item for item in page if self._key(item) not in self._seen]
-        self._seen = {self._key(item) for item in page}
-        self._items = fresh[::-1]
-        self._next_page = number + 1 if fresh and not self._is_last(number, page) else None
+        info = page.result_info or ResultInfo()
+        fresh = {key: item for item in page if (key := self._key(item)) not in self._seen}
+        # A page of known items is the list's end or a server that repeats itself, unless it has moved here.
+        moved = self._total is not None and info.total_count is not None and info.total_count > self._total
+        goes_on = (fresh or moved) and not self._is_last(number, len(page), info)
+        self._next_page = number + 1 if goes_on else None
+        self._items = [*fresh.values()][::-1]
+        self._total = info.total_count
+        self._seen = dict.fromkeys([*self._seen, *fresh][-_REMEMBERED:])
 
-    def _is_last(self, number: int, page: Page[T]) -> bool:
-        if len(page) < self._per_page:
-            return True
-        info = page.result_info
-        if info is None:
-            return False
-        return info.next_page is False or (info.total_pages is not None and number >= info.total_pages)
+    def _is_last(self, number: int, length: int, info: ResultInfo) -> bool:
+        no_more_pages = info.total_pages is not None and number >= info.total_pages
+        return length < self._per_page or info.next_page is False or no_more_pages

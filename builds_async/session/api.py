@@ -5,11 +5,11 @@ import copy
 import logging
 import random
 from collections.abc import Callable
-from typing import Self, TypeVar
+from typing import Self, TypeVar, cast
 
 import msgspec
 
-from builds_async.errors import BuildsError, RateLimitError, ResponseDecodeError
+from builds_async.errors import BuildsError, RateLimitError
 from builds_async.models.envelope import Envelope
 from builds_async.session.budget import RateBudget
 from builds_async.session.clock import Clock
@@ -67,18 +67,17 @@ class ApiSession:
         self, method: str, path: str, decoder: msgspec.json.Decoder[Envelope[T]], query: str = ""
     ) -> T:
         """The `result` of a call that always has one; ResponseDecodeError if it is null."""
-        result = (await self.envelope(method, path, decoder, query)).result
-        if result is None or result is msgspec.UNSET:
-            raise ResponseDecodeError(
-                "the `result` of the answer is null, and this call always has one",
-                status=200,
-                method=method,
-                path=self._account_path + path,
-            )
-        return result
+        envelope = await self.envelope(method, path, decoder, query, nullable=False)
+        return cast("T", envelope.result)
 
     async def envelope(
-        self, method: str, path: str, decoder: msgspec.json.Decoder[Envelope[T]], query: str = ""
+        self,
+        method: str,
+        path: str,
+        decoder: msgspec.json.Decoder[Envelope[T]],
+        query: str = "",
+        *,
+        nullable: bool = True,
     ) -> Envelope[T]:
         """The whole answer of a call. `path` is below the account; it and `query` are encoded already.
 
@@ -94,7 +93,7 @@ class ApiSession:
                 await self._enter()
                 attempts += 1
                 answer = await self._exchange(method, target)
-                return read(answer, decoder, method=method, secrets=self._secrets)
+                return read(answer, decoder, nullable=nullable, method=method, secrets=self._secrets)
             except BuildsError as error:
                 error.method, error.path, error.attempts = method, path, attempts
                 delay = next(delays)

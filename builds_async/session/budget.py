@@ -213,7 +213,7 @@ class RateBudget:
         else:
             rate = (left + used) / self._window
             for i in range(0, len(answered), len(answered) // _SAMPLES + 1):
-                rate = min(rate, (left + i) / (answered[i] + self._window - now))
+                rate = min(rate, (left + i) / max(answered[i] + self._window - now, 1e-9))
         for told in self._told.values():
             if 4 * told.left < 3 * self._capacity:
                 rate = min(rate, max(1, told.left) / (told.reset_at - now))

@@ -2,9 +2,9 @@
 
 import ipaddress
 import os
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from builds_async._version import __version__
 from builds_async.errors import ConfigurationError
@@ -101,19 +101,23 @@ def _header_value(value: str, name: str) -> Secret:
     return Secret(value)
 
 
+_URL = re.compile(
+    r"(https?)://(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(?::(\d{1,5}))?(?:/[^\s?#@\\]*)?", re.IGNORECASE | re.ASCII
+)
+
+
 def _base_url(base_url: str | None, environ: Mapping[str, str]) -> str:
     url = (base_url or environ.get("CLOUDFLARE_BASE_URL") or DEFAULT_BASE_URL).strip().rstrip("/")
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-        _ = parts.port
-    except ValueError:
-        host, parts = "", urlsplit("")
-    if parts.scheme not in {"http", "https"} or not host:
-        raise ConfigurationError("base_url (CLOUDFLARE_BASE_URL) is an https URL such as " + DEFAULT_BASE_URL)
-    if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
-        raise ConfigurationError("base_url (CLOUDFLARE_BASE_URL) has no user, query or fragment")
-    if parts.scheme == "http" and not is_loopback(host):
+    parts = _URL.fullmatch(url)
+    if parts is None or int(parts[3] or 443) > 65535:
+        # The URL itself is not shown: it may hold a password.
+        surplus = not set(url).isdisjoint("@?#") and "://" in url
+        wanted = (
+            "has no user, query or fragment" if surplus else f"is an https URL such as {DEFAULT_BASE_URL}"
+        )
+        raise ConfigurationError(f"base_url (CLOUDFLARE_BASE_URL) {wanted}")
+    host = parts[2].strip("[]").lower()
+    if parts[1].lower() == "http" and not is_loopback(host):
         raise ConfigurationError(
             f"base_url (CLOUDFLARE_BASE_URL) is plain http to {host}:"
             " the token would be readable on the way; use https"

@@ -66,6 +66,9 @@ class Answer(NamedTuple):
     headers: Mapping[str, str]  # case-insensitive
     body: bytes
 
+    def __repr__(self) -> str:
+        return f"<Answer {self.status}, {len(self.body)} bytes>"  # no contents: it may stand in a traceback
+
 
 def segment(value: str) -> str:
     """`value` as one percent-encoded segment of a path. ValueError if it can't be one."""
@@ -98,13 +101,15 @@ def read(
     answer: Answer,
     decoder: msgspec.json.Decoder[Envelope[T]],
     *,
+    nullable: bool = True,
     method: str = "",
     secrets: Iterable[str] = (),
 ) -> Envelope[T]:
     """The decoded answer, or the error that it is.
 
-    A status below 300 with `success` not false and a `result` (null counts) is a success. `secrets` are
-    blotted out of whatever text of the body ends up in an error, should a server echo them.
+    A status below 300 with `success` not false and a `result` is a success; `nullable` says whether a null
+    will do. `secrets` are blotted out of whatever text of the body ends up in an error, should a server
+    echo them.
     """
     if 200 <= answer.status < 300:
         try:
@@ -115,10 +120,16 @@ def read(
                 raise _unreadable(answer, str(error), secrets, transient=garbled) from None
         else:
             if envelope.success is not False:
-                if envelope.result is msgspec.UNSET:
-                    raise _unreadable(answer, "it has no `result`", secrets)
+                _check_result(answer, envelope, secrets, nullable=nullable)
                 return envelope
     raise _refusal(answer, method, secrets)
+
+
+def _check_result(answer: Answer, envelope: Envelope[T], secrets: Iterable[str], *, nullable: bool) -> None:
+    if envelope.result is msgspec.UNSET:
+        raise _unreadable(answer, "it has no `result`", secrets)
+    if envelope.result is None and not nullable:
+        raise _unreadable(answer, "the `result` of the answer is null, and this call always has one", secrets)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
@@ -168,7 +179,7 @@ def allowances(headers: Mapping[str, str]) -> dict[str, Allowance]:
 
 
 _ITEM = re.compile(r'"((?:[^"\\]|\\.)*)"((?:\s*;\s*[a-z*][a-z0-9_.*-]*=[0-9.]+)*)')
-_PARAMETER = re.compile(r";\s*([a-z*][a-z0-9_.*-]*)=(\d+(?:\.\d+)?)")
+_PARAMETER = re.compile(r";\s*([a-z*][a-z0-9_.*-]*)=(\d{1,15}(?:\.\d{1,15})?)(?![\d.])")
 
 
 def _items(header: str) -> dict[str, dict[str, float]]:
@@ -234,9 +245,10 @@ def _refusal(answer: Answer, method: str, secrets: Iterable[str]) -> APIError:
 
 def _details(body: bytes, secrets: Iterable[str]) -> tuple[ErrorDetail, ...]:
     try:
-        return _ERRORS.decode(_blot(body.decode("utf-8", "replace"), secrets)).errors or ()
+        details = _ERRORS.decode(body).errors or ()
     except _UNREADABLE:
         return ()
+    return tuple(ErrorDetail(message=_blot(detail.message, secrets), code=detail.code) for detail in details)
 
 
 def _kind(status: int, details: Sequence[ErrorDetail]) -> type[APIError]:
@@ -292,8 +304,8 @@ def _ray(ray_id: str | None) -> str:
 
 def _excerpt(body: bytes, secrets: Iterable[str]) -> str:
     # Blotted before it is cut, so that no half of a secret is left at the end.
-    text = _blot(body[: 16 * _EXCERPT].decode("utf-8", "replace"), secrets)
-    return " ".join(text.split())[:_EXCERPT]
+    text = _blot(body.decode("utf-8", "replace"), secrets)
+    return " ".join(text[: 16 * _EXCERPT].split())[:_EXCERPT]
 
 
 def _blot(text: str, secrets: Iterable[str]) -> str:
