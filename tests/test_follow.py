@@ -422,6 +422,17 @@ class TestErrors:
         assert got == ["a", "b"]
         assert errors == 3
 
+    @pytest.mark.parametrize(
+        "builds", [[FINISHED], [RUNNING], [error()]], ids=["finished", "running", "first"]
+    )
+    async def test_loop_round_errors_is_paced(self, builds: list[Build | BuildsError]) -> None:
+        """Who reads on after each error does not spin, not even where no request is sent."""
+        it = Followed(builds, [RateLimitError("not sent", retry_after=300)])
+        for _ in range(3):
+            with pytest.raises(BuildsError):
+                await it.log.read()
+        assert it.clock.naps == [1.0, 1.0]
+
     async def test_build_before_the_first_read_is_misuse(self) -> None:
         """`build` says plainly that nothing is known yet."""
         it = Followed([FINISHED], [NOTHING])

@@ -4,16 +4,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Protocol, Self
 
-from builds_async.errors import NotFoundError
+from builds_async.errors import BuildsError, NotFoundError
+from builds_async.live.ending import Ending
 from builds_async.models.builds import Build
 from builds_async.models.logs import LogLine, LogPage, LogPosition
 from builds_async.session.clock import Clock
 
 SETTLE = 2.0
 """Seconds after which a log is read once more when its build has only just stopped: lines may lag behind."""
-
-OUTCOME_WAIT = 30.0
-"""How many seconds a stopped build may stay without an outcome before it is taken as it is."""
 
 MAX_HOLLOW = 10
 """How many truncated pages without lines are followed in a row at the end of a log."""
@@ -98,7 +96,7 @@ class LogFollower:
 
         # How far: a finished build is final, what is left is to drain its log.
         self._build: Build | None = None
-        self._stopped_at: float | None = None
+        self._ending = Ending(clock)
         self._finished = False
         self._settle = False
         self._hollow = 0
@@ -161,24 +159,51 @@ class LogFollower:
         self._given = len(self._lines)
         return lines
 
+    @property
+    def due(self) -> float:
+        """The moment, on the client's clock, before which the log is not asked for again."""
+        return self._due
+
+    @property
+    def ended(self) -> bool:
+        """True when the last line was fetched and no more will be asked for."""
+        return self._ended
+
+    def next_in_hand(self) -> LogLine | None:
+        """The next line, if it was fetched already, else None."""
+        if self._given == len(self._lines):
+            return None
+        self._given += 1
+        return self._lines[self._given - 1]
+
     async def _fetch(self) -> None:
         """Put the next lines in hand, or none at the end."""
         if self._reading:
             raise RuntimeError("another task is already reading this log; give each its own follower")
         self._reading = True
         try:
-            self._cursor, self._offset = self._after.cursor, self._after.offset
-            self._lines, self._given = (), 0
-            if self._build is None:
-                self._see(await self._source.get(self._build_uuid))
-            while not (self._lines or self._ended):
-                await self._poll()
+            while self._given == len(self._lines) and not self._ended:
+                if (pause := self._due - self._clock.now()) > 0:
+                    await self._clock.sleep(pause)
+                await self.step()
         finally:
             self._reading = False
 
-    async def _poll(self) -> None:
-        if (pause := self._due - self._clock.now()) > 0:
-            await self._clock.sleep(pause)
+    async def step(self) -> None:
+        """Ask once, now, if no line is in hand: what `read` repeats, for who schedules many followers."""
+        if self._given < len(self._lines) or self._ended:
+            return
+        try:
+            await self._ask()
+        except BuildsError:
+            self._due = self._clock.now() + self._interval  # who tries again in a loop is paced as well
+            raise
+
+    async def _ask(self) -> None:
+        self._cursor, self._offset = self._after.cursor, self._after.offset
+        self._lines, self._given = (), 0
+        if self._build is None:
+            self._see(await self._source.get(self._build_uuid))
         polled_at = self._clock.now()
         page = await self._page()
         moved = page.cursor is not None and page.cursor != self._cursor
@@ -246,15 +271,11 @@ class LogFollower:
     def _see(self, build: Build) -> None:
         """Note how the build is; when it has finished, the log is asked for at once."""
         first, self._build = self._build is None, build
-        if not build.is_stopped:
-            return
-        now = self._clock.now()
-        if self._stopped_at is None:
-            self._stopped_at = now
+        if build.is_stopped and not self._ending.has_begun:
             self._settle = not first or build.build_outcome is None or self._stopped_just_now(build)
-        if build.build_outcome is not None or now - self._stopped_at >= OUTCOME_WAIT:
+        if self._ending.reached(build):
             self._finished = True
-            self._due = now
+            self._due = self._clock.now()
 
     def _stopped_just_now(self, build: Build) -> bool:
         if build.stopped_on is None or build.stopped_on.tzinfo is None:
