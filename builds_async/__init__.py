@@ -18,6 +18,9 @@ from builds_async.errors import (
     ResponseDecodeError,
 )
 from builds_async.live.follow import LogFollower
+from builds_async.live.tail import BuildTail, TailLine, TailLog, TailPosition
+from builds_async.live.tracker import BuildChange, WorkerMark
+from builds_async.live.watch import BuildWatcher
 from builds_async.models import (
     Build,
     BuildDeployHook,
@@ -50,11 +53,14 @@ __all__ = [
     "BadRequestError",
     "BudgetSnapshot",
     "Build",
+    "BuildChange",
     "BuildDeployHook",
     "BuildOutcome",
     "BuildStatus",
+    "BuildTail",
     "BuildTriggerMetadata",
     "BuildTriggerSource",
+    "BuildWatcher",
     "BuildsClient",
     "BuildsConnectionError",
     "BuildsError",
@@ -84,6 +90,10 @@ __all__ = [
     "ResultInfo",
     "RetryPolicy",
     "SystemClock",
+    "TailLine",
+    "TailLog",
+    "TailPosition",
     "Trigger",
+    "WorkerMark",
     "__version__",
 ]

@@ -1,11 +1,17 @@
 """The client: owns the session, hangs resources and live verbs on it."""
 
+from collections.abc import Iterable
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
+from weakref import WeakSet
 
 import aiohttp
 
+from builds_async.live import wait
 from builds_async.live.follow import LogFollower
+from builds_async.live.tail import BuildTail, TailPosition
+from builds_async.live.watch import BuildWatcher
+from builds_async.models.builds import Build
 from builds_async.models.logs import LogPosition
 from builds_async.resources.builds import Builds
 from builds_async.session.api import ApiSession
@@ -14,7 +20,11 @@ from builds_async.session.clock import Clock, SystemClock
 from builds_async.session.http import HttpTransport
 from builds_async.session.retry import RetryPolicy
 from builds_async.session.settings import resolve
-from builds_async.session.wire import segment
+from builds_async.session.wire import id_list, segment
+
+
+class _Closable(Protocol):
+    async def aclose(self) -> None: ...
 
 
 class BuildsClient:
@@ -82,6 +92,7 @@ class BuildsClient:
         )
         self.builds = Builds(self._session)
         self._polls = Builds(self._session.polling())
+        self._closables: WeakSet[_Closable] = WeakSet()  # what may have requests on their way
 
     def __repr__(self) -> str:
         return f"BuildsClient({self._name})"
@@ -97,6 +108,8 @@ class BuildsClient:
 
     async def aclose(self) -> None:
         """Close the client and the session that it made. Calling it again does nothing."""
+        for closable in tuple(self._closables):
+            await closable.aclose()
         await self._session.aclose()
 
     def follow(
@@ -123,3 +136,87 @@ class BuildsClient:
             poll_interval=poll_interval,
             max_poll_interval=max_poll_interval,
         )
+
+    async def wait(self, build_uuid: str, *, poll_interval: float = 5.0) -> Build:
+        """The build when it has finished: `stopped`, with its outcome.
+
+        Reads no log. Asks every `poll_interval` seconds (5), three times more seldom while the build is
+        queued, and never faster than the rate budget allows. An outcome that does not come within 30 s of
+        `stopped` is waited for no longer.
+
+        It has no time limit of its own, and a build may be queued for hours: use
+        `async with asyncio.timeout(...)`. Raises what `builds.get` raises, after its retries. Needs
+        "Workers CI Read".
+        """
+        return await wait.wait_for_build(
+            self._polls, build_uuid, poll_interval=poll_interval, clock=self._clock
+        )
+
+    async def wait_for_commit(
+        self,
+        external_script_id: str,
+        commit_hash: str,
+        *,
+        branch: str | None = None,
+        poll_interval: float = 5.0,
+    ) -> Build:
+        """The finished build of a commit of this Worker: waits until it appears, then until it has finished.
+
+        `commit_hash` is the full hash or the beginning of one, at least 4 digits; ValueError if builds of
+        several commits begin so. With `branch`, only builds of that branch count. When the commit was
+        built more than once, or is built again meanwhile, the newest build counts. Builds that were started
+        without a commit never do: `wait` for those by their `build_uuid`.
+
+        A build that succeeded need not have deployed; see `builds.by_version`. Else as `wait`.
+        """
+        return await wait.wait_for_commit(
+            self._polls,
+            external_script_id,
+            commit_hash,
+            branch=branch,
+            poll_interval=poll_interval,
+            clock=self._clock,
+        )
+
+    def watch(self, external_script_ids: Iterable[str], *, interval: float = 15.0) -> BuildWatcher:
+        """The changes of the builds of these Workers, without end: `async for change in client.watch(tags)`.
+
+        First the latest build of each Worker, then each new build, status and outcome once. One request asks
+        for 20 Workers, every `interval` seconds (15) or as the rate budget allows: a thousand Workers are
+        50 requests a pass. What is guaranteed stands with `BuildWatcher`. Needs "Workers CI Read".
+        """
+        return BuildWatcher(self._polls, _ids(external_script_ids), interval=interval, clock=self._clock)
+
+    def tail(
+        self,
+        external_script_ids: Iterable[str],
+        *,
+        start: TailPosition | None = None,
+        interval: float = 10.0,
+        poll_interval: float = 1.0,
+        max_poll_interval: float = 5.0,
+    ) -> BuildTail:
+        """The log lines of all builds of these Workers, merged: `async for line in client.tail(tags)`.
+
+        Builds that run now from their first line, and each new build by itself, which is found every
+        `interval` seconds (10); it never ends. Each log is asked for every `poll_interval` (1 s) to
+        `max_poll_interval` (5 s), or as the rate budget allows. `start` is the `position` of an earlier
+        tail. What is guaranteed stands with `BuildTail`. Needs "Workers CI Read".
+        """
+        tail = BuildTail(
+            self._polls,
+            _ids(external_script_ids),
+            clock=self._clock,
+            start=start,
+            interval=interval,
+            poll_interval=poll_interval,
+            max_poll_interval=max_poll_interval,
+        )
+        self._closables.add(tail)
+        return tail
+
+
+def _ids(external_script_ids: Iterable[str]) -> tuple[str, ...]:
+    ids = tuple(external_script_ids)
+    id_list(ids)  # refuses what can't be one, before anything is sent
+    return ids

@@ -1,0 +1,243 @@
+"""The logs of many Workers as one stream."""
+
+import asyncio
+from collections import deque
+from collections.abc import Coroutine, Iterable, Mapping
+from typing import Protocol, Self
+
+import msgspec
+
+from builds_async.errors import AuthenticationError, BuildsError, NotFoundError, PermissionDeniedError
+from builds_async.live.follow import LogFollower, LogSource
+from builds_async.live.tracker import BuildChange, Tracker, WatchSource, WorkerMark
+from builds_async.models.builds import Build
+from builds_async.models.logs import LogLine, LogPage, LogPosition
+from builds_async.session.clock import Clock
+
+MAX_AT_ONCE = 10
+"""How many logs are asked for at the same time, and so how many pages are held at the most."""
+
+
+class TailSource(WatchSource, LogSource, Protocol):
+    """What is asked for statuses and for logs."""
+
+
+class TailLine(msgspec.Struct, frozen=True):
+    """One line of one build's log. `build` is as last seen."""
+
+    external_script_id: str
+    build: Build
+    line: LogLine
+
+
+class TailLog(msgspec.Struct, frozen=True):
+    """How far the log of one build was given out."""
+
+    external_script_id: str
+    position: LogPosition
+
+
+class TailPosition(msgspec.Struct, frozen=True):
+    """How far a tail has come: the newest build seen of each Worker, and the place in each open log.
+
+    `msgspec.json.encode(position)` and `msgspec.json.decode(data, type=TailPosition)` store it and read it.
+    """
+
+    workers: dict[str, WorkerMark] = {}
+    logs: dict[str, TailLog] = {}
+
+
+class BuildTail:
+    """The lines of all builds of many Workers, merged, as an endless async iterator of `TailLine`.
+
+    It begins with the builds that run now, from their first line, and picks up each new build by itself. Of
+    one build every line comes once and in order, as from `LogFollower`; lines of different builds come as
+    they are fetched. One look at the latest builds, every `interval` seconds and 20 Workers in a request,
+    stands in for the status polls of all logs.
+
+    Back-pressure: nothing more is asked for while lines are in hand, and at most 10 logs at the same time,
+    so a slow reader slows the polling and memory stays bounded.
+
+    `position` is one JSON-able value. A tail that starts with it gives exactly the lines that are left, also
+    those of builds that began, or ended, while nobody was tailing.
+
+    A class, not a generator: after a `break`, a time-out, a cancel or an error the next loop goes on and
+    loses nothing. Requests on their way may then still come in; `aclose()` ends them, and so does closing
+    the client. Wrong credentials are raised. `failures` has what else went wrong, by the tag of a Worker
+    or the UUID of a build: those are asked again, the others go on.
+    """
+
+    def __init__(
+        self,
+        source: TailSource,
+        external_script_ids: Iterable[str],
+        *,
+        clock: Clock,
+        start: TailPosition | None = None,
+        interval: float,
+        poll_interval: float,
+        max_poll_interval: float,
+    ) -> None:
+        if interval <= 0:
+            raise ValueError(f"interval is seconds above 0, not {interval}")
+        start = start or TailPosition()
+        self._source = source
+        self._clock = clock
+        self._interval = interval
+        self._pace = (poll_interval, max_poll_interval)
+        self._tracker = Tracker(source, external_script_ids, clock, start.workers)
+        self._known = dict(self._tracker.marks)
+        self._streams: dict[str, _Stream] = {}
+        self._ready: deque[_Stream] = deque()
+        self._failed: dict[str, BuildsError] = {}
+        self._tasks: dict[asyncio.Task[None], str] = {}  # by build, "" is the look
+        self._look_due = clock.now()
+        for build_uuid, log in start.logs.items():
+            if log.external_script_id in self._tracker.ids:
+                self._open(log.external_script_id, build_uuid, None, log.position)
+
+    @property
+    def failures(self) -> Mapping[str, BuildsError]:
+        """What could not be asked for when it was last tried, by tag or build UUID."""
+        return {**self._tracker.failures, **self._failed}
+
+    @property
+    def position(self) -> TailPosition:
+        """The place behind the last line given out, in all logs."""
+        self._take_changes()
+        logs = {uuid: TailLog(stream.tag, stream.log.position) for uuid, stream in self._streams.items()}
+        return TailPosition(dict(self._tracker.marks), logs)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> TailLine:
+        if not self._tracker.ids:
+            raise StopAsyncIteration
+        while (line := self._next_in_hand()) is None:
+            self._launch()
+            await self._wait()
+        return line
+
+    async def aclose(self) -> None:
+        """End the requests on their way. The position stays good."""
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        self._tasks.clear()
+
+    def _next_in_hand(self) -> TailLine | None:
+        while self._ready:
+            stream = self._ready[0]
+            if (line := stream.log.next_in_hand()) is not None:
+                return TailLine(stream.tag, stream.log.build, line)
+            self._ready.popleft()
+            if stream.log.ended:
+                self._close(stream)
+        return None
+
+    def _launch(self) -> None:
+        """Begin what is due: the look, and as many logs as may be asked for at once, the longest due first."""
+        now = self._clock.now()
+        busy = set(self._tasks.values())
+        if self._look_due <= now and "" not in busy:
+            self._spawn("", self._look())
+        idle = [stream for uuid, stream in self._streams.items() if uuid not in busy]
+        due = sorted((it for it in idle if it.log.due <= now), key=lambda it: it.log.due)
+        for stream in due[: MAX_AT_ONCE - len(busy - {""})]:
+            self._spawn(stream.uuid, self._step(stream))
+
+    def _spawn(self, name: str, work: Coroutine[object, object, None]) -> None:
+        self._tasks[asyncio.get_running_loop().create_task(work)] = name
+
+    async def _wait(self) -> None:
+        """Until something that was begun is done, or something else falls due."""
+        alarm = asyncio.ensure_future(self._clock.sleep(self._next_due() - self._clock.now()))
+        try:
+            done, _ = await asyncio.wait({alarm, *self._tasks}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            alarm.cancel()
+        for task in done - {alarm}:
+            del self._tasks[task]
+            task.result()  # wrong credentials, and defects
+
+    def _next_due(self) -> float:
+        busy = set(self._tasks.values())
+        moments = [stream.log.due for uuid, stream in self._streams.items() if uuid not in busy]
+        if len(busy - {""}) >= MAX_AT_ONCE:
+            moments.clear()
+        if "" not in busy:
+            moments.append(self._look_due)
+        return min(moments, default=self._clock.now() + self._interval)
+
+    async def _look(self) -> None:
+        due = self._clock.now() + self._interval
+        try:
+            await self._tracker.look()
+        finally:
+            self._look_due = due
+            self._take_changes()
+
+    async def _step(self, stream: "_Stream") -> None:
+        try:
+            await stream.log.step()
+        except (AuthenticationError, PermissionDeniedError):
+            raise
+        except BuildsError as error:
+            self._failed[stream.uuid] = error
+            if isinstance(error, NotFoundError):  # the build itself is gone
+                self._close(stream)
+            return
+        self._failed.pop(stream.uuid, None)
+        self._ready.append(stream)
+
+    def _take_changes(self) -> None:
+        """Open a log for each build that is new; tell the others how their build is."""
+        while self._tracker.changes:
+            change = self._tracker.changes.popleft()
+            build, tag = change.build, change.external_script_id
+            if build.build_uuid in self._streams:
+                self._streams[build.build_uuid].build = build
+            elif change.is_new and not self._is_past(change):
+                self._open(tag, build.build_uuid, build, LogPosition())
+
+    def _is_past(self, change: BuildChange) -> bool:
+        """Whether a build that is reported for the first time is none of ours."""
+        mark = self._known.get(change.external_script_id)
+        if mark is not None:
+            return mark.build_uuid == change.build.build_uuid  # given out before this start
+        return change.previous is None and change.build.is_stopped
+
+    def _open(self, tag: str, build_uuid: str, build: Build | None, position: LogPosition) -> None:
+        stream = _Stream(tag, build_uuid, build, self._source, self._tracker)
+        low, high = self._pace
+        stream.log = LogFollower(
+            stream, build_uuid, clock=self._clock, start=position, poll_interval=low, max_poll_interval=high
+        )
+        self._streams[build_uuid] = stream
+
+    def _close(self, stream: "_Stream") -> None:
+        self._streams.pop(stream.uuid, None)
+        self._failed.pop(stream.uuid, None)
+
+
+class _Stream:
+    """One log, and the source of its follower: its build is as the tracker last saw it."""
+
+    log: LogFollower
+
+    def __init__(self, tag: str, uuid: str, build: Build | None, source: LogSource, tracker: Tracker) -> None:
+        self.tag = tag
+        self.uuid = uuid
+        self.build = build
+        self._source = source
+        self._tracker = tracker
+
+    async def get(self, build_uuid: str) -> Build:
+        if self.build is None or not self._tracker.tracks(self.tag, build_uuid):
+            self.build = await self._source.get(build_uuid)
+        return self.build
+
+    async def logs(self, build_uuid: str, *, cursor: str | None = None) -> LogPage:
+        return await self._source.logs(build_uuid, cursor=cursor)
