@@ -82,7 +82,13 @@ class BuildsClient:
         self._name = f"account_id={settings.account_id!r}, base_url={settings.base_url!r}"
         self._clock = clock
         self._session = ApiSession(
-            HttpTransport(settings.base_url, settings.headers, session=session, timeout=timeout),
+            HttpTransport(
+                settings.base_url,
+                settings.headers,
+                session=session,
+                timeout=timeout,
+                secrets=settings.secrets,
+            ),
             f"/accounts/{segment(settings.account_id)}",
             retry=retry,
             budget=budget or RateBudget(),

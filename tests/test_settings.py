@@ -4,7 +4,7 @@ import urllib.request
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from yarl import URL
 
@@ -282,16 +282,22 @@ class TestBaseUrl:
         """A base URL that can't be used is refused when the client is made, not at the first call."""
         assert "base_url" in mistake(account_id=ACCOUNT, api_token=TOKEN, base_url=url)
 
-    @given(st.text(alphabet="http:/[]@\\.#?1270lcaosevi%\t\n \u2028", max_size=30))
-    def test_same_host(self, rest: str) -> None:
-        """However a base URL is written, over plain http only a loopback host is connected to."""
+    @given(
+        st.sampled_from(["http", "https", "HTTP"]),
+        st.text(alphabet="http:/[]@\\.#?1270lcaosevi%\t\n \u2028", max_size=30) | st.text(max_size=10),
+    )
+    @example("https", "[:.]")
+    @example("https", "[::1]:0")
+    @example("https", "1.2.3.4.5")
+    def test_same_host(self, scheme: str, rest: str) -> None:
+        """What base URL is taken can be used, and over plain http only a loopback host is connected to."""
         try:
-            base = settings(account_id=ACCOUNT, api_token=TOKEN, base_url=f"http://{rest}").base_url
-            host = URL(base + "/accounts", encoded=True).host
-        except (ConfigurationError, ValueError):
+            base = settings(account_id=ACCOUNT, api_token=TOKEN, base_url=f"{scheme}://{rest}").base_url
+        except ConfigurationError:
             return
-        assert host is not None
-        assert is_loopback(host)
+        url = URL(base + "/accounts", encoded=True)
+        assert url.host
+        assert url.scheme == "https" or is_loopback(url.host)
 
 
 class TestProxy:

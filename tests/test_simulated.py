@@ -134,9 +134,9 @@ class TestFollow:
     async def test_every_line_once_through_faults(self, fault: Fault | FaultKind, after: int) -> None:
         """One fault of any kind at any request costs no line and gives none twice."""
         sim = BuildsSimulator(clock=VirtualClock(), page_size=7)
-        async with connected(sim, timeout=0.05) as client:
+        plan = Fault(kind=fault, after=after) if isinstance(fault, str) else fault
+        async with connected(sim, timeout=0.05 if plan.kind == "stall" else 30.0) as client:
             build = sim.add_build(SCRIPT)
-            plan = Fault(kind=fault, after=after) if isinstance(fault, str) else fault
             sim.fault(plan)
             assert await followed(client, build) == list(build.lines)
 
@@ -213,7 +213,8 @@ class TestCalls:
     async def test_fault_that_stays_is_raised(self, fault: FaultKind, error: type[Exception]) -> None:
         """When every attempt fails, the last failure comes out with the number of attempts."""
         sim = BuildsSimulator(clock=VirtualClock())
-        async with connected(sim, timeout=0.02, retry=RetryPolicy(attempts=3)) as client:
+        timeout = 0.02 if fault == "stall" else 30.0
+        async with connected(sim, timeout=timeout, retry=RetryPolicy(attempts=3)) as client:
             build = sim.add_finished_build()
             sim.fault(Fault(kind=fault, times=3))
             with pytest.raises(error) as caught:

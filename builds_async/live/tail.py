@@ -138,7 +138,7 @@ class BuildTail:
         return None
 
     def _launch(self) -> None:
-        """Begin what is due: the look, and as many logs as may be asked for at once, the longest due first."""
+        """Begin what is due: the look, and as many logs as may be at once, the longest due first."""
         now = self._clock.now()
         busy = set(self._tasks.values())
         if self._look_due <= now and "" not in busy:

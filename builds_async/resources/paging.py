@@ -31,6 +31,7 @@ class Pages(Generic[T]):
         self._items: list[T] = []  # still to be given out, the next one last
         self._seen: dict[str, None] = {}
         self._total: int | None = None
+        self._moved = 0  # by how many items the list has grown that have not come up again
 
     def __aiter__(self) -> Self:
         return self
@@ -45,12 +46,14 @@ class Pages(Generic[T]):
     def _take(self, number: int, page: Page[T]) -> None:
         info = page.result_info or ResultInfo()
         fresh = {key: item for item in page if (key := self._key(item)) not in self._seen}
-        # A page of known items is the list's end or a server that repeats itself, unless it has moved here.
-        moved = self._total is not None and info.total_count is not None and info.total_count > self._total
-        goes_on = (fresh or moved) and not self._is_last(number, len(page), info)
+        if info.total_count is not None:
+            self._moved += max(0, info.total_count - (self._total or info.total_count))
+            self._total = info.total_count
+        # A page of known items only: a server that repeats itself, unless the list has grown and moved on.
+        goes_on = (fresh or self._moved > 0) and not self._is_last(number, len(page), info)
+        self._moved -= len(page) - len(fresh)
         self._next_page = number + 1 if goes_on else None
         self._items = [*fresh.values()][::-1]
-        self._total = info.total_count
         self._seen = dict.fromkeys([*self._seen, *fresh][-_REMEMBERED:])
 
     def _is_last(self, number: int, length: int, info: ResultInfo) -> bool:

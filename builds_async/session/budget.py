@@ -63,6 +63,7 @@ class RateBudget:
         self._told: dict[str, _Told] = {}
         self._singles: deque[asyncio.Future[None]] = deque()
         self._polls: deque[asyncio.Future[None]] = deque()
+        self._freed: set[asyncio.Future[None]] = set()
         self._set_limit(limit)
 
     def __repr__(self) -> str:
@@ -131,7 +132,18 @@ class RateBudget:
             if ready_at <= now:
                 self._count(now, poll=poll)
                 return True
-            await self._clock.sleep(ready_at - now)
+            await self._nap(ready_at - now)
+
+    async def _nap(self, seconds: float) -> None:
+        """Sleep, or less when something is given back meanwhile."""
+        freed = asyncio.get_running_loop().create_future()
+        self._freed.add(freed)
+        sleeper = asyncio.ensure_future(self._clock.sleep(seconds))
+        try:
+            await asyncio.wait({freed, sleeper}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._freed.discard(freed)
+            sleeper.cancel()
 
     def done(self) -> None:
         """A counted request was answered, or given up: it leaves the window `window` seconds from now."""
@@ -139,8 +151,13 @@ class RateBudget:
         self._answered.append(self._clock.now())
 
     def give_back(self) -> None:
-        """A counted request was not sent after all."""
+        """A counted request was not sent after all: who waits may go instead."""
         self._in_flight -= 1
+        for told in self._told.values():
+            told.left += 1
+        for freed in self._freed:
+            if not freed.done():
+                freed.set_result(None)
 
     def close(self, seconds: float) -> None:
         """Let nobody through for so long: the answer was 429."""

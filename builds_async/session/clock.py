@@ -27,7 +27,7 @@ class SystemClock:
 
     async def sleep(self, seconds: float) -> None:
         """Sleep on the running event loop."""
-        await anyio.sleep(seconds)
+        await anyio.sleep(max(0.0, seconds))
 
     def __repr__(self) -> str:
         return "SystemClock()"

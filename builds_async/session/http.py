@@ -1,14 +1,15 @@
 """The only file that touches aiohttp: bytes out, an `Answer` in, or one of our connection errors."""
 
+import traceback
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import aiohttp
 from yarl import URL
 
 from builds_async.errors import BuildsConnectionError, BuildsTimeoutError, ResponseDecodeError
 from builds_async.session.settings import is_loopback
-from builds_async.session.wire import Answer
+from builds_async.session.wire import Answer, blot, ray_id
 
 MAX_BODY = 64 * 1024 * 1024
 """The largest body that is read, in bytes; a larger one is refused without being held."""
@@ -30,12 +31,14 @@ class HttpTransport:
         *,
         session: aiohttp.ClientSession | None,
         timeout: float,
+        secrets: Sequence[str] = (),
     ) -> None:
         self._base_url = base_url
         self._headers = dict(headers)
         self._session = session
         self._owns_session = session is None
         self._timeout = timeout
+        self._secrets = secrets
         self._client_timeout = aiohttp.ClientTimeout(total=timeout)
         self._closed = False
 
@@ -56,13 +59,16 @@ class HttpTransport:
                 allow_redirects=False,
                 raise_for_status=False,
             ) as response:
-                return Answer(response.status, response.headers, await _read_bounded(response))
+                return Answer(response.status, response.headers, await _read_bounded(response, self._secrets))
         except TimeoutError as error:  # first: ServerTimeoutError is a ClientError as well
             raise BuildsTimeoutError(
                 f"no whole answer within {self._timeout:g} s; raise `timeout` or check the network"
             ) from error
         except aiohttp.ClientError as error:
-            raise _connection_error(error) from error
+            cause = "".join(traceback.format_exception(error))
+            # A secret that the server has echoed can't be taken out of a cause.
+            echoed = blot(cause, self._secrets) != cause
+            raise _connection_error(error, self._secrets) from (None if echoed else error)
 
     async def aclose(self) -> None:
         """Close the session, if it is our own. Every later request is a RuntimeError."""
@@ -87,7 +93,7 @@ class HttpTransport:
         return self._session
 
 
-async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:
+async def _read_bounded(response: aiohttp.ClientResponse, secrets: Sequence[str]) -> bytes:
     """The body, decompressed. What is larger than `MAX_BODY` drops the connection."""
     chunks: list[bytes] = []
     size = response.content_length or 0
@@ -104,19 +110,20 @@ async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:
     raise ResponseDecodeError(
         f"the answer ({response.status}) is larger than {MAX_BODY // 2**20} MiB",
         status=response.status,
-        ray_id=response.headers.get("cf-ray"),
+        ray_id=ray_id(response.headers, secrets),
     )
 
 
-def _connection_error(error: aiohttp.ClientError) -> BuildsConnectionError:
+def _connection_error(error: aiohttp.ClientError, secrets: Sequence[str]) -> BuildsConnectionError:
+    said = blot(str(error), secrets)
     # A payload error is a ClientError, but no ClientConnectionError.
     if isinstance(error, aiohttp.ClientPayloadError):
-        return BuildsConnectionError(f"the answer was cut short ({error})")
+        return BuildsConnectionError(f"the answer was cut short ({said})")
     if isinstance(error, aiohttp.ClientConnectorError):
         return BuildsConnectionError(
-            f"could not connect ({error}); check the network, DNS, proxy and base_url", sent=False
+            f"could not connect ({said}); check the network, DNS, proxy and base_url", sent=False
         )
-    return BuildsConnectionError(f"the connection failed ({type(error).__name__}: {error})")
+    return BuildsConnectionError(f"the connection failed ({type(error).__name__}: {said})")
 
 
 def _proxy(url: URL) -> str | None:

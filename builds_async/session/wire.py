@@ -208,14 +208,14 @@ def _says_no(body: bytes) -> bool:
 def _unreadable(
     answer: Answer, why: str, secrets: Iterable[str], *, transient: bool = False
 ) -> ResponseDecodeError:
-    ray_id = _ray_id(answer)
+    ray = ray_id(answer.headers, secrets)
     start = _excerpt(answer.body, secrets)
     shown = f"the body starts with {start!r}" if start else "the body is empty"
     return ResponseDecodeError(
-        f"the answer ({answer.status}) can't be read: {why}; {shown}{_ray(ray_id)}",
+        f"the answer ({answer.status}) can't be read: {why}; {shown}{_ray(ray)}",
         status=answer.status,
         body=start,
-        ray_id=ray_id,
+        ray_id=ray,
         transient=transient,
     )
 
@@ -229,14 +229,14 @@ def _refusal(answer: Answer, method: str, secrets: Iterable[str]) -> APIError:
     if not said:
         start = _excerpt(answer.body, secrets)
         said = f"not the API's JSON, the body starts with {start!r}" if start else "the body is empty"
-    ray_id = _ray_id(answer)
+    ray = ray_id(answer.headers, secrets)
     wait = retry_after(answer.headers) if kind is RateLimitError else None
     hint = _hint(kind, answer.status, details, method)
     error = kind(
-        f"{answer.status} {said[: 2 * _EXCERPT]}. {hint}{_ray(ray_id)}",
+        f"{answer.status} {said[: 2 * _EXCERPT]}. {hint}{_ray(ray)}",
         status=answer.status,
         errors=details,
-        ray_id=ray_id,
+        ray_id=ray,
     )
     if isinstance(error, RateLimitError):
         error.retry_after = wait
@@ -248,7 +248,7 @@ def _details(body: bytes, secrets: Iterable[str]) -> tuple[ErrorDetail, ...]:
         details = _ERRORS.decode(body).errors or ()
     except _UNREADABLE:
         return ()
-    return tuple(ErrorDetail(message=_blot(detail.message, secrets), code=detail.code) for detail in details)
+    return tuple(ErrorDetail(message=blot(detail.message, secrets), code=detail.code) for detail in details)
 
 
 def _kind(status: int, details: Sequence[ErrorDetail]) -> type[APIError]:
@@ -293,22 +293,24 @@ def _permission(method: str) -> str:
     )
 
 
-def _ray_id(answer: Answer) -> str | None:
-    value = answer.headers.get("cf-ray")
-    return value[:64] if value else None
+def ray_id(headers: Mapping[str, str], secrets: Iterable[str] = ()) -> str | None:
+    """The `cf-ray` header, by which Cloudflare's support finds a request."""
+    value = headers.get("cf-ray")
+    return blot(value, secrets)[:64] if value else None
 
 
-def _ray(ray_id: str | None) -> str:
-    return f" (cf-ray {ray_id})" if ray_id else ""
+def _ray(ray: str | None) -> str:
+    return f" (cf-ray {ray})" if ray else ""
 
 
 def _excerpt(body: bytes, secrets: Iterable[str]) -> str:
     # Blotted before it is cut, so that no half of a secret is left at the end.
-    text = _blot(body.decode("utf-8", "replace"), secrets)
+    text = blot(body.decode("utf-8", "replace"), secrets)
     return " ".join(text[: 16 * _EXCERPT].split())[:_EXCERPT]
 
 
-def _blot(text: str, secrets: Iterable[str]) -> str:
+def blot(text: str, secrets: Iterable[str]) -> str:
+    """`text` without the secrets."""
     for secret in secrets:
         text = text.replace(secret, "***")
     return text
