@@ -1,7 +1,8 @@
 """Following a build's log while it grows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from operator import length_hint
 from typing import Protocol, Self
 
 from builds_async.errors import BuildsError, NotFoundError
@@ -79,12 +80,12 @@ class LogFollower:
         self._utcnow = utcnow
         self._reading = False
 
-        # Where: `_lines` came from the page behind `_cursor`, after `_offset` lines of it; `_given` of them
-        # are given out. When all are, `_after` is where to go on.
+        # Where: the lines in hand came from the page behind `_cursor`; it has `_end` lines that are given out
+        # or in hand. When none is in hand, `_after` is where to go on.
         self._cursor = start.cursor
         self._offset = start.offset
-        self._lines: tuple[LogLine, ...] = ()
-        self._given = 0
+        self._end = start.offset
+        self._hand: Iterator[LogLine] = iter(())  # of a tuple: it knows how many are left
         self._after = start
         self._last: _Trait | None = None  # of the last answer that had lines
         self._doubted = False
@@ -131,33 +132,28 @@ class LogFollower:
 
         `client.follow(build_uuid, start=position)` goes on exactly there, in this process or a later one.
         """
-        if self._given == len(self._lines):
-            return self._after
-        return LogPosition(self._cursor, self._offset + self._given)
+        in_hand = length_hint(self._hand)
+        return LogPosition(self._cursor, self._end - in_hand) if in_hand else self._after
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> LogLine:
-        given = self._given
-        if given == len(self._lines):
-            await self._fetch()
-            given = 0
-            if not self._lines:
-                raise StopAsyncIteration
-        self._given = given + 1
-        return self._lines[given]
+        for line in self._hand:  # taking from an iterator is the cheapest step there is, and atomic
+            return line
+        await self._fetch()
+        for line in self._hand:
+            return line
+        raise StopAsyncIteration
 
     async def read(self) -> tuple[LogLine, ...]:
         """The next lines, at least one, as many as one answer brought; `()` at the end, every time.
 
         Waits while there is none. Cancelling it is safe.
         """
-        if self._given == len(self._lines):
+        if not length_hint(self._hand):
             await self._fetch()
-        lines = self._lines[self._given :]
-        self._given = len(self._lines)
-        return lines
+        return tuple(self._hand)
 
     @property
     def due(self) -> float:
@@ -171,10 +167,7 @@ class LogFollower:
 
     def next_in_hand(self) -> LogLine | None:
         """The next line, if it was fetched already, else None."""
-        if self._given == len(self._lines):
-            return None
-        self._given += 1
-        return self._lines[self._given - 1]
+        return next(self._hand, None)
 
     async def _fetch(self) -> None:
         """Put the next lines in hand, or none at the end."""
@@ -182,7 +175,7 @@ class LogFollower:
             raise RuntimeError("another task is already reading this log; give each its own follower")
         self._reading = True
         try:
-            while self._given == len(self._lines) and not self._ended:
+            while not (length_hint(self._hand) or self._ended):
                 if (pause := self._due - self._clock.now()) > 0:
                     await self._clock.sleep(pause)
                 await self.step()
@@ -191,7 +184,7 @@ class LogFollower:
 
     async def step(self) -> None:
         """Ask once, now, if no line is in hand: what `read` repeats, for who schedules many followers."""
-        if self._given < len(self._lines) or self._ended:
+        if length_hint(self._hand) or self._ended:
             return
         try:
             await self._ask()
@@ -201,7 +194,6 @@ class LogFollower:
 
     async def _ask(self) -> None:
         self._cursor, self._offset = self._after.cursor, self._after.offset
-        self._lines, self._given = (), 0
         if self._build is None:
             self._see(await self._source.get(self._build_uuid))
         polled_at = self._clock.now()
@@ -214,7 +206,7 @@ class LogFollower:
         else:
             at_once = moved and bool(page.lines)  # what was skipped is no end
         self._due = polled_at if at_once or self._finished else polled_at + self._interval
-        if not (self._lines or self._doubted or at_once):
+        if not (length_hint(self._hand) or self._doubted or at_once):
             self._interval = min(self._interval * _SLOW_DOWN, self._max_interval)
             await self._nothing_new(page, moved=moved)
 
@@ -252,7 +244,7 @@ class LogFollower:
         if not fresh:
             self._cursor, self._offset = self._after.cursor, self._after.offset
             return False
-        self._lines = fresh
+        self._hand, self._end = iter(fresh), self._offset + len(fresh)
         self._hollow = 0
         return True
 

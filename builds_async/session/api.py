@@ -5,7 +5,7 @@ import copy
 import logging
 import random
 from collections.abc import Callable
-from typing import Self, TypeVar, cast
+from typing import Self, TypeVar
 
 import msgspec
 
@@ -16,7 +16,7 @@ from builds_async.session.clock import Clock
 from builds_async.session.http import HttpTransport
 from builds_async.session.places import Places
 from builds_async.session.retry import RetryPolicy
-from builds_async.session.wire import Answer, allowances, read
+from builds_async.session.wire import allowances, read
 
 T = TypeVar("T")
 
@@ -64,11 +64,17 @@ class ApiSession:
         return poller
 
     async def result(
-        self, method: str, path: str, decoder: msgspec.json.Decoder[Envelope[T]], query: str = ""
+        self,
+        method: str,
+        path: str,
+        decoder: msgspec.json.Decoder[Envelope[T]],
+        query: str = "",
+        *,
+        body: bytes | None = None,
     ) -> T:
         """The `result` of a call that always has one; ResponseDecodeError if it is null."""
-        envelope = await self.envelope(method, path, decoder, query, nullable=False)
-        return cast("T", envelope.result)
+        envelope = await self.envelope(method, path, decoder, query, body=body, nullable=False)
+        return envelope.result  # type: ignore[return-value]  # not nullable
 
     async def envelope(
         self,
@@ -77,6 +83,7 @@ class ApiSession:
         decoder: msgspec.json.Decoder[Envelope[T]],
         query: str = "",
         *,
+        body: bytes | None = None,
         nullable: bool = True,
     ) -> Envelope[T]:
         """The whole answer of a call. `path` is below the account; it and `query` are encoded already.
@@ -84,18 +91,27 @@ class ApiSession:
         Raises what the last attempt raised, with the call and the number of attempts filled in.
         """
         path = self._account_path + path
-        target = f"{path}?{query}" if query else path
-        self.check_open()
-        delays = self._retry.delays(self._rng)
+        delays = None
         attempts = 0
         while True:
             try:
-                await self._enter()
+                if not self._enter_at_once():
+                    await self._enter()
                 attempts += 1
-                answer = await self._exchange(method, target)
-                return read(answer, decoder, nullable=nullable, method=method, secrets=self._secrets)
+                try:
+                    answer = await self._transport.send(method, path, query, body)
+                finally:
+                    self._budget.done()
+                    self._places.leave(poll=self._poll)
+                logger.debug("%s %s: %d", method, path, answer.status)
+                if said := allowances(answer.headers):
+                    self._budget.observe(said)
+                return read(
+                    answer, decoder, nullable=nullable, method=method, path=path, secrets=self._secrets
+                )
             except BuildsError as error:
                 error.method, error.path, error.attempts = method, path, attempts
+                delays = delays or self._retry.delays(self._rng)
                 delay = next(delays)
                 if limited := isinstance(error, RateLimitError):
                     delay = delay if error.retry_after is None else error.retry_after
@@ -106,8 +122,18 @@ class ApiSession:
             if not limited:  # else the gate holds it back, in line with the others
                 await self._clock.sleep(delay)
 
+    def _enter_at_once(self) -> bool:
+        """Take from the budget, and a place in flight, if nothing has to be waited for."""
+        if not self._budget.try_acquire(poll=self._poll):
+            return False
+        if self._places.try_take(poll=self._poll):
+            return True
+        self._budget.give_back()
+        return False
+
     async def _enter(self) -> None:
         """Wait for the budget and for a place in flight, and take both."""
+        self.check_open()
         while True:
             if not self._budget.try_acquire(poll=self._poll):
                 await self._wait_for_budget()
@@ -137,15 +163,3 @@ class ApiSession:
     async def aclose(self) -> None:
         """Close the transport: every later call is a RuntimeError."""
         await self._transport.aclose()
-
-    async def _exchange(self, method: str, target: str) -> Answer:
-        """One request and its answer; gives back what `_enter` took."""
-        try:
-            answer = await self._transport.send(method, target)
-        finally:
-            self._budget.done()
-            self._places.leave(poll=self._poll)
-        logger.debug("%s %s: %d", method, target, answer.status)
-        if said := allowances(answer.headers):
-            self._budget.observe(said)
-        return answer

@@ -55,6 +55,7 @@ class RateBudget:
         self._limit, self._window, self._reserve = limit, float(window), reserve
         self._clock: Clock = SystemClock()
         self._in_flight = 0
+        self._ahead = self._clear = 0  # see _look_ahead
         self._answered: deque[float] = deque()  # when the counted requests were answered, oldest first
         self._closed_until = _NEVER
         self._staggered = False
@@ -72,6 +73,7 @@ class RateBudget:
     def snapshot(self) -> BudgetSnapshot:
         """What is left, and until when."""
         now = self._clock.now()
+        self._settle()
         self._forget(now)
         used = self._in_flight + len(self._answered)
         left = min([self._capacity - used, *(told.left for told in self._told.values())])
@@ -97,12 +99,17 @@ class RateBudget:
 
     def try_acquire(self, *, poll: bool) -> bool:
         """Count a request and return True, if it may go out now and nobody waits for the same."""
+        if self._clear and not poll:
+            self._clear -= 1
+            self._in_flight += 1
+            return True
         if self._singles or (poll and self._polls):
             return False
         now = self._clock.now()
         if self._ready_at(now, poll=poll) > now:
             return False
         self._count(now, poll=poll)
+        self._look_ahead()
         return True
 
     async def acquire(self, *, poll: bool, max_wait: float) -> bool:
@@ -140,7 +147,9 @@ class RateBudget:
         self._freed.add(freed)
         sleeper = asyncio.ensure_future(self._clock.sleep(seconds))
         try:
-            await asyncio.wait({freed, sleeper}, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait({freed, sleeper}, return_when=asyncio.FIRST_COMPLETED)
+            if sleeper in done:
+                sleeper.result()
         finally:
             self._freed.discard(freed)
             sleeper.cancel()
@@ -152,6 +161,7 @@ class RateBudget:
 
     def give_back(self) -> None:
         """A counted request was not sent after all: who waits may go instead."""
+        self._settle()
         self._in_flight -= 1
         for told in self._told.values():
             told.left += 1
@@ -161,22 +171,45 @@ class RateBudget:
 
     def close(self, seconds: float) -> None:
         """Let nobody through for so long: the answer was 429."""
+        self._settle()
         self._closed_until = max(self._closed_until, self._clock.now() + seconds)
         self._staggered = True
 
     def observe(self, allowances: Mapping[str, Allowance]) -> None:
         """Learn from the rate headers of an answer."""
+        self._settle()
         now = self._clock.now()
         for name, said in allowances.items():
             # Those in flight may not be counted by the server yet.
             left = int(said.left * (1 - self._reserve)) - self._in_flight
             self._told[name] = _Told(left, now + said.reset)
-            if said.quota and said.window == self._window:
-                self._set_limit(min(self._limit, said.quota))
+            if said.quota and said.quota < self._narrowest and said.window == self._window:
+                self._set_limit(said.quota)
+        self._look_ahead()
 
     # The arithmetic.
 
+    def _look_ahead(self) -> None:
+        """Work out how many single calls may go before anything has to be looked at again.
+
+        Far below the limit, that looking is most of what the budget costs a call. Time only makes them more.
+        """
+        if self._singles or self._polls or self._staggered or self._closed_until > self._clock.now():
+            return
+        left = self._capacity - self._in_flight - len(self._answered)
+        for told in self._told.values():
+            left = min(left, told.left)
+        self._ahead = self._clear = max(0, left // 2)
+
+    def _settle(self) -> None:
+        """Stop going by what was worked out ahead, and count what went by it."""
+        gone, self._ahead, self._clear = self._ahead - self._clear, 0, 0
+        if gone:
+            for told in self._told.values():
+                told.left -= gone
+
     def _set_limit(self, limit: int) -> None:
+        self._narrowest = limit
         self._capacity = max(1, int(limit * (1 - self._reserve) + 1e-9))
         self._even_spacing = self._window / self._capacity
         self._poll_capacity = max(1, self._capacity - max(1, self._capacity // 10))
@@ -193,6 +226,7 @@ class RateBudget:
 
     def _ready_at(self, now: float, *, poll: bool) -> float:
         """The moment at which the next request of this kind may go out, as far as one can tell now."""
+        self._settle()
         self._forget(now)
         at = max(now, self._closed_until, self._next_at)
         over = self._in_flight + len(self._answered) + 1 - (self._poll_capacity if poll else self._capacity)

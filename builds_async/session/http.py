@@ -33,8 +33,11 @@ class HttpTransport:
         timeout: float,
         secrets: Sequence[str] = (),
     ) -> None:
-        self._base_url = base_url
-        self._headers = dict(headers)
+        self._base_url = URL(base_url)
+        self._base_path = self._base_url.raw_path.rstrip("/")
+        self._all_headers = dict(headers)
+        # Our own session has them as its defaults, which costs less than merging them into each request.
+        self._headers = self._all_headers if session is not None else {}
         self._session = session
         self._owns_session = session is None
         self._timeout = timeout
@@ -42,17 +45,24 @@ class HttpTransport:
         self._client_timeout = aiohttp.ClientTimeout(total=timeout)
         self._closed = False
 
-    async def send(self, method: str, target: str, body: bytes | None = None) -> Answer:
+    async def send(self, method: str, path: str, query: str = "", body: bytes | None = None) -> Answer:
         """One request and its whole answer, whatever the status.
 
-        `target` is an encoded path with its query. Connect, headers and body share one time limit.
+        `path` and `query` are encoded already. Connect, headers and body share one time limit.
         """
         session = self._open_session()
+        base = self._base_url
         headers = self._headers if body is None else {**self._headers, "Content-Type": "application/json"}
         try:
             async with session.request(
                 method,
-                URL(self._base_url + target, encoded=True),
+                URL.build(
+                    scheme=base.scheme,
+                    authority=base.raw_authority,
+                    path=self._base_path + path,
+                    query_string=query,
+                    encoded=True,
+                ),
                 data=body,
                 headers=headers,
                 timeout=self._client_timeout,
@@ -65,10 +75,9 @@ class HttpTransport:
                 f"no whole answer within {self._timeout:g} s; raise `timeout` or check the network"
             ) from error
         except aiohttp.ClientError as error:
-            cause = "".join(traceback.format_exception(error))
             # A secret that the server has echoed can't be taken out of a cause.
-            echoed = blot(cause, self._secrets) != cause
-            raise _connection_error(error, self._secrets) from (None if echoed else error)
+            cause = None if _tells(error, self._secrets) else error
+            raise _connection_error(error, self._secrets) from cause
 
     async def aclose(self) -> None:
         """Close the session, if it is our own. Every later request is a RuntimeError."""
@@ -85,7 +94,9 @@ class HttpTransport:
         self.check_open()
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                cookie_jar=aiohttp.DummyCookieJar(), proxy=_proxy(URL(self._base_url))
+                headers=self._all_headers,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                proxy=_proxy(self._base_url),
             )
             # aiohttp sends a GET again by itself when a connection breaks, and has no option for it. Here
             # every request counts, in the budget and in `attempts`.
@@ -95,17 +106,18 @@ class HttpTransport:
 
 async def _read_bounded(response: aiohttp.ClientResponse, secrets: Sequence[str]) -> bytes:
     """The body, decompressed. What is larger than `MAX_BODY` drops the connection."""
-    chunks: list[bytes] = []
-    size = response.content_length or 0
-    if size <= MAX_BODY:
-        size = 0
-        while chunk := await response.content.readany():
+    content = response.content
+    chunk = await content.readany()
+    if content.at_eof():
+        return chunk
+    chunks, size = [chunk], len(chunk)
+    if (response.content_length or 0) <= MAX_BODY:
+        while size <= MAX_BODY:
+            chunk = await content.readany()
+            if not chunk:
+                return b"".join(chunks)
             chunks.append(chunk)
             size += len(chunk)
-            if size > MAX_BODY:
-                break
-        else:
-            return chunks[0] if len(chunks) == 1 else b"".join(chunks)
     response.close()
     raise ResponseDecodeError(
         f"the answer ({response.status}) is larger than {MAX_BODY // 2**20} MiB",
@@ -124,6 +136,12 @@ def _connection_error(error: aiohttp.ClientError, secrets: Sequence[str]) -> Bui
             f"could not connect ({said}); check the network, DNS, proxy and base_url", sent=False
         )
     return BuildsConnectionError(f"the connection failed ({type(error).__name__}: {said})")
+
+
+def _tells(error: BaseException, secrets: Sequence[str]) -> bool:
+    """Whether the traceback of `error` would show one of the secrets."""
+    shown = "".join(traceback.format_exception(error))
+    return any(secret in shown for secret in secrets)
 
 
 def _proxy(url: URL) -> str | None:

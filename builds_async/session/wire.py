@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import NamedTuple, TypeVar
 from urllib.parse import quote
 
@@ -32,6 +33,7 @@ MAX_IDS = 20
 """How many ids the bulk look-ups take in one request; with more the API answers 400."""
 
 _EXCERPT = 300
+_PLAIN = re.compile(r"[A-Za-z0-9_-]+").fullmatch
 # RecursionError: arrays nested thousands deep.
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _ERRORS = msgspec.json.Decoder(ErrorEnvelope)
@@ -74,6 +76,8 @@ def segment(value: str) -> str:
     """`value` as one percent-encoded segment of a path. ValueError if it can't be one."""
     if not isinstance(value, str):
         raise TypeError(f"an id is a str, not {type(value).__name__}")
+    if _PLAIN(value):
+        return value
     # An encoded slash is refused too: proxies on the way decode it and would see another path.
     if value in {"", ".", ".."} or "/" in value or "\\" in value:
         raise ValueError(f"{value!r} can't be an id: it is empty or would leave its place in the path")
@@ -103,6 +107,7 @@ def read(
     *,
     nullable: bool = True,
     method: str = "",
+    path: str = "",
     secrets: Iterable[str] = (),
 ) -> Envelope[T]:
     """The decoded answer, or the error that it is.
@@ -122,7 +127,7 @@ def read(
             if envelope.success is not False:
                 _check_result(answer, envelope, secrets, nullable=nullable)
                 return envelope
-    raise _refusal(answer, method, secrets)
+    raise _refusal(answer, method, path, secrets)
 
 
 def _check_result(answer: Answer, envelope: Envelope[T], secrets: Iterable[str], *, nullable: bool) -> None:
@@ -162,24 +167,33 @@ class Allowance(NamedTuple):
 
 def allowances(headers: Mapping[str, str]) -> dict[str, Allowance]:
     """What the `Ratelimit` and `Ratelimit-Policy` headers say, by the name of the policy."""
-    left = headers.get("Ratelimit")
-    if left is None:
+    said = headers.get("Ratelimit")
+    if said is None:
         return {}
-    policies = _items(headers.get("Ratelimit-Policy", ""))
+    policies = _policies(headers.get("Ratelimit-Policy", ""))
+    if usual := _USUAL.fullmatch(said):  # on every answer: one look, not a parse
+        name, left, reset = usual.groups()
+        return {name: Allowance(int(left), float(reset), *policies.get(name, _NO_POLICY))}
     return {
-        name: Allowance(
-            int(item["r"]),
-            item["t"],
-            int(policies[name]["q"]) if "q" in policies.get(name, {}) else None,
-            policies.get(name, {}).get("w"),
-        )
-        for name, item in _items(left).items()
+        name: Allowance(int(item["r"]), item["t"], *policies.get(name, _NO_POLICY))
+        for name, item in _items(said).items()
         if "r" in item and "t" in item
     }
 
 
+_USUAL = re.compile(r'"([^"\\]*)";r=(\d{1,15});t=(\d{1,15})')
 _ITEM = re.compile(r'"((?:[^"\\]|\\.)*)"((?:\s*;\s*[a-z*][a-z0-9_.*-]*=[0-9.]+)*)')
 _PARAMETER = re.compile(r";\s*([a-z*][a-z0-9_.*-]*)=(\d{1,15}(?:\.\d{1,15})?)(?![\d.])")
+_NO_POLICY = (None, None)
+
+
+@lru_cache(maxsize=16)
+def _policies(header: str) -> dict[str, tuple[int | None, float | None]]:
+    """Quota and window by name. The header hardly ever changes."""
+    return {
+        name: (int(item["q"]) if "q" in item else None, item.get("w"))
+        for name, item in _items(header).items()
+    }
 
 
 def _items(header: str) -> dict[str, dict[str, float]]:
@@ -220,7 +234,7 @@ def _unreadable(
     )
 
 
-def _refusal(answer: Answer, method: str, secrets: Iterable[str]) -> APIError:
+def _refusal(answer: Answer, method: str, path: str, secrets: Iterable[str]) -> APIError:
     details = _details(answer.body, secrets)
     kind = _kind(answer.status, details)
     said = "; ".join(
@@ -231,7 +245,7 @@ def _refusal(answer: Answer, method: str, secrets: Iterable[str]) -> APIError:
         said = f"not the API's JSON, the body starts with {start!r}" if start else "the body is empty"
     ray = ray_id(answer.headers, secrets)
     wait = retry_after(answer.headers) if kind is RateLimitError else None
-    hint = _hint(kind, answer.status, details, method)
+    hint = _hint(kind, answer.status, details, _permission(method, path))
     error = kind(
         f"{answer.status} {said[: 2 * _EXCERPT]}. {hint}{_ray(ray)}",
         status=answer.status,
@@ -273,21 +287,24 @@ _HINTS: dict[type[APIError], str] = {
 }
 
 
-def _hint(kind: type[APIError], status: int, details: Sequence[ErrorDetail], method: str) -> str:
+def _hint(kind: type[APIError], status: int, details: Sequence[ErrorDetail], permission: str) -> str:
     """What the caller can do about it."""
     if any(detail.code == 12006 for detail in details):
         return _USER_OWNED
     if kind is PermissionDeniedError and details:
-        return _permission(method)
+        return f"The token may not do this in this account: give it {permission}"
     if 300 <= status < 400:
         return "Redirects are not followed, the token would go along: check base_url"
     return _HINTS.get(kind, "Change the request")
 
 
-def _permission(method: str) -> str:
+def _permission(method: str, path: str) -> str:
+    """What a call needs, under each of its names."""
     api, dashboard = ("Read", "Read") if method == "GET" else ("Write", "Edit")
+    if path.split("/")[3:4] == ["queues"]:  # /accounts/{account_id}/queues/...
+        return f'"Queues {api}", in the dashboard "Queues: {dashboard}"'
     return (
-        f'The token may not do this in this account: give it "Workers CI {api}", in the dashboard'
+        f'"Workers CI {api}", in the dashboard'
         f' "Workers Builds Configuration: {dashboard}" or "Workers Builds: {dashboard}",'
         ' in token templates "workers_ci"'
     )

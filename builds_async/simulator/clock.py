@@ -1,0 +1,179 @@
+"""A clock whose minutes pass in milliseconds. It knows nothing of builds: both sides of a test may use it."""
+
+import asyncio
+import heapq
+import itertools
+import math
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class VirtualClock:
+    """A `Clock` that jumps to the next waker as soon as nobody has anything left to do.
+
+    Any number of tasks may sleep at once. Time moves only while all of them wait: when at least one task
+    sleeps here and the event loop has made `idle_turns` turns in a row in which nobody asked this clock for
+    anything, time jumps to the earliest moment that someone waits for. All who wait for that very moment wake
+    together, in the order in which they lay down; nobody else does. A simulator and a client that share the
+    clock both ask it for the time with each request, so a request that is under way on a loopback socket
+    keeps time still, and what a program does on this clock is the same in every run.
+
+    It can't see real waiting. A real timer, a thread (a name look-up, for example), a process or a peer
+    outside of this event loop looks like idleness, and time runs ahead of it. Wrap such a stretch in `hold()`
+    or `real_time()`. A timeout of `asyncio` or `aiohttp` counts real seconds and takes no notice of this
+    clock.
+
+    Use one clock in one event loop at a time. It does no work while nobody sleeps.
+
+    Args:
+        start: What `now()` says at first, in seconds.
+        idle_turns: How many quiet turns of the loop count as idle. More is safer and slower.
+        keep_naps: How many of the last durations `naps` remembers.
+    """
+
+    def __init__(self, start: float = 0.0, *, idle_turns: int = 50, keep_naps: int = 1000) -> None:
+        self._now = start
+        self._idle_turns = idle_turns
+        self._naps: deque[float] = deque(maxlen=keep_naps)
+        self._wakers: list[tuple[float, int]] = []
+        self._sleepers: dict[int, asyncio.Future[None]] = {}
+        self._numbers = itertools.count()
+        self._quiet_turns = 0
+        self._holders = 0
+        self._real_users = 0
+        self._real_since = 0.0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._pulse: asyncio.Handle | None = None
+
+    def __repr__(self) -> str:
+        return f"VirtualClock(now={self._time()!r}, sleepers={len(self._sleepers)})"
+
+    @property
+    def naps(self) -> list[float]:
+        """The durations that were asked for, oldest first; only the last `keep_naps` of them."""
+        return list(self._naps)
+
+    @property
+    def sleepers(self) -> int:
+        """How many tasks wait now."""
+        return len(self._sleepers)
+
+    def now(self) -> float:
+        """Seconds on this clock. Asking keeps time still for another `idle_turns` turns of the loop."""
+        self._quiet_turns = 0
+        return self._time()
+
+    async def sleep(self, seconds: float) -> None:
+        """Return when `seconds` have passed on this clock, or at the next turn of the loop if not positive.
+
+        A cancelled sleep leaves nothing behind: time does not stop at the moment that it would have ended.
+        """
+        self._quiet_turns = 0
+        self._naps.append(seconds)
+        if seconds <= 0:
+            await asyncio.sleep(0)
+            return
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
+        if seconds == math.inf:
+            await future
+        number = next(self._numbers)
+        self._sleepers[number] = future
+        heapq.heappush(self._wakers, (self._time() + seconds, number))
+        self._arm(loop)
+        try:
+            await future
+        finally:
+            self._sleepers.pop(number, None)
+            self._sweep()
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Time does not jump inside of this block; sleepers wait until it is left. May be nested."""
+        self._holders += 1
+        self._rearm()
+        try:
+            yield
+        finally:
+            self._holders -= 1
+            self._quiet_turns = 0
+            self._rearm()
+
+    @contextmanager
+    def real_time(self) -> Iterator[None]:
+        """Time passes as on the wall inside of this block, and jumps again after it. May be nested."""
+        self._settle()
+        self._real_users += 1
+        self._rearm()
+        try:
+            yield
+        finally:
+            self._settle()
+            self._real_users -= 1
+            self._rearm()
+
+    def _time(self) -> float:
+        return self._now + (time.monotonic() - self._real_since if self._real_users else 0.0)
+
+    def _settle(self) -> None:
+        self._now = self._time()
+        self._real_since = time.monotonic()
+        self._quiet_turns = 0
+
+    def _rearm(self) -> None:
+        if self._pulse is not None:
+            self._pulse.cancel()
+            self._pulse = None
+        if self._sleepers and self._loop is not None and not self._loop.is_closed():
+            self._arm(self._loop)
+
+    def _arm(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._pulse is not None and self._real_users:
+            self._pulse.cancel()  # the new sleeper may be due before the timer
+            self._pulse = None
+        self._loop = loop
+        if self._pulse is not None:
+            return
+        if self._real_users:
+            wait = self._next_moment() - self._time()
+            self._pulse = loop.call_later(max(wait, 0.0), self._ring) if wait < math.inf else None
+        elif not self._holders:
+            self._pulse = loop.call_soon(self._turn)
+
+    def _turn(self) -> None:
+        self._pulse = None
+        self._quiet_turns += 1
+        moment = self._next_moment()
+        if moment < math.inf and self._quiet_turns > self._idle_turns:
+            self._now = max(self._now, moment)
+            self._wake(moment)
+        self._rearm()
+
+    def _ring(self) -> None:
+        self._pulse = None
+        self._wake(self._time())
+        self._rearm()
+
+    def _next_moment(self) -> float:
+        while self._wakers:
+            moment, number = self._wakers[0]
+            sleeper = self._sleepers.get(number)
+            if sleeper is not None and not sleeper.done():
+                return moment
+            heapq.heappop(self._wakers)
+        return math.inf
+
+    def _wake(self, moment: float) -> None:
+        self._quiet_turns = 0
+        while self._wakers and self._wakers[0][0] <= moment:
+            _, number = heapq.heappop(self._wakers)
+            sleeper = self._sleepers.pop(number, None)
+            if sleeper is not None and not sleeper.done():
+                sleeper.set_result(None)
+
+    def _sweep(self) -> None:
+        if len(self._wakers) > 2 * len(self._sleepers) + 64:  # left by cancelled sleepers
+            self._wakers = [waker for waker in self._wakers if waker[1] in self._sleepers]
+            heapq.heapify(self._wakers)

@@ -1,0 +1,60 @@
+"""The global rate limit: a sliding window, and a block once it is exceeded. Pure: time is an argument."""
+
+import math
+from collections import deque
+
+from builds_async.simulator.behaviour import RateLimit
+
+
+class RateWindow:
+    """Counts the requests of one user, whoever makes them. None as the limit allows everything."""
+
+    def __init__(self, limit: RateLimit | None, now: float) -> None:
+        self.limit = limit
+        self._spent: deque[tuple[float, int]] = deque()
+        self._used = 0
+        self._blocked_until = now
+
+    def enter(self, now: float) -> float:
+        """Count a request; the seconds for which it is refused, 0.0 if it is not.
+
+        The request that exceeds the limit begins a block of a whole window, for everybody.
+        """
+        limit = self.limit
+        if limit is None:
+            return 0.0
+        if now < self._blocked_until:
+            return self._blocked_until - now
+        if self._left(limit, now) < 1:
+            self._blocked_until = now + limit.window
+            return limit.window
+        self.spend(1, now)
+        return 0.0
+
+    def spend(self, requests: int, now: float) -> None:
+        """Count requests of somebody else. They use up the window; they don't begin a block."""
+        if requests < 1:
+            return
+        self._spent.append((now, requests))
+        self._used += requests
+
+    def headers(self, now: float) -> dict[str, str]:
+        """What each answer tells of the window: what is left, and the seconds until some of it comes back."""
+        limit = self.limit
+        if limit is None:
+            return {}
+        left = 0 if now < self._blocked_until else max(self._left(limit, now), 0)
+        return {
+            "Ratelimit": f'"default";r={left};t={math.ceil(self._reset(limit, now))}',
+            "Ratelimit-Policy": f'"default";q={limit.limit};w={math.ceil(limit.window)}',
+        }
+
+    def _left(self, limit: RateLimit, now: float) -> int:
+        while self._spent and self._spent[0][0] <= now - limit.window:
+            self._used -= self._spent.popleft()[1]
+        return limit.limit - self._used
+
+    def _reset(self, limit: RateLimit, now: float) -> float:
+        if now < self._blocked_until:
+            return self._blocked_until - now
+        return self._spent[0][0] + limit.window - now if self._spent else limit.window

@@ -1,0 +1,87 @@
+"""Pages of a build's log and the cursors between them."""
+
+from base64 import b64decode, b64encode
+from typing import Any
+
+import msgspec
+
+from builds_async.models.builds import BuildStatus
+from builds_async.simulator.behaviour import Behaviour
+from builds_async.simulator.builds import SimulatedBuild
+from builds_async.simulator.identity import Calendar
+
+_SPICE = ">>>>>?????"  # makes "+" and "/" occur in the base64 text, whatever number stands before it
+
+
+class BadCursorError(ValueError):
+    """Not a cursor that this log has given out."""
+
+
+class Cursor(msgspec.Struct, frozen=True, array_like=True):
+    """A place in a log: the number of lines before it, and of the hollow pages passed there."""
+
+    hollow: int
+    line: int
+    spice: str = _SPICE
+
+    def encode(self) -> str:
+        """Standard base64 of JSON: `+`, `/` and `=` occur, and mean something else in an unquoted query."""
+        return b64encode(msgspec.json.encode(self)).decode()
+
+
+def read_cursor(text: str, lines: int) -> Cursor:
+    """The place that a cursor names in a log of so many lines.
+
+    Raises:
+        BadCursorError: It was not made by `Cursor.encode`, or lies beyond the log.
+    """
+    try:
+        cursor = msgspec.json.decode(b64decode(text, validate=True), type=Cursor)
+    except (ValueError, msgspec.DecodeError) as error:
+        raise BadCursorError(text) from error
+    if cursor.encode() != text or cursor.hollow < 0 or not 0 <= cursor.line <= lines:
+        raise BadCursorError(text)
+    return cursor
+
+
+def log_page(
+    build: SimulatedBuild, asked: str | None, *, size: int, behaviour: Behaviour, calendar: Calendar
+) -> dict[str, Any] | None:
+    """The `result` of the logs endpoint for the cursor that was `asked` for.
+
+    Raises:
+        BadCursorError: See `read_cursor`.
+    """
+    readable = build.readable
+    place = Cursor(0, 0) if asked is None else read_cursor(asked, readable)
+    end = min(place.line + size, readable)
+    lines = build.page(place.line, end)
+    if not lines and behaviour.null_logs_result:
+        return None
+    passed = 0 if lines else place.hollow
+    hollow = end == readable and (
+        behaviour.truncated_hollow == "endless" or passed < behaviour.truncated_hollow
+    )
+    truncated = end < readable or hollow
+    following = Cursor(passed + 1 if hollow and behaviour.hollow_cursor == "moving" else passed, end)
+    page: dict[str, Any] = {"truncated": truncated, "lines": lines, "events": _events(build, calendar)}
+    if truncated or behaviour.last_page_cursor == "tail":
+        page["cursor"] = following.encode()
+    elif behaviour.last_page_cursor != "absent":
+        page["cursor"] = asked if behaviour.last_page_cursor == "same" else None
+    return page
+
+
+def _events(build: SimulatedBuild, calendar: Calendar) -> list[dict[str, Any]]:
+    started = build.entered(BuildStatus.INITIALIZING)
+    if started is None:
+        return []
+    running = build.entered(BuildStatus.RUNNING)
+    ended = build.entered(BuildStatus.STOPPED) if running is None else running
+    return [
+        {
+            "type": "initializing",
+            "started_on": calendar.stamp(started),
+            "ended_on": calendar.stamp(ended),
+        }
+    ]

@@ -1,0 +1,203 @@
+"""Real processes as builds: what they write becomes the log. POSIX only: it ends whole process groups."""
+
+import asyncio
+import codecs
+import os
+import shlex
+import signal
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
+from os import PathLike
+from typing import BinaryIO, Final, NamedTuple
+
+from builds_async.models.builds import BuildOutcome, BuildStatus
+from builds_async.session.clock import Clock
+from builds_async.simulator.builds import SimulatedBuild
+from builds_async.simulator.clock import VirtualClock
+
+_CHUNK: Final = 64 * 1024
+_LONGEST_LINE: Final = 64 * 1024
+_LAST_WORDS: Final = 1.0
+_FAILED: Final = "Failed: error occurred while running build command"
+
+
+class LineSplitter:
+    """Turns pieces of bytes into lines. It holds back less than one line of `longest` characters."""
+
+    def __init__(self, longest: int = _LONGEST_LINE) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._longest = longest
+        self._rest = ""
+
+    def feed(self, data: bytes, *, last: bool = False) -> list[str]:
+        """The lines that are complete now; with `last` also one without its end."""
+        *whole, rest = (self._rest + self._decoder.decode(data, last)).split("\n")
+        lines = [part for line in whole for part in self._cut(line.removesuffix("\r"))]
+        *pieces, self._rest = self._cut(rest)
+        lines += pieces
+        if last and self._rest:
+            lines.append(self._rest)
+            self._rest = ""
+        return lines
+
+    def _cut(self, line: str) -> Iterator[str]:
+        for start in range(0, max(len(line), 1), self._longest):
+            yield line[start : start + self._longest]
+
+
+class _Job(NamedTuple):
+    build: SimulatedBuild
+    command: Sequence[str]
+    cwd: str | PathLike[str] | None
+    env: Mapping[str, str]
+    started: asyncio.Event
+    ended: asyncio.Event
+
+
+class ProcessRunner:
+    """Owns the processes of a simulator's builds. After `stop` none of them is left."""
+
+    def __init__(self, clock: Clock, kill_after: float) -> None:
+        self._clock = clock
+        self._kill_after = kill_after
+        self._jobs: dict[asyncio.Task[None], _Job] = {}
+
+    async def start(
+        self,
+        build: SimulatedBuild,
+        command: Sequence[str],
+        *,
+        cwd: str | PathLike[str] | None,
+        env: Mapping[str, str] | None,
+    ) -> None:
+        """Start a build's command; returns when the process runs, or could not be started."""
+        environment = {**(os.environ if env is None else env), **_build_variables(build)}
+        job = _Job(build, command, cwd, environment, asyncio.Event(), asyncio.Event())
+        build.on_finish = job.ended.set
+        task = asyncio.create_task(self._run(job))
+        self._jobs[task] = job
+        task.add_done_callback(self._jobs.pop)
+        await job.started.wait()
+
+    async def stop(self) -> None:
+        """Cancel the builds that still run, and wait until their processes are gone."""
+        for job in self._jobs.values():
+            job.build.cancel()
+            job.ended.set()
+        if self._jobs:
+            await asyncio.wait(tuple(self._jobs))
+
+    async def _run(self, job: _Job) -> None:
+        build = job.build
+        if job.ended.is_set():  # before this task had its first turn
+            job.started.set()
+            return
+        build.set_status(BuildStatus.INITIALIZING)
+        build.emit("Initializing build environment...", "Success: Finished initializing build environment")
+        build.set_status(BuildStatus.RUNNING)
+        build.emit(f"Executing user build command: {shlex.join(job.command)}")
+        try:
+            async with self._time(), _spawned(job) as (process, output):
+                job.started.set()
+                code = await self._attend(job, process, output)
+        except (OSError, ValueError) as error:
+            _close(build, BuildOutcome.FAIL, f"✘ [ERROR] The command could not be started: {error}", _FAILED)
+        else:
+            outcome = BuildOutcome.FAIL if code else BuildOutcome.SUCCESS
+            _close(build, outcome, _FAILED if code else "Success: Build command completed")
+        finally:
+            job.started.set()
+
+    async def _attend(
+        self, job: _Job, process: asyncio.subprocess.Process, output: asyncio.StreamReader
+    ) -> int:
+        copying = asyncio.create_task(_copy(output, job.build))
+        ending = asyncio.create_task(self._end_when(job.ended, process))
+        try:
+            code = await process.wait()
+            await asyncio.wait((copying,), timeout=_LAST_WORDS)
+        finally:
+            ending.cancel()
+            _signal_group(process, signal.SIGKILL)  # what it left behind, which may hold the pipe open
+            await asyncio.wait((copying,), timeout=_LAST_WORDS)
+            copying.cancel()
+            await asyncio.wait((copying, ending))
+        return code
+
+    async def _end_when(self, ended: asyncio.Event, process: asyncio.subprocess.Process) -> None:
+        await ended.wait()
+        _signal_group(process, signal.SIGTERM)
+        await asyncio.sleep(self._kill_after)
+        _signal_group(process, signal.SIGKILL)
+
+    @asynccontextmanager
+    async def _time(self) -> AsyncIterator[None]:
+        time: AbstractContextManager[None] = nullcontext()
+        if isinstance(self._clock, VirtualClock):
+            time = self._clock.real_time()
+        with time:
+            yield
+
+
+@asynccontextmanager
+async def _spawned(job: _Job) -> AsyncIterator[tuple[asyncio.subprocess.Process, asyncio.StreamReader]]:
+    read_end, write_end = _pipe()
+    output = asyncio.StreamReader()
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(output), read_end
+    )
+    try:
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *job.command,
+                cwd=job.cwd,
+                env=job.env,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=write_end,
+                stderr=asyncio.subprocess.STDOUT,
+                start_new_session=True,
+            )
+        finally:
+            os.close(write_end)
+        yield process, output
+    finally:
+        transport.close()
+
+
+def _pipe() -> tuple[BinaryIO, int]:
+    # Not asyncio's own: with that, some Pythons wait until all who inherited the pipe have ended.
+    read_end, write_end = os.pipe()
+    return os.fdopen(read_end, "rb"), write_end
+
+
+async def _copy(output: asyncio.StreamReader, build: SimulatedBuild) -> None:
+    splitter = LineSplitter()
+    while data := await output.read(_CHUNK):
+        _write(build, *splitter.feed(data))
+    _write(build, *splitter.feed(b"", last=True))
+
+
+def _write(build: SimulatedBuild, *lines: str) -> None:
+    if build.status != BuildStatus.STOPPED:  # a cancelled build has no more log, whatever is still said
+        build.emit(*lines)
+
+
+def _close(build: SimulatedBuild, outcome: BuildOutcome, *lines: str) -> None:
+    if build.status != BuildStatus.STOPPED:
+        build.emit(*lines)
+        build.finish(outcome)
+
+
+def _signal_group(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, number)
+
+
+def _build_variables(build: SimulatedBuild) -> dict[str, str]:
+    return {
+        "CI": "true",
+        "WORKERS_CI": "1",
+        "WORKERS_CI_BUILD_UUID": build.build_uuid,
+        "WORKERS_CI_COMMIT_SHA": build.details.commit_hash or "",
+        "WORKERS_CI_BRANCH": build.details.branch,
+    }

@@ -1,0 +1,53 @@
+"""How the API says no: one exception for each status and code, with the words that go with them."""
+
+from typing import ClassVar
+
+
+class RefusalError(Exception):
+    """A request is refused: the HTTP status, and the code and the message of the envelope."""
+
+    status: ClassVar[int]
+    code: ClassVar[int]
+    message: ClassVar[str]
+
+
+class MissingTokenError(RefusalError):
+    """Nothing was shown."""
+
+    status, code, message = 401, 12005, "Missing token from authorization header"
+
+
+class InvalidTokenError(RefusalError):
+    """What was shown is unknown, or not of a user."""
+
+    status, code, message = 401, 12006, "Invalid token"
+
+
+class ForbiddenError(RefusalError):
+    """Another account, or a permission is missing."""
+
+    status, code, message = 403, 10000, "Authentication error"
+
+
+class UnknownError(RefusalError):
+    """There is no such thing, or no such route."""
+
+    status, code, message = 404, 12000, "Not found"
+
+
+class BadBodyError(RefusalError):
+    """The request makes no sense."""
+
+    status, code, message = 400, 12002, "Invalid request body"
+
+
+class BadQueryError(RefusalError):
+    """A parameter is missing or wrong."""
+
+    status, code, message = 400, 12013, "Invalid query parameter"
+
+
+class ConflictError(RefusalError):
+    """It does not go together with what is there."""
+
+    status, code, message = 409, 12049, "Resource already exists"

@@ -1,0 +1,94 @@
+"""Scripts of typical builds, in the order and with the texts that real logs have."""
+
+from collections.abc import Iterable
+
+from builds_async.models.builds import BuildOutcome, BuildStatus
+from builds_async.simulator.builds import Moment
+
+_BEGINNING = (
+    "Initializing build environment...",
+    "Initializing build environment...",  # logs that begin with the same line twice are common
+    "Success: Finished initializing build environment",
+    "Cloning repository...",
+)
+_PREPARATION = (
+    "Restoring from dependencies cache",
+    "Success: Dependencies restored from build cache.",
+    "Detected the following tools from environment: npm@10.9.2, nodejs@22.16.0",
+    "Installing project dependencies: npm clean-install --progress=false",
+    "",
+    "",
+)
+_SUCCESS = (
+    "Success: Build command completed",
+    "Executing user deploy command: npx wrangler deploy",
+    "✨ Success! Build completed.",
+)
+_FAILURE = (
+    "✘ [ERROR] Build failed with 1 error:",
+    "",
+    '\tsrc/index.ts:3:21: ERROR: Could not resolve "./missing"',
+    "Failed: error occurred while running build command",
+)
+_ENDINGS = {BuildOutcome.SUCCESS: _SUCCESS, BuildOutcome.FAIL: _FAILURE}
+
+
+def build_script(
+    lines: int | Iterable[str] = 20,
+    *,
+    rate: float = 5.0,
+    outcome: BuildOutcome = BuildOutcome.SUCCESS,
+    queued: float = 2.0,
+    initializing: float = 3.0,
+    outcome_after: float = 0.0,
+) -> tuple[Moment, ...]:
+    """The script of a typical build, for `BuildsSimulator.add_build`.
+
+    Its log holds more than `lines`: what the service writes before and after them, among it equal neighbours
+    and empty lines. A failure ends in an error and the service's own last line. Skipped builds have no log.
+
+    Args:
+        lines: The output of the build command, or how many numbered lines it has.
+        rate: Lines in a second.
+        outcome: How it ends.
+        queued: Seconds before it begins.
+        initializing: Seconds from then until the build command runs.
+        outcome_after: Seconds from `stopped` to the outcome.
+    """
+    if outcome == BuildOutcome.SKIPPED:
+        return ((queued, BuildStatus.STOPPED), (queued + outcome_after, outcome))
+    start = queued + initializing
+    output = numbered(lines)
+    end = start + (len(output) + 1) / rate
+    return (
+        (queued, BuildStatus.INITIALIZING),
+        *((queued, text) for text in _BEGINNING),
+        (start, BuildStatus.RUNNING),
+        *((start, text) for text in _PREPARATION),
+        (start, "Executing user build command: npm run build"),
+        *((start + number / rate, text) for number, text in enumerate(output, 1)),
+        *((end, text) for text in _ENDINGS.get(outcome, ())),
+        (end, BuildStatus.STOPPED),
+        (end + outcome_after, outcome),
+    )
+
+
+def finished_script(lines: int | Iterable[str], outcome: BuildOutcome, duration: float) -> tuple[Moment, ...]:
+    """A build whose log is exactly `lines`, spread evenly, and which stops after `duration` seconds."""
+    output = numbered(lines)
+    start = min(1.0, duration)
+    step = (duration - start) / max(len(output), 1)
+    return (
+        (0.0, BuildStatus.INITIALIZING),
+        (start, BuildStatus.RUNNING),
+        *((start + step * number, text) for number, text in enumerate(output)),
+        (duration, BuildStatus.STOPPED),
+        (duration, outcome),
+    )
+
+
+def numbered(lines: int | Iterable[str]) -> tuple[str, ...]:
+    """The lines themselves, or so many made-up ones."""
+    if isinstance(lines, int):
+        return tuple(f"line {number} of {lines}" for number in range(1, lines + 1))
+    return tuple(lines)

@@ -1,0 +1,149 @@
+"""Carries the simulated API over a socket, and does to its answers what can only be done on the wire."""
+
+import asyncio
+import ipaddress
+import socket
+import struct
+from collections.abc import AsyncIterator
+from contextlib import suppress
+
+from aiohttp import web
+
+from builds_async.session.clock import Clock
+from builds_async.simulator.api import Api
+from builds_async.simulator.faults import Fault
+from builds_async.simulator.messages import Answer, Request
+
+_GRACE = 0.5
+_CHUNK = 64 * 1024
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+
+class ApiServer:
+    """An HTTP server on loopback. `stop` leaves no connection and no task."""
+
+    def __init__(self, api: Api, clock: Clock) -> None:
+        self._api = api
+        self._clock = clock
+        self._runner: web.ServerRunner | None = None
+        self._server: web.Server | None = None
+        self._handlers: set[asyncio.Task[object]] = set()
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open."""
+        return len(self._server.connections) if self._server is not None else 0
+
+    async def start(self, host: str, port: int) -> int:
+        """Listen, and give the port.
+
+        Raises:
+            ValueError: `host` is not a loopback address.
+            OSError: The port is taken.
+        """
+        if host != "localhost" and not ipaddress.ip_address(host).is_loopback:
+            raise ValueError(f"the simulator serves loopback addresses only, not {host!r}")
+        self._server = web.Server(self._handle, handler_cancellation=True, access_log=None)
+        runner = web.ServerRunner(self._server, shutdown_timeout=_GRACE)
+        await runner.setup()
+        await web.TCPSite(runner, host, port).start()
+        self._runner = runner
+        address: tuple[str, int] = runner.addresses[0]
+        return address[1]
+
+    async def stop(self) -> None:
+        """Stop listening and close every connection; answers on their way end unfinished."""
+        runner, self._runner = self._runner, None
+        if runner is None:
+            return
+        handlers = tuple(self._handlers)
+        for handler in handlers:
+            handler.cancel()
+        if handlers:
+            await asyncio.wait(handlers)
+        await runner.cleanup()
+        self._server = None
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        task = asyncio.current_task()
+        if task is not None and task not in self._handlers:
+            self._handlers.add(task)
+            task.add_done_callback(self._handlers.discard)
+        answer = self._api.answer(
+            Request(
+                method=request.method,
+                target=request.raw_path,
+                headers={name.lower(): value for name, value in request.headers.items()},
+                body=await request.read(),
+            )
+        )
+        if answer.fault is None:
+            return _response(answer)
+        return await self._spoil(request, answer, answer.fault)
+
+    async def _spoil(self, request: web.BaseRequest, answer: Answer, fault: Fault) -> web.StreamResponse:
+        match fault.kind:
+            case "reset":
+                return await self._reset(request, answer)
+            case "stall":
+                return await self._stall(request, answer, headers_sent=fault.headers_sent)
+            case "cut_body":
+                return await self._cut_body(request, answer)
+            case "huge_body":
+                return await self._huge_body(request, answer, fault.size)
+            case "slow":
+                await self._clock.sleep(fault.delay)
+        return _response(answer)
+
+    async def _reset(self, request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
+        transport = request.transport
+        connection = transport.get_extra_info("socket") if transport is not None else None
+        if connection is not None:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        return await self._hang_up(request, _response(answer))
+
+    async def _stall(
+        self, request: web.BaseRequest, answer: Answer, *, headers_sent: bool
+    ) -> web.StreamResponse:
+        response = web.StreamResponse(status=answer.status, headers=answer.headers)
+        if headers_sent:
+            response.content_length = len(answer.body)
+            await response.prepare(request)
+        return await self._never(response)
+
+    async def _cut_body(self, request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
+        response = web.StreamResponse(status=answer.status, headers=answer.headers)
+        response.content_length = len(answer.body) + 1
+        await response.prepare(request)
+        await response.write(answer.body[: max(1, len(answer.body) // 2)])
+        if request.transport is not None:
+            request.transport.close()  # sends what is written, unlike abort
+        return await self._hang_up(request, response)
+
+    async def _huge_body(self, request: web.BaseRequest, answer: Answer, size: int) -> web.StreamResponse:
+        response = web.StreamResponse(status=answer.status, headers=answer.headers)
+        await response.prepare(request)
+        with suppress(ConnectionError):  # the client had enough
+            async for chunk in _much_json(size):
+                await response.write(chunk)
+        return response
+
+    async def _hang_up(self, request: web.BaseRequest, response: web.StreamResponse) -> web.StreamResponse:
+        if request.transport is not None and not request.transport.is_closing():
+            request.transport.abort()
+        return await self._never(response)
+
+    async def _never(self, response: web.StreamResponse) -> web.StreamResponse:
+        await asyncio.Event().wait()  # until `stop` or the lost connection cancels this handler
+        return response
+
+
+def _response(answer: Answer) -> web.Response:
+    return web.Response(status=answer.status, headers=answer.headers, body=answer.body)
+
+
+async def _much_json(size: int) -> AsyncIterator[bytes]:
+    yield b'{"success":true,"errors":[],"messages":["'
+    for start in range(0, size, _CHUNK):
+        yield b"x" * min(_CHUNK, size - start)
+    yield b'"],"result":null}'

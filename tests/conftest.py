@@ -1,0 +1,35 @@
+"""Fixtures that all tests share."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from builds_async import BuildsClient
+from tests.support import ACCOUNT, TOKEN, FakeClock, MockApi
+
+
+@pytest.fixture(autouse=True)
+def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No account, credential or address from the machine that runs the tests."""
+    for name in ("ACCOUNT_ID", "API_TOKEN", "API_KEY", "EMAIL", "BASE_URL"):
+        monkeypatch.delenv(f"CLOUDFLARE_{name}", raising=False)
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """A clock that nobody has to wait for."""
+    return FakeClock()
+
+
+@pytest.fixture
+def api() -> Iterator[MockApi]:
+    """The API at its usual address, mocked below the transport."""
+    with MockApi() as mock:
+        yield mock
+
+
+@pytest.fixture
+async def client(clock: FakeClock) -> AsyncIterator[BuildsClient]:
+    """A client with its own session and no jitter to wait for."""
+    async with BuildsClient(account_id=ACCOUNT, api_token=TOKEN, clock=clock) as made:
+        yield made

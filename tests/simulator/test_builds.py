@@ -1,0 +1,165 @@
+"""One build: its script, and driving it by hand."""
+
+from builds_async.models import BuildOutcome, BuildStatus
+from builds_async.simulator import Behaviour, BuildsSimulator, SimulatedBuild, VirtualClock, build_script
+
+
+def texts(build: SimulatedBuild) -> list[str]:
+    """The messages of the true log."""
+    return [line.message for line in build.lines]
+
+
+async def test_a_script_happens_at_its_moments(clock: VirtualClock) -> None:
+    """Before its moment nothing of it is to be seen, at its moment all."""
+    build = BuildsSimulator(clock=clock).add_build(
+        [
+            (1, BuildStatus.INITIALIZING),
+            (2, BuildStatus.RUNNING),
+            (2, "one"),
+            (2, "two"),
+            (3, BuildStatus.STOPPED),
+            (5, BuildOutcome.FAIL),
+        ]
+    )
+    seen = []
+    for _ in range(6):
+        seen.append((str(build.status), build.outcome, texts(build)))
+        await clock.sleep(1.0)
+    both = ["one", "two"]
+    assert seen == [
+        ("queued", None, []),
+        ("initializing", None, []),
+        ("running", None, both),
+        ("stopped", None, both),
+        ("stopped", None, both),
+        ("stopped", "fail", both),
+    ]
+
+
+async def test_a_script_needs_no_order(clock: VirtualClock) -> None:
+    """Moments are sorted by time, and those of one moment keep the order in which they were given."""
+    build = BuildsSimulator(clock=clock).add_build([(2, "c"), (1, "a"), (1, "b"), (2, "d")])
+    await clock.sleep(2.0)
+    assert texts(build) == ["a", "b", "c", "d"]
+
+
+async def test_an_outcome_stops_a_build_that_still_runs(clock: VirtualClock) -> None:
+    """No build has an outcome and runs."""
+    build = BuildsSimulator(clock=clock).add_build([(1, "line"), (2, BuildOutcome.SUCCESS)])
+    await clock.sleep(1.0)
+    assert str(build.status) == "running"
+    await clock.sleep(1.0)
+    assert (build.status, build.outcome) == (BuildStatus.STOPPED, BuildOutcome.SUCCESS)
+
+
+async def test_a_build_driven_by_hand_shows_each_step(clock: VirtualClock) -> None:
+    """What is done happens at once, stamped with the clock's time."""
+    build = BuildsSimulator(clock=clock).add_build()
+    assert str(build.status) == "queued"
+    build.emit("first", "second")
+    assert str(build.status) == "running"
+    await clock.sleep(1.5)
+    build.emit("third")
+    build.finish(BuildOutcome.FAIL)
+    first, _, third = build.lines
+    assert third.timestamp - first.timestamp == 1500
+    assert texts(build) == ["first", "second", "third"]
+    assert (build.status, build.outcome) == (BuildStatus.STOPPED, BuildOutcome.FAIL)
+    assert build.entered(BuildStatus.STOPPED) == 1.5
+
+
+async def test_an_outcome_may_come_after_the_end(clock: VirtualClock) -> None:
+    """A build can stop first and be judged later."""
+    build = BuildsSimulator(clock=clock).add_build()
+    build.finish(None)
+    await clock.sleep(1.0)
+    assert (build.status, build.outcome) == (BuildStatus.STOPPED, None)
+    build.finish(BuildOutcome.TERMINATED)
+    assert build.outcome == BuildOutcome.TERMINATED
+    assert build.entered(BuildStatus.STOPPED) == 0.0
+
+
+async def test_cancelling_ends_the_script(clock: VirtualClock) -> None:
+    """What was still to come never happens, and a second cancel has no effect."""
+    build = BuildsSimulator(clock=clock).add_build([(0, "before"), (2, "after"), (3, BuildOutcome.SUCCESS)])
+    await clock.sleep(1.0)
+    assert build.cancel()
+    await clock.sleep(10.0)
+    assert not build.cancel()
+    assert (texts(build), build.outcome) == (["before"], BuildOutcome.CANCELLED)
+    assert build.entered(BuildStatus.STOPPED) == 1.0
+
+
+async def test_unknown_status_words_can_be_played(clock: VirtualClock) -> None:
+    """A script may hold words that no client knows."""
+    build = BuildsSimulator(clock=clock).add_build([(0, BuildStatus("paused"))])
+    assert build.status == "paused"
+
+
+async def test_escape_sequences_can_be_taken_out(clock: VirtualClock) -> None:
+    """The switch decides what the log holds."""
+    kept, stripped = (
+        BuildsSimulator(clock=clock, behaviour=Behaviour(ansi_codes=how)).add_build(
+            [(0, "\x1b[31mred\x1b[0m")]
+        )
+        for how in ("kept", "stripped")
+    )
+    assert (texts(kept), texts(stripped)) == (["\x1b[31mred\x1b[0m"], ["red"])
+
+
+async def test_a_typical_build_goes_through_all_statuses(clock: VirtualClock) -> None:
+    """Queued, initializing, running, stopped, and then the outcome."""
+    script = build_script(10, rate=2.0, queued=3.0, initializing=4.0, outcome_after=1.5)
+    build = BuildsSimulator(clock=clock).add_build(script)
+    seen = [(clock.now(), str(build.status))]
+    while build.outcome is None:
+        await clock.sleep(0.5)
+        if seen[-1][1] != build.status:
+            seen.append((clock.now(), str(build.status)))
+    assert seen == [(0.0, "queued"), (3.0, "initializing"), (7.0, "running"), (12.5, "stopped")]
+    assert (clock.now(), build.outcome) == (14.0, "success")
+    assert [text for text in texts(build) if text.startswith("line")][-1] == "line 10 of 10"
+    assert texts(build)[-1].endswith("Success! Build completed.")
+
+
+async def test_a_typical_log_has_equal_neighbours_of_one_millisecond(clock: VirtualClock) -> None:
+    """Who drops repeated lines by text and time loses lines here."""
+    build = BuildsSimulator(clock=clock).add_build(build_script(["x", "x"], rate=10_000.0))
+    await clock.sleep(60.0)
+    pairs = list(zip(build.lines, build.lines[1:], strict=False))
+    assert sum(first == second for first, second in pairs) >= 2
+
+
+async def test_a_typical_failure_ends_as_the_service_says_it(clock: VirtualClock) -> None:
+    """The cause comes before the last line."""
+    build = BuildsSimulator(clock=clock).add_build(build_script(1, outcome=BuildOutcome.FAIL))
+    await clock.sleep(60.0)
+    assert texts(build)[-1] == "Failed: error occurred while running build command"
+    assert any("[ERROR]" in text for text in texts(build))
+    assert build.outcome == BuildOutcome.FAIL
+
+
+async def test_a_skipped_build_has_no_log(clock: VirtualClock) -> None:
+    """It goes from the queue to its end."""
+    build = BuildsSimulator(clock=clock).add_build(build_script(outcome=BuildOutcome.SKIPPED))
+    await clock.sleep(60.0)
+    assert (build.lines, build.outcome, build.begun) == ((), "skipped", False)
+
+
+async def test_a_finished_build_lies_in_the_past(clock: VirtualClock) -> None:
+    """It stopped an hour ago, with exactly the lines that were given, in order of time."""
+    build = BuildsSimulator(clock=clock).add_finished_build(["a", "", "", "b"], BuildOutcome.FAIL)
+    assert texts(build) == ["a", "", "", "b"]
+    assert (build.created, build.entered(BuildStatus.STOPPED)) == (-3660.0, -3600.0)
+    assert (build.outcome, build.status) == ("fail", "stopped")
+    stamps = [line.timestamp for line in build.lines]
+    assert stamps == sorted(stamps)
+
+
+async def test_a_finished_build_can_have_many_lines_or_none(clock: VirtualClock) -> None:
+    """A number stands for so many numbered lines."""
+    sim = BuildsSimulator(clock=clock)
+    long, empty = sim.add_finished_build(100_000, duration=0.0), sim.add_finished_build(0)
+    assert (len(long.lines), long.lines[-1].message) == (100_000, "line 100000 of 100000")
+    assert (empty.lines, empty.status) == ((), "stopped")
+    assert "100000 lines" in repr(long)

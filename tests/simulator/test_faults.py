@@ -1,0 +1,161 @@
+"""The plan of faults, without a socket."""
+
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import pytest
+
+from builds_async.simulator import BuildsSimulator, Fault, FaultKind, RateLimit, VirtualClock
+
+
+@pytest.fixture
+def sim(clock: VirtualClock) -> BuildsSimulator:
+    """A simulator on the virtual clock."""
+    return BuildsSimulator(clock=clock, page_size=2)
+
+
+def statuses(sim: BuildsSimulator, door: Any, requests: int, path: str = "nowhere") -> list[int]:
+    """The statuses of so many requests in a row."""
+    return [door(sim)(path).status for _ in range(requests)]
+
+
+def test_faults_come_in_order_and_are_used_up(sim: BuildsSimulator, door: Any) -> None:
+    """One per request, the first that is ready; then everything is well."""
+    sim.fault(Fault("server_error", status=503, times=2), "rate_limited")
+    assert statuses(sim, door, 5) == [503, 503, 429, 404, 404]
+    assert [seen.fault for seen in sim.requests][:3] == ["server_error", "server_error", "rate_limited"]
+
+
+def test_a_fault_can_wait_for_its_request(sim: BuildsSimulator, door: Any) -> None:
+    """`after` lets matching requests pass; others neither meet it nor count."""
+    sim.fault(Fault("server_error", path="/logs", method="GET", after=1))
+    ask = door(sim)
+    seen = [
+        ask("builds/x").status,
+        ask("builds/x/logs", method="PUT").status,
+        ask("builds/x/logs").status,
+        ask("builds/x").status,
+        ask("builds/x/logs").status,
+        ask("builds/x/logs").status,
+    ]
+    assert seen == [404, 404, 404, 404, 502, 404]
+
+
+def test_a_fault_can_wait_and_then_come_more_than_once(sim: BuildsSimulator, door: Any) -> None:
+    """`times` counts from the first request that meets it."""
+    sim.fault(Fault("server_error", after=2, times=2))
+    assert statuses(sim, door, 5) == [404, 404, 502, 502, 404]
+
+
+def test_a_fault_can_last_until_it_is_cleared(sim: BuildsSimulator, door: Any) -> None:
+    """`times=None` never ends by itself."""
+    sim.fault(Fault("server_error", times=None))
+    assert statuses(sim, door, 50) == [502] * 50
+    sim.clear_faults()
+    assert statuses(sim, door, 1) == [404]
+
+
+def test_a_first_plan_can_be_given_at_once(clock: VirtualClock, door: Any) -> None:
+    """As an argument, in the same form."""
+    sim = BuildsSimulator(clock=clock, faults=["rate_limited", Fault("redirect", location="/x")])
+    answers = [door(sim)("nowhere") for _ in range(2)]
+    assert [answer.status for answer in answers] == [429, 302]
+    assert answers[1].headers["Location"] == "/x"
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "size"),
+    [
+        (Fault("server_error"), "text/html; charset=UTF-8", range(6000, 7000)),
+        (Fault("server_error", body="nginx"), "text/html", range(150, 160)),
+        (Fault("server_error", status=503, body="text"), "text/plain", range(60, 120)),
+        (Fault("server_error", status=504, body="text"), "text/plain", range(24, 25)),
+        (Fault("blocked"), "text/html; charset=UTF-8", range(6000, 7000)),
+        (Fault("empty_body"), "application/json", range(1)),
+        (Fault("not_json"), "application/json", range(1, 200)),
+    ],
+    ids=["html", "nginx", "text", "timeout", "blocked", "empty", "not json"],
+)
+def test_bodies_that_are_no_json_look_like_the_real_ones(
+    fault: Fault, kind: str, size: range, sim: BuildsSimulator, door: Any
+) -> None:
+    """Type and size, and still the id of the request."""
+    sim.fault(fault)
+    answer = door(sim)("nowhere")
+    assert answer.headers["Content-Type"] == kind
+    assert len(answer.body) in size
+    assert answer.headers["cf-ray"]
+
+
+@pytest.mark.parametrize("after", [None, 7], ids=["without", "seconds"])
+def test_a_429_tells_how_long_to_wait_or_not(after: int | None, sim: BuildsSimulator, door: Any) -> None:
+    """With the header as it was asked for, and the global limiter's code."""
+    sim.fault(Fault("rate_limited", retry_after=after, times=2))
+    assert door(sim)("nowhere").headers.get("Retry-After") == (None if after is None else "7")
+    assert door(sim).error("nowhere") == (429, 971)
+
+
+def test_a_429_can_tell_a_date(sim: BuildsSimulator, door: Any) -> None:
+    """So many seconds after the answer's own date."""
+    sim.fault(Fault("rate_limited", retry_after=90, as_date=True))
+    headers = door(sim)("nowhere").headers
+    wait = parsedate_to_datetime(headers["Retry-After"]) - parsedate_to_datetime(headers["Date"])
+    assert wait == timedelta(seconds=90)
+
+
+def test_a_page_can_be_repeated(sim: BuildsSimulator, door: Any) -> None:
+    """The log request after it gets what the one before it got; other requests don't use the fault up."""
+    build, ask = sim.add_finished_build(6), door(sim)
+    path = f"builds/{build.build_uuid}"
+    first = ask.result(f"{path}/logs")
+    sim.fault("repeated_page")
+    assert ask.result(path)["status"] == "stopped"
+    again = ask.result(f"{path}/logs", cursor=first["cursor"])
+    second = ask.result(f"{path}/logs", cursor=first["cursor"])
+    assert again == first
+    assert [text for _, text in second["lines"]] == ["line 3 of 6", "line 4 of 6"]
+
+
+def test_the_first_page_can_not_be_repeated(sim: BuildsSimulator, door: Any) -> None:
+    """Without a page before it the request is answered as always."""
+    sim.fault("repeated_page")
+    page = door(sim).result(f"builds/{sim.add_finished_build(6).build_uuid}/logs")
+    assert len(page["lines"]) == 2
+
+
+def test_a_fault_in_place_of_an_answer_prevents_the_act(sim: BuildsSimulator, door: Any) -> None:
+    """A refused cancel has not cancelled; one whose answer was lost has."""
+    refused, lost = sim.add_build(), sim.add_build()
+    sim.fault("server_error", "reset")
+    for build in (refused, lost):
+        door(sim)(f"builds/{build.build_uuid}/cancel", method="PUT")
+    assert (refused.outcome, lost.outcome) == (None, "cancelled")
+
+
+async def test_a_request_past_the_rate_limit_meets_no_fault(clock: VirtualClock, door: Any) -> None:
+    """The plan waits until the block is over."""
+    sim = BuildsSimulator(clock=clock, rate_limit=RateLimit(1, 10.0), faults=[Fault("server_error", after=1)])
+    assert statuses(sim, door, 3) == [404, 429, 429]
+    await clock.sleep(10.0)
+    assert statuses(sim, door, 1) == [502]
+
+
+@pytest.mark.parametrize("kind", ["cut_body", "reset", "stall", "slow", "huge_body"])
+def test_a_fault_of_the_wire_is_named_for_the_server(
+    kind: FaultKind, sim: BuildsSimulator, door: Any
+) -> None:
+    """The answer itself is the true one."""
+    fault = Fault(kind)
+    sim.fault(fault)
+    answer = door(sim)(f"builds/{sim.add_build().build_uuid}")
+    assert (answer.status, answer.fault) == (200, fault)
+
+
+@pytest.mark.parametrize(
+    "bad", [{"kind": "unheard_of"}, {"kind": "reset", "times": 0}, {"kind": "reset", "after": -1}]
+)
+def test_a_fault_that_means_nothing_is_refused(bad: dict[str, Any]) -> None:
+    """When it is written, not when it is due."""
+    with pytest.raises(ValueError, match=r"unknown kind|must not be negative"):
+        Fault(**bad)

@@ -1,0 +1,235 @@
+"""Pages of a log and their cursors, under each answer to the open questions."""
+
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from builds_async.models import BuildOutcome, BuildStatus
+from builds_async.simulator import Behaviour, BuildsSimulator, Request, VirtualClock
+
+
+def texts(page: Any) -> list[str]:
+    """The messages of a page."""
+    return [text for _, text in page["lines"]]
+
+
+async def test_pages_follow_each_other_by_cursor(clock: VirtualClock, door: Any) -> None:
+    """Every line once and in order; `truncated` until the last page."""
+    sim = BuildsSimulator(clock=clock, page_size=10)
+    build, ask = sim.add_finished_build(35), door(sim)
+    path, got, sizes, more = f"builds/{build.build_uuid}/logs", [], [], True
+    cursor: dict[str, str] = {}
+    while more:
+        page = ask.result(path, **cursor)
+        got += [tuple(line) for line in page["lines"]]
+        sizes.append(len(page["lines"]))
+        cursor, more = {"cursor": page["cursor"]}, page["truncated"]
+    assert got == [(line.timestamp, line.message) for line in build.lines]
+    assert sizes == [10, 10, 10, 5]
+
+
+async def test_a_full_last_page_is_the_last(clock: VirtualClock, door: Any) -> None:
+    """`truncated` speaks of lines, not of a full page."""
+    sim = BuildsSimulator(clock=clock, page_size=10)
+    page = door(sim).result(f"builds/{sim.add_finished_build(10).build_uuid}/logs", limit=3)
+    assert (len(page["lines"]), page["truncated"]) == (10, False)
+
+
+async def test_a_tail_cursor_gives_only_newer_lines(clock: VirtualClock, door: Any) -> None:
+    """Sent back it yields nothing until something is written."""
+    sim = BuildsSimulator(clock=clock)
+    build, ask = sim.add_build(), door(sim)
+    path = f"builds/{build.build_uuid}/logs"
+    first = ask.result(path)
+    build.emit("one")
+    second = ask.result(path, cursor=first["cursor"])
+    third = ask.result(path, cursor=second["cursor"])
+    build.emit("two")
+    fourth = ask.result(path, cursor=third["cursor"])
+    assert [texts(page) for page in (first, second, third, fourth)] == [[], ["one"], [], ["two"]]
+    assert third["cursor"] == second["cursor"]
+
+
+@pytest.mark.parametrize("how", ["same", "null", "absent"])
+async def test_without_a_tail_cursor_the_last_page_is_read_again(
+    how: Any, clock: VirtualClock, door: Any
+) -> None:
+    """The older cursor gives the whole page again, with what is new at its end."""
+    sim = BuildsSimulator(clock=clock, page_size=2, behaviour=Behaviour(last_page_cursor=how))
+    build, ask = sim.add_build(), door(sim)
+    path = f"builds/{build.build_uuid}/logs"
+    build.emit("one", "two", "three")
+    cursor = ask.result(path)["cursor"]
+    last = ask.result(path, cursor=cursor)
+    assert ("cursor" in last) is (how != "absent")
+    assert last.get("cursor") == (cursor if how == "same" else None)
+    build.emit("four")
+    assert texts(ask.result(path, cursor=cursor)) == ["three", "four"]
+
+
+async def test_a_cursor_must_be_quoted_in_a_query(clock: VirtualClock, door: Any) -> None:
+    """Its `+` is a space when it is pasted in raw, and then it is no cursor."""
+    sim = BuildsSimulator(clock=clock)
+    build, ask = sim.add_finished_build(12), door(sim)
+    path = f"builds/{build.build_uuid}/logs"
+    cursor = ask.result(path)["cursor"]
+    assert {"+", "/", "="} <= set(cursor)
+    target = f"/client/v4/accounts/{sim.account_id}/builds/{path}?cursor="
+    headers = {"authorization": f"Bearer {sim.api_token}"}
+    raw, quoted = (sim.answer(Request(target=target + c, headers=headers)) for c in (cursor, quote(cursor)))
+    assert (raw.status, quoted.status) == (400, 200)
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        "",
+        "garbage",
+        "WzAsMF0=",
+        "e30=",
+        "bnVsbA==",
+        "WzAsOTk5LCI+Pj4+Pj8/Pz8/Il0=",
+        "WzAsLTEsIj4+Pj4+Pz8/Pz8iXQ==",
+    ],
+    ids=["empty", "no base64", "no spice", "an object", "null", "beyond the end", "negative"],
+)
+async def test_a_foreign_cursor_is_refused(cursor: str, clock: VirtualClock, door: Any) -> None:
+    """400 with 12013, as for any bad query."""
+    sim = BuildsSimulator(clock=clock)
+    path = f"builds/{sim.add_finished_build(9).build_uuid}/logs"
+    assert door(sim).error(path, cursor=cursor) == (400, 12013)
+
+
+@pytest.mark.parametrize("how", ["empty", "not_found"])
+async def test_the_log_of_a_queued_build(how: Any, clock: VirtualClock, door: Any) -> None:
+    """Either an empty page or 404, while the build itself can be asked for."""
+    sim = BuildsSimulator(clock=clock, behaviour=Behaviour(queued_logs=how))
+    build, ask = sim.add_build([(5, BuildStatus.INITIALIZING)]), door(sim)
+    path = f"builds/{build.build_uuid}"
+    assert ask.result(path)["status"] == "queued"
+    if how == "empty":
+        assert ask.result(f"{path}/logs")["lines"] == []
+    else:
+        assert ask.error(f"{path}/logs") == (404, 12000)
+    await clock.sleep(5.0)
+    assert ask.result(f"{path}/logs")["lines"] == []
+
+
+@pytest.mark.parametrize("lines", [0, 5, 20], ids=str)
+@pytest.mark.parametrize("hollow", [1, 3], ids=str)
+async def test_hollow_pages_stand_before_the_end(
+    hollow: int, lines: int, clock: VirtualClock, door: Any
+) -> None:
+    """So many pages say `truncated`, bring nothing and move the cursor; then the log ends."""
+    sim = BuildsSimulator(clock=clock, page_size=10, behaviour=Behaviour(truncated_hollow=hollow))
+    ask, path = door(sim), f"builds/{sim.add_finished_build(lines).build_uuid}/logs"
+    pages = [ask.result(path)]
+    while pages[-1]["truncated"]:
+        pages.append(ask.result(path, cursor=pages[-1]["cursor"]))
+    assert sum(len(page["lines"]) for page in pages) == lines
+    empty = [page for page in pages if not page["lines"]]
+    assert [page["truncated"] for page in empty] == [True] * (hollow - (lines > 0)) + [False]
+    assert len({page["cursor"] for page in pages[:-1]}) == len(pages) - 1
+    assert ask.result(path, cursor=pages[-1]["cursor"]) == pages[-1]
+
+
+async def test_new_lines_are_followed_by_hollow_pages_again(clock: VirtualClock, door: Any) -> None:
+    """Each end of what is there looks the same, also while a build runs."""
+    sim = BuildsSimulator(clock=clock, behaviour=Behaviour(truncated_hollow=1))
+    build, ask, seen = sim.add_build(), door(sim), []
+    path = f"builds/{build.build_uuid}/logs"
+    build.emit("one")
+    page = ask.result(path)
+    for text in (None, None, "two", None, None):
+        if text:
+            build.emit(text)
+        page = ask.result(path, cursor=page["cursor"])
+        seen.append((texts(page), page["truncated"]))
+    assert seen == [([], False), ([], False), (["two"], True), ([], False), ([], False)]
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        Behaviour(truncated_hollow="endless"),
+        Behaviour(truncated_hollow=1, hollow_cursor="unchanged"),
+    ],
+    ids=["moving", "unchanged"],
+)
+async def test_hollow_pages_can_be_endless(behaviour: Behaviour, clock: VirtualClock, door: Any) -> None:
+    """A loop that goes on while `truncated` says so never ends, whether the cursor moves or not."""
+    sim = BuildsSimulator(clock=clock, behaviour=behaviour)
+    ask, path = door(sim), f"builds/{sim.add_finished_build(5).build_uuid}/logs"
+    cursor, cursors = ask.result(path)["cursor"], set[str]()
+    for _ in range(100):
+        page = ask.result(path, cursor=cursor)
+        assert (page["truncated"], page["lines"]) == (True, [])
+        cursor = page["cursor"]
+        cursors.add(cursor)
+    assert len(cursors) == (100 if behaviour.hollow_cursor == "moving" else 1)
+
+
+async def test_a_page_without_lines_can_be_null(clock: VirtualClock, door: Any) -> None:
+    """`result` is null with success, and only then."""
+    sim = BuildsSimulator(clock=clock, behaviour=Behaviour(null_logs_result=True))
+    build, ask = sim.add_build(), door(sim)
+    path = f"builds/{build.build_uuid}/logs"
+    assert ask.result(path) is None
+    build.emit("one")
+    page = ask.result(path)
+    assert texts(page) == ["one"]
+    assert ask.result(path, cursor=page["cursor"]) is None
+
+
+async def test_late_lines_come_after_the_end(clock: VirtualClock, door: Any) -> None:
+    """The status is `stopped` and the outcome known before the last lines can be read."""
+    sim = BuildsSimulator(clock=clock, behaviour=Behaviour(late_lines=2.0))
+    build = sim.add_build([(1, "early"), (9, "late"), (10, "last"), (10, BuildOutcome.SUCCESS)])
+    ask, path, seen = door(sim), f"builds/{build.build_uuid}", {}
+    for moment in (9.0, 10.0, 11.0, 12.0):
+        await clock.sleep(moment - clock.now())
+        seen[moment] = (ask.result(path)["build_outcome"], texts(ask.result(f"{path}/logs")))
+    assert seen == {
+        9.0: (None, ["early"]),
+        10.0: ("success", ["early"]),
+        11.0: ("success", ["early", "late"]),
+        12.0: ("success", ["early", "late", "last"]),
+    }
+    assert len(build.lines) == 3
+
+
+async def test_a_script_can_write_after_its_end(clock: VirtualClock, door: Any) -> None:
+    """A single late line needs no switch."""
+    sim = BuildsSimulator(clock=clock)
+    build = sim.add_build([(1, "line"), (1, BuildOutcome.SUCCESS), (2, "late")])
+    path = f"builds/{build.build_uuid}/logs"
+    await clock.sleep(1.0)
+    assert texts(door(sim).result(path)) == ["line"]
+    await clock.sleep(1.0)
+    assert texts(door(sim).result(path)) == ["line", "late"]
+
+
+@pytest.mark.parametrize(("unit", "digits"), [("milliseconds", 13), ("seconds", 10)])
+async def test_the_unit_of_timestamps(unit: Any, digits: int, clock: VirtualClock, door: Any) -> None:
+    """Numbers count what the switch says, and `lines` has them as the API gives them."""
+    sim = BuildsSimulator(clock=clock, behaviour=Behaviour(timestamp_unit=unit))
+    build = sim.add_finished_build(1)
+    ((timestamp, _),) = door(sim).result(f"builds/{build.build_uuid}/logs")["lines"]
+    assert (timestamp, len(str(timestamp))) == (build.lines[0].timestamp, digits)
+
+
+async def test_the_log_tells_of_its_phases(clock: VirtualClock, door: Any) -> None:
+    """`events` has the initializing phase once it began, and its end when that is over."""
+    sim = BuildsSimulator(clock=clock)
+    build = sim.add_build([(1, BuildStatus.INITIALIZING), (3, BuildStatus.RUNNING)])
+    ask, path, seen = door(sim), f"builds/{build.build_uuid}/logs", []
+    for _ in range(4):
+        seen.append(ask.result(path)["events"])
+        await clock.sleep(1.0)
+    assert seen[0] == []
+    assert [(events[0]["type"], bool(events[0]["ended_on"])) for events in seen[1:]] == [
+        ("initializing", False),
+        ("initializing", False),
+        ("initializing", True),
+    ]

@@ -1,0 +1,67 @@
+"""Clocks on which no test has to wait."""
+
+import asyncio
+import heapq
+from itertools import count
+
+
+async def settle(turns: int = 50) -> None:
+    """Let every task that can run, run until it waits for something that only the test can bring about."""
+    for _ in range(turns):
+        await asyncio.sleep(0)
+
+
+class FakeClock:
+    """A clock whose `sleep` takes no time: it moves `now`, notes the nap and yields once to the loop.
+
+    Made for one sleeper at a time. Where several wait at once, each moves the time for all; `VirtualClock`
+    keeps them in order.
+    """
+
+    def __init__(self, now: float = 0.0) -> None:
+        self._now = now
+        self.naps: list[float] = []
+
+    def now(self) -> float:
+        return self._now
+
+    async def sleep(self, seconds: float) -> None:
+        self.naps.append(seconds)
+        self.advance(max(0.0, seconds))
+        await asyncio.sleep(0)
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass without a sleeper."""
+        self._now += seconds
+
+
+class VirtualClock:
+    """A clock on which many may sleep at once: each wakes at its own moment, in order of the moments.
+
+    Time stands still until the test moves it with `run_until`; in between all tasks run as far as they can.
+    """
+
+    def __init__(self, now: float = 0.0) -> None:
+        self._now = now
+        self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._order = count()
+
+    def now(self) -> float:
+        return self._now
+
+    async def sleep(self, seconds: float) -> None:
+        wakes = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._sleepers, (self._now + max(0.0, seconds), next(self._order), wakes))
+        await wakes
+
+    async def run_until(self, moment: float) -> None:
+        """Move time to `moment`, waking each sleeper on the way at the moment that it asked for."""
+        await settle()
+        while self._sleepers and self._sleepers[0][0] <= moment:
+            at, _, wakes = heapq.heappop(self._sleepers)
+            self._now = max(self._now, at)
+            if not wakes.done():
+                wakes.set_result(None)
+                await settle()
+        self._now = max(self._now, moment)
+        await settle()

@@ -1,0 +1,603 @@
+"""The rate budget by itself: how many requests go out, when, and who comes first."""
+
+import asyncio
+import random
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from builds_async import BudgetSnapshot, RateBudget
+from builds_async.session.wire import Allowance
+from tests.support import FakeClock, VirtualClock, nothing_left, settle
+
+EPSILON = 1e-9
+
+
+def a_budget(
+    clock: FakeClock | VirtualClock, limit: int = 10, window: float = 10.0, reserve: float = 0.0
+) -> RateBudget:
+    """A small budget on a clock."""
+    budget = RateBudget(limit=limit, window=window, reserve=reserve)
+    budget.bind(clock)
+    return budget
+
+
+def burst(budget: RateBudget, *, poll: bool = False, done: bool = True) -> int:
+    """How many requests of a kind go out at this moment, each answered at once if `done`."""
+    count = 0
+    while budget.try_acquire(poll=poll):
+        count += 1
+        if done:
+            budget.done()
+    return count
+
+
+def say(
+    left: int, reset: float, quota: int | None = None, window: float | None = None
+) -> dict[str, Allowance]:
+    """What rate headers say."""
+    return {"default": Allowance(left, reset, quota, window)}
+
+
+class Crowd:
+    """Callers that wait for a budget; `went` notes who went out, and when."""
+
+    def __init__(self, budget: RateBudget, clock: VirtualClock) -> None:
+        self.budget = budget
+        self.clock = clock
+        self.went: list[tuple[str, float]] = []
+        self.refused: list[str] = []
+        self.tasks: dict[str, asyncio.Task[None]] = {}
+
+    async def add(self, *names: str, poll: bool = False, max_wait: float = 1e9) -> None:
+        """Let callers queue up, in this order."""
+        for name in names:
+            self.tasks[name] = asyncio.create_task(self._call(name, poll=poll, max_wait=max_wait))
+            await settle(3)
+
+    async def _call(self, name: str, *, poll: bool, max_wait: float) -> None:
+        if not self.budget.try_acquire(poll=poll) and not await self.budget.acquire(
+            poll=poll, max_wait=max_wait
+        ):
+            self.refused.append(name)
+            return
+        self.went.append((name, self.clock.now()))
+        self.budget.done()
+
+    async def cancel(self, name: str) -> None:
+        self.tasks[name].cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await self.tasks[name]
+
+
+class TestWindow:
+    @pytest.mark.parametrize(
+        ("limit", "reserve", "capacity"),
+        [
+            (1200, 0.1, 1080),
+            (10, 0.0, 10),
+            (10, 0.1, 9),
+            (10, 0.25, 7),
+            (1, 0.0, 1),
+            (3, 0.9, 1),
+            (100, 0.9, 10),
+        ],
+    )
+    def test_burst(self, clock: FakeClock, limit: int, reserve: float, capacity: int) -> None:
+        """What is not reserved may go out at once, and no more before the window has passed."""
+        budget = a_budget(clock, limit, 300, reserve)
+        assert burst(budget) == capacity
+        clock.advance(299.5)
+        assert burst(budget) == 0
+        clock.advance(0.5)
+        assert burst(budget) == capacity
+
+    def test_since_the_answer(self, clock: FakeClock) -> None:
+        """A request counts from before it is sent until a window after it was answered."""
+        budget = a_budget(clock, limit=1)
+        assert budget.try_acquire(poll=False)
+        clock.advance(60)
+        assert not budget.try_acquire(poll=False)
+        budget.done()
+        clock.advance(9.5)
+        assert not budget.try_acquire(poll=False)
+        clock.advance(0.5)
+        assert budget.try_acquire(poll=False)
+
+    async def test_wait(self, clock: FakeClock) -> None:
+        """Who comes when nothing is left waits just until the first request leaves the window."""
+        budget = a_budget(clock, limit=2)
+        for _ in range(2):
+            assert budget.try_acquire(poll=False)
+            budget.done()
+            clock.advance(1)
+        assert await budget.acquire(poll=False, max_wait=0)
+        assert clock.naps == [8.0]
+
+    async def test_wait_for_those_in_flight(self, clock: FakeClock) -> None:
+        """While all are in flight, nobody goes out before a window has passed since an answer."""
+        budget = a_budget(clock, limit=1)
+        assert budget.try_acquire(poll=False)
+        waiter = asyncio.create_task(budget.acquire(poll=False, max_wait=0))
+        await settle(5)
+        assert not waiter.done()
+        answered = clock.now()
+        budget.done()
+        assert await waiter
+        assert clock.now() >= answered + 10
+
+    def test_give_back(self, clock: FakeClock) -> None:
+        """A request that was not sent after all does not count."""
+        budget = a_budget(clock, limit=2)
+        assert burst(budget, done=False) == 2
+        budget.give_back()
+        assert budget.snapshot().used == 1
+        assert budget.try_acquire(poll=False)
+        assert not budget.try_acquire(poll=False)
+
+    @given(st.data())
+    @settings(max_examples=60, deadline=None)
+    async def test_exact(self, data: st.DataObject) -> None:
+        """Whatever callers do, and whenever the server counts, no half-open window has more than allowed."""
+        limit = data.draw(st.integers(1, 12), label="limit")
+        window = data.draw(st.sampled_from([1.0, 8.0, 10.0]), label="window")
+        reserve = data.draw(st.sampled_from([0.0, 0.1, 0.5]), label="reserve")
+        rng = random.Random(data.draw(st.integers(0, 2**32), label="seed"))  # noqa: S311  # no secret
+        clock = VirtualClock()
+        budget = a_budget(clock, limit, window, reserve)
+        sent: list[tuple[float, float]] = []
+
+        async def call() -> None:
+            poll = rng.random() < 0.4
+            await clock.sleep(rng.choice([0, 0, rng.uniform(0, 3 * window), rng.randrange(12) / 4]))
+            if not budget.try_acquire(poll=poll):
+                assert await budget.acquire(poll=poll, max_wait=1e9)
+            start = clock.now()
+            if rng.random() < 0.1:
+                budget.give_back()
+                return
+            try:
+                await clock.sleep(rng.choice([0, rng.uniform(0, window / 2), window * 2]))
+            finally:
+                budget.done()
+                sent.append((start, clock.now()))
+                if rng.random() < 0.05:
+                    budget.close(rng.uniform(0, window))
+
+        calls = [asyncio.create_task(call()) for _ in range(data.draw(st.integers(1, 40), label="calls"))]
+        await clock.run_until(rng.uniform(0, 2 * window))
+        cancelled = [task for task in calls if rng.random() < 0.15]
+        for task in cancelled:
+            task.cancel()
+        await clock.run_until(1e6)
+        assert all(task.done() for task in calls)
+        assert [task for task in calls if not task.cancelled() and task.exception()] == []
+
+        allowed = max(1, int(limit * (1 - reserve) + EPSILON))
+        for _, moment in sent:
+            # The server may count a request at any moment between its start and its end.
+            inside = [1 for start, end in sent if start < moment + window - EPSILON and end >= moment]
+            assert len(inside) <= allowed
+
+
+class TestOrder:
+    async def test_first_come(self) -> None:
+        """Those who wait go out in the order in which they came, as soon as there is room."""
+        clock = VirtualClock()
+        crowd = Crowd(a_budget(clock, limit=2), clock)
+        await crowd.add("a", "b", "c", "d", "e")
+        assert crowd.went == [("a", 0.0), ("b", 0.0)]
+        await clock.run_until(100)
+        assert crowd.went[2:] == [("c", 10.0), ("d", 10.0), ("e", 20.0)]
+
+    @pytest.mark.parametrize("poll", [False, True], ids=["singles", "polls"])
+    async def test_no_overtaking(self, poll: bool) -> None:
+        """Who comes while others wait queues up behind them, also when there is room at that moment."""
+        clock = VirtualClock()
+        budget = a_budget(clock, limit=1)
+        crowd = Crowd(budget, clock)
+        await crowd.add("a", "b", poll=poll)
+        clock._now = 10.0  # the sleeper has not woken yet
+        assert not budget.try_acquire(poll=poll)
+        await clock.run_until(10)
+        assert crowd.went == [("a", 0.0), ("b", 10.0)]
+
+    @pytest.mark.parametrize("name", ["b", "c", "d"], ids=["head", "middle", "tail"])
+    async def test_cancel(self, name: str) -> None:
+        """A waiter that is cancelled has taken nothing, and the next moves up."""
+        clock = VirtualClock()
+        budget = a_budget(clock, limit=1)
+        crowd = Crowd(budget, clock)
+        await crowd.add("a", "b", "c", "d")
+        await crowd.cancel(name)
+        await clock.run_until(100)
+        left = [each for each in "bcd" if each != name]
+        assert crowd.went == [("a", 0.0), (left[0], 10.0), (left[1], 20.0)]
+        assert budget.snapshot().used == 0
+
+    async def test_cancel_when_woken(self) -> None:
+        """A waiter that is cancelled at the very moment of its turn passes the turn on."""
+        clock = VirtualClock()
+        crowd = Crowd(a_budget(clock, limit=1), clock)
+        await crowd.add("a", "b", "c", "d")
+        crowd.tasks["b"].cancel()  # "c" is woken by the end of "b", and cancelled before it runs
+        crowd.tasks["c"].cancel()
+        await clock.run_until(100)
+        assert crowd.went == [("a", 0.0), ("d", 10.0)]
+
+    async def test_given_back(self) -> None:
+        """What a cancelled call gives back goes to the one who waits, at once."""
+        clock = VirtualClock()
+        budget = a_budget(clock, limit=1)
+        assert budget.try_acquire(poll=False)
+        crowd = Crowd(budget, clock)
+        await crowd.add("a")
+        await clock.run_until(1)
+        budget.give_back()
+        await clock.run_until(1)
+        assert crowd.went == [("a", 1.0)]
+
+    async def test_given_back_to_a_newcomer(self) -> None:
+        """What a cancelled call gives back serves also those who come later."""
+        clock = VirtualClock()
+        budget = a_budget(clock, limit=2)
+        assert burst(budget, done=False) == 2
+        crowd = Crowd(budget, clock)
+        await crowd.add("a")
+        budget.give_back()
+        budget.give_back()
+        await crowd.add("b")
+        await clock.run_until(0.5)
+        assert [name for name, _ in crowd.went] == ["a", "b"]
+
+    async def test_broken_clock(self) -> None:
+        """An error of the clock comes out, instead of a wait that never ends."""
+
+        class BrokenClock(FakeClock):
+            async def sleep(self, seconds: float) -> None:
+                raise ZeroDivisionError(seconds)
+
+        budget = a_budget(BrokenClock(), limit=1)
+        burst(budget)
+        with pytest.raises(ZeroDivisionError, match=r"^10\.0$"):
+            async with asyncio.timeout(0.02):
+                await budget.acquire(poll=False, max_wait=0)
+
+    async def test_nothing_left(self) -> None:
+        """Who was woken early or was cancelled leaves no sleeper behind."""
+        clock = VirtualClock()
+        budget = a_budget(clock, limit=2)
+        async with nothing_left():
+            assert burst(budget, done=False) == 2
+            crowd = Crowd(budget, clock)
+            await crowd.add("a", "b", "c")
+            budget.give_back()
+            await settle()
+            await crowd.cancel("b")
+            await crowd.cancel("c")
+        assert crowd.went == [("a", 0.0)]
+
+
+class TestHeaders:
+    async def test_nothing_left(self, clock: FakeClock) -> None:
+        """When the server says that nothing is left, nobody goes out before it says that there will be."""
+        budget = a_budget(clock, limit=100)
+        budget.observe(say(0, 30))
+        assert burst(budget) == 0
+        assert await budget.acquire(poll=False, max_wait=0)
+        assert clock.naps == [30.0]
+
+    @pytest.mark.parametrize(("left", "reserve", "goes"), [(10, 0.0, 10), (10, 0.1, 9), (1, 0.1, 0)])
+    def test_less_left(self, clock: FakeClock, left: int, reserve: float, goes: int) -> None:
+        """When others spend from the same allowance, this one shrinks, its reserve kept."""
+        budget = a_budget(clock, limit=100, reserve=reserve)
+        budget.observe(say(left, 5))
+        assert budget.snapshot().left == goes
+        assert burst(budget) == goes
+        clock.advance(5)
+        assert burst(budget) == int(100 * (1 - reserve)) - goes
+
+    def test_more_left(self, clock: FakeClock) -> None:
+        """What the server says never widens the budget."""
+        budget = a_budget(clock, limit=5)
+        budget.observe(say(1000, 5, 1000, 10))
+        assert burst(budget) == 5
+
+    def test_in_flight(self, clock: FakeClock) -> None:
+        """Those in flight may not be counted by the server yet, so they are."""
+        budget = a_budget(clock, limit=100)
+        for _ in range(4):
+            assert budget.try_acquire(poll=False)
+        budget.done()
+        budget.observe(say(10, 5))
+        assert burst(budget) == 10 - 3
+
+    def test_newest(self, clock: FakeClock) -> None:
+        """The newest word on an allowance counts."""
+        budget = a_budget(clock, limit=100)
+        budget.observe(say(0, 30))
+        budget.observe(say(7, 30))
+        assert burst(budget) == 7
+
+    def test_several(self, clock: FakeClock) -> None:
+        """Of several allowances, all hold."""
+        budget = a_budget(clock, limit=100)
+        budget.observe({"short": Allowance(3, 1), "long": Allowance(5, 60)})
+        assert burst(budget) == 3
+        clock.advance(1)
+        assert burst(budget) == 2
+        clock.advance(58)
+        assert burst(budget) == 0
+
+    @pytest.mark.parametrize(
+        ("quota", "window", "capacity"),
+        [(50, 10.0, 45), (50, 60.0, 90), (None, 10.0, 90), (500, 10.0, 90), (0, 10.0, 90)],
+        ids=["smaller", "other window", "none", "larger", "zero"],
+    )
+    def test_quota(self, clock: FakeClock, quota: int | None, window: float, capacity: int) -> None:
+        """A smaller quota for the same window makes the budget smaller for good."""
+        budget = a_budget(clock, limit=100, reserve=0.1)
+        budget.observe(say(100, 1, quota, window))
+        clock.advance(1)
+        assert budget.snapshot().capacity == capacity
+        assert burst(budget) == capacity
+
+    def test_give_back(self, clock: FakeClock) -> None:
+        """A request that was not sent after all is not taken from what the server said either."""
+        budget = a_budget(clock, limit=100)
+        budget.observe(say(1, 30))
+        assert budget.try_acquire(poll=False)
+        budget.give_back()
+        assert budget.snapshot().left == 1
+        assert budget.try_acquire(poll=False)
+
+
+class TestGate:
+    async def test_closed_for_all(self) -> None:
+        """One 429 holds back everybody until it has passed, and then they go out one by one."""
+        clock = VirtualClock()
+        budget = a_budget(clock, limit=20)
+        crowd = Crowd(budget, clock)
+        budget.close(7)
+        await crowd.add("a", "b", "c")
+        await crowd.add("p", poll=True)
+        await clock.run_until(6.99)
+        assert crowd.went == []
+        assert budget.closed_for == pytest.approx(0.01)
+        await clock.run_until(100)
+        assert crowd.went[:3] == [("a", 7.0), ("b", 7.5), ("c", 8.0)]
+        assert crowd.went[3][0] == "p"
+        assert crowd.went[3][1] >= 8.5
+
+    async def test_a_burst_again(self) -> None:
+        """When those who waited are through, bursts are allowed again."""
+        clock = VirtualClock()
+        budget = a_budget(clock, limit=20)
+        budget.close(7)
+        crowd = Crowd(budget, clock)
+        await crowd.add("a", "b")
+        await clock.run_until(7.5)
+        assert len(crowd.went) == 2
+        assert burst(budget) == 18
+
+    @pytest.mark.parametrize(("first", "second", "until"), [(5, 9, 9), (9, 5, 9), (0, 0, 0)])
+    async def test_longest(self, clock: FakeClock, first: float, second: float, until: float) -> None:
+        """Of two waits the longer one holds."""
+        budget = a_budget(clock)
+        budget.close(first)
+        budget.close(second)
+        assert budget.closed_for == until
+        assert budget.try_acquire(poll=False) is (until == 0)
+        clock.advance(until)
+        assert budget.try_acquire(poll=False)
+
+    @pytest.mark.parametrize(("max_wait", "allowed"), [(60.0, True), (59.9, False)])
+    async def test_max_wait(self, clock: FakeClock, max_wait: float, allowed: bool) -> None:
+        """A gate that is shut for longer than a caller waits is told at once, without counting."""
+        budget = a_budget(clock)
+        budget.close(60)
+        assert await budget.acquire(poll=False, max_wait=max_wait) is allowed
+        assert clock.naps == ([60.0] if allowed else [])
+        assert budget.snapshot().used == int(allowed)
+
+    async def test_max_wait_for_all(self) -> None:
+        """Also those who waited already hear of it, each by its own measure."""
+        clock = VirtualClock()
+        budget = a_budget(clock, limit=1)
+        crowd = Crowd(budget, clock)
+        await crowd.add("a")
+        await crowd.add("b", "c", max_wait=60)
+        await crowd.add("d", max_wait=600)
+        budget.close(300)
+        await clock.run_until(1000)
+        assert crowd.refused == ["b", "c"]
+        assert [name for name, _ in crowd.went] == ["a", "d"]
+        assert crowd.went[1][1] == 300.0
+
+    async def test_window_is_no_max_wait(self, clock: FakeClock) -> None:
+        """`max_wait` is for 429s; to wait for one's own window is pacing."""
+        budget = a_budget(clock, limit=1, window=300)
+        burst(budget)
+        assert await budget.acquire(poll=False, max_wait=0)
+        assert clock.naps == [300.0]
+
+
+class TestPolls:
+    @pytest.mark.parametrize(("limit", "polls"), [(100, 90), (10, 9), (5, 4), (2, 1)])
+    def test_share(self, clock: FakeClock, limit: int, polls: int) -> None:
+        """Polls leave a tenth, at least one, free for single calls."""
+        budget = a_budget(clock, limit=limit)
+        went = 0
+        for _ in range(200):
+            went += burst(budget, poll=True, done=False)
+            clock.advance(1)
+        assert went == polls
+        assert burst(budget) == limit - polls
+
+    async def test_singles_first(self) -> None:
+        """A single call goes out before polls that have waited for longer."""
+        clock = VirtualClock()
+        budget = a_budget(clock, limit=10)
+        crowd = Crowd(budget, clock)
+        burst(budget)
+        await crowd.add("p", "q", poll=True)
+        await clock.run_until(5)
+        await crowd.add("a", "b")
+        await clock.run_until(10)
+        assert [name for name, _ in crowd.went[:2]] == ["a", "b"]
+        await clock.run_until(100)
+        assert sorted(name for name, _ in crowd.went[2:]) == ["p", "q"]
+
+    async def test_singles_while_polls_wait(self) -> None:
+        """A single call does not wait at all while there is room for it, however many polls wait."""
+        clock = VirtualClock()
+        crowd = Crowd(a_budget(clock, limit=100), clock)
+        await crowd.add(*(f"p{number}" for number in range(200)), poll=True)
+        waiting = 200 - len(crowd.went)
+        assert waiting > 100
+        await clock.run_until(3)
+        await crowd.add("a")
+        assert crowd.went[-1] == ("a", 3.0)
+
+    def test_free_at_first(self, clock: FakeClock) -> None:
+        """Until a quarter is used, polls are not held back."""
+        budget = a_budget(clock, limit=100)
+        assert burst(budget, poll=True) == 25
+
+    @pytest.mark.parametrize("before", [0, 60], ids=["alone", "after a burst"])
+    @pytest.mark.parametrize("pollers", [5, 20, 100])
+    async def test_steady(self, pollers: int, before: int) -> None:
+        """Polls that want more than there is go out evenly: no stop-and-go, and little is left unused."""
+        clock = VirtualClock()
+        budget = a_budget(clock, limit=120, window=30, reserve=0.1)
+        even = 30 / (108 - 10)
+        times: list[float] = []
+
+        async def poll(offset: float) -> None:
+            await clock.sleep(offset)
+            while True:
+                if not budget.try_acquire(poll=True):
+                    assert await budget.acquire(poll=True, max_wait=0)
+                times.append(clock.now())
+                await clock.sleep(0.01)
+                budget.done()
+                await clock.sleep(1)
+
+        for _ in range(before):
+            assert budget.try_acquire(poll=False)
+            budget.done()
+        tasks = [asyncio.create_task(poll(number / pollers)) for number in range(pollers)]
+        await clock.run_until(120)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+        gaps = [(start, end - start) for start, end in pairwise(times)]
+        assert max(gap for _, gap in gaps) < 3 * even
+        assert max(gap for start, gap in gaps if start > 30) < 1.2 * even
+        assert len([time for time in times if time > 30]) > 0.95 * 90 / even
+
+    async def test_told(self) -> None:
+        """What the server says is left for some time is spread over that time."""
+        clock = VirtualClock()
+        budget = a_budget(clock, limit=100)
+        budget.observe(say(20, 10))
+        crowd = Crowd(budget, clock)
+        await crowd.add(*(f"p{number}" for number in range(40)), poll=True)
+        await clock.run_until(9.99)
+        times = [time for _, time in crowd.went]
+        assert 15 <= len(times) <= 20
+        assert max(end - start for start, end in pairwise(times)) < 1
+
+    def test_on_the_edge(self, clock: FakeClock) -> None:
+        """A poll at the very moment when a request leaves the window goes out like any other."""
+        budget = a_budget(clock, limit=10, window=300)
+        clock.advance(0.7)
+        for _ in range(5):
+            assert budget.try_acquire(poll=False)
+            budget.done()
+        clock._now = 0.7 + 300
+        assert budget.try_acquire(poll=True)
+
+    async def test_cancel(self) -> None:
+        """A cancelled poll gives its turn to the next."""
+        clock = VirtualClock()
+        budget = a_budget(clock, limit=2)
+        crowd = Crowd(budget, clock)
+        await crowd.add("p", "q", "r", poll=True)
+        await crowd.cancel("q")
+        await clock.run_until(1000)
+        assert [name for name, _ in crowd.went] == ["p", "r"]
+
+
+class TestSnapshot:
+    def test_fresh(self) -> None:
+        """A fresh budget has all of its capacity left."""
+        assert RateBudget().snapshot() == BudgetSnapshot(
+            capacity=1080, used=0, left=1080, resets_in=0.0, closed_for=0.0
+        )
+
+    def test_used(self, clock: FakeClock) -> None:
+        """A snapshot counts those in flight and those of the window, and tells when all are gone."""
+        budget = a_budget(clock)
+        for _ in range(3):
+            assert budget.try_acquire(poll=False)
+        budget.done()
+        clock.advance(4)
+        budget.done()
+        assert budget.snapshot() == BudgetSnapshot(
+            capacity=10, used=3, left=7, resets_in=10.0, closed_for=0.0
+        )
+        clock.advance(6)
+        assert budget.snapshot() == BudgetSnapshot(capacity=10, used=2, left=8, resets_in=4.0, closed_for=0.0)
+
+    def test_told(self, clock: FakeClock) -> None:
+        """What the server says is left, reserve kept, bounds what is left."""
+        budget = a_budget(clock, limit=100, reserve=0.1)
+        budget.observe(say(50, 5))
+        assert budget.snapshot().left == 45
+        clock.advance(5)
+        assert budget.snapshot().left == 90
+
+    def test_closed(self, clock: FakeClock) -> None:
+        """While the gate is shut, nothing is left."""
+        budget = a_budget(clock)
+        budget.close(5)
+        assert budget.snapshot() == BudgetSnapshot(capacity=10, used=0, left=0, resets_in=0.0, closed_for=5.0)
+        clock.advance(5)
+        assert budget.snapshot().left == 10
+
+    def test_frozen(self) -> None:
+        """A snapshot is a value of one moment."""
+        with pytest.raises(AttributeError):
+            RateBudget().snapshot().left = 0  # type: ignore[misc]  # the point
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"limit": 0},
+        {"limit": -1},
+        {"window": 0},
+        {"window": -1},
+        {"reserve": 1},
+        {"reserve": -0.1},
+        {"reserve": 2},
+    ],
+    ids=str,
+)
+def test_misuse(arguments: dict[str, Any]) -> None:
+    """What can't be is a ValueError."""
+    with pytest.raises(
+        ValueError, match="limit is at least 1, window above 0 s, reserve from 0 to below 1, not"
+    ):
+        RateBudget(**arguments)
+
+
+def test_keywords() -> None:
+    """A budget is made by keyword only."""
+    with pytest.raises(TypeError, match="positional"):
+        RateBudget(1200)  # type: ignore[call-arg]  # the point

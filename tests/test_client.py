@@ -1,0 +1,499 @@
+"""The client: its life, its settings, and how many requests it has under way at once."""
+
+import asyncio
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from builds_async import (
+    BuildsClient,
+    BuildsError,
+    ConfigurationError,
+    RateBudget,
+    RateLimitError,
+    RetryPolicy,
+    SystemClock,
+)
+from builds_async.session.places import Places
+from tests.support import (
+    ACCOUNT,
+    BUILD_UUID,
+    TAG,
+    TOKEN,
+    Exchange,
+    FakeClock,
+    MockApi,
+    RawServer,
+    VirtualClock,
+    answer,
+    build,
+    envelope,
+    nothing_left,
+    settle,
+)
+
+GET = f"/builds/builds/{BUILD_UUID}"
+
+
+def a_client(**arguments: Any) -> BuildsClient:
+    """A client with an account and a token."""
+    arguments = {"account_id": ACCOUNT, "api_token": TOKEN} | arguments
+    return BuildsClient(**arguments)
+
+
+class Gate:
+    """A server's reply that waits until it is let through; `running` are the requests that wait there."""
+
+    def __init__(self) -> None:
+        self.running = 0
+        self.most = 0
+        self._through = asyncio.Semaphore(0)
+
+    async def reply(self, exchange: Exchange) -> None:
+        self.running += 1
+        self.most = max(self.most, self.running)
+        gone = asyncio.create_task(exchange.reader.read(1))
+        through = asyncio.create_task(self._through.acquire())
+        try:
+            await asyncio.wait([gone, through], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self.running -= 1
+            gone.cancel()
+            through.cancel()
+            await asyncio.gather(gone, through, return_exceptions=True)
+        what: object = {"builds": {}} if "latest" in exchange.request.target else build(status="running")
+        await answer(envelope(what))(exchange)
+
+    def let(self, count: int) -> None:
+        """Let so many requests through, now or when they come."""
+        for _ in range(count):
+            self._through.release()
+
+    async def reached(self, running: int) -> None:
+        """Wait until just so many requests wait here, and see that no more come."""
+        while self.running != running:
+            await asyncio.sleep(0)
+        await settle(200)
+        assert self.running == running
+
+
+class TestLife:
+    async def test_with(self, api: MockApi) -> None:
+        """A client serves while its block lasts, and is closed when it ends."""
+        api.on("GET", GET, json=envelope(build()))
+        async with a_client() as client:
+            assert isinstance(client, BuildsClient)
+            await client.builds.get(BUILD_UUID)
+        with pytest.raises(RuntimeError, match=r"^this BuildsClient is closed; make a new one$"):
+            await client.builds.get(BUILD_UUID)
+        assert len(api.sent) == 1
+
+    async def test_without_with(self, api: MockApi) -> None:
+        """A client serves also without a block, until `aclose`."""
+        api.on("GET", GET, json=envelope(build()))
+        async with nothing_left():
+            client = a_client()
+            await client.builds.get(BUILD_UUID)
+            await client.aclose()
+
+    @pytest.mark.parametrize("used", [True, False], ids=["used", "unused"])
+    async def test_close_again(self, api: MockApi, used: bool) -> None:
+        """Closing again does nothing, also at the same time."""
+        api.on("GET", GET, json=envelope(build()))
+        async with nothing_left():
+            client = a_client()
+            if used:
+                await client.builds.get(BUILD_UUID)
+            await client.aclose()
+            await client.aclose()
+            await asyncio.gather(client.aclose(), client.aclose())
+
+    async def test_closed_by_an_error(self, api: MockApi) -> None:
+        """A block that ends with an error closes the client and lets the error through."""
+        api.on("GET", GET, json=envelope(build()))
+        async with nothing_left():
+            client = a_client()
+            with pytest.raises(ZeroDivisionError):  # noqa: PT012  # the block is under test
+                async with client:
+                    await client.builds.get(BUILD_UUID)
+                    raise ZeroDivisionError
+            with pytest.raises(RuntimeError, match="closed"):
+                await client.builds.get(BUILD_UUID)
+
+    async def test_not_reopened(self) -> None:
+        """A closed client stays closed."""
+        client = a_client()
+        async with client:
+            pass
+        with pytest.raises(RuntimeError, match="closed"):
+            await client.__aenter__()
+
+    @pytest.mark.parametrize(
+        "call",
+        [
+            lambda client: client.builds.get(BUILD_UUID),
+            lambda client: client.builds.cancel(BUILD_UUID),
+            lambda client: client.builds.logs(BUILD_UUID),
+            lambda client: client.builds.list(TAG),
+            lambda client: client.builds.latest([TAG]),
+            lambda client: client.builds.latest([f"w{number}" for number in range(99)]),
+            lambda client: client.builds.by_version(["v"]),
+            lambda client: anext(client.builds.iter(TAG)),
+            lambda client: client.follow(BUILD_UUID).read(),
+            lambda client: anext(client.follow(BUILD_UUID)),
+        ],
+        ids=["get", "cancel", "logs", "list", "latest", "bulk", "by_version", "iter", "read", "follow"],
+    )
+    @pytest.mark.usefixtures("api")
+    async def test_closed(self, call: Callable[[BuildsClient], Any]) -> None:
+        """Every call of a closed client is a RuntimeError, and no BuildsError."""
+        client = a_client()
+        await client.aclose()
+        with pytest.raises(RuntimeError, match="this BuildsClient is closed") as caught:
+            await call(client)
+        assert not isinstance(caught.value, BuildsError)
+
+    async def test_closed_in_a_pause(self, api: MockApi) -> None:
+        """A call that pauses before it is repeated notices that its client was closed, and sends no more."""
+        clock = VirtualClock()
+        api.on("GET", GET, status=503, repeat=True)
+        client = a_client(clock=clock)
+        call = asyncio.create_task(client.builds.get(BUILD_UUID))
+        await settle()
+        await client.aclose()
+        await clock.run_until(100)
+        with pytest.raises(RuntimeError, match="this BuildsClient is closed"):
+            await call
+        assert len(api.sent) == 1
+
+    def test_outside_of_a_loop(self) -> None:
+        """A client can be made before there is an event loop."""
+
+        async def use(client: BuildsClient) -> None:
+            with MockApi() as api:
+                api.on("GET", GET, json=envelope(build()))
+                async with client:
+                    await client.builds.get(BUILD_UUID)
+
+        asyncio.run(use(a_client()))
+
+
+class TestSettings:
+    def test_repr(self) -> None:
+        """A client shows its account and its address, and nothing secret."""
+        assert repr(a_client()) == (
+            f"BuildsClient(account_id='{ACCOUNT}', base_url='https://api.cloudflare.com/client/v4')"
+        )
+
+    @pytest.mark.parametrize(
+        ("value", "shown"),
+        [
+            (RateBudget(), "RateBudget(limit=1200, window=300.0, reserve=0.1)"),
+            (RateBudget(limit=5, window=1, reserve=0), "RateBudget(limit=5, window=1.0, reserve=0)"),
+            (RetryPolicy(), "RetryPolicy(attempts=4, base=0.5, max_delay=8.0, max_wait=60.0)"),
+            (SystemClock(), "SystemClock()"),
+        ],
+        ids=["budget", "small budget", "retry", "clock"],
+    )
+    def test_reprs(self, value: object, shown: str) -> None:
+        """What a client is made with shows itself as it is written."""
+        assert repr(value) == shown
+
+    @pytest.mark.parametrize(
+        ("arguments", "shown"),
+        [
+            ({"timeout": 0}, "not 0 and 10"),
+            ({"timeout": -1}, "not -1 and 10"),
+            ({"max_in_flight": 0}, "not 30.0 and 0"),
+        ],
+        ids=str,
+    )
+    def test_misuse(self, arguments: dict[str, Any], shown: str) -> None:
+        """What can't be is a ValueError."""
+        with pytest.raises(ValueError, match=f"timeout is above 0 s and max_in_flight at least 1, {shown}"):
+            a_client(**arguments)
+
+    def test_keywords(self) -> None:
+        """A client is made by keyword only."""
+        with pytest.raises(TypeError, match="positional"):
+            BuildsClient(ACCOUNT)  # type: ignore[call-arg]  # the point
+
+    def test_plain_http(self) -> None:
+        """A token does not go over plain http, but to this machine."""
+        with pytest.raises(
+            ConfigurationError, match=r"base_url .* is plain http to example\.com: .* use https"
+        ):
+            a_client(base_url="http://example.com")
+        assert "http://127.0.0.1:1" in repr(a_client(base_url="http://127.0.0.1:1"))
+
+    async def test_account(self) -> None:
+        """The account goes into the path percent-encoded."""
+        async with (
+            RawServer(answer(envelope(build()))) as server,
+            a_client(account_id="a b?", base_url=server.url) as client,
+        ):
+            await client.builds.get("b")
+        assert server.requests[0].target == "/accounts/a%20b%3F/builds/builds/b"
+
+    async def test_key_and_address(self) -> None:
+        """A global key goes out with its e-mail address, in place of a token."""
+        async with (
+            RawServer(answer(envelope(build()))) as server,
+            a_client(
+                api_token=None, api_key="k3y", api_email="ada@example.com", base_url=server.url
+            ) as client,
+        ):
+            await client.builds.get("b")
+        headers = server.requests[0].headers
+        assert (headers["x-auth-key"], headers["x-auth-email"]) == ("k3y", "ada@example.com")
+        assert "authorization" not in headers
+
+    async def test_system_clock(self) -> None:
+        """The machine's clock goes forward, and sleeps for about as long as it is asked to."""
+        clock = SystemClock()
+        start = clock.now()
+        await clock.sleep(0.005)
+        assert 0.004 < clock.now() - start < 1
+        await clock.sleep(0)
+        await clock.sleep(-1)
+
+
+class TestInFlight:
+    @pytest.mark.parametrize("limit", [1, 2, 4])
+    async def test_over_all_calls(self, limit: int) -> None:
+        """`max_in_flight` bounds all calls of a client together, whatever they are."""
+        gate = Gate()
+        async with (
+            RawServer(gate.reply) as server,
+            a_client(base_url=server.url, max_in_flight=limit) as client,
+        ):
+            calls = [
+                *(asyncio.create_task(client.builds.get(f"b{number}")) for number in range(3)),
+                *(asyncio.create_task(client.follow(f"f{number}").read()) for number in range(3)),
+                asyncio.create_task(client.builds.latest([f"w{number}" for number in range(60)])),
+            ]
+            await gate.reached(limit)
+            gate.let(1000)
+            await asyncio.gather(*calls[:3], calls[-1])
+            for call in calls:
+                call.cancel()
+            await asyncio.gather(*calls, return_exceptions=True)
+        assert gate.most == limit
+
+    async def test_first_come(self) -> None:
+        """Who waits longest for a place gets the next one."""
+        gate = Gate()
+        async with (
+            RawServer(gate.reply) as server,
+            a_client(base_url=server.url, max_in_flight=1) as client,
+        ):
+            calls = [asyncio.create_task(client.builds.get(f"b{number}")) for number in range(4)]
+            for number in range(4):
+                await gate.reached(1)
+                assert server.targets[-1] == f"/builds/builds/b{number}"
+                gate.let(1)
+            await asyncio.gather(*calls)
+
+    @pytest.mark.parametrize("cancelled", [0, 1, 2], ids=["in flight", "next", "later"])
+    async def test_cancel(self, cancelled: int) -> None:
+        """A cancelled call gives back its place, or its turn, and the others go on."""
+        gate = Gate()
+        budget = RateBudget()
+        async with (
+            RawServer(gate.reply) as server,
+            a_client(base_url=server.url, max_in_flight=1, budget=budget) as client,
+        ):
+            calls = [asyncio.create_task(client.builds.get(f"b{number}")) for number in range(4)]
+            await gate.reached(1)
+            calls[cancelled].cancel()
+            gate.let(4)
+            results = await asyncio.gather(*calls, return_exceptions=True)
+        assert [isinstance(result, asyncio.CancelledError) for result in results] == [
+            number == cancelled for number in range(4)
+        ]
+        assert gate.most == 1
+        sent = [number for number in range(4) if number != cancelled or number == 0]
+        assert server.targets == [f"/builds/builds/b{number}" for number in sent]
+        assert budget.snapshot().used == len(sent)
+
+    async def test_cancel_all(self) -> None:
+        """When all calls are cancelled, all places are free again."""
+        gate = Gate()
+        budget = RateBudget()
+        async with (
+            RawServer(gate.reply) as server,
+            a_client(base_url=server.url, max_in_flight=2, budget=budget) as client,
+        ):
+            for _ in range(3):
+                calls = [asyncio.create_task(client.builds.get("b")) for _ in range(7)]
+                polls = [asyncio.create_task(client.follow("f").read()) for _ in range(7)]
+                await gate.reached(2)
+                for call in (*calls, *polls):
+                    call.cancel()
+                await asyncio.gather(*calls, *polls, return_exceptions=True)
+                await gate.reached(0)
+            gate.let(2)
+            await asyncio.gather(client.builds.get("b"), client.builds.get("b"))
+        assert gate.most == 2
+        assert budget.snapshot().used == len(server.requests) == 8
+
+    async def test_polls_leave_one(self) -> None:
+        """Polls that hang leave a place to single calls."""
+        gate = Gate()
+        async with (
+            RawServer(gate.reply) as server,
+            a_client(base_url=server.url, max_in_flight=3) as client,
+        ):
+            polls = [asyncio.create_task(client.follow(f"f{number}").read()) for number in range(9)]
+            await gate.reached(2)
+            call = asyncio.create_task(client.builds.get("b"))
+            await gate.reached(3)
+            assert server.targets[-1] == "/builds/builds/b"
+            for task in (*polls, call):
+                task.cancel()
+            await asyncio.gather(*polls, call, return_exceptions=True)
+
+    async def test_error_gives_back(self, api: MockApi, clock: FakeClock) -> None:
+        """A call that fails gives its place back."""
+        async with a_client(max_in_flight=1, clock=clock, retry=RetryPolicy(attempts=2)) as client:
+            for _ in range(3):
+                with pytest.raises(BuildsError, match="Connection refused"):
+                    await client.builds.get(BUILD_UUID)
+            api.on("GET", GET, json=envelope(build()))
+            await client.builds.get(BUILD_UUID)
+        assert len(api.sent) == 7
+
+
+class TestPlaces:
+    @pytest.mark.parametrize("limit", [1, 2, 5])
+    @pytest.mark.parametrize("seed", range(20))
+    async def test_random(self, limit: int, seed: int) -> None:
+        """However callers come, hold, leave and are cancelled, the bounds hold and no place is lost."""
+        rng = random.Random(seed)  # noqa: S311  # no secret
+        places = Places(limit)
+        held = {True: 0, False: 0}
+
+        async def call(*, poll: bool) -> None:
+            await settle(rng.randrange(10))
+            if rng.random() < 0.5 or not places.try_take(poll=poll):
+                await places.take(poll=poll)
+            held[poll] += 1
+            try:
+                assert held[True] + held[False] <= limit
+                assert held[True] <= max(1, limit - 1)
+                await settle(rng.randrange(5))
+            finally:
+                held[poll] -= 1
+                places.leave(poll=poll)
+
+        calls = [asyncio.create_task(call(poll=rng.random() < 0.5)) for _ in range(40)]
+        for _ in range(30):
+            await asyncio.sleep(0)
+            rng.choice(calls).cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
+        assert [task for task in calls if not task.cancelled() and task.exception()] == []
+        assert [places.try_take(poll=True) for _ in range(limit)].count(True) == max(1, limit - 1)
+        assert places.try_take(poll=False) is (limit > 1)
+        assert not places.try_take(poll=False)
+
+    async def test_cancelled_when_called_up(self) -> None:
+        """Who is cancelled in the moment in which a place is given to it passes it on."""
+        places = Places(1)
+        await places.take(poll=False)
+        first, second = (asyncio.create_task(places.take(poll=False)) for _ in range(2))
+        await settle(3)
+        places.leave(poll=False)
+        first.cancel()
+        await settle(3)
+        assert (first.cancelled(), second.done()) == (True, True)
+
+    async def test_singles_first(self) -> None:
+        """A single call gets the next place before polls that have waited for longer."""
+        places = Places(2)
+        await places.take(poll=False)
+        await places.take(poll=False)
+        poll = asyncio.create_task(places.take(poll=True))
+        await settle(3)
+        single = asyncio.create_task(places.take(poll=False))
+        await settle(3)
+        places.leave(poll=False)
+        await settle(3)
+        assert (single.done(), poll.done()) == (True, False)
+        places.leave(poll=False)
+        await settle(3)
+        assert poll.done()
+
+
+class TestBudget:
+    async def test_own(self, api: MockApi, clock: FakeClock) -> None:
+        """Each client has a budget of its own, unless it is given one."""
+        api.on("GET", GET, status=429, headers={"Retry-After": "300"})
+        api.on("GET", GET, json=envelope(build()))
+        async with a_client(clock=clock) as one, a_client(clock=clock) as other:
+            with pytest.raises(RateLimitError):
+                await one.builds.get(BUILD_UUID)
+            await other.builds.get(BUILD_UUID)
+
+    async def test_shared(self, api: MockApi, clock: FakeClock) -> None:
+        """Clients that share a budget share its window, and a 429 for one holds back the other."""
+        budget = RateBudget(limit=2, window=10, reserve=0)
+        for _ in range(3):
+            api.on("GET", GET, json=envelope(build()))
+        api.on("GET", GET, status=429, headers={"Retry-After": "300"})
+        async with a_client(clock=clock, budget=budget) as one, a_client(clock=clock, budget=budget) as other:
+            await one.builds.get(BUILD_UUID)
+            await other.builds.get(BUILD_UUID)
+            assert clock.naps == []
+            await other.builds.get(BUILD_UUID)
+            assert clock.naps == [10.0]
+            clock.advance(10)
+            with pytest.raises(RateLimitError):
+                await one.builds.get(BUILD_UUID)
+            with pytest.raises(RateLimitError, match="not sent"):
+                await other.builds.get(BUILD_UUID)
+        assert len(api.sent) == 4
+
+    async def test_gate(self, api: MockApi) -> None:
+        """One 429 holds back also calls that wait for a place; when it is over, they go one by one."""
+        clock = VirtualClock()
+        api.on("GET", GET, status=429, headers={"Retry-After": "10"})
+        api.on("GET", GET, json=envelope(build()), repeat=True)
+        budget = RateBudget(limit=100, window=100, reserve=0)
+        async with a_client(clock=clock, budget=budget, max_in_flight=1) as client:
+            calls = [asyncio.create_task(client.builds.get(BUILD_UUID)) for _ in range(5)]
+            sent = []
+            for moment in (0.0, 9.99, 10.0, 10.99, 11.0, 12.0, 13.0, 13.99, 14.0):
+                await clock.run_until(moment)
+                sent.append(len(api.sent))
+            assert sent == [1, 1, 2, 2, 3, 4, 5, 5, 6]
+            assert all(call.done() for call in calls)
+
+    async def test_gate_for_too_long(self, api: MockApi) -> None:
+        """A 429 beyond `max_wait` is raised also by the calls that wait for a place, which are not sent."""
+        api.on("GET", GET, status=429, headers={"Retry-After": "300"})
+        async with a_client(clock=VirtualClock(), max_in_flight=1) as client:
+            calls = [client.builds.get(BUILD_UUID) for _ in range(5)]
+            errors = await asyncio.gather(*calls, return_exceptions=True)
+        assert [(type(error), getattr(error, "attempts", None)) for error in errors] == [
+            (RateLimitError, 1),
+            *[(RateLimitError, 0)] * 4,
+        ]
+        assert len(api.sent) == 1
+
+    async def test_cancel_at_the_gate(self, api: MockApi) -> None:
+        """A call cancelled while it waits for the gate has taken nothing: the next goes in its stead."""
+        clock = VirtualClock()
+        budget = RateBudget(limit=1, window=10, reserve=0)
+        api.on("GET", GET, json=envelope(build()), repeat=True)
+        async with a_client(clock=clock, budget=budget) as client:
+            await client.builds.get(BUILD_UUID)
+            calls = [asyncio.create_task(client.builds.get(BUILD_UUID)) for _ in range(3)]
+            await settle()
+            calls[0].cancel()
+            await clock.run_until(10)
+            assert [call.done() for call in calls] == [True, True, False]
+            await clock.run_until(20)
+            assert calls[2].done()
+        assert len(api.sent) == 3

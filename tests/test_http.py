@@ -1,0 +1,616 @@
+"""The transport over real sockets: whatever the network and the server do, and nothing is left behind."""
+
+import asyncio
+import gzip
+import json
+import zlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import pytest
+
+from builds_async import (
+    APIError,
+    BuildsClient,
+    BuildsConnectionError,
+    BuildsError,
+    BuildsTimeoutError,
+    InternalServerError,
+    NotFoundError,
+    ResponseDecodeError,
+    RetryPolicy,
+)
+from builds_async._version import __version__
+from builds_async.session.http import MAX_BODY, HttpTransport
+from tests.support import (
+    ACCOUNT,
+    BUILD_UUID,
+    TOKEN,
+    Exchange,
+    FakeClock,
+    RawServer,
+    Reply,
+    answer,
+    build,
+    cut,
+    envelope,
+    head,
+    log_page,
+    nothing_left,
+    raw,
+    refusal,
+    reset,
+    settle,
+    stall,
+    tasks,
+)
+
+GOOD = answer(envelope(build()))
+BODY = json.dumps(envelope(build())).encode()
+ONCE = RetryPolicy(attempts=1)
+MIB = 2**20
+
+
+@asynccontextmanager
+async def a_client(url: str, **arguments: Any) -> AsyncIterator[BuildsClient]:
+    """A client of the server at `url`, without pauses, that leaves nothing behind."""
+    arguments = {"clock": FakeClock()} | arguments
+    async with (
+        nothing_left(),
+        BuildsClient(account_id=ACCOUNT, api_token=TOKEN, base_url=url, **arguments) as client,
+    ):
+        yield client
+
+
+async def failure(client: BuildsClient) -> BuildsError:
+    """What a call raises."""
+    with pytest.raises(BuildsError) as caught:
+        await client.builds.get(BUILD_UUID)
+    return caught.value
+
+
+def chunked(*chunks: bytes, end: bool = True, **headers: str) -> bytes:
+    """An answer in chunks."""
+    body = b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks)
+    return head(200, {"Transfer-Encoding": "chunked", **headers}) + body + (b"0\r\n\r\n" if end else b"")
+
+
+class TestRequest:
+    async def test_on_the_wire(self) -> None:
+        """A request carries the token, who we are and what we take, and nothing about a body."""
+        async with RawServer(GOOD) as server, a_client(server.url + "/client/v4/") as client:
+            await client.builds.get(BUILD_UUID)
+        (request,) = server.requests
+        assert request.method == "GET"
+        assert request.target == f"/client/v4/accounts/{ACCOUNT}/builds/builds/{BUILD_UUID}"
+        headers = dict(request.headers)
+        assert headers.pop("accept-encoding")
+        assert headers == {
+            "host": f"127.0.0.1:{server.port}",
+            "authorization": f"Bearer {TOKEN}",
+            "accept": "application/json",
+            "user-agent": f"builds-async/{__version__}",
+        }
+
+    @pytest.mark.parametrize(
+        ("build_uuid", "target"),
+        [
+            ("a b", "/builds/builds/a%20b/logs"),
+            ("a?b=c&d#e", "/builds/builds/a%3Fb%3Dc%26d%23e/logs"),
+            ("%2e%2e", "/builds/builds/%252e%252e/logs"),
+            ("%2F..%2F", "/builds/builds/%252F..%252F/logs"),
+            ("a\r\nX-Evil: 1", "/builds/builds/a%0D%0AX-Evil%3A%201/logs"),
+            ("ü", "/builds/builds/%C3%BC/logs"),
+        ],
+    )
+    async def test_path(self, build_uuid: str, target: str) -> None:
+        """An id is one segment of the path as it goes over the wire, encoded once."""
+        async with RawServer(answer(envelope(log_page()))) as server, a_client(server.url) as client:
+            await client.builds.logs(build_uuid)
+        assert server.targets == [target]
+        assert "x-evil" not in server.requests[0].headers
+
+    @pytest.mark.parametrize(
+        ("cursor", "query"),
+        [
+            ("WzAsMzRd", "WzAsMzRd"),
+            ("a+b/c==", "a%2Bb%2Fc%3D%3D"),
+            ("a%20b", "a%2520b"),
+            ("a&page=2", "a%26page%3D2"),
+            ("é \n", "%C3%A9%20%0A"),
+            ("", ""),
+        ],
+    )
+    async def test_cursor(self, cursor: str, query: str) -> None:
+        """A cursor is opaque, and encoded once as it goes over the wire."""
+        async with RawServer(answer(envelope(log_page()))) as server, a_client(server.url) as client:
+            await client.builds.logs("b", cursor=cursor)
+        assert server.targets == [f"/builds/builds/b/logs?cursor={query}"]
+
+    async def test_bulk(self) -> None:
+        """The commas of a bulk look-up stay commas."""
+        async with RawServer(answer(envelope({"builds": {}}))) as server, a_client(server.url) as client:
+            await client.builds.latest(["a", "b c"])
+        assert server.targets == ["/builds/builds/latest?external_script_ids=a,b%20c"]
+
+    async def test_body(self) -> None:
+        """A body goes out as JSON."""
+        async with nothing_left(), RawServer(GOOD) as server:
+            transport = HttpTransport(server.url, {"X-A": "b"}, session=None, timeout=5)
+            reply = await transport.send("POST", "/x", body=b'{"a": 1}')
+            await transport.aclose()
+        assert (reply.status, reply.body) == (200, BODY)
+        (request,) = server.requests
+        assert (request.method, request.target) == ("POST", "/x")
+        assert (request.headers["content-type"], request.headers["content-length"]) == (
+            "application/json",
+            "8",
+        )
+        assert request.headers["x-a"] == "b"
+
+    async def test_kept_connection(self) -> None:
+        """Calls one after another use one connection."""
+        async with RawServer(GOOD) as server, a_client(server.url) as client:
+            for _ in range(5):
+                await client.builds.get(BUILD_UUID)
+        assert (len(server.requests), server.connections) == (5, 1)
+
+    async def test_no_cookies(self) -> None:
+        """A cookie that the server sets is not kept."""
+        async with (
+            RawServer(answer(envelope(build()), headers={"Set-Cookie": "a=b"})) as server,
+            a_client(server.url) as client,
+        ):
+            await client.builds.get(BUILD_UUID)
+            await client.builds.get(BUILD_UUID)
+        assert [request.headers.get("cookie") for request in server.requests] == [None, None]
+
+
+class TestBroken:
+    """Answers that never come whole."""
+
+    @pytest.mark.parametrize(
+        ("reply", "said"),
+        [
+            pytest.param(cut(BODY), "the answer was cut short (", id="cut"),
+            pytest.param(cut(b""), "the answer was cut short (", id="cut before the body"),
+            pytest.param(raw(chunked(BODY[:50], end=False)), "the answer was cut short (", id="cut chunks"),
+            pytest.param(
+                answer(b"no gzip", headers={"Content-Encoding": "gzip"}),
+                "the answer was cut short (",
+                id="no gzip",
+            ),
+            pytest.param(raw(b""), "the connection failed (ServerDisconnectedError", id="closed"),
+            pytest.param(raw(b"HTTP/1.1 200 OK\r\nA: b\r\n"), "the connection failed (", id="cut headers"),
+            pytest.param(reset(), "the connection failed (", id="reset"),
+            pytest.param(reset(after=head(200, {"Content-Length": "99"}) + b"{"), "", id="reset in the body"),
+            pytest.param(raw(b"\x16\x03\x01\x02\x00\x01\x00\x01"), "the connection failed (", id="TLS"),
+            pytest.param(raw(b"220 smtp.example ESMTP\r\n"), "the connection failed (", id="SMTP"),
+            pytest.param(raw(b"HTTP/1.1 abc\r\n\r\n"), "the connection failed (", id="no status"),
+            pytest.param(raw(b"\x00" * 100_000), "the connection failed (", id="zeros"),
+            pytest.param(
+                raw(head(200, {"X-Long": "x" * 100_000})), "the connection failed (", id="long header"
+            ),
+            pytest.param(
+                raw(head(200, {"Transfer-Encoding": "chunked"}) + b"zz\r\n"), "", id="bad chunk size"
+            ),
+        ],
+    )
+    async def test_connection(self, reply: Reply, said: str) -> None:
+        """An answer that is torn or no HTTP is a connection error after as many attempts as allowed."""
+        clock = FakeClock()
+        async with (
+            RawServer(reply) as server,
+            a_client(server.url, retry=RetryPolicy(attempts=3), clock=clock) as client,
+        ):
+            error = await failure(client)
+        assert type(error) is BuildsConnectionError
+        assert error.message.startswith(said)
+        assert isinstance(error.__cause__, aiohttp.ClientError)
+        assert (error.sent, error.attempts, error.method) == (True, 3, "GET")
+        assert error.path == f"/accounts/{ACCOUNT}/builds/builds/{BUILD_UUID}"
+        assert len(server.requests) == 3
+        assert len(clock.naps) == 2
+
+    @pytest.mark.parametrize(
+        "reply",
+        [cut(BODY), reset(), raw(b""), raw(b"garbage"), raw(chunked(BODY[:9], end=False)), answer(b"<html>")],
+        ids=["cut", "reset", "closed", "garbage", "cut chunks", "HTML"],
+    )
+    async def test_passes(self, reply: Reply) -> None:
+        """What breaks once is repeated, and the caller does not notice."""
+        async with RawServer(reply, GOOD) as server, a_client(server.url) as client:
+            assert (await client.builds.get(BUILD_UUID)).build_uuid == BUILD_UUID
+        assert len(server.requests) == 2
+
+    async def test_every_request_counts(self) -> None:
+        """Also a request on a kept connection that breaks counts, in the attempts and with a pause."""
+        clock = FakeClock()
+        async with (
+            RawServer(GOOD, raw(b""), raw(b""), GOOD) as server,
+            a_client(server.url, clock=clock) as client,
+        ):
+            await client.builds.get(BUILD_UUID)
+            await client.builds.get(BUILD_UUID)
+        assert len(server.requests) == 4
+        assert len(clock.naps) == 2
+
+    async def test_nobody_there(self, unused_tcp_port: int) -> None:
+        """Where nobody listens, the request is known not to have arrived."""
+        async with a_client(f"http://127.0.0.1:{unused_tcp_port}", retry=ONCE) as client:
+            error = await failure(client)
+        assert type(error) is BuildsConnectionError
+        assert error.message.startswith("could not connect (")
+        assert error.message.endswith("; check the network, DNS, proxy and base_url")
+        assert (error.sent, error.attempts) == (False, 1)
+
+
+class TestTimeout:
+    @pytest.mark.parametrize(
+        "reply",
+        [
+            pytest.param(stall(), id="no answer"),
+            pytest.param(stall(after=b"HTTP/1.1 200 OK\r\nContent-"), id="in the headers"),
+            pytest.param(stall(after=head(200, {"Content-Length": "99"})), id="before the body"),
+            pytest.param(stall(after=head(200, {"Content-Length": "9999"}) + BODY), id="in the body"),
+            pytest.param(stall(after=chunked(BODY, end=False)), id="before the last chunk"),
+        ],
+    )
+    async def test_stall(self, reply: Reply) -> None:
+        """An answer that stops anywhere is a time-out, which is a connection error and a TimeoutError."""
+        async with (
+            RawServer(reply) as server,
+            a_client(server.url, retry=RetryPolicy(attempts=2), timeout=0.02) as client,
+        ):
+            error = await failure(client)
+            assert isinstance(error, BuildsTimeoutError)
+            assert isinstance(error, BuildsConnectionError)
+            assert isinstance(error, TimeoutError)
+            assert error.message == "no whole answer within 0.02 s; raise `timeout` or check the network"
+            assert (error.sent, error.attempts, error.method) == (True, 2, "GET")
+        assert len(server.requests) == 2
+
+    async def test_trickle(self) -> None:
+        """A body that trickles in is held to the same limit: it is for the whole answer."""
+
+        async def trickle(exchange: Exchange) -> None:
+            exchange.writer.write(head(200, {"Content-Length": "99999"}))
+            while not exchange.writer.is_closing():
+                exchange.writer.write(b" ")
+                await exchange.writer.drain()
+                await asyncio.sleep(0.001)
+
+        async with (
+            RawServer(trickle) as server,
+            a_client(server.url, retry=ONCE, timeout=0.02) as client,
+        ):
+            assert isinstance(await failure(client), BuildsTimeoutError)
+
+    async def test_each_attempt(self) -> None:
+        """Each attempt has the whole limit for itself."""
+        async with RawServer(stall(), GOOD) as server, a_client(server.url, timeout=0.02) as client:
+            assert (await client.builds.get(BUILD_UUID)).build_uuid == BUILD_UUID
+        assert len(server.requests) == 2
+
+
+class TestSize:
+    async def test_announced(self) -> None:
+        """A body that is announced too large is refused before it is read."""
+        reply = stall(after=head(200, {"Content-Length": str(MAX_BODY + 1), "cf-ray": "r"}) + b"{")
+        async with RawServer(reply) as server, a_client(server.url) as client:
+            error = await failure(client)
+        assert isinstance(error, ResponseDecodeError)
+        assert error.message == "the answer (200) is larger than 64 MiB"
+        assert (error.status, error.ray_id, error.transient, error.attempts) == (200, "r", False, 1)
+
+    async def test_endless(self) -> None:
+        """A body without an end is dropped at the bound, connection and all."""
+        sent = 0
+
+        async def endless(exchange: Exchange) -> None:
+            nonlocal sent
+            exchange.writer.write(head(502, {"Transfer-Encoding": "chunked"}))
+            chunk = b"%x\r\n%s\r\n" % (MIB, b"x" * MIB)
+            while True:
+                exchange.writer.write(chunk)
+                await exchange.writer.drain()
+                sent += 1
+
+        async with RawServer(endless) as server, a_client(server.url) as client:
+            error = await failure(client)
+            assert isinstance(error, ResponseDecodeError)
+            assert error.message == "the answer (502) is larger than 64 MiB"
+            assert (error.status, error.transient, error.attempts) == (502, False, 1)
+            await settle()
+        assert 64 <= sent <= 80
+
+    async def test_bomb(self) -> None:
+        """A small body that unpacks to a large one is refused like a large one."""
+        packer = zlib.compressobj(1, wbits=31)
+        packed = b"".join(packer.compress(b" " * MIB) for _ in range(MAX_BODY // MIB + 8)) + packer.flush()
+        assert len(packed) < MIB
+        reply = answer(packed, headers={"Content-Encoding": "gzip"})
+        async with RawServer(reply) as server, a_client(server.url) as client:
+            error = await failure(client)
+        assert isinstance(error, ResponseDecodeError)
+        assert error.message == "the answer (200) is larger than 64 MiB"
+        assert (error.status, error.transient, error.attempts) == (200, False, 1)
+
+    async def test_largest(self) -> None:
+        """A body of just the bound is read."""
+        reply = answer(b"x" * MAX_BODY)
+        async with nothing_left(), RawServer(reply) as server:
+            transport = HttpTransport(server.url, {}, session=None, timeout=10)
+            assert len((await transport.send("GET", "/")).body) == MAX_BODY
+            await transport.aclose()
+
+
+class TestAnswer:
+    @pytest.mark.parametrize(
+        "reply",
+        [
+            pytest.param(raw(chunked(BODY)), id="chunked"),
+            pytest.param(raw(chunked(*(BODY[i : i + 1] for i in range(len(BODY))))), id="byte by byte"),
+            pytest.param(raw(b"HTTP/1.1 200 OK\r\n\r\n" + BODY), id="until the end"),
+            pytest.param(raw(b"HTTP/1.0 200 OK\r\n\r\n" + BODY), id="HTTP 1.0"),
+            pytest.param(answer(gzip.compress(BODY), headers={"Content-Encoding": "gzip"}), id="gzip"),
+            pytest.param(answer(zlib.compress(BODY), headers={"Content-Encoding": "deflate"}), id="deflate"),
+            pytest.param(answer(BODY, headers={"Content-Type": "text/plain"}), id="other type"),
+            pytest.param(answer(BODY, headers={"Content-Type": "a/b; charset=utf-16"}), id="other charset"),
+        ],
+    )
+    async def test_read(self, reply: Reply) -> None:
+        """An answer is read however it is wrapped for the way."""
+        async with RawServer(reply) as server, a_client(server.url, retry=ONCE) as client:
+            assert (await client.builds.get(BUILD_UUID)).build_uuid == BUILD_UUID
+
+    @pytest.mark.parametrize(
+        ("body", "start"),
+        [
+            (b"<!DOCTYPE html>\n<title>Sorry</title>", "<!DOCTYPE html> <title>Sorry</title>"),
+            (b"", ""),
+            (b"\xff\xfe", "��"),
+            (b"error code: 1015", "error code: 1015"),
+        ],
+        ids=["HTML", "empty", "no UTF-8", "text"],
+    )
+    async def test_unreadable(self, body: bytes, start: str) -> None:
+        """A 200 with something else than JSON is repeated, and then unreadable."""
+        reply = answer(body, headers={"CF-RAY": "8f2c-FRA"})
+        async with (
+            RawServer(reply) as server,
+            a_client(server.url, retry=RetryPolicy(attempts=2)) as client,
+        ):
+            error = await failure(client)
+        assert isinstance(error, ResponseDecodeError)
+        assert error.message.startswith("the answer (200) can't be read: ")
+        assert (error.status, error.body, error.ray_id) == (200, start, "8f2c-FRA")
+        assert (error.transient, error.attempts) == (True, 2)
+
+    async def test_html_502(self) -> None:
+        """A gateway's page is an error of its status, with ray id."""
+        reply = answer(b"<html>nginx</html>", status=502, headers={"cf-ray": "8f2c-FRA"})
+        async with RawServer(reply) as server, a_client(server.url) as client:
+            error = await failure(client)
+        assert isinstance(error, InternalServerError)
+        assert "<html>nginx</html>" in error.message
+        assert (error.status, error.errors, error.ray_id, error.attempts) == (502, (), "8f2c-FRA", 4)
+
+
+class TestRedirect:
+    @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+    async def test_not_followed(self, status: int) -> None:
+        """A redirect is an error: no second host ever sees a request, let alone the token."""
+        async with RawServer(GOOD) as other:
+            reply = answer(b"", status=status, headers={"Location": f"{other.url}/elsewhere"})
+            async with RawServer(reply) as server, a_client(server.url) as client:
+                error = await failure(client)
+            assert (other.connections, len(server.requests)) == (0, 1)
+        assert type(error) is APIError
+        assert error.message == (
+            f"{status} the body is empty. Redirects are not followed,"
+            " the token would go along: check base_url"
+        )
+        assert (error.status, error.attempts) == (status, 1)
+
+    async def test_refresh(self) -> None:
+        """Nor do other headers lead anywhere else."""
+        async with RawServer(GOOD) as other:
+            headers = {
+                "Refresh": f"0; url={other.url}",
+                "Location": other.url,
+                "Content-Location": other.url,
+                "Alt-Svc": f'h2="127.0.0.1:{other.port}"',
+            }
+            async with (
+                RawServer(answer(envelope(build()), headers=headers)) as server,
+                a_client(server.url) as client,
+            ):
+                await client.builds.get(BUILD_UUID)
+                await client.builds.get(BUILD_UUID)
+            assert (other.connections, len(server.requests)) == (0, 2)
+
+
+class TestBorrowedSession:
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            pytest.param({"raise_for_status": True}, id="raise_for_status"),
+            pytest.param({"base_url": "http://127.0.0.1:1/other/"}, id="base_url"),
+            pytest.param({"timeout": aiohttp.ClientTimeout(total=1e-9)}, id="timeout"),
+            pytest.param({"timeout": aiohttp.ClientTimeout(sock_read=1e-9)}, id="sock_read"),
+            pytest.param({"headers": {"Authorization": "Bearer other", "accept": "text/html"}}, id="headers"),
+            pytest.param({"cookies": {"a": "b"}}, id="cookies"),
+            pytest.param({"trust_env": True}, id="trust_env"),
+            pytest.param({"json_serialize": str}, id="json_serialize"),
+        ],
+    )
+    async def test_own_settings(self, arguments: dict[str, Any]) -> None:
+        """A session's own address, headers and time limit don't get in the way of a client's."""
+        async with (
+            RawServer(GOOD, answer(refusal(12000, "Not found"), status=404)) as server,
+            aiohttp.ClientSession(**arguments) as session,
+            a_client(server.url, session=session) as client,
+        ):
+            assert (await client.builds.get(BUILD_UUID)).build_uuid == BUILD_UUID
+            error = await failure(client)
+        assert isinstance(error, NotFoundError)
+        assert (error.status, error.codes, error.attempts) == (404, (12000,), 1)
+        assert {request.headers["authorization"] for request in server.requests} == {f"Bearer {TOKEN}"}
+        assert {request.headers["accept"] for request in server.requests} == {"application/json"}
+
+    async def test_own_check(self) -> None:
+        """A session's own check of answers is passed over."""
+
+        async def check(response: aiohttp.ClientResponse) -> None:
+            raise AssertionError(response.status)
+
+        async with (
+            RawServer(GOOD) as server,
+            aiohttp.ClientSession(raise_for_status=check) as session,
+            a_client(server.url, session=session) as client,
+        ):
+            assert (await client.builds.get(BUILD_UUID)).build_uuid == BUILD_UUID
+
+    async def test_time_limit(self) -> None:
+        """A client's time limit holds with a session that has none."""
+        session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None))
+        async with (
+            RawServer(stall()) as server,
+            session,
+            a_client(server.url, session=session, timeout=0.02, retry=ONCE) as client,
+        ):
+            assert isinstance(await failure(client), BuildsTimeoutError)
+
+    async def test_redirect(self) -> None:
+        """A redirect is not followed over a borrowed session either."""
+        async with RawServer(GOOD) as other, aiohttp.ClientSession() as session:
+            reply = answer(b"", status=307, headers={"Location": other.url})
+            async with RawServer(reply) as server, a_client(server.url, session=session) as client:
+                assert isinstance(await failure(client), APIError)
+            assert other.connections == 0
+
+    async def test_not_closed(self) -> None:
+        """A borrowed session is left open, and serves others when the client is closed."""
+        async with RawServer(GOOD) as server, aiohttp.ClientSession() as session:
+            for _ in range(2):
+                async with a_client(server.url, session=session) as client:
+                    await client.builds.get(BUILD_UUID)
+                assert not session.closed
+            with pytest.raises(RuntimeError, match="this BuildsClient is closed"):
+                await client.builds.get(BUILD_UUID)
+            async with session.get(server.url) as response:
+                assert response.status == 200
+        assert (len(server.requests), server.connections) == (3, 1)
+
+    async def test_closed(self) -> None:
+        """A session that its owner has closed is a RuntimeError, like any misuse."""
+        async with RawServer(GOOD) as server:
+            session = aiohttp.ClientSession()
+            await session.close()
+            async with a_client(server.url, session=session) as client:
+                with pytest.raises(RuntimeError, match="Session is closed"):
+                    await client.builds.get(BUILD_UUID)
+
+    async def test_tracing(self) -> None:
+        """A borrowed session's tracing sees the requests, and its default headers go along."""
+        seen: list[str] = []
+
+        async def note(_: object, __: object, started: aiohttp.TraceRequestStartParams) -> None:
+            seen.append(started.method)
+
+        trace = aiohttp.TraceConfig()
+        trace.on_request_start.append(note)
+        async with (
+            RawServer(GOOD) as server,
+            aiohttp.ClientSession(trace_configs=[trace], headers={"X-Mine": "1"}) as session,
+            a_client(server.url, session=session) as client,
+        ):
+            await client.builds.get(BUILD_UUID)
+        assert seen == ["GET"]
+        assert server.requests[0].headers["x-mine"] == "1"
+
+
+class TestLeft:
+    """Nothing is left behind: `a_client` asserts it whenever its block ends."""
+
+    async def test_unused(self) -> None:
+        """A client that is never used leaves nothing, closed or not."""
+        async with nothing_left():
+            async with a_client("http://127.0.0.1:1"):
+                pass
+            BuildsClient(account_id=ACCOUNT, api_token=TOKEN)
+
+    async def test_own_session(self) -> None:
+        """A client closes the session that it made."""
+        async with RawServer(GOOD) as server, nothing_left():
+            client = BuildsClient(account_id=ACCOUNT, api_token=TOKEN, base_url=server.url)
+            await client.builds.get(BUILD_UUID)
+            session = client._session._transport._session
+            assert session is not None
+            assert not session.closed
+            await client.aclose()
+            assert session.closed
+
+    @pytest.mark.parametrize(
+        "reply",
+        [
+            pytest.param(stall(), id="before the answer"),
+            pytest.param(stall(after=head(200, {"Content-Length": "99"}) + b"{"), id="in the body"),
+        ],
+    )
+    async def test_cancel(self, reply: Reply) -> None:
+        """A cancelled call gives its connection and place back at once; the next call goes out."""
+        async with RawServer(reply, GOOD) as server, a_client(server.url, max_in_flight=1) as client:
+            call = asyncio.create_task(client.builds.get(BUILD_UUID))
+            while not server.requests:
+                await asyncio.sleep(0)
+            await settle()
+            call.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await call
+            assert (await client.builds.get(BUILD_UUID)).build_uuid == BUILD_UUID
+        assert server.connections == 2
+
+    async def test_timeout_round_a_call(self) -> None:
+        """A caller's own time limit is a plain TimeoutError, and no error of ours."""
+        async with RawServer(stall()) as server, a_client(server.url) as client:
+            with pytest.raises(TimeoutError) as caught:
+                async with asyncio.timeout(0.01):
+                    await client.builds.get(BUILD_UUID)
+            assert not isinstance(caught.value, BuildsError)
+
+    async def test_break(self) -> None:
+        """Leaving the loop over a log with `break` leaves nothing, before the client is closed."""
+        pages = answer(envelope(log_page("a", "b", cursor="c", truncated=True)))
+        async with (
+            RawServer(answer(envelope(build(status="running"))), pages) as server,
+            a_client(server.url) as client,
+        ):
+            before = tasks()
+            async for line in client.follow(BUILD_UUID):
+                assert line.message == "a"
+                break
+            assert tasks() == before
+
+    async def test_bulk_error(self) -> None:
+        """A look-up that ends with an error leaves none of its requests running."""
+        refused = answer(refusal(12006, "Invalid token"), status=401)
+        async with RawServer(stall(), stall(), refused) as server, a_client(server.url) as client:
+            with pytest.raises(APIError, match="user-owned"):
+                await client.builds.latest([f"w{number}" for number in range(60)])
+            await settle()
+        assert len(server.requests) == 3
+
+    async def test_close_under_a_call(self) -> None:
+        """Closing the client ends a call that is under way with an error, and does not repeat it."""
+        async with RawServer(stall()) as server, a_client(server.url) as client:
+            call = asyncio.create_task(client.builds.get(BUILD_UUID))
+            while not server.requests:
+                await asyncio.sleep(0)
+            await client.aclose()
+            with pytest.raises((RuntimeError, BuildsConnectionError)):
+                await call
+            assert len(server.requests) == 1

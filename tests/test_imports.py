@@ -1,0 +1,173 @@
+"""The house: who imports whom, and what the front door shows."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import builds_async
+import builds_async.models
+
+ROOT = Path(builds_async.__file__).parent
+LAYERS = ["_version", "models", "errors", "session", "resources", "live", "client", "__init__", "cli"]
+MODULES = sorted(ROOT.rglob("*.py"))
+SIMULATOR = [path for path in MODULES if path.is_relative_to(ROOT / "simulator")]
+LAYERED = [path for path in MODULES if path not in SIMULATOR]
+
+
+def name_of(path: Path) -> str:
+    """The name by which a module is imported."""
+    parts = path.relative_to(ROOT.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports(path: Path) -> Iterator[str]:
+    """The modules that a file imports anywhere in it, also inside functions or for types only."""
+    package = name_of(path).split(".") if path.stem == "__init__" else name_of(path).split(".")[:-1]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            is_module = {alias.name: _exists(f"{module}.{alias.name}") for alias in node.names}
+            yield from (f"{module}.{name}" if is_module[name] else module for name in is_module)
+
+
+def _exists(module: str) -> bool:
+    path = ROOT.parent.joinpath(*module.split("."))
+    return path.with_suffix(".py").exists() or (path / "__init__.py").exists()
+
+
+def layer_of(module: str) -> str:
+    """The layer that a module of ours belongs to."""
+    parts = module.split(".")
+    if len(parts) == 1:
+        return "__init__"
+    return "cli" if parts[1] == "__main__" else parts[1]
+
+
+def ours(path: Path) -> list[str]:
+    """What a file imports of this package."""
+    return [module for module in imports(path) if module.split(".")[0] == "builds_async"]
+
+
+@pytest.mark.parametrize("path", LAYERED, ids=name_of)
+def test_upwards_only(path: Path) -> None:
+    """A module imports its own layer and those below it; only the command, for its demo, the simulator."""
+    allowed = LAYERS[: LAYERS.index(layer_of(name_of(path))) + 1]
+    if allowed == LAYERS:
+        allowed = [*LAYERS, "simulator"]
+    assert [module for module in ours(path) if layer_of(module) not in allowed] == []
+
+
+def test_layers() -> None:
+    """Every module has a layer, and the test sees the imports that it judges."""
+    assert {layer_of(name_of(path)) for path in LAYERED} <= set(LAYERS)
+    assert "builds_async.session.wire" in ours(ROOT / "session" / "budget.py")
+    assert "builds_async.errors" in ours(ROOT / "__init__.py")
+
+
+@pytest.mark.parametrize("path", SIMULATOR, ids=name_of)
+def test_simulator(path: Path) -> None:
+    """The simulator stands aside: of the rest it knows the models and the clock."""
+    allowed = ("builds_async.models", "builds_async.simulator", "builds_async.session.clock")
+    assert [module for module in ours(path) if not module.startswith(allowed)] == []
+
+
+@pytest.mark.parametrize("path", LAYERED, ids=name_of)
+def test_aiohttp(path: Path) -> None:
+    """Outside of simulator and command, two files know aiohttp: the transport, and the client for a type."""
+    knows = any(module.split(".")[0] == "aiohttp" for module in imports(path))
+    allowed = path.relative_to(ROOT).as_posix() in {"session/http.py", "client.py"} or path.is_relative_to(
+        ROOT / "cli"
+    )
+    assert allowed or not knows
+
+
+def test_only_for_a_type() -> None:
+    """The client names aiohttp for the type of `session=`, and for nothing else."""
+    tree = ast.parse((ROOT / "client.py").read_text())
+    named = {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "aiohttp"
+    }
+    assert named == {"ClientSession"}
+
+
+def test_fresh_interpreter() -> None:
+    """Importing the package loads neither the simulator nor a web server nor the command."""
+    code = "import sys, builds_async; print(*sys.modules)"
+    run = subprocess.run(  # noqa: S603  # our own
+        [sys.executable, "-W", "error", "-c", code],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=ROOT.parent,
+    )
+    loaded = run.stdout.split()
+    assert "builds_async.client" in loaded
+    unwanted = ("builds_async.simulator", "builds_async.cli", "aiohttp.web", "rich", "cyclopts")
+    assert [
+        module for module in loaded if f"{module}.".startswith(tuple(f"{name}." for name in unwanted))
+    ] == []
+
+
+class TestFrontDoor:
+    def test_sorted(self) -> None:
+        """`__all__` is sorted and has no name twice."""
+        assert builds_async.__all__ == sorted(set(builds_async.__all__))
+
+    def test_complete(self) -> None:
+        """`__all__` has every public name of the root, and all of them can be imported."""
+        public = {
+            name
+            for name, value in vars(builds_async).items()
+            if not name.startswith("_") and not isinstance(value, ModuleType)
+        }
+        assert set(builds_async.__all__) == public | {"__version__"}
+
+    def test_models(self) -> None:
+        """Every wire noun is exported from the root."""
+        assert set(builds_async.models.__all__) <= set(builds_async.__all__)
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "BuildsClient",
+            "RetryPolicy",
+            "RateBudget",
+            "SystemClock",
+            "Build",
+            "LogFollower",
+            "LogLine",
+            "LogPage",
+            "LogPosition",
+            "BulkResult",
+            "Page",
+        ],
+    )
+    def test_pinned(self, name: str) -> None:
+        """The names that the design pins are there."""
+        assert name in builds_async.__all__
+
+    def test_errors(self) -> None:
+        """Every exported exception descends from BuildsError."""
+        exported = [getattr(builds_async, name) for name in builds_async.__all__]
+        errors = [it for it in exported if isinstance(it, type) and issubclass(it, BaseException)]
+        assert builds_async.BuildsError in errors
+        assert [error for error in errors if not issubclass(error, builds_async.BuildsError)] == []
+
+    def test_documented(self) -> None:
+        """Whatever is exported says what it is."""
+        exported = {name: getattr(builds_async, name) for name in builds_async.__all__}
+        assert [name for name, it in exported.items() if isinstance(it, type) and not it.__doc__] == []
+
+    def test_typed(self) -> None:
+        """The package tells type checkers that it is typed."""
+        assert (ROOT / "py.typed").exists()
