@@ -156,7 +156,7 @@ class Tracker:
             self.changes.append(BuildChange(external_script_id=tag, previous=newest, build=build))
             self._newest[tag] = build
             self.marks[tag] = WorkerMark(build.build_uuid, build.created_on)
-            if newest is not None and not _is_final(newest):
+            if newest is not None and not newest.is_finished:
                 older[newest.build_uuid] = _Open(newest, Ending(self._clock))
 
     def _report(self, tag: str, known: Build, build: Build) -> None:
@@ -170,10 +170,6 @@ class _Open:
     def __init__(self, build: Build, ending: Ending) -> None:
         self.build = build
         self.ending = ending
-
-
-def _is_final(build: Build) -> bool:
-    return build.is_stopped and build.build_outcome is not None
 
 
 def _created(build: Build) -> datetime:

@@ -1,8 +1,11 @@
 """A build and what hangs on it: https://developers.cloudflare.com/api/resources/workers_builds/."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from builds_async.models.base import Model, OpenStrEnum
+from builds_async.models.logs import LogLine
+from builds_async.models.reason import failure_reason
 
 
 class BuildStatus(OpenStrEnum):
@@ -157,6 +160,27 @@ class Build(Model, frozen=True, kw_only=True):
     def succeeded(self) -> bool:
         """True when the build has stopped with the outcome `success`."""
         return self.is_stopped and self.build_outcome == BuildOutcome.SUCCESS
+
+    @property
+    def is_finished(self) -> bool:
+        """True when the build has stopped and its outcome is known: nothing of it will change."""
+        return self.is_stopped and self.build_outcome is not None
+
+    def failure_reason(self, lines: Iterable[LogLine]) -> str | None:
+        """Why this build did not succeed, in one line of at most 300 characters, from the lines of its log.
+
+        None for a build that succeeded or has not stopped. For one that failed, the line of the log that
+        tells best: the service's particular verdict, the first error, or the last line. For other outcomes,
+        or without lines, the outcome itself. A guess at free text: show it, do not act upon it.
+        """
+        if not self.is_stopped or self.succeeded:
+            return None
+        told = (
+            failure_reason(line.message for line in lines)
+            if self.build_outcome == BuildOutcome.FAIL
+            else None
+        )
+        return told or str(self.build_outcome or BuildStatus.STOPPED)
 
 
 class BuildMap(Model, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ from builds_async.errors import BuildsError, RateLimitError
 from builds_async.models.envelope import Envelope
 from builds_async.session.budget import RateBudget
 from builds_async.session.clock import Clock
-from builds_async.session.http import HttpTransport
+from builds_async.session.observe import ObservedTransport, Observer, RetryPlanned, Transport, Waited
 from builds_async.session.places import Places
 from builds_async.session.retry import RetryPolicy
 from builds_async.session.wire import allowances, read
@@ -31,7 +31,7 @@ class ApiSession:
 
     def __init__(
         self,
-        transport: HttpTransport,
+        transport: Transport,
         account_path: str,
         *,
         retry: RetryPolicy,
@@ -39,15 +39,17 @@ class ApiSession:
         max_in_flight: int,
         clock: Clock,
         secrets: tuple[str, ...] = (),
+        observer: Observer | None = None,
         rng: Callable[[], float] = random.random,
     ) -> None:
-        self._transport = transport
+        self._transport = ObservedTransport(transport, observer, clock) if observer else transport
         self._account_path = account_path
         self._retry = retry
         self._budget = budget
         self._places = Places(max_in_flight)
         self._clock = clock
         self._secrets = secrets
+        self._observer = observer
         self._rng = rng
         self._poll = False
         budget.bind(clock)
@@ -119,6 +121,10 @@ class ApiSession:
                 if attempts >= self._retry.attempts or not self._retry.repeats(error, method):
                     raise
                 logger.info("%s; trying again in %.1f s", error, delay)
+                if self._observer is not None:
+                    self._observer(
+                        RetryPlanned(method=method, path=path, attempts=attempts, delay=delay, error=error)
+                    )
             if not limited:  # else the gate holds it back, in line with the others
                 await self._clock.sleep(delay)
 
@@ -134,6 +140,12 @@ class ApiSession:
     async def _enter(self) -> None:
         """Wait for the budget and for a place in flight, and take both."""
         self.check_open()
+        began = self._clock.now()
+        await self._enter_in_turn()
+        if self._observer is not None:
+            self._observer(Waited(seconds=self._clock.now() - began, poll=self._poll))
+
+    async def _enter_in_turn(self) -> None:
         while True:
             if not self._budget.try_acquire(poll=self._poll):
                 await self._wait_for_budget()

@@ -94,6 +94,7 @@ class HttpTransport:
         self.check_open()
         if self._session is None:
             self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0),  # max_in_flight is the bound
                 headers=self._all_headers,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 proxy=_proxy(self._base_url),

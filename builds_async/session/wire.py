@@ -302,7 +302,7 @@ def _permission(method: str, path: str) -> str:
     """What a call needs, under each of its names."""
     api, dashboard = ("Read", "Read") if method == "GET" else ("Write", "Edit")
     if path.split("/")[3:4] == ["queues"]:  # /accounts/{account_id}/queues/...
-        return f'"Queues {api}", in the dashboard "Queues: {dashboard}"'
+        return f'"Queues {api}", in the dashboard "Queues {dashboard}"'
     return (
         f'"Workers CI {api}", in the dashboard'
         f' "Workers Builds Configuration: {dashboard}" or "Workers Builds: {dashboard}",'

@@ -1,0 +1,110 @@
+"""What a client tells about its own work, for metrics. Values only: feed logging, OpenTelemetry or a test."""
+
+from collections.abc import Callable
+from typing import Protocol, TypeAlias
+
+import msgspec
+
+from builds_async.errors import BuildsError
+from builds_async.session.clock import Clock
+from builds_async.session.wire import Answer
+
+
+class RequestDone(msgspec.Struct, frozen=True, kw_only=True):
+    """One request was answered, or failed. `status` is None where no whole answer came, and `error` why.
+
+    `seconds` is how long it took, without waiting for the budget or a place in flight. `path` has no query.
+    """
+
+    method: str
+    path: str
+    seconds: float
+    status: int | None = None
+    error: BuildsError | None = None
+
+
+class RetryPlanned(msgspec.Struct, frozen=True, kw_only=True):
+    """A call failed and will be sent again: after `delay` seconds, or when the gate opens."""
+
+    method: str
+    path: str
+    attempts: int
+    delay: float
+    error: BuildsError
+
+
+class Waited(msgspec.Struct, frozen=True, kw_only=True):
+    """A request waited for the rate budget or for a place in flight. `poll` tells polls from single calls."""
+
+    seconds: float
+    poll: bool
+
+
+Observation: TypeAlias = RequestDone | RetryPlanned | Waited
+Observer: TypeAlias = Callable[[Observation], object]
+
+
+class Counters:
+    """An observer that adds up: `BuildsClient(observer=counters)`. Read its numbers at any time."""
+
+    def __init__(self) -> None:
+        self.requests = 0
+        self.failures = 0
+        """Requests without a whole answer, or with a status of 400 or above."""
+        self.rate_limited = 0
+        """Requests answered 429."""
+        self.retries = 0
+        self.waits = 0
+        self.seconds_waited = 0.0
+
+    def __call__(self, observation: Observation) -> None:
+        """Take one observation in."""
+        if isinstance(observation, RequestDone):
+            self.requests += 1
+            self.failures += observation.status is None or observation.status >= 400
+            self.rate_limited += observation.status == 429
+        elif isinstance(observation, RetryPlanned):
+            self.retries += 1
+        else:
+            self.waits += 1
+            self.seconds_waited += observation.seconds
+
+
+class Transport(Protocol):
+    """What carries a request."""
+
+    async def send(self, method: str, path: str, query: str = "", body: bytes | None = None) -> Answer:
+        """One request and its whole answer."""
+        ...
+
+    def check_open(self) -> None:
+        """RuntimeError if the transport was closed."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close it."""
+        ...
+
+
+class ObservedTransport:
+    """A transport that tells of each request. Only a client with an observer has one."""
+
+    def __init__(self, transport: Transport, observer: Observer, clock: Clock) -> None:
+        self._transport = transport
+        self._observer = observer
+        self._clock = clock
+        self.check_open = transport.check_open
+        self.aclose = transport.aclose
+
+    async def send(self, method: str, path: str, query: str = "", body: bytes | None = None) -> Answer:
+        """One request and its whole answer, and an observation of it."""
+        began = self._clock.now()
+        try:
+            answer = await self._transport.send(method, path, query, body)
+        except BuildsError as error:
+            seconds = self._clock.now() - began
+            self._observer(RequestDone(method=method, path=path, seconds=seconds, error=error))
+            raise
+        seconds = self._clock.now() - began
+        self._observer(RequestDone(method=method, path=path, seconds=seconds, status=answer.status))
+        return answer

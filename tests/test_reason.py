@@ -1,0 +1,125 @@
+"""Why a build failed, from realistic endings of logs."""
+
+import pytest
+
+from builds_async import Build, BuildOutcome, BuildStatus, LogLine
+
+GENERAL = "Failed: error occurred while running build command"
+TOKEN = (
+    "Failed: The build token selected for this build has been deleted or rolled and cannot be used for this"
+    " build. Please update your build token in the Worker Builds settings and retry the build."
+)
+
+
+def build(outcome: str | None = "fail", status: str = "stopped") -> Build:
+    return Build(
+        build_uuid="b", status=BuildStatus(status), build_outcome=BuildOutcome(outcome) if outcome else None
+    )
+
+
+def reason(*texts: str, outcome: str | None = "fail") -> str | None:
+    return build(outcome).failure_reason([LogLine(1784052295481, text) for text in texts])
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        pytest.param(
+            ["$ vite build", "", '✘ [ERROR] Could not resolve "./missing"', "", GENERAL],
+            '✘ [ERROR] Could not resolve "./missing"',
+            id="wrangler",
+        ),
+        pytest.param(
+            [
+                "✘ [ERROR] Build failed with 1 error:",
+                "",
+                '\tsrc/index.ts:3:21: ERROR: Could not resolve "./missing"',
+                "Failed: error occurred while running deploy command",
+            ],
+            '✘ [ERROR] Build failed with 1 error: src/index.ts:3:21: ERROR: Could not resolve "./missing"',
+            id="what stands behind a colon",
+        ),
+        pytest.param(
+            [
+                "\x1b[31m✘ \x1b[41;31m[\x1b[41;97mERROR\x1b[41;31m]\x1b[0m \x1b[1mNo account id\x1b[0m",
+                GENERAL,
+            ],
+            "✘ [ERROR] No account id",
+            id="colours",
+        ),
+        pytest.param(
+            [
+                "npm error code ELIFECYCLE",
+                "npm error errno 1",
+                'npm error Missing script: "build"',
+                "npm error A complete log of this run can be found in: /opt/x.log",
+                GENERAL,
+            ],
+            'npm error Missing script: "build"',
+            id="npm",
+        ),
+        pytest.param(
+            ["npm error code 127", "npm error path /opt/buildhome/repo", "npm error command failed", GENERAL],
+            "npm error code 127",
+            id="npm says nothing else",
+        ),
+        pytest.param(
+            ["src/index.ts(3,7): error TS2322: Type 'string' is not assignable to type 'number'.", GENERAL],
+            "src/index.ts(3,7): error TS2322: Type 'string' is not assignable to type 'number'.",
+            id="TypeScript",
+        ),
+        pytest.param(
+            ["Traceback (most recent call last):", '  File "a.py", line 1', "KeyError: 'x'", GENERAL],
+            "KeyError: 'x'",
+            id="Python",
+        ),
+        pytest.param(
+            ["error[E0425]: cannot find value `x` in this scope", GENERAL],
+            "error[E0425]: cannot find value `x` in this scope",
+            id="Rust",
+        ),
+        pytest.param(
+            ["/bin/sh: 1: hugo: not found", GENERAL], "/bin/sh: 1: hugo: not found", id="no command"
+        ),
+        pytest.param(
+            ["Executing user build command: npm run build", "fatal: could not read Username", GENERAL],
+            "fatal: could not read Username",
+            id="git",
+        ),
+        pytest.param(["Error: first", "Error: second", GENERAL], "Error: first", id="the first of several"),
+        pytest.param(["Error: something else", TOKEN], TOKEN, id="the service's own verdict"),
+        pytest.param(
+            ["0 errors, 3 warnings", "no error here", GENERAL], GENERAL, id="only the general verdict"
+        ),
+        pytest.param(["one", "two", "", "\t"], "two", id="the last line"),
+        pytest.param([], "fail", id="no log"),
+        pytest.param(["", "  "], "fail", id="an empty log"),
+    ],
+)
+def test_reason(texts: list[str], expected: str) -> None:
+    """The line that tells best is found among those that do not."""
+    assert reason(*texts) == expected[:300]
+
+
+def test_long_lines_are_cut() -> None:
+    """A reason has at most 300 characters."""
+    told = reason("Error: " + "x" * 1000)
+    assert told is not None
+    assert len(told) == 300
+
+
+@pytest.mark.parametrize("outcome", ["cancelled", "terminated", "skipped", "dce"])
+def test_other_outcomes_speak_for_themselves(outcome: str) -> None:
+    """A build that was cancelled, terminated or skipped has its outcome for a reason, whatever it printed."""
+    assert reason("Error: x", outcome=outcome) == outcome
+
+
+def test_success_has_no_reason() -> None:
+    """A build that succeeded, or runs, has no reason to have failed."""
+    assert reason("Error: x", outcome="success") is None
+    assert build(None, "running").failure_reason([]) is None
+
+
+def test_stopped_without_an_outcome() -> None:
+    """A build that stopped without an outcome is said to be stopped."""
+    assert reason(outcome=None) == "stopped"
