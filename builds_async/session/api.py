@@ -103,7 +103,7 @@ class ApiSession:
                 try:
                     answer = await self._transport.send(method, path, query, body)
                 finally:
-                    self._budget.done()
+                    self._budget.done(poll=self._poll)
                     self._places.leave(poll=self._poll)
                 logger.debug("%s %s: %d", method, path, answer.status)
                 if said := allowances(answer.headers):

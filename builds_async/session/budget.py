@@ -57,6 +57,7 @@ class RateBudget:
         self._in_flight = 0
         self._ahead = self._clear = 0  # see _look_ahead
         self._answered: deque[float] = deque()  # when the counted requests were answered, oldest first
+        self._answered_singles: deque[float] = deque()
         self._closed_until = _NEVER
         self._staggered = False
         self._next_at = _NEVER
@@ -154,10 +155,13 @@ class RateBudget:
             self._freed.discard(freed)
             sleeper.cancel()
 
-    def done(self) -> None:
+    def done(self, *, poll: bool = False) -> None:
         """A counted request was answered, or given up: it leaves the window `window` seconds from now."""
         self._in_flight -= 1
-        self._answered.append(self._clock.now())
+        now = self._clock.now()
+        self._answered.append(now)
+        if not poll:
+            self._answered_singles.append(now)
 
     def give_back(self) -> None:
         """A counted request was not sent after all: who waits may go instead."""
@@ -247,13 +251,17 @@ class RateBudget:
         answered, gone = self._answered, now - self._window
         while answered and answered[0] <= gone:
             answered.popleft()
+        singles = self._answered_singles
+        while singles and singles[0] <= gone:
+            singles.popleft()
         if self._told:
             self._told = {name: told for name, told in self._told.items() if told.reset_at > now}
 
     def _poll_spacing(self, now: float) -> float:
         """Seconds between two polls so that what is left lasts: no stop-and-go, no echo of an old burst.
 
-        Spread evenly, at no time may more have gone out than is left plus what has come free by then.
+        Spread evenly, at no time may more have gone out than is left plus what has come free by then, less
+        what single calls take meanwhile if they go on as in the last window.
         """
         answered, used = self._answered, self._in_flight + len(self._answered)
         left = self._poll_capacity - used
@@ -265,6 +273,8 @@ class RateBudget:
             rate = (left + used) / self._window
             for i in range(0, len(answered), len(answered) // _SAMPLES + 1):
                 rate = min(rate, (left + i) / max(answered[i] + self._window - now, 1e-9))
+            # A third of the rate at the most: a burst of single calls need not come again.
+            rate -= min(len(self._answered_singles) / self._window, rate / 3)
         for told in self._told.values():
             if 4 * told.left < 3 * self._capacity:
                 rate = min(rate, max(1, told.left) / (told.reset_at - now))

@@ -1,0 +1,28 @@
+"""The promise of the rate budget at the scale of an account, on a simulated hour."""
+
+import pytest
+
+from tests.support.hour import Client, Hour, follow, naive, tail
+
+
+@pytest.mark.parametrize(
+    ("client", "minutes"),
+    [pytest.param(follow, 60, id="followers"), pytest.param(tail, 30, id="tail")],
+)
+async def test_fifty_builds_and_a_thousand_workers(client: Client, minutes: int) -> None:
+    """No 429 in an hour, every line once and in order, and lines lag no more than 1.5 times the best."""
+    hour = Hour(seconds=60 * minutes)
+    await hour.run(client)
+    assert set(hour.statuses) == {200}
+    assert hour.complete
+    assert hour.mean_lag <= 1.5 * hour.best_lag
+    assert hour.clock.now() < hour.seconds + 120
+
+
+async def test_the_naive_client_is_locked_out() -> None:
+    """The same account polled without a budget is blocked for most of the time: the simulator means it."""
+    hour = Hour(seconds=600)
+    await hour.run(naive)
+    assert hour.statuses[429] > 1000
+    assert len(hour.blocked) > 400
+    assert hour.mean_lag > 5 * hour.best_lag
