@@ -1,6 +1,7 @@
 """Everything that can be run on this project: `nox` for lint, types and tests, `nox -l` for the rest."""
 
 import os
+import shutil
 from pathlib import Path
 
 import nox
@@ -55,3 +56,31 @@ def oldest(session: nox.Session) -> None:
     """The tests on the oldest dependencies that pyproject.toml allows."""
     session.install(".[cli]", *group("tests"), *(f"{name}=={version}.*" for name, version in OLDEST.items()))
     session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session
+def examples(session: nox.Session) -> None:
+    """The examples and README's code, against a simulated account."""
+    session.install(".[cli]", *group("tests"))
+    session.run("python", "-m", "pytest", "tests/test_examples.py", "tests/test_readme.py", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """CPU and memory beside a hand-written loop and the official SDK. `nox -s bench -- --quick` for a look."""
+    session.install(".", *group("tests"), *group("bench"))
+    session.run("python", "tests/benchmarks/run.py", *session.posargs, env={"PYTHONPATH": "."})
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """A wheel and an sdist, checked, and the wheel tried where nothing else is installed."""
+    shutil.rmtree("dist", ignore_errors=True)
+    session.install(*group("build"))
+    session.run("python", "-m", "build", "--outdir", "dist")
+    session.run("twine", "check", "--strict", *map(str, Path("dist").iterdir()))
+    wheel = next(Path("dist").glob("*.whl"))
+    session.install("--force-reinstall", str(wheel))
+    session.run(
+        "python", "-I", "-c", "import builds_async, builds_async.simulator; print(builds_async.__version__)"
+    )

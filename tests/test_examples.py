@@ -1,13 +1,16 @@
 """The examples do what they say, against a simulated account."""
 
+import asyncio
 import importlib.util
 from collections.abc import AsyncIterator, Callable
+from functools import partialmethod
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from aiohttp import web
 
-from builds_async import BuildOutcome, LogPosition
+from builds_async import BuildOutcome, BuildsClient, LogPosition
 from builds_async.simulator import BuildsSimulator
 
 EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.py"))
@@ -35,8 +38,10 @@ async def sim(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[BuildsSimulator]
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 def test_examples_are_short(path: Path) -> None:
-    """An example fits on a screen."""
-    assert len(path.read_text("utf-8").splitlines()) <= 40
+    """An example fits on a screen, a bot on one and a half."""
+    assert len(path.read_text("utf-8").splitlines()) <= (
+        60 if path.stem in {"notify_bot", "wait_in_ci"} else 40
+    )
 
 
 @pytest.mark.parametrize(
@@ -91,3 +96,77 @@ async def test_offline_demo(capsys: pytest.CaptureFixture[str], monkeypatch: pyt
     out = capsys.readouterr().out
     assert "loops, best of 5" in out
     assert out.endswith("outcome: success\n")
+
+
+@pytest.fixture
+async def webhook() -> AsyncIterator[tuple[str, asyncio.Queue[str]]]:
+    """A real webhook receiver that refuses the first post: its address, and what it took."""
+    taken: asyncio.Queue[str] = asyncio.Queue()
+    posts = 0
+
+    async def receive(request: web.Request) -> web.Response:
+        nonlocal posts
+        posts += 1
+        if posts == 1:
+            return web.Response(status=503)
+        taken.put_nowait((await request.json())["text"])
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_post("/hook", receive)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}/hook", taken
+    await runner.cleanup()
+
+
+async def test_notify_bot(
+    sim: BuildsSimulator, webhook: tuple[str, asyncio.Queue[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It posts a failure that it saw happen, with reason and link, until the webhook takes it."""
+    url, taken = webhook
+    bot = load("notify_bot")
+    real = asyncio.sleep
+    monkeypatch.setattr(asyncio, "sleep", lambda _: real(0))
+    monkeypatch.setattr(BuildsClient, "watch", partialmethod(BuildsClient.watch, interval=0.01))
+    tag = sim.add_worker("shop")
+    sim.add_finished_build(["Error: old news"], BuildOutcome.FAIL, external_script_id=tag)
+    task = asyncio.create_task(bot.main(url, {"shop": tag}))
+    while not sim.requests:
+        await real(0.001)
+    good = sim.add_build(external_script_id=tag)
+    good.finish()
+    build = sim.add_build(external_script_id=tag)
+    build.emit("npm run build", "Error: out of cheese")
+    build.finish(BuildOutcome.FAIL)
+    monkeypatch.setattr("builds_async.live.follow.SETTLE", 0.0)
+    text = await taken.get()
+    task.cancel()
+    await asyncio.wait([task])
+    assert text.startswith("shop: fail: Error: out of cheese https://dash.cloudflare.com/")
+    assert text.endswith(f"/workers/services/view/shop/production/builds/{build.build_uuid}")
+    assert taken.empty()
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code"), [(BuildOutcome.SUCCESS, 0), (BuildOutcome.FAIL, 1), (BuildOutcome.CANCELLED, 3)]
+)
+async def test_wait_in_ci(
+    sim: BuildsSimulator, outcome: BuildOutcome, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its exit code is the outcome of the commit's build, and it prints the reason of a failure."""
+    tag, commit = sim.add_worker(), "c0ffee" + "0" * 34
+    sim.add_finished_build(1, external_script_id=tag)
+    build = sim.add_finished_build(["Error: x"], outcome, external_script_id=tag, commit_hash=commit)
+    assert await load("wait_in_ci").main(tag, "c0ffee") == code
+    out = capsys.readouterr().out
+    assert f"build {build.build_uuid}: {outcome}" in out
+    assert ("reason: Error: x" in out) == (outcome == BuildOutcome.FAIL)
+
+
+async def test_wait_in_ci_gives_up(sim: BuildsSimulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A build that does not come in time is exit code 124."""
+    example = load("wait_in_ci")
+    monkeypatch.setattr(example, "MINUTES", 0.0005)
+    assert await example.main(sim.add_worker(), "c0ffee") == 124
