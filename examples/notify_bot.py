@@ -1,6 +1,6 @@
 """Post each build that does not succeed to a webhook, with the reason and a link. Runs until it is stopped.
 
-python examples/notify_bot.py WEBHOOK_URL NAME=TAG NAME=TAG ...   (each Worker by its name and its tag, 32 hex digits)
+python examples/notify_bot.py WEBHOOK_URL NAME=TAG ...   (Workers by name and tag, 32 hex digits)
 """
 
 import asyncio

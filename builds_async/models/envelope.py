@@ -1,7 +1,7 @@
 """The wrapping that every answer of Cloudflare's API comes in."""
 
 from collections.abc import Iterator
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import msgspec
 
@@ -32,7 +32,10 @@ class Envelope(Model, Generic[T], frozen=True, kw_only=True):
     """A successful answer. What only a failed one carries is not read here: this is the hot path."""
 
     success: bool | None = None
-    result: T | msgspec.UnsetType | None = msgspec.UNSET
+    if TYPE_CHECKING:
+        result: T  # null only where the call says that it may be
+    else:
+        result: T | msgspec.UnsetType | None = msgspec.UNSET
     result_info: ResultInfo | None = None
 
 

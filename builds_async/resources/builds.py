@@ -37,7 +37,8 @@ class Builds:
 
     async def get(self, build_uuid: str) -> Build:
         """One build, as it is now. NotFoundError if the account has no such build."""
-        return await self._session.result("GET", f"/builds/builds/{segment(build_uuid)}", _BUILD)
+        path = f"/builds/builds/{segment(build_uuid)}"
+        return (await self._session.envelope("GET", path, _BUILD, nullable=False)).result
 
     async def cancel(self, build_uuid: str) -> CanceledBuild:
         """Cancel a queued or running build.
@@ -46,7 +47,8 @@ class Builds:
         What the API answers for a build that has already stopped is not documented; read the build
         after an `APIError`.
         """
-        return await self._session.result("PUT", f"/builds/builds/{segment(build_uuid)}/cancel", _CANCELED)
+        path = f"/builds/builds/{segment(build_uuid)}/cancel"
+        return (await self._session.envelope("PUT", path, _CANCELED, nullable=False)).result
 
     async def logs(self, build_uuid: str, *, cursor: str | None = None) -> LogPage:
         """One page of a build's log: the first, or the one behind `cursor`.

@@ -65,19 +65,6 @@ class ApiSession:
         poller._poll = True  # noqa: SLF001  # a copy of ourselves
         return poller
 
-    async def result(
-        self,
-        method: str,
-        path: str,
-        decoder: msgspec.json.Decoder[Envelope[T]],
-        query: str = "",
-        *,
-        body: bytes | None = None,
-    ) -> T:
-        """The `result` of a call that always has one; ResponseDecodeError if it is null."""
-        envelope = await self.envelope(method, path, decoder, query, body=body, nullable=False)
-        return envelope.result  # type: ignore[return-value]  # not nullable
-
     async def envelope(
         self,
         method: str,
@@ -88,8 +75,9 @@ class ApiSession:
         body: bytes | None = None,
         nullable: bool = True,
     ) -> Envelope[T]:
-        """The whole answer of a call. `path` is below the account; it and `query` are encoded already.
+        """The answer of a call. `path` is below the account; it and `query` are encoded already.
 
+        ResponseDecodeError for a `result` of null, unless the call is `nullable`.
         Raises what the last attempt raised, with the call and the number of attempts filled in.
         """
         path = self._account_path + path

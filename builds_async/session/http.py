@@ -3,6 +3,7 @@
 import traceback
 import urllib.request
 from collections.abc import Mapping, Sequence
+from typing import TypedDict
 
 import aiohttp
 from yarl import URL
@@ -13,6 +14,14 @@ from builds_async.session.wire import Answer, blot, ray_id
 
 MAX_BODY = 64 * 1024 * 1024
 """The largest body that is read, in bytes; a larger one is refused without being held."""
+
+
+class _RequestOptions(TypedDict, total=False):
+    allow_redirects: bool
+    headers: dict[str, str]
+    timeout: aiohttp.ClientTimeout
+    raise_for_status: bool
+    data: bytes
 
 
 class HttpTransport:
@@ -33,16 +42,21 @@ class HttpTransport:
         timeout: float,
         secrets: Sequence[str] = (),
     ) -> None:
-        self._base_url = URL(base_url)
-        self._base_path = self._base_url.raw_path.rstrip("/")
-        self._all_headers = dict(headers)
-        # Our own session has them as its defaults, which costs less than merging them into each request.
-        self._headers = self._all_headers if session is not None else {}
+        self._base_url = base_url
+        self._headers = dict(headers)
+        self._client_timeout = aiohttp.ClientTimeout(total=timeout)
+        # What our own session has for defaults a borrowed one is told with each request.
+        self._options: _RequestOptions = {"allow_redirects": False}
+        if session is not None:
+            self._options |= {
+                "headers": self._headers,
+                "timeout": self._client_timeout,
+                "raise_for_status": False,
+            }
         self._session = session
         self._owns_session = session is None
         self._timeout = timeout
         self._secrets = secrets
-        self._client_timeout = aiohttp.ClientTimeout(total=timeout)
         self._closed = False
 
     async def send(self, method: str, path: str, query: str = "", body: bytes | None = None) -> Answer:
@@ -51,25 +65,15 @@ class HttpTransport:
         `path` and `query` are encoded already. Connect, headers and body share one time limit.
         """
         session = self._open_session()
-        base = self._base_url
-        headers = self._headers if body is None else {**self._headers, "Content-Type": "application/json"}
+        options = self._options if body is None else self._with_body(body)
+        url = URL(f"{self._base_url}{path}?{query}" if query else self._base_url + path, encoded=True)
         try:
-            async with session.request(
-                method,
-                URL.build(
-                    scheme=base.scheme,
-                    authority=base.raw_authority,
-                    path=self._base_path + path,
-                    query_string=query,
-                    encoded=True,
-                ),
-                data=body,
-                headers=headers,
-                timeout=self._client_timeout,
-                allow_redirects=False,
-                raise_for_status=False,
-            ) as response:
-                return Answer(response.status, response.headers, await _read_bounded(response, self._secrets))
+            async with session.request(method, url, **options) as response:
+                content = response.content
+                # Most bodies are here already: they came with their headers.
+                whole = content.is_eof() and content.total_bytes <= MAX_BODY
+                body = content.read_nowait() if whole else await _read_bounded(response, self._secrets)
+                return Answer(response.status, response.headers, body)
         except TimeoutError as error:  # first: ServerTimeoutError is a ClientError as well
             raise BuildsTimeoutError(
                 f"no whole answer within {self._timeout:g} s; raise `timeout` or check the network"
@@ -78,6 +82,10 @@ class HttpTransport:
             # A secret that the server has echoed can't be taken out of a cause.
             cause = None if _tells(error, self._secrets) else error
             raise _connection_error(error, self._secrets) from cause
+
+    def _with_body(self, body: bytes) -> "_RequestOptions":
+        headers = {**self._options.get("headers", {}), "Content-Type": "application/json"}
+        return {**self._options, "headers": headers, "data": body}
 
     async def aclose(self) -> None:
         """Close the session, if it is our own. Every later request is a RuntimeError."""
@@ -93,11 +101,16 @@ class HttpTransport:
     def _open_session(self) -> aiohttp.ClientSession:
         self.check_open()
         if self._session is None:
+            proxy = _proxy(URL(self._base_url))
+            if proxy is not None:
+                passwords = {proxy.password, proxy.raw_password} - {None, ""}
+                self._secrets = (*self._secrets, *(str(password) for password in passwords))
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0),  # max_in_flight is the bound
-                headers=self._all_headers,
+                headers=self._headers,
+                timeout=self._client_timeout,
                 cookie_jar=aiohttp.DummyCookieJar(),
-                proxy=_proxy(self._base_url),
+                proxy=proxy,
             )
             # aiohttp sends a GET again by itself when a connection breaks, and has no option for it. Here
             # every request counts, in the budget and in `attempts`.
@@ -145,9 +158,10 @@ def _tells(error: BaseException, secrets: Sequence[str]) -> bool:
     return any(secret in shown for secret in secrets)
 
 
-def _proxy(url: URL) -> str | None:
+def _proxy(url: URL) -> URL | None:
     """The proxy that the environment names for `url`, read once: aiohttp's `trust_env` looks per request."""
     host = url.host or ""
     if is_loopback(host) or urllib.request.proxy_bypass(host):
         return None
-    return urllib.request.getproxies().get(url.scheme)
+    proxy = urllib.request.getproxies().get(url.scheme)
+    return URL(proxy) if proxy else None

@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeVar
 from urllib.parse import quote
 
 import msgspec
+from multidict import istr
 
 from builds_async.errors import (
     APIError,
@@ -61,7 +62,7 @@ _BY_CODE: dict[int, type[APIError]] = {
 }
 
 
-class Answer(NamedTuple):
+class Answer(msgspec.Struct, frozen=True, gc=False):
     """What came over the wire, whole."""
 
     status: int
@@ -167,7 +168,7 @@ class Allowance(NamedTuple):
 
 def allowances(headers: Mapping[str, str]) -> dict[str, Allowance]:
     """What the `Ratelimit` and `Ratelimit-Policy` headers say, by the name of the policy."""
-    said = headers.get("Ratelimit")
+    said = headers.get(_RATELIMIT)
     if said is None:
         return {}
     policies = _policies(headers.get("Ratelimit-Policy", ""))
@@ -181,6 +182,7 @@ def allowances(headers: Mapping[str, str]) -> dict[str, Allowance]:
     }
 
 
+_RATELIMIT = istr("Ratelimit")
 _USUAL = re.compile(r'"([^"\\]*)";r=(\d{1,15});t=(\d{1,15})')
 _ITEM = re.compile(r'"((?:[^"\\]|\\.)*)"((?:\s*;\s*[a-z*][a-z0-9_.*-]*=[0-9.]+)*)')
 _PARAMETER = re.compile(r";\s*([a-z*][a-z0-9_.*-]*)=(\d{1,15}(?:\.\d{1,15})?)(?![\d.])")

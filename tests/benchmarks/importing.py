@@ -1,0 +1,64 @@
+"""What `import builds_async` adds to its three dependencies, in fresh interpreters."""
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
+
+import msgspec
+
+from tests.benchmarks.table import VALUE_HEAD, Target, show, value_row
+
+TARGET = Target(20, unit=" ms")
+UNWANTED = ("aiohttp.web", "builds_async.simulator")
+_ROOT = Path(__file__).resolve().parents[2]
+_PROGRAM = f"""
+import sys, time
+sys.path.insert(0, sys.argv[1])
+import aiohttp, anyio, msgspec
+wall, cpu = time.perf_counter(), time.process_time()
+import builds_async
+wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+print(msgspec.json.encode([wall, cpu, [name for name in {UNWANTED!r} if name in sys.modules]]).decode())
+"""
+
+
+class _Import(NamedTuple):
+    wall: float
+    cpu: float
+    unwanted: list[str]
+
+
+async def run(*, quick: bool) -> None:
+    """Measure and print."""
+    await asyncio.to_thread(_import)  # writes the byte code
+    first: list[_Import] = []
+    second: list[_Import] = []
+    for _ in range(5 if quick else 15):
+        for series in (first, second):
+            series.append(await asyncio.to_thread(_import))
+    unwanted = first[0].unwanted
+    show(
+        "import builds_async, beyond aiohttp, msgspec and anyio",
+        VALUE_HEAD,
+        [
+            value_row("CPU", 1e3 * median(one.cpu for one in first), TARGET),
+            value_row("CPU again (A/A)", 1e3 * median(one.cpu for one in second), TARGET),
+            value_row("wall clock", 1e3 * median(one.wall for one in first), TARGET),
+            value_row("wall clock again (A/A)", 1e3 * median(one.wall for one in second), TARGET),
+            (
+                "imports " + " or ".join(UNWANTED),
+                ", ".join(unwanted) or "no",
+                "no",
+                "not met" if unwanted else "met",
+            ),
+        ],
+    )
+
+
+def _import() -> _Import:
+    command = [sys.executable, "-P", "-c", _PROGRAM, str(_ROOT)]
+    out = subprocess.run(command, check=True, stdout=subprocess.PIPE, timeout=60).stdout  # noqa: S603  # ourselves
+    return msgspec.json.decode(out, type=_Import)

@@ -1,0 +1,43 @@
+"""The command line: which subjects to measure, and how thoroughly."""
+
+import argparse
+import asyncio
+import platform
+import sys
+import time
+from importlib.metadata import version
+
+from tests.benchmarks import bulk, following, getting, importing, memory
+
+SUBJECTS = {
+    "get": getting.run,
+    "follow": following.run,
+    "bulk": bulk.run,
+    "import": importing.run,
+    "memory": memory.run,
+}
+
+
+def main() -> None:
+    """Measure the subjects that were asked for, all by default, and print a table for each."""
+    parser = argparse.ArgumentParser(
+        description="Measures; judges nothing: it ends with 0 whatever it finds."
+    )
+    parser.add_argument("subjects", nargs="*", metavar="subject", help=f"some of: {', '.join(SUBJECTS)}")
+    parser.add_argument("--quick", action="store_true", help="few and short slices, to see that it runs")
+    options = parser.parse_args()
+    if unknown := set(options.subjects) - set(SUBJECTS):
+        parser.error(f"no such subject: {', '.join(sorted(unknown))}")
+    start = time.monotonic()
+    packages = ", ".join(f"{name} {version(name)}" for name in ("aiohttp", "msgspec", "anyio"))
+    sys.stdout.write(f"Python {platform.python_version()}, {packages}\n")
+    sys.stdout.write(
+        "CPU time of the client process. A ratio is the median over slices, each between two slices of its"
+        " baseline;\nthe A/A row is the baseline measured against itself: the noise of this run.\n\n"
+    )
+    if options.quick:
+        sys.stdout.write("Quick: too few slices for the verdicts to count.\n\n")
+    for name, run in SUBJECTS.items():
+        if not options.subjects or name in options.subjects:
+            asyncio.run(run(quick=options.quick))
+    sys.stdout.write(f"{time.monotonic() - start:.0f} s in all\n")
