@@ -69,15 +69,16 @@ async def wait_for_commit(
         asked_at = clock.now()
         page = await source.list(external_script_id, per_page=per_page)
         build = newest_of_commit(page, commit, branch)
+        if finished is not None and (build is None or build.build_uuid == finished.build_uuid):
+            return finished
         if build is None:
             await clock.sleep(asked_at + poll_interval - clock.now())
-        elif finished is not None and build.build_uuid == finished.build_uuid:
-            return finished
         else:
             # It may be built again meanwhile, so the list has the last word.
             finished = await wait_for_build(
                 source, build.build_uuid, poll_interval=poll_interval, clock=clock
             )
+            commit = _hash(build)
         per_page = _RECENT
 
 

@@ -150,6 +150,7 @@ class ApiSession:
 
     async def _wait_for_budget(self) -> None:
         if not await self._budget.acquire(poll=self._poll, max_wait=self._retry.max_wait):
+            await asyncio.sleep(0)  # a loop round this error must not keep the event loop to itself
             wait = self._budget.closed_for
             asked = f"the API asked all calls to stay away for {wait:.0f} s more"
             raise RateLimitError(

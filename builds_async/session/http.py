@@ -103,8 +103,8 @@ class HttpTransport:
         if self._session is None:
             proxy = _proxy(URL(self._base_url))
             if proxy is not None:
-                passwords = {proxy.password, proxy.raw_password} - {None, ""}
-                self._secrets = (*self._secrets, *(str(password) for password in passwords))
+                user = URL(proxy)
+                self._secrets = (*self._secrets, *filter(None, (user.password, user.raw_password)))
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0),  # max_in_flight is the bound
                 headers=self._headers,
@@ -158,10 +158,9 @@ def _tells(error: BaseException, secrets: Sequence[str]) -> bool:
     return any(secret in shown for secret in secrets)
 
 
-def _proxy(url: URL) -> URL | None:
+def _proxy(url: URL) -> str | None:
     """The proxy that the environment names for `url`, read once: aiohttp's `trust_env` looks per request."""
     host = url.host or ""
     if is_loopback(host) or urllib.request.proxy_bypass(host):
         return None
-    proxy = urllib.request.getproxies().get(url.scheme)
-    return URL(proxy) if proxy else None
+    return urllib.request.getproxies().get(url.scheme)
