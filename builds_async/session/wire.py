@@ -13,7 +13,6 @@ from typing import NamedTuple, TypeVar
 from urllib.parse import quote
 
 import msgspec
-from multidict import istr
 
 from builds_async.errors import (
     APIError,
@@ -168,7 +167,7 @@ class Allowance(NamedTuple):
 
 def allowances(headers: Mapping[str, str]) -> dict[str, Allowance]:
     """What the `Ratelimit` and `Ratelimit-Policy` headers say, by the name of the policy."""
-    said = headers.get(_RATELIMIT)
+    said = headers.get("Ratelimit")
     if said is None:
         return {}
     policies = _policies(headers.get("Ratelimit-Policy", ""))
@@ -182,7 +181,6 @@ def allowances(headers: Mapping[str, str]) -> dict[str, Allowance]:
     }
 
 
-_RATELIMIT = istr("Ratelimit")
 _USUAL = re.compile(r'"([^"\\]*)";r=(\d{1,15});t=(\d{1,15})')
 _ITEM = re.compile(r'"((?:[^"\\]|\\.)*)"((?:\s*;\s*[a-z*][a-z0-9_.*-]*=[0-9.]+)*)')
 _PARAMETER = re.compile(r";\s*([a-z*][a-z0-9_.*-]*)=(\d{1,15}(?:\.\d{1,15})?)(?![\d.])")

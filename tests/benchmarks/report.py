@@ -7,7 +7,7 @@ import sys
 import time
 from importlib.metadata import version
 
-from tests.benchmarks import bulk, following, getting, importing, memory
+from tests.benchmarks import bulk, following, getting, importing, memory, scale
 
 SUBJECTS = {
     "get": getting.run,
@@ -15,6 +15,7 @@ SUBJECTS = {
     "bulk": bulk.run,
     "import": importing.run,
     "memory": memory.run,
+    "scale": scale.run,
 }
 
 

@@ -8,7 +8,7 @@ from tests.benchmarks.measure import Ratio
 
 RATIO_HEAD = ("", "CPU per call", "ratio", "middle half", "target", "gate", "verdict")
 VALUE_HEAD = ("", "measured", "target", "verdict")
-_TEXT = {"", "verdict"}  # all other columns are numbers
+_TEXT = {"", "lines", "verdict"}  # all other columns are numbers
 
 
 @dataclass(frozen=True, slots=True)
