@@ -47,6 +47,13 @@ def types(session: nox.Session) -> None:
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
     session.install(".[cli]", *group("tests"))
+    session.run("python", "-m", "pytest", *(session.posargs or ("-n", "2")))
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Which lines and branches the tests do not reach."""
+    session.install(".[cli]", *group("tests"))
     session.run("python", "-m", "coverage", "run", "-m", "pytest", *session.posargs)
     session.run("python", "-m", "coverage", "report")
 
@@ -67,7 +74,7 @@ def examples(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """CPU and memory beside a hand-written loop and the official SDK. `nox -s bench -- --quick` for a look."""
+    """CPU and memory beside a hand loop and the official SDK; `-- --quick` for a look."""
     session.install(".", *group("tests"), *group("bench"))
     session.run("python", "tests/benchmarks/run.py", *session.posargs, env={"PYTHONPATH": "."})
 
