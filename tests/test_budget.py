@@ -31,7 +31,7 @@ def burst(budget: RateBudget, *, poll: bool = False, done: bool = True) -> int:
     while budget.try_acquire(poll=poll):
         count += 1
         if done:
-            budget.done()
+            budget.done(poll=poll)
     return count
 
 
@@ -65,7 +65,7 @@ class Crowd:
             self.refused.append(name)
             return
         self.went.append((name, self.clock.now()))
-        self.budget.done()
+        self.budget.done(poll=poll)
 
     async def cancel(self, name: str) -> None:
         self.tasks[name].cancel()
@@ -162,7 +162,7 @@ class TestWindow:
             try:
                 await clock.sleep(rng.choice([0, rng.uniform(0, window / 2), window * 2]))
             finally:
-                budget.done()
+                budget.done(poll=poll)
                 sent.append((start, clock.now()))
                 if rng.random() < 0.05:
                     budget.close(rng.uniform(0, window))

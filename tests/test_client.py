@@ -155,6 +155,16 @@ class TestLife:
             await call(client)
         assert not isinstance(caught.value, BuildsError)
 
+    async def test_closed_at_the_gate(self, api: MockApi, clock: FakeClock) -> None:
+        """A closed client says that it is closed, also while its gate is shut."""
+        api.on("GET", GET, status=429, headers={"Retry-After": "300"})
+        client = a_client(clock=clock)
+        with pytest.raises(RateLimitError):
+            await client.builds.get(BUILD_UUID)
+        await client.aclose()
+        with pytest.raises(RuntimeError, match="this BuildsClient is closed"):
+            await client.builds.get(BUILD_UUID)
+
     async def test_closed_in_a_pause(self, api: MockApi) -> None:
         """A call that pauses before it is repeated notices that its client was closed, and sends no more."""
         clock = VirtualClock()
@@ -281,6 +291,19 @@ class TestInFlight:
                 call.cancel()
             await asyncio.gather(*calls, return_exceptions=True)
         assert gate.most == limit
+
+    async def test_many(self) -> None:
+        """A large `max_in_flight` is reached: a client's own session has no smaller bound of its own."""
+        gate = Gate()
+        async with (
+            RawServer(gate.reply) as server,
+            a_client(base_url=server.url, max_in_flight=105) as client,
+        ):
+            calls = [asyncio.create_task(client.builds.get("b")) for _ in range(107)]
+            async with asyncio.timeout(2):
+                await gate.reached(105)
+            gate.let(107)
+            await asyncio.gather(*calls)
 
     async def test_first_come(self) -> None:
         """Who waits longest for a place gets the next one."""
@@ -469,6 +492,7 @@ class TestBudget:
                 sent.append(len(api.sent))
             assert sent == [1, 1, 2, 2, 3, 4, 5, 5, 6]
             assert all(call.done() for call in calls)
+            assert budget.snapshot().used == 6  # those held back before they were sent don't count
 
     async def test_gate_for_too_long(self, api: MockApi) -> None:
         """A 429 beyond `max_wait` is raised also by the calls that wait for a place, which are not sent."""

@@ -43,7 +43,7 @@ class TailPosition(msgspec.Struct, frozen=True):
     `msgspec.json.encode(position)` and `msgspec.json.decode(data, type=TailPosition)` store it and read it.
     """
 
-    workers: dict[str, WorkerMark] = {}
+    workers: dict[str, WorkerMark | None] = {}
     logs: dict[str, TailLog] = {}
 
 
@@ -78,8 +78,10 @@ class BuildTail:
         poll_interval: float,
         max_poll_interval: float,
     ) -> None:
-        if interval <= 0:
-            raise ValueError(f"interval is seconds above 0, not {interval}")
+        if min(interval, poll_interval, max_poll_interval) <= 0:
+            raise ValueError(
+                f"intervals are seconds above 0, not {interval}, {poll_interval} and {max_poll_interval}"
+            )
         start = start or TailPosition()
         self._source = source
         self._clock = clock
@@ -92,6 +94,8 @@ class BuildTail:
         self._failed: dict[str, BuildsError] = {}
         self._tasks: dict[asyncio.Task[None], str] = {}  # by build, "" is the look
         self._look_due = clock.now()
+        self._reading = False
+        self._closed = False
         for build_uuid, log in start.logs.items():
             if log.external_script_id in self._tracker.ids:
                 self._open(log.external_script_id, build_uuid, None, log.position)
@@ -114,13 +118,22 @@ class BuildTail:
     async def __anext__(self) -> TailLine:
         if not self._tracker.ids:
             raise StopAsyncIteration
-        while (line := self._next_in_hand()) is None:
-            self._launch()
-            await self._wait()
+        if self._reading:
+            raise RuntimeError("another task is already reading this tail; give each its own")
+        self._reading = True
+        try:
+            while (line := self._next_in_hand()) is None:
+                if self._closed:
+                    raise RuntimeError("this tail is closed")
+                self._launch()
+                await self._wait()
+        finally:
+            self._reading = False
         return line
 
     async def aclose(self) -> None:
-        """End the requests on their way. The position stays good."""
+        """End the requests on their way. The position stays good; reading on is a RuntimeError."""
+        self._closed = True
         for task in self._tasks:
             task.cancel()
         if self._tasks:
@@ -159,8 +172,9 @@ class BuildTail:
         finally:
             alarm.cancel()
         for task in done - {alarm}:
-            del self._tasks[task]
-            task.result()  # wrong credentials, and defects
+            self._tasks.pop(task, None)
+            if not task.cancelled():
+                task.result()  # wrong credentials, and defects
 
     def _next_due(self) -> float:
         busy = set(self._tasks.values())
@@ -205,9 +219,9 @@ class BuildTail:
     def _is_past(self, change: BuildChange) -> bool:
         """Whether a build that is reported for the first time is none of ours."""
         mark = self._known.get(change.external_script_id)
-        if mark is not None:
-            return mark.build_uuid == change.build.build_uuid  # given out before this start
-        return change.previous is None and change.build.is_stopped
+        if mark is not None and mark.build_uuid == change.build.build_uuid:
+            return True  # given out before this start, or open again by its position
+        return change.build.is_stopped and change.build.build_uuid in self._tracker.present
 
     def _open(self, tag: str, build_uuid: str, build: Build | None, position: LogPosition) -> None:
         stream = _Stream(tag, build_uuid, build, self._source, self._tracker)

@@ -2,7 +2,7 @@
 
 import logging
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -10,7 +10,7 @@ import msgspec
 
 from builds_async.errors import AuthenticationError, BuildsError, NotFoundError, PermissionDeniedError
 from builds_async.live.ending import Ending
-from builds_async.models.builds import Build
+from builds_async.models.builds import Build, BuildStatus
 from builds_async.models.envelope import Page
 from builds_async.resources.bulk import BulkResult
 from builds_async.session.clock import Clock
@@ -21,6 +21,9 @@ CATCH_UP = 200
 """How many builds of one Worker are looked through for those that were missed."""
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
+_PAGE = 50
+_REMEMBERED = 50
+_AT_ONCE = 200
 
 
 class WatchSource(Protocol):
@@ -66,13 +69,16 @@ class WorkerMark(msgspec.Struct, frozen=True):
 class Tracker:
     """Finds out, pass by pass, what has changed. It does not wait.
 
-    A pass asks for the latest builds, 20 Workers in a request. Where a Worker has a new one, its list
-    tells which came in between; a build that is not the latest any more is asked for until it has finished.
-    So neither a build nor its end goes unseen. What is found goes into `changes` at once: a pass that is
-    cancelled, or fails in part, loses nothing.
+    A pass asks for the latest builds, 20 Workers in a request. Where a Worker has a new one, or older ones
+    that had not finished, its list tells of the others. So neither a build nor its end goes unseen. What
+    is found goes into `changes` at once: a pass that is cancelled, or fails in part, loses nothing. A
+    build is never reported twice in one state, nor in an earlier state after a later one, also when one
+    answer is staler than another.
 
     `failures` has the error of each Worker that the last pass could not ask for; the next pass makes up for
-    it. Wrong credentials end a pass with their error.
+    it. Wrong credentials end a pass with their error. `present` are the builds that were there already at
+    the first look at their Worker. `marks` is what a later tracker goes on from; None is a Worker that was
+    looked at and had no build.
     """
 
     def __init__(
@@ -80,97 +86,185 @@ class Tracker:
         source: WatchSource,
         external_script_ids: Iterable[str],
         clock: Clock,
-        marks: Mapping[str, WorkerMark] | None = None,
+        marks: Mapping[str, WorkerMark | None] | None = None,
     ) -> None:
         self.ids = tuple(dict.fromkeys(external_script_ids))
         self.changes: deque[BuildChange] = deque()
         self.failures: dict[str, BuildsError] = {}
-        self.marks = {tag: mark for tag, mark in (marks or {}).items() if tag in set(self.ids)}
+        self.present: set[str] = set()
+        known = set(self.ids)
+        self.marks = {tag: mark for tag, mark in (marks or {}).items() if tag in known}
         self._source = source
         self._clock = clock
-        self._newest: dict[str, Build] = {}
-        self._older: dict[str, dict[str, _Open]] = {}  # superseded, but not finished as last seen
+        self._histories: dict[str, _History] = {}
+        self._pending: list[str] = []  # Workers that this pass has still to look at
 
     def tracks(self, tag: str, build_uuid: str) -> bool:
         """Whether passes tell how this build goes on."""
-        newest = self._newest.get(tag)
-        return build_uuid in self._older.get(tag, ()) or (
-            newest is not None and newest.build_uuid == build_uuid
-        )
+        history = self._histories.get(tag)
+        return history is not None and history.builds.get(build_uuid) is not None
 
     async def look(self) -> None:
-        """Make one pass."""
-        result = await self._source.latest(self.ids)
-        failures = dict(result.failed)
-        for tag, build in result.found.items():
-            try:
-                await self._look_at(tag, build)
-            except (AuthenticationError, PermissionDeniedError):
-                raise
-            except BuildsError as error:
-                failures[tag] = error
-        self.failures = failures
-        if failures:
-            logger.warning(
-                "%d Workers could not be asked, first: %s", len(failures), next(iter(failures.values()))
-            )
+        """Make one pass. One that was cancelled is taken up where it was."""
+        self._pending = self._pending or list(self.ids)
+        while self._pending:
+            await self._look_at_some(self._pending[:_AT_ONCE])
+        if self.failures:
+            first = next(iter(self.failures.values()))
+            logger.warning("%d Workers could not be asked for, the first: %s", len(self.failures), first)
 
-    async def _look_at(self, tag: str, latest: Build) -> None:
-        mark = self.marks.get(tag)
-        if mark is not None and mark.build_uuid != latest.build_uuid:
-            for build in await self._since(tag, mark):
-                self._note(tag, build)
-        self._note(tag, latest)
-        for build_uuid in [*self._older.get(tag, ())]:
-            try:
-                self._note(tag, await self._source.get(build_uuid))
-            except NotFoundError:  # its trigger was deleted, and the build with it
-                del self._older[tag][build_uuid]
+    async def _look_at_some(self, tags: list[str]) -> None:
+        result = await self._source.latest(tags)
+        for tag in tags:
+            self.failures.pop(tag, None)
+            if tag in result.failed:
+                self.failures[tag] = result.failed[tag]
+            else:
+                try:
+                    await self._look_at(tag, result.found.get(tag))
+                except (AuthenticationError, PermissionDeniedError):
+                    raise
+                except BuildsError as error:
+                    self.failures[tag] = error
+            self._pending.remove(tag)  # the first
 
-    async def _since(self, tag: str, mark: WorkerMark) -> list[Build]:
-        """The builds that came after the one marked, oldest first."""
-        since: list[Build] = []
-        after = mark.created_on or _LONG_AGO
-        for page in range(1, CATCH_UP // 50 + 1):
-            builds = await self._source.list(tag, page=page, per_page=50)
-            new = [
-                build for build in builds if _created(build) >= after and build.build_uuid != mark.build_uuid
-            ]
-            since += new
-            if len(new) < 50:
+    async def _look_at(self, tag: str, latest: Build | None) -> None:
+        history = self._histories.setdefault(tag, _History(tag, self._clock))
+        listed: tuple[Build, ...] = ()
+        superseded = [it for it in history.open if latest is None or it != latest.build_uuid]
+        if latest is not None and latest.build_uuid not in history.builds:
+            known = tag in self.marks
+            listed = await (self._since(tag, history) if known else self._present(tag, latest))
+        elif len(superseded) > 1:
+            listed = _in_order((await self._source.list(tag, per_page=_PAGE)).result)
+        for build in listed:
+            self._note(history, build)
+        if latest is not None:
+            self._note(history, latest)
+        self.marks.setdefault(tag, None)
+        told = {build.build_uuid for build in listed}
+        for build_uuid in [it for it in superseded if it not in told]:
+            await self._look_at_one(history, build_uuid)
+
+    async def _look_at_one(self, history: "_History", build_uuid: str) -> None:
+        try:
+            self._note(history, await self._source.get(build_uuid))
+        except NotFoundError:  # it was deleted
+            history.forget(build_uuid)
+        except (AuthenticationError, PermissionDeniedError):
+            raise
+        except BuildsError as error:
+            self.failures[history.tag] = error
+
+    async def _present(self, tag: str, latest: Build) -> tuple[Build, ...]:
+        """At the first look: what runs beside the latest, where that one runs."""
+        self.present.add(latest.build_uuid)
+        if latest.is_stopped:
+            return ()
+        page = await self._source.list(tag, per_page=_PAGE)
+        running = [build for build in page if not build.is_stopped and build.build_uuid != latest.build_uuid]
+        return _in_order(running)
+
+    async def _since(self, tag: str, history: "_History") -> tuple[Build, ...]:
+        """The builds of a Worker that came after the one marked, oldest first, and how open ones are."""
+        mark = self.marks[tag]
+        found: list[Build] = []
+        for page in range(1, CATCH_UP // _PAGE + 1):
+            builds = (await self._source.list(tag, page=page, per_page=_PAGE)).result
+            for build in builds:
+                if mark is not None and build.build_uuid == mark.build_uuid:
+                    return _in_order([*found, build])
+                if mark is None or mark.created_on is None or _created(build) >= mark.created_on:
+                    found.append(build)
+            if len(builds) < _PAGE or (found and found[-1] is not builds[-1]):
                 break
-        return sorted(since, key=_created)
+        if mark is None:
+            return _in_order(found)
+        # The one marked is not listed, so only what is younger is surely new.
+        after = mark.created_on or _LONG_AGO
+        return _in_order(
+            [build for build in found if _created(build) > after or build.build_uuid in history.builds]
+        )
 
-    def _note(self, tag: str, build: Build) -> None:
-        newest, older = self._newest.get(tag), self._older.setdefault(tag, {})
-        if newest is not None and build.build_uuid == newest.build_uuid:
-            self._report(tag, newest, build)
-            self._newest[tag] = build
-        elif build.build_uuid in older:
-            known = older[build.build_uuid]
-            self._report(tag, known.build, build)
-            known.build = build
-            if known.ending.reached(build):
-                del older[build.build_uuid]
-        else:
-            self.changes.append(BuildChange(external_script_id=tag, previous=newest, build=build))
-            self._newest[tag] = build
-            self.marks[tag] = WorkerMark(build.build_uuid, build.created_on)
-            if newest is not None and not newest.is_finished:
-                older[newest.build_uuid] = _Open(newest, Ending(self._clock))
+    def _note(self, history: "_History", build: Build) -> None:
+        """Report the build, if it is new or has moved on."""
+        known = history.builds.get(build.build_uuid)
+        if known is not None:
+            if _moved_on(known, build):
+                self._report(history, known, build)
+            history.update(build)
+        elif build.build_uuid not in history.builds:
+            self._report(history, history.newest, build)
+            history.add(build)
+            mark = self.marks.get(history.tag)
+            if mark is None or _created(build) >= (mark.created_on or _LONG_AGO):
+                self.marks[history.tag] = WorkerMark(build.build_uuid, build.created_on)
 
-    def _report(self, tag: str, known: Build, build: Build) -> None:
-        if (known.status, known.build_outcome) != (build.status, build.build_outcome):
-            self.changes.append(BuildChange(external_script_id=tag, previous=known, build=build))
+    def _report(self, history: "_History", previous: Build | None, build: Build) -> None:
+        self.changes.append(BuildChange(external_script_id=history.tag, previous=previous, build=build))
 
 
-class _Open:
-    __slots__ = ("build", "ending")
+class _History:
+    """What is known of a Worker's builds: the state of each that may still change, and who was there."""
 
-    def __init__(self, build: Build, ending: Ending) -> None:
-        self.build = build
-        self.ending = ending
+    def __init__(self, tag: str, clock: Clock) -> None:
+        self.tag = tag
+        self.newest: Build | None = None
+        self.builds: dict[str, Build | None] = {}  # None: nothing of it is of interest any more
+        self.open: dict[str, Ending] = {}
+        self._clock = clock
+
+    def add(self, build: Build) -> None:
+        """A build that was not known."""
+        if self.newest is not None and self.newest.build_uuid not in self.open:
+            self.builds[self.newest.build_uuid] = None
+        self.newest = build
+        self.builds[build.build_uuid] = build
+        self.open[build.build_uuid] = Ending(self._clock)
+        self.update(build)
+        for build_uuid in [it for it in self.builds if it not in self.open][:-_REMEMBERED]:
+            del self.builds[build_uuid]
+
+    def update(self, build: Build) -> None:
+        """How a known build is now."""
+        known = self.builds[build.build_uuid]
+        if known is None or not _is_before(build, known):
+            self.builds[build.build_uuid] = build
+            if self.newest is not None and build.build_uuid == self.newest.build_uuid:
+                self.newest = build
+        ending = self.open.get(build.build_uuid)
+        if ending is not None and ending.reached(build):
+            del self.open[build.build_uuid]
+            if build is not self.newest:
+                self.builds[build.build_uuid] = None
+
+    def forget(self, build_uuid: str) -> None:
+        """A build that is no more."""
+        self.open.pop(build_uuid, None)
+        self.builds[build_uuid] = None
+
+
+_RANKS = {BuildStatus.QUEUED: 0, BuildStatus.INITIALIZING: 1, BuildStatus.STOPPED: 3}
+
+
+def _rank(build: Build) -> int:
+    """How far a build has come; statuses that are not known count as running."""
+    return 4 if build.is_finished else _RANKS.get(build.status or BuildStatus.RUNNING, 2)
+
+
+def _is_before(build: Build, known: Build) -> bool:
+    return _rank(build) < _rank(known)
+
+
+def _moved_on(known: Build, build: Build) -> bool:
+    changed = (known.status, known.build_outcome) != (build.status, build.build_outcome)
+    return changed and not _is_before(build, known)
 
 
 def _created(build: Build) -> datetime:
     return build.created_on or _LONG_AGO
+
+
+def _in_order(newest_first: Sequence[Build]) -> tuple[Build, ...]:
+    """The oldest first; among those of one moment the order of the list tells."""
+    return tuple(sorted(reversed(newest_first), key=_created))  # noqa: C414  # the order of equals

@@ -18,7 +18,8 @@ class BuildWatcher:
     when another build of that Worker began meanwhile.
 
     A class, not a generator: after a `break`, a time-out, a cancel or an error the next loop goes on
-    and has missed nothing. Between two changes it holds nothing open.
+    and has missed nothing; a pass that was cancelled is taken up where it was. Between two changes it
+    holds nothing open. A second task that reads at the same time gets a RuntimeError.
 
     `failures` has, by tag, what kept the last pass from asking for a Worker. Such Workers are asked for
     again with the next pass, the others go on. Wrong credentials are raised.
@@ -33,6 +34,7 @@ class BuildWatcher:
         self._interval = interval
         self._clock = clock
         self._due = clock.now()
+        self._reading = False
 
     @property
     def failures(self) -> Mapping[str, BuildsError]:
@@ -45,14 +47,23 @@ class BuildWatcher:
     async def __anext__(self) -> BuildChange:
         if not self._tracker.ids:
             raise StopAsyncIteration
-        while not self._tracker.changes:
-            if (pause := self._due - self._clock.now()) > 0:
-                await self._clock.sleep(pause)
-            due = self._clock.now() + self._interval
-            try:
-                await self._tracker.look()
-            except BuildsError:
-                self._due = due  # who tries again in a loop is paced as well
-                raise
-            self._due = due
+        if self._reading:
+            raise RuntimeError("another task is already reading this watch; give each its own")
+        self._reading = True
+        try:
+            while not self._tracker.changes:
+                await self._look()
+        finally:
+            self._reading = False
         return self._tracker.changes.popleft()
+
+    async def _look(self) -> None:
+        if (pause := self._due - self._clock.now()) > 0:
+            await self._clock.sleep(pause)
+        began = self._clock.now()
+        try:
+            await self._tracker.look()
+        except BuildsError:
+            self._due = began + self._interval  # who tries again in a loop is paced as well
+            raise
+        self._due = began + self._interval

@@ -9,7 +9,7 @@ import msgspec
 class Model(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
     """A result of the API, as it was answered.
 
-    Frozen, because an answer is a fact: it can be hashed by its owner, shared between tasks and kept.
+    Frozen, because an answer is a fact: it can be shared between tasks and kept.
     Unknown fields are skipped and every field that the API may leave out has a default, so that a
     newer server does not break an older client. Field names are the API's own.
     """

@@ -42,7 +42,7 @@ class ApiSession:
         observer: Observer | None = None,
         rng: Callable[[], float] = random.random,
     ) -> None:
-        self._transport = ObservedTransport(transport, observer, clock) if observer else transport
+        self._transport = transport if observer is None else ObservedTransport(transport, observer, clock)
         self._account_path = account_path
         self._retry = retry
         self._budget = budget
@@ -85,10 +85,11 @@ class ApiSession:
         attempts = 0
         while True:
             try:
-                if not self._enter_at_once():
-                    await self._enter()
+                waited = None if self._enter_at_once() else await self._enter()
                 attempts += 1
                 try:
+                    if waited is not None and self._observer is not None:
+                        self._observer(Waited(seconds=waited, poll=self._poll))
                     answer = await self._transport.send(method, path, query, body)
                 finally:
                     self._budget.done(poll=self._poll)
@@ -118,22 +119,17 @@ class ApiSession:
 
     def _enter_at_once(self) -> bool:
         """Take from the budget, and a place in flight, if nothing has to be waited for."""
-        if not self._budget.try_acquire(poll=self._poll):
+        if not self._places.try_take(poll=self._poll):
             return False
-        if self._places.try_take(poll=self._poll):
+        if self._budget.try_acquire(poll=self._poll):
             return True
-        self._budget.give_back()
+        self._places.leave(poll=self._poll)
         return False
 
-    async def _enter(self) -> None:
-        """Wait for the budget and for a place in flight, and take both."""
+    async def _enter(self) -> float:
+        """Wait for the budget and for a place in flight, and take both. Gives the seconds that it took."""
         self.check_open()
         began = self._clock.now()
-        await self._enter_in_turn()
-        if self._observer is not None:
-            self._observer(Waited(seconds=self._clock.now() - began, poll=self._poll))
-
-    async def _enter_in_turn(self) -> None:
         while True:
             if not self._budget.try_acquire(poll=self._poll):
                 await self._wait_for_budget()
@@ -143,7 +139,7 @@ class ApiSession:
                 self._budget.give_back()
                 raise
             if not self._budget.closed_for:
-                return
+                return self._clock.now() - began
             # The gate closed while this call waited for its place: it may not slip through.
             self._places.leave(poll=self._poll)
             self._budget.give_back()

@@ -122,7 +122,7 @@ async def _read_bounded(response: aiohttp.ClientResponse, secrets: Sequence[str]
     """The body, decompressed. What is larger than `MAX_BODY` drops the connection."""
     content = response.content
     chunk = await content.readany()
-    if content.at_eof():
+    if content.at_eof() and len(chunk) <= MAX_BODY:
         return chunk
     chunks, size = [chunk], len(chunk)
     if (response.content_length or 0) <= MAX_BODY:

@@ -11,7 +11,9 @@ from builds_async.session.wire import Answer
 
 
 class RequestDone(msgspec.Struct, frozen=True, kw_only=True):
-    """One request was answered, or failed. `status` is None where no whole answer came, and `error` why.
+    """One request was answered, failed, or was cancelled by its caller.
+
+    `status` is None where no whole answer came; `error` says why, or is None for a cancelled one.
 
     `seconds` is how long it took, without waiting for the budget or a place in flight. `path` has no query.
     """
@@ -99,12 +101,16 @@ class ObservedTransport:
     async def send(self, method: str, path: str, query: str = "", body: bytes | None = None) -> Answer:
         """One request and its whole answer, and an observation of it."""
         began = self._clock.now()
+        status, failure = None, None
         try:
             answer = await self._transport.send(method, path, query, body)
+            status = answer.status
         except BuildsError as error:
-            seconds = self._clock.now() - began
-            self._observer(RequestDone(method=method, path=path, seconds=seconds, error=error))
+            failure = error
             raise
-        seconds = self._clock.now() - began
-        self._observer(RequestDone(method=method, path=path, seconds=seconds, status=answer.status))
+        finally:  # a request that was cancelled was sent as well
+            seconds = self._clock.now() - began
+            self._observer(
+                RequestDone(method=method, path=path, seconds=seconds, status=status, error=failure)
+            )
         return answer

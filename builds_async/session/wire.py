@@ -86,6 +86,8 @@ def segment(value: str) -> str:
 
 def id_list(values: Iterable[str]) -> str:
     """`values` as the comma list of a bulk look-up. ValueError if one of them can't be an id."""
+    if isinstance(values, str):
+        raise TypeError("pass a list of ids, not one str: its characters would be taken for ids")
     encoded = []
     for value in values:
         encoded.append(segment(value))

@@ -1,0 +1,521 @@
+"""Waiting for a build, and for the build of a commit: what is asked, when, and what comes of it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from builds_async import (
+    AuthenticationError,
+    BuildsClient,
+    BuildsConnectionError,
+    BuildsError,
+    NotFoundError,
+    PermissionDeniedError,
+    RateLimitError,
+)
+from builds_async.live.ending import OUTCOME_WAIT, Ending
+from builds_async.live.wait import QUEUED_FACTOR, newest_of_commit, wait_for_build, wait_for_commit
+from builds_async.models.builds import Build, BuildOutcome, BuildStatus, BuildTriggerMetadata
+from builds_async.models.envelope import Page
+from builds_async.simulator import (
+    Behaviour,
+    BuildsSimulator,
+    Fault,
+    RateLimit,
+    SimulatedBuild,
+    TokenKind,
+    VirtualClock,
+    build_script,
+)
+from tests.support import BUILD_UUID, TAG, FakeClock, nothing_left, settle
+
+EPOCH = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+COMMIT = "5f0c1d2e3a4b5c6d7e8f9a0b1c2d3e4f5a6b7c8d"
+OTHER = "5f0c99990000000000000000000000000000beef"
+
+
+def build(
+    status: str = "stopped",
+    outcome: str | None = "success",
+    *,
+    uuid: str = BUILD_UUID,
+    commit: str | None = COMMIT,
+    branch: str | None = "main",
+    at: float | None = 0.0,
+) -> Build:
+    """A build that was added `at` seconds; `commit` None is one without metadata."""
+    metadata = BuildTriggerMetadata(commit_hash=commit, branch=branch)
+    return Build(
+        build_uuid=uuid,
+        status=BuildStatus(status),
+        build_outcome=BuildOutcome(outcome) if outcome and status == "stopped" else None,
+        created_on=None if at is None else EPOCH + timedelta(seconds=at),
+        build_trigger_metadata=None if commit is None else metadata,
+    )
+
+
+QUEUED, INITIALIZING, RUNNING = build("queued"), build("initializing"), build("running")
+STOPPED, FINISHED = build(outcome=None), build()
+
+
+class Script:
+    """Answers `get` from a list, the last entry for ever; notes what was asked, and when."""
+
+    def __init__(self, clock: FakeClock, builds: Sequence[Build | BuildsError], latency: float = 0.0) -> None:
+        self.clock = clock
+        self.builds = list(builds)
+        self.latency = latency
+        self.asked: list[float] = []
+
+    async def get(self, build_uuid: str) -> Build:
+        assert build_uuid == BUILD_UUID
+        self.asked.append(self.clock.now())
+        await asyncio.sleep(0)
+        self.clock.advance(self.latency)
+        answer = self.builds.pop(0) if len(self.builds) > 1 else self.builds[0]
+        if isinstance(answer, BuildsError):
+            raise answer
+        return answer
+
+
+async def waited(
+    clock: FakeClock, *builds: Build | BuildsError, latency: float = 0.0
+) -> tuple[Build, list[float]]:
+    script = Script(clock, builds, latency)
+    result = await wait_for_build(script, BUILD_UUID, poll_interval=5.0, clock=clock)
+    return result, script.asked
+
+
+class TestEnding:
+    @pytest.mark.parametrize(
+        ("seen", "reached"),
+        [
+            pytest.param(RUNNING, False, id="running"),
+            pytest.param(STOPPED, False, id="stopped without an outcome"),
+            pytest.param(FINISHED, True, id="stopped with an outcome"),
+            pytest.param(build("paused"), False, id="an unknown status"),
+            pytest.param(build(outcome="vanished"), True, id="an unknown outcome"),
+            pytest.param(Build(build_uuid="x", build_outcome=BuildOutcome.FAIL), False, id="only an outcome"),
+        ],
+    )
+    def test_finished(self, clock: FakeClock, seen: Build, reached: bool) -> None:
+        """A build has finished when it is stopped and has an outcome, whatever the words."""
+        ending = Ending(clock)
+        assert ending.reached(seen) is reached
+        assert ending.has_begun is seen.is_stopped
+
+    def test_outcome_is_waited_for_from_the_stop(self, clock: FakeClock) -> None:
+        """The time that an outcome has to come counts from when the build was first seen stopped."""
+        ending = Ending(clock)
+        clock.advance(1000)
+        assert not ending.reached(RUNNING)
+        assert not ending.reached(STOPPED)
+        clock.advance(OUTCOME_WAIT - 0.1)
+        assert not ending.reached(STOPPED)
+        clock.advance(0.1)
+        assert ending.reached(STOPPED)
+
+
+class TestPace:
+    @pytest.mark.parametrize(
+        ("builds", "naps"),
+        [
+            pytest.param([FINISHED], [], id="finished before"),
+            pytest.param([RUNNING, RUNNING, FINISHED], [5.0, 5.0], id="running"),
+            pytest.param([INITIALIZING, FINISHED], [5.0], id="initializing"),
+            pytest.param([QUEUED, QUEUED, FINISHED], [15.0, 15.0], id="queued"),
+            pytest.param([QUEUED, INITIALIZING, RUNNING, FINISHED], [15.0, 5.0, 5.0], id="all phases"),
+            pytest.param([build("paused"), FINISHED], [5.0], id="an unknown status"),
+            pytest.param([Build(build_uuid=BUILD_UUID), FINISHED], [5.0], id="no status"),
+            pytest.param([STOPPED, STOPPED, FINISHED], [5.0, 5.0], id="late outcome"),
+        ],
+    )
+    async def test_pauses(self, clock: FakeClock, builds: list[Build], naps: list[float]) -> None:
+        """The pause follows the phase: three times longer while queued, none once it has finished."""
+        result, asked = await waited(clock, *builds)
+        assert result is builds[-1]
+        assert clock.naps == naps
+        assert len(asked) == len(builds)
+
+    async def test_interval_counts_from_one_request_to_the_next(self, clock: FakeClock) -> None:
+        """How long an answer took is part of the interval, and one that took longer costs no pause."""
+        _, asked = await waited(clock, RUNNING, RUNNING, FINISHED, latency=2.0)
+        assert asked == [0.0, 5.0, 10.0]
+        clock.naps.clear()
+        _, asked = await waited(clock, RUNNING, RUNNING, FINISHED, latency=7.0)
+        assert [later - earlier for earlier, later in pairwise(asked)] == [7.0, 7.0]
+        assert max(clock.naps) <= 0
+
+    async def test_outcome_that_never_comes(self, clock: FakeClock) -> None:
+        """A stopped build without an outcome is given back as it is after 30 s, not before."""
+        result, asked = await waited(clock, RUNNING, STOPPED)
+        assert result is STOPPED
+        assert asked[-1] - asked[1] == OUTCOME_WAIT
+        assert len(asked) == 2 + OUTCOME_WAIT / 5
+
+    @pytest.mark.parametrize("interval", [0.0, -1.0])
+    async def test_no_interval(self, clock: FakeClock, interval: float) -> None:
+        """An interval that is no pause is a ValueError, and nothing is asked."""
+        script = Script(clock, [FINISHED])
+        with pytest.raises(ValueError, match="poll_interval"):
+            await wait_for_build(script, BUILD_UUID, poll_interval=interval, clock=clock)
+        assert script.asked == []
+
+    @pytest.mark.parametrize("error", [NotFoundError("gone"), BuildsConnectionError("reset")])
+    async def test_errors_come_out(self, clock: FakeClock, error: BuildsError) -> None:
+        """What the look-up raises after its retries is raised, itself."""
+        with pytest.raises(BuildsError) as caught:
+            await waited(clock, RUNNING, error)
+        assert caught.value is error
+
+
+class History:
+    """The builds of one Worker, newest first; what is due happens before each answer."""
+
+    def __init__(self, clock: FakeClock, *builds: Build) -> None:
+        self.clock = clock
+        self.builds = list(builds)
+        self.plan: list[tuple[float, Callable[[], None]]] = []
+        self.asked: list[str] = []
+
+    def at(self, moment: float, *happens: Build) -> None:
+        """At a moment these builds are as given: new, or changed."""
+        self.plan += [(moment, partial(self.put, new)) for new in happens]
+
+    def put(self, new: Build) -> None:
+        for place, known in enumerate(self.builds):
+            if known.build_uuid == new.build_uuid:
+                self.builds[place] = new
+                return
+        self.builds.insert(0, new)
+
+    def _arrive(self, what: str) -> None:
+        self.asked.append(what)
+        assert len(self.asked) < 1000, "it never ends"
+        while self.plan and self.plan[0][0] <= self.clock.now():
+            self.plan.pop(0)[1]()
+
+    async def get(self, build_uuid: str) -> Build:
+        self._arrive("get")
+        await asyncio.sleep(0)
+        for known in self.builds:
+            if known.build_uuid == build_uuid:
+                return known
+        raise NotFoundError("no such build")
+
+    async def list(self, external_script_id: str, *, page: int = 1, per_page: int = 50) -> Page[Build]:
+        assert external_script_id == TAG
+        self._arrive("list")
+        await asyncio.sleep(0)
+        return Page(result=tuple(self.builds[(page - 1) * per_page : page * per_page]))
+
+    async def wait(self, commit: str = COMMIT, branch: str | None = None) -> str:
+        found = await wait_for_commit(self, TAG, commit, branch=branch, poll_interval=5.0, clock=self.clock)
+        return found.build_uuid
+
+
+def others(count: int, at: float = 0.0) -> list[Build]:
+    """Finished builds of as many other commits, newest first."""
+    return [build(uuid=f"other-{n}", commit=f"{n:040x}", at=at - n) for n in range(count)]
+
+
+class TestNewestOfCommit:
+    @pytest.mark.parametrize(
+        ("builds", "commit", "branch", "found"),
+        [
+            pytest.param([], COMMIT, None, None, id="no builds"),
+            pytest.param([build(uuid="a")], COMMIT, None, "a", id="full hash"),
+            pytest.param([build(uuid="a")], COMMIT[:4], None, "a", id="beginning"),
+            pytest.param([build(uuid="a", commit=COMMIT.upper())], COMMIT, None, "a", id="upper case"),
+            pytest.param([build(uuid="a", commit=COMMIT[:7])], COMMIT, None, None, id="shorter than asked"),
+            pytest.param([build(uuid="a", commit="")], COMMIT, None, None, id="no commit"),
+            pytest.param([build(uuid="a", commit=None)], COMMIT, None, None, id="no metadata"),
+            pytest.param([build(uuid="a", at=1), build(uuid="b", at=9)], COMMIT, None, "b", id="newest wins"),
+            pytest.param([build(uuid="a"), build(uuid="b")], COMMIT, None, "a", id="first of equals"),
+            pytest.param([build(uuid="a", at=None), build(uuid="b")], COMMIT, None, "b", id="no date"),
+            pytest.param([build(uuid="a")], COMMIT, "dev", None, id="other branch"),
+            pytest.param([build(uuid="a", branch=None)], COMMIT, "main", None, id="unknown branch"),
+            pytest.param(
+                [build(uuid="a", at=9), build(uuid="b", branch="dev")],
+                COMMIT,
+                "dev",
+                "b",
+                id="of that branch",
+            ),
+            pytest.param(
+                [build(uuid="a", commit=OTHER, branch="dev"), build(uuid="b")],
+                COMMIT[:4],
+                "main",
+                "b",
+                id="beginning is unique on that branch",
+            ),
+        ],
+    )
+    def test_which(self, builds: list[Build], commit: str, branch: str | None, found: str | None) -> None:
+        """The newest build of just that commit, on that branch if one is given."""
+        newest = newest_of_commit(builds, commit, branch)
+        assert (newest and newest.build_uuid) == found
+
+    def test_several_commits(self) -> None:
+        """A beginning that several commits share is a ValueError that names them."""
+        with pytest.raises(ValueError, match=f"'5f0c' is the beginning of several.*{COMMIT}.*{OTHER}"):
+            newest_of_commit([build(), build(commit=OTHER)], "5f0c", None)
+
+
+class TestCommit:
+    @pytest.mark.parametrize(
+        "commit", ["", "5f0", "HEAD", "main", COMMIT + "0", f" {COMMIT}", f"{COMMIT}\n", "5f0c%"]
+    )
+    async def test_what_is_no_hash(self, clock: FakeClock, commit: str) -> None:
+        """What can't be a hash, or matches too much, is a ValueError, and nothing is asked."""
+        history = History(clock, build(commit=""))
+        with pytest.raises(ValueError, match="4 to 40 hex digits"):
+            await history.wait(commit)
+        assert history.asked == []
+
+    async def test_no_interval(self, clock: FakeClock) -> None:
+        """An interval that is no pause is a ValueError, and nothing is asked."""
+        history = History(clock, build())
+        with pytest.raises(ValueError, match="poll_interval"):
+            await wait_for_commit(history, TAG, COMMIT, branch=None, poll_interval=0, clock=clock)
+        assert history.asked == []
+
+    async def test_finished_before(self, clock: FakeClock) -> None:
+        """A commit that was built before costs three requests and no pause."""
+        history = History(clock, build())
+        assert await history.wait(COMMIT[:9].upper()) == BUILD_UUID
+        assert history.asked == ["list", "get", "list"]
+        assert clock.naps == []
+
+    async def test_appears_later(self, clock: FakeClock) -> None:
+        """The build is waited for until it is there, then until it has finished, at the pace of its phase."""
+        history = History(clock, *others(3))
+        history.at(8, build("queued", at=8))
+        history.at(30, build("running", at=8))
+        history.at(41, build(at=8))
+        assert await history.wait() == BUILD_UUID
+        assert clock.naps == [5.0, 5.0, 15.0, 15.0, 5.0]
+        assert history.asked == ["list", "list", "list", "get", "get", "get", "get", "list"]
+
+    async def test_built_again_before(self, clock: FakeClock) -> None:
+        """Of several builds of one commit the newest is waited for, though an older one has finished."""
+        history = History(clock, build("running", uuid="second", at=9), build(uuid="first"))
+        history.at(20, build(uuid="second", outcome="fail", at=9))
+        assert await history.wait() == "second"
+
+    async def test_built_again_meanwhile(self, clock: FakeClock) -> None:
+        """A build of the same commit that begins while one is waited for has the last word."""
+        history = History(clock, build("running", uuid="first"))
+        history.at(9, build("queued", uuid="second", at=9))
+        history.at(10, build(uuid="first"))
+        history.at(60, build(uuid="second", outcome="fail", at=9))
+        assert await history.wait() == "second"
+        assert clock.now() >= 60
+
+    @pytest.mark.parametrize("behind", [49, 50, 120, 199])
+    async def test_far_back(self, clock: FakeClock, behind: int) -> None:
+        """A commit that was built up to 200 builds ago is found, and given back."""
+        history = History(clock, *others(behind, at=9), build())
+        assert await history.wait() == BUILD_UUID
+        assert clock.naps == []
+
+    async def test_overtaken_by_many(self, clock: FakeClock) -> None:
+        """A build that has finished is given back, however many builds of other commits began meanwhile."""
+        history = History(clock, build("running"))
+        history.at(7, *others(60, at=100)[::-1], build())
+        assert await history.wait() == BUILD_UUID
+        assert clock.now() < 60
+
+    async def test_deleted_after_the_end(self, clock: FakeClock) -> None:
+        """A build that has finished is given back, also when it is not listed any more by then."""
+        history = History(clock, build())
+
+        async def wait() -> str:
+            return await history.wait()
+
+        get = history.get
+
+        async def last_get(build_uuid: str) -> Build:
+            found = await get(build_uuid)
+            history.builds.clear()
+            return found
+
+        history.get = last_get  # type: ignore[method-assign]  # it goes right after
+        assert await wait() == BUILD_UUID
+
+    async def test_beginning_stands_for_the_commit_it_was_found_for(self, clock: FakeClock) -> None:
+        """Another commit with the same beginning, that comes while the build runs, changes nothing."""
+        history = History(clock, build("running"))
+        history.at(7, build("queued", uuid="other", commit=OTHER, at=7), build())
+        assert await history.wait("5f0c") == BUILD_UUID
+
+    async def test_shared_beginning(self, clock: FakeClock) -> None:
+        """A beginning of two commits is a ValueError at the first look."""
+        history = History(clock, build(commit=OTHER), build())
+        with pytest.raises(ValueError, match="several commits"):
+            await history.wait("5f0c")
+        assert history.asked == ["list"]
+
+    async def test_branch(self, clock: FakeClock) -> None:
+        """With a branch, builds of the same commit on others are passed over."""
+        history = History(clock, build(uuid="dev", branch="dev", at=9))
+        history.at(12, build(uuid="main", at=3))
+        assert await history.wait(branch="main") == "main"
+
+
+@asynccontextmanager
+async def connected(sim: BuildsSimulator, **options: Any) -> AsyncIterator[BuildsClient]:
+    """A started simulator and a client of it, on the same clock."""
+    async with sim:
+        given = {"account_id": sim.account_id, "api_token": sim.api_token, "base_url": sim.url}
+        async with BuildsClient(**{**given, "clock": sim.clock, **options}) as client:
+            yield client
+
+
+def routes(sim: BuildsSimulator) -> list[str]:
+    """The last part of each path that was asked for."""
+    return [seen.path.rpartition("/")[2] for seen in sim.requests]
+
+
+class TestSimulated:
+    @pytest.mark.parametrize("late", [0.0, 12.0, "never"])
+    async def test_an_hour_in_the_queue(self, late: Any) -> None:
+        """A build that is queued for an hour is given back when finished, after some 240 requests."""
+        sim = BuildsSimulator(clock=VirtualClock(), behaviour=Behaviour(late_outcome=late))
+        async with connected(sim) as client:
+            added = sim.add_build(build_script(queued=3600, outcome=BuildOutcome.FAIL))
+            result = await client.wait(added.build_uuid)
+            assert result.build_uuid == added.build_uuid
+            assert result.is_stopped
+            assert result.build_outcome == (None if late == "never" else "fail")
+            assert set(routes(sim)) == {added.build_uuid}
+            assert 240 <= len(sim.requests) <= 240 + 12
+            assert QUEUED_FACTOR * 5 * 240 == 3600
+
+    async def test_needs_no_log_permission(self) -> None:
+        """Neither verb asks for a log, so a token that may not read logs will do."""
+        sim = BuildsSimulator(clock=VirtualClock())
+        async with connected(sim, api_token=sim.add_token(TokenKind.READ_ONLY)) as client:
+            sim.fault(Fault(kind="blocked", path="/logs", times=None))
+            added = sim.add_build(build_script())
+            tag, commit = added.external_script_id, str(added.details.commit_hash)
+            assert (await client.wait(added.build_uuid)).succeeded
+            assert (await client.wait_for_commit(tag, commit)).succeeded
+            assert "logs" not in routes(sim)
+
+    @pytest.mark.parametrize("fault", ["reset", "cut_body", "not_json", "server_error", "rate_limited"])
+    async def test_faults(self, fault: Any) -> None:
+        """A fault at any request delays the end, and changes nothing else."""
+        sim = BuildsSimulator(clock=VirtualClock())
+        async with connected(sim) as client:
+            added = sim.add_build(build_script())
+            sim.fault(Fault(kind=fault, after=1), Fault(kind=fault, after=2, times=2))
+            assert (await client.wait(added.build_uuid)).succeeded
+
+    async def test_commit_built_by_a_push(self) -> None:
+        """The build of a commit is waited for from before the push until it has its outcome."""
+        clock = VirtualClock()
+        sim = BuildsSimulator(clock=clock)
+        async with connected(sim) as client:
+            tag = sim.add_worker()
+            sim.add_finished_build(external_script_id=tag)
+            sim.add_finished_build(external_script_id=tag, commit_hash="")
+            waiter = asyncio.create_task(client.wait_for_commit(tag, COMMIT[:8], branch="main"))
+            await clock.sleep(600)
+            added = sim.add_build(build_script(), external_script_id=tag, commit_hash=COMMIT)
+            result = await waiter
+            assert (result.build_uuid, result.build_outcome) == (added.build_uuid, "success")
+
+    async def test_unknown_build(self) -> None:
+        """A build that does not exist is a NotFoundError."""
+        async with connected(BuildsSimulator()) as client:
+            with pytest.raises(NotFoundError):
+                await client.wait("unknown")
+
+    @pytest.mark.parametrize("wrong", ["", "..", "a/b"])
+    async def test_what_is_no_id(self, wrong: str) -> None:
+        """What can't be an id is a ValueError, before anything is sent."""
+        sim = BuildsSimulator()
+        async with connected(sim) as client:
+            for call in (client.wait(wrong), client.wait_for_commit(wrong, COMMIT)):
+                with pytest.raises(ValueError, match="can't be an id"):
+                    await call
+            assert not sim.requests
+
+    @pytest.mark.parametrize(
+        ("kind", "error"),
+        [(None, AuthenticationError), (TokenKind.NO_PERMISSION, PermissionDeniedError)],
+        ids=["wrong token", "no permission"],
+    )
+    async def test_wrong_credentials(self, kind: TokenKind | None, error: type[Exception]) -> None:
+        """Wrong credentials come out at once, as one bare error."""
+        sim = BuildsSimulator()
+        async with connected(sim, api_token="wrong" if kind is None else sim.add_token(kind)) as client:
+            with pytest.raises(error):
+                await client.wait(BUILD_UUID)
+            with pytest.raises(error):
+                await client.wait_for_commit(TAG, COMMIT)
+            assert len(sim.requests) == 2
+
+    async def test_time_out_and_cancel_leave_nothing(self) -> None:
+        """A wait that is timed out or cancelled, in a pause or a request, leaves nothing behind."""
+        async with nothing_left():
+            sim = BuildsSimulator(clock=VirtualClock())
+            async with connected(sim) as client:
+                added: SimulatedBuild = sim.add_build()
+                with sim.clock.hold(), pytest.raises(TimeoutError):  # type: ignore[attr-defined]
+                    async with asyncio.timeout(0.01):
+                        await client.wait(added.build_uuid)
+                sim.fault(Fault(kind="stall"))
+                waiter = asyncio.create_task(client.wait(added.build_uuid))
+                while not sim.requests[-1].fault:
+                    await asyncio.sleep(0)
+                waiter.cancel()
+                await asyncio.wait([waiter])
+                assert waiter.cancelled()
+                added.finish()
+                assert (await client.wait(added.build_uuid)).succeeded
+            while sim.connections:
+                await asyncio.sleep(0)
+
+    async def test_closed_client_ends_the_wait(self) -> None:
+        """Closing the client ends a wait with a RuntimeError when it asks next."""
+        sim = BuildsSimulator(clock=VirtualClock())
+        async with connected(sim) as client:
+            waiter = asyncio.create_task(client.wait(sim.add_build().build_uuid))
+            while not sim.requests:
+                await asyncio.sleep(0)
+            await settle()
+            await client.aclose()
+            with pytest.raises((RuntimeError, BuildsConnectionError)):
+                await waiter
+
+    async def test_it_keeps_within_the_budget(self) -> None:
+        """Fifty waits at once never meet the limit of the account."""
+        sim = BuildsSimulator(clock=VirtualClock(), rate_limit=RateLimit(limit=200, window=300))
+        async with connected(sim) as client:
+            script = build_script(rate=0.05)
+            builds = [sim.add_build(script) for _ in range(50)]
+            results = await asyncio.gather(*(client.wait(it.build_uuid, poll_interval=1.0) for it in builds))
+            assert all(result.succeeded for result in results)
+            assert {seen.status for seen in sim.requests} == {200}
+
+    async def test_loop_round_a_long_block_lets_others_run(self) -> None:
+        """During a long block a loop round the error does not hold the event loop up."""
+        sim = BuildsSimulator(clock=VirtualClock())
+        async with connected(sim) as client:
+            sim.fault(Fault(kind="rate_limited", retry_after=300))
+            with pytest.raises(RateLimitError):
+                await client.wait(BUILD_UUID)
+            turned: list[None] = []
+            asyncio.get_running_loop().call_soon(turned.append, None)
+            for _ in range(100):
+                with pytest.raises(RateLimitError, match="not sent"):
+                    await client.wait(BUILD_UUID)
+            assert turned
