@@ -97,6 +97,7 @@ class Tracker:
         self._source = source
         self._clock = clock
         self._histories: dict[str, _History] = {}
+        self._beside: set[str] = set()  # Workers whose other running builds were not looked for yet
         self._pending: list[str] = []  # Workers that this pass has still to look at
 
     def tracks(self, tag: str, build_uuid: str) -> bool:
@@ -116,6 +117,9 @@ class Tracker:
     async def _look_at_some(self, tags: list[str]) -> None:
         result = await self._source.latest(tags)
         for tag in tags:
+            if tag not in self.marks and tag not in result.failed:
+                self._first_look(tag, result.found.get(tag))
+        for tag in tags:
             self.failures.pop(tag, None)
             if tag in result.failed:
                 self.failures[tag] = result.failed[tag]
@@ -128,20 +132,38 @@ class Tracker:
                     self.failures[tag] = error
             self._pending.remove(tag)  # the first
 
+    def _first_look(self, tag: str, latest: Build | None) -> None:
+        """Note what is there, at once: whoever leaves after this has seen it."""
+        if latest is None:
+            self.marks[tag] = None
+            return
+        self.present.add(latest.build_uuid)
+        self._note(self._history(tag), latest)
+        if not latest.is_stopped:
+            self._beside.add(tag)  # others may run beside it
+
+    def _history(self, tag: str) -> "_History":
+        return self._histories.setdefault(tag, _History(tag, self._clock))
+
     async def _look_at(self, tag: str, latest: Build | None) -> None:
-        history = self._histories.setdefault(tag, _History(tag, self._clock))
+        history = self._history(tag)
         listed: tuple[Build, ...] = ()
         superseded = [it for it in history.open if latest is None or it != latest.build_uuid]
-        if latest is not None and latest.build_uuid not in history.builds:
-            known = tag in self.marks
-            listed = await (self._since(tag, history) if known else self._present(tag, latest))
+        mark = self.marks.get(tag)
+        marked = latest is not None and mark is not None and mark.build_uuid == latest.build_uuid
+        if latest is not None and latest.build_uuid not in history.builds and not marked:
+            listed = await self._since(tag, history)
+        elif tag in self._beside:
+            page = await self._source.list(tag, per_page=_PAGE)
+            listed = _in_order([build for build in page if not build.is_stopped])
+            self._beside.discard(tag)
         elif len(superseded) > 1:
-            listed = _in_order((await self._source.list(tag, per_page=_PAGE)).result)
+            page = await self._source.list(tag, per_page=_PAGE)
+            listed = _in_order([build for build in page if build.build_uuid in history.open])
         for build in listed:
             self._note(history, build)
         if latest is not None:
             self._note(history, latest)
-        self.marks.setdefault(tag, None)
         told = {build.build_uuid for build in listed}
         for build_uuid in [it for it in superseded if it not in told]:
             await self._look_at_one(history, build_uuid)
@@ -155,15 +177,6 @@ class Tracker:
             raise
         except BuildsError as error:
             self.failures[history.tag] = error
-
-    async def _present(self, tag: str, latest: Build) -> tuple[Build, ...]:
-        """At the first look: what runs beside the latest, where that one runs."""
-        self.present.add(latest.build_uuid)
-        if latest.is_stopped:
-            return ()
-        page = await self._source.list(tag, per_page=_PAGE)
-        running = [build for build in page if not build.is_stopped and build.build_uuid != latest.build_uuid]
-        return _in_order(running)
 
     async def _since(self, tag: str, history: "_History") -> tuple[Build, ...]:
         """The builds of a Worker that came after the one marked, oldest first, and how open ones are."""
@@ -216,9 +229,10 @@ class _History:
 
     def add(self, build: Build) -> None:
         """A build that was not known."""
-        if self.newest is not None and self.newest.build_uuid not in self.open:
-            self.builds[self.newest.build_uuid] = None
-        self.newest = build
+        if self.newest is None or _created(build) >= _created(self.newest):
+            if self.newest is not None and self.newest.build_uuid not in self.open:
+                self.builds[self.newest.build_uuid] = None
+            self.newest = build
         self.builds[build.build_uuid] = build
         self.open[build.build_uuid] = Ending(self._clock)
         self.update(build)
