@@ -17,6 +17,7 @@ from builds_async.errors import (
     RateLimitError,
     ResponseDecodeError,
 )
+from builds_async.live.events import EventStream
 from builds_async.live.follow import LogFollower
 from builds_async.live.tail import BuildTail, TailLine, TailLog, TailPosition
 from builds_async.live.tracker import BuildChange, WorkerMark
@@ -42,9 +43,12 @@ from builds_async.models import (
     ResultInfo,
     Trigger,
 )
+from builds_async.models.events import BuildEvent, BuildEventType
+from builds_async.models.queues import QueueBatch, QueueMessage
 from builds_async.resources.bulk import BulkResult
 from builds_async.session.budget import BudgetSnapshot, RateBudget
 from builds_async.session.clock import Clock, SystemClock
+from builds_async.session.observe import Counters, Observation, Observer, RequestDone, RetryPlanned, Waited
 from builds_async.session.retry import RetryPolicy
 
 __all__ = [
@@ -55,6 +59,8 @@ __all__ = [
     "Build",
     "BuildChange",
     "BuildDeployHook",
+    "BuildEvent",
+    "BuildEventType",
     "BuildOutcome",
     "BuildStatus",
     "BuildTail",
@@ -70,8 +76,10 @@ __all__ = [
     "Clock",
     "ConfigurationError",
     "ConflictError",
+    "Counters",
     "EnvironmentVariable",
     "ErrorDetail",
+    "EventStream",
     "InternalServerError",
     "LogEvent",
     "LogFollower",
@@ -79,21 +87,28 @@ __all__ = [
     "LogPage",
     "LogPosition",
     "NotFoundError",
+    "Observation",
+    "Observer",
     "Page",
     "PermissionDeniedError",
     "ProviderType",
     "PullRequest",
+    "QueueBatch",
+    "QueueMessage",
     "RateBudget",
     "RateLimitError",
     "RepoConnection",
+    "RequestDone",
     "ResponseDecodeError",
     "ResultInfo",
+    "RetryPlanned",
     "RetryPolicy",
     "SystemClock",
     "TailLine",
     "TailLog",
     "TailPosition",
     "Trigger",
+    "Waited",
     "WorkerMark",
     "__version__",
 ]

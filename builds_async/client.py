@@ -8,16 +8,19 @@ from weakref import WeakSet
 import aiohttp
 
 from builds_async.live import wait
+from builds_async.live.events import EventStream
 from builds_async.live.follow import LogFollower
 from builds_async.live.tail import BuildTail, TailPosition
 from builds_async.live.watch import BuildWatcher
 from builds_async.models.builds import Build
 from builds_async.models.logs import LogPosition
 from builds_async.resources.builds import Builds
+from builds_async.resources.queues import Queues
 from builds_async.session.api import ApiSession
 from builds_async.session.budget import RateBudget
 from builds_async.session.clock import Clock, SystemClock
 from builds_async.session.http import HttpTransport
+from builds_async.session.observe import Observer
 from builds_async.session.retry import RetryPolicy
 from builds_async.session.settings import resolve
 from builds_async.session.wire import id_list, segment
@@ -45,13 +48,21 @@ class BuildsClient:
       same user. Each client has one of its own by default.
     - `max_in_flight`: how many requests may be under way at once (10), over all calls of the client.
     - `clock`: time as an argument, for tests.
+    - `observer`: is called with each `RequestDone`, `RetryPlanned` and `Waited`, for metrics; it must be
+      quick and not raise. `Counters` is one that adds up.
 
     Use it as `async with BuildsClient() as client:`, or call `aclose()`. A closed client stays closed: a
     call is a RuntimeError. Calls may run concurrently, in one event loop.
     """
 
+    budget: RateBudget
+    """What paces this client; `client.budget.snapshot()` says what is left and until when."""
+
     builds: Builds
     """Builds and their logs."""
+
+    queues: Queues
+    """Messages of Cloudflare Queues."""
 
     def __init__(
         self,
@@ -67,6 +78,7 @@ class BuildsClient:
         budget: RateBudget | None = None,
         max_in_flight: int = 10,
         clock: Clock = SystemClock(),  # noqa: B008  # has no state
+        observer: Observer | None = None,
     ) -> None:
         if timeout <= 0 or max_in_flight < 1:
             raise ValueError(
@@ -81,6 +93,7 @@ class BuildsClient:
         )
         self._name = f"account_id={settings.account_id!r}, base_url={settings.base_url!r}"
         self._clock = clock
+        self.budget = budget if budget is not None else RateBudget()
         self._session = ApiSession(
             HttpTransport(
                 settings.base_url,
@@ -91,12 +104,14 @@ class BuildsClient:
             ),
             f"/accounts/{segment(settings.account_id)}",
             retry=retry,
-            budget=budget or RateBudget(),
+            budget=self.budget,
             max_in_flight=max_in_flight,
             clock=clock,
             secrets=settings.secrets,
+            observer=observer,
         )
         self.builds = Builds(self._session)
+        self.queues = Queues(self._session)
         self._polls = Builds(self._session.polling())
         self._closables: WeakSet[_Closable] = WeakSet()  # what may have requests on their way
 
@@ -221,8 +236,38 @@ class BuildsClient:
         self._closables.add(tail)
         return tail
 
+    def events(
+        self,
+        queue_id: str,
+        *,
+        batch_size: int = 10,
+        visibility_timeout: float = 120.0,
+        poll_interval: float = 2.0,
+        max_poll_interval: float = 15.0,
+    ) -> EventStream:
+        """The build events of a Cloudflare Queue, without end: `async for event in client.events(queue_id)`.
+
+        Each is acknowledged when the next one is asked for. A pull gives up to `batch_size` events (10),
+        leased for `visibility_timeout` seconds (120) at a time. An empty queue is asked every `poll_interval`
+        (2 s), more seldom up to `max_poll_interval` (15 s), or as the rate budget allows. What is guaranteed
+        stands with `EventStream`. The queue needs an event subscription to Workers Builds and an HTTP pull
+        consumer, the token "Queues Write" ("Queues Edit" in the dashboard).
+        """
+        segment(queue_id)
+        events = EventStream(
+            Queues(self._session.polling()),
+            queue_id,
+            clock=self._clock,
+            batch_size=batch_size,
+            visibility_timeout=visibility_timeout,
+            poll_interval=poll_interval,
+            max_poll_interval=max_poll_interval,
+        )
+        self._closables.add(events)
+        return events
+
 
 def _ids(external_script_ids: Iterable[str]) -> tuple[str, ...]:
-    ids = tuple(external_script_ids)
+    ids = external_script_ids if isinstance(external_script_ids, str) else tuple(external_script_ids)
     id_list(ids)  # refuses what can't be one, before anything is sent
-    return ids
+    return tuple(ids)

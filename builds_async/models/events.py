@@ -1,0 +1,149 @@
+"""Build events, as Cloudflare's event subscriptions put them into a queue.
+
+https://developers.cloudflare.com/queues/event-subscriptions/events-schemas/. The documents and Cloudflare's
+own consumer disagree on the words, and the REST API has yet others: all are read, and come out as those of
+the REST API.
+"""
+
+from base64 import b64decode
+from datetime import datetime
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from builds_async.models.base import Model, OpenStrEnum
+from builds_async.models.builds import BuildOutcome, BuildStatus, BuildTriggerMetadata
+from builds_async.models.queues import QueueMessage
+
+T = TypeVar("T")
+
+
+class BuildEventType(OpenStrEnum):
+    """What has happened. A cancelled build may come as `FAILED`: its outcome tells."""
+
+    QUEUED = "cf.workersBuilds.worker.build.queued"
+    STARTED = "cf.workersBuilds.worker.build.started"
+    SUCCEEDED = "cf.workersBuilds.worker.build.succeeded"
+    FAILED = "cf.workersBuilds.worker.build.failed"
+    CANCELED = "cf.workersBuilds.worker.build.canceled"
+
+
+class BuildEvent(Model, frozen=True, kw_only=True):
+    """Something that happened to a build, with the words and field names of the REST API.
+
+    `status` is `stopped` whenever there is a `build_outcome`. `worker_name` is the name of the Worker; its
+    tag is not told. `build_trigger_metadata` has no token and no variables. Only `type` and `build_uuid`
+    are sure to be there: what else is missing, or can't be read, is None.
+
+    `message_id` and `attempts` are of the queue message: `attempts` counts its deliveries, from 1.
+    """
+
+    type: BuildEventType
+    build_uuid: str
+    status: BuildStatus | None = None
+    build_outcome: BuildOutcome | None = None
+    worker_name: str | None = None
+    created_on: datetime | None = None
+    initializing_on: datetime | None = None
+    running_on: datetime | None = None
+    stopped_on: datetime | None = None
+    event_timestamp: datetime | None = None
+    account_id: str | None = None
+    event_subscription_id: str | None = None
+    build_trigger_metadata: BuildTriggerMetadata | None = None
+    message_id: str = ""
+    attempts: int = 1
+
+
+_OUTCOMES: Final = {
+    "succeeded": BuildOutcome.SUCCESS,
+    "success": BuildOutcome.SUCCESS,
+    "failed": BuildOutcome.FAIL,
+    "failure": BuildOutcome.FAIL,
+    "canceled": BuildOutcome.CANCELLED,
+    "cancelled": BuildOutcome.CANCELLED,
+}
+_STATUSES: Final = {"queued": BuildStatus.QUEUED, "started": BuildStatus.RUNNING}
+_LAYERS: Final = 4  # text in base64 in JSON in base64 is the most that anybody could mean
+
+
+def _camel(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(word.title() for word in others)
+
+
+_METADATA_FIELDS: Final = {_camel(name): name for name in BuildTriggerMetadata.__struct_fields__}
+
+
+def read_event(message: QueueMessage) -> BuildEvent | None:
+    """The build event that a message brings; None if it is none, or can't be read.
+
+    The body may be an object, JSON, or base64 of JSON, whatever the message says of its content.
+    """
+    event = _unpacked(message.body)
+    payload, metadata = _object(event, "payload"), _object(event, "metadata")
+    kind, build_uuid = _value(event, "type", str), _value(payload, "buildUuid", str)
+    if not kind or not build_uuid:
+        return None
+    word = kind.rpartition(".")[2]
+    said = _value(payload, "status", str)
+    outcome = _outcome(_value(payload, "buildOutcome", str), word, said)
+    return BuildEvent(
+        type=BuildEventType(kind),
+        build_uuid=build_uuid,
+        status=BuildStatus.STOPPED if outcome else _status(said, word),
+        build_outcome=outcome,
+        worker_name=_value(_object(event, "source"), "workerName", str),
+        created_on=_value(payload, "createdAt", datetime),
+        initializing_on=_value(payload, "initializingAt", datetime),
+        running_on=_value(payload, "runningAt", datetime),
+        stopped_on=_value(payload, "stoppedAt", datetime),
+        event_timestamp=_value(metadata, "eventTimestamp", datetime),
+        account_id=_value(metadata, "accountId", str),
+        event_subscription_id=_value(metadata, "eventSubscriptionId", str),
+        build_trigger_metadata=_trigger_metadata(payload),
+        message_id=message.id,
+        attempts=message.attempts,
+    )
+
+
+def _outcome(outcome: str | None, word: str, status: str | None) -> BuildOutcome | None:
+    """By the outcome, else by the last word of the type, else by the status."""
+    if outcome:
+        return _OUTCOMES.get(outcome) or BuildOutcome(outcome)
+    return _OUTCOMES.get(word) or _OUTCOMES.get(status or "")
+
+
+def _status(status: str | None, word: str) -> BuildStatus | None:
+    return BuildStatus(status) if status else _STATUSES.get(word)
+
+
+def _trigger_metadata(payload: dict[str, Any]) -> BuildTriggerMetadata | None:
+    metadata = _object(payload, "buildTriggerMetadata")
+    fields = {_METADATA_FIELDS.get(name, name): value for name, value in metadata.items()}
+    return _value({"": fields}, "", BuildTriggerMetadata) if fields else None
+
+
+def _unpacked(body: object) -> dict[str, Any]:
+    """The object that a body is, or that is written in it; an empty one if there is none."""
+    for _ in range(_LAYERS):
+        if not isinstance(body, str):
+            break
+        try:
+            body = msgspec.json.decode(body if body.lstrip()[:1] in {"{", '"'} else b64decode(body + "=="))
+        except (ValueError, msgspec.DecodeError, RecursionError):
+            break
+    return body if isinstance(body, dict) else {}
+
+
+def _object(parent: dict[str, Any], name: str) -> dict[str, Any]:
+    value = parent.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def _value(parent: dict[str, Any], name: str, kind: type[T]) -> T | None:
+    """A field as what it should be, else None: no raw event is published, and an event is worth more."""
+    try:
+        return msgspec.convert(parent.get(name), kind, strict=False)
+    except msgspec.ValidationError:
+        return None

@@ -1,0 +1,106 @@
+"""Messages of a queue over HTTP: https://developers.cloudflare.com/queues/configuration/pull-consumers/."""
+
+import math
+from collections.abc import Iterable
+
+import msgspec
+
+from builds_async.models.envelope import Envelope
+from builds_async.models.queues import QueueAcks, QueueBatch, QueueExtension
+from builds_async.session.api import ApiSession
+from builds_async.session.wire import segment
+
+MAX_BATCH = 100
+"""How many messages one pull gives at the most."""
+
+MAX_VISIBILITY = 12 * 3600
+"""The longest visibility timeout, in seconds."""
+
+MAX_DELAY = 24 * 3600
+"""The longest delay of a retry, in seconds."""
+
+_BATCH = msgspec.json.Decoder(Envelope[QueueBatch])
+_ACKS = msgspec.json.Decoder(Envelope[QueueAcks])
+_EXTENSION = msgspec.json.Decoder(Envelope[QueueExtension])
+
+
+class Queues:
+    """The messages of Cloudflare Queues. The queue needs an HTTP pull consumer, and no Worker as one.
+
+    All of it needs the permission "Queues Write", in the dashboard "Queues Edit". To read build events, use
+    `client.events`, which extends leases and acknowledges by itself.
+
+    Every method raises a `BuildsError` when there is no good answer, and ValueError, before anything is
+    sent, for what can't be. A call is repeated only when it can't have arrived.
+    """
+
+    def __init__(self, session: ApiSession) -> None:
+        self._session = session
+
+    async def pull(
+        self, queue_id: str, *, batch_size: int = 5, visibility_timeout_ms: int = 30_000
+    ) -> QueueBatch:
+        """Up to `batch_size` (1 to 100) of the messages that wait now, perhaps none: it waits for none.
+
+        They are leased for `visibility_timeout_ms` milliseconds, at most 12 hours. What is not acknowledged
+        by then comes again, until the queue's `max_retries`.
+        """
+        if not 1 <= batch_size <= MAX_BATCH:
+            raise ValueError(f"batch_size is 1 to {MAX_BATCH}, not {batch_size}")
+        _check_visibility(visibility_timeout_ms)
+        body = {"batch_size": batch_size, "visibility_timeout_ms": visibility_timeout_ms}
+        path, data = _path(queue_id, "pull"), msgspec.json.encode(body)
+        envelope = await self._session.envelope("POST", path, _BATCH, body=data)
+        return envelope.result or QueueBatch()
+
+    async def ack(
+        self, queue_id: str, *, acks: Iterable[str] = (), retries: Iterable[tuple[str, float]] = ()
+    ) -> QueueAcks:
+        """Acknowledge messages, and ask for others again, by their lease ids.
+
+        `retries` are pairs of a lease id and the seconds after which the message shall come again, at most 24
+        hours, in whole seconds rounded up. Late ones are accepted; what is not known any more is in the
+        answer's `warnings`. Without any nothing is sent.
+        """
+        again = [{"lease_id": lease_id, "delay_seconds": _delay(delay)} for lease_id, delay in retries]
+        body = {"acks": _leases(acks), "retries": again}
+        if not any(body.values()):
+            return QueueAcks(ack_count=0, retry_count=0)
+        path, data = _path(queue_id, "ack"), msgspec.json.encode(body)
+        envelope = await self._session.envelope("POST", path, _ACKS, body=data)
+        return envelope.result or QueueAcks()
+
+    async def extend(
+        self, queue_id: str, lease_ids: Iterable[str], *, visibility_timeout_ms: int
+    ) -> QueueExtension:
+        """Lease messages for `visibility_timeout_ms` milliseconds from now. Without any nothing is sent."""
+        _check_visibility(visibility_timeout_ms)
+        body = {"extend": _leases(lease_ids), "visibility_timeout_ms": visibility_timeout_ms}
+        if not body["extend"]:
+            return QueueExtension(extend_count=0)
+        path, data = _path(queue_id, "extend"), msgspec.json.encode(body)
+        envelope = await self._session.envelope("POST", path, _EXTENSION, body=data)
+        return envelope.result or QueueExtension()
+
+
+def _path(queue_id: str, action: str) -> str:
+    return f"/queues/{segment(queue_id)}/messages/{action}"
+
+
+def _leases(lease_ids: Iterable[str]) -> list[dict[str, str]]:
+    if isinstance(lease_ids, str):
+        raise TypeError("lease ids are a list of str, not one str")
+    return [{"lease_id": lease_id} for lease_id in lease_ids]
+
+
+def _check_visibility(milliseconds: int) -> None:
+    if not 0 < milliseconds <= MAX_VISIBILITY * 1000:
+        raise ValueError(
+            f"visibility_timeout_ms is above 0 and at most {MAX_VISIBILITY * 1000}, not {milliseconds}"
+        )
+
+
+def _delay(seconds: float) -> int:
+    if not 0 <= seconds <= MAX_DELAY:
+        raise ValueError(f"the delay of a retry is 0 to {MAX_DELAY} seconds, not {seconds}")
+    return math.ceil(seconds)
