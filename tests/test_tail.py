@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any, Literal, NamedTuple
+from unittest.mock import patch
 
 import msgspec
 import pytest
@@ -25,6 +26,7 @@ from builds_async import (
     RetryPolicy,
     TailLine,
     TailPosition,
+    simulator,
 )
 from builds_async.live.tail import MAX_AT_ONCE, BuildTail
 from builds_async.models.builds import BuildOutcome, BuildStatus
@@ -61,6 +63,7 @@ class Wire:
         self.broken: dict[str, BuildsError] = {}
         self.planned: list[tuple[float, BuildDetails, list[Moment]]] = []  # builds to come
         self.first_look: float | None = None
+        self.stale: dict[str, SimulatedBuild] = {}  # what the looks give as the latest build
         self._prefix = "/client/v4"
 
     async def send(self, method: str, path: str, query: str = "", body: bytes | None = None) -> Answer:
@@ -73,14 +76,9 @@ class Wire:
         finally:
             self.under_way[kind] -= 1
         self.plant()
-        answer = self.sim.answer(
-            Request(
-                target=f"{self._prefix}{path}?{query}",
-                method=method,
-                headers={"authorization": f"Bearer {self.sim.api_token}"},
-                body=body or b"",
-            )
-        )
+        latest = self.sim._state.latest
+        with patch.object(self.sim._state, "latest", lambda tag: self.stale.get(tag) or latest(tag)):
+            answer = self._answer(method, path, query, body)
         for part, error in self.broken.items():
             if part in path:
                 raise error
@@ -90,6 +88,16 @@ class Wire:
             self.first_look = self.sim.clock.now() if self.first_look is None else self.first_look
         self.answered[kind] += 1
         return Answer(answer.status, CIMultiDict(answer.headers), answer.body)
+
+    def _answer(self, method: str, path: str, query: str, body: bytes | None) -> simulator.Answer:
+        return self.sim.answer(
+            Request(
+                target=f"{self._prefix}{path}?{query}",
+                method=method,
+                headers={"authorization": f"Bearer {self.sim.api_token}"},
+                body=body or b"",
+            )
+        )
 
     def plant(self) -> None:
         """Add the builds that have begun by now."""
@@ -470,6 +478,37 @@ class TestPosition:
         assert got == texts(*builds)
         await tail.aclose()
 
+    async def test_quiet_workers(self) -> None:
+        """A restart for hundreds of Workers on which nothing new runs costs looks, and nothing else."""
+        it = wire()
+        ids = [it.sim.add_finished_build(1).external_script_id for _ in range(400)]
+        tail = it.tail(ids)
+        assert await collect(tail, 5) == {}
+        await tail.aclose()
+        assert it.asked() == {"look": 20}
+        tail = it.tail(ids, kept(tail.position))
+        assert await collect(tail, 9) == {}
+        assert it.asked() == {"look": 20}
+        await tail.aclose()
+
+    async def test_stale_answer_after_a_restart(self) -> None:
+        """A look that gives an older build than the position knows of, repeats nothing of that build."""
+        it = wire()
+        first = it.sim.add_build(script(5))
+        tag = first.external_script_id
+        tail = it.tail([tag])
+        got = await collect(tail, 20)
+        second = it.sim.add_build(script(5), external_script_id=tag)
+        await collect(tail, 40, got)
+        await tail.aclose()
+        tail = it.tail([tag], kept(tail.position))
+        it.stale[tag] = first
+        await collect(tail, 60, got)
+        it.stale.clear()
+        await collect(tail, 80, got)
+        assert got == texts(first, second)
+        await tail.aclose()
+
     async def test_before_the_first_look(self) -> None:
         """The position of a tail that has not looked yet is where it started."""
         it = wire()
@@ -599,6 +638,7 @@ class TestFailures:
                 await collect(tail, 60)
             await it.sim.clock.sleep(5)
             await tail.aclose()
+            it.broken.clear()  # else its traceback keeps the tasks
             del tail
 
     async def test_long_block_does_not_spin(self) -> None:

@@ -343,6 +343,12 @@ class TestRaces:
         world.stale = lambda _, lives: lives[1] if 35 < world.time < 50 else lives[0]
         assert await everything(world.watch()) == ["+a success", "+b initializing", "b running", "b success"]
 
+    async def test_stale_answer_after_the_first(self) -> None:
+        """The same for a build that was over before the first look, and so was never reported."""
+        world = World(life("a", -99), life("b", -50), life("c", 70, QUICK), until=200)
+        world.stale = lambda _, lives: lives[-1] if 20 < world.time < 50 else lives[0]
+        assert await everything(world.watch()) == ["+b success", "+c fail"]
+
     async def test_latest_build_is_deleted(self) -> None:
         """When the latest build is deleted, the one before it is not reported as new."""
         world = World(life("a", -99), life("b", 10, ENDLESS), until=200)
@@ -650,6 +656,22 @@ class TestSimulated:
             assert len(await changes_until(watcher, clock, 20)) == 49
             sim.requests.clear()
             await changes_until(watcher, clock, 20 + 4 * 15)
+            assert len(sim.requests) <= 4 * 5
+
+    async def test_many_builds_of_a_busy_worker(self) -> None:
+        """The same on a Worker that gets another build with each pass."""
+        clock = VirtualClock()
+        sim = BuildsSimulator(clock=clock)
+        async with connected(sim) as client:
+            tag = sim.add_worker()
+            watcher = client.watch([tag])
+            for _ in range(40):
+                sim.add_build(external_script_id=tag)
+            await changes_until(watcher, clock, 20)
+            sim.requests.clear()
+            for _ in range(4):
+                sim.add_build(external_script_id=tag)
+                await changes_until(watcher, clock, clock.now() + 15)
             assert len(sim.requests) <= 4 * 5
 
     @pytest.mark.parametrize("fault", ["reset", "cut_body", "not_json", "server_error", "rate_limited"])
