@@ -6,7 +6,7 @@ import logging
 import weakref
 from base64 import b64encode
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -384,6 +384,14 @@ def source(sim: BuildsSimulator) -> Source:
     return Source(sim, sim.add_queue())
 
 
+@pytest.fixture
+def _no_collector() -> Iterator[None]:
+    """Only what nobody refers to goes."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
 def stream_of(source: Source, **options: Any) -> EventStream:
     return EventStream(source, source.queue_id, clock=source.sim.clock, **options)
 
@@ -526,12 +534,12 @@ class TestAcknowledging:
         await clock.sleep(200)
         assert len(source.of("extend")) == extended
 
+    @pytest.mark.usefixtures("_no_collector")
     @pytest.mark.parametrize("action", ["pull", "ack", "extend"])
     async def test_drop_after_an_error(
         self, action: str, source: Source, clock: VirtualClock, caplog: pytest.LogCaptureFixture
     ) -> None:
         """No error that was tolerated keeps a dropped stream alive, not even until the next collection."""
-        gc.disable()
         caplog.set_level(logging.INFO, "builds_async")  # the records are kept
         ended(source.sim, 30)
         source.fail(action, BuildsTimeoutError("slow"), lost=True)
@@ -540,11 +548,8 @@ class TestAcknowledging:
         await clock.sleep(50)
         assert "slow; " in caplog.text
         alive = weakref.ref(stream), weakref.ref(stream._leases)
-        try:
-            del stream
-            assert [reference() for reference in alive] == [None, None]
-        finally:
-            gc.enable()
+        del stream
+        assert [reference() for reference in alive] == [None, None]
 
     async def test_keeper_ends(self, source: Source, clock: VirtualClock) -> None:
         """The keeper ends by itself when nothing is in hand."""

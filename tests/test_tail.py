@@ -626,7 +626,8 @@ class TestFailures:
             build.build_uuid: "line 59" for build in builds
         }
 
-    async def test_errors_of_many_logs_at_once(self) -> None:
+    @pytest.mark.parametrize("closed", [True, False], ids=["closed", "dropped"])
+    async def test_errors_of_many_logs_at_once(self, closed: bool) -> None:
         """When all logs fail alike at once, one error is raised, and nobody complains of the others."""
         it = wire(latency=0.5)
         builds = [it.sim.add_build(script(60)) for _ in range(9)]
@@ -637,7 +638,8 @@ class TestFailures:
             with pytest.raises(AuthenticationError):
                 await collect(tail, 60)
             await it.sim.clock.sleep(5)
-            await tail.aclose()
+            if closed:
+                await tail.aclose()
             it.broken.clear()  # else its traceback keeps the tasks
             del tail
 

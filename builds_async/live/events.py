@@ -7,7 +7,8 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from builds_async.errors import APIError, BuildsConnectionError, BuildsError, ResponseDecodeError
-from builds_async.live.leases import Leases, QueueSource, take_note
+from builds_async.live.background import take_note
+from builds_async.live.leases import Leases, QueueSource
 from builds_async.models.events import BuildEvent, read_event
 from builds_async.models.queues import QueueBatch, QueueMessage
 from builds_async.resources.queues import MAX_BATCH, MAX_DELAY, MAX_VISIBILITY

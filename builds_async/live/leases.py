@@ -5,13 +5,12 @@ import logging
 import weakref
 from collections.abc import Iterable, Mapping
 from itertools import islice
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from builds_async.errors import BuildsError
+from builds_async.live.background import take_note
 from builds_async.models.queues import QueueAcks, QueueBatch, QueueExtension, QueueMessage
 from builds_async.session.clock import Clock
-
-T = TypeVar("T")
 
 MAX_HELD = 3600.0
 """How many seconds a message is held at the most; after that its lease is not extended."""
@@ -242,12 +241,6 @@ async def _keep(reference: weakref.ref[Leases], clock: Clock) -> None:
         await clock.sleep(moment - clock.now())
         if (leases := reference()) is not None:
             await leases.tend()
-
-
-def take_note(request: "asyncio.Future[T]") -> None:
-    """Look at the error of a request that nobody may come back for, or asyncio complains."""
-    if not request.cancelled():
-        request.exception()
 
 
 def _first(leases: dict[str, _Lease]) -> list[_Lease]:

@@ -8,6 +8,7 @@ from typing import Protocol, Self
 import msgspec
 
 from builds_async.errors import AuthenticationError, BuildsError, NotFoundError, PermissionDeniedError
+from builds_async.live.background import take_note
 from builds_async.live.follow import LogFollower, LogSource
 from builds_async.live.tracker import BuildChange, Tracker, WatchSource, WorkerMark
 from builds_async.models.builds import Build
@@ -162,7 +163,9 @@ class BuildTail:
             self._spawn(stream.uuid, self._step(stream))
 
     def _spawn(self, name: str, work: Coroutine[object, object, None]) -> None:
-        self._tasks[asyncio.get_running_loop().create_task(work)] = name
+        task = asyncio.get_running_loop().create_task(work)
+        task.add_done_callback(take_note)
+        self._tasks[task] = name
 
     async def _wait(self) -> None:
         """Until something that was begun is done, or something else falls due."""

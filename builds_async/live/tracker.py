@@ -155,15 +155,16 @@ class Tracker:
             listed = await self._since(tag, history)
         elif tag in self._beside:
             page = await self._source.list(tag, per_page=_PAGE)
-            listed = _in_order([build for build in page if not build.is_stopped])
+            for build in _in_order([build for build in page if not build.is_stopped]):
+                self._note(history, build, beside=True)
             self._beside.discard(tag)
         elif len(superseded) > 1:
             page = await self._source.list(tag, per_page=_PAGE)
             listed = _in_order([build for build in page if build.build_uuid in history.open])
         for build in listed:
             self._note(history, build)
-        if latest is not None:
-            self._note(history, latest)
+        if latest is not None and (latest.build_uuid in history.builds or _is_younger(latest, mark)):
+            self._note(history, latest)  # else it comes from a copy that lags, or was deleted since
         told = {build.build_uuid for build in listed}
         for build_uuid in [it for it in superseded if it not in told]:
             await self._look_at_one(history, build_uuid)
@@ -184,9 +185,10 @@ class Tracker:
         found: list[Build] = []
         for page in range(1, CATCH_UP // _PAGE + 1):
             builds = (await self._source.list(tag, page=page, per_page=_PAGE)).result
-            for build in builds:
+            for place, build in enumerate(builds):
                 if mark is not None and build.build_uuid == mark.build_uuid:
-                    return _in_order([*found, build])
+                    behind = [it for it in builds[place + 1 :] if it.build_uuid in history.open]
+                    return (*_in_order([*found, build]), *behind)
                 if mark is None or mark.created_on is None or _created(build) >= mark.created_on:
                     found.append(build)
             if len(builds) < _PAGE or (found and found[-1] is not builds[-1]):
@@ -199,8 +201,8 @@ class Tracker:
             [build for build in found if _created(build) > after or build.build_uuid in history.builds]
         )
 
-    def _note(self, history: "_History", build: Build) -> None:
-        """Report the build, if it is new or has moved on."""
+    def _note(self, history: "_History", build: Build, *, beside: bool = False) -> None:
+        """Report the build, if it is new or has moved on. `beside`: it is surely not the newest."""
         known = history.builds.get(build.build_uuid)
         if known is not None:
             if _moved_on(known, build):
@@ -208,9 +210,9 @@ class Tracker:
             history.update(build)
         elif build.build_uuid not in history.builds:
             self._report(history, history.newest, build)
-            history.add(build)
+            history.add(build, beside=beside)
             mark = self.marks.get(history.tag)
-            if mark is None or _created(build) >= (mark.created_on or _LONG_AGO):
+            if not beside and (mark is None or _created(build) >= (mark.created_on or _LONG_AGO)):
                 self.marks[history.tag] = WorkerMark(build.build_uuid, build.created_on)
 
     def _report(self, history: "_History", previous: Build | None, build: Build) -> None:
@@ -227,9 +229,9 @@ class _History:
         self.open: dict[str, Ending] = {}
         self._clock = clock
 
-    def add(self, build: Build) -> None:
-        """A build that was not known."""
-        if self.newest is None or _created(build) >= _created(self.newest):
+    def add(self, build: Build, *, beside: bool) -> None:
+        """A build that was not known; one that runs `beside` is not the newest."""
+        if not beside and (self.newest is None or _created(build) >= _created(self.newest)):
             if self.newest is not None and self.newest.build_uuid not in self.open:
                 self.builds[self.newest.build_uuid] = None
             self.newest = build
@@ -264,6 +266,12 @@ _RANKS = {BuildStatus.QUEUED: 0, BuildStatus.INITIALIZING: 1, BuildStatus.STOPPE
 def _rank(build: Build) -> int:
     """How far a build has come; statuses that are not known count as running."""
     return 4 if build.is_finished else _RANKS.get(build.status or BuildStatus.RUNNING, 2)
+
+
+def _is_younger(build: Build, mark: WorkerMark | None) -> bool:
+    if mark is None or mark.build_uuid == build.build_uuid:
+        return True
+    return build.created_on is not None and build.created_on > (mark.created_on or _LONG_AGO)
 
 
 def _is_before(build: Build, known: Build) -> bool:

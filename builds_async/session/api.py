@@ -109,7 +109,8 @@ class ApiSession:
                     self._budget.close(delay)  # for all calls, whether or not this one is repeated
                 if attempts >= self._retry.attempts or not self._retry.repeats(error, method):
                     raise
-                logger.info("%s; trying again in %.1f s", error, delay)
+                # Its text: a record that is kept must not keep the caller's frames alive.
+                logger.info("%s; trying again in %.1f s", str(error), delay)
                 if self._observer is not None:
                     self._observer(
                         RetryPlanned(method=method, path=path, attempts=attempts, delay=delay, error=error)

@@ -1,6 +1,7 @@
 """aiohttp mocked below our transport: for status, headers and sequences of answers."""
 
 import asyncio
+from inspect import signature
 from types import SimpleNamespace
 from typing import Any, Self
 from unittest.mock import patch
@@ -19,7 +20,8 @@ class _Response(ClientResponse):
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        kwargs.setdefault("stream_writer", SimpleNamespace(output_size=0))
+        if "stream_writer" in signature(ClientResponse.__init__).parameters:
+            kwargs.setdefault("stream_writer", SimpleNamespace(output_size=0))
         super().__init__(*args, **kwargs)
 
 
