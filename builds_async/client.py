@@ -33,6 +33,8 @@ class _Closable(Protocol):
 class BuildsClient:
     """A client of the Workers Builds API for one account.
 
+    https://developers.cloudflare.com/api/resources/workers_builds/
+
     What is None is read from the environment: `account_id` from CLOUDFLARE_ACCOUNT_ID, `api_token` from
     CLOUDFLARE_API_TOKEN, else `api_key` and `api_email` from CLOUDFLARE_API_KEY and CLOUDFLARE_EMAIL,
     `base_url` from CLOUDFLARE_BASE_URL or https://api.cloudflare.com/client/v4. What is then still missing,
@@ -43,7 +45,8 @@ class BuildsClient:
 
     - `session`: an `aiohttp.ClientSession` of your own, for its proxy, TLS or tracing settings; it is
       never closed here. Without one the client makes its own at the first call and closes it.
-    - `timeout`: seconds for one request, connect and body included (30). Each retry has as long again.
+    - `timeout`: seconds for one request, connect and body included (30). Each retry has as long again;
+      waiting for the rate budget is not part of it, that is bounded by your own `asyncio.timeout`.
     - `retry`: see `RetryPolicy`. `budget`: see `RateBudget`; pass one object to several clients of the
       same user. Each client has one of its own by default.
     - `max_in_flight`: how many requests may be under way at once (10), over all calls of the client.
@@ -80,7 +83,7 @@ class BuildsClient:
         clock: Clock = SystemClock(),  # noqa: B008  # has no state
         observer: Observer | None = None,
     ) -> None:
-        if timeout <= 0 or max_in_flight < 1:
+        if not timeout > 0 or not max_in_flight >= 1:
             raise ValueError(
                 f"timeout is above 0 s and max_in_flight at least 1, not {timeout} and {max_in_flight}"
             )
@@ -128,10 +131,16 @@ class BuildsClient:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close the client and the session that it made. Calling it again does nothing."""
-        for closable in tuple(self._closables):
-            await closable.aclose()
-        await self._session.aclose()
+        """Close the client and the session that it made. Calling it again does nothing.
+
+        A tail and an event stream end at once. A call that waits for the rate budget, or between two polls,
+        is a RuntimeError when its wait is over: cancel it, if that is too late.
+        """
+        try:
+            for closable in tuple(self._closables):
+                await closable.aclose()
+        finally:
+            await self._session.aclose()
 
     def follow(
         self,
@@ -185,7 +194,8 @@ class BuildsClient:
 
         `commit_hash` is the full hash or the beginning of one, at least 4 digits; ValueError if builds of
         several commits begin so. With `branch`, only builds of that branch count. When the commit was
-        built more than once, or is built again meanwhile, the newest build counts. Builds that were started
+        built more than once, or is built again meanwhile, the newest build counts. The commit is looked for
+        among the Worker's last 200 builds. Builds that were started
         without a commit never do: `wait` for those by their `build_uuid`.
 
         A build that succeeded need not have deployed; see `builds.by_version`. Else as `wait`.

@@ -1,7 +1,11 @@
 """The command, as far as there is one: the demo, and what it says where the extra is missing."""
 
 import io
+import os
+import signal
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -52,6 +56,23 @@ def test_version(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyP
         entry.main()
     assert caught.value.code in {0, None}
     assert capsys.readouterr().out.startswith("0.")
+
+
+@pytest.mark.parametrize("line", ["Initializing", "Compiling"])
+def test_ctrl_c_ends_the_demo(line: str, tmp_path: Path) -> None:
+    """Ctrl-C, at whatever point, gives exit code 130, no traceback, and leaves no file behind."""
+    command = [sys.executable, "-m", "builds_async", "demo"]
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(  # noqa: S603  # ourselves
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as demo:
+        assert demo.stdout is not None
+        assert any(line in printed for printed in demo.stdout)
+        demo.send_signal(signal.SIGINT)
+        _, errors = demo.communicate(timeout=20)
+    assert demo.returncode == 130
+    assert errors == ""
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_interrupted_demo_is_quiet(monkeypatch: pytest.MonkeyPatch) -> None:

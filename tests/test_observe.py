@@ -63,7 +63,7 @@ class TestCounters:
                 [RequestDone(method="GET", path="/", seconds=1, status=399)], (1, 0, 0, 0, 0, 0.0), id="399"
             ),
             pytest.param(
-                [RequestDone(method="GET", path="/", seconds=1, status=404)], (1, 1, 0, 0, 0, 0.0), id="404"
+                [RequestDone(method="GET", path="/", seconds=1, status=400)], (1, 1, 0, 0, 0, 0.0), id="400"
             ),
             pytest.param(
                 [RequestDone(method="GET", path="/", seconds=1, status=429)], (1, 1, 1, 0, 0, 0.0), id="429"

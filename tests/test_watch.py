@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import msgspec
@@ -301,6 +302,13 @@ class TestChanges:
         world.lives[1].created = 0.0
         assert await everything(world.watch()) == ["+a queued", "a fail", "+b fail", "+c fail"]
 
+    async def test_memory_is_bounded(self) -> None:
+        """What is remembered of a Worker does not grow with the number of its builds."""
+        world = World(*(life(f"b{n}", n * 5.0, QUICK) for n in range(2000)), until=10_000)
+        watcher = world.watch()
+        assert len(await everything(watcher)) >= 2000
+        assert sum(len(it.builds) for it in watcher._tracker._histories.values()) < 100
+
     async def test_no_dates(self) -> None:
         """Where the API does not date builds, the order of the list tells what is new."""
         lives = [life(f"b{n}", n * 10 - 51.0, QUICK) for n in range(10)]
@@ -414,20 +422,36 @@ class TestFailures:
         world.fails = dict.fromkeys(range(number, number + 5), kind("no"))
         watcher = world.watch()
         changes: list[str] = []
-        raised = 0
+        raised: list[float] = []
         try:
             while True:
                 try:
                     changes.append(told(await anext(watcher)))
                 except kind:
-                    raised += 1
+                    raised.append(world.now())
         except Over:
             pass
-        assert 1 <= raised <= 5
-        assert all(nap >= 15.0 for nap in world.naps)
+        assert 1 <= len(raised) <= 5
+        assert all(later - earlier >= 15 for earlier, later in pairwise(raised))
         assert [it[1] for it in changes if it.startswith("+")] == ["a", "b", "c", "d"]
         assert {it.strip("+") for it in changes} >= {"b success", "c success", "d fail"}
         assert len(changes) == len(set(changes))
+
+    @pytest.mark.parametrize("what", ["list", "status"])
+    @pytest.mark.parametrize("kind", [AuthenticationError, PermissionDeniedError])
+    async def test_wrong_credentials_for_one_request(self, what: str, kind: type[BuildsError]) -> None:
+        """A refusal is raised also where it meets but one list, or one build."""
+        world = World(life("a", 0, ENDLESS), life("b", 16, ENDLESS), until=99)
+        watcher = world.watch()
+        changes = [await anext(watcher), await anext(watcher)]
+        assert [told(change) for change in changes] == ["+a running", "+b running"]
+        if what == "list":
+            world.lives.append(life("c", 31, QUICK))
+        world.fails = {len(world.asked) + 2: kind("no")}  # after the look
+        with pytest.raises(kind):
+            await anext(watcher)
+        assert world.asked[-1] == ("list" if what == "list" else "a")
+        assert await everything(watcher) == (["+c fail"] if what == "list" else [])
 
     async def test_long_block_is_paced(self) -> None:
         """While every request is refused, passes are no closer than usual, and the error is visible."""
@@ -539,7 +563,7 @@ def lives(draw: st.DrawFn) -> Life:
 
 
 @settings(
-    max_examples=200,
+    max_examples=150,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
     report_multiple_bugs=False,

@@ -271,7 +271,7 @@ class TestRefusal:
     @pytest.mark.parametrize(
         ("status", "body", "said"),
         [
-            (401, refusal(12006, "Invalid token"), "The Builds API takes user-owned tokens only"),
+            (401, refusal(12006, "Invalid token"), "the Builds API takes user-owned tokens only"),
             (401, refusal(12005, "Missing token from authorization header"), "CLOUDFLARE_API_TOKEN"),
             (404, refusal(12000, "Not found"), "a Worker goes by its tag (32 hex digits), not by its name"),
             (403, HTML, "a firewall or proxy on the way"),
@@ -307,11 +307,7 @@ class TestRefusal:
         ):
             assert name in error.message
 
-    @pytest.mark.parametrize(
-        "errors",
-        [None, "text", ["text"], [{"code": "12000"}], [{"message": None}], {"code": 1}, [None], 7],
-        ids=repr,
-    )
+    @pytest.mark.parametrize("errors", [None, "text", [], {"code": 1}, [None], [1, []], 7], ids=repr)
     def test_odd_errors(self, errors: object) -> None:
         """Errors of an unknown shape don't hide that it is a refusal, and the body can be seen."""
         body = {"success": False, "errors": errors}
@@ -319,6 +315,18 @@ class TestRefusal:
         assert isinstance(error, NotFoundError)
         assert error.errors == ()
         assert json.dumps(errors) in error.message
+
+    def test_odd_entries(self) -> None:
+        """What can be read of an odd entry is, and it takes none of the others with it."""
+        entries = ["text", {"code": "12006", "message": None}, None, {"message": "a", "code": 1.5}]
+        error = refused(an_answer({"success": False, "errors": entries}, 401))
+        assert isinstance(error, AuthenticationError)
+        assert error.errors == (
+            ErrorDetail(message="text"),
+            ErrorDetail(code=12006),
+            ErrorDetail(message="a"),
+        )
+        assert error.message.startswith("401 text; [12006]; a. The token is wrong or expired")
 
     def test_details_tolerated(self) -> None:
         """New fields of an error are skipped, a missing code is None."""

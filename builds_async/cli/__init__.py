@@ -1,8 +1,11 @@
 """The command `builds-async`: thin over the public API. Needs the extra `cli`."""
 
 import asyncio
+from typing import Annotated
 
 import cyclopts
+from cyclopts import Parameter
+from cyclopts.validators import Number
 from rich.console import Console
 
 from builds_async import __version__
@@ -16,7 +19,7 @@ app = cyclopts.App(
 
 
 @app.command(name="demo")
-def demo_command(*, workers: int = WORKERS) -> int:
+def demo_command(*, workers: Annotated[int, Parameter(validator=Number(gte=1))] = WORKERS) -> int:
     """Follow a real build's log live, then look up many Workers: no account, no network.
 
     Args:

@@ -67,10 +67,12 @@ class LogFollower:
         max_poll_interval: float = 5.0,
         utcnow: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        start = start or LogPosition()
+        start = LogPosition() if start is None else start
+        if not isinstance(start, LogPosition):
+            raise TypeError(f"start is a LogPosition, not {type(start).__name__}: decode it with msgspec")
         if start.offset < 0:
             raise ValueError(f"a position's offset counts lines, it can't be {start.offset}")
-        if poll_interval <= 0 or max_poll_interval <= 0:
+        if not (poll_interval > 0 and max_poll_interval > 0):
             raise ValueError(
                 f"poll intervals are seconds above 0, not {poll_interval} and {max_poll_interval}"
             )

@@ -51,7 +51,8 @@ class TailPosition(msgspec.Struct, frozen=True):
 class BuildTail:
     """The lines of all builds of many Workers, merged, as an endless async iterator of `TailLine`.
 
-    It begins with the builds that run now, from their first line, and picks up each new build by itself. Of
+    It begins with the builds that run now, from their first line (where the latest build of a Worker has
+    stopped, none is looked for behind it), and picks up each new build by itself. Of
     one build every line comes once and in order, as from `LogFollower`; lines of different builds come as
     they are fetched. One look at the latest builds, every `interval` seconds and 20 Workers in a request,
     stands in for the status polls of all logs.
@@ -79,11 +80,13 @@ class BuildTail:
         poll_interval: float,
         max_poll_interval: float,
     ) -> None:
-        if min(interval, poll_interval, max_poll_interval) <= 0:
+        if not (interval > 0 and poll_interval > 0 and max_poll_interval > 0):
             raise ValueError(
                 f"intervals are seconds above 0, not {interval}, {poll_interval} and {max_poll_interval}"
             )
-        start = start or TailPosition()
+        start = TailPosition() if start is None else start
+        if not isinstance(start, TailPosition):
+            raise TypeError(f"start is a TailPosition, not {type(start).__name__}: decode it with msgspec")
         self._source = source
         self._clock = clock
         self._interval = interval
@@ -95,6 +98,7 @@ class BuildTail:
         self._failed: dict[str, BuildsError] = {}
         self._tasks: dict[asyncio.Task[None], str] = {}  # by build, "" is the look
         self._look_due = clock.now()
+        self._alarm: asyncio.Future[None] | None = None  # what a reader waits for, with the tasks
         self._reading = False
         self._closed = False
         for build_uuid, log in start.logs.items():
@@ -135,6 +139,8 @@ class BuildTail:
     async def aclose(self) -> None:
         """End the requests on their way. The position stays good; reading on is a RuntimeError."""
         self._closed = True
+        if self._alarm is not None:
+            self._alarm.cancel()
         for task in self._tasks:
             task.cancel()
         if self._tasks:
@@ -145,7 +151,7 @@ class BuildTail:
         while self._ready:
             stream = self._ready[0]
             if (line := stream.log.next_in_hand()) is not None:
-                return TailLine(stream.tag, stream.log.build, line)
+                return TailLine(stream.tag, stream.build or stream.log.build, line)
             self._ready.popleft()
             if stream.log.ended:
                 self._close(stream)
@@ -170,6 +176,7 @@ class BuildTail:
     async def _wait(self) -> None:
         """Until something that was begun is done, or something else falls due."""
         alarm = asyncio.ensure_future(self._clock.sleep(self._next_due() - self._clock.now()))
+        self._alarm = alarm
         try:
             done, _ = await asyncio.wait({alarm, *self._tasks}, return_when=asyncio.FIRST_COMPLETED)
         finally:

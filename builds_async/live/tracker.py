@@ -9,7 +9,7 @@ from typing import Protocol
 import msgspec
 
 from builds_async.errors import AuthenticationError, BuildsError, NotFoundError, PermissionDeniedError
-from builds_async.live.ending import Ending
+from builds_async.live.ending import Ending, created
 from builds_async.models.builds import Build, BuildStatus
 from builds_async.models.envelope import Page
 from builds_async.resources.bulk import BulkResult
@@ -156,7 +156,7 @@ class Tracker:
         elif tag in self._beside:
             page = await self._source.list(tag, per_page=_PAGE)
             for build in _in_order([build for build in page if not build.is_stopped]):
-                self._note(history, build, beside=True)
+                self._note(history, build, beside=not _is_younger(build, mark))
             self._beside.discard(tag)
         elif len(superseded) > 1:
             page = await self._source.list(tag, per_page=_PAGE)
@@ -189,7 +189,7 @@ class Tracker:
                 if mark is not None and build.build_uuid == mark.build_uuid:
                     behind = [it for it in builds[place + 1 :] if it.build_uuid in history.open]
                     return (*_in_order([*found, build]), *behind)
-                if mark is None or mark.created_on is None or _created(build) >= mark.created_on:
+                if mark is None or mark.created_on is None or created(build) >= mark.created_on:
                     found.append(build)
             if len(builds) < _PAGE or (found and found[-1] is not builds[-1]):
                 break
@@ -198,7 +198,7 @@ class Tracker:
         # The one marked is not listed, so only what is younger is surely new.
         after = mark.created_on or _LONG_AGO
         return _in_order(
-            [build for build in found if _created(build) > after or build.build_uuid in history.builds]
+            [build for build in found if created(build) > after or build.build_uuid in history.builds]
         )
 
     def _note(self, history: "_History", build: Build, *, beside: bool = False) -> None:
@@ -212,8 +212,8 @@ class Tracker:
             self._report(history, history.newest, build)
             history.add(build, beside=beside)
             mark = self.marks.get(history.tag)
-            if not beside and (mark is None or _created(build) >= (mark.created_on or _LONG_AGO)):
-                self.marks[history.tag] = WorkerMark(build.build_uuid, build.created_on)
+            if not beside and (mark is None or created(build) >= (mark.created_on or _LONG_AGO)):
+                self.marks[history.tag] = WorkerMark(build.build_uuid, build.created_on and created(build))
 
     def _report(self, history: "_History", previous: Build | None, build: Build) -> None:
         self.changes.append(BuildChange(external_script_id=history.tag, previous=previous, build=build))
@@ -231,7 +231,7 @@ class _History:
 
     def add(self, build: Build, *, beside: bool) -> None:
         """A build that was not known; one that runs `beside` is not the newest."""
-        if not beside and (self.newest is None or _created(build) >= _created(self.newest)):
+        if not beside and (self.newest is None or created(build) >= created(self.newest)):
             if self.newest is not None and self.newest.build_uuid not in self.open:
                 self.builds[self.newest.build_uuid] = None
             self.newest = build
@@ -271,7 +271,7 @@ def _rank(build: Build) -> int:
 def _is_younger(build: Build, mark: WorkerMark | None) -> bool:
     if mark is None or mark.build_uuid == build.build_uuid:
         return True
-    return build.created_on is not None and build.created_on > (mark.created_on or _LONG_AGO)
+    return build.created_on is not None and created(build) > (mark.created_on or _LONG_AGO)
 
 
 def _is_before(build: Build, known: Build) -> bool:
@@ -283,10 +283,6 @@ def _moved_on(known: Build, build: Build) -> bool:
     return changed and not _is_before(build, known)
 
 
-def _created(build: Build) -> datetime:
-    return build.created_on or _LONG_AGO
-
-
 def _in_order(newest_first: Sequence[Build]) -> tuple[Build, ...]:
     """The oldest first; among those of one moment the order of the list tells."""
-    return tuple(sorted(reversed(newest_first), key=_created))  # noqa: C414  # the order of equals
+    return tuple(sorted(reversed(newest_first), key=created))  # noqa: C414  # the order of equals

@@ -2,10 +2,9 @@
 
 import re
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from typing import Protocol
 
-from builds_async.live.ending import Ending
+from builds_async.live.ending import Ending, created
 from builds_async.models.builds import Build, BuildStatus
 from builds_async.models.envelope import Page
 from builds_async.session.clock import Clock
@@ -15,7 +14,6 @@ QUEUED_FACTOR = 3
 
 _HASH = re.compile(r"[0-9a-f]{4,40}")
 _RECENT = 50
-_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 class BuildSource(Protocol):
@@ -89,7 +87,7 @@ def newest_of_commit(builds: Iterable[Build], commit: str, branch: str | None) -
     if len(hashes) > 1:
         raise ValueError(f"{commit!r} is the beginning of several commits: {', '.join(hashes)}")
     # The first of equals: as far as seen, the API gives the newest first.
-    return max(matching, key=lambda build: build.created_on or _LONG_AGO, default=None)
+    return max(matching, key=created, default=None)
 
 
 def _is_of(build: Build, commit: str, branch: str | None) -> bool:
@@ -106,5 +104,5 @@ def _hash(build: Build) -> str:
 
 
 def _check_interval(poll_interval: float) -> None:
-    if poll_interval <= 0:
+    if not poll_interval > 0:
         raise ValueError(f"poll_interval is seconds above 0, not {poll_interval}")

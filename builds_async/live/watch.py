@@ -15,7 +15,7 @@ class BuildWatcher:
     change that is seen comes once, in the order of a build's life: a new build, another status, the
     outcome. Passes are `interval` seconds apart and ask for 20 Workers in one request; a status that a
     build leaves again within one interval may not show, but no build and no outcome is missed, also
-    when another build of that Worker began meanwhile.
+    when another build of that Worker began meanwhile, up to 200 of one Worker in one interval.
 
     A class, not a generator: after a `break`, a time-out, a cancel or an error the next loop goes on
     and has missed nothing; a pass that was cancelled is taken up where it was. Between two changes it
@@ -28,7 +28,7 @@ class BuildWatcher:
     def __init__(
         self, source: WatchSource, external_script_ids: Iterable[str], *, interval: float, clock: Clock
     ) -> None:
-        if interval <= 0:
+        if not interval > 0:
             raise ValueError(f"interval is seconds above 0, not {interval}")
         self._tracker = Tracker(source, external_script_ids, clock)
         self._interval = interval

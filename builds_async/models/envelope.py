@@ -42,7 +42,7 @@ class Envelope(Model, Generic[T], frozen=True, kw_only=True):
 class ErrorEnvelope(Model, frozen=True, kw_only=True):
     """A failed answer."""
 
-    errors: tuple[ErrorDetail, ...] | None = None
+    errors: tuple[object, ...] | None = None
 
 
 class Page(Model, Generic[T], frozen=True, kw_only=True):

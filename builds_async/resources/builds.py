@@ -1,4 +1,4 @@
-"""Builds and their logs: https://developers.cloudflare.com/api/resources/workers_builds/."""
+"""Builds and their logs."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
@@ -21,7 +21,7 @@ _LOGS = msgspec.json.Decoder(Envelope[LogPage])
 
 
 class Builds:
-    """The builds of an account.
+    """The builds of an account: https://developers.cloudflare.com/api/resources/workers_builds/.
 
     Reading needs the permission "Workers CI Read", cancelling "Workers CI Write"; the dashboard calls them
     "Workers Builds Configuration", Read and Edit. The token must be owned by a user: the Builds API refuses

@@ -57,7 +57,7 @@ def is_loopback(host: str) -> bool:
 
 
 def _account(account_id: str | None, environ: Mapping[str, str]) -> str:
-    value = (account_id or environ.get("CLOUDFLARE_ACCOUNT_ID", "")).strip()
+    value = (environ.get("CLOUDFLARE_ACCOUNT_ID", "") if account_id is None else account_id).strip()
     if not value:
         raise ConfigurationError("no account: pass account_id or set CLOUDFLARE_ACCOUNT_ID")
     try:

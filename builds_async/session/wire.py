@@ -240,12 +240,7 @@ def _unreadable(
 def _refusal(answer: Answer, method: str, path: str, secrets: Iterable[str]) -> APIError:
     details = _details(answer.body, secrets)
     kind = _kind(answer.status, details)
-    said = "; ".join(
-        f"{detail.message} [{detail.code}]" if detail.code else detail.message for detail in details
-    )
-    if not said:
-        start = _excerpt(answer.body, secrets)
-        said = f"not the API's JSON, the body starts with {start!r}" if start else "the body is empty"
+    said = _said(details) or _no_text(answer, secrets)
     ray = ray_id(answer.headers, secrets)
     wait = retry_after(answer.headers) if kind is RateLimitError else None
     hint = _hint(kind, answer.status, details, _permission(method, path))
@@ -260,12 +255,42 @@ def _refusal(answer: Answer, method: str, path: str, secrets: Iterable[str]) -> 
     return error
 
 
+def _said(details: Sequence[ErrorDetail]) -> str:
+    codes = ((detail.message, "" if detail.code is None else f"[{detail.code}]") for detail in details)
+    return "; ".join(" ".join(filter(None, words)) for words in codes)
+
+
+def _no_text(answer: Answer, secrets: Iterable[str]) -> str:
+    """What to say of a refusal that says nothing."""
+    start = _excerpt(answer.body, secrets)
+    if not start:
+        return "the body is empty"
+    what = "no error text" if start[0] == "{" else "not the API's JSON"
+    return f"{what}, the body starts with {start!r}"
+
+
 def _details(body: bytes, secrets: Iterable[str]) -> tuple[ErrorDetail, ...]:
+    """The entries of `errors`, as far as they can be read: an odd one takes none of the others with it."""
     try:
-        details = _ERRORS.decode(body).errors or ()
+        entries = _ERRORS.decode(body).errors or ()
     except _UNREADABLE:
         return ()
-    return tuple(ErrorDetail(message=blot(detail.message, secrets), code=detail.code) for detail in details)
+    details = (_detail(entry, secrets) for entry in entries)
+    return tuple(detail for detail in details if detail is not None)
+
+
+def _detail(entry: object, secrets: Iterable[str]) -> ErrorDetail | None:
+    if isinstance(entry, str):
+        return ErrorDetail(message=blot(entry, secrets))
+    if not isinstance(entry, dict):
+        return None
+    message, code = entry.get("message"), entry.get("code")
+    if isinstance(code, str) and code.isdecimal():
+        code = int(code[:9])
+    return ErrorDetail(
+        message=blot(message, secrets) if isinstance(message, str) else "",
+        code=code if isinstance(code, int) else None,
+    )
 
 
 def _kind(status: int, details: Sequence[ErrorDetail]) -> type[APIError]:
@@ -277,8 +302,8 @@ def _kind(status: int, details: Sequence[ErrorDetail]) -> type[APIError]:
 
 
 _USER_OWNED = (
-    "The Builds API takes user-owned tokens only and refuses account-owned ones (cfat_...):"
-    " create the token under My Profile, API Tokens"
+    "The token is wrong or expired, or it is account-owned (cfat_...): the Builds API takes user-owned tokens"
+    " only; create one under My Profile, API Tokens"
 )
 _HINTS: dict[type[APIError], str] = {
     AuthenticationError: "Check the token (CLOUDFLARE_API_TOKEN): it is missing, wrong or expired",

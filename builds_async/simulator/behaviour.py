@@ -63,6 +63,13 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
     email_key_pair: bool = True
     """Do these endpoints accept the global key with an e-mail address? False: 401 with 12006."""
 
+    def __post_init__(self) -> None:
+        for field in msgspec.structs.fields(self):
+            try:
+                msgspec.convert(getattr(self, field.name), field.type)
+            except msgspec.ValidationError as error:
+                raise ValueError(f"{field.name}: {error}") from None
+
 
 class TokenKind(StrEnum):
     """What a token of the simulated account is, and so what it may do."""

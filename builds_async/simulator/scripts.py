@@ -55,6 +55,7 @@ def build_script(
         initializing: Seconds from then until the build command runs.
         outcome_after: Seconds from `stopped` to the outcome.
     """
+    outcome = BuildOutcome(outcome)  # a plain word would be taken for a log line
     if outcome == BuildOutcome.SKIPPED:
         return ((queued, BuildStatus.STOPPED), (queued + outcome_after, outcome))
     start = queued + initializing
@@ -75,6 +76,7 @@ def build_script(
 
 def finished_script(lines: int | Iterable[str], outcome: BuildOutcome, duration: float) -> tuple[Moment, ...]:
     """A build whose log is exactly `lines`, spread evenly, and which stops after `duration` seconds."""
+    outcome = BuildOutcome(outcome)  # a plain word would be taken for a log line
     output = numbered(lines)
     start = min(1.0, duration)
     step = (duration - start) / max(len(output), 1)

@@ -59,6 +59,7 @@ class State:
 
     def add_token(self, kind: TokenKind, token: str | None = None) -> str:
         """Let a token in, as what it is. None: a new one."""
+        kind = TokenKind(kind)  # a wrong word would let it do everything
         prefix = "cfat_" if kind == TokenKind.ACCOUNT_OWNED else "cfut_"
         token = self.identities.token(prefix) if token is None else token
         self.tokens[token] = kind
