@@ -5,7 +5,6 @@ waits, and ten minutes of a build cost no time.
 """
 
 import asyncio
-from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Literal, TypeVar
@@ -18,6 +17,7 @@ from builds_async.errors import BuildsConnectionError, NotFoundError
 from builds_async.live.follow import SETTLE, LogFollower
 from builds_async.models.builds import Build, BuildOutcome, BuildStatus
 from builds_async.models.logs import LogLine, LogPage, LogPosition
+from tests.support import CancelledStep, drive
 
 T = TypeVar("T")
 
@@ -131,25 +131,6 @@ steps = st.lists(
     ),
     max_size=40,
 )
-
-
-class CancelledStep(Exception):  # noqa: N818  # not an error
-    """The step was cancelled where it waited."""
-
-
-def drive(step: Coroutine[object, object, T], cancel_at: int | None = None) -> T:
-    """Run a coroutine to its end, or cancel it where it waits for the n-th time."""
-    waits = 0
-    try:
-        while True:
-            step.send(None)
-            if waits == cancel_at:
-                step.throw(asyncio.CancelledError())
-            waits += 1
-    except StopIteration as end:
-        return end.value  # type: ignore[no-any-return]
-    except asyncio.CancelledError:
-        raise CancelledStep from None
 
 
 def follow(world: World, start: LogPosition | None = None) -> LogFollower:

@@ -3,7 +3,7 @@
 import asyncio
 import gc
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -33,7 +33,7 @@ from builds_async.models.builds import Build, BuildOutcome, BuildStatus
 from builds_async.models.envelope import Page
 from builds_async.resources.bulk import BulkResult
 from builds_async.simulator import BuildsSimulator, Fault, RateLimit, TokenKind, VirtualClock, build_script
-from tests.support import nothing_left, settle, tags
+from tests.support import CancelledStep, drive, nothing_left, settle, tags
 
 T = TypeVar("T")
 EPOCH = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -523,25 +523,6 @@ class TestTheIterator:
         )
         assert {"a success", "b success"} <= set(changes)
         assert len(changes) == len(set(changes))
-
-
-class CancelledStep(Exception):  # noqa: N818  # not an error
-    """The step was cancelled where it waited."""
-
-
-def drive(step: Coroutine[object, object, T], cancel_at: int | None = None) -> T:
-    """Run a coroutine to its end, or cancel it where it waits for the n-th time."""
-    waits = 0
-    try:
-        while True:
-            step.send(None)
-            if waits == cancel_at:
-                step.throw(asyncio.CancelledError())
-            waits += 1
-    except StopIteration as end:
-        return end.value  # type: ignore[no-any-return]
-    except asyncio.CancelledError:
-        raise CancelledStep from None
 
 
 durations = st.sampled_from([0.0, 0.0, 0.7, 4.0, 11.0, 16.0, 40.0])

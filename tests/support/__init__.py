@@ -15,6 +15,7 @@ from tests.support.bodies import (
     tags,
 )
 from tests.support.clock import FakeClock, VirtualClock, settle
+from tests.support.driving import CancelledStep, drive
 from tests.support.leaks import nothing_left, tasks
 from tests.support.server import Exchange, RawServer, Reply, Request, answer, cut, head, raw, reset, stall
 
@@ -24,6 +25,7 @@ __all__ = [
     "BUILD_UUID",
     "TAG",
     "TOKEN",
+    "CancelledStep",
     "Exchange",
     "FakeClock",
     "MockApi",
@@ -34,6 +36,7 @@ __all__ = [
     "answer",
     "build",
     "cut",
+    "drive",
     "envelope",
     "head",
     "log_page",
