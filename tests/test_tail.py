@@ -30,7 +30,7 @@ from builds_async import (
 )
 from builds_async.live.tail import MAX_AT_ONCE, BuildTail
 from builds_async.models.builds import BuildOutcome, BuildStatus
-from builds_async.models.logs import LogPage
+from builds_async.models.logs import LogPage, LogPosition
 from builds_async.resources.builds import Builds
 from builds_async.session.api import ApiSession
 from builds_async.session.wire import Answer
@@ -804,6 +804,17 @@ class TestClosing:
                 break
             await it.sim.clock.sleep(10)
             assert not it.under_way.total()
+
+    async def test_async_with(self) -> None:
+        """Left, an `async with` has ended the requests on their way; the position stays good."""
+        it = wire(latency=0.6)
+        build = it.sim.add_build(script(20))
+        async with nothing_left():
+            async with it.tail([build.external_script_id]) as tail:
+                line = await anext(tail)
+            assert not it.under_way.total()
+        assert tail.position.logs[build.build_uuid].position != LogPosition()
+        assert line.line == build.lines[0]
 
     async def test_close_twice(self) -> None:
         """Closing again does nothing, and the position stays good."""

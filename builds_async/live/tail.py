@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Coroutine, Iterable, Mapping
+from types import TracebackType
 from typing import Protocol, Self
 
 import msgspec
@@ -51,11 +52,11 @@ class TailPosition(msgspec.Struct, frozen=True):
 class BuildTail:
     """The lines of all builds of many Workers, merged, as an endless async iterator of `TailLine`.
 
-    It begins with the builds that run now, from their first line (where the latest build of a Worker has
-    stopped, none is looked for behind it), and picks up each new build by itself. Of
-    one build every line comes once and in order, as from `LogFollower`; lines of different builds come as
-    they are fetched. One look at the latest builds, every `interval` seconds and 20 Workers in a request,
-    stands in for the status polls of all logs.
+    It begins with the builds that run now, from their first line, and picks up each new build by itself.
+    (Where the latest build of a Worker has stopped at first, none is looked for behind it.) Of one build
+    every line comes once and in order, as from `LogFollower`; lines of different builds come as they are
+    fetched. One look at the latest builds, every `interval` seconds and 20 Workers in a request, stands in
+    for the status polls of all logs.
 
     Back-pressure: nothing more is asked for while lines are in hand, and at most 10 logs at the same time,
     so a slow reader slows the polling and memory stays bounded.
@@ -64,9 +65,9 @@ class BuildTail:
     those of builds that began, or ended, while nobody was tailing.
 
     A class, not a generator: after a `break`, a time-out, a cancel or an error the next loop goes on and
-    loses nothing. Requests on their way may then still come in; `aclose()` ends them, and so does closing
-    the client. Wrong credentials are raised. `failures` has what else went wrong, by the tag of a Worker
-    or the UUID of a build: those are asked again, the others go on.
+    loses nothing. Requests on their way may then still come in; `async with`, `aclose()` and closing the
+    client end them. Wrong credentials are raised. `failures` has what else went wrong, by the tag of a
+    Worker or the UUID of a build: those are asked again, the others go on.
     """
 
     def __init__(
@@ -117,6 +118,14 @@ class BuildTail:
         logs = {uuid: TailLog(stream.tag, stream.log.position) for uuid, stream in self._streams.items()}
         return TailPosition(dict(self._tracker.marks), logs)
 
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
     def __aiter__(self) -> Self:
         return self
 
@@ -159,6 +168,7 @@ class BuildTail:
 
     def _launch(self) -> None:
         """Begin what is due: the look, and as many logs as may be at once, the longest due first."""
+        self._take_changes()  # also of a look that is not over
         now = self._clock.now()
         busy = set(self._tasks.values())
         if self._look_due <= now and "" not in busy:
