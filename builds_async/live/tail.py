@@ -168,7 +168,6 @@ class BuildTail:
 
     def _launch(self) -> None:
         """Begin what is due: the look, and as many logs as may be at once, the longest due first."""
-        self._take_changes()  # also of a look that is not over
         now = self._clock.now()
         busy = set(self._tasks.values())
         if self._look_due <= now and "" not in busy:
