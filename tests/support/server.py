@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from tests.support.bodies import ACCOUNT
+from tests.support.clock import settle
 
 
 class Request(NamedTuple):
@@ -56,10 +57,12 @@ class RawServer:
     ) -> None:
         assert self._server is not None
         self._server.close()
+        await settle()  # a connection may have come in just now
         for task in self._connections:
             task.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
         await self._server.wait_closed()
+        await settle()  # sockets are closed one turn of the loop after their writers
 
     @property
     def url(self) -> str:
@@ -74,6 +77,9 @@ class RawServer:
         task = asyncio.create_task(self._serve(reader, writer), name=TASK)
         self._connections.add(task)
         task.add_done_callback(self._connections.discard)
+        task.add_done_callback(
+            lambda _: writer.close()
+        )  # one that is cancelled before it began closes nothing
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
