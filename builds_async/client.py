@@ -23,7 +23,7 @@ from builds_async.session.http import HttpTransport
 from builds_async.session.observe import Observer
 from builds_async.session.retry import RetryPolicy
 from builds_async.session.settings import resolve
-from builds_async.session.wire import id_list, segment
+from builds_async.session.wire import checked_ids, segment
 
 
 class _Closable(Protocol):
@@ -216,7 +216,9 @@ class BuildsClient:
         for 20 Workers, every `interval` seconds (15) or as the rate budget allows: a thousand Workers are
         50 requests a pass. What is guaranteed stands with `BuildWatcher`. Needs "Workers CI Read".
         """
-        return BuildWatcher(self._polls, _ids(external_script_ids), interval=interval, clock=self._clock)
+        return BuildWatcher(
+            self._polls, checked_ids(external_script_ids), interval=interval, clock=self._clock
+        )
 
     def tail(
         self,
@@ -236,7 +238,7 @@ class BuildsClient:
         """
         tail = BuildTail(
             self._polls,
-            _ids(external_script_ids),
+            checked_ids(external_script_ids),
             clock=self._clock,
             start=start,
             interval=interval,
@@ -275,9 +277,3 @@ class BuildsClient:
         )
         self._closables.add(events)
         return events
-
-
-def _ids(external_script_ids: Iterable[str]) -> tuple[str, ...]:
-    ids = external_script_ids if isinstance(external_script_ids, str) else tuple(external_script_ids)
-    id_list(ids)  # refuses what can't be one, before anything is sent
-    return tuple(ids)

@@ -8,7 +8,8 @@ from builds_async.session.clock import Clock
 OUTCOME_WAIT = 30.0
 """How many seconds a stopped build may stay without an outcome before it is taken as it is."""
 
-_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
+"""Before any build."""
 
 
 class Ending:
@@ -35,5 +36,5 @@ class Ending:
 
 def created(build: Build) -> datetime:
     """When the build was created; long ago if that is not known. A date without a zone is taken for UTC."""
-    date = build.created_on or _LONG_AGO
+    date = build.created_on or LONG_AGO
     return date if date.tzinfo else date.replace(tzinfo=UTC)

@@ -3,13 +3,13 @@
 import logging
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Protocol
 
 import msgspec
 
 from builds_async.errors import AuthenticationError, BuildsError, NotFoundError, PermissionDeniedError
-from builds_async.live.ending import Ending, created
+from builds_async.live.ending import LONG_AGO, Ending, created
 from builds_async.models.builds import Build, BuildStatus
 from builds_async.models.envelope import Page
 from builds_async.resources.bulk import BulkResult
@@ -20,7 +20,6 @@ logger = logging.getLogger("builds_async")
 CATCH_UP = 200
 """How many builds of one Worker are looked through for those that were missed."""
 
-_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _PAGE = 50
 _REMEMBERED = 50
 _AT_ONCE = 200
@@ -196,7 +195,7 @@ class Tracker:
         if mark is None:
             return _in_order(found)
         # The one marked is not listed, so only what is younger is surely new.
-        after = mark.created_on or _LONG_AGO
+        after = mark.created_on or LONG_AGO
         return _in_order(
             [build for build in found if created(build) > after or build.build_uuid in history.builds]
         )
@@ -212,7 +211,7 @@ class Tracker:
             self._report(history, history.newest, build)
             history.add(build, beside=beside)
             mark = self.marks.get(history.tag)
-            if not beside and (mark is None or created(build) >= (mark.created_on or _LONG_AGO)):
+            if not beside and (mark is None or created(build) >= (mark.created_on or LONG_AGO)):
                 self.marks[history.tag] = WorkerMark(build.build_uuid, build.created_on and created(build))
 
     def _report(self, history: "_History", previous: Build | None, build: Build) -> None:
@@ -271,7 +270,7 @@ def _rank(build: Build) -> int:
 def _is_younger(build: Build, mark: WorkerMark | None) -> bool:
     if mark is None or mark.build_uuid == build.build_uuid:
         return True
-    return build.created_on is not None and created(build) > (mark.created_on or _LONG_AGO)
+    return build.created_on is not None and created(build) > (mark.created_on or LONG_AGO)
 
 
 def _is_before(build: Build, known: Build) -> bool:

@@ -7,7 +7,7 @@ import anyio
 import msgspec
 
 from builds_async.errors import AuthenticationError, BuildsError, PermissionDeniedError
-from builds_async.session.wire import MAX_IDS, id_list
+from builds_async.session.wire import MAX_IDS, checked_ids
 
 T = TypeVar("T")
 
@@ -39,9 +39,7 @@ async def fan_out(ids: Iterable[str], fetch: _Fetch[T], *, workers: int) -> Bulk
     A chunk that fails puts its error on each of its ids and stops no other. Wrong credentials would fail
     all alike: the first such error ends the whole look-up and is raised, by itself.
     """
-    ids = ids if isinstance(ids, str) else list(ids)
-    id_list(ids)  # refuses before anything is sent
-    unique = list(dict.fromkeys(ids))
+    unique = list(dict.fromkeys(checked_ids(ids)))
     answered: dict[str, T | None] = {}
     failed: dict[str, BuildsError] = {}
     chunks = _chunks(unique)

@@ -97,6 +97,13 @@ def id_list(values: Iterable[str]) -> str:
     return ",".join(encoded)
 
 
+def checked_ids(values: Iterable[str]) -> tuple[str, ...]:
+    """`values` as they are, each fit to be an id of a bulk look-up; else what `id_list` raises."""
+    ids = values if isinstance(values, str) else tuple(values)
+    id_list(ids)
+    return tuple(ids)
+
+
 def query(**parameters: str | int | None) -> str:
     """`parameters` as an encoded query; those that are None are left out."""
     return "&".join(
