@@ -1,6 +1,6 @@
 """An embedded Workers Builds for tests, demos and offline work: `BuildsSimulator`.
 
-`async with BuildsSimulator() as sim:` serves the API of the builds endpoints at `sim.url`. The command
+`async with BuildsSimulator() as sim:` serves the whole API of Workers Builds at `sim.url`. The command
 `python -m builds_async.simulator` serves one with a few builds until it is interrupted.
 """
 
@@ -12,6 +12,7 @@ from builds_async.simulator.messages import Answer, Request, SeenRequest
 from builds_async.simulator.queues import QueueDetails, QueueOptions, SimulatedQueue
 from builds_async.simulator.scripts import build_script
 from builds_async.simulator.simulator import BuildsSimulator
+from builds_async.simulator.state import TriggerOptions
 
 __all__ = [
     "Answer",
@@ -30,6 +31,7 @@ __all__ = [
     "SimulatedBuild",
     "SimulatedQueue",
     "TokenKind",
+    "TriggerOptions",
     "VirtualClock",
     "build_script",
 ]

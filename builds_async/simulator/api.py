@@ -1,7 +1,7 @@
 """The simulated API as a function: a request in, an answer out. It never waits and knows no socket.
 
 What a request meets, in this order: the rate limit, the plan of faults, the token, the account, the route,
-the permission, the endpoint.
+the permission, the endpoint. Of the few routes outside of the account, some need no token.
 """
 
 from collections import deque
@@ -13,17 +13,19 @@ import msgspec
 from builds_async.simulator import bodies
 from builds_async.simulator.answers import INSTEAD, Speaker
 from builds_async.simulator.behaviour import RateLimit, TokenKind
-from builds_async.simulator.endpoints import Call, find_route
+from builds_async.simulator.endpoints.calls import Call, Reply
 from builds_async.simulator.faults import Fault, FaultKind, FaultPlan
 from builds_async.simulator.limits import RateWindow
 from builds_async.simulator.messages import Answer, Request, SeenRequest
 from builds_async.simulator.refusals import (
     ForbiddenError,
+    InvalidApiTokenError,
     InvalidTokenError,
     MissingTokenError,
     RefusalError,
     UnknownError,
 )
+from builds_async.simulator.routes import Route, find_route
 from builds_async.simulator.state import State
 
 PREFIX: Final = "/client/v4"
@@ -49,6 +51,8 @@ class Api:
         self.requests: Final[deque[SeenRequest]] = deque(maxlen=keep_requests)
         self._speaker = Speaker(state, self.rate)
         self._pages: dict[str, bytes] = {}
+        queues = () if state.behaviour.account_owned_queues else (("queues",), ("event_subscriptions",))
+        self._users_only = {("builds",), *queues}
 
     def answer(self, request: Request) -> Answer:
         """Answer one request at the clock's `now()`."""
@@ -79,37 +83,67 @@ class Api:
 
     def _serve(self, request: Request) -> Answer:
         try:
-            body = self._body(request)
+            reply = self._reply(request)
         except RefusalError as refusal:
             return self._speaker.say(refusal.status, bodies.error_envelope(refusal.code, refusal.message))
+        body = bodies.envelope(reply.result, reply.result_info, reply.messages)
         if request.path.endswith("/logs"):
             self._pages[request.path] = body
-        return self._speaker.say(200, body)
+        return self._speaker.say(reply.status, body)
 
-    def _body(self, request: Request) -> bytes:
-        kind = self._authenticate(request)
+    def _reply(self, request: Request) -> Reply:
         segments = request.segments
-        prefix, account, place = segments[:3], segments[3:4], segments[4:]
-        if prefix != ("client", "v4", "accounts") or not account:
+        prefix, place = segments[:2], segments[2:]
+        if prefix == ("client", "v4") and place[:1] != ("accounts",):
+            return self._root_reply(request, place)
+        kind = self._authenticate(request)
+        if prefix != ("client", "v4") or len(place) == 1:
             raise UnknownError
-        if account != (self.state.account_id,) or kind == TokenKind.NO_PERMISSION:
+        if kind == TokenKind.ACCOUNT_OWNED and place[2:3] in self._users_only:
+            raise InvalidTokenError
+        if place[1] != self.state.account_id or kind == TokenKind.NO_PERMISSION:
             raise ForbiddenError
-        route, names = find_route(request.method, place)
-        if route.permission == "write" and kind == TokenKind.READ_ONLY:
+        route, names = find_route(request.method, place[2:])
+        if not _may(kind, route):
             raise ForbiddenError
-        reply = route.endpoint(Call(self.state, names, request))
-        return bodies.envelope(reply.result, reply.result_info)
+        return route.endpoint(Call(self.state, names, request))
+
+    def _root_reply(self, request: Request, place: tuple[str, ...]) -> Reply:
+        try:
+            route, names = find_route(request.method, place, root=True)
+        except UnknownError:
+            self._authenticate(request)
+            raise
+        if route.permission == "user" and self._token_kind(request) in {None, TokenKind.ACCOUNT_OWNED}:
+            raise InvalidApiTokenError
+        return route.endpoint(Call(self.state, names, request))
 
     def _authenticate(self, request: Request) -> TokenKind:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        scheme, token = _authorization(request)
         email, key = request.headers.get("x-auth-email"), request.headers.get("x-auth-key")
-        if scheme.lower() == "bearer" and token:
-            kind = self.state.tokens.get(token)
+        if scheme == "bearer" and token:
+            kind = self._token_kind(request)
         elif email and key:
             known = self.state.behaviour.email_key_pair and self.state.key_pairs.get(email) == key
             kind = TokenKind.FULL if known else None
         else:
             raise MissingTokenError
-        if kind is None or kind == TokenKind.ACCOUNT_OWNED:
+        if kind is None:
             raise InvalidTokenError
         return kind
+
+    def _token_kind(self, request: Request) -> TokenKind | None:
+        scheme, token = _authorization(request)
+        return self.state.tokens.get(token) if scheme == "bearer" else None
+
+
+def _may(kind: TokenKind, route: Route) -> bool:
+    group, _, access = route.permission.partition(":")
+    if (kind, group) in {(TokenKind.NO_SCRIPTS, "scripts"), (TokenKind.NO_QUEUES, "queues")}:
+        return False
+    return kind != TokenKind.READ_ONLY or access == "read"
+
+
+def _authorization(request: Request) -> tuple[str, str]:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return scheme.lower(), token

@@ -40,7 +40,42 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
     """How do the bulk look-ups answer for an id without a build? No key, or a key with null."""
 
     unknown_worker: Literal["empty", "not_found"] = "empty"
-    """How is the list of builds answered for a well-formed tag that no Worker has? No builds, or 404."""
+    """How are the lists of builds, triggers and Previews answered for a well-formed tag that no Worker has,
+    and the list of deploy hooks for such a name? An empty list, or 404."""
+
+    unknown_references: Literal[400, 404] = 404
+    """What does a body answer that names a token, connection or Worker which does not exist?"""
+
+    third_trigger: Literal[400, 409] = 400
+    """What does a third trigger of a Worker answer?"""
+
+    deleted_triggers: Literal["gone", "listed"] = "gone"
+    """Does the list of a Worker's triggers still hold deleted ones, with their `deleted_on`?"""
+
+    variables_answer: Literal["all", "changed"] = "all"
+    """What does setting the variables of a trigger answer? All of them, or those that were sent."""
+
+    started_source: Literal["manual", "api"] = "manual"
+    """What is the `build_trigger_source` of a build that was started over the API?"""
+
+    hook_source: Literal["deploy_hook", "manual", "api"] = "deploy_hook"
+    """And of one that a deploy hook started?"""
+
+    hook_answer: Literal["schema", "documents"] = "schema"
+    """What does triggering a deploy hook answer? The build's UUID, date and status and whether it existed; or
+    its UUID, branch and Worker, as the documents show it."""
+
+    preview_builds: Literal["apart", "listed"] = "apart"
+    """Are builds of a Preview listed for the Preview only, or for the Worker that it belongs to as well?"""
+
+    undeployed_search: bool = False
+    """Does the search find Workers that were never deployed? The listing does not have them."""
+
+    account_owned_queues: bool = True
+    """Do queues and event subscriptions take account-owned tokens? False: 401 with 12006."""
+
+    subscription_scope: Literal["worker", "account"] = "worker"
+    """Does `worker_name` narrow a subscription to that Worker's builds? Or do those of all come?"""
 
     cancel_finished: Literal["ok", 400, 404, 409] = "ok"
     """What does cancelling a finished build answer? Its end as it was, or that status."""
@@ -77,11 +112,15 @@ class TokenKind(StrEnum):
     FULL = "full"
     """User-owned, may read and write builds."""
     READ_ONLY = "read_only"
-    """User-owned, may read: cancelling is answered 403 with 10000."""
+    """User-owned, may read: changing something is answered 403 with 10000."""
     NO_PERMISSION = "no_permission"
-    """User-owned, without any permission for builds: 403 with 10000."""
+    """User-owned, without any permission for the account: 403 with 10000."""
+    NO_SCRIPTS = "no_scripts"
+    """User-owned, lacks Workers Scripts Read: 403 with 10000 for the lists of Workers."""
+    NO_QUEUES = "no_queues"
+    """User-owned, lacks Queues: 403 with 10000 for queues and event subscriptions."""
     ACCOUNT_OWNED = "account_owned"
-    """Valid elsewhere, refused here: 401 with 12006."""
+    """Takes the lists of Workers; all of Workers Builds is refused: 401 with 12006."""
 
 
 class RateLimit(msgspec.Struct, frozen=True):

@@ -1,21 +1,25 @@
 """The bodies of answers: builds, envelopes, and the pages of things that are not the API."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from builds_async.models.builds import BuildOutcome, BuildStatus
 from builds_async.simulator.builds import SimulatedBuild
-from builds_async.simulator.state import Repository, State
+from builds_async.simulator.shapes import trigger_body
+from builds_async.simulator.state import State
 
 BEFORE_HEADERS = (
     "upstream connect error or disconnect/reset before headers. reset reason: connection termination"
 )
 
 
-def envelope(result: object, result_info: dict[str, Any] | None = None) -> bytes:
+def envelope(
+    result: object, result_info: dict[str, Any] | None = None, messages: Sequence[object] = ()
+) -> bytes:
     """The body of a successful answer."""
-    body: dict[str, Any] = {"success": True, "errors": [], "messages": [], "result": result}
+    body: dict[str, Any] = {"success": True, "errors": [], "messages": messages, "result": result}
     if result_info is not None:
         body["result_info"] = result_info
     return msgspec.json.encode(body)
@@ -31,7 +35,6 @@ def build_body(state: State, build: SimulatedBuild, *, single: bool = False) -> 
     """A build as it is now; `single` adds what only the look-up by UUID tells."""
     stamp = state.calendar.stamp
     details = build.details
-    repository = state.repositories[build.external_script_id]
     pull_request = details.pull_request_url and {
         "pull_request_url": details.pull_request_url,
         "created_on": stamp(build.created),
@@ -48,11 +51,12 @@ def build_body(state: State, build: SimulatedBuild, *, single: bool = False) -> 
         "stopped_on": stopped_on(state, build),
         "pull_request": pull_request,
         "deploy_hook": details.deploy_hook_name and {"deploy_hook_name": details.deploy_hook_name},
-        "trigger": _trigger(state, build, repository),
-        "build_trigger_metadata": _metadata(state, build, repository),
+        "trigger": trigger_body(state.calendar, build.trigger, with_token=False),
+        "build_trigger_metadata": _metadata(state, build),
     }
     if single and build.visible_outcome == BuildOutcome.SUCCESS:
-        made_up = f"https://{build.version_id[:8]}-{repository.name}.simulated.workers.dev"
+        name = state.scripts[build.external_script_id].name
+        made_up = f"https://{build.version_id[:8]}-{name}.simulated.workers.dev"
         body["preview_url"] = details.preview_url or made_up
     return body
 
@@ -93,40 +97,8 @@ def _word(state: State, word: str | None) -> str | None:
     return None if word is None else state.behaviour.status_words.get(word, str(word))
 
 
-def _trigger(state: State, build: SimulatedBuild, repository: Repository) -> dict[str, Any]:
-    made = state.calendar.stamp(repository.created)
-    return {
-        "trigger_uuid": repository.trigger_uuid,
-        "external_script_id": repository.tag,
-        "trigger_name": "Deploy default branch",
-        "build_command": build.details.build_command,
-        "deploy_command": build.details.deploy_command,
-        "root_directory": "/",
-        "branch_includes": ["main"],
-        "branch_excludes": [],
-        "path_includes": ["*"],
-        "path_excludes": [],
-        "build_caching_enabled": True,
-        "created_on": made,
-        "modified_on": made,
-        "deleted_on": None,
-        "repo_connection": {
-            "repo_connection_uuid": repository.connection_uuid,
-            "repo_id": "100200300",
-            "repo_name": repository.name,
-            "provider_type": "github",
-            "provider_account_id": "4005006",
-            "provider_account_name": "octocat",
-            "grant_id": None,
-            "created_on": made,
-            "modified_on": made,
-            "deleted_on": None,
-        },
-    }
-
-
-def _metadata(state: State, build: SimulatedBuild, repository: Repository) -> dict[str, Any]:
-    details = build.details
+def _metadata(state: State, build: SimulatedBuild) -> dict[str, Any]:
+    details, settings, repository = build.details, build.settings, build.trigger.connection
     return {
         "build_trigger_source": details.source,
         "branch": details.branch,
@@ -135,25 +107,25 @@ def _metadata(state: State, build: SimulatedBuild, repository: Repository) -> di
         "author": details.author,
         "build_command": details.build_command,
         "deploy_command": details.deploy_command,
-        "root_directory": "/",
-        "build_token_uuid": repository.token_uuid,
-        "build_token_name": "Workers Builds",
-        "environment_variables": _variables(state, build, repository),
-        "repo_name": repository.name,
-        "provider_account_name": "octocat",
-        "provider_type": "github",
+        "root_directory": settings.root_directory,
+        "build_token_uuid": settings.token.build_token_uuid,
+        "build_token_name": settings.token.build_token_name,
+        "environment_variables": _variables(state, build),
+        "repo_name": repository.repo_name,
+        "provider_account_name": repository.provider_account_name,
+        "provider_type": repository.provider_type,
     }
 
 
-def _variables(state: State, build: SimulatedBuild, repository: Repository) -> dict[str, Any] | None:
-    variables = build.details.environment_variables
+def _variables(state: State, build: SimulatedBuild) -> dict[str, Any] | None:
+    variables = build.details.environment_variables or {}
     match state.behaviour.environment_variables:
         case "null":
             return None
         case "strings":
             return dict(variables)
         case "objects":
-            made = state.calendar.stamp(repository.created)
+            made = state.calendar.stamp(build.trigger.created)
             return {
                 name: {"is_secret": value is None, "created_on": made, "value": value}
                 for name, value in variables.items()

@@ -11,6 +11,7 @@ from builds_async.models.builds import BuildOutcome, BuildStatus
 from builds_async.models.logs import LogLine
 from builds_async.simulator.behaviour import Behaviour
 from builds_async.simulator.identity import Calendar
+from builds_async.simulator.records import Trigger
 
 Moment: TypeAlias = tuple[float, str | BuildStatus | BuildOutcome]
 """Something that happens in a build: seconds after it was added, and a log line, a status or the outcome."""
@@ -28,9 +29,10 @@ class BuildOptions(TypedDict, total=False):
     commit_message: str
     author: str
     source: str
-    build_command: str
-    deploy_command: str
-    environment_variables: Mapping[str, str | None]
+    trigger_uuid: str | None
+    build_command: str | None
+    deploy_command: str | None
+    environment_variables: Mapping[str, str | None] | None
     pull_request_url: str | None
     deploy_hook_name: str | None
     preview_url: str | None
@@ -50,9 +52,12 @@ class BuildDetails(msgspec.Struct, frozen=True, kw_only=True):
     commit_message: str = "Update the Worker"
     author: str = "octocat"
     source: str = "push_event"
-    build_command: str = "npm run build"
-    deploy_command: str = "npx wrangler deploy"
-    environment_variables: Mapping[str, str | None] = {}
+    trigger_uuid: str | None = None
+    """The trigger that started it. None: the one of its Worker that builds the branch."""
+    build_command: str | None = None
+    """None: the trigger's, as it is when the build is added; so for the next two."""
+    deploy_command: str | None = None
+    environment_variables: Mapping[str, str | None] | None = None
     """Values by name; None is a secret."""
     pull_request_url: str | None = None
     deploy_hook_name: str | None = None
@@ -74,6 +79,7 @@ class SimulatedBuild:
         build_uuid: str,
         details: BuildDetails,
         *,
+        trigger: Trigger,
         calendar: Calendar,
         behaviour: Behaviour,
         script: Iterable[Moment] = (),
@@ -81,6 +87,10 @@ class SimulatedBuild:
     ) -> None:
         self.build_uuid = build_uuid
         self.details = details
+        self.trigger: Final = trigger
+        """What started it, as it is now."""
+        self.settings: Final = trigger.settings.copy()
+        """The trigger's settings of the moment at which it was added."""
         self.created = calendar.now() if created is None else created
         self._calendar = calendar
         self._behaviour = behaviour
@@ -124,6 +134,12 @@ class SimulatedBuild:
         """The true log so far, timestamps as the API gives them; also lines that it does not give yet."""
         self._catch_up()
         return tuple(self._lines)
+
+    def play(self, script: Iterable[Moment]) -> None:
+        """Play a script whose seconds count from now, beside what is left of an earlier one."""
+        now = self._catch_up() - self.created
+        moments = [*reversed(self._script), *((now + seconds, what) for seconds, what in script)]
+        self._script = sorted(moments, key=lambda moment: moment[0])[::-1]
 
     def emit(self, *texts: str) -> None:
         """Write log lines. A queued build begins to run by that, for a queued one has no log."""

@@ -61,6 +61,14 @@ class Calendar:
             return None
         return _api_date(self.milliseconds(moment))
 
+    def microstamp(self, moment: float) -> str:
+        """A moment as the Workers API writes dates, for example `2026-01-25T18:00:10.112994Z`."""
+        return f"{self.date(moment):%Y-%m-%dT%H:%M:%S.%f}Z"
+
+    def date(self, moment: float) -> datetime:
+        """The date of a moment on the clock."""
+        return datetime.fromtimestamp(moment + self._offset, UTC)
+
     def http_date(self, moment: float) -> str:
         """A moment as HTTP headers write dates, in whole seconds."""
         return format_datetime(datetime.fromtimestamp(int(moment + self._offset), UTC), usegmt=True)

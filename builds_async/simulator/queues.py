@@ -3,7 +3,7 @@
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping
 from itertools import count, islice
-from typing import Annotated, Any, Final, Literal, NamedTuple, TypedDict, TypeVar
+from typing import Annotated, Final, Literal, NamedTuple, TypedDict, TypeVar
 from uuid import NAMESPACE_OID, uuid5
 
 import msgspec
@@ -11,10 +11,10 @@ import msgspec
 from builds_async.models.builds import BuildOutcome, BuildStatus
 from builds_async.simulator import bodies
 from builds_async.simulator.builds import SimulatedBuild
+from builds_async.simulator.records import Json, Subscription
 from builds_async.simulator.refusals import BadBodyError
 from builds_async.simulator.state import State
 
-Json = dict[str, Any]
 T = TypeVar("T")
 
 _PREFIX: Final = "cf.workersBuilds.worker.build."
@@ -59,6 +59,7 @@ _ENDED: Final[dict[str, dict[str, _Words]]] = {
 class QueueOptions(TypedDict, total=False):
     """What may be said about a queue when it is added. `QueueDetails` has the meanings and the defaults."""
 
+    subscribed: bool
     worker_name: str | None
     words: Literal["documented", "template"]
     encoding: Literal["base64", "plain", "object"]
@@ -72,6 +73,8 @@ class QueueOptions(TypedDict, total=False):
 class QueueDetails(msgspec.Struct, frozen=True, kw_only=True):
     """What a queue gets, and how it behaves where the real one is unknown or may vary."""
 
+    subscribed: bool = True
+    """Subscribed to build events from the beginning. False: only what the API subscribes it to."""
     worker_name: str | None = None
     """Events of this Worker only. None: of all."""
     words: Literal["documented", "template"] = "documented"
@@ -137,11 +140,11 @@ class _Message:
 
 
 class SimulatedQueue:
-    """A queue with an HTTP pull consumer that is subscribed to build events.
+    """A queue with an HTTP pull consumer that can be subscribed to build events.
 
-    Transitions of builds that happen after it was added become messages: when a build begins to run, and when
-    its outcome can be seen. Skipped builds have none. Nothing runs in the background: messages are made, and
-    leases end, when somebody looks.
+    Transitions of builds that happen after it was subscribed become messages: when a build begins to run, and
+    when its outcome can be seen. Skipped builds have none. Nothing runs in the background: messages are made,
+    and leases end, when somebody looks.
     """
 
     def __init__(self, queue_id: str, name: str, details: QueueDetails, state: State) -> None:
@@ -149,8 +152,6 @@ class SimulatedQueue:
         self.name: Final = name
         self.details: Final = details
         self._state = state
-        self._since = state.calendar.now()
-        self._subscription_id = uuid5(NAMESPACE_OID, queue_id).hex
         self._messages: list[_Message] = []
         self._dead: list[_Message] = []
         self._made = 0
@@ -162,6 +163,10 @@ class SimulatedQueue:
 
     def __repr__(self) -> str:
         return f"<SimulatedQueue {self.name} {self.backlog} messages>"
+
+    def settle(self) -> None:
+        """Make messages of what has happened so far, before its subscriptions change."""
+        self._catch_up()
 
     @property
     def backlog(self) -> int:
@@ -270,7 +275,10 @@ class SimulatedQueue:
     def _catch_up(self) -> float:
         """Make messages of what has happened, and put away those that were delivered too often."""
         for moment, build, words in sorted(self._transitions(), key=lambda transition: transition[0]):
-            body = self._encoded(self._event(moment, build, words))
+            subscription = self._subscription(moment, build, words)
+            if subscription is None:
+                continue
+            body = self._encoded(self._event(moment, build, words, subscription))
             self._add(f"{build.build_uuid} {words.type}", body, moment)
         now = self._state.calendar.now()
         for message in tuple(self._messages):
@@ -294,8 +302,7 @@ class SimulatedQueue:
         self._known = len(self._state.builds)
         for build, started in tuple(self._watched.values()):
             for moment, words in self._news(build, started=started):
-                if moment >= self._since and self._is_meant(build):
-                    yield moment, build, words
+                yield moment, build, words
 
     def _news(self, build: SimulatedBuild, *, started: bool) -> Iterable[tuple[float, _Words]]:
         running = build.entered(BuildStatus.RUNNING)
@@ -309,13 +316,20 @@ class SimulatedQueue:
                 other = _Words("failed", "stopped", str(outcome))
                 yield build.changed, _ENDED[self.details.words].get(outcome, other)
 
-    def _is_meant(self, build: SimulatedBuild) -> bool:
-        return self.details.worker_name in (None, self._worker_name(build))
+    def _subscription(self, moment: float, build: SimulatedBuild, words: _Words) -> Subscription | None:
+        """The subscription that brings an event here."""
+        name, event = self._worker_name(build), f"build.{words.type}"
+        subscriptions = self._state.registry.subscriptions.values()
+        wide = self._state.behaviour.subscription_scope == "account"
+        return next(
+            (it for it in subscriptions if it.wants(self.queue_id, event, None if wide else name, moment)),
+            None,
+        )
 
     def _worker_name(self, build: SimulatedBuild) -> str:
-        return self._state.repositories[build.external_script_id].name
+        return self._state.scripts[build.external_script_id].name
 
-    def _event(self, moment: float, build: SimulatedBuild, words: _Words) -> Json:
+    def _event(self, moment: float, build: SimulatedBuild, words: _Words, subscription: Subscription) -> Json:
         stamp = self._state.calendar.stamp
         metadata = bodies.build_body(self._state, build)["build_trigger_metadata"]
         return {
@@ -333,7 +347,7 @@ class SimulatedQueue:
             },
             "metadata": {
                 "accountId": self._state.account_id,
-                "eventSubscriptionId": self._subscription_id,
+                "eventSubscriptionId": subscription.id,
                 "eventSchemaVersion": 1,
                 "eventTimestamp": stamp(moment),
             },

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from builds_async.models.builds import BuildOutcome, BuildStatus
-from builds_async.simulator.builds import Moment
+from builds_async.simulator.builds import Moment, SimulatedBuild
 
 _BEGINNING = (
     "Initializing build environment...",
@@ -72,6 +72,11 @@ def build_script(
         (end, BuildStatus.STOPPED),
         (end + outcome_after, outcome),
     )
+
+
+def typical_build(_: SimulatedBuild) -> tuple[Moment, ...]:
+    """The script of a build that is started over the API."""
+    return build_script(5)
 
 
 def finished_script(lines: int | Iterable[str], outcome: BuildOutcome, duration: float) -> tuple[Moment, ...]:

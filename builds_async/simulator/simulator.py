@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import count
 from os import PathLike
@@ -18,9 +18,10 @@ from builds_async.simulator.faults import Fault, FaultKind
 from builds_async.simulator.messages import Answer, Request, SeenRequest
 from builds_async.simulator.process import ProcessRunner
 from builds_async.simulator.queues import QueueDetails, QueueOptions, SimulatedQueue
-from builds_async.simulator.scripts import finished_script
+from builds_async.simulator.records import BUILD_EVENTS, BUILDS_OF_WORKER, Worker
+from builds_async.simulator.scripts import finished_script, typical_build
 from builds_async.simulator.server import ApiServer
-from builds_async.simulator.state import State
+from builds_async.simulator.state import State, TriggerOptions
 
 
 class BuildsSimulator:
@@ -40,6 +41,8 @@ class BuildsSimulator:
         api_email, api_key: A pair that is accepted as well.
         seed: Makes ids and tokens the same in each run. None: other ones each time.
         epoch: The date of the clock's present moment. None: the machine's.
+        started_builds: Gives the script of a build that is started over the API; see `add_build`. The default
+            is a build of some seconds that succeeds.
         kill_after: Seconds on the machine's clock that a cancelled process has to end by itself.
     """
 
@@ -57,6 +60,7 @@ class BuildsSimulator:
         api_key: str | None = None,
         seed: int | None = None,
         epoch: datetime | None = None,
+        started_builds: Callable[[SimulatedBuild], Iterable[Moment]] = typical_build,
         kill_after: float = 5.0,
     ) -> None:
         if (api_email is None) != (api_key is None):
@@ -64,7 +68,13 @@ class BuildsSimulator:
         self.clock: Clock = SystemClock() if clock is None else clock
         behaviour = Behaviour() if behaviour is None else behaviour
         self._state = State(
-            self.clock, behaviour, account_id=account_id, page_size=page_size, seed=seed, epoch=epoch
+            self.clock,
+            behaviour,
+            account_id=account_id,
+            page_size=page_size,
+            seed=seed,
+            epoch=epoch,
+            started_builds=started_builds,
         )
         self._api = Api(self._state, rate_limit=rate_limit, faults=faults)
         self._server = ApiServer(self._api, self.clock)
@@ -153,13 +163,74 @@ class BuildsSimulator:
         """Let another token in, as what it is. Tokens that were not added are answered 401 with 12006."""
         return self._state.add_token(kind, token)
 
-    def add_worker(self, name: str | None = None, *, tag: str | None = None) -> str:
+    def add_worker(
+        self,
+        name: str | None = None,
+        *,
+        tag: str | None = None,
+        connected: bool = True,
+        deployed: bool = True,
+        tags: Iterable[str] = (),
+    ) -> str:
         """Add a Worker and give its tag, 32 hex characters. An existing name gives its tag.
+
+        It has a repository connection, a build token and a trigger for the branch `main`.
+
+        Args:
+            name: None for a new one.
+            tag: None for a new one.
+            connected: False: a Worker without Workers Builds, which has none of these.
+            deployed: False: it is missing from the list of Workers.
+            tags: The account's own labels, by which the list can be filtered.
 
         Raises:
             ValueError: The name or the tag belongs to another Worker.
         """
-        return self._state.add_worker(name, tag=tag)
+        return self._state.add_worker(name, tag=tag, connected=connected, deployed=deployed, tags=tags)
+
+    def add_trigger(self, external_script_id: str, **options: Unpack[TriggerOptions]) -> str:
+        """Give a Worker its next trigger: that of `main`, then that of all other branches; its UUID.
+
+        Raises:
+            ValueError: There is no such Worker, or it has two triggers.
+        """
+        return self._state.add_trigger(self._worker(external_script_id), **options).trigger_uuid
+
+    def add_preview(self, external_script_id: str, branch: str) -> str:
+        """Give a Worker a Preview of a branch, as a push would; its id, which is a Worker's tag of its own.
+
+        Builds are added to it under that id.
+
+        Raises:
+            ValueError: There is no such Worker, or it has no trigger, or a Preview of that branch.
+        """
+        return self._state.add_preview(self._worker(external_script_id), branch).worker.tag
+
+    def add_deploy_hook(self, external_script_id: str, name: str = "nightly", branch: str = "main") -> str:
+        """Give a Worker a deploy hook; its UUID.
+
+        Raises:
+            ValueError: There is no such Worker.
+        """
+        hook = self._state.registry.add_hook(self._worker(external_script_id).tag, name, branch)
+        return hook.deploy_hook_uuid
+
+    def refuse_repository(self, provider_account_id: str, repo_id: str | None = None) -> None:
+        """Let a repository not be connected any more: 404 with 8000012.
+
+        None: nor any other of that account, which has not installed Cloudflare's app: 404 with 8000008.
+        """
+        self._state.registry.refused.add((provider_account_id, repo_id))
+
+    def set_limits(self, reached: bool | None, refresh_on: datetime | None = None) -> None:
+        """What the account says of its build minutes; None twice as for paid plans. It refuses no build."""
+        self._state.minutes = (reached, refresh_on)
+
+    def _worker(self, tag: str) -> Worker:
+        worker = self._state.scripts.get(tag)
+        if worker is None or worker.parent is not None:
+            raise ValueError(f"there is no Worker with the tag {tag!r}; add_worker() gives tags")
+        return worker
 
     def add_build(self, script: Iterable[Moment] = (), **options: Unpack[BuildOptions]) -> SimulatedBuild:
         """Add a build that is queued now and plays `script` on the clock.
@@ -169,7 +240,7 @@ class BuildsSimulator:
         `build_script` makes a typical one. Without a script it is driven by hand.
 
         Raises:
-            ValueError: There is no Worker with the tag `external_script_id`.
+            ValueError: There is no Worker with the tag `external_script_id`, or it has no trigger.
         """
         return self._state.add_build(BuildDetails(**options), script)
 
@@ -197,7 +268,7 @@ class BuildsSimulator:
     def add_queue(self, name: str | None = None, **options: Unpack[QueueOptions]) -> str:
         """Add a queue with an HTTP pull consumer, subscribed to build events from now on, and give its id.
 
-        Its name shows nowhere in the API. Pulling needs a token that may write, as acknowledging does.
+        Its subscription has the queue's name. Pulling needs a token that may write, as acknowledging does.
 
         Raises:
             ValueError: There is a queue of that name.
@@ -210,6 +281,10 @@ class BuildsSimulator:
         queue_id = self._state.identities.tag()
         queue = SimulatedQueue(queue_id, name, QueueDetails(**options), self._state)
         self._state.queues[queue_id] = queue
+        if queue.details.subscribed:
+            worker = queue.details.worker_name
+            source = {"type": BUILDS_OF_WORKER} | ({} if worker is None else {"worker_name": worker})
+            self._state.registry.subscribe(name, source, queue_id, list(BUILD_EVENTS))
         return queue_id
 
     async def run_build(

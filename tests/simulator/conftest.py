@@ -22,15 +22,21 @@ class Door:
         method: str = "GET",
         account: str | None = None,
         headers: dict[str, str] | None = None,
+        body: object = None,
         **query: object,
     ) -> Answer:
-        """The answer for a path below `builds/` of the account."""
+        """The answer for a path below `builds/` of the account, or with a slash in front below the account.
+
+        A whole path is taken as it is. A body is sent as JSON, bytes as they are.
+        """
         account = self._sim.account_id if account is None else account
-        target = f"/client/v4/accounts/{account}/builds/{path}"
+        below = path if path.startswith("/") else f"/builds/{path}"
+        target = path if path.startswith("/client/") else f"/client/v4/accounts/{account}{below}"
         if query:
             target += "?" + urlencode(query)
         known = {"authorization": f"Bearer {self._sim.api_token}"} if headers is None else headers
-        return self._sim.answer(Request(method=method, target=target, headers=known))
+        data = body if isinstance(body, bytes) else b"" if body is None else msgspec.json.encode(body)
+        return self._sim.answer(Request(method=method, target=target, headers=known, body=data))
 
     def body(self, path: str, **query: Any) -> Any:
         """The whole decoded body."""
@@ -39,7 +45,7 @@ class Door:
     def result(self, path: str, **query: Any) -> Any:
         """The `result` of an answer that must be a success."""
         answer = self(path, **query)
-        assert answer.status == 200, answer
+        assert answer.status in {200, 201}, answer
         return msgspec.json.decode(answer.body)["result"]
 
     def error(self, path: str, **query: Any) -> tuple[int, int]:
@@ -48,6 +54,12 @@ class Door:
         body = msgspec.json.decode(answer.body)
         assert (body["success"], body["result"], body["messages"]) == (False, None, [])
         return answer.status, body["errors"][0]["code"]
+
+
+@pytest.fixture
+def sim(clock: VirtualClock) -> BuildsSimulator:
+    """A simulator on the virtual clock."""
+    return BuildsSimulator(clock=clock)
 
 
 @pytest.fixture

@@ -342,7 +342,9 @@ class TestDoor:
             (TokenKind.FULL, 200),
             (TokenKind.READ_ONLY, 403),
             (TokenKind.NO_PERMISSION, 403),
-            (TokenKind.ACCOUNT_OWNED, 401),
+            (TokenKind.NO_QUEUES, 403),
+            (TokenKind.NO_SCRIPTS, 200),
+            (TokenKind.ACCOUNT_OWNED, 200),
         ],
     )
     def test_tokens(self, kind: TokenKind, expected: int, action: str, sim: BuildsSimulator) -> None:

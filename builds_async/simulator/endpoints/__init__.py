@@ -1,0 +1,1 @@
+"""The endpoints, one short function each: a module for each resource."""

@@ -1,0 +1,180 @@
+"""What a simulated account holds besides builds: plain records, with moments of the clock for dates."""
+
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from typing import Any, Final, TypeAlias
+
+import msgspec
+
+Json: TypeAlias = dict[str, Any]
+
+BUILDS_OF_WORKER: Final = "workersBuilds.worker"
+BUILD_EVENTS: Final = ("build.started", "build.succeeded", "build.failed", "build.canceled")
+
+
+class BuildToken(msgspec.Struct, kw_only=True):
+    """An API token that was registered for builds; its secret is kept nowhere."""
+
+    build_token_uuid: str
+    build_token_name: str
+    cloudflare_token_id: str
+    owner_type: str = "user"
+
+
+class Connection(msgspec.Struct, kw_only=True):
+    """A connected repository."""
+
+    repo_connection_uuid: str
+    repo_id: str
+    repo_name: str
+    provider_account_id: str
+    provider_account_name: str
+    provider_type: str
+    grant_id: str | None = None
+    created: float
+    modified: float
+    deleted: float | None = None
+
+
+class Variable(msgspec.Struct, frozen=True, kw_only=True):
+    """A build variable."""
+
+    value: str
+    is_secret: bool
+    created: float
+
+
+class Settings(msgspec.Struct, kw_only=True):
+    """How builds are made."""
+
+    build_command: str
+    deploy_command: str
+    token: BuildToken
+    root_directory: str = "/"
+    path_includes: list[str] = msgspec.field(default_factory=lambda: ["*"])
+    path_excludes: list[str] = []
+    build_caching_enabled: bool = True
+    variables: dict[str, Variable] = {}
+
+    def copy(self) -> "Settings":
+        """The same settings, which can be changed without these."""
+        return msgspec.structs.replace(
+            self,
+            path_includes=list(self.path_includes),
+            path_excludes=list(self.path_excludes),
+            variables=dict(self.variables),
+        )
+
+
+class Trigger(msgspec.Struct, kw_only=True):
+    """What starts the builds of a Worker or of a Preview."""
+
+    trigger_uuid: str
+    external_script_id: str
+    trigger_name: str
+    branch_includes: list[str]
+    branch_excludes: list[str] = []
+    connection: Connection
+    settings: Settings
+    created: float
+    modified: float
+    deleted: float | None = None
+
+    def takes(self, branch: str) -> bool:
+        """Whether pushes to a branch are its to build."""
+        included, excluded = (
+            any(fnmatchcase(branch, pattern) for pattern in patterns)
+            for patterns in (self.branch_includes, self.branch_excludes)
+        )
+        return included and not excluded
+
+
+class Worker(msgspec.Struct, kw_only=True):
+    """A Worker with its build configuration, or a Preview, which is a Worker in its own right."""
+
+    tag: str
+    name: str
+    created: float
+    modified: float
+    deployed: bool = True
+    tags: tuple[str, ...] = ()
+    triggers: list[Trigger] = []
+    """Also deleted ones, oldest first."""
+    previews_enabled: bool = False
+    previews_base: Settings | None = None
+    parent: str | None = None
+    """Of a Preview: the tag of the Worker that it belongs to."""
+
+    @property
+    def live_triggers(self) -> list[Trigger]:
+        """Those that are not deleted."""
+        return [trigger for trigger in self.triggers if trigger.deleted is None]
+
+    @property
+    def production(self) -> Trigger | None:
+        """The trigger of the production branch: the first one that is not for every other branch."""
+        live = self.live_triggers
+        return next((trigger for trigger in live if "*" not in trigger.branch_includes), _first(live))
+
+    @property
+    def legacy(self) -> Trigger | None:
+        """The trigger of all other branches, from before there were Previews."""
+        return _first(trigger for trigger in self.live_triggers if trigger is not self.production)
+
+    def trigger_for(self, branch: str) -> Trigger | None:
+        """The trigger whose builds a branch gets; the production trigger if none names it."""
+        return _first(trigger for trigger in self.live_triggers if trigger.takes(branch)) or self.production
+
+
+class Preview(msgspec.Struct, kw_only=True):
+    """A Preview: the Worker that it is, and what starts its builds."""
+
+    worker: Worker
+    trigger: Trigger
+    auto_build: bool = True
+    auto_delete: bool = True
+
+    @property
+    def branch(self) -> str:
+        """The branch that it tracks."""
+        return self.trigger.branch_includes[0]
+
+
+class DeployHook(msgspec.Struct, kw_only=True):
+    """A deploy hook of a Worker."""
+
+    deploy_hook_uuid: str
+    deploy_hook_name: str
+    branch: str
+    external_script_id: str
+    created: float
+    modified: float
+    last_build: float | None = None
+
+
+class Subscription(msgspec.Struct, kw_only=True):
+    """A subscription of a queue to events."""
+
+    id: str
+    name: str
+    enabled: bool
+    source: Json
+    destination: Json
+    events: list[str]
+    created: float
+    modified: float
+
+    def wants(self, queue_id: str, event: str, worker_name: str | None, moment: float) -> bool:
+        """Whether it puts an event into a queue that happened after its last change. None: of any Worker."""
+        return (
+            self.enabled
+            and moment >= self.modified
+            and self.destination["queue_id"] == queue_id
+            and self.source["type"] == BUILDS_OF_WORKER
+            and (worker_name is None or self.source.get("worker_name") in {None, worker_name})
+            and event in self.events
+        )
+
+
+def _first(triggers: Iterable[Trigger]) -> Trigger | None:
+    return next(iter(triggers), None)

@@ -1,0 +1,390 @@
+"""Triggers, their variables, and the builds that they are told to start."""
+
+from typing import Any
+
+import pytest
+
+from builds_async.models import BuildOutcome, BuildStatus
+from builds_async.simulator import Behaviour, BuildsSimulator, Fault, FaultKind, SimulatedBuild, VirtualClock
+
+UUID = "8d3b7a4e-3c57-4e0a-9a39-0a3f6c0f3b11"
+
+
+def triggers_of(sim: BuildsSimulator, tag: str, door: Any) -> list[Any]:
+    """The triggers that are listed for a Worker."""
+    found: list[Any] = door(sim).result(f"workers/{tag}/triggers")
+    return found
+
+
+def new_trigger(sim: BuildsSimulator, tag: str, door: Any, **fields: Any) -> dict[str, Any]:
+    """The body of a trigger like the one that a Worker has."""
+    like = triggers_of(sim, tag, door)[0]
+    return {
+        "external_script_id": tag,
+        "build_token_uuid": like["build_token_uuid"],
+        "repo_connection_uuid": like["repo_connection"]["repo_connection_uuid"],
+        "trigger_name": "Another",
+        "build_command": "make",
+        "deploy_command": "make deploy",
+        "branch_includes": ["release"],
+        **fields,
+    }
+
+
+def test_the_trigger_of_a_build_is_the_listed_one(sim: BuildsSimulator, door: Any) -> None:
+    """The same in every field, but without its token, which the build's metadata names."""
+    build = sim.add_build(external_script_id=sim.add_worker("shop"))
+    body = door(sim).result(f"builds/{build.build_uuid}")
+    (trigger,) = triggers_of(sim, build.external_script_id, door)
+    token = {name: trigger.pop(name) for name in ("build_token_uuid", "build_token_name")}
+    assert body["trigger"] == trigger
+    assert token.items() <= body["build_trigger_metadata"].items()
+    assert trigger["repo_connection"]["repo_name"] == "shop"
+
+
+def test_each_worker_has_its_own_repository_and_token(sim: BuildsSimulator, door: Any) -> None:
+    """Nothing of it is shared."""
+    (one,), (other,) = (triggers_of(sim, sim.add_worker(), door) for _ in range(2))
+    for name in ("trigger_uuid", "build_token_uuid"):
+        assert one[name] != other[name]
+    for name in ("repo_connection_uuid", "repo_id", "repo_name"):
+        assert one["repo_connection"][name] != other["repo_connection"][name]
+
+
+def test_a_worker_may_be_without_builds(sim: BuildsSimulator, door: Any) -> None:
+    """It has no trigger, so it can't have a build, until it gets one."""
+    tag = sim.add_worker("bare", connected=False)
+    assert triggers_of(sim, tag, door) == []
+    with pytest.raises(ValueError, match="has no such trigger"):
+        sim.add_build(external_script_id=tag)
+    sim.add_trigger(tag)
+    assert sim.add_build(external_script_id=tag).external_script_id == tag
+
+
+def test_a_second_trigger_builds_the_other_branches(sim: BuildsSimulator, door: Any) -> None:
+    """A build is of the trigger that takes its branch, or of the one that was named; there is no third."""
+    tag = sim.add_worker()
+    uuid = sim.add_trigger(tag)
+    production, other = triggers_of(sim, tag, door)
+    assert other["trigger_uuid"] == uuid
+    assert (other["branch_includes"], other["branch_excludes"]) == (["*"], ["main"])
+    assert other["deploy_command"] == "npx wrangler versions upload"
+    seen = [
+        door(sim).result(f"builds/{build.build_uuid}")["trigger"]["trigger_uuid"]
+        for build in (
+            sim.add_build(external_script_id=tag),
+            sim.add_build(external_script_id=tag, branch="feature"),
+            sim.add_build(external_script_id=tag, trigger_uuid=uuid),
+        )
+    ]
+    assert seen == [production["trigger_uuid"], uuid, uuid]
+    with pytest.raises(ValueError, match="has 2 triggers"):
+        sim.add_trigger(tag)
+    with pytest.raises(ValueError, match="no Worker with the tag 'shop'"):
+        sim.add_trigger("shop")
+    with pytest.raises(ValueError, match="no such trigger"):
+        sim.add_build(external_script_id=tag, trigger_uuid=UUID)
+
+
+@pytest.mark.parametrize(
+    ("branch", "expected"), [("main", 0), ("fix/a", 1), ("fix/old", 0), ("other", 0), ("fix", 0)]
+)
+def test_a_trigger_takes_the_branches_of_its_patterns(
+    branch: str, expected: int, sim: BuildsSimulator, door: Any
+) -> None:
+    """Those that are included and not excluded; what nobody takes is the production trigger's."""
+    tag = sim.add_worker()
+    sim.add_trigger(tag, branch_includes=["fix/*"], branch_excludes=["fix/old"])
+    build = sim.add_build(external_script_id=tag, branch=branch)
+    uuids = [trigger["trigger_uuid"] for trigger in triggers_of(sim, tag, door)]
+    body = door(sim).result(f"builds/{build.build_uuid}")
+    assert uuids.index(body["trigger"]["trigger_uuid"]) == expected
+
+
+def test_a_trigger_is_created_with_the_defaults_seen_live(sim: BuildsSimulator, door: Any) -> None:
+    """And is then listed."""
+    tag = sim.add_worker()
+    made = door(sim).result("triggers", method="POST", body=new_trigger(sim, tag, door))
+    names = ("root_directory", "branch_excludes", "path_includes", "path_excludes", "build_caching_enabled")
+    assert [made[name] for name in names] == ["/", [], ["*"], [], False]
+    assert triggers_of(sim, tag, door)[1] == made
+
+
+@pytest.mark.parametrize("status", [400, 404])
+@pytest.mark.parametrize("name", ["external_script_id", "build_token_uuid", "repo_connection_uuid"])
+def test_a_trigger_names_what_exists(name: str, status: Any, clock: VirtualClock, door: Any) -> None:
+    """400 or 404, as the switch says, and nothing is created."""
+    sim = BuildsSimulator(clock=clock, behaviour=Behaviour(unknown_references=status))
+    tag = sim.add_worker()
+    body = new_trigger(sim, tag, door, **{name: UUID})
+    code = {400: 12002, 404: 12000}[status]
+    assert door(sim).error("triggers", method="POST", body=body) == (status, code)
+    assert len(triggers_of(sim, tag, door)) == 1
+
+
+@pytest.mark.parametrize(("status", "code"), [(400, 12002), (409, 12049)])
+def test_a_third_trigger_is_refused(status: Any, code: int, clock: VirtualClock, door: Any) -> None:
+    """As the switch says."""
+    sim = BuildsSimulator(clock=clock, behaviour=Behaviour(third_trigger=status))
+    tag = sim.add_worker()
+    sim.add_trigger(tag)
+    assert door(sim).error("triggers", method="POST", body=new_trigger(sim, tag, door)) == (status, code)
+
+
+def test_a_trigger_must_not_exclude_every_branch(sim: BuildsSimulator, door: Any) -> None:
+    """400 with 12002, for a new one and for a change."""
+    tag = sim.add_worker()
+    body, uuid = (
+        new_trigger(sim, tag, door, branch_excludes=["*"]),
+        triggers_of(sim, tag, door)[0]["trigger_uuid"],
+    )
+    assert door(sim).error("triggers", method="POST", body=body) == (400, 12002)
+    change = {"branch_excludes": ["*"]}
+    assert door(sim).error(f"triggers/{uuid}", method="PATCH", body=change) == (400, 12002)
+
+
+async def test_an_update_keeps_what_it_omits(sim: BuildsSimulator, clock: VirtualClock, door: Any) -> None:
+    """Only what was sent and the date of the change differ; empty lists and texts are values."""
+    tag = sim.add_worker()
+    (before,) = triggers_of(sim, tag, door)
+    await clock.sleep(60.0)
+    change = {"build_command": "", "path_includes": [], "build_caching_enabled": False}
+    after = door(sim).result(f"triggers/{before['trigger_uuid']}", method="PATCH", body=change)
+    assert after["modified_on"] > before["modified_on"]
+    assert after == before | change | {"modified_on": after["modified_on"]}
+    assert triggers_of(sim, tag, door) == [after]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{"build_command": None}, {"branch_includes": "main"}, {"build_caching_enabled": 1}, [], None],
+    ids=["null", "text for a list", "number for a bool", "list", "nothing"],
+)
+def test_a_bad_update_changes_nothing(body: Any, sim: BuildsSimulator, door: Any) -> None:
+    """400 with 12002."""
+    tag = sim.add_worker()
+    before = triggers_of(sim, tag, door)
+    path = f"triggers/{before[0]['trigger_uuid']}"
+    assert door(sim).error(path, method="PATCH", body=body) == (400, 12002)
+    assert triggers_of(sim, tag, door) == before
+
+
+def test_deleting_a_trigger_cancels_its_unfinished_builds(sim: BuildsSimulator, door: Any) -> None:
+    """Those only; its builds stay, and show it with the date of the deletion."""
+    tag = sim.add_worker()
+    other, done = sim.add_trigger(tag), sim.add_finished_build(external_script_id=tag)
+    queued, running = (sim.add_build(external_script_id=tag) for _ in range(2))
+    running.emit("line")
+    kept = sim.add_build(external_script_id=tag, trigger_uuid=other)
+    path = f"triggers/{triggers_of(sim, tag, door)[0]['trigger_uuid']}"
+    assert door(sim).result(path, method="DELETE") is None
+    assert [build.outcome for build in (done, queued, running, kept)] == [
+        "success",
+        "cancelled",
+        "cancelled",
+        None,
+    ]
+    body = door(sim).result(f"builds/{running.build_uuid}")
+    assert body["trigger"]["deleted_on"] == body["stopped_on"]
+    assert [trigger["trigger_uuid"] for trigger in triggers_of(sim, tag, door)] == [other]
+    for method, where in (("DELETE", path), ("PATCH", path), ("POST", f"{path}/builds")):
+        assert door(sim).error(where, method=method, body={}) == (404, 12000)
+
+
+def test_deleted_triggers_may_be_listed(clock: VirtualClock, door: Any) -> None:
+    """With the date of the deletion, as the switch says."""
+    sim = BuildsSimulator(clock=clock, behaviour=Behaviour(deleted_triggers="listed"))
+    tag = sim.add_worker()
+    (trigger,) = triggers_of(sim, tag, door)
+    door(sim).result(f"triggers/{trigger['trigger_uuid']}", method="DELETE")
+    (deleted,) = triggers_of(sim, tag, door)
+    assert (trigger["deleted_on"], deleted["deleted_on"]) == (None, deleted["modified_on"])
+
+
+def test_purging_the_cache_needs_a_trigger(sim: BuildsSimulator, door: Any) -> None:
+    """Null for a known one, 404 for another."""
+    (trigger,) = triggers_of(sim, sim.add_worker(), door)
+    path = f"triggers/{trigger['trigger_uuid']}/purge_build_cache"
+    assert door(sim).result(path, method="POST") is None
+    assert door(sim).error(f"triggers/{UUID}/purge_build_cache", method="POST") == (404, 12000)
+
+
+@pytest.mark.parametrize(("how", "status"), [("empty", 200), ("not_found", 404)])
+def test_an_unknown_tag_has_no_triggers(how: Any, status: int, clock: VirtualClock, door: Any) -> None:
+    """An empty list or 404, as the switch says; a name is no tag at all."""
+    sim = BuildsSimulator(clock=clock, behaviour=Behaviour(unknown_worker=how))
+    sim.add_worker("shop")
+    for kind in ("triggers", "previews"):
+        assert door(sim)(f"workers/{'0' * 32}/{kind}").status == status
+        assert door(sim).error(f"workers/shop/{kind}") == (404, 12000)
+
+
+class TestVariables:
+    @pytest.fixture
+    def path(self, sim: BuildsSimulator, door: Any) -> str:
+        """That of the variables of a trigger."""
+        (trigger,) = triggers_of(sim, sim.add_worker(), door)
+        return f"triggers/{trigger['trigger_uuid']}/environment_variables"
+
+    async def test_set(self, path: str, sim: BuildsSimulator, clock: VirtualClock, door: Any) -> None:
+        """Those that are sent are added or replaced, the others stay, and no secret is given back."""
+        ask = door(sim)
+        first = {"A": {"value": "1", "is_secret": False}, "B": {"value": "hush", "is_secret": True}}
+        made = ask.result(path, method="PATCH", body=first)
+        await clock.sleep(5.0)
+        after = ask.result(path, method="PATCH", body={"A": {"value": "2", "is_secret": False}})
+        assert made["B"] == {"value": None, "is_secret": True, "created_on": made["A"]["created_on"]}
+        assert after == made | {"A": made["A"] | {"value": "2"}} == ask.result(path)
+        assert b"hush" not in ask(path).body
+
+    def test_changed(self, clock: VirtualClock, door: Any) -> None:
+        """The answer may hold only what was sent."""
+        sim = BuildsSimulator(clock=clock, behaviour=Behaviour(variables_answer="changed"))
+        uuid = sim.add_trigger(sim.add_worker(), environment_variables={"A": "1"})
+        path, body = f"triggers/{uuid}/environment_variables", {"B": {"value": "2", "is_secret": False}}
+        assert set(door(sim).result(path, method="PATCH", body=body)) == {"B"}
+        assert set(door(sim).result(path)) == {"A", "B"}
+
+    def test_delete(self, path: str, sim: BuildsSimulator, door: Any) -> None:
+        """Once; then it is unknown."""
+        door(sim).result(path, method="PATCH", body={"A": {"value": "1", "is_secret": False}})
+        assert door(sim).result(f"{path}/A", method="DELETE") is None
+        assert door(sim).error(f"{path}/A", method="DELETE") == (404, 12000)
+        assert door(sim).result(path) == {}
+
+    @pytest.mark.parametrize(
+        ("name", "length"),
+        [("1A", 1), ("", 1), ("A-B", 1), ("A\n", 1), ("Ä", 1), ("A", 5001)],
+        ids=["digit", "empty", "dash", "line", "umlaut", "long"],
+    )
+    def test_limits(self, name: str, length: int, path: str, sim: BuildsSimulator, door: Any) -> None:
+        """Names are identifiers and values have at most 5,000 characters."""
+        body = {name: {"value": "x" * length, "is_secret": False}}
+        assert door(sim).error(path, method="PATCH", body=body) == (400, 12002)
+        assert door(sim).result(path) == {}
+
+    def test_number(self, path: str, sim: BuildsSimulator, door: Any) -> None:
+        """At most 64 in all."""
+        names = [f"V{number}" for number in range(65)]
+        body = {name: {"value": "x" * 5000, "is_secret": False} for name in names}
+        assert door(sim).error(path, method="PATCH", body=body) == (400, 12002)
+        del body["V64"]
+        assert len(door(sim).result(path, method="PATCH", body=body)) == 64
+        more = {"V64": {"value": "", "is_secret": True}}
+        assert door(sim).error(path, method="PATCH", body=more) == (400, 12002)
+
+    def test_build(self, path: str, sim: BuildsSimulator, door: Any) -> None:
+        """A build has those of the moment at which it was added."""
+        door(sim).result(path, method="PATCH", body={"S": {"value": "hush", "is_secret": True}})
+        build = sim.add_build(external_script_id=next(iter(sim.workers.values())))
+        door(sim).result(f"{path}/S", method="DELETE")
+        metadata = door(sim).result(f"builds/{build.build_uuid}")["build_trigger_metadata"]
+        assert metadata["environment_variables"]["S"]["value"] is None
+        assert metadata["environment_variables"]["S"]["is_secret"] is True
+
+
+class TestStartedBuilds:
+    @pytest.fixture
+    def path(self, sim: BuildsSimulator, door: Any) -> str:
+        """That of the builds of a trigger."""
+        (trigger,) = triggers_of(sim, sim.add_worker("shop"), door)
+        return f"triggers/{trigger['trigger_uuid']}/builds"
+
+    def test_branch(self, path: str, sim: BuildsSimulator, door: Any) -> None:
+        """A build of a branch knows no commit; it is queued and the latest of its Worker."""
+        body = door(sim).result(path, method="POST", body={"branch": "release"})
+        metadata = body["build_trigger_metadata"]
+        assert (body["status"], body["build_outcome"]) == ("queued", None)
+        assert (metadata["build_trigger_source"], metadata["branch"]) == ("manual", "release")
+        assert [metadata[name] for name in ("commit_hash", "commit_message", "author")] == ["", "", ""]
+        tag = sim.workers["shop"]
+        assert door(sim).result("builds/latest", external_script_ids=tag)["builds"][tag] == body
+
+    def test_commit(self, path: str, sim: BuildsSimulator, door: Any) -> None:
+        """A build of a commit alone is of the trigger's branch; both may be given."""
+        alone = door(sim).result(path, method="POST", body={"commit_hash": "abc"})["build_trigger_metadata"]
+        both = door(sim).result(path, method="POST", body={"commit_hash": "abc", "branch": "x"})
+        assert (alone["commit_hash"], alone["branch"]) == ("abc", "main")
+        assert alone["author"]
+        assert both["build_trigger_metadata"]["branch"] == "x"
+
+    @pytest.mark.parametrize(
+        "body",
+        [{}, {"branch": ""}, {"branch": 5}, {"branch": "x", "seed_repo": {}}, b"", b"{"],
+        ids=["nothing", "empty", "number", "seed", "no body", "no JSON"],
+    )
+    def test_bad(self, body: Any, path: str, sim: BuildsSimulator, door: Any) -> None:
+        """400 with 12002, and nothing is started."""
+        assert door(sim).error(path, method="POST", body=body) == (400, 12002)
+        assert not sim.builds
+
+    async def test_typical(self, path: str, sim: BuildsSimulator, clock: VirtualClock, door: Any) -> None:
+        """It plays a typical build of some seconds by itself."""
+        door(sim).result(path, method="POST", body={"branch": "main"})
+        (build,) = sim.builds.values()
+        await clock.sleep(3.0)
+        assert str(build.status) == "initializing"
+        await clock.sleep(10.0)
+        assert (build.status, build.outcome) == (BuildStatus.STOPPED, BuildOutcome.SUCCESS)
+        assert len(build.lines) > 5
+
+    async def test_script(self, clock: VirtualClock, door: Any) -> None:
+        """Its script can be given, and may depend on the build; its seconds count from the start."""
+
+        def script(build: SimulatedBuild) -> list[tuple[float, Any]]:
+            outcome = BuildOutcome.FAIL if build.details.branch == "bad" else BuildOutcome.SUCCESS
+            return [(1.0, f"of {build.details.branch}"), (2.0, outcome)]
+
+        sim = BuildsSimulator(clock=clock, started_builds=script)
+        (trigger,) = triggers_of(sim, sim.add_worker(), door)
+        await clock.sleep(100.0)
+        for branch in ("good", "bad"):
+            path = f"triggers/{trigger['trigger_uuid']}/builds"
+            door(sim).result(path, method="POST", body={"branch": branch})
+        good, bad = sim.builds.values()
+        assert (good.outcome, bad.lines) == (None, ())
+        await clock.sleep(2.0)
+        assert (good.outcome, bad.outcome) == (BuildOutcome.SUCCESS, BuildOutcome.FAIL)
+        assert [line.message for line in bad.lines] == ["of bad"]
+
+    @pytest.mark.parametrize("kind", ["reset", "cut_body", "stall"])
+    def test_lost_answer(self, kind: FaultKind, path: str, sim: BuildsSimulator, door: Any) -> None:
+        """A build whose answer is lost was started all the same."""
+        sim.fault(Fault(kind, method="POST"))
+        answer = door(sim)(path, method="POST", body={"branch": "main"})
+        assert answer.fault is not None
+        assert len(sim.builds) == 1
+
+    def test_unsent(self, path: str, sim: BuildsSimulator, door: Any) -> None:
+        """A fault in place of the answer starts nothing."""
+        sim.fault("server_error")
+        assert door(sim)(path, method="POST", body={"branch": "main"}).status == 502
+        assert not sim.builds
+
+    def test_source(self, clock: VirtualClock, door: Any) -> None:
+        """Its source may be `api`."""
+        sim = BuildsSimulator(clock=clock, behaviour=Behaviour(started_source="api"))
+        (trigger,) = triggers_of(sim, sim.add_worker(), door)
+        path = f"triggers/{trigger['trigger_uuid']}/builds"
+        body = door(sim).result(path, method="POST", body={"branch": "main"})
+        assert body["build_trigger_metadata"]["build_trigger_source"] == "api"
+
+    def test_settings(self, path: str, sim: BuildsSimulator, door: Any) -> None:
+        """A build keeps the commands that it was started with; its trigger is shown as it is now."""
+        uuid = door(sim).result(path, method="POST", body={"branch": "main"})["build_uuid"]
+        change = {"build_command": "make", "root_directory": "/app"}
+        door(sim).result(path.removesuffix("/builds"), method="PATCH", body=change)
+        body = door(sim).result(f"builds/{uuid}")
+        assert body["trigger"]["build_command"] == "make"
+        assert body["build_trigger_metadata"]["build_command"] == "npm run build"
+        assert body["build_trigger_metadata"]["root_directory"] == "/"
+
+
+async def test_a_script_can_be_played_later(sim: BuildsSimulator, clock: VirtualClock) -> None:
+    """Its seconds count from then, beside what is left of the first one."""
+    build = sim.add_build([(1, "a"), (4, "d"), (5, BuildOutcome.SUCCESS)])
+    await clock.sleep(2.0)
+    build.play([(1, "c"), (0, "b")])
+    await clock.sleep(3.0)
+    assert [line.message for line in build.lines] == ["a", "b", "c", "d"]
+    assert build.outcome == BuildOutcome.SUCCESS
