@@ -1,6 +1,7 @@
 """The client: owns the session, hangs resources and live verbs on it."""
 
 from collections.abc import Iterable
+from functools import partial
 from types import TracebackType
 from typing import Protocol, Self
 from weakref import WeakSet
@@ -8,14 +9,24 @@ from weakref import WeakSet
 import aiohttp
 
 from builds_async.live import wait
+from builds_async.live.diagnose import diagnose
 from builds_async.live.events import EventStream
 from builds_async.live.follow import LogFollower
 from builds_async.live.tail import BuildTail, TailPosition
 from builds_async.live.watch import BuildWatcher
 from builds_async.models.builds import Build
+from builds_async.models.diagnosis import Diagnosis
 from builds_async.models.logs import LogPosition
+from builds_async.resources.account import Account
 from builds_async.resources.builds import Builds
+from builds_async.resources.deploy_hooks import DeployHooks
+from builds_async.resources.previews import Previews
 from builds_async.resources.queues import Queues
+from builds_async.resources.repos import Repos
+from builds_async.resources.subscriptions import Subscriptions
+from builds_async.resources.tokens import Tokens
+from builds_async.resources.triggers import Triggers
+from builds_async.resources.workers import Workers
 from builds_async.session.api import ApiSession
 from builds_async.session.budget import RateBudget
 from builds_async.session.clock import Clock, SystemClock
@@ -23,7 +34,7 @@ from builds_async.session.http import HttpTransport
 from builds_async.session.observe import Observer
 from builds_async.session.retry import RetryPolicy
 from builds_async.session.settings import resolve
-from builds_async.session.wire import checked_ids, segment
+from builds_async.session.wire import checked_tags, segment, tag
 
 
 class _Closable(Protocol):
@@ -64,6 +75,30 @@ class BuildsClient:
     builds: Builds
     """Builds and their logs."""
 
+    workers: Workers
+    """Workers: their names and tags, and their build configuration."""
+
+    triggers: Triggers
+    """What starts builds: triggers, their variables, builds started by hand."""
+
+    previews: Previews
+    """Previews of Workers, and their builds."""
+
+    deploy_hooks: DeployHooks
+    """URLs that start a build."""
+
+    repos: Repos
+    """Connected repositories."""
+
+    tokens: Tokens
+    """The API tokens that builds deploy with."""
+
+    account: Account
+    """Build minutes."""
+
+    subscriptions: Subscriptions
+    """What puts build events into a queue."""
+
     queues: Queues
     """Messages of Cloudflare Queues."""
 
@@ -94,6 +129,7 @@ class BuildsClient:
             api_email=api_email,
             base_url=base_url,
         )
+        self._account_id, self._credential_kind = settings.account_id, settings.credential_kind
         self._name = f"account_id={settings.account_id!r}, base_url={settings.base_url!r}"
         self._clock = clock
         self.budget = budget if budget is not None else RateBudget()
@@ -114,6 +150,14 @@ class BuildsClient:
             observer=observer,
         )
         self.builds = Builds(self._session)
+        self.workers = Workers(self._session)
+        self.triggers = Triggers(self._session, self.builds, self.workers)
+        self.previews = Previews(self._session)
+        self.deploy_hooks = DeployHooks(self._session)
+        self.repos = Repos(self._session)
+        self.tokens = Tokens(self._session)
+        self.account = Account(self._session)
+        self.subscriptions = Subscriptions(self._session)
         self.queues = Queues(self._session)
         self._polls = Builds(self._session.polling())
         self._closables: WeakSet[_Closable] = WeakSet()  # what may have requests on their way
@@ -142,17 +186,38 @@ class BuildsClient:
         finally:
             await self._session.aclose()
 
+    async def diagnose(self) -> Diagnosis:
+        """What is wrong with the credentials or the account, before work starts, and what to do about it.
+
+        The kind of the token (by its prefix, and by what the API says of it), whether the account can be
+        reached, each permission that reading can show, and whether build minutes are left: four reads,
+        nothing is written. Whether builds may be started and cancelled can't be seen that way.
+
+        What the probes meet is in the findings and is not raised, also when the network is down. Needs no
+        permission.
+        """
+        return await diagnose(
+            verify=self.tokens.verify,
+            limits=self.account.limits,
+            scripts=partial(self.workers.search, per_page=1),
+            queues=partial(self.subscriptions.list, per_page=1),
+            account_id=self._account_id,
+            looks_like=self._credential_kind,
+        )
+
     def follow(
         self,
         build_uuid: str,
         *,
         start: LogPosition | None = None,
+        tail: int | None = None,
         poll_interval: float = 1.0,
         max_poll_interval: float = 5.0,
     ) -> LogFollower:
         """The log of a build, line by line while it is written, until the build has finished.
 
         `start` is a `position` saved from another follower of this build: no line is lost or repeated.
+        With `tail` it begins at the last so many of the lines that are there now; 0 gives only new ones.
         `poll_interval` (1 s) is the pause between two polls of a running build, stretched up to
         `max_poll_interval` (5 s) while nothing comes, and further when the rate budget runs low. What is
         guaranteed, and what is raised, stands with `LogFollower`. Needs "Workers CI Read".
@@ -163,6 +228,7 @@ class BuildsClient:
             build_uuid,
             clock=self._clock,
             start=start,
+            tail=tail,
             poll_interval=poll_interval,
             max_poll_interval=max_poll_interval,
         )
@@ -200,6 +266,7 @@ class BuildsClient:
 
         A build that succeeded need not have deployed; see `builds.by_version`. Else as `wait`.
         """
+        tag(external_script_id)
         return await wait.wait_for_commit(
             self._polls,
             external_script_id,
@@ -217,7 +284,7 @@ class BuildsClient:
         50 requests a pass. What is guaranteed stands with `BuildWatcher`. Needs "Workers CI Read".
         """
         return BuildWatcher(
-            self._polls, checked_ids(external_script_ids), interval=interval, clock=self._clock
+            self._polls, checked_tags(external_script_ids), interval=interval, clock=self._clock
         )
 
     def tail(
@@ -225,28 +292,31 @@ class BuildsClient:
         external_script_ids: Iterable[str],
         *,
         start: TailPosition | None = None,
+        tail: int | None = None,
         interval: float = 10.0,
         poll_interval: float = 1.0,
         max_poll_interval: float = 5.0,
     ) -> BuildTail:
         """The log lines of all builds of these Workers, merged: `async for line in client.tail(tags)`.
 
-        Builds that run now from their first line, and each new build by itself, which is found every
-        `interval` seconds (10); it never ends. Each log is asked for every `poll_interval` (1 s) to
-        `max_poll_interval` (5 s), or as the rate budget allows. `start` is the `position` of an earlier
-        tail. What is guaranteed stands with `BuildTail`. Needs "Workers CI Read".
+        Builds that run now from their first line (with `tail`, from the last so many lines that are there, 0
+        for none), and each new build by itself, which is found every `interval` seconds (10); it never
+        ends. Each log is asked for every `poll_interval` (1 s) to `max_poll_interval` (5 s), or as the rate
+        budget allows. `start` is the `position` of an earlier tail. What is guaranteed stands with
+        `BuildTail`. Needs "Workers CI Read".
         """
-        tail = BuildTail(
+        stream = BuildTail(
             self._polls,
-            checked_ids(external_script_ids),
+            checked_tags(external_script_ids),
             clock=self._clock,
             start=start,
+            tail=tail,
             interval=interval,
             poll_interval=poll_interval,
             max_poll_interval=max_poll_interval,
         )
-        self._closables.add(tail)
-        return tail
+        self._closables.add(stream)
+        return stream
 
     def events(
         self,

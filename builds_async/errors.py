@@ -25,8 +25,9 @@ from builds_async.models.envelope import ErrorDetail
 class BuildsError(Exception):
     """The root: `except BuildsError` catches whatever this library reports.
 
-    `method` and `path` name the call, where there was one. `attempts` counts every request that was sent
-    for it, also those that were answered 429; 0 means that nothing was sent.
+    `method` and `path` name the call, where there was one; a secret in the path is shown as `***`.
+    `attempts` counts every request that was sent for it, also those that were answered 429; 0 means that
+    nothing was sent. `sent_at` is when the last one was, in seconds of the client's clock.
     """
 
     def __init__(self, message: str = "", *, method: str = "", path: str = "", attempts: int = 0) -> None:
@@ -35,6 +36,12 @@ class BuildsError(Exception):
         self.method = method
         self.path = path
         self.attempts = attempts
+        self.sent_at: float | None = None
+
+    def add(self, more: str) -> None:
+        """Say more at the end of the message."""
+        self.message = f"{self.message}. {more}"
+        self.args = (self.message,)
 
     def __str__(self) -> str:
         call = f"{self.method} {self.path}: " if self.method else ""

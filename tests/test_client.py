@@ -32,6 +32,7 @@ from tests.support import (
     envelope,
     nothing_left,
     settle,
+    tags,
 )
 
 GET = f"/builds/builds/{BUILD_UUID}"
@@ -138,7 +139,7 @@ class TestLife:
             lambda client: client.builds.logs(BUILD_UUID),
             lambda client: client.builds.list(TAG),
             lambda client: client.builds.latest([TAG]),
-            lambda client: client.builds.latest([f"w{number}" for number in range(99)]),
+            lambda client: client.builds.latest(tags(99)),
             lambda client: client.builds.by_version(["v"]),
             lambda client: anext(client.builds.iter(TAG)),
             lambda client: client.follow(BUILD_UUID).read(),
@@ -282,7 +283,7 @@ class TestInFlight:
             calls = [
                 *(asyncio.create_task(client.builds.get(f"b{number}")) for number in range(3)),
                 *(asyncio.create_task(client.follow(f"f{number}").read()) for number in range(3)),
-                asyncio.create_task(client.builds.latest([f"w{number}" for number in range(60)])),
+                asyncio.create_task(client.builds.latest(tags(60))),
             ]
             await gate.reached(limit)
             gate.let(1000)

@@ -44,6 +44,7 @@ from tests.support import (
     reset,
     settle,
     stall,
+    tags,
     tasks,
 )
 
@@ -132,8 +133,8 @@ class TestRequest:
     async def test_bulk(self) -> None:
         """The commas of a bulk look-up stay commas."""
         async with RawServer(answer(envelope({"builds": {}}))) as server, a_client(server.url) as client:
-            await client.builds.latest(["a", "b c"])
-        assert server.targets == ["/builds/builds/latest?external_script_ids=a,b%20c"]
+            await client.builds.by_version(["a", "b c"])
+        assert server.targets == ["/builds/builds?version_ids=a,b%20c"]
 
     async def test_body(self) -> None:
         """A body goes out as JSON."""
@@ -602,7 +603,7 @@ class TestLeft:
         refused = answer(refusal(12006, "Invalid token"), status=401)
         async with RawServer(stall(), stall(), refused) as server, a_client(server.url) as client:
             with pytest.raises(APIError, match="user-owned"):
-                await client.builds.latest([f"w{number}" for number in range(60)])
+                await client.builds.latest(tags(60))
             await settle()
         assert len(server.requests) == 3
 

@@ -193,9 +193,9 @@ class TestRefusals:
 
     async def test_permission_of_builds(self, client: BuildsClient, api: BodyApi) -> None:
         """A Worker that is called `queues` changes nothing about the permission of builds."""
-        api.on("GET", "/builds/workers/queues/builds?page=1&per_page=50", refusal(10000, "no"), status=403)
+        api.on("GET", "/builds/workers/queues/deploy_hooks", refusal(10000, "no"), status=403)
         with pytest.raises(PermissionDeniedError, match="Workers CI Read"):
-            await client.builds.list("queues")
+            await client.deploy_hooks.list("queues")
 
     @pytest.mark.parametrize(
         ("answer", "error"),

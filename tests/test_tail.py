@@ -66,7 +66,9 @@ class Wire:
         self.stale: dict[str, SimulatedBuild] = {}  # what the looks give as the latest build
         self._prefix = "/client/v4"
 
-    async def send(self, method: str, path: str, query: str = "", body: bytes | None = None) -> Answer:
+    async def send(
+        self, method: str, path: str, query: str = "", body: bytes | None = None, **_: object
+    ) -> Answer:
         kind = "look" if "/latest" in path else "list" if "/workers/" in path else path.rpartition("/")[2]
         kind = kind if kind in {"look", "list", "logs"} else "status"
         self.under_way[kind] += 1
@@ -1020,11 +1022,11 @@ class TestSimulated:
                     await anext(client.tail(tags(400)))
                 assert len(sim.requests) <= 10
 
-    @pytest.mark.parametrize("wrong", ["", "..", "a/b", "a,b"])
+    @pytest.mark.parametrize("wrong", ["", "..", "a/b", "a,b", "my-worker"])
     async def test_what_is_no_id(self, wrong: str) -> None:
         """What can't be an id is a ValueError when the tail is made."""
         async with connected(BuildsSimulator()) as client:
-            with pytest.raises(ValueError, match="can't be an id"):
+            with pytest.raises(ValueError, match=r"can't be an id|is no tag"):
                 client.tail([*tags(1), wrong])
 
     @pytest.mark.parametrize("stall", ["/latest", "/logs"])

@@ -6,6 +6,7 @@ from operator import length_hint
 from typing import Protocol, Self
 
 from builds_async.errors import BuildsError, NotFoundError
+from builds_async.live.backlog import Backlog
 from builds_async.live.ending import Ending
 from builds_async.models.builds import Build
 from builds_async.models.logs import LogLine, LogPage, LogPosition
@@ -49,6 +50,9 @@ class LogFollower:
     every `poll_interval` seconds, more seldom up to `max_poll_interval` while nothing comes, and never
     faster than the client's `RateBudget` allows.
 
+    With `tail` it begins at the last so many of the lines that are there at first, and passes over those
+    before them.
+
     It assumes that the lines of a page do not change when the page is asked for again.
 
     Raises what `client.builds.get` and `client.builds.logs` raise after their retries; an unknown build is
@@ -63,6 +67,7 @@ class LogFollower:
         *,
         clock: Clock,
         start: LogPosition | None = None,
+        tail: int | None = None,
         poll_interval: float = 1.0,
         max_poll_interval: float = 5.0,
         utcnow: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -91,6 +96,7 @@ class LogFollower:
         self._after = start
         self._last: _Trait | None = None  # of the last answer that had lines
         self._doubted = False
+        self._backlog = None if tail is None else Backlog(tail)  # while it is passed over
 
         # When: not before `_due`.
         self._min_interval = self._interval = poll_interval
@@ -135,7 +141,8 @@ class LogFollower:
         `client.follow(build_uuid, start=position)` goes on exactly there, in this process or a later one.
         """
         in_hand = length_hint(self._hand)
-        return LogPosition(self._cursor, self._end - in_hand) if in_hand else self._after
+        here = LogPosition(self._cursor, self._end - in_hand) if in_hand else self._after
+        return here if self._backlog is None else self._backlog.start or here
 
     def __aiter__(self) -> Self:
         return self
@@ -188,13 +195,34 @@ class LogFollower:
         """Ask once, now, if no line is in hand: what `read` repeats, for who schedules many followers."""
         if length_hint(self._hand) or self._ended:
             return
+        settle = self._settle
         try:
-            await self._ask()
+            caught_up = await self._ask()
         except BuildsError:
             self._due = self._clock.now() + self._interval  # who tries again in a loop is paced as well
             raise
+        if self._backlog is not None:
+            self._pass_over(self._backlog)
+            if caught_up:
+                self._go_back(self._backlog, settle=settle)
 
-    async def _ask(self) -> None:
+    def _pass_over(self, backlog: Backlog) -> None:
+        if lines := length_hint(self._hand):
+            backlog.add(LogPosition(self._cursor, self._end - lines), lines)
+            self._hand = iter(())
+
+    def _go_back(self, backlog: Backlog, *, settle: bool) -> None:
+        """Begin where the last lines do, now that it is known."""
+        self._backlog = None
+        if backlog.start is not None:
+            self._after = backlog.start
+            self._last = None
+            self._due = self._clock.now()
+            self._settle = self._settle or settle  # it is for the end
+            self._ended = self._complete = False
+
+    async def _ask(self) -> bool:
+        """Take the next page, and say whether it was, for now, the last one."""
         self._cursor, self._offset = self._after.cursor, self._after.offset
         if self._build is None:
             self._see(await self._source.get(self._build_uuid))
@@ -208,9 +236,13 @@ class LogFollower:
         else:
             at_once = moved and bool(page.lines)  # what was skipped is no end
         self._due = polled_at if at_once or self._finished else polled_at + self._interval
-        if not (length_hint(self._hand) or self._doubted or at_once):
-            self._interval = min(self._interval * _SLOW_DOWN, self._max_interval)
-            await self._nothing_new(page, moved=moved)
+        if self._doubted or at_once:
+            return False
+        if length_hint(self._hand):
+            return not self._finished  # of a finished one, until a page brings nothing
+        self._interval = min(self._interval * _SLOW_DOWN, self._max_interval)
+        await self._nothing_new(page, moved=moved)
+        return not self._finished or self._ended or self._due > polled_at
 
     async def _page(self) -> LogPage:
         try:

@@ -10,6 +10,7 @@ import msgspec
 
 from builds_async.errors import AuthenticationError, BuildsError, NotFoundError, PermissionDeniedError
 from builds_async.live.background import take_note
+from builds_async.live.backlog import Backlog
 from builds_async.live.follow import LogFollower, LogSource
 from builds_async.live.tracker import BuildChange, Tracker, WatchSource, WorkerMark
 from builds_async.models.builds import Build
@@ -52,7 +53,8 @@ class TailPosition(msgspec.Struct, frozen=True):
 class BuildTail:
     """The lines of all builds of many Workers, merged, as an endless async iterator of `TailLine`.
 
-    It begins with the builds that run now, from their first line, and picks up each new build by itself.
+    It begins with the builds that run now, from their first line or, with `tail`, from the last so many lines
+    that are there, and picks up each new build by itself.
     (Where the latest build of a Worker has stopped at first, none is looked for behind it.) Of one build
     every line comes once and in order, as from `LogFollower`; lines of different builds come as they are
     fetched. One look at the latest builds, every `interval` seconds and 20 Workers in a request, stands in
@@ -77,6 +79,7 @@ class BuildTail:
         *,
         clock: Clock,
         start: TailPosition | None = None,
+        tail: int | None = None,
         interval: float,
         poll_interval: float,
         max_poll_interval: float,
@@ -88,8 +91,11 @@ class BuildTail:
         start = TailPosition() if start is None else start
         if not isinstance(start, TailPosition):
             raise TypeError(f"start is a TailPosition, not {type(start).__name__}: decode it with msgspec")
+        if tail is not None:
+            Backlog(tail)  # a ValueError now, not when the first log opens
         self._source = source
         self._clock = clock
+        self._tail = tail
         self._interval = interval
         self._pace = (poll_interval, max_poll_interval)
         self._tracker = Tracker(source, external_script_ids, clock, start.workers)
@@ -104,7 +110,7 @@ class BuildTail:
         self._closed = False
         for build_uuid, log in start.logs.items():
             if log.external_script_id in self._tracker.ids:
-                self._open(log.external_script_id, build_uuid, None, log.position)
+                self._open(log.external_script_id, build_uuid, None, log.position, None)
 
     @property
     def failures(self) -> Mapping[str, BuildsError]:
@@ -233,7 +239,8 @@ class BuildTail:
             if build.build_uuid in self._streams:
                 self._streams[build.build_uuid].build = build
             elif change.is_new and not self._is_past(change):
-                self._open(tag, build.build_uuid, build, LogPosition())
+                tail = self._tail if build.build_uuid in self._tracker.present else None
+                self._open(tag, build.build_uuid, build, LogPosition(), tail)
 
     def _is_past(self, change: BuildChange) -> bool:
         """Whether a build that is reported for the first time is none of ours."""
@@ -242,11 +249,19 @@ class BuildTail:
             return True  # given out before this start, or open again by its position
         return change.build.is_stopped and change.build.build_uuid in self._tracker.present
 
-    def _open(self, tag: str, build_uuid: str, build: Build | None, position: LogPosition) -> None:
+    def _open(
+        self, tag: str, build_uuid: str, build: Build | None, position: LogPosition, tail: int | None
+    ) -> None:
         stream = _Stream(tag, build_uuid, build, self._source, self._tracker)
         low, high = self._pace
         stream.log = LogFollower(
-            stream, build_uuid, clock=self._clock, start=position, poll_interval=low, max_poll_interval=high
+            stream,
+            build_uuid,
+            clock=self._clock,
+            start=position,
+            tail=tail,
+            poll_interval=low,
+            max_poll_interval=high,
         )
         self._streams[build_uuid] = stream
 

@@ -1,5 +1,6 @@
 """The wire nouns: frozen Structs with the API's own field names, and enums that keep unknown words."""
 
+from builds_async.models.account import AccountLimits
 from builds_async.models.builds import (
     Build,
     BuildDeployHook,
@@ -14,27 +15,71 @@ from builds_async.models.builds import (
     RepoConnection,
     Trigger,
 )
+from builds_async.models.deploy_hooks import DeployHook, DeployHookBuild, DeployHookLatestBuild
+from builds_async.models.diagnosis import CredentialKind, Diagnosis, Finding
 from builds_async.models.envelope import ErrorDetail, Page, ResultInfo
 from builds_async.models.logs import LogEvent, LogLine, LogPage, LogPosition
+from builds_async.models.previews import Preview
+from builds_async.models.repos import ConfigAutofill, PackageManager
+from builds_async.models.seeds import SeedFile, SeedRepo
+from builds_async.models.subscriptions import EventDestination, EventSource, Subscription
+from builds_async.models.tokens import BuildToken, TokenStatus
+from builds_async.models.variables import NewVariable
+from builds_async.models.workers import (
+    BuildSettingsUpdate,
+    FoundWorker,
+    NewBuildSettings,
+    NewGitRepository,
+    WorkerBuildSettings,
+    WorkerConfig,
+    WorkerGitRepository,
+    WorkerScript,
+)
 
 __all__ = [
+    "AccountLimits",
     "Build",
     "BuildDeployHook",
     "BuildOutcome",
+    "BuildSettingsUpdate",
     "BuildStatus",
+    "BuildToken",
     "BuildTriggerMetadata",
     "BuildTriggerSource",
     "CanceledBuild",
+    "ConfigAutofill",
+    "CredentialKind",
+    "DeployHook",
+    "DeployHookBuild",
+    "DeployHookLatestBuild",
+    "Diagnosis",
     "EnvironmentVariable",
     "ErrorDetail",
+    "EventDestination",
+    "EventSource",
+    "Finding",
+    "FoundWorker",
     "LogEvent",
     "LogLine",
     "LogPage",
     "LogPosition",
+    "NewBuildSettings",
+    "NewGitRepository",
+    "NewVariable",
+    "PackageManager",
     "Page",
+    "Preview",
     "ProviderType",
     "PullRequest",
     "RepoConnection",
     "ResultInfo",
+    "SeedFile",
+    "SeedRepo",
+    "Subscription",
+    "TokenStatus",
     "Trigger",
+    "WorkerBuildSettings",
+    "WorkerConfig",
+    "WorkerGitRepository",
+    "WorkerScript",
 ]

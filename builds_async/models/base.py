@@ -1,7 +1,7 @@
 """What every wire noun shares. No I/O, no behaviour beyond reading oneself."""
 
 from enum import StrEnum
-from typing import Self
+from typing import ClassVar, Self
 
 import msgspec
 
@@ -13,6 +13,29 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
     Unknown fields are skipped and every field that the API may leave out has a default, so that a
     newer server does not break an older client. Field names are the API's own.
     """
+
+
+class Body(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
+    """A part of a request. What is UNSET is not sent and stays as it is; None is sent as null."""
+
+
+class Discreet(msgspec.Struct, frozen=True):
+    """A struct whose `repr` has `***` in place of a secret, as have the tracebacks and logs that show it."""
+
+    _secret: ClassVar[str]
+    """The name of the field."""
+
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        fields = {name: getattr(self, name) for name in self.__struct_fields__}
+        if self._is_secret():
+            fields[self._secret] = "***"
+        return [*fields.items()]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={it!r}' for name, it in self.__rich_repr__())})"
+
+    def _is_secret(self) -> bool:
+        return True
 
 
 class OpenStrEnum(StrEnum):

@@ -35,6 +35,7 @@ class BuildTriggerSource(OpenStrEnum):
     PULL_REQUEST = "pull_request"
     MANUAL = "manual"
     API = "api"
+    DEPLOY_HOOK = "deploy_hook"
 
 
 class ProviderType(OpenStrEnum):

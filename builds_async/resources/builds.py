@@ -9,9 +9,9 @@ from builds_async.models.builds import Build, BuildMap, CanceledBuild
 from builds_async.models.envelope import Envelope, Page
 from builds_async.models.logs import LogPage
 from builds_async.resources.bulk import BulkResult, fan_out
-from builds_async.resources.paging import Pages
+from builds_async.resources.paging import Pages, check_page, get_page
 from builds_async.session.api import ApiSession
-from builds_async.session.wire import id_list, query, segment
+from builds_async.session.wire import checked_tags, id_list, query, segment, tag
 
 _BUILD = msgspec.json.Decoder(Envelope[Build])
 _BUILDS = msgspec.json.Decoder(Envelope[tuple[Build, ...]])
@@ -36,16 +36,23 @@ class Builds:
         self._session = session
 
     async def get(self, build_uuid: str) -> Build:
-        """One build, as it is now. NotFoundError if the account has no such build."""
+        """One build, as it is now. NotFoundError if the account has no such build.
+
+        Needs "Workers CI Read".
+        https://developers.cloudflare.com/api/resources/workers_builds/subresources/builds/methods/get/
+        """
         path = f"/builds/builds/{segment(build_uuid)}"
         return (await self._session.envelope("GET", path, _BUILD, nullable=False)).result
 
     async def cancel(self, build_uuid: str) -> CanceledBuild:
         """Cancel a queued or running build.
 
-        Needs "Workers CI Write". Repeated like a read when no answer came: cancelling twice is cancelling.
+        Repeated like a read when no answer came: cancelling twice is cancelling.
         What the API answers for a build that has already stopped is not documented; read the build
         after an `APIError`.
+
+        Needs "Workers CI Write".
+        https://developers.cloudflare.com/api/resources/workers_builds/subresources/builds/methods/cancel/
         """
         path = f"/builds/builds/{segment(build_uuid)}/cancel"
         return (await self._session.envelope("PUT", path, _CANCELED, nullable=False)).result
@@ -55,6 +62,9 @@ class Builds:
 
         NotFoundError for an unknown build, and perhaps for one that has not begun. To read a whole log,
         or one that still grows, use `client.follow`.
+
+        Needs "Workers CI Read".
+        https://developers.cloudflare.com/api/resources/workers_builds/subresources/builds/subresources/logs/methods/get/
         """
         path = f"/builds/builds/{segment(build_uuid)}/logs"
         envelope = await self._session.envelope("GET", path, _LOGS, query(cursor=cursor))
@@ -66,14 +76,21 @@ class Builds:
         Any number of tags: 20 go into one request, and requests go out concurrently within the client's
         `max_in_flight` and budget. A Worker without builds is in `missing`. AuthenticationError and
         PermissionDeniedError end the look-up and are raised; other errors are in `failed`.
+
+        Needs "Workers CI Read".
+        https://developers.cloudflare.com/api/resources/workers_builds/methods/get_latest_builds/
         """
-        return await self._look_up("/builds/builds/latest", "external_script_ids", external_script_ids)
+        tags = checked_tags(external_script_ids)
+        return await self._look_up("/builds/builds/latest", "external_script_ids", tags)
 
     async def by_version(self, version_ids: Iterable[str]) -> BulkResult[Build]:
         """The build that made each of these Worker versions, by version id.
 
         A successful build need not have deployed: this is how to learn which build the deployed version
         came from. Any number of ids, answered as by `latest`.
+
+        Needs "Workers CI Read".
+        https://developers.cloudflare.com/api/resources/workers_builds/methods/get_builds_by_version/
         """
         return await self._look_up("/builds/builds", "version_ids", version_ids)
 
@@ -81,19 +98,23 @@ class Builds:
         """One page of a Worker's builds, newest first as far as seen; the API promises no order.
 
         `page` counts from 1, `per_page` is 1 to 200. There is no filter and no list of the whole account.
+
+        Needs "Workers CI Read".
+        https://developers.cloudflare.com/api/resources/workers_builds/subresources/builds/methods/list/
         """
-        if page < 1 or not 1 <= per_page <= 200:
-            raise ValueError(f"page is at least 1 and per_page 1 to 200, not {page} and {per_page}")
-        path = f"/builds/workers/{segment(external_script_id)}/builds"
-        envelope = await self._session.envelope("GET", path, _BUILDS, query(page=page, per_page=per_page))
-        return Page(result=envelope.result or (), result_info=envelope.result_info)
+        check_page(page, per_page)
+        path = f"/builds/workers/{tag(external_script_id)}/builds"
+        return await get_page(self._session, path, _BUILDS, query(page=page, per_page=per_page))
 
     def iter(self, external_script_id: str, *, per_page: int = 50) -> Pages[Build]:
         """All builds of a Worker, one page at a time as they are asked for; each once, in the API's order.
 
         `async for build in client.builds.iter(tag)`: may be left with `break` at any time and taken up again.
+
+        Needs "Workers CI Read".
+        https://developers.cloudflare.com/api/resources/workers_builds/subresources/builds/methods/list/
         """
-        segment(external_script_id)
+        tag(external_script_id)
 
         async def fetch(page: int) -> Page[Build]:
             return await self.list(external_script_id, page=page, per_page=per_page)

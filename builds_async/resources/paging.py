@@ -1,14 +1,31 @@
-"""A list of many pages as one async iterator."""
+"""Lists in pages: one page, and many as one async iterator."""
 
 from collections.abc import Awaitable, Callable
 from typing import Generic, Self, TypeVar
 
-from builds_async.models.envelope import Page, ResultInfo
+import msgspec
+
+from builds_async.models.envelope import Envelope, Page, ResultInfo
+from builds_async.session.api import ApiSession
 
 T = TypeVar("T")
 
 
 _REMEMBERED = 1000
+
+
+def check_page(page: int, per_page: int, most: int = 200) -> None:
+    """ValueError for a page that the API does not have; `most` items are in one."""
+    if page < 1 or not 1 <= per_page <= most:
+        raise ValueError(f"page is at least 1 and per_page 1 to {most}, not {page} and {per_page}")
+
+
+async def get_page(
+    session: ApiSession, path: str, decoder: msgspec.json.Decoder[Envelope[tuple[T, ...]]], query: str
+) -> Page[T]:
+    """One page of a list; without a result it is empty."""
+    envelope = await session.envelope("GET", path, decoder, query)
+    return Page(result=envelope.result or (), result_info=envelope.result_info)
 
 
 class Pages(Generic[T]):

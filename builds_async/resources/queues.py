@@ -44,6 +44,9 @@ class Queues:
 
         They are leased for `visibility_timeout_ms` milliseconds, at most 12 hours. What is not acknowledged
         by then comes again, until the queue's `max_retries`.
+
+        Needs "Queues Write".
+        https://developers.cloudflare.com/api/resources/queues/subresources/messages/methods/pull/
         """
         if not 1 <= batch_size <= MAX_BATCH:
             raise ValueError(f"batch_size is 1 to {MAX_BATCH}, not {batch_size}")
@@ -61,6 +64,9 @@ class Queues:
         `retries` are pairs of a lease id and the seconds after which the message shall come again, at most 24
         hours, in whole seconds rounded up. Late ones are accepted; what is not known any more is in the
         answer's `warnings`. Without any nothing is sent.
+
+        Needs "Queues Write".
+        https://developers.cloudflare.com/api/resources/queues/subresources/messages/methods/ack/
         """
         again = [{"lease_id": lease_id, "delay_seconds": _delay(delay)} for lease_id, delay in retries]
         body = {"acks": _leases(acks), "retries": again}
@@ -73,7 +79,11 @@ class Queues:
     async def extend(
         self, queue_id: str, lease_ids: Iterable[str], *, visibility_timeout_ms: int
     ) -> QueueExtension:
-        """Lease messages for `visibility_timeout_ms` milliseconds from now. Without any nothing is sent."""
+        """Lease messages for `visibility_timeout_ms` milliseconds from now. Without any nothing is sent.
+
+        Needs "Queues Write".
+        https://developers.cloudflare.com/api/resources/queues/subresources/messages/
+        """
         _check_visibility(visibility_timeout_ms)
         body = {"extend": _leases(lease_ids), "visibility_timeout_ms": visibility_timeout_ms}
         if not body["extend"]:

@@ -4,7 +4,8 @@ import asyncio
 import copy
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Self, TypeVar
 
 import msgspec
@@ -16,7 +17,7 @@ from builds_async.session.clock import Clock
 from builds_async.session.observe import ObservedTransport, Observer, RetryPlanned, Transport, Waited
 from builds_async.session.places import Places
 from builds_async.session.retry import RetryPolicy
-from builds_async.session.wire import allowances, read
+from builds_async.session.wire import allowances, blot, date, read
 
 T = TypeVar("T")
 
@@ -52,6 +53,7 @@ class ApiSession:
         self._observer = observer
         self._rng = rng
         self._poll = False
+        self._headers: Mapping[str, str] = {}  # of the last answer
         budget.bind(clock)
 
     @property
@@ -65,6 +67,22 @@ class ApiSession:
         poller._poll = True  # noqa: SLF001  # a copy of ourselves
         return poller
 
+    def at_root(self) -> Self:
+        """The same session for the few paths that are not below the account."""
+        root = copy.copy(self)
+        root._account_path = ""  # noqa: SLF001  # a copy of ourselves
+        return root
+
+    @property
+    def clock(self) -> Clock:
+        """The time of the client."""
+        return self._clock
+
+    @property
+    def date(self) -> datetime | None:
+        """When the last answer of this session was given, to the second, by the server's own clock."""
+        return date(self._headers.get("Date", ""))
+
     async def envelope(
         self,
         method: str,
@@ -74,34 +92,49 @@ class ApiSession:
         *,
         body: bytes | None = None,
         nullable: bool = True,
+        secrets: tuple[str, ...] = (),
+        confidential: bool = False,
+        anonymous: bool = False,
     ) -> Envelope[T]:
         """The answer of a call. `path` is below the account; it and `query` are encoded already.
 
-        ResponseDecodeError for a `result` of null, unless the call is `nullable`.
+        ResponseDecodeError for a `result` of null, unless the call is `nullable`. `secrets` are what this
+        call carries in its path or body, to be kept out of errors, logs and observations; the text of its
+        answer is then `confidential` as well. An `anonymous` call goes without the token.
         Raises what the last attempt raised, with the call and the number of attempts filled in.
         """
         path = self._account_path + path
-        delays = None
-        attempts = 0
+        shown = blot(path, secrets) if secrets else path
+        delays, attempts, sent_at = None, 0, None
         while True:
             try:
                 waited = None if self._enter_at_once() else await self._enter()
                 attempts += 1
+                sent_at = self._clock.now()
                 try:
                     if waited is not None and self._observer is not None:
                         self._observer(Waited(seconds=waited, poll=self._poll))
-                    answer = await self._transport.send(method, path, query, body)
+                    answer = await self._transport.send(
+                        method, path, query, body, secrets=secrets, anonymous=anonymous
+                    )
                 finally:
                     self._budget.done(poll=self._poll)
                     self._places.leave(poll=self._poll)
-                logger.debug("%s %s: %d", method, path, answer.status)
+                self._headers = answer.headers
+                logger.debug("%s %s: %d", method, shown, answer.status)
                 if said := allowances(answer.headers):
                     self._budget.observe(said)
                 return read(
-                    answer, decoder, nullable=nullable, method=method, path=path, secrets=self._secrets
+                    answer,
+                    decoder,
+                    nullable=nullable,
+                    method=method,
+                    path=shown,
+                    secrets=(*self._secrets, *secrets) if secrets else self._secrets,
+                    confidential=confidential or bool(secrets),
                 )
             except BuildsError as error:
-                error.method, error.path, error.attempts = method, path, attempts
+                error.method, error.path, error.attempts, error.sent_at = method, shown, attempts, sent_at
                 delays = delays or self._retry.delays(self._rng)
                 delay = next(delays)
                 if limited := isinstance(error, RateLimitError):
@@ -113,7 +146,7 @@ class ApiSession:
                 logger.info("%s; trying again in %.1f s", str(error), delay)
                 if self._observer is not None:
                     self._observer(
-                        RetryPlanned(method=method, path=path, attempts=attempts, delay=delay, error=error)
+                        RetryPlanned(method=method, path=shown, attempts=attempts, delay=delay, error=error)
                     )
             if not limited:  # else the gate holds it back, in line with the others
                 await self._clock.sleep(delay)

@@ -16,6 +16,9 @@ MAX_BODY = 64 * 1024 * 1024
 """The largest body that is read, in bytes; a larger one is refused without being held."""
 
 
+_CREDENTIALS = frozenset({"Authorization", "X-Auth-Email", "X-Auth-Key"})
+
+
 class _RequestOptions(TypedDict, total=False):
     allow_redirects: bool
     headers: dict[str, str]
@@ -28,9 +31,9 @@ class HttpTransport:
     """Sends requests over an `aiohttp.ClientSession`, its own or a borrowed one.
 
     Its own is made at the first request, inside the running loop, and closed with the transport. A
-    borrowed one is never closed, and its proxy, TLS and tracing settings hold, as does aiohttp's habit of
-    sending a read once more when a kept connection breaks. The time limit and the refusal of redirects
-    are this transport's in both cases.
+    borrowed one is never closed, and its proxy, TLS and tracing settings hold, as do its own default headers
+    and aiohttp's habit of sending all but POST and PATCH once more when a kept connection breaks. The time
+    limit and the refusal of redirects are this transport's in both cases.
     """
 
     def __init__(
@@ -55,17 +58,31 @@ class HttpTransport:
             }
         self._session = session
         self._owns_session = session is None
+        self._anonymous: aiohttp.ClientSession | None = None
+        self._proxy: str | None = None
         self._timeout = timeout
         self._secrets = secrets
         self._closed = False
 
-    async def send(self, method: str, path: str, query: str = "", body: bytes | None = None) -> Answer:
+    async def send(
+        self,
+        method: str,
+        path: str,
+        query: str = "",
+        body: bytes | None = None,
+        *,
+        secrets: tuple[str, ...] = (),
+        anonymous: bool = False,
+    ) -> Answer:
         """One request and its whole answer, whatever the status.
 
-        `path` and `query` are encoded already. Connect, headers and body share one time limit.
+        `path` and `query` are encoded already. Connect, headers and body share one time limit. No error
+        tells `secrets`. An `anonymous` request goes without the token.
         """
         session = self._open_session()
         options = self._options if body is None else self._with_body(body)
+        if anonymous:
+            session, options = self._without_token(session, options)
         url = URL(f"{self._base_url}{path}?{query}" if query else self._base_url + path, encoded=True)
         try:
             async with session.request(method, url, **options) as response:
@@ -77,19 +94,35 @@ class HttpTransport:
         except TimeoutError as error:  # first: ServerTimeoutError is a ClientError as well
             raise BuildsTimeoutError(
                 f"no whole answer within {self._timeout:g} s; raise `timeout` or check the network"
-            ) from error
+            ) from self._cause(error, secrets)
         except aiohttp.ClientError as error:
-            # A secret that the server has echoed can't be taken out of a cause.
-            cause = None if _tells(error, self._secrets) else error
-            raise _connection_error(error, self._secrets) from cause
+            failure = _connection_error(error, (*self._secrets, *secrets))
+            raise failure from self._cause(error, secrets)
+
+    def _cause(self, error: Exception, secrets: Sequence[str]) -> Exception | None:
+        """`error`, unless it tells a secret: one in its URL, or that the server has echoed."""
+        return None if _tells(error, (*self._secrets, *secrets)) else error
 
     def _with_body(self, body: bytes) -> "_RequestOptions":
         headers = {**self._options.get("headers", {}), "Content-Type": "application/json"}
         return {**self._options, "headers": headers, "data": body}
 
+    def _without_token(
+        self, session: aiohttp.ClientSession, options: "_RequestOptions"
+    ) -> tuple[aiohttp.ClientSession, "_RequestOptions"]:
+        """A borrowed session is just not told of the token; our own has a twin on the same connections."""
+        headers = {name: it for name, it in self._headers.items() if name not in _CREDENTIALS}
+        if not self._owns_session:
+            return session, {**options, "headers": headers}
+        if self._anonymous is None:
+            self._anonymous = self._new_session(headers, session.connector)
+        return self._anonymous, options
+
     async def aclose(self) -> None:
         """Close the session, if it is our own. Every later request is a RuntimeError."""
         self._closed = True
+        if self._anonymous is not None:
+            await self._anonymous.close()
         if self._session is not None and self._owns_session:
             await self._session.close()
 
@@ -101,21 +134,29 @@ class HttpTransport:
     def _open_session(self) -> aiohttp.ClientSession:
         self.check_open()
         if self._session is None:
-            proxy = _proxy(URL(self._base_url))
-            if proxy is not None:
-                user = URL(proxy)
+            self._proxy = _proxy(URL(self._base_url))
+            if self._proxy is not None:
+                user = URL(self._proxy)
                 self._secrets = (*self._secrets, *filter(None, (user.password, user.raw_password)))
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0),  # max_in_flight is the bound
-                headers=self._headers,
-                timeout=self._client_timeout,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                proxy=proxy,
-            )
-            # aiohttp sends a GET again by itself when a connection breaks, and has no option for it. Here
-            # every request counts, in the budget and in `attempts`.
-            self._session._retry_connection = False  # noqa: SLF001
+            self._session = self._new_session(self._headers)
         return self._session
+
+    def _new_session(
+        self, headers: Mapping[str, str], connector: aiohttp.BaseConnector | None = None
+    ) -> aiohttp.ClientSession:
+        """A session with these headers; it leaves a given `connector` open when it is closed."""
+        session = aiohttp.ClientSession(
+            connector=connector or aiohttp.TCPConnector(limit=0),  # max_in_flight is the bound
+            connector_owner=connector is None,
+            headers=headers,
+            timeout=self._client_timeout,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            proxy=self._proxy,
+        )
+        # aiohttp sends a GET again by itself when a connection breaks, and has no option for it. Here
+        # every request counts, in the budget and in `attempts`.
+        session._retry_connection = False  # noqa: SLF001
+        return session
 
 
 async def _read_bounded(response: aiohttp.ClientResponse, secrets: Sequence[str]) -> bytes:

@@ -8,9 +8,17 @@ from typing import NamedTuple
 
 from builds_async._version import __version__
 from builds_async.errors import ConfigurationError
+from builds_async.models.diagnosis import CredentialKind
 from builds_async.session.wire import segment
 
 DEFAULT_BASE_URL = "https://api.cloudflare.com/client/v4"
+
+
+_PREFIXES = {
+    "cfut": CredentialKind.USER_TOKEN,
+    "cfat": CredentialKind.ACCOUNT_TOKEN,
+    "cfoat": CredentialKind.OAUTH_TOKEN,
+}
 
 
 class Secret(str):
@@ -29,6 +37,14 @@ class Settings(NamedTuple):
     base_url: str
     headers: dict[str, str]
     secrets: tuple[Secret, ...]
+
+    @property
+    def credential_kind(self) -> CredentialKind:
+        """What the credentials are by their look. Older tokens have no prefix."""
+        if "Authorization" not in self.headers:
+            return CredentialKind.GLOBAL_KEY
+        prefix = self.secrets[0].partition("_")[0]
+        return _PREFIXES.get(prefix, CredentialKind.UNKNOWN)
 
 
 def resolve(

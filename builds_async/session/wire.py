@@ -34,7 +34,9 @@ MAX_IDS = 20
 
 _EXCERPT = 300
 _SHORTEST_SECRET = 6
+_STYLE = re.compile(r"<style\b[^<]*</style>|<script\b[^<]*</script>", re.IGNORECASE)
 _PLAIN = re.compile(r"[A-Za-z0-9_-]+").fullmatch
+_TAG = re.compile(r"[0-9a-fA-F]{32}").fullmatch
 # RecursionError: arrays nested thousands deep.
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _ERRORS = msgspec.json.Decoder(ErrorEnvelope)
@@ -59,6 +61,19 @@ _BY_CODE: dict[int, type[APIError]] = {
     12013: BadRequestError,
     12049: ConflictError,
     12051: RateLimitError,
+}
+
+
+# What the API says with its codes, for answers whose own text is not shown.
+_TEXTS = {
+    10000: "Authentication error",
+    12000: "Not found",
+    12002: "Invalid request body",
+    12005: "Missing token from authorization header",
+    12006: "Invalid token",
+    12013: "Invalid query parameter",
+    12049: "Resource already exists",
+    12051: "Rate limit exceeded",
 }
 
 
@@ -104,6 +119,40 @@ def checked_ids(values: Iterable[str]) -> tuple[str, ...]:
     return tuple(ids)
 
 
+def checked_tags(values: Iterable[str]) -> tuple[str, ...]:
+    """`values` as they are, each fit to be a Worker's tag; else ValueError."""
+    if isinstance(values, str):
+        raise TypeError("pass a list of tags, not one str: its characters would be taken for tags")
+    return tuple(map(tag, values))
+
+
+def is_tag(value: str) -> bool:
+    """Whether `value` can be the tag of a Worker: 32 hex digits."""
+    return _TAG(value) is not None
+
+
+def tag(value: str) -> str:
+    """A Worker's tag as a segment of a path, which is as it is. ValueError if it can't be one."""
+    if not (isinstance(value, str) and is_tag(value)):
+        segment(value)
+        raise ValueError(
+            f"{value!r} is no tag of a Worker (32 hex digits): this is a Worker name; use client.workers.tags"
+        )
+    return value
+
+
+def texts(values: Iterable[str] | msgspec.UnsetType) -> tuple[str, ...] | msgspec.UnsetType:
+    """`values` as a tuple, or UNSET; TypeError for one str, whose characters would be taken for texts."""
+    if isinstance(values, str):
+        raise TypeError("pass a list of texts, not one str")
+    return values if isinstance(values, msgspec.UnsetType) else tuple(values)
+
+
+def body(**fields: object) -> bytes:
+    """`fields` as a JSON object; those that are UNSET are left out, None is null."""
+    return msgspec.json.encode({name: it for name, it in fields.items() if it is not msgspec.UNSET})
+
+
 def query(**parameters: str | int | None) -> str:
     """`parameters` as an encoded query; those that are None are left out."""
     return "&".join(
@@ -119,12 +168,13 @@ def read(
     method: str = "",
     path: str = "",
     secrets: Iterable[str] = (),
+    confidential: bool = False,
 ) -> Envelope[T]:
     """The decoded answer, or the error that it is.
 
     A status below 300 with `success` not false and a `result` is a success; `nullable` says whether a null
     will do. `secrets` are blotted out of whatever text of the body ends up in an error, should a server
-    echo them.
+    echo them. Of a `confidential` answer no text does: a secret can be echoed in too many ways.
     """
     if 200 <= answer.status < 300:
         try:
@@ -132,19 +182,34 @@ def read(
         except _UNREADABLE as error:
             if not _says_no(answer.body):
                 garbled = not isinstance(error, msgspec.ValidationError)
-                raise _unreadable(answer, str(error), secrets, transient=garbled) from None
+                raise _unreadable(
+                    _shown(answer, confidential=confidential), str(error), secrets, transient=garbled
+                ) from None
         else:
             if envelope.success is not False:
-                _check_result(answer, envelope, secrets, nullable=nullable)
+                if complaint := _complaint(envelope, nullable=nullable):
+                    raise _unreadable(_shown(answer, confidential=confidential), complaint, secrets)
                 return envelope
-    raise _refusal(answer, method, path, secrets)
+    raise _refusal(_shown(answer, confidential=confidential), method, path, secrets)
 
 
-def _check_result(answer: Answer, envelope: Envelope[T], secrets: Iterable[str], *, nullable: bool) -> None:
+def _complaint(envelope: Envelope[T], *, nullable: bool) -> str | None:
+    """What is wrong with the `result` of a good answer."""
     if envelope.result is msgspec.UNSET:
-        raise _unreadable(answer, "it has no `result`", secrets)
+        return "it has no `result`"
     if envelope.result is None and not nullable:
-        raise _unreadable(answer, "the `result` of the answer is null, and this call always has one", secrets)
+        return "the `result` of the answer is null, and this call always has one"
+    return None
+
+
+def _shown(answer: Answer, *, confidential: bool) -> Answer:
+    """The answer as errors may show it: of a confidential one nothing but the error codes."""
+    if not confidential or not answer.body:
+        return answer
+    codes = [detail.code for detail in _details(answer.body, ()) if detail.code is not None]
+    errors = [{"code": code, "message": _TEXTS.get(code, "")} for code in codes]
+    body = msgspec.json.encode({"errors": errors}) if errors else b"(not shown, it may hold a secret)"
+    return Answer(answer.status, answer.headers, body)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
@@ -155,11 +220,11 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     try:
         seconds = float(value)
     except ValueError:
-        until = _date(value)
+        until = date(value)
         if until is None:
             return None
         # The server's own clock, where it shows: the machine's may be wrong.
-        seconds = (until - (_date(headers.get("Date", "")) or datetime.now(UTC))).total_seconds()
+        seconds = (until - (date(headers.get("Date", "")) or datetime.now(UTC))).total_seconds()
     return max(seconds, 0.0) if seconds < float("inf") else None
 
 
@@ -213,12 +278,13 @@ def _items(header: str) -> dict[str, dict[str, float]]:
     }
 
 
-def _date(value: str) -> datetime | None:
+def date(value: str) -> datetime | None:
+    """The date of a `Date` or `Retry-After` header, None if it is none."""
     try:
-        date = parsedate_to_datetime(value)
-    except ValueError:
+        moment = parsedate_to_datetime(value)
+    except (ValueError, OverflowError):
         return None
-    return date if date.tzinfo else date.replace(tzinfo=UTC)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _says_no(body: bytes) -> bool:
@@ -250,7 +316,7 @@ def _refusal(answer: Answer, method: str, path: str, secrets: Iterable[str]) -> 
     said = _said(details) or _no_text(answer, secrets)
     ray = ray_id(answer.headers, secrets)
     wait = retry_after(answer.headers) if kind is RateLimitError else None
-    hint = _hint(kind, answer.status, details, _permission(method, path))
+    hint = _hint(kind, answer.status, details, method, path)
     error = kind(
         f"{answer.status} {said[: 2 * _EXCERPT]}. {hint}{_ray(ray)}",
         status=answer.status,
@@ -322,12 +388,14 @@ _HINTS: dict[type[APIError], str] = {
 }
 
 
-def _hint(kind: type[APIError], status: int, details: Sequence[ErrorDetail], permission: str) -> str:
+def _hint(kind: type[APIError], status: int, details: Sequence[ErrorDetail], method: str, path: str) -> str:
     """What the caller can do about it."""
     if any(detail.code == 12006 for detail in details):
         return _USER_OWNED
     if kind is PermissionDeniedError and details:
-        return f"The token may not do this in this account: give it {permission}"
+        return f"The token may not do this in this account: give it {_permission(method, path)}"
+    if kind is NotFoundError and "/deploy_hooks" in path:
+        return "Check the deploy hook and the account; deploy hooks go by the Worker's name, not by its tag"
     if 300 <= status < 400:
         return "Redirects are not followed, the token would go along: check base_url"
     return _HINTS.get(kind, "Change the request")
@@ -336,8 +404,11 @@ def _hint(kind: type[APIError], status: int, details: Sequence[ErrorDetail], per
 def _permission(method: str, path: str) -> str:
     """What a call needs, under each of its names."""
     api, dashboard = ("Read", "Read") if method == "GET" else ("Write", "Edit")
-    if path.split("/")[3:4] == ["queues"]:  # /accounts/{account_id}/queues/...
+    place = path.split("/")[3:4]  # /accounts/{account_id}/...
+    if place in (["queues"], ["event_subscriptions"]):
         return f'"Queues {api}", in the dashboard "Queues {dashboard}"'
+    if place == ["workers"]:
+        return f'"Workers Scripts {api}", in the dashboard "Workers Scripts: {dashboard}"'
     return (
         f'"Workers CI {api}", in the dashboard'
         f' "Workers Builds Configuration: {dashboard}" or "Workers Builds: {dashboard}",'
@@ -358,7 +429,8 @@ def _ray(ray: str | None) -> str:
 def _excerpt(body: bytes, secrets: Iterable[str]) -> str:
     # Blotted before it is cut, so that no half of a secret is left at the end.
     text = blot(body.decode("utf-8", "replace"), secrets)
-    return " ".join(text[: 16 * _EXCERPT].split())[:_EXCERPT]
+    text = _STYLE.sub(" ", text[: 64 * _EXCERPT])  # of a page all that is no text of it, mostly
+    return " ".join(text.split())[:_EXCERPT]
 
 
 def blot(text: str, secrets: Iterable[str]) -> str:

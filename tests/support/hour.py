@@ -88,7 +88,9 @@ class Hour:
 
     # The transport of the client.
 
-    async def send(self, method: str, path: str, query: str = "", body: bytes | None = None) -> Answer:
+    async def send(
+        self, method: str, path: str, query: str = "", body: bytes | None = None, **_: object
+    ) -> Answer:
         await self.clock.sleep(LATENCY / 2)
         request = Request(
             method=method,

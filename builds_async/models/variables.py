@@ -1,0 +1,53 @@
+"""The variables that a build sees."""
+
+import re
+from collections.abc import Mapping
+from typing import ClassVar
+
+from builds_async.models.base import Body, Discreet
+
+MAX_VALUE = 5000
+"""How many characters the value of a variable may have."""
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*").fullmatch
+
+
+class NewVariable(Discreet, Body, frozen=True, kw_only=True):
+    """A variable to set. With `is_secret` its value is hidden once it is saved, and in `repr`.
+
+    ValueError for a value of more than 5,000 characters.
+    """
+
+    _secret: ClassVar[str] = "value"  # noqa: S105  # the name of the field
+
+    value: str
+    is_secret: bool = False
+
+    def __post_init__(self) -> None:
+        if len(self.value) > MAX_VALUE:
+            raise ValueError(f"a variable has at most {MAX_VALUE} characters, not {len(self.value)}")
+
+    def _is_secret(self) -> bool:
+        return self.is_secret
+
+
+def checked_name(name: str) -> str:
+    """`name`, if a variable can have it, else ValueError."""
+    if not _NAME(name):
+        raise ValueError(
+            f"{name!r} can't name a variable: letters, digits and underscores, and no digit at the beginning"
+        )
+    return name
+
+
+def new_variables(variables: Mapping[str, str | NewVariable]) -> dict[str, NewVariable]:
+    """`variables` as they are sent, their names checked; a plain text is a value that is no secret."""
+    return {
+        checked_name(name): NewVariable(value=value) if isinstance(value, str) else value
+        for name, value in variables.items()
+    }
+
+
+def secret_values(variables: Mapping[str, NewVariable | None]) -> tuple[str, ...]:
+    """The values that no error may tell."""
+    return tuple(it.value for it in variables.values() if it is not None and it.is_secret)

@@ -1,0 +1,28 @@
+"""The account itself."""
+
+import msgspec
+
+from builds_async.models.account import AccountLimits
+from builds_async.models.envelope import Envelope
+from builds_async.session.api import ApiSession
+
+_LIMITS = msgspec.json.Decoder(Envelope[AccountLimits])
+
+
+class Account:
+    """What the account may still do: https://developers.cloudflare.com/api/resources/workers_builds/."""
+
+    def __init__(self, session: ApiSession) -> None:
+        self._session = session
+
+    async def limits(self) -> AccountLimits:
+        """Whether build minutes are left.
+
+        A `BuildsError` when there is no good answer.
+
+        Needs "Workers CI Read".
+        https://developers.cloudflare.com/api/resources/workers_builds/methods/get_account_limits/
+        """
+        return (
+            await self._session.envelope("GET", "/builds/account/limits", _LIMITS)
+        ).result or AccountLimits()

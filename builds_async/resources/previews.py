@@ -1,0 +1,163 @@
+"""Previews of Workers, and their builds."""
+
+from functools import partial
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from builds_async.models.builds import Build
+from builds_async.models.envelope import Envelope, Page
+from builds_async.models.previews import Preview
+from builds_async.models.seeds import SeedRepo
+from builds_async.models.workers import BuildSettingsUpdate, checked_branch, settings_secrets
+from builds_async.resources.paging import Pages, check_page, get_page
+from builds_async.resources.starting import Starter
+from builds_async.session.api import ApiSession
+from builds_async.session.wire import body, query, tag
+
+_PREVIEW = msgspec.json.Decoder(Envelope[Preview])
+_PREVIEWS = msgspec.json.Decoder(Envelope[tuple[Preview, ...]])
+_BUILDS = msgspec.json.Decoder(Envelope[tuple[Build, ...]])
+
+
+class Previews:
+    """The previews of Workers: https://developers.cloudflare.com/api/resources/workers_builds/.
+
+    Reading needs the permission "Workers CI Read", all else "Workers CI Write"; the dashboard calls them
+    "Workers Builds Configuration", Read and Edit. A Worker is named by its tag, and so is a preview:
+    `preview_id` is a Worker tag of its own.
+
+    Every method raises a `BuildsError` when there is no good answer, and ValueError, before anything is
+    sent, for what the API's schema rules out. What changes something is repeated only when it can't have
+    been carried out.
+    """
+
+    def __init__(self, session: ApiSession) -> None:
+        self._session = session
+        self._starter = Starter(session)
+
+    async def list(self, script_tag: str, *, page: int = 1, per_page: int = 50) -> Page[Preview]:
+        """One page of a Worker's previews, without their settings. `per_page` is 1 to 200.
+
+        Needs "Workers CI Read".
+        https://developers.cloudflare.com/api/resources/workers_builds/
+        """
+        check_page(page, per_page)
+        asked = query(page=page, per_page=per_page)
+        return await get_page(self._session, _previews(script_tag), _PREVIEWS, asked)
+
+    def iter(self, script_tag: str, *, per_page: int = 50) -> Pages[Preview]:
+        """All previews of a Worker, page by page as they are asked for, each once.
+
+        Needs "Workers CI Read".
+        https://developers.cloudflare.com/api/resources/workers_builds/
+        """
+        tag(script_tag)
+
+        async def fetch(page: int) -> Page[Preview]:
+            return await self.list(script_tag, page=page, per_page=per_page)
+
+        return Pages(fetch, key=lambda preview: preview.preview_id, per_page=per_page)
+
+    async def get(self, script_tag: str, preview_id: str) -> Preview:
+        """One preview, with the settings that it uses now.
+
+        Needs "Workers CI Read".
+        https://developers.cloudflare.com/api/resources/workers_builds/
+        """
+        path = _preview(script_tag, preview_id)
+        return (await self._session.envelope("GET", path, _PREVIEW, nullable=False)).result
+
+    async def update(
+        self,
+        script_tag: str,
+        preview_id: str,
+        *,
+        branch: str | UnsetType = UNSET,
+        auto_build: bool | UnsetType = UNSET,
+        auto_delete: bool | UnsetType = UNSET,
+        settings: BuildSettingsUpdate | UnsetType = UNSET,
+    ) -> Preview:
+        """Change a preview; what is UNSET stays.
+
+        `auto_build` says whether pushes build it, `auto_delete` whether it goes when its branch goes.
+        ValueError without any change, ConflictError if another preview has the branch.
+
+        Needs "Workers CI Write".
+        https://developers.cloudflare.com/api/resources/workers_builds/
+        """
+        changes = {
+            "branch": branch if isinstance(branch, UnsetType) else checked_branch(branch),
+            "auto_build": auto_build,
+            "auto_delete": auto_delete,
+            "settings": settings,
+        }
+        if all(change is UNSET for change in changes.values()):
+            raise ValueError("an update of a preview changes at least one field")
+        envelope = await self._session.envelope(
+            "PATCH",
+            _preview(script_tag, preview_id),
+            _PREVIEW,
+            body=body(**changes),
+            nullable=False,
+            secrets=settings_secrets(settings),
+        )
+        return envelope.result
+
+    async def builds(
+        self, script_tag: str, preview_id: str, *, page: int = 1, per_page: int = 50
+    ) -> Page[Build]:
+        """One page of the builds of a preview. `per_page` is 1 to 200.
+
+        Needs "Workers CI Read".
+        https://developers.cloudflare.com/api/resources/workers_builds/
+        """
+        check_page(page, per_page)
+        path, asked = f"{_preview(script_tag, preview_id)}/builds", query(page=page, per_page=per_page)
+        return await get_page(self._session, path, _BUILDS, asked)
+
+    def iter_builds(self, script_tag: str, preview_id: str, *, per_page: int = 50) -> Pages[Build]:
+        """All builds of a preview, page by page as they are asked for, each once.
+
+        Needs "Workers CI Read".
+        https://developers.cloudflare.com/api/resources/workers_builds/
+        """
+        _preview(script_tag, preview_id)
+
+        async def fetch(page: int) -> Page[Build]:
+            return await self.builds(script_tag, preview_id, page=page, per_page=per_page)
+
+        return Pages(fetch, key=lambda build: build.build_uuid, per_page=per_page)
+
+    async def start_build(
+        self,
+        script_tag: str,
+        preview_id: str,
+        *,
+        branch: str | None = None,
+        commit_hash: str | None = None,
+        seed_repo: SeedRepo | None = None,
+    ) -> Build:
+        """Start a build of a preview.
+
+        Sent once, and looked for among the builds of the preview when the answer is lost, as
+        `client.triggers.start_build`.
+
+        Needs "Workers CI Write".
+        https://developers.cloudflare.com/api/resources/workers_builds/
+        """
+        return await self._starter.start(
+            f"{_preview(script_tag, preview_id)}/builds",
+            (partial(self.builds, script_tag, preview_id),),
+            branch=branch,
+            commit_hash=commit_hash,
+            seed_repo=seed_repo,
+        )
+
+
+def _previews(script_tag: str) -> str:
+    return f"/builds/workers/{tag(script_tag)}/previews"
+
+
+def _preview(script_tag: str, preview_id: str) -> str:
+    return f"{_previews(script_tag)}/{tag(preview_id)}"

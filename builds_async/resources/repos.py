@@ -1,0 +1,91 @@
+"""Repository connections, and what can be read from a repository."""
+
+import msgspec
+
+from builds_async.models.builds import RepoConnection
+from builds_async.models.envelope import Envelope
+from builds_async.models.repos import ConfigAutofill
+from builds_async.session.api import ApiSession
+from builds_async.session.wire import body, query, segment
+
+_CONNECTION = msgspec.json.Decoder(Envelope[RepoConnection])
+_AUTOFILL = msgspec.json.Decoder(Envelope[ConfigAutofill])
+_NOTHING = msgspec.json.Decoder(Envelope[object])
+
+
+class Repos:
+    """The connected Git repositories: https://developers.cloudflare.com/api/resources/workers_builds/subresources/repos/.
+
+    Reading needs the permission "Workers CI Read", all else "Workers CI Write"; the dashboard calls them
+    "Workers Builds Configuration", Read and Edit. The Cloudflare App must be installed for the owner of the
+    repository first, in the dashboard: without it the API says 404, with code 8000008, or 8000012 when it
+    may not see this repository.
+
+    Every method raises a `BuildsError` when there is no good answer, and ValueError, before anything is
+    sent, for what can't be.
+    """
+
+    def __init__(self, session: ApiSession) -> None:
+        self._session = session
+
+    async def upsert_connection(
+        self,
+        *,
+        provider_type: str,
+        provider_account_id: str,
+        provider_account_name: str,
+        repo_id: str,
+        repo_name: str,
+    ) -> RepoConnection:
+        """Connect a repository, or learn of its connection: the same one each time.
+
+        `provider_account_id` and `repo_id` are the provider's numeric ids, as strings. Repeated like a read
+        when no answer came.
+
+        Needs "Workers CI Write".
+        https://developers.cloudflare.com/api/resources/workers_builds/subresources/repos/subresources/connections/methods/upsert/
+        """
+        data = body(
+            provider_type=provider_type,
+            provider_account_id=provider_account_id,
+            provider_account_name=provider_account_name,
+            repo_id=repo_id,
+            repo_name=repo_name,
+        )
+        envelope = await self._session.envelope(
+            "PUT", "/builds/repos/connections", _CONNECTION, body=data, nullable=False
+        )
+        return envelope.result
+
+    async def delete_connection(self, repo_connection_uuid: str) -> None:
+        """Disconnect a repository.
+
+        Needs "Workers CI Write".
+        https://developers.cloudflare.com/api/resources/workers_builds/subresources/repos/subresources/connections/methods/delete/
+        """
+        path = f"/builds/repos/connections/{segment(repo_connection_uuid)}"
+        await self._session.envelope("DELETE", path, _NOTHING)
+
+    async def config_autofill(
+        self,
+        provider_type: str,
+        provider_account_id: str,
+        repo_id: str,
+        *,
+        branch: str,
+        root_directory: str | None = None,
+    ) -> ConfigAutofill:
+        """What a build configuration for this repository could be, read from a branch of it.
+
+        Needs "Workers CI Read".
+        https://developers.cloudflare.com/api/resources/workers_builds/subresources/repos/subresources/config_autofill/methods/get/
+        """
+        place = "/".join(segment(part) for part in (provider_type, provider_account_id, repo_id))
+        envelope = await self._session.envelope(
+            "GET",
+            f"/builds/repos/{place}/config_autofill",
+            _AUTOFILL,
+            query(branch=branch, root_directory=root_directory),
+            nullable=False,
+        )
+        return envelope.result

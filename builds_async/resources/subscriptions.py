@@ -1,0 +1,133 @@
+"""Event subscriptions: what puts build events into a queue."""
+
+from collections.abc import Iterable
+from typing import Literal
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from builds_async.models.envelope import Envelope, Page
+from builds_async.models.subscriptions import EventDestination, EventSource, Subscription
+from builds_async.resources.paging import Pages, check_page, get_page
+from builds_async.session.api import ApiSession
+from builds_async.session.wire import body, query, segment, texts
+
+_SUBSCRIPTION = msgspec.json.Decoder(Envelope[Subscription])
+_SUBSCRIPTIONS = msgspec.json.Decoder(Envelope[tuple[Subscription, ...]])
+_ROOT = "/event_subscriptions/subscriptions"
+
+
+class Subscriptions:
+    """The event subscriptions of an account, which put events of builds into a queue for `client.events`.
+
+    https://developers.cloudflare.com/api/resources/queues/subresources/subscriptions/
+
+    A list needs the permission "Queues Read", all else "Queues Write" ("Queues Edit" in the dashboard).
+
+    Every method raises a `BuildsError` when there is no good answer, and ValueError, before anything is
+    sent, for what the API's schema rules out. What changes something is repeated only when it can't have
+    been carried out.
+    """
+
+    def __init__(self, session: ApiSession) -> None:
+        self._session = session
+
+    async def list(
+        self,
+        *,
+        page: int = 1,
+        per_page: int = 20,
+        order: Literal["created_at", "name", "enabled", "source"] = "name",
+        direction: Literal["asc", "desc"] = "asc",
+    ) -> Page[Subscription]:
+        """One page of the subscriptions. `per_page` is 1 to 100.
+
+        Needs "Queues Read".
+        https://developers.cloudflare.com/api/resources/queues/subresources/subscriptions/methods/list/
+        """
+        check_page(page, per_page, 100)
+        asked = query(page=page, per_page=per_page, order=order, direction=direction)
+        return await get_page(self._session, _ROOT, _SUBSCRIPTIONS, asked)
+
+    def iter(self, *, per_page: int = 20) -> Pages[Subscription]:
+        """All subscriptions, page by page as they are asked for, each once.
+
+        Needs "Queues Read".
+        https://developers.cloudflare.com/api/resources/queues/subresources/subscriptions/methods/list/
+        """
+
+        async def fetch(page: int) -> Page[Subscription]:
+            return await self.list(page=page, per_page=per_page)
+
+        return Pages(fetch, key=lambda subscription: subscription.id, per_page=per_page)
+
+    async def create(
+        self,
+        *,
+        name: str,
+        source: EventSource,
+        destination: EventDestination,
+        events: Iterable[str],
+        enabled: bool = True,
+    ) -> Subscription:
+        """Put events of a source into a queue.
+
+        For builds: `source=EventSource(worker_name="shop")`, `destination=EventDestination(queue_id=...)` and
+        `events` out of `build.started`, `build.succeeded`, `build.failed` and `build.canceled`, at least one.
+        NotFoundError if there is no such queue or Worker; an APIError with status 405 if the source has a
+        subscription already.
+
+        Needs "Queues Write".
+        https://developers.cloudflare.com/api/resources/queues/subresources/subscriptions/methods/create/
+        """
+        data = body(
+            name=name, source=source, destination=destination, events=_events(events), enabled=enabled
+        )
+        return (await self._session.envelope("POST", _ROOT, _SUBSCRIPTION, body=data, nullable=False)).result
+
+    async def get(self, subscription_id: str) -> Subscription:
+        """One subscription. The permission is the one for writing, as the API has it.
+
+        Needs "Queues Write".
+        https://developers.cloudflare.com/api/resources/queues/subresources/subscriptions/methods/get/
+        """
+        return (
+            await self._session.envelope("GET", _path(subscription_id), _SUBSCRIPTION, nullable=False)
+        ).result
+
+    async def update(
+        self,
+        subscription_id: str,
+        *,
+        name: str | UnsetType = UNSET,
+        destination: EventDestination | UnsetType = UNSET,
+        events: Iterable[str] | UnsetType = UNSET,
+        enabled: bool | UnsetType = UNSET,
+    ) -> Subscription:
+        """Change a subscription; what is UNSET stays. Its source can't be changed.
+
+        Needs "Queues Write".
+        https://developers.cloudflare.com/api/resources/queues/subresources/subscriptions/methods/update/
+        """
+        data = body(name=name, destination=destination, events=_events(events), enabled=enabled)
+        path = _path(subscription_id)
+        return (await self._session.envelope("PATCH", path, _SUBSCRIPTION, body=data, nullable=False)).result
+
+    async def delete(self, subscription_id: str) -> Subscription | None:
+        """Delete a subscription, and give it as it was, if the API tells.
+
+        Needs "Queues Write".
+        https://developers.cloudflare.com/api/resources/queues/subresources/subscriptions/methods/delete/
+        """
+        return (await self._session.envelope("DELETE", _path(subscription_id), _SUBSCRIPTION)).result
+
+
+def _path(subscription_id: str) -> str:
+    return f"{_ROOT}/{segment(subscription_id)}"
+
+
+def _events(events: Iterable[str] | UnsetType) -> tuple[str, ...] | UnsetType:
+    words = texts(events)
+    if words == ():
+        raise ValueError("a subscription has at least one event")
+    return words

@@ -1,0 +1,263 @@
+"""Triggers: the rules that start a Worker's builds."""
+
+from collections.abc import Iterable, Mapping
+from functools import partial
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from builds_async.models.builds import Build, EnvironmentVariable, Trigger
+from builds_async.models.envelope import Envelope
+from builds_async.models.seeds import SeedRepo
+from builds_async.models.variables import NewVariable, checked_name, new_variables, secret_values
+from builds_async.resources.builds import Builds
+from builds_async.resources.starting import Starter
+from builds_async.resources.workers import Workers
+from builds_async.session.api import ApiSession
+from builds_async.session.wire import body, is_tag, segment, tag, texts
+
+_TRIGGER = msgspec.json.Decoder(Envelope[Trigger])
+_TRIGGERS = msgspec.json.Decoder(Envelope[tuple[Trigger, ...]])
+_VARIABLES = msgspec.json.Decoder(Envelope[dict[str, EnvironmentVariable]])
+_NOTHING = msgspec.json.Decoder(Envelope[object])
+_REMEMBERED = 10_000
+
+
+class Triggers:
+    """The triggers of Workers, their variables, and builds started by hand.
+
+    https://developers.cloudflare.com/api/resources/workers_builds/subresources/triggers/
+
+    Reading needs the permission "Workers CI Read", all else "Workers CI Write"; the dashboard calls them
+    "Workers Builds Configuration", Read and Edit. A Worker is named by its tag. A keyword that is UNSET is
+    not sent: the API leaves it as it is.
+
+    Every method raises a `BuildsError` when there is no good answer, and ValueError, before anything is
+    sent, for what the API's schema rules out. What changes something is repeated only when it can't have
+    been carried out.
+    """
+
+    def __init__(self, session: ApiSession, builds: Builds, workers: Workers) -> None:
+        self._session = session
+        self._builds = builds
+        self._workers = workers
+        self._starter = Starter(session)
+        self._tags: dict[str, str] = {}  # of the Workers of triggers that were seen
+
+    async def list(self, external_script_id: str) -> tuple[Trigger, ...]:
+        """The triggers of a Worker, at most one for production and one for previews. It has no pages.
+
+        Needs "Workers CI Read".
+        https://developers.cloudflare.com/api/resources/workers_builds/subresources/triggers/methods/list/
+        """
+        path = f"/builds/workers/{tag(external_script_id)}/triggers"
+        triggers = (await self._session.envelope("GET", path, _TRIGGERS)).result or ()
+        return tuple(self._noted(trigger) for trigger in triggers)
+
+    async def create(
+        self,
+        *,
+        external_script_id: str,
+        repo_connection_uuid: str,
+        build_token_uuid: str,
+        trigger_name: str,
+        build_command: str,
+        deploy_command: str,
+        branch_includes: Iterable[str],
+        branch_excludes: Iterable[str] = (),
+        path_includes: Iterable[str] = ("*",),
+        path_excludes: Iterable[str] = (),
+        root_directory: str = "/",
+        build_caching_enabled: bool | UnsetType = UNSET,
+    ) -> Trigger:
+        """Let pushes to branches that match `branch_includes` build this Worker.
+
+        `repo_connection_uuid` comes from `client.repos.upsert_connection`, `build_token_uuid` from
+        `client.tokens`. Patterns have `*` for any text. By default all paths count, the commands run in the
+        root of the repository, and build caching is as the API has it, off.
+
+        Needs "Workers CI Write".
+        https://developers.cloudflare.com/api/resources/workers_builds/subresources/triggers/methods/create/
+        """
+        data = body(
+            external_script_id=tag(external_script_id),
+            repo_connection_uuid=repo_connection_uuid,
+            build_token_uuid=build_token_uuid,
+            trigger_name=trigger_name,
+            build_command=build_command,
+            deploy_command=deploy_command,
+            root_directory=root_directory,
+            branch_includes=texts(branch_includes),
+            branch_excludes=texts(branch_excludes),
+            path_includes=texts(path_includes),
+            path_excludes=texts(path_excludes),
+            build_caching_enabled=build_caching_enabled,
+        )
+        envelope = await self._session.envelope(
+            "POST", "/builds/triggers", _TRIGGER, body=data, nullable=False
+        )
+        return self._noted(envelope.result)
+
+    async def update(
+        self,
+        trigger_uuid: str,
+        *,
+        trigger_name: str | UnsetType = UNSET,
+        build_command: str | UnsetType | None = UNSET,
+        deploy_command: str | UnsetType | None = UNSET,
+        root_directory: str | UnsetType | None = UNSET,
+        branch_includes: Iterable[str] | UnsetType = UNSET,
+        branch_excludes: Iterable[str] | UnsetType = UNSET,
+        path_includes: Iterable[str] | UnsetType = UNSET,
+        path_excludes: Iterable[str] | UnsetType = UNSET,
+        build_caching_enabled: bool | UnsetType = UNSET,
+        build_token_uuid: str | UnsetType = UNSET,
+    ) -> Trigger:
+        """Change a trigger. Only what is given is sent, all else stays.
+
+        Needs "Workers CI Write".
+        https://developers.cloudflare.com/api/resources/workers_builds/subresources/triggers/methods/update/
+        """
+        data = body(
+            trigger_name=trigger_name,
+            build_command=build_command,
+            deploy_command=deploy_command,
+            root_directory=root_directory,
+            branch_includes=texts(branch_includes),
+            branch_excludes=texts(branch_excludes),
+            path_includes=texts(path_includes),
+            path_excludes=texts(path_excludes),
+            build_caching_enabled=build_caching_enabled,
+            build_token_uuid=build_token_uuid,
+        )
+        envelope = await self._session.envelope(
+            "PATCH", _path(trigger_uuid), _TRIGGER, body=data, nullable=False
+        )
+        return self._noted(envelope.result)
+
+    async def delete(self, trigger_uuid: str) -> None:
+        """Delete a trigger and cancel its unfinished builds.
+
+        Needs "Workers CI Write".
+        https://developers.cloudflare.com/api/resources/workers_builds/subresources/triggers/methods/delete/
+        """
+        await self._session.envelope("DELETE", _path(trigger_uuid), _NOTHING)
+
+    async def start_build(
+        self,
+        trigger_uuid: str,
+        *,
+        branch: str | None = None,
+        commit_hash: str | None = None,
+        seed_repo: SeedRepo | None = None,
+    ) -> Build:
+        """Start a build of a branch, or of a commit, and give it as it was queued.
+
+        A `commit_hash` is the full hash: a short one fails when the repository is cloned, and is refused
+        here. Keep the `build_uuid`: a build that was started without a commit shows none, and can be found
+        by nothing else.
+
+        It is never sent twice when it may have arrived, and starts of one trigger go one after another.
+        When the answer is lost (a cut connection, a time-out, a 5xx, a garbled body) the build is looked
+        for, for some seconds: the latest of the same Worker, of this trigger, branch and commit, not started
+        by a push or a hook, created since. If there is none, the error is raised and says so: the build may
+        have been started, or be started yet. For a trigger that this client has not listed, created or
+        changed, the Worker has to be found first among all of the account, which needs "Workers Scripts
+        Read".
+
+        Needs "Workers CI Write".
+        https://developers.cloudflare.com/api/resources/workers_builds/subresources/triggers/methods/create_build/
+        """
+        path = f"{_path(trigger_uuid)}/builds"
+        looks = (partial(self._latest, trigger_uuid), partial(self._listed, trigger_uuid))
+        return await self._starter.start(
+            path, looks, branch=branch, commit_hash=commit_hash, seed_repo=seed_repo
+        )
+
+    async def purge_cache(self, trigger_uuid: str) -> None:
+        """Delete the cached dependencies and build output of a trigger.
+
+        Needs "Workers CI Write".
+        https://developers.cloudflare.com/api/resources/workers_builds/subresources/triggers/methods/purge_cache/
+        """
+        await self._session.envelope("POST", f"{_path(trigger_uuid)}/purge_build_cache", _NOTHING)
+
+    async def variables(self, trigger_uuid: str) -> dict[str, EnvironmentVariable]:
+        """The variables that builds of a trigger see, by name; the value of a secret is None.
+
+        Needs "Workers CI Read".
+        https://developers.cloudflare.com/api/resources/workers_builds/subresources/triggers/subresources/environment_variables/methods/list/
+        """
+        path = _variables(trigger_uuid)
+        return (await self._session.envelope("GET", path, _VARIABLES)).result or {}
+
+    async def set_variables(
+        self, trigger_uuid: str, variables: Mapping[str, str | NewVariable]
+    ) -> dict[str, EnvironmentVariable]:
+        """Add or replace these variables; others stay. Gives what is there then.
+
+        A plain text is a value that everybody may see; `NewVariable(value=..., is_secret=True)` is hidden
+        from then on, also in errors. ValueError for a name that is not of letters, digits and underscores,
+        or begins with a digit, and for a value of more than 5,000 characters.
+
+        Needs "Workers CI Write".
+        https://developers.cloudflare.com/api/resources/workers_builds/subresources/triggers/subresources/environment_variables/methods/upsert/
+        """
+        checked = new_variables(variables)
+        envelope = await self._session.envelope(
+            "PATCH",
+            _variables(trigger_uuid),
+            _VARIABLES,
+            body=msgspec.json.encode(checked),
+            secrets=secret_values(checked),
+        )
+        return envelope.result or {}
+
+    async def delete_variable(self, trigger_uuid: str, name: str) -> None:
+        """Delete one variable. NotFoundError if there is none of that name.
+
+        Needs "Workers CI Write".
+        https://developers.cloudflare.com/api/resources/workers_builds/subresources/triggers/subresources/environment_variables/methods/delete/
+        """
+        path = f"{_variables(trigger_uuid)}/{checked_name(name)}"
+        await self._session.envelope("DELETE", path, _NOTHING)
+
+    def _noted(self, trigger: Trigger) -> Trigger:
+        """Remember which Worker a trigger belongs to: the API has no way to ask for that."""
+        if trigger.trigger_uuid and is_tag(trigger.external_script_id or ""):
+            if len(self._tags) >= _REMEMBERED:
+                self._tags.clear()
+            self._tags[trigger.trigger_uuid] = trigger.external_script_id or ""
+        return trigger
+
+    async def _latest(self, trigger_uuid: str) -> Iterable[Build]:
+        """The latest build of the trigger's Worker, if it is one of this trigger's."""
+        known = self._tags.get(trigger_uuid)
+        tags = [known] if known else [it.tag for it in await self._workers.list() if is_tag(it.tag or "")]
+        result = await self._builds.latest(filter(None, tags))
+        found = [build for build in result.found.values() if _is_of(build, trigger_uuid)]
+        if not found:
+            result.raise_for_failures()
+        for build in found:
+            if build.trigger is not None:
+                self._noted(build.trigger)
+        return found
+
+    async def _listed(self, trigger_uuid: str) -> Iterable[Build]:
+        """The last builds of this trigger, for when another trigger has started one since."""
+        known = self._tags.get(trigger_uuid)
+        if known is None:
+            return ()
+        return [build for build in await self._builds.list(known) if _is_of(build, trigger_uuid)]
+
+
+def _is_of(build: Build, trigger_uuid: str) -> bool:
+    return build.trigger is not None and build.trigger.trigger_uuid == trigger_uuid
+
+
+def _path(trigger_uuid: str) -> str:
+    return f"/builds/triggers/{segment(trigger_uuid)}"
+
+
+def _variables(trigger_uuid: str) -> str:
+    return f"{_path(trigger_uuid)}/environment_variables"

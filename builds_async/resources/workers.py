@@ -1,0 +1,252 @@
+"""Workers: their names and tags, and their build configuration."""
+
+import asyncio
+from collections.abc import Collection, Iterable, Mapping
+from difflib import get_close_matches
+from typing import Literal
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from builds_async.errors import NotFoundError
+from builds_async.models.envelope import Envelope, Page
+from builds_async.models.workers import (
+    BuildSettingsUpdate,
+    FoundWorker,
+    NewBuildSettings,
+    NewGitRepository,
+    WorkerConfig,
+    WorkerScript,
+    checked_branch,
+    settings_secrets,
+)
+from builds_async.resources.paging import Pages, check_page, get_page
+from builds_async.session.api import ApiSession
+from builds_async.session.wire import body, is_tag, query, tag
+
+_SCRIPTS = msgspec.json.Decoder(Envelope[tuple[WorkerScript, ...]])
+_FOUND = msgspec.json.Decoder(Envelope[tuple[FoundWorker, ...]])
+_CONFIG = msgspec.json.Decoder(Envelope[WorkerConfig])
+_NOTHING = msgspec.json.Decoder(Envelope[object])
+_NEAR = 3
+
+
+class Workers:
+    """The Workers of an account: what they are called, and how they are built.
+
+    https://developers.cloudflare.com/api/resources/workers/subresources/scripts/ and
+    https://developers.cloudflare.com/api/resources/workers_builds/
+
+    `list`, `search` and `tags` need the permission "Workers Scripts Read"; `get` needs "Workers CI Read",
+    what changes something "Workers CI Write" (in the dashboard "Workers Builds Configuration", Read and
+    Edit). A Worker is named by its tag (`script_tag`, 32 hex digits), which stays when it is renamed; `tags`
+    finds it.
+
+    Every method raises a `BuildsError` when there is no good answer, and ValueError, before anything is
+    sent, for what the API's schema rules out. What changes something is repeated only when it can't have
+    been carried out.
+    """
+
+    def __init__(self, session: ApiSession) -> None:
+        self._session = session
+        self._names: dict[str, str] = {}
+        self._listing = asyncio.Lock()
+        self._begun = self._listed = 0  # listings, by their number: the last begun, and the one kept
+
+    async def list(self, *, tags: Mapping[str, bool] | None = None) -> tuple[WorkerScript, ...]:
+        """All Workers that were ever deployed; `id` is the name, `tag` the tag. It has no pages.
+
+        `tags` filters by labels of Workers, which are no Worker tags: `{"production": True}` gives those
+        that have the label, False those that don't.
+
+        Needs "Workers Scripts Read".
+        https://developers.cloudflare.com/api/resources/workers/subresources/scripts/methods/list/
+        """
+        labels = tags and ",".join(f"{label}:{'yes' if has else 'no'}" for label, has in tags.items())
+        asked = query(tags=labels or None)
+        return (await self._session.envelope("GET", "/workers/scripts", _SCRIPTS, asked)).result or ()
+
+    async def search(
+        self,
+        *,
+        name: str | None = None,
+        id: str | None = None,  # noqa: A002  # the API's word
+        order_by: Literal["name", "created_on", "modified_on"] = "name",
+        page: int = 1,
+        per_page: int = 10,
+    ) -> Page[FoundWorker]:
+        """One page of the Workers whose name has `name` in it, or whose tag is `id`.
+
+        `page` counts from 1, `per_page` is 1 to 100.
+
+        Needs "Workers Scripts Read".
+        https://developers.cloudflare.com/api/resources/workers/subresources/scripts/methods/search/
+        """
+        check_page(page, per_page, 100)
+        asked = query(
+            name=name, id=None if id is None else tag(id), order_by=order_by, page=page, per_page=per_page
+        )
+        return await get_page(self._session, "/workers/scripts-search", _FOUND, asked)
+
+    def iter_search(self, *, name: str | None = None, per_page: int = 100) -> Pages[FoundWorker]:
+        """All Workers whose name has `name` in it, page by page as they are asked for, each once.
+
+        Needs "Workers Scripts Read".
+        https://developers.cloudflare.com/api/resources/workers/subresources/scripts/methods/search/
+        """
+
+        async def fetch(page: int) -> Page[FoundWorker]:
+            return await self.search(name=name, page=page, per_page=per_page)
+
+        return Pages(fetch, key=lambda worker: worker.id, per_page=per_page)
+
+    async def tags(self, names_or_tags: Iterable[str], *, refresh: bool = False) -> dict[str, str]:
+        """The tag of each of these Workers, in order, by what it was named with: its name, or its tag.
+
+        Names are looked up in the account's list of Workers, which is fetched once and kept as long as the
+        client, and once more for a name that is not in it; concurrent calls share the request. A Worker that
+        was deleted and made again has another tag: `refresh=True` fetches the list in any case. What is
+        32 hex digits is taken for a tag and not looked up; with tags only nothing is sent.
+
+        NotFoundError for a name that the account does not have, with those that are like it.
+
+        Needs "Workers Scripts Read".
+        https://developers.cloudflare.com/api/resources/workers/subresources/scripts/methods/list/
+        """
+        if isinstance(names_or_tags, str):
+            raise TypeError("pass a list of names, not one str")
+        asked = dict.fromkeys(names_or_tags)
+        names = [name for name in asked if not is_tag(name)]
+        known = await self._known(names, refresh=refresh) if names else {}
+        return {it: it if is_tag(it) else known[it] for it in asked}
+
+    async def get(self, script_tag: str) -> WorkerConfig:
+        """The build configuration of a Worker. NotFoundError if it has none.
+
+        Needs "Workers CI Read".
+        https://developers.cloudflare.com/api/resources/workers_builds/
+        """
+        path = _path(script_tag)
+        return (await self._session.envelope("GET", path, _CONFIG, nullable=False)).result
+
+    async def create(
+        self,
+        *,
+        script_tag: str,
+        git_repository: NewGitRepository,
+        production_settings: NewBuildSettings,
+        previews_enabled: bool,
+        previews_base_config: NewBuildSettings,
+    ) -> WorkerConfig:
+        """Connect a Worker to a repository.
+
+        The API wants `previews_base_config` also for a Worker without previews. ConflictError if the Worker
+        is connected already.
+
+        Needs "Workers CI Write".
+        https://developers.cloudflare.com/api/resources/workers_builds/
+        """
+        tag(script_tag)
+        data = body(
+            script_tag=script_tag,
+            git_repository=git_repository,
+            production_settings=production_settings,
+            previews_enabled=previews_enabled,
+            previews_base_config=previews_base_config,
+        )
+        secrets = settings_secrets(production_settings, previews_base_config)
+        envelope = await self._session.envelope(
+            "POST", "/builds/workers", _CONFIG, body=data, nullable=False, secrets=secrets
+        )
+        return envelope.result
+
+    async def update(
+        self,
+        script_tag: str,
+        *,
+        branch: str | UnsetType = UNSET,
+        production_settings: BuildSettingsUpdate | UnsetType = UNSET,
+        previews_enabled: bool | UnsetType = UNSET,
+        previews_base_config: BuildSettingsUpdate | UnsetType = UNSET,
+        patch_existing_previews: bool = False,
+    ) -> WorkerConfig:
+        """Change the build configuration of a Worker; what is UNSET stays.
+
+        `branch` is the production branch, `git_repository.branch` of the API. With
+        `patch_existing_previews` the change of `previews_base_config` is made to each preview as well, not
+        only to those to come. ValueError without any change.
+
+        Needs "Workers CI Write".
+        https://developers.cloudflare.com/api/resources/workers_builds/
+        """
+        changes = {
+            "git_repository": UNSET if isinstance(branch, UnsetType) else {"branch": checked_branch(branch)},
+            "production_settings": production_settings,
+            "previews_enabled": previews_enabled,
+            "previews_base_config": previews_base_config,
+        }
+        if all(change is UNSET for change in changes.values()):
+            raise ValueError("an update of a Worker changes at least one field")
+        asked = query(patch_existing_previews="true" if patch_existing_previews else None)
+        secrets = settings_secrets(production_settings, previews_base_config)
+        envelope = await self._session.envelope(
+            "PATCH", _path(script_tag), _CONFIG, asked, body=body(**changes), nullable=False, secrets=secrets
+        )
+        return envelope.result
+
+    async def delete(self, script_tag: str) -> None:
+        """Delete the build settings and triggers of a Worker, and cancel its unfinished builds.
+
+        The Worker itself stays.
+
+        Needs "Workers CI Write".
+        https://developers.cloudflare.com/api/resources/workers_builds/
+        """
+        await self._session.envelope("DELETE", _path(script_tag), _NOTHING)
+
+    async def migrate_to_previews(
+        self, script_tag: str, *, deploy_command: str | UnsetType = UNSET
+    ) -> WorkerConfig:
+        """Turn the legacy trigger for other branches than production into previews.
+
+        Without a `deploy_command` the API rewrites `wrangler versions upload` to `wrangler preview`;
+        BadRequestError if it can't.
+
+        Needs "Workers CI Write".
+        https://developers.cloudflare.com/api/resources/workers_builds/
+        """
+        path, data = f"{_path(script_tag)}/migrate_to_previews", body(deploy_command=deploy_command)
+        return (await self._session.envelope("POST", path, _CONFIG, body=data, nullable=False)).result
+
+    async def _known(self, names: Collection[str], *, refresh: bool) -> dict[str, str]:
+        """The tags of all Workers by name, with these names among them."""
+        begun = self._begun
+        if refresh or not self._names.keys() >= set(names):
+            async with self._listing:
+                # One that had begun before this call may do, but is no proof that a name does not exist.
+                if self._listed <= begun and (refresh or not self._names.keys() >= set(names)):
+                    await self._list_names()
+        for name in names:
+            if name not in self._names:
+                raise _no_worker(name, self._names)
+        return self._names
+
+    async def _list_names(self) -> None:
+        await asyncio.sleep(0)  # calls of the same moment share the request
+        self._begun += 1
+        self._names = {script.id: script.tag for script in await self.list() if script.tag}
+        self._listed = self._begun
+
+
+def _no_worker(name: str, known: Iterable[str]) -> NotFoundError:
+    near = get_close_matches(name, known, _NEAR)
+    like = f"; there is {', '.join(map(repr, near))}" if near else ""
+    return NotFoundError(
+        f"no Worker of this account has the name {name!r}{like}. Check the name and the account;"
+        " a Worker that was never deployed is not in the list",
+        status=404,
+    )
+
+
+def _path(script_tag: str) -> str:
+    return f"/builds/workers/{tag(script_tag)}"

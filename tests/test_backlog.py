@@ -1,0 +1,487 @@
+"""`tail=N`: a log from its last lines on, and none of those that come after is lost or repeated.
+
+Coroutines are driven by hand, against the simulator's pure half: a cancel can strike wherever one waits.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Literal
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from multidict import CIMultiDict
+
+from builds_async import (
+    BuildOutcome,
+    BuildsClient,
+    BuildsConnectionError,
+    BuildTail,
+    LogFollower,
+    LogLine,
+    LogPage,
+    LogPosition,
+    NotFoundError,
+    RateBudget,
+    RetryPolicy,
+    TailPosition,
+)
+from builds_async.live.backlog import Backlog
+from builds_async.live.follow import SETTLE
+from builds_async.models.builds import Build, BuildStatus
+from builds_async.resources.builds import Builds
+from builds_async.session.api import ApiSession
+from builds_async.session.wire import Answer
+from builds_async.simulator import (
+    Behaviour,
+    BuildDetails,
+    BuildsSimulator,
+    Moment,
+    Request,
+    SimulatedBuild,
+    VirtualClock,
+)
+from tests.support import CancelledStep, drive
+
+EPOCH = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+UUID = "5f2b9d64-8f3e-4e0c-9a55-0f6f1f0d7a11"
+
+
+class Clock:
+    """Time that passes only by sleeping."""
+
+    def __init__(self) -> None:
+        self.time = 0.0
+
+    def now(self) -> float:
+        return self.time
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(0)
+        self.time += max(0.0, seconds)
+
+
+@dataclass
+class World:
+    """A build whose log has so many lines when somebody comes, and others later."""
+
+    there: int
+    later: list[float]  # when
+    ends: Literal["long ago", "just now", "later"]
+    page_size: int
+    behaviour: Behaviour
+    failures: set[int] = field(default_factory=set)  # which requests fail
+    latency: float = 0.0  # seconds of a request
+    requests: int = 0
+    shown_first: int | None = None  # how many lines there were at the first look at the log
+    shown: int = 0  # and at the last
+
+    def __post_init__(self) -> None:
+        self.clock = Clock()
+        self.sim = BuildsSimulator(
+            clock=self.clock,
+            epoch=EPOCH,
+            seed=1,
+            page_size=self.page_size,
+            behaviour=self.behaviour,
+            rate_limit=None,
+        )
+        end = {"long ago": -3600.0, "just now": -0.5, "later": max(self.later, default=0.0) + 1}[self.ends]
+        moments: list[Moment] = [(end - 100 + number / 100, f"old {number}") for number in range(self.there)]
+        if self.ends == "later":
+            moments += [(moment, f"new {moment}") for moment in self.later]
+            moments = [(min(moment, end), text) for moment, text in moments]
+        born = min(end, 0.0) - 200
+        script = [(moment - born, what) for moment, what in [*moments, (end, BuildOutcome.SUCCESS)]]
+        self.build = self.sim._state.add_build(BuildDetails(), script, created=born)
+        session = ApiSession(
+            self,
+            f"/accounts/{self.sim.account_id}",
+            retry=RetryPolicy(attempts=1),
+            budget=RateBudget(limit=10**6),
+            max_in_flight=10,
+            clock=self.clock,
+        )
+        self.builds = Builds(session)
+
+    async def send(
+        self, method: str, path: str, query: str = "", body: bytes | None = None, **_: object
+    ) -> Answer:
+        assert (method, body) == ("GET", None)
+        await asyncio.sleep(0)
+        self.requests += 1
+        assert self.requests < 3000, "it spins"
+        self.clock.time += self.latency
+        if self.requests in self.failures:
+            raise BuildsConnectionError("reset")
+        if path.endswith("/logs"):
+            self.shown = self.build.readable
+            self.shown_first = self.shown if self.shown_first is None else self.shown_first
+        request = Request(
+            target=f"/client/v4{path}?{query}", headers={"authorization": f"Bearer {self.sim.api_token}"}
+        )
+        answer = self.sim.answer(request)
+        await asyncio.sleep(0)
+        return Answer(answer.status, CIMultiDict(answer.headers), answer.body)
+
+    def check_open(self) -> None:
+        """Always open."""
+
+    async def aclose(self) -> None:
+        """Nothing to close."""
+
+    def follow(self, tail: int | None, start: LogPosition | None = None) -> LogFollower:
+        return LogFollower(
+            self.builds,
+            self.build.build_uuid,
+            clock=self.clock,
+            start=start,
+            tail=tail,
+            utcnow=lambda: EPOCH + timedelta(seconds=self.clock.time),
+        )
+
+    @property
+    def lines(self) -> list[LogLine]:
+        return list(self.build.lines)
+
+
+BEHAVIOURS = st.builds(
+    Behaviour,
+    last_page_cursor=st.sampled_from(["tail", "same", "null", "absent"]),
+    queued_logs=st.sampled_from(["empty", "not_found"]),
+    truncated_hollow=st.sampled_from([0, 0, 1, 4]),
+    null_logs_result=st.booleans(),
+    late_lines=st.sampled_from([0.0, 0.0, 1.0]),
+    late_outcome=st.sampled_from([0.0, 0.0, 3.0]),
+)
+WORLDS = st.builds(
+    World,
+    there=st.integers(0, 25),
+    later=st.lists(st.floats(0.1, 20), max_size=8).map(sorted),
+    ends=st.sampled_from(["long ago", "just now", "later"]),
+    page_size=st.integers(1, 9),
+    behaviour=BEHAVIOURS,
+    failures=st.sets(st.integers(1, 30), max_size=6),
+    latency=st.sampled_from([0.0, 0.1, 0.4]),
+)
+STEPS = st.lists(
+    st.tuples(st.sampled_from(["read", "next", "next"]), st.none() | st.integers(0, 4)), max_size=20
+)
+
+
+def take(log: LogFollower, how: str = "read", cancel_at: int | None = None) -> list[LogLine] | None:
+    """What one step gives, None at the end of the log."""
+    try:
+        if how == "read":
+            return [*drive(log.read(), cancel_at)] or None
+        return [drive(log.__anext__(), cancel_at)]
+    except StopAsyncIteration:
+        return None
+    except (CancelledStep, BuildsConnectionError):
+        return []
+
+
+def rest(log: LogFollower) -> list[LogLine]:
+    """All that is left."""
+    got: list[LogLine] = []
+    while (lines := take(log)) is not None:
+        got += lines
+    return got
+
+
+def settled(*, there: int = 3, hollow: int = 0, cursor: str = "tail", late: float = 1.0) -> World:
+    behaviour = Behaviour(truncated_hollow=hollow, last_page_cursor=cursor, late_lines=late)  # type: ignore[arg-type]
+    return World(there=there, later=[0.5, 0.9], ends="later", page_size=2, behaviour=behaviour)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(world=WORLDS, count=st.integers(0, 30), walk=STEPS)
+@example(world=settled(), count=2, walk=[])
+@example(world=settled(hollow=1), count=2, walk=[])
+@example(world=settled(hollow=4, cursor="null"), count=1, walk=[])
+def test_last_lines_and_all_that_follow(world: World, count: int, walk: list[tuple[str, int | None]]) -> None:
+    """It begins at the last lines of what is there at first; from then on each line comes once, in order."""
+    log = world.follow(count)
+    got: list[LogLine] = []
+    begun: int | None = None  # lines that were there when the first one was given out
+    for how, cancel_at in walk:
+        got += take(log, how, cancel_at) or []
+        begun = world.shown if got and begun is None else begun
+    while (lines := take(log, "next" if len(got) % 2 else "read")) is not None:
+        got += lines
+        begun = world.shown if got and begun is None else begun
+    lines = world.lines
+    start = len(lines) - len(got)
+    assert got == lines[start:]
+    assert log.build.build_outcome == BuildOutcome.SUCCESS
+    assert log.complete
+    assert world.shown_first is not None
+    assert start >= max(0, world.shown_first - count) or not got
+    assert start <= max(0, (world.shown if begun is None else begun) - count) or count >= len(lines)
+    if world.ends == "long ago":
+        assert got == (lines[-count:] if count else [])
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(world=WORLDS, count=st.integers(0, 12), walk=STEPS)
+@example(world=settled(), count=2, walk=[("read", 2), ("read", 4)])
+def test_position_at_any_moment(world: World, count: int, walk: list[tuple[str, int | None]]) -> None:
+    """A position taken at any moment, also while lines are passed over, loses none that is still to come."""
+    log = world.follow(count)
+    got: list[LogLine] = []
+    for how, cancel_at in walk:
+        got += take(log, how, cancel_at) or []
+    shown, first = world.shown, world.shown_first
+    stored = msgspec.json.decode(msgspec.json.encode(log.position), type=LogPosition)
+    after = rest(world.follow(None, stored))
+    lines = world.lines
+    both = [*got, *after]
+    start = len(lines) - len(both)
+    assert both == lines[start:]
+    assert start <= max(0, shown - count)
+    assert not got or first is None or start >= max(0, first - count)
+    assert rest(world.follow(None, log.position)) == after
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(world=WORLDS, count=st.integers(0, 12), done=st.integers(0, 30))
+def test_behind_a_start(world: World, count: int, done: int) -> None:
+    """With a `start` the last lines are those of what is behind it, and never one before it."""
+    world.failures = set()
+    earlier = world.follow(None)
+    given_out = 0
+    for _ in range(done):
+        given_out += len(take(earlier, "next") or [])
+    position, now = earlier.position, world.clock.time
+    log = world.follow(count, position)
+    got = rest(log)
+    lines = world.lines
+    start = len(lines) - len(got)
+    assert got == lines[start:]
+    assert start >= given_out
+    if world.ends == "long ago":
+        assert start == max(given_out, len(lines) - count)
+    assert world.clock.time >= now
+
+
+def page(*texts: str, cursor: str | None = None, truncated: bool = False) -> LogPage:
+    return LogPage(
+        lines=tuple(LogLine(1784052295481, text) for text in texts), cursor=cursor, truncated=truncated
+    )
+
+
+RUNNING = Build(build_uuid=UUID, status=BuildStatus.RUNNING)
+STOPPED = Build(
+    build_uuid=UUID, status=BuildStatus.STOPPED, build_outcome=BuildOutcome.SUCCESS, stopped_on=EPOCH
+)
+
+
+class Script:
+    """A source that answers pages by their cursor, each time the next one, the last for ever."""
+
+    def __init__(self, builds: list[Build], **pages: list[LogPage]) -> None:
+        self.builds = builds
+        self.pages = pages
+        self.asked: list[str | None] = []
+
+    async def get(self, build_uuid: str) -> Build:
+        assert build_uuid == UUID
+        return self.builds.pop(0) if len(self.builds) > 1 else self.builds[0]
+
+    async def logs(self, build_uuid: str, *, cursor: str | None = None) -> LogPage:
+        assert build_uuid == UUID
+        self.asked.append(cursor)
+        pages = self.pages[cursor or "none"]
+        return pages.pop(0) if len(pages) > 1 else pages[0]
+
+
+def follower(script: Script, tail: int) -> tuple[LogFollower, Clock]:
+    clock = Clock()
+    log = LogFollower(
+        script,
+        UUID,
+        clock=clock,
+        tail=tail,
+        utcnow=lambda: EPOCH + timedelta(hours=1, seconds=clock.time),
+    )
+    return log, clock
+
+
+class TestScripted:
+    def test_stop_at_the_end_of_the_backlog(self) -> None:
+        """A build that stops while its backlog is passed over gets its second look for late lines."""
+        script = Script(
+            [RUNNING, STOPPED],
+            none=[page("a", "b", cursor="1", truncated=True)],
+            **{"1": [page(cursor="1"), page(cursor="1"), page("late", cursor="2")], "2": [page(cursor="2")]},
+        )
+        log, clock = follower(script, 1)
+        assert [line.message for line in rest(log)] == ["b", "late"]
+        assert clock.time >= SETTLE
+        assert log.complete
+
+    def test_log_without_a_build(self) -> None:
+        """An unknown build is as unknown with a tail."""
+
+        class Nothing(Script):
+            async def get(self, build_uuid: str) -> Build:
+                raise NotFoundError(build_uuid)
+
+        log, _ = follower(Nothing([]), 3)
+        for _ in range(2):
+            with pytest.raises(NotFoundError):
+                drive(log.read())
+
+    def test_finished_log_takes_no_time(self) -> None:
+        """The last lines of a log whose build finished before come without a pause."""
+        script = Script(
+            [STOPPED],
+            none=[page(*"abc", cursor="1", truncated=True)],
+            **{"1": [page(*"def", cursor="2")], "2": [page(cursor="2")]},
+        )
+        log, clock = follower(script, 4)
+        assert [line.message for line in rest(log)] == ["c", "d", "e", "f"]
+        assert clock.time == 0
+
+    @pytest.mark.parametrize("count", [0, 1, 5])
+    def test_endless_hollow_pages(self, count: int) -> None:
+        """A log that claims for ever to go on ends with its last lines, and is said to be incomplete."""
+        cursors = [str(number) for number in range(1, 60)]
+        pages = {here: [page(cursor=there, truncated=True)] for here, there in pairwise(cursors)}
+        script = Script([STOPPED], none=[page(*"ab", cursor="1", truncated=True)], **pages)
+        log, _ = follower(script, count)
+        assert [line.message for line in rest(log)] == [*"ab"][2 - min(count, 2) :]
+        assert not log.complete
+        assert len(script.asked) < 40
+
+    def test_hollow_page_within(self) -> None:
+        """A page without lines that says that more is to come is not the end of what is there."""
+        script = Script(
+            [STOPPED],
+            none=[page(*"ab", cursor="1", truncated=True)],
+            **{
+                "1": [page(cursor="2", truncated=True)],
+                "2": [page(*"cd", cursor="3")],
+                "3": [page(cursor="3")],
+            },
+        )
+        log, _ = follower(script, 1)
+        assert [line.message for line in rest(log)] == ["d"]
+
+    @pytest.mark.parametrize("count", [-1, -100])
+    def test_misuse(self, count: int) -> None:
+        """Fewer than no lines can't be asked for."""
+        with pytest.raises(ValueError, match=f"tail counts lines, it can't be {count}"):
+            follower(Script([STOPPED]), count)
+
+    def test_bounded(self) -> None:
+        """What is noted of a backlog does not grow with its length beyond the lines that are asked for."""
+        backlog = Backlog(10)
+        for number in range(1000):
+            backlog.add(LogPosition(str(number), 2), 3)
+        assert len(backlog._batches) <= 4
+        assert backlog.start == LogPosition("996", 2 + 2)
+        assert Backlog(0).start is None
+        assert Backlog(5).start is None
+
+
+class TestClient:
+    async def test_follow_and_tail_misuse(self) -> None:
+        """Both verbs refuse a negative count at once, without a request."""
+        async with BuildsClient(account_id="0" * 32, api_token="x" * 20) as client:
+            verbs: list[Callable[[], object]] = [
+                lambda: client.follow(UUID, tail=-1),
+                lambda: client.tail(["0" * 32], tail=-1),
+            ]
+            for verb in verbs:
+                with pytest.raises(ValueError, match="can't be -1"):
+                    verb()
+
+    @pytest.mark.parametrize("count", [0, 1, 5, 100])
+    async def test_running_build(self, count: int) -> None:
+        """Over a socket: the last lines that are there, and then the others as they come."""
+        sim = BuildsSimulator(clock=VirtualClock(idle_turns=20), page_size=7)
+        async with (
+            sim,
+            BuildsClient(
+                account_id=sim.account_id, api_token=sim.api_token, base_url=sim.url, clock=sim.clock
+            ) as client,
+        ):
+            build = sim.add_build()
+            build.emit(*(f"old {number}" for number in range(30)))
+            log = client.follow(build.build_uuid, tail=count)
+            waiting = asyncio.ensure_future(log.read())
+            await sim.clock.sleep(3)
+            build.emit("new 1", "new 2")
+            got = [*await waiting]
+            build.finish()
+            got += [line async for line in log]
+        assert got == list(build.lines)[max(0, 30 - count) :]
+
+
+def emitting(sim: BuildsSimulator, tag: str, texts: int) -> SimulatedBuild:
+    build = sim.add_build(external_script_id=tag)
+    build.emit(*(f"{number}" for number in range(texts)))
+    return build
+
+
+async def _take(lines: BuildTail, count: int) -> list[tuple[str, str]]:
+    got = []
+    for _ in range(count):
+        line = await anext(lines)
+        got.append((line.build.build_uuid, line.line.message))
+    return got
+
+
+class TestTail:
+    @pytest.mark.parametrize("count", [0, 1, 4])
+    async def test_each_log_from_its_last_lines(self, count: int) -> None:
+        """Logs that are there begin at their last lines; those of new builds at their first."""
+        sim = BuildsSimulator(clock=VirtualClock(idle_turns=20), page_size=3)
+        async with (
+            sim,
+            BuildsClient(
+                account_id=sim.account_id, api_token=sim.api_token, base_url=sim.url, clock=sim.clock
+            ) as client,
+        ):
+            tags = [sim.add_worker(), sim.add_worker()]
+            old = [emitting(sim, tag, 10) for tag in tags]
+            async with client.tail(tags, tail=count, interval=5) as lines:
+                got = await _take(lines, 2 * count)
+                waiting = asyncio.ensure_future(_take(lines, 6))
+                await sim.clock.sleep(12)
+                old[0].emit("later", "later")
+                old[1].finish()
+                new = emitting(sim, tags[1], 4)
+                got += await waiting
+        by_build: dict[str, list[str]] = {}
+        for uuid, text in got:
+            by_build.setdefault(uuid, []).append(text)
+        last = [str(number) for number in range(10)][10 - count :]
+        assert by_build.pop(old[0].build_uuid) == [*last, "later", "later"]
+        assert by_build.pop(old[1].build_uuid, []) == last
+        assert by_build == {new.build_uuid: ["0", "1", "2", "3"]}
+
+    async def test_start_goes_before_tail(self) -> None:
+        """A tail that starts with a position gives what is left, however few lines are asked for."""
+        sim = BuildsSimulator(clock=VirtualClock(idle_turns=20), page_size=3)
+        async with (
+            sim,
+            BuildsClient(
+                account_id=sim.account_id, api_token=sim.api_token, base_url=sim.url, clock=sim.clock
+            ) as client,
+        ):
+            tag = sim.add_worker()
+            build = emitting(sim, tag, 8)
+            async with client.tail([tag], tail=4) as lines:
+                assert await _take(lines, 2) == [(build.build_uuid, "4"), (build.build_uuid, "5")]
+                stored = msgspec.json.encode(lines.position)
+            build.emit("8", "9")
+            position = msgspec.json.decode(stored, type=TailPosition)
+            async with client.tail([tag], tail=1, start=position) as lines:
+                texts = [text for _, text in await _take(lines, 4)]
+        assert texts == ["6", "7", "8", "9"]
