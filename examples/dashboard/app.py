@@ -1,0 +1,250 @@
+"""The builds of many Workers in one live table, and the log of any build while it is written, in the browser.
+
+python examples/dashboard/app.py [NAME_OR_TAG ...]   (default: all Workers of the account)
+
+Without an account: run `python -m builds_async.simulator` and paste its `export` lines into this shell first.
+
+One watch serves all browsers. Each log that is looked at has a follower of its own, whose position is the id
+of the event: a browser that lost its connection goes on exactly there, even if this server was restarted, and
+nothing is read ahead of a slow one. What many followers ask for together, the rate budget paces.
+"""
+
+import argparse
+import asyncio
+import re
+import sys
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from ipaddress import ip_address
+from pathlib import Path
+from typing import NoReturn, Self, TypeVar
+
+import msgspec
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from builds_async import (
+    Build,
+    BuildsClient,
+    BuildsConnectionError,
+    BuildsError,
+    BuildTriggerMetadata,
+    InternalServerError,
+    LogPosition,
+    RateLimitError,
+)
+
+INTERVAL, POLL_INTERVAL, HEARTBEAT, RETRY = 10.0, 1.0, 15.0, 1.0  # seconds
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+PASSING = (BuildsConnectionError, RateLimitError, InternalServerError)
+T = TypeVar("T")
+
+
+class EventStream(web.StreamResponse):
+    """Server-sent events to one browser. Sending waits while the browser is slow."""
+
+    @classmethod
+    async def open(cls, request: web.Request) -> Self:
+        """The answer to `request`, begun."""
+        stream = cls(headers={"Content-Type": "text/event-stream"})
+        await stream.prepare(request)
+        await stream.write(b"retry: %d\n\n" % (RETRY * 1000))
+        return stream
+
+    async def send(self, event: str, data: object, position: LogPosition | None = None) -> None:
+        """An event. A browser that lost its connection says the last `position` that it got whole."""
+        mark = b"" if position is None else b"id: %s\n" % msgspec.json.encode(position)
+        await self.write(b"event: %s\n%sdata: %s\n\n" % (event.encode(), mark, msgspec.json.encode(data)))
+
+    async def beating(self, result: Awaitable[T]) -> T:
+        """What `result` gives. While it takes long, comments find out whether the browser is still there."""
+        task = asyncio.ensure_future(result)
+        try:
+            while not (await asyncio.wait({task}, timeout=HEARTBEAT))[0]:
+                await self.write(b":\n\n")
+            return task.result()
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
+
+
+class Dashboard:
+    """How the Workers are, for all browsers. `names` are by tag."""
+
+    def __init__(self, client: BuildsClient, names: Mapping[str, str]) -> None:
+        self.client = client
+        self.names = names
+        self.watcher = client.watch(names, interval=INTERVAL)
+        self.builds: dict[str, Build] = {}
+        self.version = 1  # counts the changes; when each Worker had its last one:
+        self.versions = dict.fromkeys(names, self.version)
+        self.news = asyncio.Event()
+
+    async def watch(self) -> None:
+        """Note each change. It ends only with an error that stays: wrong credentials."""
+        async for change in self.watcher:
+            tag, build = change.external_script_id, change.build
+            if tag not in self.builds or is_newest(build, self.builds[tag]):
+                self.builds[tag] = build
+                self.version = self.versions[tag] = self.version + 1
+                self.news.set()  # for all who wait now; those to come wait for the next
+                self.news = asyncio.Event()
+
+    async def table(self, request: web.Request) -> NoReturn:
+        """All Workers, then those that have changed. Nothing queues up: a slow browser skips states."""
+        stream, seen = await EventStream.open(request), 0
+        while True:
+            changed = [self.row(tag) for tag, version in self.versions.items() if version > seen]
+            seen, news = self.version, self.news
+            await stream.send("workers", {"workers": changed, "problem": self.problem()})
+            with suppress(TimeoutError):  # then the next event is the heartbeat
+                await asyncio.wait_for(news.wait(), HEARTBEAT)
+
+    async def log(self, request: web.Request) -> web.StreamResponse:
+        """The log of a build, from behind the last event that the browser has."""
+        last = request.headers.get("Last-Event-ID") or request.query.get("after")
+        try:
+            start = msgspec.json.decode(last, type=LogPosition) if last else None
+            build_uuid = request.match_info["build_uuid"]
+            log = self.client.follow(build_uuid, start=start, poll_interval=POLL_INTERVAL)
+        except (msgspec.DecodeError, ValueError) as error:
+            raise web.HTTPBadRequest(text=str(error)) from None
+        stream = await EventStream.open(request)
+        try:
+            while not log.ended:
+                try:
+                    lines = await stream.beating(log.read())
+                except PASSING as error:  # the next read goes on, and is paced
+                    await stream.send("problem", str(error))
+                    continue
+                if lines:
+                    await stream.send("lines", [(it.time, it.message) for it in lines], log.position)
+            await stream.send("end", {"state": state(log.build), "complete": log.complete})
+        except BuildsError as error:
+            await stream.send("failed", str(error))
+        return stream
+
+    def row(self, tag: str) -> dict[str, object]:
+        """What browsers are told of a Worker: no more than they show."""
+        row: dict[str, object] = {"tag": tag, "worker": self.names[tag]}
+        if build := self.builds.get(tag):
+            about = build.build_trigger_metadata or BuildTriggerMetadata()
+            since = build.stopped_on or build.running_on or build.initializing_on or build.created_on
+            row |= {"build": build.build_uuid, "state": state(build), "since": since}
+            row |= {"branch": about.branch, "commit": about.commit_hash, "message": about.commit_message}
+        return row
+
+    def problem(self) -> str:
+        """Why some Workers may not be as they are shown; empty if they are."""
+        failures = list(self.watcher.failures.values())
+        return f"{len(failures)} of {len(self.names)} Workers not known: {failures[0]}" if failures else ""
+
+
+def state(build: Build) -> str:
+    return str(build.build_outcome or build.status or "unknown")
+
+
+def is_newest(build: Build, known: Build) -> bool:
+    """Not so for a build that only ended after the next one had begun."""
+    same = build.build_uuid == known.build_uuid
+    return same or not (build.created_on and known.created_on) or build.created_on >= known.created_on
+
+
+async def workers(client: BuildsClient, wanted: Sequence[str]) -> dict[str, str]:
+    """The names of these Workers, or of all that the account has, by tag."""
+    if wanted:
+        tags = await client.workers.tags(wanted)
+    else:
+        tags = {worker.id: worker.tag for worker in await client.workers.list() if worker.tag}
+    return {tags[name]: name for name in sorted(tags)}
+
+
+@asynccontextmanager
+async def serving(dashboard: Dashboard, host: str, port: int) -> AsyncIterator[str]:
+    """Serve the page, at the URL that the block gets. After it no request is left."""
+    tasks: set[asyncio.Task[object] | None] = set()
+
+    @web.middleware
+    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if not is_own_name(request.host, host):
+            raise web.HTTPMisdirectedRequest(text="nothing is served under this name")
+        tasks.add(task := asyncio.current_task())
+        try:
+            return await handler(request)
+        except ConnectionResetError:
+            return web.Response(status=499)  # nobody is there to get it
+        finally:
+            tasks.discard(task)
+
+    async def secure(_: web.Request, response: web.StreamResponse) -> None:
+        response.headers.update(HEADERS)
+
+    async def leave(_: web.Application) -> None:
+        for task in filter(None, tasks):
+            task.cancel()  # streams don't end by themselves
+
+    app = web.Application(middlewares=[guard])
+    app.on_response_prepare.append(secure)
+    app.on_shutdown.append(leave)
+    app.router.add_get("/workers", dashboard.table)
+    app.router.add_get("/logs/{build_uuid}", dashboard.log)
+    app.router.add_get(r"/{file:(?:app\.js|style\.css|icon\.svg)?}", page)
+    runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=1.0, access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port).start()
+        yield "http://{}:{}/".format(f"[{host}]" if ":" in host else host, runner.addresses[0][1])
+    finally:
+        await runner.cleanup()
+
+
+async def page(request: web.Request) -> web.FileResponse:
+    return web.FileResponse(Path(__file__).with_name(request.match_info["file"] or "index.html"))
+
+
+def is_own_name(host: str, own: str) -> bool:
+    """Whether a page under this name is ours: others may point a name of theirs at us (DNS rebinding)."""
+    name = re.sub(r":\d+$", "", host).strip("[]").lower()
+    with suppress(ValueError):
+        return bool(ip_address(name))  # not a name
+    return name in {"localhost", own.lower()}
+
+
+async def serve(wanted: Sequence[str], host: str, port: int) -> None:
+    async with BuildsClient() as client:  # CLOUDFLARE_API_TOKEN, CLOUDFLARE_ACCOUNT_ID
+        if not (names := await workers(client, wanted)):
+            sys.exit("dashboard: the account has no Workers")
+        dashboard = Dashboard(client, names)
+        async with serving(dashboard, host, port) as url:
+            print(f"{len(names)} Workers at {url} (Ctrl-C stops it)", flush=True)
+            await dashboard.watch()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Workers Builds in the browser.")
+    parser.add_argument("workers", nargs="*", metavar="NAME_OR_TAG", help="default: all of the account")
+    parser.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="default: %(default)s; beyond loopback, mind that there is no login",
+    )
+    parser.add_argument("--port", type=int, default=8642, help="default: %(default)s")
+    options = parser.parse_args()
+    try:
+        asyncio.run(serve(options.workers, options.host, options.port))
+    except KeyboardInterrupt:
+        pass
+    except (BuildsError, OSError, OverflowError, ValueError) as error:  # the last two: no such port, no tag
+        sys.exit(f"dashboard: {error}")
+
+
+if __name__ == "__main__":
+    main()
