@@ -1,17 +1,32 @@
 """`python -m builds_async` and the command `builds-async`."""
 
+import signal
 import sys
+from collections.abc import Callable, Sequence
 
 
 def main() -> None:
-    """Run the command line, or say what to install for it."""
+    """Run the command line, or say what to install for it. Ctrl-C is quiet, also while modules load."""
     try:
-        from builds_async.cli import app  # noqa: PLC0415  # the extra may be missing
+        code = _command()(sys.argv[1:])
+    except KeyboardInterrupt:
+        # A second Ctrl-C, or one that came before the command could deal with it.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        code = 130
+    sys.exit(code)
+
+
+def _command() -> Callable[[Sequence[str]], int]:
+    try:
+        import rich  # noqa: F401, PLC0415  # the extra may be missing
+
+        from builds_async.cli.app import run  # noqa: PLC0415
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in {"cyclopts", "rich"}:
             raise
-        sys.exit('The command needs an extra: pip install "builds-async[cli]"')
-    app(sys.argv[1:])
+        sys.stderr.write('The command needs an extra: pip install "builds-async[cli]"\n')
+        sys.exit(2)
+    return run
 
 
 if __name__ == "__main__":

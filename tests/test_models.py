@@ -263,6 +263,7 @@ class TestLogLine:
             (100_000_000_000, datetime(1973, 3, 3, 9, 46, 40, tzinfo=UTC)),
             (3, datetime(1970, 1, 1, 0, 0, 3, tzinfo=UTC)),
             (0, datetime(1970, 1, 1, tzinfo=UTC)),
+            (-1e300, datetime(1, 1, 1, tzinfo=UTC)),
         ],
         ids=[
             "milliseconds",
@@ -275,6 +276,7 @@ class TestLogLine:
             "first as milliseconds",
             "tiny",
             "zero",
+            "before all dates",
         ],
     )
     def test_time(self, timestamp: float, time: datetime) -> None:

@@ -83,6 +83,31 @@ class TestSuccess:
         """A null result is a result: several calls have no other."""
         assert read(an_answer(envelope(None)), NUMBER).result is None
 
+    @pytest.mark.parametrize(
+        ("escaped", "text"),
+        [
+            (r"a\ud83d", "a\ufffd"),
+            (r"\uDE00b", "\ufffdb"),
+            (r"\ud83d\ude00 \ud83d \ud83d\ude00", "\U0001f600 \ufffd \U0001f600"),
+            (r"\ud83d\ud83d\ude00", "\ufffd\U0001f600"),
+            (r"\ud83d\\ude00", "\ufffd\\ude00"),
+            (r"\\ud83d \ud83d", "\\ud83d \ufffd"),
+            (r"\\\ud83d\n\"", '\\\ufffd\n"'),
+            (r"\ude00\ud83d", "\ufffd\ufffd"),
+        ],
+    )
+    def test_half_an_emoji(self, escaped: str, text: str) -> None:
+        """Half a surrogate pair, as text has it that was cut by UTF-16 units, takes no other text with it."""
+        body = f'{{"success":true,"result":{{"build_uuid":"{escaped}","preview_url":"whole"}}}}'.encode()
+        result = read(an_answer(body), BUILD).result
+        assert (result.build_uuid, result.preview_url) == (text, "whole")
+
+    def test_half_an_emoji_in_a_refusal(self) -> None:
+        """Nor does it take the codes of a refusal with it."""
+        error = refused(an_answer(b'{"success":false,"errors":[{"code":12000,"message":"x\\ud83d"}]}', 404))
+        assert isinstance(error, NotFoundError)
+        assert (error.codes, error.errors[0].message) == ((12000,), "x\ufffd")
+
     def test_no_unicode(self) -> None:
         """A text that is not UTF-8 is unreadable, not a UnicodeDecodeError."""
         with pytest.raises(ResponseDecodeError, match="can't be read") as caught:
@@ -145,6 +170,14 @@ class TestUnreadable:
         assert error.message.startswith(f"the answer (200) can't be read: {why}; ")
         assert (error.status, error.ray_id, error.transient) == (200, None, False)
         assert error.body == json.dumps(body)
+
+    def test_page(self) -> None:
+        """Of a page its text is shown, not its style and scripts."""
+        style = b"<style>.box { margin: 4em }</style>" * 100
+        page = b"<html><head>" + style + b"<script>go()</script></head><body>Blocked</body>"
+        assert refused(an_answer(page, 403)).message.startswith(
+            "403 not the API's JSON, the body starts with '<html><head> </head><body>Blocked"
+        )
 
     @pytest.mark.parametrize("status", [200, 502])
     def test_excerpt(self, status: int) -> None:

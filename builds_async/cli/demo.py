@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from builds_async import Build, BuildOutcome, BuildsClient, BuildStatus, BulkResult
+from builds_async.cli.safe import plain
 from builds_async.simulator import BuildsSimulator, build_script
 
 WORKERS = 500
@@ -38,13 +39,13 @@ async def run_demo(console: Console, workers: int) -> None:
             BuildsSimulator() as sim,
             BuildsClient(account_id=sim.account_id, api_token=sim.api_token, base_url=sim.url) as client,
         ):
-            console.rule("[bold]A real build, in an embedded Workers Builds")
+            console.rule(Text("A real build, in an embedded Workers Builds", "bold"))
             console.print(f"Simulator at {sim.url}", highlight=False)
             await _follow(console, sim, client, cache)
-            console.rule(f"[bold]The latest build of {workers} Workers")
+            console.rule(Text(f"The latest build of {workers} Workers", "bold"))
             result = await _look_up(console, client, _add_workers(sim, workers))
             console.print(_summary(result))
-    console.rule("[bold]What did it")
+    console.rule(Text("What did it", "bold"))
     console.print(Syntax(_CODE, "python", background_color="default"))
 
 
@@ -58,7 +59,7 @@ async def _follow(console: Console, sim: BuildsSimulator, client: BuildsClient, 
     count = 0
     async for line in log:
         count += 1
-        text = Text.assemble((f"{line.time:%H:%M:%S.%f}"[:-3], "dim"), " ", line.message)
+        text = Text.assemble((f"{line.time:%H:%M:%S.%f}"[:-3], "dim"), " ", plain(line.message))
         console.print(text, overflow="ellipsis", no_wrap=True)
     outcome = log.build.build_outcome or "unknown"
     console.print(f"The log ended by itself after {count} lines:", Text(outcome, _STYLES.get(outcome, "")))

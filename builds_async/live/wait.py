@@ -12,7 +12,6 @@ from builds_async.session.clock import Clock
 QUEUED_FACTOR = 3
 """How many times longer the pause is while a build is queued: with one slot, that may be for hours."""
 
-_HASH = re.compile(r"[0-9a-f]{4,40}")
 _RECENT = 50
 
 
@@ -59,7 +58,7 @@ async def wait_for_commit(
     """Wait for a build of the commit to appear, then for the newest such build to finish."""
     _check_interval(poll_interval)
     commit = commit_hash.lower()
-    if not _HASH.fullmatch(commit):
+    if not re.fullmatch("[0-9a-f]{4,40}", commit):
         raise ValueError(f"a commit is given by its hash, 4 to 40 hex digits, not {commit_hash!r}")
     finished: Build | None = None
     per_page = 200  # the first look goes far back; later ones look for what is new

@@ -8,6 +8,7 @@ import msgspec
 from builds_async.models.base import Model
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST_SECOND = -62_135_596_800  # of the year 1, with which dates begin
 _SECONDS_END = 100_000_000_000  # as seconds this is the year 5138; as milliseconds, 1973
 
 
@@ -26,7 +27,7 @@ class LogLine(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
         The API counts milliseconds; its schema shows seconds. The size of the number tells which it is.
         """
-        seconds = self.timestamp
+        seconds = max(self.timestamp, _FIRST_SECOND)
         while seconds >= _SECONDS_END:
             seconds /= 1000
         return _EPOCH + timedelta(seconds=seconds)

@@ -1,15 +1,15 @@
 """Why a build failed, in one line, from what it printed. Pure text, no guarantee: logs are free text."""
 
+# The patterns are compiled when they are first used: few programs need them.
 import re
 from collections.abc import Iterable
 
 _LONGEST = 300
-_ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+_ANSI = r"\x1b\[[0-?]*[ -/]*[@-~]"
 # The service's own last line, which says that something failed, not what.
-_GENERAL = re.compile(r"Failed: error occurred while \w+")
-_FINAL = re.compile(r"Failed: ")
-_ERROR = re.compile(
-    r"""✘\s*\[ERROR\] | \[ERROR\] | ❌
+_GENERAL = r"Failed: error occurred while \w+"
+_FINAL = "Failed: "
+_ERROR = r"""(?x)✘\s*\[ERROR\] | \[ERROR\] | ❌
     | \b(?:ERROR|Error|FATAL|fatal|error\[E\d+\]) \s* (?:\[[\w.-]+\]\s*)? :   # also TypeError: is one
     | \b\w+(?:Error|Exception): \s
     | \berror\s+TS\d+:
@@ -17,12 +17,10 @@ _ERROR = re.compile(
     | ^\s*error\b
     | ^(?:FAIL|FAILED)\s
     | :\s(?:command\snot\sfound|not\sfound|Permission\sdenied|No\ssuch\sfile\sor\sdirectory)\b
-    """,
-    re.VERBOSE,
-)
-_NPM_NOISE = re.compile(
+    """
+_NPM_NOISE = (
     r"npm\s+(?:error|ERR!)\s*(?:$|code\s|errno\s|path\s|command\s|lifecycle\sscript|workspace\s|location\s|in\sworkspace|"
-    r"at\s|signal\s|cwd\s|A\scomplete\slog|/|Lifecycle\s)",
+    r"at\s|signal\s|cwd\s|A\scomplete\slog|/|Lifecycle\s)"
 )
 
 
@@ -37,19 +35,19 @@ def failure_reason(texts: Iterable[str]) -> str | None:
     found: str | None = None
     noise = general = last = None
     for raw in texts:
-        text = " ".join(_ANSI.sub("", raw).split())
+        text = " ".join(re.sub(_ANSI, "", raw).split())
         if not text:
             continue
         last = text
         if found is not None and found.endswith(":"):
             found = f"{found} {text}"
-        if _GENERAL.match(text):
+        if re.match(_GENERAL, text):
             general = text
-        elif _FINAL.match(text):
+        elif text.startswith(_FINAL):
             found = text
-        elif _NPM_NOISE.match(text):
+        elif re.match(_NPM_NOISE, text):
             noise = noise or text
-        elif found is None and _ERROR.search(text):
+        elif found is None and re.search(_ERROR, text):
             found = text
     reason = found or noise or general or last
     return reason[:_LONGEST] if reason else None

@@ -9,8 +9,6 @@ from builds_async.models.base import Body, Discreet
 MAX_VALUE = 5000
 """How many characters the value of a variable may have."""
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*").fullmatch
-
 
 class NewVariable(Discreet, Body, frozen=True, kw_only=True):
     """A variable to set. With `is_secret` its value is hidden once it is saved, and in `repr`.
@@ -33,7 +31,7 @@ class NewVariable(Discreet, Body, frozen=True, kw_only=True):
 
 def checked_name(name: str) -> str:
     """`name`, if a variable can have it, else ValueError."""
-    if not _NAME(name):
+    if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", name):
         raise ValueError(
             f"{name!r} can't name a variable: letters, digits and underscores, and no digit at the beginning"
         )

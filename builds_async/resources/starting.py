@@ -20,7 +20,6 @@ from builds_async.models.seeds import SeedRepo
 from builds_async.session.api import ApiSession
 from builds_async.session.wire import body
 
-_FULL_HASH = re.compile(r"[0-9a-fA-F]{40,64}").fullmatch
 LOOKS = 3
 """How often a build is looked for after a lost answer, `BETWEEN_LOOKS` seconds apart."""
 
@@ -117,7 +116,7 @@ class Starter:
 def _request(branch: str | None, commit_hash: str | None, seed_repo: SeedRepo | None) -> bytes:
     if not branch and not commit_hash:
         raise ValueError("a build needs a branch or a commit_hash")
-    if commit_hash is not None and not _FULL_HASH(commit_hash):
+    if commit_hash is not None and not re.fullmatch("[0-9a-fA-F]{40,64}", commit_hash):
         raise ValueError(f"commit_hash is the full hash of 40 digits, not {commit_hash!r}: a short one fails")
     given = {"branch": branch, "commit_hash": commit_hash, "seed_repo": seed_repo}
     return body(**{name: it for name, it in given.items() if it})

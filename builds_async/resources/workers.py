@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Collection, Iterable, Mapping
-from difflib import get_close_matches
 from typing import Literal
 
 import msgspec
@@ -239,6 +238,8 @@ class Workers:
 
 
 def _no_worker(name: str, known: Iterable[str]) -> NotFoundError:
+    from difflib import get_close_matches  # noqa: PLC0415  # a millisecond that few need
+
     near = get_close_matches(name, known, _NEAR)
     like = f"; there is {', '.join(map(repr, near))}" if near else ""
     return NotFoundError(

@@ -117,14 +117,12 @@ def _header_value(value: str, name: str) -> Secret:
     return Secret(value)
 
 
-_URL = re.compile(
-    r"(https?)://(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(?::(\d{1,5}))?(?:/[^\s?#@\\]*)?", re.IGNORECASE | re.ASCII
-)
+_URL = r"(?ai)(https?)://(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(?::(\d{1,5}))?(?:/[^\s?#@\\]*)?"
 
 
 def _base_url(base_url: str | None, environ: Mapping[str, str]) -> str:
     url = (base_url or environ.get("CLOUDFLARE_BASE_URL") or DEFAULT_BASE_URL).strip().rstrip("/")
-    parts = _URL.fullmatch(url)
+    parts = re.fullmatch(_URL, url)
     if parts is None or int(parts[3] or 443) > 65535:
         # The URL itself is not shown: it may hold a password.
         surplus = not set(url).isdisjoint("@?#") and "://" in url

@@ -34,7 +34,7 @@ MAX_IDS = 20
 
 _EXCERPT = 300
 _SHORTEST_SECRET = 6
-_STYLE = re.compile(r"<style\b[^<]*</style>|<script\b[^<]*</script>", re.IGNORECASE)
+_STYLE = r"(?i)<style\b[^<]*</style>|<script\b[^<]*</script>"
 _PLAIN = re.compile(r"[A-Za-z0-9_-]+").fullmatch
 _TAG = re.compile(r"[0-9a-fA-F]{32}").fullmatch
 # RecursionError: arrays nested thousands deep.
@@ -178,7 +178,7 @@ def read(
     """
     if 200 <= answer.status < 300:
         try:
-            envelope = decoder.decode(answer.body)
+            envelope = _decode(decoder, answer.body)
         except _UNREADABLE as error:
             if not _says_no(answer.body):
                 garbled = not isinstance(error, msgspec.ValidationError)
@@ -191,6 +191,29 @@ def read(
                     raise _unreadable(_shown(answer, confidential=confidential), complaint, secrets)
                 return envelope
     raise _refusal(_shown(answer, confidential=confidential), method, path, secrets)
+
+
+def _decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
+    """`body` as JSON, though it may have half an emoji: what cuts text by UTF-16 units writes such."""
+    try:
+        return decoder.decode(body)
+    except msgspec.DecodeError:
+        mended = re.sub(_ESCAPE, _whole, body)
+        if mended == body:
+            raise
+    return decoder.decode(mended)
+
+
+_ESCAPE = rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|u....|.)"
+
+
+def _whole(escape: re.Match[bytes]) -> bytes:
+    """An escape of JSON; in place of a surrogate that stands alone the sign for what can't be shown."""
+    text = escape[0]
+    return rb"\ufffd" if len(text) == 6 and text[2:4].lower() in _SURROGATES else text
+
+
+_SURROGATES = frozenset({b"d8", b"d9", b"da", b"db", b"dc", b"dd", b"de", b"df"})
 
 
 def _complaint(envelope: Envelope[T], *, nullable: bool) -> str | None:
@@ -257,8 +280,8 @@ def allowances(headers: Mapping[str, str]) -> dict[str, Allowance]:
 
 
 _USUAL = re.compile(r'"([^"\\]*)";r=(\d{1,15});t=(\d{1,15})')
-_ITEM = re.compile(r'"((?:[^"\\]|\\.)*)"((?:\s*;\s*[a-z*][a-z0-9_.*-]*=[0-9.]+)*)')
-_PARAMETER = re.compile(r";\s*([a-z*][a-z0-9_.*-]*)=(\d{1,15}(?:\.\d{1,15})?)(?![\d.])")
+_ITEM = r'"((?:[^"\\]|\\.)*)"((?:\s*;\s*[a-z*][a-z0-9_.*-]*=[0-9.]+)*)'
+_PARAMETER = r";\s*([a-z*][a-z0-9_.*-]*)=(\d{1,15}(?:\.\d{1,15})?)(?![\d.])"
 _NO_POLICY = (None, None)
 
 
@@ -273,8 +296,8 @@ def _policies(header: str) -> dict[str, tuple[int | None, float | None]]:
 
 def _items(header: str) -> dict[str, dict[str, float]]:
     return {
-        name: {key: float(number) for key, number in _PARAMETER.findall(parameters)}
-        for name, parameters in _ITEM.findall(header)
+        name: {key: float(number) for key, number in re.findall(_PARAMETER, parameters)}
+        for name, parameters in re.findall(_ITEM, header)
     }
 
 
@@ -317,6 +340,8 @@ def _refusal(answer: Answer, method: str, path: str, secrets: Iterable[str]) -> 
     ray = ray_id(answer.headers, secrets)
     wait = retry_after(answer.headers) if kind is RateLimitError else None
     hint = _hint(kind, answer.status, details, method, path)
+    if kind is RateLimitError:
+        hint += " some minutes" if wait is None else f" {wait:.0f} s"
     error = kind(
         f"{answer.status} {said[: 2 * _EXCERPT]}. {hint}{_ray(ray)}",
         status=answer.status,
@@ -345,7 +370,7 @@ def _no_text(answer: Answer, secrets: Iterable[str]) -> str:
 def _details(body: bytes, secrets: Iterable[str]) -> tuple[ErrorDetail, ...]:
     """The entries of `errors`, as far as they can be read: an odd one takes none of the others with it."""
     try:
-        entries = _ERRORS.decode(body).errors or ()
+        entries = _decode(_ERRORS, body).errors or ()
     except _UNREADABLE:
         return ()
     details = (_detail(entry, secrets) for entry in entries)
@@ -383,7 +408,7 @@ _HINTS: dict[type[APIError], str] = {
     PermissionDeniedError: "This looks like a firewall or proxy on the way, not like the API",
     NotFoundError: "Check the id and the account; a Worker goes by its tag (32 hex digits), not by its name",
     ConflictError: "Read what is there before you try again",
-    RateLimitError: "All tools of this user share 1,200 requests per 5 minutes; wait `retry_after` seconds",
+    RateLimitError: "All tools of this user share 1,200 requests per 5 minutes; wait",
     InternalServerError: "Cloudflare failed to answer; try again later",
 }
 
@@ -429,7 +454,7 @@ def _ray(ray: str | None) -> str:
 def _excerpt(body: bytes, secrets: Iterable[str]) -> str:
     # Blotted before it is cut, so that no half of a secret is left at the end.
     text = blot(body.decode("utf-8", "replace"), secrets)
-    text = _STYLE.sub(" ", text[: 64 * _EXCERPT])  # of a page all that is no text of it, mostly
+    text = re.sub(_STYLE, " ", text[: 64 * _EXCERPT])  # of a page all that is no text of it, mostly
     return " ".join(text.split())[:_EXCERPT]
 
 

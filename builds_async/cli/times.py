@@ -1,0 +1,49 @@
+"""Moments and durations as people write and read them."""
+
+import re
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Final
+
+_UNITS: Final = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds", "w": "weeks"}
+_DURATION = re.compile(r"(?:\d+(?:\.\d+)?[wdhms])+", re.ASCII)
+_PART = re.compile(r"(\d+(?:\.\d+)?)([wdhms])", re.ASCII)
+
+
+def parse_since(text: str, now: datetime, zone: tzinfo = UTC) -> datetime:
+    """The moment meant by `10m`, `1h30m`, `2d` (ago) or an ISO date or time (in `zone`); else ValueError."""
+    text = text.strip()
+    try:
+        if _DURATION.fullmatch(text):
+            return now - _duration(text)
+        moment = datetime.fromisoformat(text)
+    except (ValueError, OverflowError):
+        raise ValueError(
+            f"{text!r} is no time: write 10m, 1h30m, 2d, 2026-01-31 or 2026-01-31T12:00Z"
+        ) from None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)
+
+
+def _duration(text: str) -> timedelta:
+    parts = _PART.findall(text)
+    units = [unit for _, unit in parts]
+    if len(set(units)) < len(units):
+        raise ValueError("a unit comes twice")
+    return timedelta(**{_UNITS[unit]: float(number) for number, unit in parts})
+
+
+def stamp(moment: datetime, zone: tzinfo) -> str:
+    """A moment to the millisecond, with its offset: `2026-01-31T12:00:00.000Z`."""
+    text = moment.astimezone(zone).isoformat(timespec="milliseconds")
+    return text.removesuffix("+00:00") + "Z" if text.endswith("+00:00") else text
+
+
+def spoken(seconds: float) -> str:
+    """A duration in at most two units: `45s`, `3m 20s`, `2h 5m`, `12d`."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m {whole % 60}s"
+    if whole < 86400:
+        return f"{whole // 3600}h {whole % 3600 // 60}m"
+    return f"{whole // 86400}d"

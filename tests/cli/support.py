@@ -1,0 +1,115 @@
+"""What the tests of the command share: a simulator beside the test, and the command as a process."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple, TypeVar
+
+from builds_async import BuildOutcome, BuildStatus
+from builds_async.simulator import BuildsSimulator, Moment, SimulatedBuild
+
+T = TypeVar("T")
+
+COMMAND = [sys.executable, "-W", "error", "-m", "builds_async"]
+DEADLINE = 20.0
+NOBODY = "http://127.0.0.1:9/client/v4"
+"""Where nobody listens."""
+
+
+class Run(NamedTuple):
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def records(self) -> list[Any]:
+        """The lines of standard output, each one JSON object."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+    @property
+    def last(self) -> str:
+        """The last line on standard error."""
+        return self.err.splitlines()[-1]
+
+
+class Served:
+    """A simulator that serves from a thread of its own, so that a command may block this one."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._thread.start()
+        self.sim = BuildsSimulator(started_builds=_at_once, rate_limit=None)
+        asyncio.run_coroutine_threadsafe(self.sim.start(), self._loop).result(DEADLINE)
+
+    def close(self) -> None:
+        """Stop the server and its thread."""
+        asyncio.run_coroutine_threadsafe(self.sim.stop(), self._loop).result(DEADLINE)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(DEADLINE)
+        self._loop.close()
+
+    def do(self, what: Callable[[], T]) -> T:
+        """Do something with the simulator, in its thread."""
+
+        async def call() -> T:
+            return what()
+
+        return asyncio.run_coroutine_threadsafe(call(), self._loop).result(DEADLINE)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that name it."""
+        return {
+            "CLOUDFLARE_BASE_URL": self.sim.url,
+            "CLOUDFLARE_ACCOUNT_ID": self.sim.account_id,
+            "CLOUDFLARE_API_TOKEN": self.sim.api_token,
+        }
+
+
+def _at_once(_build: SimulatedBuild) -> list[Moment]:
+    """The script of a build that was started over the API: it has ended when anybody looks."""
+    return [(0.0, "built"), (0.0, BuildStatus.STOPPED), (0.0, BuildOutcome.SUCCESS)]
+
+
+def environment(variables: Mapping[str, str]) -> dict[str, str]:
+    """This process's own, without what would change colours or encodings, and with these variables."""
+    plain = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("CLOUDFLARE_", "LC_", "PYTHON")) and name not in {"NO_COLOR", "FORCE_COLOR"}
+    }
+    return {**plain, "LANG": "C.UTF-8", "TERM": "xterm-256color", "COLUMNS": "80", **variables}
+
+
+@contextmanager
+def started(variables: Mapping[str, str], *words: str, **how: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """The command as a process, with pipes for its output; killed at the end if it still runs."""
+    how = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL, **how}
+    with subprocess.Popen([*COMMAND, *words], env=environment(variables), **how) as process:  # noqa: S603
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def ended(process: subprocess.Popen[bytes]) -> Run:
+    """The rest of what a process says, when it has ended."""
+    out, err = process.communicate(timeout=DEADLINE)
+    return Run(process.returncode, (out or b"").decode(), (err or b"").decode())
+
+
+def eventually(true: Callable[[], object]) -> None:
+    """Wait until something is true; fail when it takes too long."""
+    end = time.monotonic() + DEADLINE
+    while not true():
+        assert time.monotonic() < end, "it took too long"
+        time.sleep(0.01)

@@ -1,0 +1,128 @@
+"""`tail BUILD` and `logs`, in process: which lines, how they look, and how it ends."""
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from builds_async.simulator import SimulatedBuild
+from tests.cli.support import Run, Served
+
+Cli = Callable[..., Run]
+
+KEYS = ["build_uuid", "external_script_id", "worker", "timestamp", "time", "message"]
+OUTCOMES = {"success": 0, "fail": 1, "cancelled": 1, "terminated": 1, "skipped": 1, "novel": 1}
+
+
+@pytest.mark.parametrize(("outcome", "code"), OUTCOMES.items(), ids=list(OUTCOMES))
+def test_tail_ends_as_the_build_did(outcome: str, code: int, account: Served, cli: Cli) -> None:
+    """The exit code tells success from all else, and the last line on standard error what it was."""
+    build = account.do(lambda: account.sim.add_finished_build(["a", "b"], outcome))  # type: ignore[arg-type]
+    run = cli("tail", build.build_uuid)
+    assert (run.code, run.out) == (code, "a\nb\n")
+    assert run.last == f"build {build.build_uuid}: {outcome}"
+
+
+def test_tail_tells_the_reason(failed: SimulatedBuild, cli: Cli) -> None:
+    """Why a build failed stands on the line before the last, also when none of its lines is printed."""
+    for options in ((), ("--tail", "0"), ("--include", "nothing like it")):
+        run = cli("tail", failed.build_uuid, *options)
+        assert run.err.splitlines() == [
+            "reason: Error: no such module",
+            f"build {failed.build_uuid}: fail",
+        ]
+
+
+@pytest.mark.parametrize("command", ["tail", "logs"])
+def test_json(command: str, failed: SimulatedBuild, cli: Cli) -> None:
+    """Each line is an object with the same keys in the same order, and nothing else is printed."""
+    records = cli(command, failed.build_uuid, "-o", "json").records
+    assert [list(record) for record in records] == [KEYS] * 4
+    assert [record["message"] for record in records] == [line.message for line in failed.lines]
+    first = records[0]
+    assert first["build_uuid"] == failed.build_uuid
+    assert first["external_script_id"] == failed.external_script_id
+    assert first["worker"].startswith("worker-")
+    assert datetime.fromisoformat(first["time"]).timestamp() == pytest.approx(first["timestamp"] / 1000)
+
+
+CHOICES: list[tuple[list[str], str]] = [
+    ([], "first\nsecond\nError: no such module\nFailed: error occurred while running build command\n"),
+    (["--tail", "1"], "Failed: error occurred while running build command\n"),
+    (["--tail", "0"], ""),
+    (["--include", "rst$", "--include", "no such"], "first\nError: no such module\n"),
+    (["--include", "^.i", "--exclude", "F"], "first\n"),
+    (["--tail", "2", "--include", "Error"], "Error: no such module\n"),
+    (["--since", "10m"], ""),
+    (["--since", "2h", "--include", "first"], "first\n"),
+    (["-o", "raw", "--timestamps", "--include", "first"], "first\n"),
+    (["--highlight", "first", "--include", "first"], "first\n"),
+]
+
+
+@pytest.mark.parametrize("command", ["tail", "logs"])
+@pytest.mark.parametrize(("options", "out"), CHOICES, ids=[" ".join(words) or "all" for words, _ in CHOICES])
+def test_choice(command: str, options: list[str], out: str, failed: SimulatedBuild, cli: Cli) -> None:
+    """The options choose the same lines for both commands."""
+    assert cli(command, failed.build_uuid, *options).out == out
+
+
+def test_timestamps(failed: SimulatedBuild, cli: Cli) -> None:
+    """Times stand before the text, in the zone that is asked for."""
+    utc = cli("logs", failed.build_uuid, "--timestamps").out.splitlines()[0]
+    berlin = cli("logs", failed.build_uuid, "--timestamps", "--timezone", "Asia/Tokyo").out.splitlines()[0]
+    moments = [datetime.fromisoformat(line.partition(" ")[0]) for line in (utc, berlin)]
+    assert moments[0] == moments[1]
+    assert utc.endswith("Z first")
+    assert berlin.endswith("+09:00 first")
+
+
+def test_forced_colour(failed: SimulatedBuild, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FORCE_COLOR sets off what is highlighted also in a pipe; matches of several patterns may overlap."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    words = ("--include", "first", "--highlight", "ir", "--highlight", "rs", "--highlight", "x*")
+    run = cli("logs", failed.build_uuid, *words)
+    assert run.out == "f\x1b[1;7mir\x1b[0m\x1b[1;7ms\x1b[0mt\n"
+
+
+def test_a_program_gets_what_the_api_sent(account: Served, cli: Cli) -> None:
+    """Nothing is shown in another way where nobody looks, neither colours nor controls."""
+    lines = ["\x1b[31mred", "\x1b]0;title\x07", "a\rb", "\u202e", "✨"]
+    build = account.do(lambda: account.sim.add_finished_build(lines))
+    assert cli("logs", build.build_uuid).out == "".join(f"{line}\n" for line in lines)
+
+
+def test_long_log_in_pages(account: Served, cli: Cli) -> None:
+    """All pages of a log are fetched, and the last lines of it are the last of all."""
+    build = account.do(lambda: account.sim.add_finished_build(1234))
+    assert cli("logs", build.build_uuid).out.splitlines() == [line.message for line in build.lines]
+    assert cli("logs", build.build_uuid, "--tail", "1").out == "line 1234 of 1234\n"
+
+
+def test_logs_do_not_wait(account: Served, cli: Cli) -> None:
+    """What is there of a running build is printed; a build without a log has none."""
+    build = account.do(account.sim.add_build)
+    assert cli("logs", build.build_uuid) == Run(0, "", "")
+    account.do(lambda: build.emit("so far"))
+    assert cli("logs", build.build_uuid) == Run(0, "so far\n", "")
+
+
+def test_resume_of_an_ended_build(failed: SimulatedBuild, cli: Cli, tmp_path: Path) -> None:
+    """A tail that has come to the end prints nothing more, and still ends as the build did."""
+    file = str(tmp_path / "position")
+    first, again = (cli("tail", failed.build_uuid, "--resume", file, "--tail", "3") for _ in range(2))
+    assert (first.code, len(first.out.splitlines())) == (1, 3)
+    assert (again.code, again.out, again.err) == (1, "", first.err)
+
+
+def test_resume_of_another(failed: SimulatedBuild, account: Served, cli: Cli, tmp_path: Path) -> None:
+    """A position of another build is a usage error, and stays as it is."""
+    file = tmp_path / "position"
+    cli("tail", failed.build_uuid, "--resume", str(file))
+    saved = file.read_bytes()
+    other = account.do(account.sim.add_finished_build)
+    run = cli("tail", other.build_uuid, "--resume", str(file))
+    assert (run.code, run.out) == (2, "")
+    assert f"position is of build {failed.build_uuid}" in run.err
+    assert file.read_bytes() == saved
