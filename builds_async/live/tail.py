@@ -1,6 +1,7 @@
 """The logs of many Workers as one stream."""
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Coroutine, Iterable, Mapping
 from types import TracebackType
@@ -16,6 +17,8 @@ from builds_async.live.tracker import BuildChange, Tracker, WatchSource, WorkerM
 from builds_async.models.builds import Build
 from builds_async.models.logs import LogLine, LogPage, LogPosition
 from builds_async.session.clock import Clock
+
+logger = logging.getLogger("builds_async")
 
 MAX_AT_ONCE = 10
 """How many logs are asked for at the same time, and so how many pages are held at the most."""
@@ -224,6 +227,8 @@ class BuildTail:
         except (AuthenticationError, PermissionDeniedError):
             raise
         except BuildsError as error:
+            if stream.uuid not in self._failed:
+                logger.warning("the log of build %s could not be asked for: %s", stream.uuid, str(error))
             self._failed[stream.uuid] = error
             if isinstance(error, NotFoundError):  # the build itself is gone
                 self._close(stream)
