@@ -14,7 +14,6 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from multidict import CIMultiDict
 
 from builds_async import (
     BuildOutcome,
@@ -35,17 +34,17 @@ from builds_async.live.follow import SETTLE
 from builds_async.models.builds import Build, BuildStatus
 from builds_async.resources.builds import Builds
 from builds_async.session.api import ApiSession
-from builds_async.session.wire import Answer
+from builds_async.session.wire import Answer, Request
 from builds_async.simulator import (
     Behaviour,
     BuildDetails,
     BuildsSimulator,
     Moment,
-    Request,
     SimulatedBuild,
     VirtualClock,
 )
 from tests.support import CancelledStep, drive
+from tests.support.bridge import ask, received
 
 EPOCH = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 UUID = "5f2b9d64-8f3e-4e0c-9a55-0f6f1f0d7a11"
@@ -108,25 +107,20 @@ class World:
         )
         self.builds = Builds(session)
 
-    async def send(
-        self, method: str, path: str, query: str = "", body: bytes | None = None, **_: object
-    ) -> Answer:
-        assert (method, body) == ("GET", None)
+    async def send(self, request: Request) -> Answer:
+        assert (request.method, request.body) == ("GET", None)
         await asyncio.sleep(0)
         self.requests += 1
         assert self.requests < 3000, "it spins"
         self.clock.time += self.latency
         if self.requests in self.failures:
             raise BuildsConnectionError("reset")
-        if path.endswith("/logs"):
+        if request.path.endswith("/logs"):
             self.shown = self.build.readable
             self.shown_first = self.shown if self.shown_first is None else self.shown_first
-        request = Request(
-            target=f"/client/v4{path}?{query}", headers={"authorization": f"Bearer {self.sim.api_token}"}
-        )
-        answer = self.sim.answer(request)
+        answer = ask(self.sim, request)
         await asyncio.sleep(0)
-        return Answer(answer.status, CIMultiDict(answer.headers), answer.body)
+        return received(answer)
 
     def check_open(self) -> None:
         """Always open."""

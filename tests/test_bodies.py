@@ -37,7 +37,7 @@ from builds_async.resources.subscriptions import Subscriptions
 from builds_async.resources.triggers import Triggers
 from builds_async.resources.workers import Workers
 from builds_async.session.api import ApiSession
-from builds_async.session.wire import Answer
+from builds_async.session.wire import Answer, Request
 from tests.support import ACCOUNT, TAG, TOKEN, FakeClock, MockApi, drive, envelope, refusal
 
 UUID = "9c7f2e52-0e58-4a0c-8a0e-0a5a1b0f6d11"
@@ -308,18 +308,8 @@ class Recorder:
         self.raw = b""
         self.bodies: list[Any] = []
 
-    async def send(
-        self,
-        method: str,
-        path: str,
-        query: str = "",
-        body: bytes | None = None,
-        *,
-        secrets: tuple[str, ...] = (),
-        anonymous: bool = False,
-    ) -> Answer:
-        del method, path, query, secrets, anonymous
-        self.raw = body or b""
+    async def send(self, request: Request) -> Answer:
+        self.raw = request.body or b""
         self.bodies.append(json.loads(self.raw))
         return Answer(200, {}, json.dumps(envelope(self.result)).encode())
 

@@ -12,7 +12,7 @@ from aiohttp import ClientConnectionError
 
 from builds_async import BuildsClient, Observation, RetryPolicy
 from builds_async.models.diagnosis import CredentialKind, Diagnosis, Finding
-from builds_async.session.wire import Answer
+from builds_async.session.wire import Answer, Request
 from builds_async.simulator import BuildsSimulator, Fault, FaultKind, TokenKind, VirtualClock
 from tests.support import ACCOUNT, FakeClock, MockApi, RawServer, answer, envelope, raw, refusal
 
@@ -62,25 +62,16 @@ class Cloud:
         self.raises = raises
         self.sent: list[tuple[str, str]] = []
 
-    async def send(
-        self,
-        method: str,
-        path: str,
-        query: str = "",
-        body: bytes | None = None,
-        *,
-        secrets: tuple[str, ...] = (),
-        anonymous: bool = False,
-    ) -> Answer:
-        assert (method, body, secrets, anonymous) == ("GET", None, (), False)
-        assert "token" not in query
+    async def send(self, request: Request) -> Answer:
+        assert request == Request("GET", request.path, request.query)
+        assert "token" not in request.query
         probe = {
             "/user/tokens/verify": "verify",
             f"/accounts/{ACCOUNT}/builds/account/limits": "limits",
             f"/accounts/{ACCOUNT}/workers/scripts-search": "scripts",
             f"/accounts/{ACCOUNT}/event_subscriptions/subscriptions": "queues",
-        }[path]
-        self.sent.append((method, probe))
+        }[request.path]
+        self.sent.append((request.method, probe))
         if self.raises is not None:
             raise self.raises
         code, said = self.replies[probe]

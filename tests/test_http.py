@@ -24,6 +24,7 @@ from builds_async import (
 )
 from builds_async._version import __version__
 from builds_async.session.http import MAX_BODY, HttpTransport
+from builds_async.session.wire import Request as WireRequest
 from tests.support import (
     ACCOUNT,
     BUILD_UUID,
@@ -140,7 +141,7 @@ class TestRequest:
         """A body goes out as JSON."""
         async with nothing_left(), RawServer(GOOD) as server:
             transport = HttpTransport(server.url, {"X-A": "b"}, session=None, timeout=5)
-            reply = await transport.send("POST", "/x", body=b'{"a": 1}')
+            reply = await transport.send(WireRequest("POST", "/x", body=b'{"a": 1}'))
             await transport.aclose()
         assert (reply.status, reply.body) == (200, BODY)
         (request,) = server.requests
@@ -344,7 +345,7 @@ class TestSize:
         reply = answer(b"x" * MAX_BODY)
         async with nothing_left(), RawServer(reply) as server:
             transport = HttpTransport(server.url, {}, session=None, timeout=10)
-            assert len((await transport.send("GET", "/")).body) == MAX_BODY
+            assert len((await transport.send(WireRequest("GET", "/"))).body) == MAX_BODY
             await transport.aclose()
 
 

@@ -37,17 +37,17 @@ from builds_async.resources.starting import BETWEEN_LOOKS, LOOKS
 from builds_async.resources.triggers import Triggers
 from builds_async.resources.workers import Workers
 from builds_async.session.api import ApiSession
-from builds_async.session.wire import Answer
+from builds_async.session.wire import Answer, Request
 from builds_async.simulator import (
     BuildDetails,
     BuildsSimulator,
     Fault,
     FaultKind,
-    Request,
     SimulatedBuild,
     VirtualClock,
 )
 from tests.support import ACCOUNT, BUILD_UUID, TOKEN, FakeClock, drive, nothing_left
+from tests.support.bridge import ask
 
 FAR = datetime(2020, 2, 3, 4, 5, 6, 700_000, UTC)
 """The server's date, years from the machine's."""
@@ -102,18 +102,10 @@ class Wire:
         self.gates: deque[asyncio.Event | None] = deque()
         self.headers: dict[str, str] = {}
 
-    async def send(
-        self,
-        method: str,
-        path: str,
-        query: str = "",
-        body: bytes | None = None,
-        *,
-        secrets: tuple[str, ...] = (),
-        anonymous: bool = False,
-    ) -> Answer:
-        assert not secrets
-        assert not anonymous
+    async def send(self, request: Request) -> Answer:
+        assert not request.secrets
+        assert not request.anonymous
+        method, path = request.method, request.path
         await asyncio.sleep(0)
         self.sent.append((method, path.removeprefix(f"/accounts/{self.sim.account_id}")))
         if (failure := self.failing(method, path)) is not None:
@@ -121,10 +113,8 @@ class Wire:
         loss = self.losses.popleft() if method == "POST" and self.losses else None
         gate = self.gates.popleft() if method == "POST" and self.gates else None
         before = len(self.sim.builds)
-        if loss is None or loss[1]:
-            answer = self._ask(method, f"{path}?{query}", body)
-        else:
-            answer = self._ask("GET", "/nothing", None)
+        arrives = loss is None or loss[1]
+        answer = self._ask(request if arrives else Request("GET", "/nothing"))
         if method == "POST":
             made = [*self.sim.builds][before:]
             self.made.append(made[0] if made else None)
@@ -134,14 +124,8 @@ class Wire:
         await asyncio.sleep(0)
         return answer if loss is None else loss[0](answer)
 
-    def _ask(self, method: str, target: str, body: bytes | None) -> Answer:
-        request = Request(
-            method=method,
-            target=f"/client/v4{target}",
-            headers={"authorization": f"Bearer {self.sim.api_token}"},
-            body=body or b"",
-        )
-        answer = self.sim.answer(request)
+    def _ask(self, request: Request) -> Answer:
+        answer = ask(self.sim, request)
         return Answer(answer.status, CIMultiDict({**answer.headers, **self.headers}), answer.body)
 
     def check_open(self) -> None:

@@ -12,7 +12,6 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from multidict import CIMultiDict
 
 from builds_async import (
     AuthenticationError,
@@ -26,14 +25,13 @@ from builds_async import (
     RetryPolicy,
     TailLine,
     TailPosition,
-    simulator,
 )
 from builds_async.live.tail import MAX_AT_ONCE, BuildTail
 from builds_async.models.builds import BuildOutcome, BuildStatus
 from builds_async.models.logs import LogPage, LogPosition
 from builds_async.resources.builds import Builds
 from builds_async.session.api import ApiSession
-from builds_async.session.wire import Answer
+from builds_async.session.wire import Answer, Request
 from builds_async.simulator import (
     Behaviour,
     BuildsSimulator,
@@ -41,7 +39,6 @@ from builds_async.simulator import (
     FaultKind,
     Moment,
     RateLimit,
-    Request,
     SimulatedBuild,
     TokenKind,
     VirtualClock,
@@ -49,6 +46,7 @@ from builds_async.simulator import (
 )
 from builds_async.simulator.builds import BuildDetails
 from tests.support import nothing_left, settle, tags
+from tests.support.bridge import ask, received
 
 
 class Wire:
@@ -64,11 +62,9 @@ class Wire:
         self.planned: list[tuple[float, BuildDetails, list[Moment]]] = []  # builds to come
         self.first_look: float | None = None
         self.stale: dict[str, SimulatedBuild] = {}  # what the looks give as the latest build
-        self._prefix = "/client/v4"
 
-    async def send(
-        self, method: str, path: str, query: str = "", body: bytes | None = None, **_: object
-    ) -> Answer:
+    async def send(self, request: Request) -> Answer:
+        path = request.path
         kind = "look" if "/latest" in path else "list" if "/workers/" in path else path.rpartition("/")[2]
         kind = kind if kind in {"look", "list", "logs"} else "status"
         self.under_way[kind] += 1
@@ -80,7 +76,7 @@ class Wire:
         self.plant()
         latest = self.sim._state.latest
         with patch.object(self.sim._state, "latest", lambda tag: self.stale.get(tag) or latest(tag)):
-            answer = self._answer(method, path, query, body)
+            answer = ask(self.sim, request)
         for part, error in self.broken.items():
             if part in path:
                 raise error
@@ -89,17 +85,7 @@ class Wire:
         if kind == "look" and answer.status == 200 and self.sim.requests[-1].fault is None:
             self.first_look = self.sim.clock.now() if self.first_look is None else self.first_look
         self.answered[kind] += 1
-        return Answer(answer.status, CIMultiDict(answer.headers), answer.body)
-
-    def _answer(self, method: str, path: str, query: str, body: bytes | None) -> simulator.Answer:
-        return self.sim.answer(
-            Request(
-                target=f"{self._prefix}{path}?{query}",
-                method=method,
-                headers={"authorization": f"Bearer {self.sim.api_token}"},
-                body=body or b"",
-            )
-        )
+        return received(answer)
 
     def plant(self) -> None:
         """Add the builds that have begun by now."""

@@ -17,7 +17,7 @@ from builds_async.session.clock import Clock
 from builds_async.session.observe import ObservedTransport, Observer, RetryPlanned, Transport, Waited
 from builds_async.session.places import Places
 from builds_async.session.retry import RetryPolicy
-from builds_async.session.wire import allowances, blot, date, read
+from builds_async.session.wire import Request, allowances, date, read
 
 T = TypeVar("T")
 
@@ -103,8 +103,8 @@ class ApiSession:
         answer is then `confidential` as well. An `anonymous` call goes without the token.
         Raises what the last attempt raised, with the call and the number of attempts filled in.
         """
-        path = self._account_path + path
-        shown = blot(path, secrets) if secrets else path
+        request = Request(method, self._account_path + path, query, body, secrets, anonymous)
+        shown = request.shown_path if secrets else request.path
         delays, attempts, sent_at = None, 0, None
         while True:
             try:
@@ -114,9 +114,7 @@ class ApiSession:
                 try:
                     if waited is not None and self._observer is not None:
                         self._observer(Waited(seconds=waited, poll=self._poll))
-                    answer = await self._transport.send(
-                        method, path, query, body, secrets=secrets, anonymous=anonymous
-                    )
+                    answer = await self._transport.send(request)
                 finally:
                     self._budget.done(poll=self._poll)
                     self._places.leave(poll=self._poll)

@@ -10,7 +10,7 @@ from yarl import URL
 
 from builds_async.errors import BuildsConnectionError, BuildsTimeoutError, ResponseDecodeError
 from builds_async.session.settings import is_loopback
-from builds_async.session.wire import Answer, blot, ray_id
+from builds_async.session.wire import Answer, Request, blot, ray_id
 
 MAX_BODY = 64 * 1024 * 1024
 """The largest body that is read, in bytes; a larger one is refused without being held."""
@@ -64,28 +64,20 @@ class HttpTransport:
         self._secrets = secrets
         self._closed = False
 
-    async def send(
-        self,
-        method: str,
-        path: str,
-        query: str = "",
-        body: bytes | None = None,
-        *,
-        secrets: tuple[str, ...] = (),
-        anonymous: bool = False,
-    ) -> Answer:
-        """One request and its whole answer, whatever the status.
+    async def send(self, request: Request) -> Answer:
+        """One request and its whole answer, whatever the status; no error tells its secrets.
 
-        `path` and `query` are encoded already. Connect, headers and body share one time limit. No error
-        tells `secrets`. An `anonymous` request goes without the token.
+        Connect, headers and body share one time limit.
         """
         session = self._open_session()
-        options = self._options if body is None else self._with_body(body)
-        if anonymous:
+        options = self._options if request.body is None else self._with_body(request.body)
+        if request.anonymous:
             session, options = self._without_token(session, options)
-        url = URL(f"{self._base_url}{path}?{query}" if query else self._base_url + path, encoded=True)
+        url = f"{self._base_url}{request.path}"
+        if request.query:
+            url = f"{url}?{request.query}"
         try:
-            async with session.request(method, url, **options) as response:
+            async with session.request(request.method, URL(url, encoded=True), **options) as response:
                 content = response.content
                 # Most bodies are here already: they came with their headers.
                 whole = content.is_eof() and content.total_bytes <= MAX_BODY
@@ -94,10 +86,10 @@ class HttpTransport:
         except TimeoutError as error:  # first: ServerTimeoutError is a ClientError as well
             raise BuildsTimeoutError(
                 f"no whole answer within {self._timeout:g} s; raise `timeout` or check the network"
-            ) from self._cause(error, secrets)
+            ) from self._cause(error, request.secrets)
         except aiohttp.ClientError as error:
-            failure = _connection_error(error, (*self._secrets, *secrets))
-            raise failure from self._cause(error, secrets)
+            failure = _connection_error(error, (*self._secrets, *request.secrets))
+            raise failure from self._cause(error, request.secrets)
 
     def _cause(self, error: Exception, secrets: Sequence[str]) -> Exception | None:
         """`error`, unless it tells a secret: one in its URL, or that the server has echoed."""

@@ -7,7 +7,7 @@ import msgspec
 
 from builds_async.errors import BuildsError
 from builds_async.session.clock import Clock
-from builds_async.session.wire import Answer, blot
+from builds_async.session.wire import Answer, Request
 
 
 class RequestDone(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,17 +75,8 @@ class Counters:
 class Transport(Protocol):
     """What carries a request."""
 
-    async def send(
-        self,
-        method: str,
-        path: str,
-        query: str = "",
-        body: bytes | None = None,
-        *,
-        secrets: tuple[str, ...] = (),
-        anonymous: bool = False,
-    ) -> Answer:
-        """One request and its whole answer. `secrets` are in it and in no error; no token if `anonymous`."""
+    async def send(self, request: Request) -> Answer:
+        """One request and its whole answer. No error tells its secrets."""
         ...
 
     def check_open(self) -> None:
@@ -107,30 +98,24 @@ class ObservedTransport:
         self.check_open = transport.check_open
         self.aclose = transport.aclose
 
-    async def send(
-        self,
-        method: str,
-        path: str,
-        query: str = "",
-        body: bytes | None = None,
-        *,
-        secrets: tuple[str, ...] = (),
-        anonymous: bool = False,
-    ) -> Answer:
+    async def send(self, request: Request) -> Answer:
         """One request and its whole answer, and an observation of it."""
         began = self._clock.now()
         status, failure = None, None
         try:
-            answer = await self._transport.send(
-                method, path, query, body, secrets=secrets, anonymous=anonymous
-            )
+            answer = await self._transport.send(request)
             status = answer.status
         except BuildsError as error:
             failure = error
             raise
         finally:  # a request that was cancelled was sent as well
-            seconds, shown = self._clock.now() - began, blot(path, secrets)
             self._observer(
-                RequestDone(method=method, path=shown, seconds=seconds, status=status, error=failure)
+                RequestDone(
+                    method=request.method,
+                    path=request.shown_path,
+                    seconds=self._clock.now() - began,
+                    status=status,
+                    error=failure,
+                )
             )
         return answer

@@ -77,6 +77,29 @@ _TEXTS = {
 }
 
 
+class Request(msgspec.Struct, frozen=True, gc=False):
+    """What goes over the wire. `path` is below the base URL; it and `query` are encoded already.
+
+    `secrets` are what the path or the body carries that nobody may be told; `anonymous` goes without the
+    token.
+    """
+
+    method: str
+    path: str
+    query: str = ""
+    body: bytes | None = None
+    secrets: tuple[str, ...] = ()
+    anonymous: bool = False
+
+    def __repr__(self) -> str:
+        return f"<Request {self.method} {self.shown_path}>"  # no contents: it may stand in a traceback
+
+    @property
+    def shown_path(self) -> str:
+        """The path as it may be told."""
+        return blot(self.path, self.secrets)
+
+
 class Answer(msgspec.Struct, frozen=True, gc=False):
     """What came over the wire, whole."""
 

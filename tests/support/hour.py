@@ -13,7 +13,6 @@ from statistics import fmean
 from typing import TypeAlias
 
 import msgspec
-from multidict import CIMultiDict
 
 from builds_async import (
     BuildOutcome,
@@ -29,8 +28,9 @@ from builds_async.live.tail import BuildTail
 from builds_async.models.envelope import Envelope
 from builds_async.resources.builds import Builds
 from builds_async.session.api import ApiSession
-from builds_async.session.wire import Answer, query, read
-from builds_async.simulator import BuildsSimulator, RateLimit, Request, SimulatedBuild, VirtualClock
+from builds_async.session.wire import Answer, Request, query, read
+from builds_async.simulator import BuildsSimulator, RateLimit, SimulatedBuild, VirtualClock
+from tests.support.bridge import ask, received
 
 LATENCY = 0.06
 LINE_EVERY = 5.0
@@ -88,22 +88,14 @@ class Hour:
 
     # The transport of the client.
 
-    async def send(
-        self, method: str, path: str, query: str = "", body: bytes | None = None, **_: object
-    ) -> Answer:
+    async def send(self, request: Request) -> Answer:
         await self.clock.sleep(LATENCY / 2)
-        request = Request(
-            method=method,
-            target=f"/client/v4{path}?{query}",
-            headers={"authorization": f"Bearer {self.sim.api_token}"},
-            body=body or b"",
-        )
-        answer = self.sim.answer(request)
+        answer = ask(self.sim, request)
         self.statuses[answer.status] += 1
         if answer.status == 429:
             self.blocked.add(int(self.clock.now()))
         await self.clock.sleep(LATENCY / 2)
-        return Answer(answer.status, CIMultiDict(answer.headers), answer.body)
+        return received(answer)
 
     def check_open(self) -> None:
         """Always open."""
@@ -184,7 +176,7 @@ async def naive(hour: Hour) -> None:
         path, cursor = f"/accounts/{hour.sim.account_id}/builds/builds/{build.build_uuid}/logs", None
         while hour.clock.now() < hour.seconds + WINDOW:
             try:
-                answer = await hour.send("GET", path, query(cursor=cursor))
+                answer = await hour.send(Request("GET", path, query(cursor=cursor)))
                 page = read(answer, _LOGS).result
             except (RateLimitError, NotFoundError):
                 page = None
