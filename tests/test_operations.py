@@ -1,5 +1,6 @@
 """Every operation of the published schema has one method: its verb, path, query, body and result."""
 
+import inspect
 import json
 import re
 import typing
@@ -518,8 +519,8 @@ METHODS = {
 @pytest.mark.parametrize("method", METHODS)
 def test_documented(method: str) -> None:
     """Each method of a resource names the API's page, and the permission that it needs."""
-    said = METHODS[method].__doc__
-    assert "\n        https://developers.cloudflare.com/api/resources/" in said
+    said = inspect.getdoc(METHODS[method]) or ""
+    assert "\nhttps://developers.cloudflare.com/api/resources/" in said
     assert re.search(r"Needs (no permission|\"(Workers CI|Workers Scripts|Queues) (Read|Write)\")", said)
 
 
