@@ -70,8 +70,9 @@ from builds_async.models import (
     WorkerScript,
 )
 from builds_async.models.events import BuildEvent, BuildEventType
-from builds_async.models.queues import QueueBatch, QueueMessage
+from builds_async.models.queues import QueueAcks, QueueBatch, QueueExtension, QueueMessage
 from builds_async.resources.bulk import BulkResult
+from builds_async.resources.paging import Pages
 from builds_async.session.budget import BudgetSnapshot, RateBudget
 from builds_async.session.clock import Clock, SystemClock
 from builds_async.session.observe import Counters, Observation, Observer, RequestDone, RetryPlanned, Waited
@@ -133,11 +134,14 @@ __all__ = [
     "Observer",
     "PackageManager",
     "Page",
+    "Pages",
     "PermissionDeniedError",
     "Preview",
     "ProviderType",
     "PullRequest",
+    "QueueAcks",
     "QueueBatch",
+    "QueueExtension",
     "QueueMessage",
     "RateBudget",
     "RateLimitError",

@@ -11,7 +11,8 @@ from yarl import URL
 from builds_async import BuildsClient, BuildsError, ConfigurationError
 from builds_async._version import __version__
 from builds_async.session.http import _proxy
-from builds_async.session.settings import Secret, Settings, is_loopback, resolve
+from builds_async.session.settings import Settings, is_loopback, resolve
+from builds_async.session.wire import Secret
 from tests.support import ACCOUNT, BASE_URL, TOKEN
 
 NO_CREDENTIALS = (

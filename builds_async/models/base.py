@@ -1,9 +1,11 @@
 """What every wire noun shares. No I/O, no behaviour beyond reading oneself."""
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import ClassVar, Self
 
 import msgspec
+from msgspec import UnsetType
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
@@ -36,6 +38,13 @@ class Discreet(msgspec.Struct, frozen=True):
 
     def _is_secret(self) -> bool:
         return True
+
+
+def texts(values: Iterable[str] | UnsetType) -> tuple[str, ...] | UnsetType:
+    """`values` as a tuple, or UNSET; TypeError for one str, whose characters would be taken for texts."""
+    if isinstance(values, str):
+        raise TypeError("pass a list of texts, not one str")
+    return values if isinstance(values, UnsetType) else tuple(values)
 
 
 class OpenStrEnum(StrEnum):

@@ -87,6 +87,7 @@ class RepoConnection(Model, frozen=True, kw_only=True):
     provider_type: ProviderType | None = None
     provider_account_id: str | None = None
     provider_account_name: str | None = None
+    grant_id: str | None = None
     created_on: datetime | None = None
     modified_on: datetime | None = None
     deleted_on: datetime | None = None

@@ -18,6 +18,6 @@ class ConfigAutofill(Model, frozen=True, kw_only=True):
 
     config_file: str | None = None
     default_worker_name: str | None = None
-    env_worker_names: dict[str, str] | None = None
+    env_worker_names: dict[str, str | None] | None = None
     package_manager: PackageManager | None = None
-    scripts: dict[str, str] | None = None
+    scripts: dict[str, str | None] | None = None

@@ -13,7 +13,7 @@ class EventSource(Body, frozen=True, kw_only=True):
     Each other `type` of the API goes with the name of its own field, or with none.
     """
 
-    type: str = "workersBuilds.worker"
+    type: str | None = "workersBuilds.worker"
     worker_name: str | UnsetType | None = UNSET
     script_tag: str | UnsetType | None = UNSET
     workflow_name: str | UnsetType | None = UNSET
@@ -23,8 +23,8 @@ class EventSource(Body, frozen=True, kw_only=True):
 class EventDestination(Body, frozen=True, kw_only=True):
     """Where the events of a subscription go: a queue."""
 
-    queue_id: str
-    type: str = "queues.queue"
+    queue_id: str | None
+    type: str | None = "queues.queue"
 
 
 class Subscription(Model, frozen=True, kw_only=True):

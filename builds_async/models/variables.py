@@ -40,12 +40,26 @@ def checked_name(name: str) -> str:
 
 def new_variables(variables: Mapping[str, str | NewVariable]) -> dict[str, NewVariable]:
     """`variables` as they are sent, their names checked; a plain text is a value that is no secret."""
+    return {checked_name(name): _variable(value) for name, value in variables.items()}
+
+
+def changed_variables(
+    variables: Mapping[str, str | NewVariable | None],
+) -> dict[str, NewVariable | None]:
+    """The same for a change, where None deletes a variable."""
     return {
-        checked_name(name): NewVariable(value=value) if isinstance(value, str) else value
-        for name, value in variables.items()
+        checked_name(name): None if value is None else _variable(value) for name, value in variables.items()
     }
 
 
-def secret_values(variables: Mapping[str, NewVariable | None]) -> tuple[str, ...]:
+def _variable(value: str | NewVariable) -> NewVariable:
+    if isinstance(value, str):
+        return NewVariable(value=value)
+    if not isinstance(value, NewVariable):
+        raise TypeError(f"a variable is a text or a NewVariable, not {type(value).__name__}")
+    return value
+
+
+def secret_values(variables: Mapping[str, str | NewVariable | None]) -> tuple[str, ...]:
     """The values that no error may tell."""
-    return tuple(it.value for it in variables.values() if it is not None and it.is_secret)
+    return tuple(it.value for it in variables.values() if isinstance(it, NewVariable) and it.is_secret)

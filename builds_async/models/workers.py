@@ -1,13 +1,14 @@
 """Worker scripts, and how they are built."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from msgspec import UNSET, UnsetType
+from msgspec.structs import force_setattr
 
-from builds_async.models.base import Body, Model
+from builds_async.models.base import Body, Model, texts
 from builds_async.models.builds import EnvironmentVariable, ProviderType
-from builds_async.models.variables import NewVariable, checked_name, secret_values
+from builds_async.models.variables import NewVariable, changed_variables, new_variables, secret_values
 
 MAX_BRANCH = 256
 """How many characters the name of a branch may have."""
@@ -28,7 +29,7 @@ class WorkerScript(Model, frozen=True, kw_only=True):
     compatibility_date: str | None = None
     compatibility_flags: tuple[str, ...] | None = None
     usage_model: str | None = None
-    tags: tuple[str, ...] | None = None
+    tags: tuple[str | None, ...] | None = None
 
 
 class FoundWorker(Model, frozen=True, kw_only=True):
@@ -112,12 +113,14 @@ class NewBuildSettings(Body, frozen=True, kw_only=True):
     build_token_uuid: str
     root_directory: str | UnsetType = UNSET
     build_caching_enabled: bool | UnsetType = UNSET
-    environment_variables: Mapping[str, NewVariable] | UnsetType = UNSET
-    path_includes: tuple[str, ...] | UnsetType = UNSET
-    path_excludes: tuple[str, ...] | UnsetType = UNSET
+    environment_variables: Mapping[str, str | NewVariable] | UnsetType = UNSET
+    path_includes: Iterable[str] | UnsetType = UNSET
+    path_excludes: Iterable[str] | UnsetType = UNSET
 
     def __post_init__(self) -> None:
-        _check_names(self.environment_variables)
+        if not isinstance(self.environment_variables, UnsetType):
+            force_setattr(self, "environment_variables", new_variables(self.environment_variables))
+        _settle_patterns(self)
 
 
 class BuildSettingsUpdate(Body, frozen=True, kw_only=True):
@@ -131,24 +134,32 @@ class BuildSettingsUpdate(Body, frozen=True, kw_only=True):
     build_token_uuid: str | UnsetType = UNSET
     root_directory: str | UnsetType | None = UNSET
     build_caching_enabled: bool | UnsetType = UNSET
-    environment_variables: Mapping[str, NewVariable | None] | UnsetType = UNSET
-    path_includes: tuple[str, ...] | UnsetType = UNSET
-    path_excludes: tuple[str, ...] | UnsetType = UNSET
+    environment_variables: Mapping[str, str | NewVariable | None] | UnsetType = UNSET
+    path_includes: Iterable[str] | UnsetType = UNSET
+    path_excludes: Iterable[str] | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         if all(getattr(self, name) is UNSET for name in self.__struct_fields__):
             raise ValueError("a change of build settings changes at least one field")
-        _check_names(self.environment_variables)
+        if not isinstance(self.environment_variables, UnsetType):
+            force_setattr(self, "environment_variables", changed_variables(self.environment_variables))
+        _settle_patterns(self)
 
 
 def settings_secrets(*settings: NewBuildSettings | BuildSettingsUpdate | UnsetType) -> tuple[str, ...]:
     """The secret values in these settings, which no error may tell."""
-    return tuple(
-        value
-        for it in settings
-        if not isinstance(it, UnsetType) and not isinstance(it.environment_variables, UnsetType)
-        for value in secret_values(it.environment_variables)
-    )
+    return tuple(value for it in settings for value in _secrets(it))
+
+
+def _secrets(settings: NewBuildSettings | BuildSettingsUpdate | UnsetType) -> tuple[str, ...]:
+    if isinstance(settings, UnsetType):
+        return ()
+    if not isinstance(settings, NewBuildSettings | BuildSettingsUpdate):
+        raise TypeError(
+            f"settings are NewBuildSettings or a BuildSettingsUpdate, not {type(settings).__name__}"
+        )
+    variables = settings.environment_variables
+    return () if isinstance(variables, UnsetType) else secret_values(variables)
 
 
 def checked_branch(branch: str) -> str:
@@ -158,7 +169,7 @@ def checked_branch(branch: str) -> str:
     return branch
 
 
-def _check_names(variables: Mapping[str, NewVariable | None] | UnsetType) -> None:
-    if not isinstance(variables, UnsetType):
-        for name in variables:
-            checked_name(name)
+def _settle_patterns(settings: NewBuildSettings | BuildSettingsUpdate) -> None:
+    """Keep patterns as tuples, whatever they were given as."""
+    force_setattr(settings, "path_includes", texts(settings.path_includes))
+    force_setattr(settings, "path_excludes", texts(settings.path_excludes))

@@ -116,10 +116,11 @@ class Builds:
         """
         tag(external_script_id)
 
-        async def fetch(page: int) -> Page[Build]:
-            return await self.list(external_script_id, page=page, per_page=per_page)
-
-        return Pages(fetch, key=lambda build: build.build_uuid, per_page=per_page)
+        return Pages(
+            partial(self.list, external_script_id, per_page=per_page),
+            key=lambda build: build.build_uuid,
+            per_page=per_page,
+        )
 
     async def _look_up(self, path: str, name: str, ids: Iterable[str]) -> BulkResult[Build]:
         return await fan_out(ids, partial(self._chunk, path, name), workers=self._session.max_in_flight)

@@ -5,7 +5,7 @@ import msgspec
 from builds_async.models.deploy_hooks import DeployHook, DeployHookBuild
 from builds_async.models.envelope import Envelope
 from builds_async.session.api import ApiSession
-from builds_async.session.wire import body, segment
+from builds_async.session.wire import DONE, Secret, body, converted, segment
 
 MAX_NAME = 58
 """How many characters the name of a deploy hook may have."""
@@ -66,6 +66,7 @@ class DeployHooks:
         Needs "Workers CI Read".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/deploy_hooks/methods/get/
         """
+        deploy_hook_uuid = Secret(deploy_hook_uuid)
         return await self._one("GET", script_name, deploy_hook_uuid)
 
     async def update(
@@ -78,15 +79,21 @@ class DeployHooks:
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/deploy_hooks/methods/update/
         """
+        deploy_hook_uuid = Secret(deploy_hook_uuid)
         return await self._one("PUT", script_name, deploy_hook_uuid, _request(deploy_hook_name, branch))
 
-    async def delete(self, script_name: str, deploy_hook_uuid: str) -> DeployHook:
-        """Delete a hook, and give it as it was: its UUID starts no more builds.
+    async def delete(self, script_name: str, deploy_hook_uuid: str) -> DeployHook | None:
+        """Delete a hook, and give it as it was, if the API tells: its UUID starts no more builds.
 
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/deploy_hooks/methods/delete/
         """
-        return await self._one("DELETE", script_name, deploy_hook_uuid)
+        deploy_hook_uuid = Secret(deploy_hook_uuid)
+        place = _place(deploy_hook_uuid)
+        envelope = await self._session.envelope(
+            "DELETE", f"{_path(script_name)}/{place}", DONE, secrets=(deploy_hook_uuid, place)
+        )
+        return converted(envelope.result, DeployHook)
 
     async def trigger(self, deploy_hook_uuid: str) -> DeployHookBuild:
         """Start a build of the hook's branch, or learn of the one that is pending: see `already_exists`.
@@ -99,6 +106,7 @@ class DeployHooks:
         Needs no permission.
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/deploy_hooks/methods/trigger/
         """
+        deploy_hook_uuid = Secret(deploy_hook_uuid)
         place = _place(deploy_hook_uuid)
         envelope = await self._root.envelope(
             "POST",
@@ -132,7 +140,7 @@ def _path(script_name: str) -> str:
 def _place(deploy_hook_uuid: str) -> str:
     """The UUID as a segment of a path; the error for what can't be one does not show it."""
     try:
-        return segment(deploy_hook_uuid)
+        return Secret(segment(deploy_hook_uuid))
     except ValueError:
         raise ValueError(
             "deploy_hook_uuid can't be an id (it is a secret and not shown): pass the UUID alone, not the URL"

@@ -1,7 +1,7 @@
 """Lists in pages: one page, and many as one async iterator."""
 
 from collections.abc import Awaitable, Callable
-from typing import Generic, Self, TypeVar
+from typing import Generic, Protocol, Self, TypeVar
 
 import msgspec
 
@@ -28,6 +28,10 @@ async def get_page(
     return Page(result=envelope.result or (), result_info=envelope.result_info)
 
 
+class _Fetch(Protocol[T]):
+    def __call__(self, *, page: int) -> Awaitable[Page[T]]: ...
+
+
 class Pages(Generic[T]):
     """All items of a paged list, one page fetched at a time, as they are asked for.
 
@@ -38,9 +42,7 @@ class Pages(Generic[T]):
     is no next page.
     """
 
-    def __init__(
-        self, fetch: Callable[[int], Awaitable[Page[T]]], key: Callable[[T], str], per_page: int
-    ) -> None:
+    def __init__(self, fetch: _Fetch[T], key: Callable[[T], str], per_page: int) -> None:
         self._fetch = fetch
         self._key = key
         self._per_page = per_page
@@ -57,7 +59,7 @@ class Pages(Generic[T]):
         while not self._items:
             if self._next_page is None:
                 raise StopAsyncIteration
-            self._take(self._next_page, await self._fetch(self._next_page))
+            self._take(self._next_page, await self._fetch(page=self._next_page))
         return self._items.pop()
 
     def _take(self, number: int, page: Page[T]) -> None:
@@ -75,4 +77,5 @@ class Pages(Generic[T]):
 
     def _is_last(self, number: int, length: int, info: ResultInfo) -> bool:
         no_more_pages = info.total_pages is not None and number >= info.total_pages
-        return length < self._per_page or info.next_page is False or no_more_pages
+        per_page = info.per_page or self._per_page  # the server may give fewer than were asked for
+        return length < per_page or info.next_page is False or no_more_pages

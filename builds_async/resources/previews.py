@@ -13,7 +13,7 @@ from builds_async.models.workers import BuildSettingsUpdate, checked_branch, set
 from builds_async.resources.paging import Pages, check_page, get_page
 from builds_async.resources.starting import Starter
 from builds_async.session.api import ApiSession
-from builds_async.session.wire import body, query, tag
+from builds_async.session.wire import body, hidden, query, tag
 
 _PREVIEW = msgspec.json.Decoder(Envelope[Preview])
 _PREVIEWS = msgspec.json.Decoder(Envelope[tuple[Preview, ...]])
@@ -54,10 +54,11 @@ class Previews:
         """
         tag(script_tag)
 
-        async def fetch(page: int) -> Page[Preview]:
-            return await self.list(script_tag, page=page, per_page=per_page)
-
-        return Pages(fetch, key=lambda preview: preview.preview_id, per_page=per_page)
+        return Pages(
+            partial(self.list, script_tag, per_page=per_page),
+            key=lambda preview: preview.preview_id,
+            per_page=per_page,
+        )
 
     async def get(self, script_tag: str, preview_id: str) -> Preview:
         """One preview, with the settings that it uses now.
@@ -100,7 +101,7 @@ class Previews:
             _PREVIEW,
             body=body(**changes),
             nullable=False,
-            secrets=settings_secrets(settings),
+            secrets=hidden(settings_secrets(settings)),
         )
         return envelope.result
 
@@ -124,10 +125,11 @@ class Previews:
         """
         _preview(script_tag, preview_id)
 
-        async def fetch(page: int) -> Page[Build]:
-            return await self.builds(script_tag, preview_id, page=page, per_page=per_page)
-
-        return Pages(fetch, key=lambda build: build.build_uuid, per_page=per_page)
+        return Pages(
+            partial(self.builds, script_tag, preview_id, per_page=per_page),
+            key=lambda build: build.build_uuid,
+            per_page=per_page,
+        )
 
     async def start_build(
         self,

@@ -8,7 +8,7 @@ import msgspec
 from builds_async.models.envelope import Envelope
 from builds_async.models.queues import QueueAcks, QueueBatch, QueueExtension
 from builds_async.session.api import ApiSession
-from builds_async.session.wire import segment
+from builds_async.session.wire import encoded, segment
 
 MAX_BATCH = 100
 """How many messages one pull gives at the most."""
@@ -52,7 +52,7 @@ class Queues:
             raise ValueError(f"batch_size is 1 to {MAX_BATCH}, not {batch_size}")
         _check_visibility(visibility_timeout_ms)
         body = {"batch_size": batch_size, "visibility_timeout_ms": visibility_timeout_ms}
-        path, data = _path(queue_id, "pull"), msgspec.json.encode(body)
+        path, data = _path(queue_id, "pull"), encoded(body)
         envelope = await self._session.envelope("POST", path, _BATCH, body=data)
         return envelope.result or QueueBatch()
 
@@ -72,7 +72,7 @@ class Queues:
         body = {"acks": _leases(acks), "retries": again}
         if not any(body.values()):
             return QueueAcks(ack_count=0, retry_count=0)
-        path, data = _path(queue_id, "ack"), msgspec.json.encode(body)
+        path, data = _path(queue_id, "ack"), encoded(body)
         envelope = await self._session.envelope("POST", path, _ACKS, body=data)
         return envelope.result or QueueAcks()
 
@@ -88,7 +88,7 @@ class Queues:
         body = {"extend": _leases(lease_ids), "visibility_timeout_ms": visibility_timeout_ms}
         if not body["extend"]:
             return QueueExtension(extend_count=0)
-        path, data = _path(queue_id, "extend"), msgspec.json.encode(body)
+        path, data = _path(queue_id, "extend"), encoded(body)
         envelope = await self._session.envelope("POST", path, _EXTENSION, body=data)
         return envelope.result or QueueExtension()
 

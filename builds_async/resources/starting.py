@@ -25,6 +25,9 @@ LOOKS = 3
 
 BETWEEN_LOOKS = 2.0
 
+CLOCKS_APART = timedelta(seconds=30)
+"""How far this machine's clock may be from the server's, when the server does not tell its time."""
+
 _BUILD = msgspec.json.Decoder(Envelope[Build])
 _REMEMBERED = 100
 _OTHERS = frozenset(
@@ -94,11 +97,9 @@ class Starter:
                 try:
                     builds = await look()
                 except BuildsError as error:
-                    lost.message += (
-                        f". Whether it was started is unknown, looking for the build failed: {error}"
-                    )
+                    lost.add(f"Whether it was started is unknown, looking for the build failed: {error}")
                     return None
-                since = self._now() - timedelta(seconds=clock.now() - sent_at)
+                since = self._since(clock.now() - sent_at)
                 for build in builds:
                     if build.build_uuid not in self._started and _fits(build, since, branch, commit_hash):
                         return build
@@ -108,9 +109,10 @@ class Starter:
         )
         return None
 
-    def _now(self) -> datetime:
-        """By the server's clock, as builds are dated by it; the machine's may be wrong."""
-        return self._session.date or datetime.now(UTC)
+    def _since(self, seconds: float) -> datetime:
+        """The date `seconds` ago by the server's clock, which dates builds; the machine's may be wrong."""
+        now = self._session.date or datetime.now(UTC) - CLOCKS_APART
+        return now - timedelta(seconds=seconds)
 
 
 def _request(branch: str | None, commit_hash: str | None, seed_repo: SeedRepo | None) -> bytes:

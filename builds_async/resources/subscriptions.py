@@ -1,16 +1,18 @@
 """Event subscriptions: what puts build events into a queue."""
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from builds_async.models.base import texts
 from builds_async.models.envelope import Envelope, Page
 from builds_async.models.subscriptions import EventDestination, EventSource, Subscription
 from builds_async.resources.paging import Pages, check_page, get_page
 from builds_async.session.api import ApiSession
-from builds_async.session.wire import body, query, segment, texts
+from builds_async.session.wire import DONE, body, converted, query, segment
 
 _SUBSCRIPTION = msgspec.json.Decoder(Envelope[Subscription])
 _SUBSCRIPTIONS = msgspec.json.Decoder(Envelope[tuple[Subscription, ...]])
@@ -55,11 +57,9 @@ class Subscriptions:
         Needs "Queues Read".
         https://developers.cloudflare.com/api/resources/queues/subresources/subscriptions/methods/list/
         """
-
-        async def fetch(page: int) -> Page[Subscription]:
-            return await self.list(page=page, per_page=per_page)
-
-        return Pages(fetch, key=lambda subscription: subscription.id, per_page=per_page)
+        return Pages(
+            partial(self.list, per_page=per_page), key=lambda subscription: subscription.id, per_page=per_page
+        )
 
     async def create(
         self,
@@ -119,7 +119,8 @@ class Subscriptions:
         Needs "Queues Write".
         https://developers.cloudflare.com/api/resources/queues/subresources/subscriptions/methods/delete/
         """
-        return (await self._session.envelope("DELETE", _path(subscription_id), _SUBSCRIPTION)).result
+        envelope = await self._session.envelope("DELETE", _path(subscription_id), DONE)
+        return converted(envelope.result, Subscription)
 
 
 def _path(subscription_id: str) -> str:

@@ -1,17 +1,18 @@
 """Build tokens: the API tokens that builds deploy with."""
 
+from functools import partial
+
 import msgspec
 
 from builds_async.models.envelope import Envelope, Page
 from builds_async.models.tokens import BuildToken, TokenStatus
 from builds_async.resources.paging import Pages, check_page, get_page
 from builds_async.session.api import ApiSession
-from builds_async.session.wire import body, query, segment
+from builds_async.session.wire import DONE, Secret, body, query, segment
 
 _TOKEN = msgspec.json.Decoder(Envelope[BuildToken])
 _TOKENS = msgspec.json.Decoder(Envelope[tuple[BuildToken, ...]])
 _STATUS = msgspec.json.Decoder(Envelope[TokenStatus])
-_NOTHING = msgspec.json.Decoder(Envelope[object])
 
 
 class Tokens:
@@ -43,11 +44,9 @@ class Tokens:
         Needs "Workers CI Read".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/tokens/methods/list/
         """
-
-        async def fetch(page: int) -> Page[BuildToken]:
-            return await self.list(page=page, per_page=per_page)
-
-        return Pages(fetch, key=lambda token: token.build_token_uuid, per_page=per_page)
+        return Pages(
+            partial(self.list, per_page=per_page), key=lambda token: token.build_token_uuid, per_page=per_page
+        )
 
     async def create(
         self, *, build_token_name: str, build_token_secret: str, cloudflare_token_id: str
@@ -61,9 +60,10 @@ class Tokens:
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/tokens/methods/create/
         """
+        build_token_secret = Secret(build_token_secret)
         data = body(
             build_token_name=build_token_name,
-            build_token_secret=build_token_secret,
+            build_token_secret=str(build_token_secret),
             cloudflare_token_id=cloudflare_token_id,
         )
         envelope = await self._session.envelope(
@@ -77,7 +77,7 @@ class Tokens:
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/tokens/methods/delete/
         """
-        await self._session.envelope("DELETE", f"/builds/tokens/{segment(build_token_uuid)}", _NOTHING)
+        await self._session.envelope("DELETE", f"/builds/tokens/{segment(build_token_uuid)}", DONE)
 
     async def verify(self) -> TokenStatus:
         """What the API token of this client is: its id and whether it is active.

@@ -6,6 +6,7 @@ from functools import partial
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from builds_async.models.base import texts
 from builds_async.models.builds import Build, EnvironmentVariable, Trigger
 from builds_async.models.envelope import Envelope
 from builds_async.models.seeds import SeedRepo
@@ -14,12 +15,11 @@ from builds_async.resources.builds import Builds
 from builds_async.resources.starting import Starter
 from builds_async.resources.workers import Workers
 from builds_async.session.api import ApiSession
-from builds_async.session.wire import body, is_tag, segment, tag, texts
+from builds_async.session.wire import DONE, body, encoded, hidden, is_tag, segment, tag
 
 _TRIGGER = msgspec.json.Decoder(Envelope[Trigger])
 _TRIGGERS = msgspec.json.Decoder(Envelope[tuple[Trigger, ...]])
-_VARIABLES = msgspec.json.Decoder(Envelope[dict[str, EnvironmentVariable]])
-_NOTHING = msgspec.json.Decoder(Envelope[object])
+_VARIABLES = msgspec.json.Decoder(Envelope[dict[str, EnvironmentVariable | None]])
 _REMEMBERED = 10_000
 
 
@@ -113,7 +113,7 @@ class Triggers:
         build_caching_enabled: bool | UnsetType = UNSET,
         build_token_uuid: str | UnsetType = UNSET,
     ) -> Trigger:
-        """Change a trigger. Only what is given is sent, all else stays.
+        """Change a trigger. Only what is given is sent, all else stays; None goes out as null.
 
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/triggers/methods/update/
@@ -141,7 +141,7 @@ class Triggers:
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/triggers/methods/delete/
         """
-        await self._session.envelope("DELETE", _path(trigger_uuid), _NOTHING)
+        await self._session.envelope("DELETE", _path(trigger_uuid), DONE)
 
     async def start_build(
         self,
@@ -180,7 +180,7 @@ class Triggers:
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/triggers/methods/purge_cache/
         """
-        await self._session.envelope("POST", f"{_path(trigger_uuid)}/purge_build_cache", _NOTHING)
+        await self._session.envelope("POST", f"{_path(trigger_uuid)}/purge_build_cache", DONE)
 
     async def variables(self, trigger_uuid: str) -> dict[str, EnvironmentVariable]:
         """The variables that builds of a trigger see, by name; the value of a secret is None.
@@ -189,7 +189,7 @@ class Triggers:
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/triggers/subresources/environment_variables/methods/list/
         """
         path = _variables(trigger_uuid)
-        return (await self._session.envelope("GET", path, _VARIABLES)).result or {}
+        return _some((await self._session.envelope("GET", path, _VARIABLES)).result)
 
     async def set_variables(
         self, trigger_uuid: str, variables: Mapping[str, str | NewVariable]
@@ -208,10 +208,10 @@ class Triggers:
             "PATCH",
             _variables(trigger_uuid),
             _VARIABLES,
-            body=msgspec.json.encode(checked),
-            secrets=secret_values(checked),
+            body=encoded(checked),
+            secrets=hidden(secret_values(checked)),
         )
-        return envelope.result or {}
+        return _some(envelope.result)
 
     async def delete_variable(self, trigger_uuid: str, name: str) -> None:
         """Delete one variable. NotFoundError if there is none of that name.
@@ -220,7 +220,7 @@ class Triggers:
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/triggers/subresources/environment_variables/methods/delete/
         """
         path = f"{_variables(trigger_uuid)}/{checked_name(name)}"
-        await self._session.envelope("DELETE", path, _NOTHING)
+        await self._session.envelope("DELETE", path, DONE)
 
     def _noted(self, trigger: Trigger) -> Trigger:
         """Remember which Worker a trigger belongs to: the API has no way to ask for that."""
@@ -249,6 +249,10 @@ class Triggers:
         if known is None:
             return ()
         return [build for build in await self._builds.list(known) if _is_of(build, trigger_uuid)]
+
+
+def _some(variables: Mapping[str, EnvironmentVariable | None] | None) -> dict[str, EnvironmentVariable]:
+    return {name: it for name, it in (variables or {}).items() if it is not None}
 
 
 def _is_of(build: Build, trigger_uuid: str) -> bool:

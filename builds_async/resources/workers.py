@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Collection, Iterable, Mapping
+from functools import partial
 from typing import Literal
 
 import msgspec
@@ -21,12 +22,11 @@ from builds_async.models.workers import (
 )
 from builds_async.resources.paging import Pages, check_page, get_page
 from builds_async.session.api import ApiSession
-from builds_async.session.wire import body, is_tag, query, tag
+from builds_async.session.wire import DONE, body, hidden, is_tag, query, tag
 
 _SCRIPTS = msgspec.json.Decoder(Envelope[tuple[WorkerScript, ...]])
 _FOUND = msgspec.json.Decoder(Envelope[tuple[FoundWorker, ...]])
 _CONFIG = msgspec.json.Decoder(Envelope[WorkerConfig])
-_NOTHING = msgspec.json.Decoder(Envelope[object])
 _NEAR = 3
 
 
@@ -61,6 +61,8 @@ class Workers:
         Needs "Workers Scripts Read".
         https://developers.cloudflare.com/api/resources/workers/subresources/scripts/methods/list/
         """
+        if isinstance(tags, str):
+            raise TypeError("tags are a mapping of labels to True or False")
         labels = tags and ",".join(f"{label}:{'yes' if has else 'no'}" for label, has in tags.items())
         asked = query(tags=labels or None)
         return (await self._session.envelope("GET", "/workers/scripts", _SCRIPTS, asked)).result or ()
@@ -93,11 +95,11 @@ class Workers:
         Needs "Workers Scripts Read".
         https://developers.cloudflare.com/api/resources/workers/subresources/scripts/methods/search/
         """
-
-        async def fetch(page: int) -> Page[FoundWorker]:
-            return await self.search(name=name, page=page, per_page=per_page)
-
-        return Pages(fetch, key=lambda worker: worker.id, per_page=per_page)
+        return Pages(
+            partial(self.search, name=name, per_page=per_page),
+            key=lambda worker: worker.id,
+            per_page=per_page,
+        )
 
     async def tags(self, names_or_tags: Iterable[str], *, refresh: bool = False) -> dict[str, str]:
         """The tag of each of these Workers, in order, by what it was named with: its name, or its tag.
@@ -117,7 +119,7 @@ class Workers:
         asked = dict.fromkeys(names_or_tags)
         names = [name for name in asked if not is_tag(name)]
         known = await self._known(names, refresh=refresh) if names else {}
-        return {it: it if is_tag(it) else known[it] for it in asked}
+        return {it: tag(it) if is_tag(it) else known[it] for it in asked}
 
     async def get(self, script_tag: str) -> WorkerConfig:
         """The build configuration of a Worker. NotFoundError if it has none.
@@ -153,7 +155,7 @@ class Workers:
             previews_enabled=previews_enabled,
             previews_base_config=previews_base_config,
         )
-        secrets = settings_secrets(production_settings, previews_base_config)
+        secrets = hidden(settings_secrets(production_settings, previews_base_config))
         envelope = await self._session.envelope(
             "POST", "/builds/workers", _CONFIG, body=data, nullable=False, secrets=secrets
         )
@@ -187,7 +189,7 @@ class Workers:
         if all(change is UNSET for change in changes.values()):
             raise ValueError("an update of a Worker changes at least one field")
         asked = query(patch_existing_previews="true" if patch_existing_previews else None)
-        secrets = settings_secrets(production_settings, previews_base_config)
+        secrets = hidden(settings_secrets(production_settings, previews_base_config))
         envelope = await self._session.envelope(
             "PATCH", _path(script_tag), _CONFIG, asked, body=body(**changes), nullable=False, secrets=secrets
         )
@@ -201,7 +203,7 @@ class Workers:
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/
         """
-        await self._session.envelope("DELETE", _path(script_tag), _NOTHING)
+        await self._session.envelope("DELETE", _path(script_tag), DONE)
 
     async def migrate_to_previews(
         self, script_tag: str, *, deploy_command: str | UnsetType = UNSET
@@ -240,7 +242,9 @@ class Workers:
 def _no_worker(name: str, known: Iterable[str]) -> NotFoundError:
     from difflib import get_close_matches  # noqa: PLC0415  # a millisecond that few need
 
-    near = get_close_matches(name, known, _NEAR)
+    folded = {it.casefold(): it for it in known}
+    parts = [it for it in folded if name and name.casefold() in it]
+    near = [folded[it] for it in dict.fromkeys([*parts, *get_close_matches(name.casefold(), folded)])][:_NEAR]
     like = f"; there is {', '.join(map(repr, near))}" if near else ""
     return NotFoundError(
         f"no Worker of this account has the name {name!r}{like}. Check the name and the account;"

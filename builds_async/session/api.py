@@ -100,11 +100,12 @@ class ApiSession:
 
         ResponseDecodeError for a `result` of null, unless the call is `nullable`. `secrets` are what this
         call carries in its path or body, to be kept out of errors, logs and observations; the text of its
-        answer is then `confidential` as well. An `anonymous` call goes without the token.
+        answer is then `confidential` as well. An `anonymous` call goes without the token, and a rate limit
+        that it meets holds back no other.
         Raises what the last attempt raised, with the call and the number of attempts filled in.
         """
         request = Request(method, self._account_path + path, query, body, secrets, anonymous)
-        shown = request.shown_path if secrets else request.path
+        path = shown = request.shown_path if secrets else request.path
         delays, attempts, sent_at = None, 0, None
         while True:
             try:
@@ -120,7 +121,7 @@ class ApiSession:
                     self._places.leave(poll=self._poll)
                 self._headers = answer.headers
                 logger.debug("%s %s: %d", method, shown, answer.status)
-                if said := allowances(answer.headers):
+                if not anonymous and (said := allowances(answer.headers)):
                     self._budget.observe(said)
                 return read(
                     answer,
@@ -135,8 +136,10 @@ class ApiSession:
                 error.method, error.path, error.attempts, error.sent_at = method, shown, attempts, sent_at
                 delays = delays or self._retry.delays(self._rng)
                 delay = next(delays)
-                if limited := isinstance(error, RateLimitError):
-                    delay = delay if error.retry_after is None else error.retry_after
+                if isinstance(error, RateLimitError) and error.retry_after is not None:
+                    delay = error.retry_after
+                # What is said to nobody is not said of the user's requests.
+                if limited := isinstance(error, RateLimitError) and not anonymous:
                     self._budget.close(delay)  # for all calls, whether or not this one is repeated
                 if attempts >= self._retry.attempts or not self._retry.repeats(error, method):
                     raise

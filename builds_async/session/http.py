@@ -73,11 +73,8 @@ class HttpTransport:
         options = self._options if request.body is None else self._with_body(request.body)
         if request.anonymous:
             session, options = self._without_token(session, options)
-        url = f"{self._base_url}{request.path}"
-        if request.query:
-            url = f"{url}?{request.query}"
         try:
-            async with session.request(request.method, URL(url, encoded=True), **options) as response:
+            async with session.request(request.method, self._url(request), **options) as response:
                 content = response.content
                 # Most bodies are here already: they came with their headers.
                 whole = content.is_eof() and content.total_bytes <= MAX_BODY
@@ -90,6 +87,10 @@ class HttpTransport:
         except aiohttp.ClientError as error:
             failure = _connection_error(error, (*self._secrets, *request.secrets))
             raise failure from self._cause(error, request.secrets)
+
+    def _url(self, request: Request) -> URL:
+        query = f"?{request.query}" if request.query else ""
+        return URL(f"{self._base_url}{request.path}{query}", encoded=True)
 
     def _cause(self, error: Exception, secrets: Sequence[str]) -> Exception | None:
         """`error`, unless it tells a secret: one in its URL, or that the server has echoed."""

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from builds_async._version import __version__
 from builds_async.errors import ConfigurationError
 from builds_async.models.diagnosis import CredentialKind
-from builds_async.session.wire import segment
+from builds_async.session.wire import Secret, segment
 
 DEFAULT_BASE_URL = "https://api.cloudflare.com/client/v4"
 
@@ -19,15 +19,6 @@ _PREFIXES = {
     "cfat": CredentialKind.ACCOUNT_TOKEN,
     "cfoat": CredentialKind.OAUTH_TOKEN,
 }
-
-
-class Secret(str):
-    """A string that keeps itself out of `repr`, and so out of tracebacks that show local variables."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "'***'"
 
 
 class Settings(NamedTuple):

@@ -41,6 +41,9 @@ _TAG = re.compile(r"[0-9a-fA-F]{32}").fullmatch
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _ERRORS = msgspec.json.Decoder(ErrorEnvelope)
 
+DONE = msgspec.json.Decoder(Envelope[object])
+"""For calls that give nothing back: whatever a success says, or if it says nothing, it was done."""
+
 _BY_STATUS: dict[int, type[APIError]] = {
     400: BadRequestError,
     401: AuthenticationError,
@@ -75,6 +78,20 @@ _TEXTS = {
     12049: "Resource already exists",
     12051: "Rate limit exceeded",
 }
+
+
+class Secret(str):
+    """A text that keeps itself out of `repr`, and so out of tracebacks that show local variables."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'***'"
+
+
+def hidden(secrets: Iterable[str]) -> tuple[str, ...]:
+    """Secrets of a call that no traceback shows."""
+    return tuple(map(Secret, secrets))
 
 
 class Request(msgspec.Struct, frozen=True, gc=False):
@@ -143,7 +160,7 @@ def checked_ids(values: Iterable[str]) -> tuple[str, ...]:
 
 
 def checked_tags(values: Iterable[str]) -> tuple[str, ...]:
-    """`values` as they are, each fit to be a Worker's tag; else ValueError."""
+    """`values` as the API writes them, each fit to be a Worker's tag; else ValueError."""
     if isinstance(values, str):
         raise TypeError("pass a list of tags, not one str: its characters would be taken for tags")
     return tuple(map(tag, values))
@@ -155,25 +172,40 @@ def is_tag(value: str) -> bool:
 
 
 def tag(value: str) -> str:
-    """A Worker's tag as a segment of a path, which is as it is. ValueError if it can't be one."""
+    """A Worker's tag as the API writes it, fit for a path. ValueError if it can't be one."""
     if not (isinstance(value, str) and is_tag(value)):
         segment(value)
         raise ValueError(
             f"{value!r} is no tag of a Worker (32 hex digits): this is a Worker name; use client.workers.tags"
         )
-    return value
+    return value.lower()
 
 
-def texts(values: Iterable[str] | msgspec.UnsetType) -> tuple[str, ...] | msgspec.UnsetType:
-    """`values` as a tuple, or UNSET; TypeError for one str, whose characters would be taken for texts."""
-    if isinstance(values, str):
-        raise TypeError("pass a list of texts, not one str")
-    return values if isinstance(values, msgspec.UnsetType) else tuple(values)
+def converted(result: object, kind: type[T]) -> T | None:
+    """A `result` of any shape as a Struct, if it is one of those."""
+    try:
+        return msgspec.convert(result, kind)
+    except msgspec.ValidationError:
+        return None
+
+
+class SecretBytes(bytes):
+    """A body that keeps itself out of `repr`."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} bytes>"
+
+
+def encoded(value: object) -> bytes:
+    """`value` as the JSON of a body, which no traceback shows."""
+    return SecretBytes(msgspec.json.encode(value))
 
 
 def body(**fields: object) -> bytes:
     """`fields` as a JSON object; those that are UNSET are left out, None is null."""
-    return msgspec.json.encode({name: it for name, it in fields.items() if it is not msgspec.UNSET})
+    return encoded({name: it for name, it in fields.items() if it is not msgspec.UNSET})
 
 
 def query(**parameters: str | int | None) -> str:
@@ -203,6 +235,8 @@ def read(
         try:
             envelope = _decode(decoder, answer.body)
         except _UNREADABLE as error:
+            if decoder is DONE and not answer.body.strip():
+                return decoder.decode(b"{}")
             if not _says_no(answer.body):
                 garbled = not isinstance(error, msgspec.ValidationError)
                 raise _unreadable(
@@ -210,7 +244,7 @@ def read(
                 ) from None
         else:
             if envelope.success is not False:
-                if complaint := _complaint(envelope, nullable=nullable):
+                if decoder is not DONE and (complaint := _complaint(envelope, nullable=nullable)):
                     raise _unreadable(_shown(answer, confidential=confidential), complaint, secrets)
                 return envelope
     raise _refusal(_shown(answer, confidential=confidential), method, path, secrets)
@@ -442,6 +476,8 @@ def _hint(kind: type[APIError], status: int, details: Sequence[ErrorDetail], met
         return _USER_OWNED
     if kind is PermissionDeniedError and details:
         return f"The token may not do this in this account: give it {_permission(method, path)}"
+    if kind is InternalServerError and method not in {"", "GET"}:
+        return "Cloudflare failed to answer: look whether it was done before you do it again"
     if kind is NotFoundError and "/deploy_hooks" in path:
         return "Check the deploy hook and the account; deploy hooks go by the Worker's name, not by its tag"
     if 300 <= status < 400:
