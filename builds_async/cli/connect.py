@@ -10,6 +10,7 @@ from builds_async import BuildsClient, Observation, RateBudget, RetryPlanned
 from builds_async.cli.exits import CommandError
 from builds_async.cli.options import Connection
 from builds_async.cli.out import stderr
+from builds_async.cli.running import stopped_at_once
 from builds_async.cli.safe import plain
 from builds_async.cli.times import spoken
 
@@ -60,7 +61,7 @@ def read_token(file: str) -> str:
     """The token in a file, or on standard input for `-`. Errors name no file: it might be a token."""
     try:
         if file == "-":
-            text = sys.stdin.read(_LONGEST_TOKEN)
+            text = _standard_input()
         else:
             with Path(file).open(encoding="utf-8") as opened:
                 text = opened.read(_LONGEST_TOKEN)
@@ -70,3 +71,10 @@ def read_token(file: str) -> str:
     if not text.strip():
         raise CommandError("--token-file: there is no token in it")
     return text.strip()
+
+
+def _standard_input() -> str:
+    if sys.stdin is None:  # closed by the caller's shell
+        return ""
+    with stopped_at_once():
+        return sys.stdin.read(_LONGEST_TOKEN)

@@ -3,7 +3,7 @@
 import os
 import sys
 from functools import cached_property
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, TextIO, cast
 
 from builds_async.cli.colours import wants_colour
 from builds_async.cli.exits import CommandError
@@ -28,11 +28,14 @@ class Screen:
         self.is_tty = stream.isatty()
         self.colour = wants_colour(is_tty=self.is_tty, environ=os.environ)
         # A program reads what the API sent, whatever the locale says; a terminal has an encoding.
-        self._encoding = stream.encoding if self.is_tty and stream.encoding else "utf-8"
+        self.encoding = stream.encoding if self.is_tty and stream.encoding else "utf-8"
 
     def write(self, text: str) -> None:
-        """Write it at once, as one piece."""
-        data = text.encode(self._encoding, "backslashreplace")
+        """Write it at once, as one piece, above what rich may be redrawing there."""
+        if self.is_tty and hasattr(self._stream, "rich_proxied_file"):
+            self._stream.write(text)
+            return
+        data = text.encode(self.encoding, "backslashreplace")
         try:
             self._stream.buffer.write(data)
             self._stream.buffer.flush()
@@ -46,7 +49,11 @@ class Screen:
 
     def print(self, what: "RenderableType") -> None:
         """Write what rich can draw, to a file or a pipe as wide as it needs."""
-        (self.console if self.is_tty else self._console(_WIDE)).print(what)
+        console = self.console if self.is_tty else self._console(_WIDE)
+        with console.capture() as drawn:
+            console.print(what)
+        # rich makes all lines of a table as wide as the widest.
+        self.write("\n".join(line.rstrip(" ") for line in drawn.get().split("\n")))
 
     @cached_property
     def console(self) -> "Console":
@@ -54,10 +61,10 @@ class Screen:
         return self._console(None)
 
     def _console(self, width: int | None) -> "Console":
-        from builds_async.cli.rich_console import QuietConsole  # noqa: PLC0415  # rich is slow to load
+        from builds_async.cli.rich_console import QuietConsole, ScreenFile  # noqa: PLC0415  # rich is slow to load
 
         return QuietConsole(
-            file=self._stream,
+            file=cast("TextIO", ScreenFile(self)),
             color_system="auto" if self.colour else None,  # else not even bold
             force_terminal=True if self.colour else None,
             width=width,

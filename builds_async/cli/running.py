@@ -2,7 +2,8 @@
 
 import asyncio
 import signal
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import cast
 
@@ -12,6 +13,20 @@ from builds_async.cli.exits import Terminated
 def terminate(_number: int, _frame: FrameType | None) -> None:
     """The handler of SIGTERM while no event loop runs."""
     raise Terminated
+
+
+@contextmanager
+def stopped_at_once() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM end what blocks the event loop, which would wait for the end of it."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    if before[signal.SIGINT] is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def run_to_end(work: Coroutine[object, object, int]) -> int:

@@ -65,7 +65,10 @@ COMMANDS: Final = {
     "doctor": (
         "",
         "Find out whether account, token and permissions are right, and what to do if not.",
-        "The exit code is 0 if nothing is wrong. JSON: check, state (ok, problem, unknown), message, advice.",
+        (
+            "The exit code is 0 if builds can be read, 1 if no build minutes are left. JSON: check, state"
+            " (ok, problem, unknown), message, advice."
+        ),
     ),
     "events": (
         "QUEUE_ID",

@@ -29,7 +29,7 @@ async def find_workers(client: BuildsClient, words: Iterable[str]) -> dict[str, 
 
     Raises what `client.workers.tags` raises: an unknown name is a NotFoundError.
     """
-    tags = await client.workers.tags(words)
+    tags = await client.workers.tags(_checked_worker(word) for word in words)
     names = {
         tag: word for word, tag in sorted(tags.items(), key=lambda pair: pair[0] == pair[1], reverse=True)
     }
@@ -40,7 +40,7 @@ async def find_workers(client: BuildsClient, words: Iterable[str]) -> dict[str, 
 
 async def find_worker(client: BuildsClient, word: str) -> str:
     """The tag of the one Worker that the word means."""
-    return (await client.workers.tags([word]))[word]
+    return (await client.workers.tags([_checked_worker(word)]))[word]
 
 
 async def all_workers(client: BuildsClient) -> dict[str, str]:
@@ -53,6 +53,15 @@ async def name_of(client: BuildsClient, build: Build) -> str | None:
     """The name of the Worker of a build, if it can be had."""
     tag = build.trigger and build.trigger.external_script_id
     return (await _all_names(client)).get(tag) if tag else None
+
+
+def _checked_worker(word: str) -> str:
+    if is_build_uuid(word):
+        raise CommandError(
+            f"{word} is the UUID of a build, where the name or the tag of a Worker is due;"
+            f" `builds-async show {word}` tells the Worker of a build"
+        )
+    return word
 
 
 async def _all_names(client: BuildsClient) -> dict[str, str]:

@@ -1,6 +1,9 @@
 """Errors in process: their exit codes, in a line or two, and never the token."""
 
 import asyncio
+import io
+import signal
+import sys
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -36,6 +39,9 @@ USAGE: list[tuple[list[str], str]] = [
     (["show", UUID], "404"),
     (["list", "no-such-worker"], "no Worker"),
     (["status", "no-such-worker"], "no Worker"),
+    (["status", UUID], "is the UUID of a build"),
+    (["list", UUID], "is the UUID of a build"),
+    (["start", UUID], "is the UUID of a build"),
     (["wait", "shop"], "wait takes"),
     (["wait", UUID, "--commit", "abcd"], "go with a Worker"),
     (["wait", "0" * 32, "--commit", "x"], "--commit: "),
@@ -46,6 +52,7 @@ USAGE: list[tuple[list[str], str]] = [
     (["events", "../x"], "events: "),
     (["simulate", "--host", "192.0.2.1"], "can't serve at 192.0.2.1"),
     (["simulate", "--faults", "gremlins:2"], "rate_limited, "),
+    (["simulate", "--faults", "reset:often"], "'reset:often': how often is a whole number"),
     (["completion", "tcsh"], "tcsh"),
     (["status", "--account-id", "../x"], "account_id"),
     (["status", "--base-url", "http://example.com"], "plain http"),
@@ -142,14 +149,13 @@ SPILLS = [
 
 
 @pytest.mark.usefixtures("account")
-@pytest.mark.parametrize("more", [[], ["--debug"]], ids=["plain", "debug"])
 @pytest.mark.parametrize("words", SPILLS, ids=[" ".join(words).replace(SECRET, "S") for words in SPILLS])
 def test_a_token_that_was_typed_is_not_repeated(
-    words: list[str], more: list[str], cli: Cli, monkeypatch: pytest.MonkeyPatch
+    words: list[str], cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A token is taken from no flag, and not shown wherever else it was typed by mistake."""
+    """A token is taken from no flag, and is not shown wherever else it was typed, with --debug neither."""
     monkeypatch.setenv("CLOUDFLARE_API_TOKEN", SECRET)
-    run = cli(*words, *more)
+    run = cli(*words, "--debug")
     assert run.code == 2
     assert SECRET not in run.out + run.err
     if any("token" in word.lower() or "key" in word for word in words[:3]) and "--token-file" not in words:
@@ -165,6 +171,34 @@ def test_token_file(
     monkeypatch.setenv("CLOUDFLARE_API_TOKEN", "wrong")
     assert cli("logs", failed.build_uuid).code == 3
     assert cli("logs", failed.build_uuid, "--token-file", str(file)).code == 0
+
+
+class Keyboard(io.StringIO):
+    """A standard input at which Ctrl-C is pressed."""
+
+    got_past = False
+
+    def read(self, _size: int | None = -1, /) -> str:
+        signal.raise_signal(signal.SIGINT)
+        self.got_past = True
+        return "token"
+
+
+@pytest.mark.usefixtures("account")
+def test_interrupted_at_standard_input(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One Ctrl-C is enough while the token is waited for, though that blocks the event loop."""
+    keyboard = Keyboard()
+    monkeypatch.setattr(sys, "stdin", keyboard)
+    assert cli("status", "--token-file", "-") == Run(130, "", "")
+    assert not keyboard.got_past
+
+
+@pytest.mark.usefixtures("account")
+def test_closed_standard_input(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A standard input that the shell has closed has no token."""
+    monkeypatch.setattr(sys, "stdin", None)
+    run = cli("status", "--token-file", "-")
+    assert run == Run(2, "", "builds-async: --token-file: there is no token in it\n")
 
 
 def test_flags_win(

@@ -2,6 +2,8 @@
 
 import asyncio
 import io
+import re
+import sys
 from collections import deque
 from datetime import UTC
 from typing import cast
@@ -12,7 +14,8 @@ from builds_async import Build, BuildTail, LogLine, TailLine
 from builds_async.cli.colours import source_colour
 from builds_async.cli.commands.tail import _batches
 from builds_async.cli.lines import LineFormat, Source
-from builds_async.cli.out import Screen
+from builds_async.cli.out import Screen, stderr
+from builds_async.cli.progress import Waiting
 from builds_async.cli.view import compiled
 
 UUID = "8b2c1f0e-5a3d-4f6b-9c7e-1d2a3b4c5d6e"
@@ -80,6 +83,16 @@ def test_output_that_nobody_reads() -> None:
     Screen(io.TextIOWrapper(Broken()), optional=True).write("x")
     with pytest.raises(BrokenPipeError):
         Screen(io.TextIOWrapper(Broken())).write("x")
+
+
+def test_told_while_a_sign_of_life_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is told meanwhile stands on a line of its own, not behind the sign."""
+    data = io.BytesIO()
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stderr", Terminal(data, "utf-8"))
+    with Waiting(stderr(), "fetching"):
+        stderr().write("told: [bold]\n")
+    assert re.search(rb"fetching.*\r\x1b\[2Ktold: \[bold\] *\n.*fetching", data.getvalue(), re.DOTALL)
 
 
 class FakeTail:

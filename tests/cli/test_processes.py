@@ -4,13 +4,14 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from builds_async import __main__ as entry
 from builds_async.simulator import SimulatedBuild
-from tests.cli.support import NOBODY, Served, ended, environment, eventually, started
+from tests.cli.support import NOBODY, Run, Served, ended, environment, eventually, started
 
 UUID = "00000000-0000-0000-0000-000000000000"
 FULL = Path("/dev/full")
@@ -110,9 +111,22 @@ def test_full_disk(served: Served) -> None:
     build = served.do(served.sim.add_finished_build)
     with (
         FULL.open("wb") as full,
-        started(served.environment, "logs", build.build_uuid, stdout=full) as process,
+        started(served.environment, "show", build.build_uuid, stdout=full) as process,
     ):
         run = ended(process)
+    assert (run.code, run.err) == (2, "builds-async: can't write the output: No space left on device\n")
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("words", [["logs"], ["list", "--help"]], ids=" ".join)
+def test_full_disk_in_process(
+    words: list[str], account: Served, cli: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is the same for a log, and for a help."""
+    build = account.do(account.sim.add_finished_build)
+    with FULL.open("w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        run = cli(*words, *([] if "--help" in words else [build.build_uuid]))
     assert (run.code, run.err) == (2, "builds-async: can't write the output: No space left on device\n")
 
 

@@ -69,6 +69,8 @@ async def simulate_command(
 
 def _fault(word: str) -> Fault:
     kind, colon, times = word.partition(":")
+    if colon and not times.isdecimal():
+        raise CommandError(f"--faults: {word!r}: how often is a whole number, such as {kind}:3")
     try:
         return Fault(kind, times=int(times) if colon else 1)  # type: ignore[arg-type]  # it says which there are
     except ValueError as error:

@@ -29,7 +29,8 @@ async def tail_command(
         str | None,
         Parameter(
             help="Keep in this file how far the output has come, and go on there: after a restart nothing is"
-            " lost and nothing repeated. --tail counts only when the file does not exist yet."
+            " lost and nothing repeated. --tail counts only when the file does not exist yet. Not for two"
+            " tails at once."
         ),
     ] = None,
     lines: LineOptions = LINE_OPTIONS,
