@@ -1,170 +1,25 @@
 """Cloudflare Workers Builds for asyncio: await a build, follow its log live, look up many Workers at once."""
 
-from builds_async._version import __version__
-from builds_async.client import BuildsClient
-from builds_async.errors import (
-    APIError,
-    AuthenticationError,
-    BadRequestError,
-    BuildsConnectionError,
-    BuildsError,
-    BuildsTimeoutError,
-    ConfigurationError,
-    ConflictError,
-    InternalServerError,
-    NotFoundError,
-    PermissionDeniedError,
-    RateLimitError,
-    ResponseDecodeError,
-)
-from builds_async.live.events import EventStream
-from builds_async.live.follow import LogFollower
-from builds_async.live.tail import BuildTail, TailLine, TailLog, TailPosition
-from builds_async.live.tracker import BuildChange, WorkerMark
-from builds_async.live.watch import BuildWatcher
-from builds_async.models import (
-    AccountLimits,
-    Build,
-    BuildDeployHook,
-    BuildOutcome,
-    BuildSettingsUpdate,
-    BuildStatus,
-    BuildToken,
-    BuildTriggerMetadata,
-    BuildTriggerSource,
-    CanceledBuild,
-    ConfigAutofill,
-    CredentialKind,
-    DeployHook,
-    DeployHookBuild,
-    DeployHookLatestBuild,
-    Diagnosis,
-    EnvironmentVariable,
-    ErrorDetail,
-    EventDestination,
-    EventSource,
-    Finding,
-    FoundWorker,
-    LogEvent,
-    LogLine,
-    LogPage,
-    LogPosition,
-    NewBuildSettings,
-    NewGitRepository,
-    NewVariable,
-    PackageManager,
-    Page,
-    Preview,
-    ProviderType,
-    PullRequest,
-    RepoConnection,
-    ResultInfo,
-    SeedFile,
-    SeedRepo,
-    Subscription,
-    TokenStatus,
-    Trigger,
-    WorkerBuildSettings,
-    WorkerConfig,
-    WorkerGitRepository,
-    WorkerScript,
-)
-from builds_async.models.events import BuildEvent, BuildEventType
-from builds_async.models.queues import QueueAcks, QueueBatch, QueueExtension, QueueMessage
-from builds_async.resources.bulk import BulkResult
-from builds_async.resources.paging import Pages
-from builds_async.session.budget import BudgetSnapshot, RateBudget
-from builds_async.session.clock import Clock, SystemClock
-from builds_async.session.observe import Counters, Observation, Observer, RequestDone, RetryPlanned, Waited
-from builds_async.session.retry import RetryPolicy
+import importlib
+import typing
 
-__all__ = [
-    "APIError",
-    "AccountLimits",
-    "AuthenticationError",
-    "BadRequestError",
-    "BudgetSnapshot",
-    "Build",
-    "BuildChange",
-    "BuildDeployHook",
-    "BuildEvent",
-    "BuildEventType",
-    "BuildOutcome",
-    "BuildSettingsUpdate",
-    "BuildStatus",
-    "BuildTail",
-    "BuildToken",
-    "BuildTriggerMetadata",
-    "BuildTriggerSource",
-    "BuildWatcher",
-    "BuildsClient",
-    "BuildsConnectionError",
-    "BuildsError",
-    "BuildsTimeoutError",
-    "BulkResult",
-    "CanceledBuild",
-    "Clock",
-    "ConfigAutofill",
-    "ConfigurationError",
-    "ConflictError",
-    "Counters",
-    "CredentialKind",
-    "DeployHook",
-    "DeployHookBuild",
-    "DeployHookLatestBuild",
-    "Diagnosis",
-    "EnvironmentVariable",
-    "ErrorDetail",
-    "EventDestination",
-    "EventSource",
-    "EventStream",
-    "Finding",
-    "FoundWorker",
-    "InternalServerError",
-    "LogEvent",
-    "LogFollower",
-    "LogLine",
-    "LogPage",
-    "LogPosition",
-    "NewBuildSettings",
-    "NewGitRepository",
-    "NewVariable",
-    "NotFoundError",
-    "Observation",
-    "Observer",
-    "PackageManager",
-    "Page",
-    "Pages",
-    "PermissionDeniedError",
-    "Preview",
-    "ProviderType",
-    "PullRequest",
-    "QueueAcks",
-    "QueueBatch",
-    "QueueExtension",
-    "QueueMessage",
-    "RateBudget",
-    "RateLimitError",
-    "RepoConnection",
-    "RequestDone",
-    "ResponseDecodeError",
-    "ResultInfo",
-    "RetryPlanned",
-    "RetryPolicy",
-    "SeedFile",
-    "SeedRepo",
-    "Subscription",
-    "SystemClock",
-    "TailLine",
-    "TailLog",
-    "TailPosition",
-    "TokenStatus",
-    "Trigger",
-    "Waited",
-    "WorkerBuildSettings",
-    "WorkerConfig",
-    "WorkerGitRepository",
-    "WorkerMark",
-    "WorkerScript",
-    "__version__",
-]
+if typing.TYPE_CHECKING:
+    from builds_async._public import *  # noqa: F403  # it has `__all__`
+    from builds_async._public import __all__ as __all__
+else:
+
+    def __getattr__(name: str) -> object:
+        """Import all that is public when the first of it is asked for.
+
+        So the command can be stopped quietly from its first moment on, and show its help without loading
+        the library.
+        """
+        public = importlib.import_module("builds_async._public")
+        globals().update({it: getattr(public, it) for it in ("__all__", *public.__all__)})
+        try:
+            return globals()[name]
+        except KeyError:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+
+    def __dir__() -> list[str]:
+        return sorted({*__getattr__("__all__"), *globals()})

@@ -11,9 +11,11 @@ import pytest
 
 import builds_async
 import builds_async.models
+from builds_async import _public
 
 ROOT = Path(builds_async.__file__).parent
-LAYERS = ["_version", "models", "errors", "session", "resources", "live", "client", "__init__", "cli"]
+LOWER = ["_version", "models", "errors", "session", "resources", "live", "client"]
+LAYERS = [*LOWER, "_public", "__init__", "cli"]
 MODULES = sorted(ROOT.rglob("*.py"))
 SIMULATOR = [path for path in MODULES if path.is_relative_to(ROOT / "simulator")]
 LAYERED = [path for path in MODULES if path not in SIMULATOR]
@@ -69,7 +71,7 @@ def test_layers() -> None:
     """Every module has a layer, and the test sees the imports that it judges."""
     assert {layer_of(name_of(path)) for path in LAYERED} <= set(LAYERS)
     assert "builds_async.session.wire" in ours(ROOT / "session" / "budget.py")
-    assert "builds_async.errors" in ours(ROOT / "__init__.py")
+    assert "builds_async.errors" in ours(ROOT / "_public.py")
 
 
 @pytest.mark.parametrize("path", SIMULATOR, ids=name_of)
@@ -101,8 +103,8 @@ def test_only_for_a_type() -> None:
 
 
 def test_fresh_interpreter() -> None:
-    """Importing the package loads neither the simulator nor a web server nor the command."""
-    code = "import sys, builds_async; print(*sys.modules)"
+    """The client loads neither the simulator nor a web server nor the command."""
+    code = "import sys; from builds_async import BuildsClient; print(*sys.modules)"
     run = subprocess.run(  # noqa: S603  # our own
         [sys.executable, "-W", "error", "-c", code],
         check=True,
@@ -118,6 +120,24 @@ def test_fresh_interpreter() -> None:
     ] == []
 
 
+def test_lazy_door() -> None:
+    """The package by itself loads next to nothing, until a name of it is asked for."""
+    code = (
+        "import sys, builds_async; print('aiohttp' in sys.modules);"
+        "print(builds_async.errors.BuildsError is builds_async.BuildsError, 'aiohttp' in sys.modules);"
+        "from builds_async import *; print(BuildsClient is builds_async.BuildsClient);"
+        "print(hasattr(builds_async, 'nope'), set(builds_async.__all__) <= set(dir(builds_async)))"
+    )
+    run = subprocess.run(  # noqa: S603  # our own
+        [sys.executable, "-W", "error", "-c", code],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=ROOT.parent,
+    )
+    assert run.stdout.split() == ["False", "True", "True", "True", "False", "True"]
+
+
 class TestFrontDoor:
     def test_sorted(self) -> None:
         """`__all__` is sorted and has no name twice."""
@@ -127,7 +147,7 @@ class TestFrontDoor:
         """`__all__` has every public name of the root, and all of them can be imported."""
         public = {
             name
-            for name, value in vars(builds_async).items()
+            for name, value in vars(_public).items()
             if not name.startswith("_") and not isinstance(value, ModuleType)
         }
         assert set(builds_async.__all__) == public | {"__version__"}

@@ -6,19 +6,21 @@ import re
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from inspect import iscoroutine
 
 import cyclopts
 from cyclopts.exceptions import CycloptsError
 
-from builds_async import BuildsError, __version__
+from builds_async._version import __version__
 from builds_async.cli import exits
 from builds_async.cli.exits import CommandError, Terminated
 from builds_async.cli.out import silence, stderr, stdout
 from builds_async.cli.running import run_to_end, terminate
 from builds_async.cli.safe import plain
 from builds_async.cli.texts import COMMANDS, EXIT_CODES, help_of, usage_of
+from builds_async.errors import BuildsError
 
 _TOKEN_FLAG = re.compile(
     r"--?(?:cloudflare[-_])?(?:api[-_]?)?(?:token|key)(?:[=:].*)?", re.IGNORECASE | re.DOTALL
@@ -51,9 +53,9 @@ def run(tokens: Sequence[str]) -> int:
     """Run one command line; the exit code. Errors that are foreseen are one or two lines."""
     signal.signal(signal.SIGTERM, terminate)
     debug = "--debug" in tokens
-    _tell_warnings()
     try:
-        return _run(tokens)
+        with _telling_warnings():
+            return _run(tokens)
     except KeyboardInterrupt:
         _end_line()
         return exits.INTERRUPTED
@@ -125,8 +127,13 @@ class _Warnings(logging.Handler):
             stderr().write(_redacted(f"builds-async: {message}\n"))
 
 
-def _tell_warnings() -> None:
-    logger = logging.getLogger("builds_async")
-    if not any(isinstance(handler, _Warnings) for handler in logger.handlers):
-        logger.addHandler(_Warnings(logging.WARNING))
-        logger.propagate = False
+@contextmanager
+def _telling_warnings() -> Iterator[None]:
+    logger, handler = logging.getLogger("builds_async"), _Warnings(logging.WARNING)
+    logger.addHandler(handler)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = True

@@ -3,16 +3,16 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from builds_async import (
+from builds_async.errors import (
     AuthenticationError,
     BadRequestError,
-    BuildOutcome,
     BuildsError,
     ConfigurationError,
     ConflictError,
     NotFoundError,
     PermissionDeniedError,
 )
+from builds_async.models.builds import BuildOutcome
 
 OK = 0
 NO_SUCCESS = 1
