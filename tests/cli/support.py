@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from builds_async import BuildOutcome, BuildStatus
@@ -16,7 +17,13 @@ from builds_async.simulator import BuildsSimulator, Moment, SimulatedBuild
 
 T = TypeVar("T")
 
-COMMAND = [sys.executable, "-W", "error", "-m", "builds_async"]
+_INSTALLED = Path(sys.executable).with_name("builds-async")
+COMMAND = [
+    sys.executable,
+    "-W",
+    "error",
+    *([str(_INSTALLED)] if _INSTALLED.exists() else ["-m", "builds_async"]),
+]
 DEADLINE = 20.0
 NOBODY = "http://127.0.0.1:9/client/v4"
 """Where nobody listens."""
