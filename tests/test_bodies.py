@@ -478,9 +478,9 @@ async def test_refused(name: str, client: BuildsClient, api: BodyApi) -> None:
     [
         (BuildSettingsUpdate, "at least one field"),
         (lambda: NewVariable(value="x" * 5001, is_secret=True), "at most 5000"),
-        (lambda: msgspec.structs.replace(GIT, branch=""), "1 to 256"),
-        (lambda: msgspec.structs.replace(GIT, branch="b" * 257), "1 to 256"),
-        (lambda: msgspec.structs.replace(GIT, grant_id=""), "at least 1"),
+        (lambda: NewGitRepository(**{**msgspec.structs.asdict(GIT), "branch": ""}), "1 to 256"),
+        (lambda: NewGitRepository(**{**msgspec.structs.asdict(GIT), "branch": "b" * 257}), "1 to 256"),
+        (lambda: NewGitRepository(**{**msgspec.structs.asdict(GIT), "grant_id": ""}), "at least 1"),
     ],
     ids=["nothing", "value", "no branch", "branch", "grant"],
 )

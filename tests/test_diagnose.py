@@ -258,6 +258,17 @@ async def test_states(name: str) -> None:
     assert ("build_minutes" in checks) is (states[2] == OK) is (found.limits is not None)
 
 
+@pytest.mark.parametrize(
+    ("reply", "status"),
+    [(FORBIDDEN, 403), (DOWN, 502), (LIMITED, 429), (NO_ROUTE, 400)],
+    ids=["403", "502", "429", "400"],
+)
+async def test_status_of_a_refusal(reply: Reply, status: int) -> None:
+    """A problem tells the HTTP status that it was refused with, and what is fine tells none."""
+    checks = by_check((await diagnosed(USER, {"scripts": reply}))[0])
+    assert {name: it.status for name, it in checks.items() if it.status} == {"scripts": status}
+
+
 @pytest.mark.parametrize("token", [USER, PLAIN], ids=["user", "old"])
 async def test_no_token_at_all(token: str) -> None:
     """What has not even the form of a token is told as that: the account is not to blame."""

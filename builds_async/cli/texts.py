@@ -67,7 +67,7 @@ COMMANDS: Final = {
         "Find out whether account, token and permissions are right, and what to do if not.",
         (
             "The exit code is 0 if builds can be read, 1 if no build minutes are left. JSON: check, state"
-            " (ok, problem, unknown), message, advice."
+            " (ok, problem, unknown), message, advice, status (of HTTP, if a call was refused)."
         ),
     ),
     "events": (

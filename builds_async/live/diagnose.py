@@ -194,13 +194,15 @@ def _permission(check: str, answer: object) -> Finding:
             state="problem",
             message=f"{what} can't be read: the token lacks the permission",
             advice=f"Give it {permission}; {needed}",
+            status=answer.status,
         )
     return _problem(check, answer)
 
 
 def _problem(check: str, error: BuildsError | AccountLimits) -> Finding:
     advice = next(advice for kind, advice in _ADVICE if isinstance(error, kind))
-    return Finding(check=check, state="problem", message=str(error), advice=advice)
+    status = error.status if isinstance(error, APIError | ResponseDecodeError) else None
+    return Finding(check=check, state="problem", message=str(error), advice=advice, status=status)
 
 
 _ADVICE: tuple[tuple[type[BuildsError], str], ...] = (

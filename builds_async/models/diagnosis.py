@@ -21,13 +21,14 @@ class Finding(Model, frozen=True, kw_only=True):
 
     `check` is one of `credentials`, `account`, `builds`, `scripts`, `queues`, `write` and `build_minutes`.
     `state` is `ok`, `problem`, or `unknown` for what could not be told. `advice` is empty where nothing has
-    to be done.
+    to be done. `status` is the HTTP status that a call was refused with, where that is the problem.
     """
 
     check: str
     state: Literal["ok", "problem", "unknown"]
     message: str
     advice: str = ""
+    status: int | None = None
 
 
 class Diagnosis(Model, frozen=True, kw_only=True):

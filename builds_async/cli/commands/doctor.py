@@ -2,14 +2,15 @@
 
 from rich.table import Table
 
-from builds_async import BuildsClient, BuildsError, Diagnosis
+from builds_async import Diagnosis
 from builds_async.cli.connect import connect
-from builds_async.cli.exits import NO_ACCESS, NO_ANSWER, NO_SUCCESS, OK, code_of
+from builds_async.cli.exits import NO_ACCESS, NO_ANSWER, NO_SUCCESS, OK, USAGE
 from builds_async.cli.facts import text
 from builds_async.cli.options import CONNECTION, Connection, Output
 from builds_async.cli.out import stdout
 from builds_async.cli.records import write_record
 
+_CODES: dict[int | None, int] = {400: USAGE, 401: NO_ACCESS, 403: NO_ACCESS, 404: USAGE, 422: USAGE}
 _STYLES = {"ok": "green", "problem": "bold red", "unknown": "yellow"}
 
 
@@ -23,7 +24,7 @@ async def doctor_command(*, output: Output = "text", connection: Connection = CO
                 write_record(out, finding)
         else:
             out.print(_table(diagnosis))
-        return await _code(client, diagnosis)
+        return _code(diagnosis)
 
 
 def _table(diagnosis: Diagnosis) -> Table:
@@ -36,21 +37,13 @@ def _table(diagnosis: Diagnosis) -> Table:
     return table
 
 
-async def _code(client: BuildsClient, diagnosis: Diagnosis) -> int:
+def _code(diagnosis: Diagnosis) -> int:
     if diagnosis.ok:
         return OK
-    credentials = next((it.state for it in diagnosis.findings if it.check == "credentials"), None)
-    if credentials is None:
+    findings = {it.check: it for it in diagnosis.findings}
+    if "credentials" not in findings:
         return NO_ANSWER  # nothing could be told of them
-    if credentials == "problem":
+    if findings["credentials"].state == "problem":
         return NO_ACCESS
-    return await _code_of_builds(client) if diagnosis.limits is None else NO_SUCCESS
-
-
-async def _code_of_builds(client: BuildsClient) -> int:
-    """The code for what keeps builds from being read. Asked once more: findings tell it only in words."""
-    try:
-        await client.account.limits()
-    except BuildsError as error:
-        return code_of(error)
-    return NO_ANSWER  # it has passed
+    builds = findings["builds"]
+    return NO_SUCCESS if builds.state == "ok" else _CODES.get(builds.status, NO_ANSWER)
