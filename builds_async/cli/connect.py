@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from builds_async import BuildsClient, Observation, RateBudget, RetryPlanned
+from builds_async import BuildsClient, Observation, RateBudget, RetryPlanned, RetryPolicy
 from builds_async.cli.exits import CommandError
 from builds_async.cli.options import Connection
 from builds_async.cli.out import stderr
@@ -14,21 +14,24 @@ from builds_async.cli.running import stopped_at_once
 from builds_async.cli.safe import plain
 from builds_async.cli.times import spoken
 
+_PATIENT = 8
 _LONGEST_TOKEN = 10_000
-_LONG = 5.0
+_LONG = 3.0
 _LOOK = 2.0
 
 
 @asynccontextmanager
-async def connect(connection: Connection) -> AsyncGenerator[BuildsClient]:
+async def connect(connection: Connection, *, patient: bool = False) -> AsyncGenerator[BuildsClient]:
     """The client for the account, with the token from its file or from the environment.
 
-    Where it has to wait for long, standard error says why.
+    A patient one is for what runs for long: an outage of some 20 seconds does not end it. Where it has to
+    wait for long, standard error says why.
     """
     async with BuildsClient(
         account_id=connection.account_id,
         api_token=None if connection.token_file is None else read_token(connection.token_file),
         base_url=connection.base_url,
+        retry=RetryPolicy(attempts=_PATIENT) if patient else RetryPolicy(),
         observer=_tell_long_waits,
     ) as client:
         telling = asyncio.ensure_future(_tell_when_used_up(client.budget))

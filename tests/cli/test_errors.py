@@ -11,7 +11,7 @@ from typing import cast
 
 import pytest
 
-from builds_async import BudgetSnapshot, BuildsConnectionError, RateBudget, RetryPlanned
+from builds_async import BudgetSnapshot, BuildsConnectionError, RateBudget, RetryPlanned, SystemClock
 from builds_async.cli.connect import _tell_long_waits, _tell_when_used_up
 from builds_async.simulator import Fault, SimulatedBuild, TokenKind
 from tests.cli.support import NOBODY, Run, Served
@@ -128,6 +128,25 @@ def test_rate_limit(failed: SimulatedBuild, account: Served, cli: Cli) -> None:
     assert run.code == 4
     assert "429" in run.err
     assert "wait 600 s" in run.err
+
+
+@pytest.fixture
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the client not wait between its attempts."""
+
+    async def at_once(_clock: SystemClock, _seconds: float) -> None:
+        await asyncio.sleep(0)
+
+    monkeypatch.setattr(SystemClock, "sleep", at_once)
+
+
+@pytest.mark.usefixtures("no_pauses")
+@pytest.mark.parametrize(("command", "code"), [("wait", 1), ("tail", 1), ("show", 4)])
+def test_outage(command: str, code: int, failed: SimulatedBuild, account: Served, cli: Cli) -> None:
+    """What waits for a build outlasts six failures in a row; what only asks tells of them."""
+    account.do(lambda: account.sim.fault(Fault("server_error", path=failed.build_uuid, times=6)))
+    assert cli(command, failed.build_uuid).code == code
+    account.do(account.sim.clear_faults)
 
 
 SECRET = "cfut_" + "s" * 35

@@ -35,7 +35,7 @@ async def wait_command(
 ) -> int:
     """Wait until a build has finished; the exit code tells how it ended."""
     _check(what, commit, branch)
-    async with connect(connection) as client:
+    async with connect(connection, patient=True) as client:
         try:
             async with asyncio.timeout(timeout) as limit:
                 build = await _finished(client, what, commit, branch)
