@@ -10,7 +10,7 @@ from yarl import URL
 
 from builds_async.errors import BuildsConnectionError, BuildsTimeoutError, ResponseDecodeError
 from builds_async.session.settings import is_loopback
-from builds_async.session.wire import Answer, Request, blot, ray_id
+from builds_async.session.wire import Answer, Request, Secret, blot, ray_id
 
 MAX_BODY = 64 * 1024 * 1024
 """The largest body that is read, in bytes; a larger one is refused without being held."""
@@ -73,8 +73,13 @@ class HttpTransport:
         options = self._options if request.body is None else self._with_body(request.body)
         if request.anonymous:
             session, options = self._without_token(session, options)
+        place = f"{request.path}?{request.query}" if request.query else request.path
+        if request.secrets:
+            place = Secret(place)
         try:
-            async with session.request(request.method, self._url(request), **options) as response:
+            async with session.request(
+                request.method, URL(self._base_url + place, encoded=True), **options
+            ) as response:
                 content = response.content
                 # Most bodies are here already: they came with their headers.
                 whole = content.is_eof() and content.total_bytes <= MAX_BODY
@@ -87,10 +92,6 @@ class HttpTransport:
         except aiohttp.ClientError as error:
             failure = _connection_error(error, (*self._secrets, *request.secrets))
             raise failure from self._cause(error, request.secrets)
-
-    def _url(self, request: Request) -> URL:
-        query = f"?{request.query}" if request.query else ""
-        return URL(f"{self._base_url}{request.path}{query}", encoded=True)
 
     def _cause(self, error: Exception, secrets: Sequence[str]) -> Exception | None:
         """`error`, unless it tells a secret: one in its URL, or that the server has echoed."""
