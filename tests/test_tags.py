@@ -2,8 +2,7 @@
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from typing import Any, Self
 
 import pytest
@@ -19,31 +18,11 @@ from builds_async import (
 )
 from builds_async.models.workers import NewBuildSettings, NewGitRepository, WorkerScript
 from builds_async.resources import builds, previews, triggers, workers
-from builds_async.simulator import BuildsSimulator, TokenKind, VirtualClock
+from builds_async.simulator import TokenKind
 from tests.support import ACCOUNT, TAG, TOKEN, MockApi, build, envelope, nothing_left, settle, tags
+from tests.support.workers import SCRIPTS, listing, simulated
 
-SCRIPTS = "/workers/scripts"
 A, B, C = tags(3)
-
-
-def script(name: str, tag: str | None) -> dict[str, Any]:
-    return {"id": name, "tag": tag, "created_on": "2026-01-25T18:00:10.112994Z", "tags": None}
-
-
-def listing(**names: str | None) -> Any:
-    return envelope([script(name.replace("_", "-"), tag) for name, tag in names.items()])
-
-
-@asynccontextmanager
-async def simulated() -> AsyncIterator[tuple[BuildsSimulator, BuildsClient]]:
-    sim = BuildsSimulator(clock=VirtualClock(idle_turns=20))
-    async with (
-        sim,
-        BuildsClient(
-            account_id=sim.account_id, api_token=sim.api_token, base_url=sim.url, clock=sim.clock
-        ) as client,
-    ):
-        yield sim, client
 
 
 class TestTags:

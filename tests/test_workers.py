@@ -1,7 +1,6 @@
 """`client.workers`: names and tags, and the build configuration of a Worker."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import aiohttp
@@ -11,31 +10,10 @@ from builds_async import BuildsClient, ConflictError, NotFoundError, Page
 from builds_async.models.variables import NewVariable
 from builds_async.models.workers import BuildSettingsUpdate, NewBuildSettings, NewGitRepository
 from builds_async.resources.paging import Pages
-from builds_async.simulator import BuildsSimulator, VirtualClock
 from tests.support import MockApi, envelope, result_info, tags
+from tests.support.workers import SCRIPTS, listing, simulated
 
-SCRIPTS = "/workers/scripts"
 A, B, C = tags(3)
-
-
-def script(name: str, tag: str | None) -> dict[str, Any]:
-    return {"id": name, "tag": tag, "created_on": "2026-01-25T18:00:10.112994Z", "tags": None}
-
-
-def listing(**names: str | None) -> Any:
-    return envelope([script(name.replace("_", "-"), tag) for name, tag in names.items()])
-
-
-@asynccontextmanager
-async def simulated() -> AsyncIterator[tuple[BuildsSimulator, BuildsClient]]:
-    sim = BuildsSimulator(clock=VirtualClock(idle_turns=20))
-    async with (
-        sim,
-        BuildsClient(
-            account_id=sim.account_id, api_token=sim.api_token, base_url=sim.url, clock=sim.clock
-        ) as client,
-    ):
-        yield sim, client
 
 
 GIT = NewGitRepository(

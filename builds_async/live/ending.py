@@ -1,15 +1,10 @@
 """When a build has finished."""
 
-from datetime import UTC, datetime
-
 from builds_async.models.builds import Build
 from builds_async.session.clock import Clock
 
 OUTCOME_WAIT = 30.0
 """How many seconds a stopped build may stay without an outcome before it is taken as it is."""
-
-LONG_AGO = datetime.min.replace(tzinfo=UTC)
-"""Before any build."""
 
 
 class Ending:
@@ -32,9 +27,3 @@ class Ending:
         if self._stopped_at is None:
             self._stopped_at = now
         return build.build_outcome is not None or now - self._stopped_at >= OUTCOME_WAIT
-
-
-def created(build: Build) -> datetime:
-    """When the build was created; long ago if that is not known. A date without a zone is taken for UTC."""
-    date = build.created_on or LONG_AGO
-    return date if date.tzinfo else date.replace(tzinfo=UTC)

@@ -9,8 +9,8 @@ from typing import Protocol
 import msgspec
 
 from builds_async.errors import AuthenticationError, BuildsError, NotFoundError, PermissionDeniedError
-from builds_async.live.ending import LONG_AGO, Ending, created
-from builds_async.models.builds import Build, BuildStatus
+from builds_async.live.ending import Ending
+from builds_async.models.builds import LONG_AGO, Build, BuildStatus, created
 from builds_async.models.envelope import Page
 from builds_async.resources.bulk import BulkResult
 from builds_async.session.clock import Clock

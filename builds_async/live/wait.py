@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable
 from typing import Protocol
 
-from builds_async.live.ending import Ending, created
-from builds_async.models.builds import Build, BuildStatus
+from builds_async.live.ending import Ending
+from builds_async.models.builds import Build, BuildStatus, created
 from builds_async.models.envelope import Page
 from builds_async.session.clock import Clock
 

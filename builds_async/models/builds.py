@@ -1,7 +1,7 @@
 """A build and what hangs on it: https://developers.cloudflare.com/api/resources/workers_builds/."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 
 from builds_async.models.base import Model, OpenStrEnum
 from builds_async.models.logs import LogLine
@@ -183,6 +183,16 @@ class Build(Model, frozen=True, kw_only=True):
             else None
         )
         return told or str(self.build_outcome or BuildStatus.STOPPED)
+
+
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
+"""Before any build."""
+
+
+def created(build: Build) -> datetime:
+    """When the build was created; long ago if that is not known. A date without a zone is taken for UTC."""
+    date = build.created_on or LONG_AGO
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
 class BuildMap(Model, frozen=True, kw_only=True):

@@ -14,7 +14,7 @@ from builds_async.errors import (
     InternalServerError,
     ResponseDecodeError,
 )
-from builds_async.models.builds import Build, BuildTriggerSource
+from builds_async.models.builds import Build, BuildTriggerSource, created
 from builds_async.models.envelope import Envelope
 from builds_async.models.seeds import SeedRepo
 from builds_async.session.api import ApiSession
@@ -126,10 +126,8 @@ def _request(branch: str | None, commit_hash: str | None, seed_repo: SeedRepo | 
 
 def _fits(build: Build, since: datetime, branch: str | None, commit_hash: str | None) -> bool:
     """Whether this may be the build that was asked for with a lost answer."""
-    made, metadata = build.created_on, build.build_trigger_metadata
-    if made is None or metadata is None or metadata.build_trigger_source in _OTHERS:
-        return False
-    if (made if made.tzinfo else made.replace(tzinfo=UTC)) < since:
+    metadata = build.build_trigger_metadata
+    if created(build) < since or metadata is None or metadata.build_trigger_source in _OTHERS:
         return False
     commit = (metadata.commit_hash or "").lower()
     return (not branch or branch == metadata.branch) and (not commit_hash or commit_hash.lower() == commit)

@@ -104,33 +104,11 @@ class Registry:
         name: str,
         branch_includes: list[str],
         branch_excludes: list[str],
+        listed: bool = True,
     ) -> Trigger:
-        """Give a Worker another trigger."""
-        trigger = self.new_trigger(
-            worker,
-            connection,
-            settings,
-            name=name,
-            branch_includes=branch_includes,
-            branch_excludes=branch_excludes,
-        )
-        worker.triggers.append(trigger)
-        self.triggers[trigger.trigger_uuid] = trigger
-        return trigger
-
-    def new_trigger(
-        self,
-        worker: Worker,
-        connection: Connection,
-        settings: Settings,
-        *,
-        name: str,
-        branch_includes: list[str],
-        branch_excludes: list[str],
-    ) -> Trigger:
-        """A trigger that can't be asked for, as those of Previews."""
+        """Give a Worker another trigger. Those of Previews are not `listed`, and can't be asked for."""
         now = self._calendar.now()
-        return Trigger(
+        trigger = Trigger(
             trigger_uuid=self._identities.uuid(),
             external_script_id=worker.tag,
             trigger_name=name,
@@ -141,6 +119,10 @@ class Registry:
             created=now,
             modified=now,
         )
+        if listed:
+            worker.triggers.append(trigger)
+            self.triggers[trigger.trigger_uuid] = trigger
+        return trigger
 
     def first_trigger(self, worker: Worker) -> Trigger:
         """Connect a repository named as the Worker, with a token and a trigger for its branch `main`."""

@@ -174,8 +174,14 @@ class State:
         worker.previews_enabled = True
         script = self._new_script(self.identities.tag(), worker.name, parent=worker.tag)
         settings, connection = worker.previews_base.copy(), production.connection
-        trigger = self.registry.new_trigger(
-            script, connection, settings, name="Preview", branch_includes=[branch], branch_excludes=[]
+        trigger = self.registry.add_trigger(
+            script,
+            connection,
+            settings,
+            name="Preview",
+            branch_includes=[branch],
+            branch_excludes=[],
+            listed=False,
         )
         preview = Preview(worker=script, trigger=trigger)
         self.registry.previews[script.tag] = preview
