@@ -18,7 +18,7 @@ from builds_async.models.builds import Build
 from builds_async.models.diagnosis import Diagnosis
 from builds_async.models.logs import LogPosition
 from builds_async.resources.account import Account
-from builds_async.resources.builds import Builds
+from builds_async.resources.builds import Builds, DatedBuilds
 from builds_async.resources.deploy_hooks import DeployHooks
 from builds_async.resources.previews import Previews
 from builds_async.resources.queues import Queues
@@ -159,7 +159,8 @@ class BuildsClient:
         self.account = Account(self._session)
         self.subscriptions = Subscriptions(self._session)
         self.queues = Queues(self._session)
-        self._polls = Builds(self._session.polling())
+        self._polls = DatedBuilds(self._session.polling())
+        self._singles = DatedBuilds(self._session)
         self._closables: WeakSet[_Closable] = WeakSet()  # what may have requests on their way
 
     def __repr__(self) -> str:
@@ -227,6 +228,7 @@ class BuildsClient:
             self._polls,
             build_uuid,
             clock=self._clock,
+            finished_source=self._singles,
             start=start,
             tail=tail,
             poll_interval=poll_interval,

@@ -32,7 +32,7 @@ from builds_async import (
 from builds_async.live.backlog import Backlog
 from builds_async.live.follow import SETTLE
 from builds_async.models.builds import Build, BuildStatus
-from builds_async.resources.builds import Builds
+from builds_async.resources.builds import DatedBuilds
 from builds_async.session.api import ApiSession
 from builds_async.session.wire import Answer, Request
 from builds_async.simulator import (
@@ -105,7 +105,7 @@ class World:
             max_in_flight=10,
             clock=self.clock,
         )
-        self.builds = Builds(session)
+        self.builds = DatedBuilds(session)
 
     async def send(self, request: Request) -> Answer:
         assert (request.method, request.body) == ("GET", None)
@@ -135,7 +135,6 @@ class World:
             clock=self.clock,
             start=start,
             tail=tail,
-            utcnow=lambda: EPOCH + timedelta(seconds=self.clock.time),
         )
 
     @property
@@ -282,9 +281,10 @@ class Script:
         self.pages = pages
         self.asked: list[str | None] = []
 
-    async def get(self, build_uuid: str) -> Build:
+    async def get_dated(self, build_uuid: str) -> tuple[Build, datetime]:
         assert build_uuid == UUID
-        return self.builds.pop(0) if len(self.builds) > 1 else self.builds[0]
+        build = self.builds.pop(0) if len(self.builds) > 1 else self.builds[0]
+        return build, EPOCH + timedelta(hours=1)
 
     async def logs(self, build_uuid: str, *, cursor: str | None = None) -> LogPage:
         assert build_uuid == UUID
@@ -295,14 +295,7 @@ class Script:
 
 def follower(script: Script, tail: int) -> tuple[LogFollower, Clock]:
     clock = Clock()
-    log = LogFollower(
-        script,
-        UUID,
-        clock=clock,
-        tail=tail,
-        utcnow=lambda: EPOCH + timedelta(hours=1, seconds=clock.time),
-    )
-    return log, clock
+    return LogFollower(script, UUID, clock=clock, tail=tail), clock
 
 
 class TestScripted:
@@ -322,7 +315,7 @@ class TestScripted:
         """An unknown build is as unknown with a tail."""
 
         class Nothing(Script):
-            async def get(self, build_uuid: str) -> Build:
+            async def get_dated(self, build_uuid: str) -> tuple[Build, datetime]:
                 raise NotFoundError(build_uuid)
 
         log, _ = follower(Nothing([]), 3)

@@ -10,7 +10,8 @@ import msgspec
 import pytest
 
 from builds_async.errors import BuildsConnectionError, BuildsError, NotFoundError, RateLimitError
-from builds_async.live.follow import MAX_HOLLOW, LogFollower
+from builds_async.live.follow import LogFollower
+from builds_async.live.log_cursor import MAX_EMPTY_TRUNCATED
 from builds_async.models.builds import Build, BuildOutcome, BuildStatus
 from builds_async.models.logs import LogLine, LogPage, LogPosition
 from tests.support import FakeClock
@@ -53,10 +54,10 @@ class Script:
         self.pages = list(pages)
         self.asked: list[str | None] = []
 
-    async def get(self, build_uuid: str) -> Build:
+    async def get_dated(self, build_uuid: str) -> tuple[Build, datetime]:
         assert build_uuid == UUID
         self.asked.append("build")
-        return take(self.builds)
+        return take(self.builds), NOW
 
     async def logs(self, build_uuid: str, *, cursor: str | None = None) -> LogPage:
         assert build_uuid == UUID
@@ -83,7 +84,7 @@ class Followed:
     ) -> None:
         self.script = Script(builds, pages)
         self.clock = FakeClock()
-        self.log = LogFollower(self.script, UUID, clock=self.clock, start=start, utcnow=lambda: NOW)
+        self.log = LogFollower(self.script, UUID, clock=self.clock, start=start)
 
     async def texts(self) -> list[str]:
         return [line.message async for line in self.log]
@@ -129,11 +130,15 @@ class TestTheEnd:
             pytest.param(timedelta(seconds=1), [2.0], id="a second ago"),
             pytest.param(timedelta(seconds=-1), [2.0], id="by a clock that runs ahead"),
             pytest.param(timedelta(seconds=6), [], id="six seconds ago"),
+            pytest.param(None, [2.0], id="at an unknown time"),
         ],
     )
-    async def test_build_that_stopped_just_before_settles(self, ago: timedelta, naps: list[float]) -> None:
-        """A build that had stopped only just now when the follower came gets the same second look."""
-        it = Followed([build("stopped", "fail", NOW - ago)], [page("a", cursor="1"), page(cursor="1")])
+    async def test_build_that_stopped_just_before_settles(
+        self, ago: timedelta | None, naps: list[float]
+    ) -> None:
+        """A build that may have stopped only just now when the follower came gets the same second look."""
+        stopped_on = None if ago is None else NOW - ago
+        it = Followed([build("stopped", "fail", stopped_on)], [page("a", cursor="1"), page(cursor="1")])
         assert await it.texts() == ["a"]
         assert it.clock.naps == naps
 
@@ -188,7 +193,7 @@ class TestTruncated:
             pytest.param([page(truncated=True)], 3, id="no cursor"),
             pytest.param(
                 [page(cursor=str(i), truncated=True) for i in range(2, 99)],
-                2 + 1 + MAX_HOLLOW,
+                2 + 1 + MAX_EMPTY_TRUNCATED,
                 id="cursor moves",
             ),
         ],
@@ -203,7 +208,7 @@ class TestTruncated:
 
     async def test_lines_behind_hollow_pages_are_found(self) -> None:
         """A few truncated pages without lines hide nothing that lies behind them."""
-        hollow = [page(cursor=str(i), truncated=True) for i in range(MAX_HOLLOW)]
+        hollow = [page(cursor=str(i), truncated=True) for i in range(MAX_EMPTY_TRUNCATED)]
         it = Followed(
             [FINISHED], [*hollow, page("a", cursor="x"), *hollow, page("b", cursor="y"), page(cursor="y")]
         )
@@ -336,6 +341,68 @@ class TestWhere:
         it = Followed([FINISHED], [page("", cursor="1"), page("", cursor="1")])
         assert await it.texts() == ["", ""]
         assert it.script.asked == ["build", None, "1", "1", "1"]
+
+    async def test_page_that_repeats_itself_at_the_end_is_given_once(self) -> None:
+        """The last page in answer to its own cursor, any number of times and grown, gives no line twice."""
+        one, two, three = (LogLine(number, str(number)) for number in (1, 2, 3))
+        last, grown = LogPage(lines=(one, two), cursor="1"), LogPage(lines=(one, two, three), cursor="1")
+        it = Followed(
+            [RUNNING] * 4 + [FINISHED], [last, last, last, grown, grown, page("4", cursor="2"), page()]
+        )
+        assert await it.texts() == ["1", "2", "3", "4"]
+        assert it.log.complete
+
+    async def test_position_before_a_repeated_page_is_the_page_itself(self) -> None:
+        """Until something comes behind a page, a new follower starts in it, so that it can know it again."""
+        it = Followed([RUNNING], [page("a", "b", cursor="1", truncated=True), page("c", cursor="2"), NOTHING])
+        await it.log.read()
+        assert it.log.position == LogPosition(None, 2)
+        await it.log.read()
+        assert it.log.position == LogPosition("1", 1)
+
+
+class TestGone:
+    @pytest.mark.parametrize(
+        ("start", "pages", "texts"),
+        [
+            pytest.param(None, [page("a", cursor="1")], ["a"], id="behind a cursor"),
+            pytest.param(None, [page("a")], ["a"], id="behind a line"),
+            pytest.param(None, [page(cursor="1", truncated=True)], [], id="behind an empty page"),
+            pytest.param(LogPosition("x", 3), [], [], id="at a position that was kept for too long"),
+            pytest.param(LogPosition(None, 3), [], [], id="at a position in the first page"),
+        ],
+    )
+    async def test_log_that_is_gone_is_incomplete(
+        self, start: LogPosition | None, pages: list[LogPage | BuildsError], texts: list[str]
+    ) -> None:
+        """A 404 where the log had begun ends it incomplete, after one more look 2 s later."""
+        it = Followed([FINISHED], [*pages, NotFoundError("gone")], start=start)
+        assert await it.texts() == texts
+        assert not it.log.complete
+        assert it.clock.naps == [2.0]
+
+    async def test_log_that_a_build_must_have_had_is_incomplete(self) -> None:
+        """A build that ran had a log: if there is none, it is gone."""
+        it = Followed([msgspec.structs.replace(FINISHED, running_on=NOW)], [NotFoundError("gone")])
+        assert await it.texts() == []
+        assert not it.log.complete
+
+    async def test_one_404_of_many_responses_ends_nothing(self) -> None:
+        """A 404 that the next response contradicts costs no line, while the build runs and after it."""
+        gone = NotFoundError("a replica that lags")
+        it = Followed(
+            [RUNNING, RUNNING, FINISHED],
+            [page("a", cursor="1"), gone, page("b", cursor="2"), gone, page("c", cursor="3"), gone, page()],
+        )
+        assert await it.texts() == ["a", "b", "c"]
+        assert it.log.complete
+
+    async def test_log_of_a_running_build_is_waited_for(self) -> None:
+        """While the build runs, a log that is gone is polled at the usual pace, until the build ends."""
+        it = Followed([RUNNING] * 5 + [FINISHED], [page("a", cursor="1"), NotFoundError("gone")])
+        assert await it.texts() == ["a"]
+        assert it.log.build is FINISHED
+        assert it.clock.naps[:4] == [1.0, 1.0, 1.5, 2.25]
 
 
 class TestPace:

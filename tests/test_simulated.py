@@ -4,7 +4,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -23,6 +23,7 @@ from builds_async import (
     ResponseDecodeError,
     RetryPolicy,
 )
+from builds_async.live.follow import SETTLE
 from builds_async.simulator import (
     Behaviour,
     BuildsSimulator,
@@ -42,6 +43,8 @@ BEHAVIOURS = [
         for cursor in ("tail", "same", "null", "absent")
         for queued in ("empty", "not_found")
     ),
+    Behaviour(behind_the_end="last_page"),
+    Behaviour(behind_the_end="last_page", late_lines=1.9, late_outcome=12.0),
     Behaviour(late_lines=1.9),
     Behaviour(late_lines=1.9, last_page_cursor="same"),
     Behaviour(late_outcome=12.0),
@@ -106,6 +109,37 @@ class TestFollow:
             assert [line async for line in log] == list(build.lines)
             assert not log.complete
             assert len(sim.requests) < 100
+
+    async def test_long_log_of_a_finished_build_is_read_like_single_calls(self) -> None:
+        """A log of 200 pages takes no time of the budget's pacing, which is for polls, and 202 requests."""
+        sim = BuildsSimulator(clock=VirtualClock(), page_size=10)
+        async with connected(sim, budget=RateBudget(limit=400)) as client:
+            build = sim.add_finished_build(2000, age=3600)
+            assert len(await followed(client, build)) == 2000
+            assert sim.clock.now() == 0
+            assert len(sim.requests) == 202
+
+    @pytest.mark.parametrize("hours", [-2, 0, 2])
+    async def test_clock_of_this_machine_does_not_matter(self, hours: int) -> None:
+        """Whether a build has only just stopped is told by the server's clock alone."""
+        sim = BuildsSimulator(clock=VirtualClock(), epoch=datetime.now(UTC) + timedelta(hours=hours))
+        async with connected(sim) as client:
+            for age, pause in ((1.0, SETTLE), (60.0, 0.0)):
+                build, began = sim.add_finished_build(3, age=age), sim.clock.now()
+                assert await followed(client, build) == list(build.lines)
+                assert sim.clock.now() - began == pause
+
+    async def test_log_that_is_gone(self, caplog: pytest.LogCaptureFixture) -> None:
+        """A log that is deleted while it is read ends incomplete and with a warning when the build ends."""
+        sim = BuildsSimulator(clock=VirtualClock(), behaviour=Behaviour(logs_kept=0.0), page_size=7)
+        async with connected(sim) as client:
+            build = sim.add_build(SCRIPT)
+            log = client.follow(build.build_uuid)
+            got = [line async for line in log]
+            assert got == list(build.lines)[: len(got)]
+            assert log.build.build_outcome == BuildOutcome.SUCCESS
+            assert not log.complete
+        assert f"The log of build {build.build_uuid} is gone" in caplog.text
 
     async def test_outcome_that_never_comes(self) -> None:
         """A build that stays without an outcome ends with what there is, after some 30 s."""

@@ -29,7 +29,7 @@ from builds_async import (
 from builds_async.live.tail import MAX_AT_ONCE, BuildTail
 from builds_async.models.builds import BuildOutcome, BuildStatus
 from builds_async.models.logs import LogPage, LogPosition
-from builds_async.resources.builds import Builds
+from builds_async.resources.builds import DatedBuilds
 from builds_async.session.api import ApiSession
 from builds_async.session.wire import Answer, Request
 from builds_async.simulator import (
@@ -97,16 +97,16 @@ class Wire:
 
     async def aclose(self) -> None: ...
 
-    def source(self, **options: Any) -> Builds:
+    def source(self, **options: Any) -> DatedBuilds:
         """What a client of this API would tail with."""
         options = {"retry": RetryPolicy(attempts=2), "budget": RateBudget(), **options}
         session = ApiSession(
             self, f"/accounts/{self.sim.account_id}", max_in_flight=100, clock=self.sim.clock, **options
         )
-        return Builds(session.polling())
+        return DatedBuilds(session.polling())
 
     def tail(
-        self, ids: Iterable[str], start: TailPosition | None = None, *, source: Builds | None = None
+        self, ids: Iterable[str], start: TailPosition | None = None, *, source: DatedBuilds | None = None
     ) -> BuildTail:
         return BuildTail(
             source or self.source(),

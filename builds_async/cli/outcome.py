@@ -3,9 +3,11 @@
 from collections.abc import Iterable
 
 from builds_async import Build, BuildOutcome, BuildsClient, BuildsError, LogLine
-from builds_async.cli.exits import code_of_outcome
+from builds_async.cli.exits import NO_ANSWER, code_of_outcome
 from builds_async.cli.out import Screen
 from builds_async.cli.safe import plain
+
+INCOMPLETE = "the log is possibly incomplete: the service ended it while more was to come, or has lost it"
 
 RECENT = 500
 """How many of a log's last lines the reason of a failure is looked for in."""
@@ -37,12 +39,16 @@ async def reason_of(client: BuildsClient, build: Build) -> str | None:
 
 
 def report_end(screen: Screen, build: Build, reason: str | None, *, complete: bool = True) -> int:
-    """Say on the last line how the build ended, and why on the one before; the exit code."""
+    """Say on the last line how the build ended, and why on the one before; the exit code.
+
+    A log that is not complete is no success, however the build ended: the output is not what was asked for.
+    """
     words = []
     if not complete:
-        words.append("the log is possibly incomplete: the service ended it while more was to come")
+        words.append(INCOMPLETE)
     if reason is not None:
         words.append(f"reason: {plain(reason)}")
     words.append(f"build {plain(build.build_uuid)}: {plain(outcome_word(build))}")
     screen.write("".join(f"{word}\n" for word in words))
-    return code_of_outcome(build.build_outcome)
+    code = code_of_outcome(build.build_outcome)
+    return code if complete else code or NO_ANSWER

@@ -1,6 +1,7 @@
 """Following a build's log while it grows."""
 
-from collections.abc import Callable, Iterator
+import logging
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from operator import length_hint
 from typing import Protocol, Self
@@ -8,6 +9,7 @@ from typing import Protocol, Self
 from builds_async.errors import BuildsError, NotFoundError
 from builds_async.live.backlog import Backlog
 from builds_async.live.ending import Ending
+from builds_async.live.log_cursor import LogCursor, Step
 from builds_async.models.builds import Build
 from builds_async.models.logs import LogLine, LogPage, LogPosition
 from builds_async.session.clock import Clock
@@ -15,24 +17,24 @@ from builds_async.session.clock import Clock
 SETTLE = 2.0
 """Seconds after which a log is read once more when its build has only just stopped: lines may lag behind."""
 
-MAX_HOLLOW = 10
-"""How many truncated pages without lines are followed in a row at the end of a log."""
-
 _JUST_NOW = timedelta(seconds=5)
 _SLOW_DOWN = 1.5
 
-_Trait = tuple[str | None, int, LogLine, LogLine]
+logger = logging.getLogger("builds_async")
 
 
 class LogSource(Protocol):
     """What a follower asks: a build, and a page of its log."""
 
-    async def get(self, build_uuid: str) -> Build:
-        """The build as it is now; NotFoundError if there is none."""
+    async def get_dated(self, build_uuid: str) -> tuple[Build, datetime | None]:
+        """The build as it is now, and the server's date of the answer; NotFoundError if there is none.
+
+        Without a date nothing is known of when the build was seen.
+        """
         ...
 
     async def logs(self, build_uuid: str, *, cursor: str | None = None) -> LogPage:
-        """The page of the log behind `cursor`; NotFoundError if there is no log yet."""
+        """The page of the log behind `cursor`; NotFoundError if there is no such log."""
         ...
 
 
@@ -41,22 +43,27 @@ class LogFollower:
 
     `async for line in log` and `await log.read()` may be mixed. Between two lines the follower holds no
     connection, task or scope, so there is nothing to close. It is not a generator: after a `break`, a
-    time-out round one line, a cancel or an error, the same object goes on where it was. Cancelling
-    loses nothing and repeats nothing, because its state moves only after an answer has been read.
+    timeout around one line, a cancellation or an error, the same object goes on where it was. Cancelling
+    loses nothing and repeats nothing, because its state moves only after a response has been read.
 
     It ends by itself: when the build is `stopped` and has its outcome (waited for at most 30 s), it reads
-    on until a page brings nothing, and, if the build stopped only just now, once more 2 s later. The log
-    of a build that finished before is read without a pause. While the build runs, the log is asked for
-    every `poll_interval` seconds, more seldom up to `max_poll_interval` while nothing comes, and never
-    faster than the client's `RateBudget` allows.
+    on until a page brings nothing, and, if the build stopped less than 5 s ago by the server's clock, once
+    more 2 s later. While the build runs, the log is polled every `poll_interval` seconds, less often up to
+    `max_poll_interval` while nothing comes, and never faster than the client's `RateBudget` allows. The log
+    of a finished build is read without a pause, like any single call.
 
-    With `tail` it begins at the last so many of the lines that are there at first, and passes over those
+    A log that does not exist is waited for until the build has finished. A log that is **gone**, because the
+    API answers 404 after it gave lines or a cursor, ends the loop once the build has finished, with
+    `complete` False and a warning in the log `builds_async`. The same holds for a build that ran and whose
+    log is not there at all: Cloudflare keeps logs for 90 days.
+
+    With `tail` it begins at the last `tail` lines of those that are there at first, and skips those
     before them.
 
-    It assumes that the lines of a page do not change when the page is asked for again.
+    What it assumes about pages is said at `LogCursor`.
 
     Raises what `client.builds.get` and `client.builds.logs` raise after their retries; an unknown build is
-    a NotFoundError. It has no time limit of its own: `async with asyncio.timeout(600):` works round it.
+    a NotFoundError. It has no time limit of its own: `async with asyncio.timeout(600):` works around it.
     A second task that reads while one is waiting gets a RuntimeError.
     """
 
@@ -66,11 +73,11 @@ class LogFollower:
         build_uuid: str,
         *,
         clock: Clock,
+        finished_source: LogSource | None = None,
         start: LogPosition | None = None,
         tail: int | None = None,
         poll_interval: float = 1.0,
         max_poll_interval: float = 5.0,
-        utcnow: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         start = LogPosition() if start is None else start
         if not isinstance(start, LogPosition):
@@ -82,21 +89,15 @@ class LogFollower:
                 f"poll intervals are seconds above 0, not {poll_interval} and {max_poll_interval}"
             )
         self._source = source
+        self._finished_source = source if finished_source is None else finished_source
         self._build_uuid = build_uuid
         self._clock = clock
-        self._utcnow = utcnow
         self._reading = False
 
-        # Where: the lines in hand came from the page behind `_cursor`; it has `_end` lines that are given out
-        # or in hand. When none is in hand, `_after` is where to go on.
-        self._cursor = start.cursor
-        self._offset = start.offset
-        self._end = start.offset
+        # Where.
+        self._cursor = LogCursor(start)
         self._hand: Iterator[LogLine] = iter(())  # of a tuple: it knows how many are left
-        self._after = start
-        self._last: _Trait | None = None  # of the last answer that had lines
-        self._doubted = False
-        self._backlog = None if tail is None else Backlog(tail)  # while it is passed over
+        self._backlog = None if tail is None else Backlog(tail)  # while it is skipped
 
         # When: not before `_due`.
         self._min_interval = self._interval = poll_interval
@@ -108,7 +109,7 @@ class LogFollower:
         self._ending = Ending(clock)
         self._finished = False
         self._settle = False
-        self._hollow = 0
+        self._missing = False  # the last response for the log was a 404
         self._ended = False
         self._complete = False
 
@@ -130,7 +131,8 @@ class LogFollower:
     def complete(self) -> bool:
         """True once the log has ended and the API had no more to give.
 
-        False before the end, and after it if the API ended the log while it said that more was to come.
+        False before the end, and after it if the log is gone, or if the API ended it while it said that more
+        was to come.
         """
         return self._complete
 
@@ -140,8 +142,7 @@ class LogFollower:
 
         `client.follow(build_uuid, start=position)` goes on exactly there, in this process or a later one.
         """
-        in_hand = length_hint(self._hand)
-        here = LogPosition(self._cursor, self._end - in_hand) if in_hand else self._after
+        here = self._cursor.position(length_hint(self._hand))
         return here if self._backlog is None else self._backlog.start or here
 
     def __aiter__(self) -> Self:
@@ -156,7 +157,7 @@ class LogFollower:
         raise StopAsyncIteration
 
     async def read(self) -> tuple[LogLine, ...]:
-        """The next lines, at least one, as many as one answer brought; `()` at the end, every time.
+        """The next lines, at least one, as many as one response brought; `()` at the end, every time.
 
         Waits while there is none. Cancelling it is safe.
         """
@@ -192,123 +193,97 @@ class LogFollower:
             self._reading = False
 
     async def step(self) -> None:
-        """Ask once, now, if no line is in hand: what `read` repeats, for who schedules many followers."""
+        """Ask once, now, if no line is in hand: what `read` repeats, for a caller with many followers."""
         if length_hint(self._hand) or self._ended:
             return
         settle = self._settle
         try:
             caught_up = await self._ask()
         except BuildsError:
-            self._due = self._clock.now() + self._interval  # who tries again in a loop is paced as well
+            self._due = self._clock.now() + self._interval  # a caller that retries in a loop is throttled too
             raise
         if self._backlog is not None:
-            self._pass_over(self._backlog)
+            self._skip(self._backlog)
             if caught_up:
                 self._go_back(self._backlog, settle=settle)
 
-    def _pass_over(self, backlog: Backlog) -> None:
+    def _skip(self, backlog: Backlog) -> None:
         if lines := length_hint(self._hand):
-            backlog.add(LogPosition(self._cursor, self._end - lines), lines)
+            backlog.add(self._cursor.position(lines), lines)
             self._hand = iter(())
 
     def _go_back(self, backlog: Backlog, *, settle: bool) -> None:
         """Begin where the last lines do, now that it is known."""
         self._backlog = None
         if backlog.start is not None:
-            self._after = backlog.start
-            self._last = None
+            self._cursor.back_to(backlog.start)
             self._due = self._clock.now()
             self._settle = self._settle or settle  # it is for the end
             self._ended = self._complete = False
 
     async def _ask(self) -> bool:
         """Take the next page, and say whether it was, for now, the last one."""
-        self._cursor, self._offset = self._after.cursor, self._after.offset
         if self._build is None:
-            self._see(await self._source.get(self._build_uuid))
+            await self._look()
         polled_at = self._clock.now()
-        page = await self._page()
-        moved = page.cursor is not None and page.cursor != self._cursor
-        self._doubted = not moved and self._repeats(page)
-        if not self._doubted and self._absorb(page, moved=moved):
+        step, missed = await self._page()
+        if step.lines:
+            self._hand = iter(step.lines)
             self._interval = self._min_interval
-            at_once = page.truncated and moved
-        else:
-            at_once = moved and bool(page.lines)  # what was skipped is no end
-        self._due = polled_at if at_once or self._finished else polled_at + self._interval
-        if self._doubted or at_once:
+        self._due = polled_at if step.more or self._finished else polled_at + self._interval
+        if step.more:
             return False
-        if length_hint(self._hand):
+        if step.lines:
             return not self._finished  # of a finished one, until a page brings nothing
         self._interval = min(self._interval * _SLOW_DOWN, self._max_interval)
-        await self._nothing_new(page, moved=moved)
+        await self._nothing_new(step, missed=missed)
         return not self._finished or self._ended or self._due > polled_at
 
-    async def _page(self) -> LogPage:
+    async def _page(self) -> tuple[Step, bool]:
+        """The next page as a step, and whether it was missing just now, though not the time before."""
         try:
-            return await self._source.logs(self._build_uuid, cursor=self._cursor)
-        except NotFoundError:  # the build exists, so it just has no log yet
-            return LogPage()
+            page = await self._source.logs(self._build_uuid, cursor=self._cursor.asked)
+        except NotFoundError:  # the build exists
+            missed, self._missing = not self._missing, True
+            return self._cursor.not_found(self.build), missed
+        self._missing = False
+        return self._cursor.take(page, final=self._finished), False
 
-    def _repeats(self, page: LogPage) -> bool:
-        """Whether this looks like the last answer once more, given to a request for the page behind it.
-
-        It may be the true next page all the same, if that one has no other cursor either and equal
-        lines. So it is passed over once: asked again, a slip of the server is gone, a true page is not.
-        """
-        return (
-            not self._doubted
-            and self._cursor is not None
-            and page.cursor == self._cursor
-            and len(page.lines) > self._offset
-            and _trait(page) == self._last
-        )
-
-    def _absorb(self, page: LogPage, *, moved: bool) -> bool:
-        """Take the page's lines that are new; False if there are none."""
-        if page.lines:
-            self._last = _trait(page)
-        fresh = page.lines[self._offset :]
-        if moved:
-            # What was not skipped of the offset lies behind this page.
-            self._after = LogPosition(page.cursor, max(0, self._offset - len(page.lines)))
-        else:
-            # The same page will be asked for again, and has grown by then.
-            self._after = LogPosition(self._cursor, self._offset + len(fresh))
-        if not fresh:
-            self._cursor, self._offset = self._after.cursor, self._after.offset
-            return False
-        self._hand, self._end = iter(fresh), self._offset + len(fresh)
-        self._hollow = 0
-        return True
-
-    async def _nothing_new(self, page: LogPage, *, moved: bool) -> None:
+    async def _nothing_new(self, step: Step, *, missed: bool) -> None:
         if not self._finished:
-            self._see(await self._source.get(self._build_uuid))
-        elif page.truncated and moved and self._hollow < MAX_HOLLOW:
-            self._hollow += 1
-        elif self._settle:
+            await self._look()
+        elif self._settle or (missed and not step.complete):
+            # Also for a log that was there a moment ago: one replica of the service may lag behind.
             self._settle = False
             self._due += SETTLE
         else:
-            self._ended = True
-            self._complete = not page.truncated
+            self._end(step)
 
-    def _see(self, build: Build) -> None:
-        """Note how the build is; when it has finished, the log is asked for at once."""
-        first, self._build = self._build is None, build
+    def _end(self, step: Step) -> None:
+        self._ended, self._complete = True, step.complete
+        if self._missing and not step.complete:
+            logger.warning(
+                "The log of build %s is gone: the API answers 404; lines may be missing", self._build_uuid
+            )
+
+    async def _look(self) -> None:
+        """Ask how the build is; when it has finished, the log is asked for at once."""
+        first = self._build is None
+        self._build, seen_on = await self._source.get_dated(self._build_uuid)
+        build = self._build
         if build.is_stopped and not self._ending.has_begun:
-            self._settle = not first or build.build_outcome is None or self._stopped_just_now(build)
+            self._settle = not first or build.build_outcome is None or _stopped_just_before(build, seen_on)
         if self._ending.reached(build):
             self._finished = True
+            self._source = self._finished_source
             self._due = self._clock.now()
 
-    def _stopped_just_now(self, build: Build) -> bool:
-        if build.stopped_on is None or build.stopped_on.tzinfo is None:
-            return False
-        return abs(self._utcnow() - build.stopped_on) < _JUST_NOW
 
-
-def _trait(page: LogPage) -> _Trait:
-    """What tells a page from another one, nearly always, without holding its lines."""
-    return page.cursor, len(page.lines), page.lines[0], page.lines[-1]
+def _stopped_just_before(build: Build, seen_on: datetime | None) -> bool:
+    """Whether the build may have stopped less than 5 s before it was seen, both by the server's clock."""
+    stopped_on = build.stopped_on
+    if stopped_on is None or seen_on is None:
+        return True
+    if stopped_on.tzinfo is None:
+        stopped_on = stopped_on.replace(tzinfo=UTC)
+    return abs(seen_on - stopped_on) < _JUST_NOW

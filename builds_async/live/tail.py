@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Coroutine, Iterable, Mapping
+from datetime import datetime
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -287,10 +288,12 @@ class _Stream:
         self._source = source
         self._tracker = tracker
 
-    async def get(self, build_uuid: str) -> Build:
+    async def get_dated(self, build_uuid: str) -> tuple[Build, datetime | None]:
+        """The tracker's last look at the build, which has no date; else a look of its own."""
+        seen_on = None
         if self.build is None or not self._tracker.tracks(self.tag, build_uuid):
-            self.build = await self._source.get(build_uuid)
-        return self.build
+            self.build, seen_on = await self._source.get_dated(build_uuid)
+        return self.build, seen_on
 
     async def logs(self, build_uuid: str, *, cursor: str | None = None) -> LogPage:
         return await self._source.logs(build_uuid, cursor=cursor)

@@ -17,6 +17,14 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
     the one that was asked with, so that the page is read again (null on the first page). `null`, `absent`:
     none."""
 
+    behind_the_end: Literal["nothing", "last_page"] = "nothing"
+    """What does the cursor of a last page give while nothing is newer? No lines, or that page once more, each
+    time that it is asked for. Goes with `last_page_cursor="tail"`."""
+
+    logs_kept: float | None = None
+    """For how many seconds after the end of a build is its log kept? After that it is 404, while the build is
+    still found. None: for ever."""
+
     queued_logs: Literal["empty", "not_found"] = "empty"
     """What is the log of a build that has not begun? A page without lines, or 404 though the build exists."""
 

@@ -23,10 +23,12 @@ class Cursor(msgspec.Struct, frozen=True, array_like=True):
     hollow: int
     line: int
     spice: str = _SPICE
+    first: int | None = None  # line of the page that gave this cursor, where that page may come again
 
     def encode(self) -> str:
         """Standard base64 of JSON: `+`, `/` and `=` occur, and mean something else in an unquoted query."""
-        return b64encode(msgspec.json.encode(self)).decode()
+        fields = msgspec.structs.astuple(self)
+        return b64encode(msgspec.json.encode(fields[:3] if self.first is None else fields)).decode()
 
 
 def read_cursor(text: str, lines: int) -> Cursor:
@@ -56,6 +58,8 @@ def log_page(
     place = Cursor(0, 0) if asked is None else read_cursor(asked, readable)
     end = min(place.line + size, readable)
     lines = build.page(place.line, end)
+    if place.first is not None and not lines:
+        return {"truncated": False, "lines": build.page(place.first, end), "cursor": asked}
     if not lines and behaviour.null_logs_result:
         return None
     passed = 0 if lines else place.hollow
@@ -63,7 +67,11 @@ def log_page(
         behaviour.truncated_hollow == "endless" or passed < behaviour.truncated_hollow
     )
     truncated = end < readable or hollow
-    following = Cursor(passed + 1 if hollow and behaviour.hollow_cursor == "moving" else passed, end)
+    following = Cursor(
+        passed + 1 if hollow and behaviour.hollow_cursor == "moving" else passed,
+        end,
+        first=place.line if behaviour.behind_the_end == "last_page" else None,
+    )
     page: dict[str, Any] = {"truncated": truncated, "lines": lines, "events": _events(build, calendar)}
     if truncated or behaviour.last_page_cursor == "tail":
         page["cursor"] = following.encode()

@@ -50,11 +50,11 @@ class Run(NamedTuple):
 class Served:
     """A simulator that serves from a thread of its own, so that a command may block this one."""
 
-    def __init__(self) -> None:
+    def __init__(self, **options: Any) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
-        self.sim = BuildsSimulator(started_builds=_at_once, rate_limit=None)
+        self.sim = BuildsSimulator(started_builds=_at_once, rate_limit=None, **options)
         asyncio.run_coroutine_threadsafe(self.sim.start(), self._loop).result(DEADLINE)
 
     def close(self) -> None:
@@ -80,6 +80,16 @@ class Served:
             "CLOUDFLARE_ACCOUNT_ID": self.sim.account_id,
             "CLOUDFLARE_API_TOKEN": self.sim.api_token,
         }
+
+
+@contextmanager
+def serving(**options: Any) -> Iterator[Served]:
+    """A simulator of one test's own, with these options."""
+    made = Served(**options)
+    try:
+        yield made
+    finally:
+        made.close()
 
 
 def _at_once(_build: SimulatedBuild) -> list[Moment]:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from builds_async.simulator import SimulatedBuild
-from tests.cli.support import Run, Served
+from builds_async.simulator import Behaviour, SimulatedBuild
+from tests.cli.support import Run, Served, serving
 
 Cli = Callable[..., Run]
 
@@ -126,3 +126,28 @@ def test_resume_of_another(failed: SimulatedBuild, account: Served, cli: Cli, tm
     assert (run.code, run.out) == (2, "")
     assert f"position is of build {failed.build_uuid}" in run.err
     assert file.read_bytes() == saved
+
+
+@pytest.mark.parametrize(
+    "behaviour", [Behaviour(truncated_hollow=3), Behaviour(behind_the_end="last_page")], ids=str
+)
+def test_logs_and_tail_read_alike(behaviour: Behaviour, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever pages a service gives, `logs` prints the same lines of a finished build as `tail`."""
+    with serving(behaviour=behaviour, page_size=2) as it:
+        for name, value in it.environment.items():
+            monkeypatch.setenv(name, value)
+        build = it.do(lambda: it.sim.add_finished_build(5))
+        assert cli("logs", build.build_uuid).out == cli("tail", build.build_uuid).out
+        assert cli("logs", build.build_uuid).out.count("\n") == 5
+
+
+@pytest.mark.parametrize("command", ["tail", "logs"])
+def test_log_that_is_gone_is_no_success(command: str, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A build that ran, but whose log is not kept any more, is told apart from one that printed nothing."""
+    with serving(behaviour=Behaviour(logs_kept=60.0)) as it:
+        for name, value in it.environment.items():
+            monkeypatch.setenv(name, value)
+        build = it.do(lambda: it.sim.add_finished_build(5))
+        run = cli(command, build.build_uuid)
+        assert (run.code, run.out) == (4, "")
+        assert "the log is possibly incomplete" in run.err

@@ -68,6 +68,33 @@ async def test_without_a_tail_cursor_the_last_page_is_read_again(
     assert texts(ask.result(path, cursor=cursor)) == ["three", "four"]
 
 
+async def test_last_page_can_come_again_behind_the_end(clock: VirtualClock, door: Any) -> None:
+    """However often it is asked with, the last cursor gives the page it came with until a line is newer."""
+    sim = BuildsSimulator(clock=clock, page_size=2, behaviour=Behaviour(behind_the_end="last_page"))
+    build, ask = sim.add_build(), door(sim)
+    path = f"builds/{build.build_uuid}/logs"
+    build.emit("one", "two", "three")
+    first = ask.result(path)
+    last = ask.result(path, cursor=first["cursor"])
+    again = [ask.result(path, cursor=last["cursor"]) for _ in range(3)]
+    assert [(texts(page), page["cursor"], page["truncated"]) for page in again] == [
+        (["three"], last["cursor"], False)
+    ] * 3
+    build.emit("four")
+    assert texts(ask.result(path, cursor=last["cursor"])) == ["four"]
+
+
+async def test_logs_can_be_gone_before_their_build(clock: VirtualClock, door: Any) -> None:
+    """When its time is over a log is 404, with and without a cursor; the build is still there."""
+    sim = BuildsSimulator(clock=clock, behaviour=Behaviour(logs_kept=60.0))
+    build, ask = sim.add_finished_build(3, age=59.0), door(sim)
+    path = f"builds/{build.build_uuid}/logs"
+    cursor = ask.result(path)["cursor"]
+    await clock.sleep(1.0)
+    assert [ask.error(path), ask.error(path, cursor=cursor)] == [(404, 12000)] * 2
+    assert ask.result(f"builds/{build.build_uuid}")["status"] == "stopped"
+
+
 async def test_a_cursor_must_be_quoted_in_a_query(clock: VirtualClock, door: Any) -> None:
     """Its `+` is a space when it is pasted in raw, and then it is no cursor."""
     sim = BuildsSimulator(clock=clock)

@@ -26,7 +26,7 @@ from builds_async import (
 from builds_async.live.follow import LogFollower
 from builds_async.live.tail import BuildTail
 from builds_async.models.envelope import Envelope
-from builds_async.resources.builds import Builds
+from builds_async.resources.builds import Builds, DatedBuilds
 from builds_async.session.api import ApiSession
 from builds_async.session.wire import Answer, Request, query, read
 from builds_async.simulator import BuildsSimulator, RateLimit, SimulatedBuild, VirtualClock
@@ -75,7 +75,7 @@ class Hour:
             clock=self.clock,
             rng=rng.random,
         )
-        self.calls, self.polls = Builds(session), Builds(session.polling())
+        self.calls, self.polls = Builds(session), DatedBuilds(session.polling())
 
     def _add_build(self, rng: random.Random) -> SimulatedBuild:
         """A build that writes a line every five seconds, more or less, until the hour is over."""

@@ -6,14 +6,17 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from builds_async import BuildsClient, LogLine, LogPage, NotFoundError
+from builds_async import BuildsClient, LogLine, LogPosition, NotFoundError
 from builds_async.cli.connect import connect
+from builds_async.cli.exits import NO_ANSWER, OK
 from builds_async.cli.lines import Source, source_of
 from builds_async.cli.options import CONNECTION, LINE_OPTIONS, Connection, LineOptions
 from builds_async.cli.out import stderr, stdout
+from builds_async.cli.outcome import INCOMPLETE
 from builds_async.cli.progress import Waiting
 from builds_async.cli.view import view_of
 from builds_async.cli.workers import checked_build, name_of
+from builds_async.live.log_cursor import LogCursor, Step
 
 
 async def logs_command(
@@ -35,31 +38,31 @@ async def logs_command(
             build = await client.builds.get(build_uuid)
             source = source_of(build, await name_of(client, build))
         with Waiting(stderr(), "fetching the log", shown=not out.is_tty or lines.tail is not None) as waiting:
-            async for batch in _pages(client, build_uuid):
-                count += len(batch)
+            async for step in _steps(client, build_uuid):
+                count += len(step.lines)
                 waiting.tell(f"{count} lines fetched")
                 if lines.tail is None:
-                    view.write((source, line) for line in batch)
+                    view.write((source, line) for line in step.lines)
                 else:
-                    last.extend(batch)
+                    last.extend(step.lines)
     view.write((source, line) for line in last)
-    return 0
+    if step.complete:
+        return OK
+    stderr().write(f"{INCOMPLETE}\n")
+    return NO_ANSWER
 
 
-async def _pages(client: BuildsClient, build_uuid: str) -> AsyncIterator[tuple[LogLine, ...]]:
-    """The pages of a log until one has nothing new. A build without a log yet has none."""
-    cursor = None
-    while True:
-        page = await _page(client, build_uuid, cursor)
-        yield page.lines
-        if not (page.truncated and page.lines) or page.cursor in {None, cursor}:
-            return
-        cursor = page.cursor
-
-
-async def _page(client: BuildsClient, build_uuid: str, cursor: str | None) -> LogPage:
-    try:
-        return await client.builds.logs(build_uuid, cursor=cursor)
-    except NotFoundError:
-        await client.builds.get(build_uuid)  # raises if it is the build that does not exist
-        return LogPage()
+async def _steps(client: BuildsClient, build_uuid: str) -> AsyncIterator[Step]:
+    """What is there of a log, page by page. A build without a log yet has none."""
+    cursor = LogCursor(LogPosition())
+    more = True
+    while more:
+        try:
+            page = await client.builds.logs(build_uuid, cursor=cursor.asked)
+        except NotFoundError:
+            # Raises if it is the build that does not exist.
+            step = cursor.not_found(await client.builds.get(build_uuid))
+        else:
+            step = cursor.take(page, final=True)
+        more = step.more
+        yield step

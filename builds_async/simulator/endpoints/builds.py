@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
+from builds_async.models.builds import BuildStatus
 from builds_async.simulator import bodies
 from builds_async.simulator.builds import SimulatedBuild
 from builds_async.simulator.endpoints.calls import Call, Reply, known, listed_worker, paged
@@ -49,7 +50,7 @@ def cancel_build(call: Call) -> Reply:
 def build_logs(call: Call) -> Reply:
     """GET builds/builds/{build_uuid}/logs."""
     state, build = call.state, _build(call)
-    if not build.begun and state.behaviour.queued_logs == "not_found":
+    if _has_no_log(call, build):
         raise UnknownError
     asked = call.request.query.get("cursor")
     try:
@@ -59,6 +60,13 @@ def build_logs(call: Call) -> Reply:
     except BadCursorError as error:
         raise BadQueryError from error
     return Reply(page)
+
+
+def _has_no_log(call: Call, build: SimulatedBuild) -> bool:
+    behaviour, stopped = call.state.behaviour, build.entered(BuildStatus.STOPPED)
+    if behaviour.logs_kept is not None and stopped is not None:
+        return call.now >= stopped + behaviour.logs_kept
+    return not build.begun and behaviour.queued_logs == "not_found"
 
 
 def worker_builds(call: Call) -> Reply:

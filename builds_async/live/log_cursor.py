@@ -1,0 +1,174 @@
+"""The log protocol without I/O: a page goes in; its new lines, and where to go on, come out.
+
+Whatever reads a log goes through `LogCursor`, so that it gives each line once and in order, whichever way the
+API hands out cursors.
+"""
+
+from typing import NamedTuple
+
+from builds_async.models.builds import Build
+from builds_async.models.logs import LogLine, LogPage, LogPosition
+
+MAX_EMPTY_TRUNCATED = 10
+"""How many truncated pages without lines are followed in a row at the end of a log."""
+
+
+class Step(NamedTuple):
+    """What one page brought.
+
+    `lines` are the new ones. `more` says whether to ask again at once; if not, the reader has caught up with
+    the log as it is now. `complete` is False when the API says that there is more than it gives, or has lost
+    the log.
+    """
+
+    lines: tuple[LogLine, ...]
+    more: bool
+    complete: bool
+
+
+class _Fingerprint(NamedTuple):
+    """What identifies a page, and the cursor that it was asked for with. It holds two lines, not all."""
+
+    asked: str | None
+    cursor: str | None
+    length: int
+    first: LogLine
+    last: LogLine
+    truncated: bool
+
+    def begins(self, page: LogPage) -> bool:
+        """Whether `page` is this page, or this page grown."""
+        lines = page.lines
+        return (
+            page.cursor == self.cursor
+            and len(lines) >= self.length
+            and lines[0] == self.first
+            and lines[self.length - 1] == self.last
+        )
+
+
+class LogCursor:
+    """One reader's place in one log.
+
+    Ask for the page behind `asked`, hand it to `take` (or call `not_found` for a 404), use the lines, repeat.
+    State changes only there, so a request that fails or is cancelled changes nothing.
+
+    It assumes that the lines of a page do not change when the page is asked for again. A page that begins
+    with all the lines of the page before it, timestamps included, and names the same cursor, is that page
+    again: a server may answer so at the end of a log, as often as it is asked. Where timestamps can't tell,
+    because all were equal so far, such a page is skipped while the build runs, and taken for new lines when
+    the build has finished and the page stays the same. Nothing else is ever taken for a repetition: equal
+    lines side by side, and blocks of lines that come again with their old timestamps, are given as the API
+    gave them.
+    """
+
+    def __init__(self, start: LogPosition) -> None:
+        self._asked = start.cursor
+        self._skip = start.offset  # lines of the page behind `_asked` that were given out before
+        self._place = start
+        self._begun = start != LogPosition()
+        self._last: _Fingerprint | None = None  # the page that led to `_asked`
+        self._suspected = False
+        self._stamp: float | None = None
+        self._varied = False  # two lines had different timestamps
+        self._empty_truncated = 0
+
+    @property
+    def asked(self) -> str | None:
+        """The cursor to ask with; None for the first page."""
+        return self._asked
+
+    def position(self, left: int = 0) -> LogPosition:
+        """The place behind the lines of the last step, less the `left` ones that were not given out.
+
+        A page counts as left behind only when the one behind it has come: a new reader that starts here would
+        not recognize a page that it never saw.
+        """
+        return LogPosition(self._place.cursor, self._place.offset - left) if left else self._place
+
+    def back_to(self, place: LogPosition) -> None:
+        """Go on at `place`, which lies behind the reader."""
+        self._asked, self._skip, self._place = place.cursor, place.offset, place
+        self._last = None
+
+    def take(self, page: LogPage, *, final: bool) -> Step:
+        """Take the page behind `asked`. `final`: nothing more will be written, so read to the last line."""
+        moved = page.cursor is not None and page.cursor != self._asked
+        last = self._last
+        if last is not None and last.asked != self._asked and not moved and last.begins(page):
+            step = self._take_again(last, page, final=final)
+            if step is not None:
+                return step
+        self._suspected = False
+        fresh = page.lines[self._skip :]
+        self._advance(page, moved=moved)
+        return Step(fresh, self._has_more(page, fresh, moved=moved, final=final), not page.truncated)
+
+    def not_found(self, build: Build) -> Step:
+        """Take a 404 for the log of a build that exists.
+
+        Before the first line there is just no log yet. After it, or when the build has run, the log is gone.
+        """
+        has_run = build.initializing_on is not None or build.running_on is not None
+        return Step((), more=False, complete=not self._begun and not has_run)
+
+    def _take_again(self, last: _Fingerprint, page: LogPage, *, final: bool) -> Step | None:
+        """Take the page that led here once more, perhaps grown; None if it is to be read as a new one."""
+        done, grown = last.length + self._skip, len(page.lines) > last.length
+        suspected, self._suspected = self._suspected, True
+        if self._is_surely(last, page):
+            self._last = _fingerprint(page, last.asked)
+            self._place = LogPosition(last.asked, max(done, len(page.lines)))
+            self._skip = max(0, done - len(page.lines))
+            self._note_stamps(page)
+        elif grown or (suspected and (final or last.truncated)):
+            return None
+        fresh = page.lines[done:]
+        if fresh:
+            self._suspected = False
+        # Once more where the log can't be over, or is to be read to its end: it may have been a slip.
+        more = not suspected and (final or last.truncated)
+        return Step(fresh, more, not page.truncated)
+
+    def _is_surely(self, last: _Fingerprint, page: LogPage) -> bool:
+        """Whether timestamps tell that `page` repeats the `last` one. One and the same says nothing."""
+        varied = self._varied or page.lines[-1].timestamp != last.first.timestamp
+        return varied and not last.truncated  # else there is a page behind it, which may begin alike
+
+    def _advance(self, page: LogPage, *, moved: bool) -> None:
+        asked, count = self._asked, len(page.lines)
+        self._place = LogPosition(asked, max(self._skip, count))
+        if not page.lines:
+            self._last = None  # this server has nothing to repeat at the end of a log
+        else:
+            self._last = _fingerprint(page, asked)
+            self._begun = True
+            self._note_stamps(page)
+        if moved:
+            # Lines that were not skipped yet lie behind this page.
+            self._asked, self._skip = page.cursor, max(0, self._skip - count)
+            if self._skip or not count:
+                self._place = LogPosition(self._asked, self._skip)
+            self._begun = True
+        else:
+            # The same page will be asked for again, and has grown by then.
+            self._skip = self._place.offset
+
+    def _has_more(self, page: LogPage, fresh: tuple[LogLine, ...], *, moved: bool, final: bool) -> bool:
+        if page.lines:
+            self._empty_truncated = 0
+            skipped = not fresh  # it can't be the end
+            unknown = final and page.truncated is None
+            return moved and (skipped or unknown or bool(page.truncated))
+        self._empty_truncated += 1
+        return final and moved and bool(page.truncated) and self._empty_truncated <= MAX_EMPTY_TRUNCATED
+
+    def _note_stamps(self, page: LogPage) -> None:
+        first, last = page.lines[0].timestamp, page.lines[-1].timestamp
+        self._varied = self._varied or first != last or self._stamp in {None, first}
+        self._stamp = last
+
+
+def _fingerprint(page: LogPage, asked: str | None) -> _Fingerprint:
+    lines = page.lines
+    return _Fingerprint(asked, page.cursor, len(lines), lines[0], lines[-1], bool(page.truncated))

@@ -1,0 +1,183 @@
+"""The log protocol as a pure value: a page in; new lines, the next cursor and a position out."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from builds_async.live.log_cursor import MAX_EMPTY_TRUNCATED, LogCursor, Step
+from builds_async.models.builds import Build
+from builds_async.models.logs import LogLine, LogPage, LogPosition
+
+START = LogPosition()
+NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+
+
+def line(number: int) -> LogLine:
+    return LogLine(1784052295481 + number, f"line {number}")
+
+
+def page(*numbers: int, cursor: str | None = None, truncated: bool | None = False) -> LogPage:
+    return LogPage(lines=tuple(map(line, numbers)), cursor=cursor, truncated=truncated)
+
+
+def taken(cursor: LogCursor, *pages: LogPage, final: bool = False) -> list[Step]:
+    return [cursor.take(each, final=final) for each in pages]
+
+
+def numbers(step: Step) -> list[int]:
+    return [int(each.message.removeprefix("line ")) for each in step.lines]
+
+
+class TestRepeatedPage:
+    """The last page in answer to its own cursor."""
+
+    def test_is_given_once(self) -> None:
+        """However often it comes, it gives nothing, and is no reason to ask at once while the build runs."""
+        cursor = LogCursor(START)
+        steps = taken(cursor, *[page(1, 2, cursor="a")] * 4)
+        assert [numbers(step) for step in steps] == [[1, 2], [], [], []]
+        assert not any(step.more for step in steps[2:])
+        assert cursor.asked == "a"
+
+    def test_gives_what_it_has_grown_by(self) -> None:
+        """Lines that it gained are given once each; the next page loses none to them."""
+        cursor = LogCursor(START)
+        pages = [page(1, 2, cursor="a"), page(1, 2, 3, cursor="a"), page(1, 2, 3, cursor="a")]
+        pages += [page(1, 2, 3, 4, cursor="a"), page(5, 6, cursor="b")]
+        assert [numbers(step) for step in taken(cursor, *pages)] == [[1, 2], [3], [], [4], [5, 6]]
+
+    def test_position_lies_in_it(self) -> None:
+        """A new cursor that starts at the position gives what is left, also of what the page has grown by."""
+        cursor, grown = LogCursor(START), page(1, 2, 3, 4, cursor="a")
+        taken(cursor, page(1, 2, cursor="a"), grown)
+        for left, rest in enumerate([[], [4], [3, 4]]):
+            position = cursor.position(left)
+            assert position == LogPosition(None, 4 - left)
+            assert numbers(LogCursor(position).take(grown, final=False)) == rest
+
+    def test_is_asked_for_once_more_when_the_log_is_final(self) -> None:
+        """It may have been a slip of the server: only the second repetition in a row ends the log."""
+        cursor = LogCursor(START)
+        pages = [page(1, 2, cursor="a"), page(1, 2, cursor="a"), page(1, 2, cursor="a")]
+        assert [step.more for step in taken(cursor, *pages, final=True)[1:]] == [True, False]
+
+    def test_that_has_grown_is_doubted_anew(self) -> None:
+        """After new lines, one repetition is again not enough to end a final log."""
+        cursor = LogCursor(START)
+        taken(cursor, page(1, 2, cursor="a"), page(1, 2, cursor="a"))
+        grown = page(1, 2, 3, cursor="a")
+        assert [step.more for step in taken(cursor, grown, grown, final=True)][1]
+
+    def test_of_one_line_is_known_by_the_lines_before_it(self) -> None:
+        """A page of one line repeats itself too, where the line before had another timestamp."""
+        cursor = LogCursor(START)
+        pages = [page(1, cursor="a"), page(2, cursor="b"), page(2, cursor="b"), page(2, cursor="b")]
+        assert [numbers(step) for step in taken(cursor, *pages, final=True)] == [[1], [2], [], []]
+
+    def test_that_is_not_whole_is_new(self) -> None:
+        """A page that begins like the one before it, but has not all of its lines, is a new one."""
+        cursor = LogCursor(START)
+        steps = taken(cursor, page(1, 2, 3, cursor="a"), page(1, 2, cursor="a"), page(1, 2, 4, cursor="a"))
+        assert [numbers(step) for step in steps] == [[1, 2, 3], [1, 2], [4]]
+
+    def test_under_another_cursor_is_new(self) -> None:
+        """A block of lines that comes again in a page of its own is given as often as the API gives it."""
+        cursor = LogCursor(START)
+        steps = taken(cursor, page(1, 2, cursor="a"), page(1, 2, cursor="b"), page(1, 2, cursor="c"))
+        assert [numbers(step) for step in steps] == [[1, 2]] * 3
+
+    def test_after_an_empty_one_is_new(self) -> None:
+        """A server that answers its last cursor without lines does not repeat pages."""
+        cursor = LogCursor(START)
+        steps = taken(cursor, page(1, 2, cursor="a"), page(cursor="a"), page(1, 2, cursor="a"))
+        assert [numbers(step) for step in steps] == [[1, 2], [], [1, 2]]
+
+    def test_of_which_more_is_behind_is_new_the_second_time(self) -> None:
+        """Where the API said that a page is behind it, an equal page is that one, unless it was a slip."""
+        cursor = LogCursor(START)
+        pages = [page(1, 2, cursor="a", truncated=True), page(1, 2, cursor="a"), page(1, 2, cursor="a")]
+        steps = taken(cursor, *pages)
+        assert [numbers(step) for step in steps] == [[1, 2], [], [1, 2]]
+        assert steps[1].more
+
+
+class TestPosition:
+    def test_moves_on_when_the_page_behind_has_come(self) -> None:
+        """It stays in a page until the next response, with or without lines, has come from behind it."""
+        for after in (page(cursor="a"), page(cursor="b"), page(3, cursor="b")):
+            cursor = LogCursor(START)
+            taken(cursor, page(1, 2, cursor="a"))
+            assert cursor.position() == LogPosition(None, 2)
+            taken(cursor, after)
+            assert cursor.position() == LogPosition(
+                "b" if after == page(cursor="b") else "a", len(after.lines)
+            )
+
+    def test_carries_what_is_still_to_be_skipped(self) -> None:
+        """Where pages have become smaller, the position counts the lines to skip behind the page."""
+        cursor = LogCursor(LogPosition(None, 5))
+        assert numbers(*taken(cursor, page(1, 2, cursor="a"))) == []
+        assert cursor.position() == LogPosition("a", 3)
+        assert numbers(*taken(cursor, page(3, 4, 5, 6, cursor="b"))) == [6]
+
+    def test_goes_back(self) -> None:
+        """A cursor sent back reads on from there, and takes a page that it knows for a new one."""
+        cursor = LogCursor(START)
+        taken(cursor, page(1, 2, cursor="a"), page(3, 4, cursor="b"))
+        cursor.back_to(LogPosition(None, 1))
+        assert (cursor.asked, cursor.position()) == (None, LogPosition(None, 1))
+        assert [numbers(step) for step in taken(cursor, page(1, 2, cursor="a"), page(3, 4, cursor="b"))] == [
+            [2],
+            [3, 4],
+        ]
+
+
+class TestMore:
+    @pytest.mark.parametrize(
+        ("one", "final", "more"),
+        [
+            pytest.param(page(1, cursor="a", truncated=True), False, True, id="truncated"),
+            pytest.param(page(1, cursor="a"), False, False, id="not truncated"),
+            pytest.param(page(1, truncated=True), False, False, id="truncated without a cursor"),
+            pytest.param(page(1, cursor="a", truncated=None), False, False, id="unknown, and it runs"),
+            pytest.param(page(1, cursor="a", truncated=None), True, True, id="unknown, and it is final"),
+            pytest.param(page(1, cursor="a"), True, False, id="not truncated, and it is final"),
+            pytest.param(
+                page(cursor="a", truncated=True), False, False, id="truncated and empty, and it runs"
+            ),
+            pytest.param(page(cursor="a", truncated=True), True, True, id="truncated and empty, and final"),
+        ],
+    )
+    def test_is_said_by_the_page(self, one: LogPage, final: bool, more: bool) -> None:
+        """Whether to ask again at once follows from `truncated`, the cursor, and whether the log is final."""
+        assert LogCursor(START).take(one, final=final).more is more
+
+    def test_ends_after_many_empty_pages(self) -> None:
+        """Truncated pages without lines are followed ten in a row, and lines start the count anew."""
+        cursor, names = LogCursor(START), map(str, range(99))
+        for _ in range(2):
+            empty = [page(cursor=next(names), truncated=True) for _ in range(MAX_EMPTY_TRUNCATED + 1)]
+            steps = taken(cursor, *empty, final=True)
+            assert [step.more for step in steps] == [True] * MAX_EMPTY_TRUNCATED + [False]
+            taken(cursor, page(1, cursor=next(names)))
+
+
+@pytest.mark.parametrize(
+    ("start", "pages", "build", "complete"),
+    [
+        pytest.param(START, [], Build(build_uuid="b"), True, id="no log yet"),
+        pytest.param(START, [page()], Build(build_uuid="b"), True, id="an empty log"),
+        pytest.param(START, [page(1)], Build(build_uuid="b"), False, id="lines were given"),
+        pytest.param(START, [page(cursor="a")], Build(build_uuid="b"), False, id="a cursor was given"),
+        pytest.param(LogPosition("a"), [], Build(build_uuid="b"), False, id="resumed"),
+        pytest.param(START, [], Build(build_uuid="b", initializing_on=NOW), False, id="the build has begun"),
+        pytest.param(START, [], Build(build_uuid="b", running_on=NOW), False, id="the build has run"),
+    ],
+)
+def test_404_is_no_log_yet_or_a_log_that_is_gone(
+    start: LogPosition, pages: list[LogPage], build: Build, complete: bool
+) -> None:
+    """What a 404 means depends on what the log has given before."""
+    cursor = LogCursor(start)
+    taken(cursor, *pages)
+    assert cursor.not_found(build) == Step((), more=False, complete=complete)
