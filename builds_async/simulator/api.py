@@ -2,6 +2,9 @@
 
 What a request meets, in this order: the rate limit, the plan of faults, the token, the account, the route,
 the permission, the endpoint. Of the few routes outside of the account, some need no token.
+
+A request without a valid token, where its route needs one, is nobody's: it uses up neither the user's rate
+limit nor a fault of the plan.
 """
 
 from collections import deque
@@ -57,8 +60,9 @@ class Api:
     def answer(self, request: Request) -> Answer:
         """Answer one request at the clock's `now()`."""
         now = self.state.calendar.now()
-        wait = self.rate.enter(now)
-        fault = None if wait else self.faults.take(request.method, request.path)
+        counts = self._is_authenticated(request) or _is_public(request)
+        wait = self.rate.enter(now) if counts else 0.0
+        fault = self.faults.take(request.method, request.path) if counts and not wait else None
         answer = self._speaker.too_many(wait) if wait else self._answer(request, fault)
         self.requests.append(
             SeenRequest(
@@ -132,9 +136,24 @@ class Api:
             raise InvalidTokenError
         return kind
 
+    def _is_authenticated(self, request: Request) -> bool:
+        try:
+            self._authenticate(request)
+        except RefusalError:
+            return False
+        return True
+
     def _token_kind(self, request: Request) -> TokenKind | None:
         scheme, token = _authorization(request)
         return self.state.tokens.get(token) if scheme == "bearer" else None
+
+
+def _is_public(request: Request) -> bool:
+    try:
+        route, _ = find_route(request.method, request.segments[2:], root=True)
+    except UnknownError:
+        return False
+    return request.segments[:2] == ("client", "v4") and route.permission == "anybody"
 
 
 def _may(kind: TokenKind, route: Route) -> bool:

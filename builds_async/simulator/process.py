@@ -71,7 +71,7 @@ class ProcessRunner:
         env: Mapping[str, str] | None,
     ) -> None:
         """Start a build's command; returns when the process runs, or could not be started."""
-        environment = {**(os.environ if env is None else env), **_build_variables(build)}
+        environment = {**(_own_environment() if env is None else env), **_build_variables(build)}
         job = _Job(build, command, cwd, environment, asyncio.Event(), asyncio.Event())
         build.on_finish = job.ended.set
         task = asyncio.create_task(self._run(job))
@@ -191,6 +191,11 @@ def _close(build: SimulatedBuild, outcome: BuildOutcome, *lines: str) -> None:
 def _signal_group(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, number)
+
+
+def _own_environment() -> dict[str, str]:
+    """This process's environment without its Cloudflare credentials: what a build prints is served as a log."""
+    return {name: value for name, value in os.environ.items() if not name.upper().startswith("CLOUDFLARE_")}
 
 
 def _build_variables(build: SimulatedBuild) -> dict[str, str]:

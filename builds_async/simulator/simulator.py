@@ -302,7 +302,8 @@ class BuildsSimulator:
         be started. Cancelling, over the API or by `cancel`, ends the process and what it started: first asked
         by SIGTERM, then killed; what it writes meanwhile is dropped. `finish` does the same. The variables
         that a real build sees (`CI`, `WORKERS_CI`, ...) are added to `env`, or to this process's own
-        environment. On a `VirtualClock` time is real while the process runs.
+        environment without its variables `CLOUDFLARE_*`: a log is no place for a token, so pass one in `env`
+        if the command needs it. On a `VirtualClock` time is real while the process runs.
 
         Raises:
             RuntimeError: The simulator is not started.

@@ -252,3 +252,16 @@ def test_bytes_become_lines(pieces: list[bytes], expected: list[str]) -> None:
         lines += splitter.feed(b"", last=True)
         assert lines == (expected if max(map(len, expected), default=0) <= 4 else lines)
         assert "".join(lines) == "".join(expected)
+
+
+async def test_command_gets_no_credentials_unless_they_are_passed(
+    sim: BuildsSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No `CLOUDFLARE_*` variable of this process reaches the log; other variables and those in `env` do."""
+    monkeypatch.setenv("CLOUDFLARE_API_TOKEN", "cfut_of-this-process")
+    monkeypatch.setenv("OTHER", "other")
+    code = "import os; print(os.environ.get('CLOUDFLARE_API_TOKEN'), os.environ.get('OTHER'))"
+    inherited = await sim.run_build(python(code))
+    passed = await sim.run_build(python(code), env={"CLOUDFLARE_API_TOKEN": "cfut_passed"})
+    await until(lambda: inherited.outcome is not None and passed.outcome is not None)
+    assert (output(inherited)[0], output(passed)[0]) == ("None other", "cfut_passed None")
