@@ -300,6 +300,71 @@ async def test_headers(sim: BuildsSimulator, url: str, http: aiohttp.ClientSessi
         assert sim.api_token.encode() not in body
 
 
+FOREIGN = {
+    "another site": {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"},
+    "another port of this host": {"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "cors"},
+    "another origin": {"Origin": "https://evil.example"},
+    "no origin": {"Origin": "null"},
+}
+OWN = {
+    "no browser": {},
+    "the page": {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors"},
+    "the address bar": {"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate"},
+}
+LINK = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        *(pytest.param(headers, 403, id=name) for name, headers in FOREIGN.items()),
+        *(pytest.param(headers, 200, id=name) for name, headers in OWN.items()),
+    ],
+)
+@pytest.mark.parametrize("path", ["", "workers"])
+async def test_foreign_pages_load_nothing(
+    path: str, headers: dict[str, str], status: int, url: str, http: aiohttp.ClientSession
+) -> None:
+    """What a page of somebody else asks for is refused before it costs a call of the user's."""
+    async with http.get(url + path, headers=headers) as response:
+        assert response.status == status
+
+
+@pytest.mark.parametrize(("path", "status"), [("", 200), ("workers", 403), ("logs/x", 403)])
+async def test_other_sites_may_link_to_the_page_alone(
+    path: str, status: int, url: str, http: aiohttp.ClientSession
+) -> None:
+    """A link from elsewhere opens the page; followed to a stream it would cost calls, and is refused."""
+    async with http.get(url + path, headers=LINK) as response:
+        assert response.status == status
+
+
+@pytest.mark.parametrize(("path", "status"), [("", 200), ("app.js", 200), ("workers", 405), ("logs/x", 405)])
+async def test_head_has_no_body(path: str, status: int, url: str, http: aiohttp.ClientSession) -> None:
+    """HEAD tells of a file; a stream is not begun for it."""
+    async with http.head(url + path) as response:
+        assert (response.status, await response.read()) == (status, b"")
+
+
+async def test_streams_are_bounded(
+    sim: BuildsSimulator, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One stream too many is refused, and has its place when another ends."""
+    monkeypatch.setattr(dashboard, "STREAMS", 2)
+    async with serving(sim) as url:
+        first, second, third = [await http.get(f"{url}workers") for _ in range(3)]
+        assert [it.status for it in (first, second, third)] == [200, 200, 503]
+        first.close()
+
+        async def is_open() -> bool:
+            async with http.get(f"{url}workers") as response:
+                return response.status == 200
+
+        while not await is_open():
+            await asyncio.sleep(0.01)
+        second.close()
+
+
 @pytest.mark.parametrize(
     ("host", "status"),
     [

@@ -194,7 +194,7 @@ def _signal_group(process: asyncio.subprocess.Process, number: signal.Signals) -
 
 
 def _own_environment() -> dict[str, str]:
-    """This process's environment without its Cloudflare credentials: what a build prints is served as a log."""
+    """This process's environment without Cloudflare's credentials: what a build prints is served as a log."""
     return {name: value for name, value in os.environ.items() if not name.upper().startswith("CLOUDFLARE_")}
 
 

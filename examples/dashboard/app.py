@@ -44,6 +44,7 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
+STREAMS = 100  # at once, over all browsers: each log that is followed costs API calls
 PASSING = (BuildsConnectionError, RateLimitError, InternalServerError)
 T = TypeVar("T")
 
@@ -176,6 +177,8 @@ async def serving(dashboard: Dashboard, host: str, port: int) -> AsyncIterator[s
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         if not is_own_name(request.host, host):
             raise web.HTTPMisdirectedRequest(text="nothing is served under this name")
+        if not is_own_page(request):
+            raise web.HTTPForbidden(text="other sites may link to this page, not load from it")
         tasks.add(task := asyncio.current_task())
         try:
             return await handler(request)
@@ -194,8 +197,8 @@ async def serving(dashboard: Dashboard, host: str, port: int) -> AsyncIterator[s
     app = web.Application(middlewares=[guard])
     app.on_response_prepare.append(secure)
     app.on_shutdown.append(leave)
-    app.router.add_get("/workers", dashboard.table)
-    app.router.add_get("/logs/{build_uuid}", dashboard.log)
+    app.router.add_get("/workers", limited(dashboard.table), allow_head=False)
+    app.router.add_get("/logs/{build_uuid}", limited(dashboard.log), allow_head=False)
     app.router.add_get(r"/{file:(?:app\.js|style\.css|icon\.svg)?}", page)
     runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=1.0, access_log=None)
     await runner.setup()
@@ -204,6 +207,19 @@ async def serving(dashboard: Dashboard, host: str, port: int) -> AsyncIterator[s
         yield "http://{}:{}/".format(f"[{host}]" if ":" in host else host, runner.addresses[0][1])
     finally:
         await runner.cleanup()
+
+
+def limited(handler: Handler) -> Handler:
+    """The handler of streams, of which at most `STREAMS` are open at once."""
+    places = asyncio.Semaphore(STREAMS)
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        if places.locked():
+            raise web.HTTPServiceUnavailable(text=f"{STREAMS} streams are open already")
+        async with places:
+            return await handler(request)
+
+    return handle
 
 
 async def page(request: web.Request) -> web.FileResponse:
@@ -216,6 +232,15 @@ def is_own_name(host: str, own: str) -> bool:
     with suppress(ValueError):
         return bool(ip_address(name))  # not a name
     return name in {"localhost", own.lower()}
+
+
+def is_own_page(request: web.Request) -> bool:
+    """Whether our own page asks, or somebody opens it: a foreign page would spend the user's API calls."""
+    site, mode = (request.headers.get(f"Sec-Fetch-{name}") for name in ("Site", "Mode"))
+    if site not in {None, "same-origin", "none"}:
+        return mode == "navigate" and "file" in request.match_info  # a link to the page, not to a stream
+    origin = request.headers.get("Origin")
+    return origin is None or origin == f"{request.scheme}://{request.host}"
 
 
 async def serve(wanted: Sequence[str], host: str, port: int) -> None:

@@ -466,7 +466,11 @@ def test_request_without_a_valid_token_uses_up_nothing(clock: VirtualClock, door
     """Neither the user's rate limit nor a planned fault is for a request that is nobody's."""
     sim = BuildsSimulator(clock=clock, rate_limit=RateLimit(1, 10.0), faults=[Fault("not_json")])
     ask, path = door(sim), f"builds/{sim.add_build().build_uuid}"
-    strangers = ({}, {"authorization": "Bearer wrong"}, {"x-auth-email": "a@b.c", "x-auth-key": "wrong"})
+    strangers: tuple[dict[str, str], ...] = (
+        {},
+        {"authorization": "Bearer wrong"},
+        {"x-auth-email": "a@b.c", "x-auth-key": "wrong"},
+    )
     assert [ask(path, headers=headers).status for headers in strangers] == [401] * 3
     assert not ask(path).body.startswith(b"{")  # the fault
     assert ask(path).status == 429
