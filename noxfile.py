@@ -14,7 +14,7 @@ nox.options.error_on_missing_interpreters = False
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PROJECT)
-OLDEST = {"aiohttp": "3.12", "anyio": "4.5", "msgspec": "0.19"}
+OLDEST = {"aiohttp": "3.13.3", "anyio": "4.5.0", "msgspec": "0.19.0"}
 
 
 def find_pyenv_pythons() -> None:
@@ -61,7 +61,7 @@ def coverage(session: nox.Session) -> None:
 @nox.session(python=PYTHONS[0])
 def oldest(session: nox.Session) -> None:
     """The tests on the oldest dependencies that pyproject.toml allows."""
-    session.install(".[cli]", *group("tests"), *(f"{name}=={version}.*" for name, version in OLDEST.items()))
+    session.install(".[cli]", *group("tests"), *(f"{name}=={version}" for name, version in OLDEST.items()))
     session.run("python", "-m", "pytest", *session.posargs)
 
 

@@ -74,6 +74,12 @@ class TestRepeatedPage:
         pages = [page(1, cursor="a"), page(2, cursor="b"), page(2, cursor="b"), page(2, cursor="b")]
         assert [numbers(step) for step in taken(cursor, *pages, final=True)] == [[1], [2], [], []]
 
+    def test_that_timestamps_cannot_tell_is_new_when_it_stays(self) -> None:
+        """Where all timestamps are equal, it is skipped while the build runs, and given at the end."""
+        cursor, equal = LogCursor(START), page(1, 1, cursor="a")
+        assert [numbers(step) for step in taken(cursor, equal, equal, equal)] == [[1, 1], [], []]
+        assert [numbers(step) for step in taken(cursor, equal, equal, final=True)] == [[1, 1], []]
+
     def test_that_is_not_whole_is_new(self) -> None:
         """A page that begins like the one before it, but has not all of its lines, is a new one."""
         cursor = LogCursor(START)

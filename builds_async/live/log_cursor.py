@@ -165,7 +165,7 @@ class LogCursor:
 
     def _note_stamps(self, page: LogPage) -> None:
         first, last = page.lines[0].timestamp, page.lines[-1].timestamp
-        self._varied = self._varied or first != last or self._stamp in {None, first}
+        self._varied = self._varied or first != last or self._stamp not in {None, first}
         self._stamp = last
 
 
