@@ -1,18 +1,17 @@
 """The published schema as data: its operations, requests that it allows, and requests that it forbids."""
 
+import json
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from datetime import datetime
-from functools import cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-import yaml
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, FormatChecker
 
-PATH: Final = Path(__file__).parents[2].parent / "shared" / "api" / "workers-builds.openapi.yaml"
+PATH: Final = Path(__file__).parents[1] / "data" / "workers-builds.schema.json"
 FORMATS: Final = FormatChecker(())
 Ids = Mapping[str, Any]
 Schema = dict[str, Any]
@@ -33,7 +32,6 @@ class Operation(NamedTuple):
     parameters: tuple[Schema, ...]
     body: Schema | None
     responses: dict[str, Schema]
-    groups: tuple[str, ...]
 
     def named(self, where: str) -> list[Schema]:
         """Its parameters in the path or in the query."""
@@ -46,10 +44,8 @@ class Operation(NamedTuple):
 
 
 def read_schema() -> dict[str, Operation]:
-    """Every operation by its id; none where there is no schema."""
-    if not PATH.exists():
-        return {}
-    document = yaml.load(PATH.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+    """Every operation by its id."""
+    document = json.loads(PATH.read_text(encoding="utf-8"))
     return {
         operation["operationId"]: _operation(document, method, path, operation)
         for path, methods in document["paths"].items()
@@ -67,7 +63,6 @@ def _operation(document: Schema, method: str, path: str, found: Schema) -> Opera
         tuple(found["parameters"]),
         content["application/json"]["schema"] if content else None,
         {status: it["content"]["application/json"]["schema"] for status, it in found["responses"].items()},
-        tuple(found.get("x-api-token-group", ())),
     )
 
 
@@ -125,13 +120,12 @@ def sample(schema: Schema, ids: Ids, *, full: bool) -> Any:
         case "object":
             return _sample_object(schema, ids, full=full)
         case "array":
-            items = [sample(schema["items"], ids, full=full)] if full or schema.get("minItems") else []
-            return schema.get("example", items)
+            return [sample(schema["items"], ids, full=full)] if full or schema.get("minItems") else []
         case "boolean":
             return True
         case "integer" | "number":
-            return schema.get("example", schema.get("minimum", 1))
-    return schema.get("example", "text")
+            return schema.get("minimum", 1)
+    return "text"
 
 
 def _sample_object(schema: Schema, ids: Ids, *, full: bool) -> Any:
@@ -183,8 +177,7 @@ def _texts(schema: Schema) -> st.SearchStrategy[Any]:
     if schema.get("format") == "uuid":
         return st.uuids().map(str)
     shortest = schema.get("minLength", 0)
-    texts = st.text(min_size=shortest, max_size=max(shortest, min(schema.get("maxLength", 20), 60)))
-    return st.one_of(st.just(schema["example"]), texts) if "example" in schema else texts
+    return st.text(min_size=shortest, max_size=max(shortest, min(schema.get("maxLength", 20), 60)))
 
 
 def _objects(schema: Schema, ids: Ids) -> st.SearchStrategy[Any]:
@@ -280,4 +273,37 @@ def bad_queries(operation: Operation) -> Iterator[dict[str, str]]:
             yield {name: str(schema["maximum"] + 1)}
 
 
-OPERATIONS: Final = cache(read_schema)()
+OPERATIONS: Final = read_schema()
+
+_BUILDS_READ: Final = """
+    getBuildsByVersionIds getLatestBuildsByScripts getBuildByUuid getBuildLogs listEnvironmentVariables
+    listBuildTokens getWorkerConfigAutofill getAccountLimits listBuildsByScript listTriggersByScript
+    getWorkerBuild listWorkerPreviews getWorkerPreview listBuildsByPreview listDeployHooks getDeployHook
+"""
+_BUILDS_WRITE: Final = """
+    cancelBuildByUuid createTrigger deleteTrigger updateTrigger createManualBuild purgeBuildCache
+    upsertEnvironmentVariables deleteEnvironmentVariable createBuildToken deleteBuildToken
+    upsertRepoConnection deleteRepoConnection createWorkerBuild deleteWorkerBuild updateWorkerBuild
+    migrateWorkerToPreviews updateWorkerPreview createPreviewBuild createDeployHook deleteDeployHook
+    updateDeployHook
+"""
+_QUEUES_WRITE: Final = """
+    queues-pull-messages queues-ack-messages queues-extend-messages subscriptions-create
+    subscriptions-delete subscriptions-get subscriptions-patch
+"""
+PERMISSIONS: Final = {
+    operation: permission
+    for permission, operations in {
+        "Workers CI Read": _BUILDS_READ,
+        "Workers CI Write": _BUILDS_WRITE,
+        "Workers Scripts Read": "worker-script-list-workers worker-script-search-workers",
+        "Queues Read": "subscriptions-list",
+        "Queues Write": _QUEUES_WRITE,
+        "": "triggerDeployHook",
+    }.items()
+    for operation in operations.split()
+}
+"""The least permission that the published schema names for each operation; empty for none.
+
+The copy in `tests/data` has paths, parameters and types only.
+"""
