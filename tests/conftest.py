@@ -1,11 +1,25 @@
 """Fixtures that all tests share."""
 
+import signal
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from builds_async import BuildsClient
 from tests.support import ACCOUNT, TOKEN, FakeClock, MockApi
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ctrl_c() -> Iterator[None]:
+    """Ctrl-C works, here and in every child, even if the shell that started the tests ignores it.
+
+    A shell without job control starts its background jobs with SIGINT ignored, and children inherit that.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(autouse=True)
