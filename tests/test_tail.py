@@ -646,6 +646,23 @@ class TestFailures:
             build.build_uuid: "line 59" for build in builds
         }
 
+    @pytest.mark.parametrize("kind", [AuthenticationError, PermissionDeniedError])
+    async def test_log_that_may_not_be_read(self, kind: type[BuildsError]) -> None:
+        """Credentials that a log refuses end the tail, even if they are good for everything else."""
+        it = wire()
+        build = it.sim.add_build(script(60))
+        tail = it.tail([build.external_script_id])
+        got = await collect(tail, 5)
+        it.broken["/logs"] = error = kind("no")
+        with pytest.raises(kind) as caught:
+            await collect(tail, 30, got)
+        assert caught.value is error
+        assert tail.failures == {}
+        it.broken.clear()
+        await collect(tail, 100, got)
+        assert got == texts(build)
+        await tail.aclose()
+
     @pytest.mark.parametrize("closed", [True, False], ids=["closed", "dropped"])
     async def test_errors_of_many_logs_at_once(self, closed: bool) -> None:
         """When all logs fail alike at once, one error is raised, and nobody complains of the others."""
