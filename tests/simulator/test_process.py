@@ -60,7 +60,8 @@ async def test_lines_arrive_while_the_process_runs(sim: BuildsSimulator, door: A
     """The log grows with the output, over the API, before the process has ended."""
     go = tmp_path / "go"
     os.mkfifo(go)
-    build = await sim.run_build(python(f"print('first'); open({str(go)!r}).read(); print('second')"))
+    code = f"import pathlib; print('first'); pathlib.Path({str(go)!r}).read_text(); print('second')"
+    build = await sim.run_build(python(code))
     path = f"builds/{build.build_uuid}"
     await until(lambda: "first" in output(build))
     page = door(sim).result(f"{path}/logs")
