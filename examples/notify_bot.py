@@ -29,7 +29,9 @@ async def post(http: aiohttp.ClientSession, webhook: str, text: str) -> None:
                 response.raise_for_status()
                 return
         except aiohttp.ClientError as error:
-            print("webhook:", error, file=sys.stderr)
+            # Not its text: that has the address, and whoever knows the address can post.
+            status = getattr(error, "status", "no answer")
+            print(f"webhook: {type(error).__name__}, {status}", file=sys.stderr)
             await asyncio.sleep(10)
 
 

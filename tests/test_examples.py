@@ -122,9 +122,15 @@ async def webhook() -> AsyncIterator[tuple[str, asyncio.Queue[str]]]:
 
 
 async def test_notify_bot(
-    sim: BuildsSimulator, webhook: tuple[str, asyncio.Queue[str]], monkeypatch: pytest.MonkeyPatch
+    sim: BuildsSimulator,
+    webhook: tuple[str, asyncio.Queue[str]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """It posts a failure that it saw happen, with reason and link, until the webhook takes it."""
+    """It posts a failure that it saw happen, with reason and link, until the webhook takes it.
+
+    It does not print the webhook's address, which is all that one needs to post there.
+    """
     url, taken = webhook
     bot = load("notify_bot")
     real = asyncio.sleep
@@ -147,6 +153,9 @@ async def test_notify_bot(
     assert text.startswith("shop: fail: Error: out of cheese https://dash.cloudflare.com/")
     assert text.endswith(f"/workers/services/view/shop/production/builds/{build.build_uuid}")
     assert taken.empty()
+    complaint = capsys.readouterr().err
+    assert complaint.startswith("webhook: ")
+    assert url not in complaint
 
 
 @pytest.mark.parametrize(
