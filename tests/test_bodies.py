@@ -638,7 +638,9 @@ async def test_echo_tells_no_secret(
 ) -> None:
     """However a server echoes what it was sent, neither error nor log shows a secret, or a part of one."""
     caplog.set_level(logging.DEBUG)
-    text = await _told("triggers.set_variables", SECRETS[kind], echo, client, api)
+    # What has set variables succeeds, whatever its answer says.
+    setter = "tokens.create" if echo == "body as result" else "triggers.set_variables"
+    text = await _told(setter, SECRETS[kind], echo, client, api)
     assert shown(text + caplog.text, SECRETS[kind]) == []
 
 

@@ -110,7 +110,9 @@ async def test_partition(unique: list[str], unknown: set[str], bad: set[str], wo
         assert all(str(result.failed[name]) == first for name in chunk if first is not None)
 
 
-@pytest.mark.parametrize(("workers", "chunks", "most"), [(1, 5, 1), (3, 5, 3), (10, 5, 5), (10, 1, 1)])
+@pytest.mark.parametrize(
+    ("workers", "chunks", "most"), [(1, 5, 1), (2, 5, 2), (3, 5, 3), (10, 5, 5), (10, 2, 2), (10, 1, 1)]
+)
 async def test_concurrency(workers: int, chunks: int, most: int) -> None:
     """As many requests run at once as there are workers and chunks, not more."""
     source = Source()

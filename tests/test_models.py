@@ -118,28 +118,43 @@ class TestBuild:
         assert (it.build_trigger_metadata.commit_hash, it.build_trigger_metadata.author) == ("", "")
 
     @pytest.mark.parametrize(
-        ("status", "outcome", "stopped", "succeeded"),
+        ("status", "outcome", "dated", "stopped", "finished", "succeeded"),
         [
-            ("queued", None, False, False),
-            ("initializing", None, False, False),
-            ("running", None, False, False),
-            ("running", "success", False, False),
-            ("paused", None, False, False),
-            (None, None, False, False),
-            (None, "success", False, False),
-            ("stopped", None, True, False),
-            ("stopped", "success", True, True),
-            ("stopped", "fail", True, False),
-            ("stopped", "skipped", True, False),
-            ("stopped", "cancelled", True, False),
-            ("stopped", "terminated", True, False),
-            ("stopped", "evaporated", True, False),
+            ("queued", None, False, False, False, False),
+            ("initializing", None, False, False, False, False),
+            ("running", None, False, False, False, False),
+            ("running", "success", False, False, False, False),
+            ("running", None, True, False, False, False),
+            ("running", "", True, False, False, False),
+            ("paused", None, False, False, False, False),
+            (None, None, False, False, False, False),
+            (None, "success", False, False, False, False),
+            (None, "success", True, True, True, True),
+            ("completed", "success", True, True, True, True),
+            ("completed", "fail", True, True, True, False),
+            ("running", "cancelled", True, True, True, False),
+            ("stopped", None, True, True, False, False),
+            ("stopped", "", True, True, False, False),
+            ("stopped", "success", True, True, True, True),
+            ("stopped", "success", False, True, True, True),
+            ("stopped", "fail", True, True, True, False),
+            ("stopped", "skipped", True, True, True, False),
+            ("stopped", "evaporated", True, True, True, False),
         ],
     )
-    def test_end(self, status: str | None, outcome: str | None, stopped: bool, succeeded: bool) -> None:
-        """Stopped is a matter of the status alone; succeeded is stopped with the outcome `success`."""
-        it: Build = decoded(build(status=status, build_outcome=outcome))
-        assert (it.is_stopped, it.succeeded) == (stopped, succeeded)
+    def test_end(  # noqa: PLR0917
+        self,
+        status: str | None,
+        outcome: str | None,
+        dated: bool,
+        stopped: bool,
+        finished: bool,
+        succeeded: bool,
+    ) -> None:
+        """A build has stopped when its status says so, or its outcome and `stopped_on` do."""
+        when = "2026-08-13T02:34:40.500Z" if dated else None
+        it: Build = decoded(build(status=status, build_outcome=outcome, stopped_on=when))
+        assert (it.is_stopped, it.is_finished, it.succeeded) == (stopped, finished, succeeded)
 
     @pytest.mark.parametrize(
         ("written", "read"),
@@ -263,7 +278,7 @@ class TestLogLine:
             (100_000_000_000, datetime(1973, 3, 3, 9, 46, 40, tzinfo=UTC)),
             (3, datetime(1970, 1, 1, 0, 0, 3, tzinfo=UTC)),
             (0, datetime(1970, 1, 1, tzinfo=UTC)),
-            (-1e300, datetime(1, 1, 1, tzinfo=UTC)),
+            (-1e200, datetime(1, 1, 2, tzinfo=UTC)),
         ],
         ids=[
             "milliseconds",

@@ -140,9 +140,9 @@ class TestTags:
             ({"status": 401}, AuthenticationError),
             ({"status": 403}, PermissionDeniedError),
             ({"body": b"<html>"}, ResponseDecodeError),
-            ({"payload": envelope([{"tag": A}])}, ResponseDecodeError),
+            ({"payload": envelope("none")}, ResponseDecodeError),
         ],
-        ids=["500", "401", "403", "HTML", "without names"],
+        ids=["500", "401", "403", "HTML", "no list"],
     )
     async def test_failure_is_not_kept(self, answer: Any, error: type[Exception], api: MockApi) -> None:
         """A listing that failed is raised, and made anew by the next call."""

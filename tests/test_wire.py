@@ -108,11 +108,25 @@ class TestSuccess:
         assert isinstance(error, NotFoundError)
         assert (error.codes, error.errors[0].message) == ((12000,), "x\ufffd")
 
-    def test_no_unicode(self) -> None:
-        """A text that is not UTF-8 is unreadable, not a UnicodeDecodeError."""
-        with pytest.raises(ResponseDecodeError, match="can't be read") as caught:
-            read(an_answer(b'{"success": true, "result": {"build_uuid": "\xe9"}}'), BUILD)
-        assert caught.value.transient is True
+    @pytest.mark.parametrize(
+        ("raw", "text"),
+        [
+            (b"caf\xe9", "caf\ufffd"),
+            (b"\xe2\x9c", "\ufffd"),
+            (b"\xed\xa0\xbd!", "\ufffd\ufffd\ufffd!"),
+            (b"a\x00\x07\tb\nc", "a\x00\x07\tb\nc"),
+            (b"\x1b[31mred\x1b[0m \xff \\ud83d", "\x1b[31mred\x1b[0m \ufffd \ufffd"),
+        ],
+        ids=["latin-1", "cut", "surrogate", "control characters", "all at once"],
+    )
+    def test_odd_bytes(self, raw: bytes, text: str) -> None:
+        """A byte that is not UTF-8, or a raw control character, costs at most itself."""
+        body = b'{"success": true, "result": {"build_uuid": "a", "preview_url": "%b"}}' % raw
+        assert read(an_answer(body), BUILD).result == Build(build_uuid="a", preview_url=text)
+
+    def test_byte_order_mark(self) -> None:
+        """A byte order mark before the JSON is no part of it."""
+        assert read(an_answer(b'\xef\xbb\xbf{"result": 1}'), NUMBER).result == 1
 
     def test_typed(self) -> None:
         """The result is decoded to its type in the same pass."""
@@ -136,9 +150,8 @@ class TestUnreadable:
             (b"\xff\xfe\x00", "the body starts with"),
             (b'{"success": true, "\xe9": 1, "result": 1', "the body starts with"),
             (b'{"later":' + b"[" * 100_000, """the body starts with '{"later":[[["""),
-            (b"\xef\xbb\xbf{}", "the body starts with"),
         ],
-        ids=["HTML", "text", "empty", "blank", "cut", "binary", "latin-1", "deep", "BOM"],
+        ids=["HTML", "text", "empty", "blank", "cut", "binary", "latin-1", "deep"],
     )
     def test_garbled(self, body: bytes, shown: str) -> None:
         """A 200 that is not JSON is unreadable but transient, with status, ray id and the body's start."""

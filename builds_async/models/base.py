@@ -1,11 +1,18 @@
 """What every wire noun shares. No I/O, no behaviour beyond reading oneself."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from enum import StrEnum
-from typing import ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
 import msgspec
 from msgspec import UnsetType
+
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+"""A date with a zone. One that comes without is read as UTC, by the second look."""
+
+Id = Annotated[str, msgspec.Meta(min_length=1)]
+"""What names a thing. A thing without it can't be used."""
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
@@ -13,8 +20,14 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
 
     Frozen, because an answer is a fact: it can be shared between tasks and kept.
     Unknown fields are skipped and every field that the API may leave out has a default, so that a
-    newer server does not break an older client. Field names are the API's own.
+    newer server does not break an older client. Field names are the API's own. A date has a zone: one that
+    comes without is UTC.
+
+    An odd value costs at most itself: see `builds_async.models.lenient`.
     """
+
+    _essential: ClassVar[frozenset[str]] = frozenset()
+    """Fields with a default without which the model is of no use, if what they have can't be read."""
 
 
 class Body(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True):

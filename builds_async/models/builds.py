@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from typing import ClassVar
 
-from builds_async.models.base import Model, OpenStrEnum
+from builds_async.models.base import Id, Model, Moment, OpenStrEnum
 from builds_async.models.logs import LogLine
 from builds_async.models.reason import failure_reason
 
@@ -51,7 +52,7 @@ class EnvironmentVariable(Model, frozen=True, kw_only=True):
     """A build variable; `value` is None for a secret, which the API never gives back."""
 
     is_secret: bool | None = None
-    created_on: datetime | None = None
+    created_on: Moment | None = None
     value: str | None = None
 
 
@@ -88,9 +89,9 @@ class RepoConnection(Model, frozen=True, kw_only=True):
     provider_account_id: str | None = None
     provider_account_name: str | None = None
     grant_id: str | None = None
-    created_on: datetime | None = None
-    modified_on: datetime | None = None
-    deleted_on: datetime | None = None
+    created_on: Moment | None = None
+    modified_on: Moment | None = None
+    deleted_on: Moment | None = None
 
 
 class Trigger(Model, frozen=True, kw_only=True):
@@ -113,17 +114,17 @@ class Trigger(Model, frozen=True, kw_only=True):
     build_token_uuid: str | None = None
     build_token_name: str | None = None
     repo_connection: RepoConnection | None = None
-    created_on: datetime | None = None
-    modified_on: datetime | None = None
-    deleted_on: datetime | None = None
+    created_on: Moment | None = None
+    modified_on: Moment | None = None
+    deleted_on: Moment | None = None
 
 
 class PullRequest(Model, frozen=True, kw_only=True):
     """The pull request that a build belongs to."""
 
     pull_request_url: str | None = None
-    created_on: datetime | None = None
-    closed_on: datetime | None = None
+    created_on: Moment | None = None
+    closed_on: Moment | None = None
 
 
 class BuildDeployHook(Model, frozen=True, kw_only=True):
@@ -139,14 +140,14 @@ class Build(Model, frozen=True, kw_only=True):
     from `client.builds.get`, once the build has produced a preview.
     """
 
-    build_uuid: str
+    build_uuid: Id
     status: BuildStatus | None = None
     build_outcome: BuildOutcome | None = None
-    created_on: datetime | None = None
-    modified_on: datetime | None = None
-    initializing_on: datetime | None = None
-    running_on: datetime | None = None
-    stopped_on: datetime | None = None
+    created_on: Moment | None = None
+    modified_on: Moment | None = None
+    initializing_on: Moment | None = None
+    running_on: Moment | None = None
+    stopped_on: Moment | None = None
     preview_url: str | None = None
     pull_request: PullRequest | None = None
     deploy_hook: BuildDeployHook | None = None
@@ -155,8 +156,14 @@ class Build(Model, frozen=True, kw_only=True):
 
     @property
     def is_stopped(self) -> bool:
-        """True when the build runs no more, however it ended."""
-        return self.status == BuildStatus.STOPPED
+        """True when the build runs no more, however it ended.
+
+        That is when its status says so, or when it has both an outcome and `stopped_on`, whatever word its
+        status is.
+        """
+        return self.status == BuildStatus.STOPPED or (
+            bool(self.build_outcome) and self.stopped_on is not None
+        )
 
     @property
     def succeeded(self) -> bool:
@@ -166,7 +173,7 @@ class Build(Model, frozen=True, kw_only=True):
     @property
     def is_finished(self) -> bool:
         """True when the build has stopped and its outcome is known: nothing of it will change."""
-        return self.is_stopped and self.build_outcome is not None
+        return self.is_stopped and bool(self.build_outcome)
 
     def failure_reason(self, lines: Iterable[LogLine]) -> str | None:
         """Why this build did not succeed, in one line of at most 300 characters, from the lines of its log.
@@ -188,15 +195,41 @@ class Build(Model, frozen=True, kw_only=True):
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 """Before any build."""
 
+_YEARS = range(2000, 2200)
+
+
+def usable_date(date: datetime | None) -> datetime | None:
+    """A date that builds can be ordered by; None for one that is missing or absurd.
+
+    A build of the year 9999 would hide each later one, and one of the year 1 would itself be hidden. A
+    date without a zone is taken for UTC.
+    """
+    if date is None or date.year not in _YEARS:
+        return None
+    return date if date.tzinfo is not None else date.replace(tzinfo=UTC)
+
 
 def created(build: Build) -> datetime:
-    """When the build was created; long ago if that is not known. A date without a zone is taken for UTC."""
-    date = build.created_on or LONG_AGO
-    return date if date.tzinfo else date.replace(tzinfo=UTC)
+    """When the build was created; long ago if that is not known, or absurd."""
+    return usable_date(build.created_on) or LONG_AGO
+
+
+def in_order(newest_first: Iterable[Build]) -> tuple[Build, ...]:
+    """Builds of a list that has the newest first, with the oldest first.
+
+    Their dates tell the order, and the list tells that of builds of one moment. If one of them has no
+    usable date, the list tells the order of all.
+    """
+    builds = tuple(newest_first)[::-1]
+    if any(usable_date(build.created_on) is None for build in builds):
+        return builds
+    return tuple(sorted(builds, key=created))
 
 
 class BuildMap(Model, frozen=True, kw_only=True):
     """The result of the two bulk look-ups: builds by the id that was asked for."""
+
+    _essential: ClassVar[frozenset[str]] = frozenset({"builds"})  # else no build would mean "never built"
 
     builds: dict[str, Build | None] | None = None
 
@@ -206,4 +239,4 @@ class CanceledBuild(Model, frozen=True, kw_only=True):
 
     build_uuid: str | None = None
     build_outcome: BuildOutcome | None = None
-    stopped_on: datetime | None = None
+    stopped_on: Moment | None = None

@@ -1,16 +1,15 @@
 """Deploy hooks: URLs that start a build."""
 
-from datetime import datetime
 from typing import ClassVar
 
-from builds_async.models.base import Discreet, Model
+from builds_async.models.base import Discreet, Id, Model, Moment
 from builds_async.models.builds import BuildStatus
 
 
 class DeployHookLatestBuild(Model, frozen=True, kw_only=True):
     """The last build that a deploy hook started."""
 
-    created_on: datetime | None = None
+    created_on: Moment | None = None
 
 
 class DeployHook(Discreet, Model, frozen=True, kw_only=True):
@@ -22,12 +21,12 @@ class DeployHook(Discreet, Model, frozen=True, kw_only=True):
 
     _secret: ClassVar[str] = "deploy_hook_uuid"  # noqa: S105  # the name of the field
 
-    deploy_hook_uuid: str
+    deploy_hook_uuid: Id
     deploy_hook_name: str | None = None
     branch: str | None = None
     external_script_id: str | None = None
-    created_on: datetime | None = None
-    modified_on: datetime | None = None
+    created_on: Moment | None = None
+    modified_on: Moment | None = None
     latest_build: DeployHookLatestBuild | None = None
 
 
@@ -38,9 +37,9 @@ class DeployHookBuild(Model, frozen=True, kw_only=True):
     `build_uuid` is that one.
     """
 
-    build_uuid: str
+    build_uuid: Id
     status: BuildStatus | None = None
-    created_on: datetime | None = None
+    created_on: Moment | None = None
     already_exists: bool | None = None
     branch: str | None = None
     worker: str | None = None

@@ -7,15 +7,12 @@ the REST API.
 
 from base64 import b64decode
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-import msgspec
-
-from builds_async.models.base import Model, OpenStrEnum
+from builds_async.models import lenient
+from builds_async.models.base import Id, Model, Moment, OpenStrEnum
 from builds_async.models.builds import BuildOutcome, BuildStatus, BuildTriggerMetadata
 from builds_async.models.queues import QueueMessage
-
-T = TypeVar("T")
 
 
 class BuildEventType(OpenStrEnum):
@@ -39,15 +36,15 @@ class BuildEvent(Model, frozen=True, kw_only=True):
     """
 
     type: BuildEventType
-    build_uuid: str
+    build_uuid: Id
     status: BuildStatus | None = None
     build_outcome: BuildOutcome | None = None
     worker_name: str | None = None
-    created_on: datetime | None = None
-    initializing_on: datetime | None = None
-    running_on: datetime | None = None
-    stopped_on: datetime | None = None
-    event_timestamp: datetime | None = None
+    created_on: Moment | None = None
+    initializing_on: Moment | None = None
+    running_on: Moment | None = None
+    stopped_on: Moment | None = None
+    event_timestamp: Moment | None = None
     account_id: str | None = None
     event_subscription_id: str | None = None
     build_trigger_metadata: BuildTriggerMetadata | None = None
@@ -82,25 +79,25 @@ def read_event(message: QueueMessage) -> BuildEvent | None:
     """
     event = _unpacked(message.body)
     payload, metadata = _object(event, "payload"), _object(event, "metadata")
-    kind, build_uuid = _value(event, "type", str), _value(payload, "buildUuid", str)
+    kind, build_uuid = _word(event, "type"), _word(payload, "buildUuid")
     if not kind or not build_uuid:
         return None
     word = kind.rpartition(".")[2]
-    said = _value(payload, "status", str)
-    outcome = _outcome(_value(payload, "buildOutcome", str), word, said)
+    said = _word(payload, "status")
+    outcome = _outcome(_word(payload, "buildOutcome"), word, said)
     return BuildEvent(
         type=BuildEventType(kind),
         build_uuid=build_uuid,
         status=BuildStatus.STOPPED if outcome else _status(said, word),
         build_outcome=outcome,
-        worker_name=_value(_object(event, "source"), "workerName", str),
-        created_on=_value(payload, "createdAt", datetime),
-        initializing_on=_value(payload, "initializingAt", datetime),
-        running_on=_value(payload, "runningAt", datetime),
-        stopped_on=_value(payload, "stoppedAt", datetime),
-        event_timestamp=_value(metadata, "eventTimestamp", datetime),
-        account_id=_value(metadata, "accountId", str),
-        event_subscription_id=_value(metadata, "eventSubscriptionId", str),
+        worker_name=_text(_object(event, "source"), "workerName"),
+        created_on=_date(payload, "createdAt"),
+        initializing_on=_date(payload, "initializingAt"),
+        running_on=_date(payload, "runningAt"),
+        stopped_on=_date(payload, "stoppedAt"),
+        event_timestamp=_date(metadata, "eventTimestamp"),
+        account_id=_text(metadata, "accountId"),
+        event_subscription_id=_text(metadata, "eventSubscriptionId"),
         build_trigger_metadata=_trigger_metadata(payload),
         message_id=message.id,
         attempts=message.attempts,
@@ -121,7 +118,7 @@ def _status(status: str | None, word: str) -> BuildStatus | None:
 def _trigger_metadata(payload: dict[str, Any]) -> BuildTriggerMetadata | None:
     metadata = _object(payload, "buildTriggerMetadata")
     fields = {_METADATA_FIELDS.get(name, name): value for name, value in metadata.items()}
-    return _value({"": fields}, "", BuildTriggerMetadata) if fields else None
+    return lenient.convert_or_none(fields, BuildTriggerMetadata) if fields else None
 
 
 def _unpacked(body: object) -> dict[str, Any]:
@@ -130,8 +127,8 @@ def _unpacked(body: object) -> dict[str, Any]:
         if not isinstance(body, str):
             break
         try:
-            body = msgspec.json.decode(body if body.lstrip()[:1] in {"{", '"'} else b64decode(body + "=="))
-        except (ValueError, msgspec.DecodeError, RecursionError):
+            body = lenient.loads(body if body.lstrip()[:1] in {"{", '"'} else b64decode(body + "=="))
+        except (ValueError, RecursionError):
             break
     return body if isinstance(body, dict) else {}
 
@@ -141,9 +138,15 @@ def _object(parent: dict[str, Any], name: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _value(parent: dict[str, Any], name: str, kind: type[T]) -> T | None:
-    """A field as what it should be, else None: no raw event is published, and an event is worth more."""
-    try:
-        return msgspec.convert(parent.get(name), kind, strict=False)
-    except msgspec.ValidationError:
-        return None
+def _word(parent: dict[str, Any], name: str) -> str | None:
+    value = parent.get(name)
+    return value if isinstance(value, str) else None
+
+
+def _text(parent: dict[str, Any], name: str) -> str | None:
+    """A field as the text that it should be, else None: no raw event is published, an event is worth more."""
+    return lenient.convert_or_none(parent.get(name), str)
+
+
+def _date(parent: dict[str, Any], name: str) -> datetime | None:
+    return lenient.convert_or_none(parent.get(name), datetime)

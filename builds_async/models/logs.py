@@ -1,21 +1,23 @@
 """A build's log: https://developers.cloudflare.com/api/resources/workers_builds/."""
 
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
-from builds_async.models.base import Model
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_FIRST_SECOND = -62_135_596_800  # of the year 1, with which dates begin
-_SECONDS_END = 100_000_000_000  # as seconds this is the year 5138; as milliseconds, 1973
+from builds_async.models import lenient
+from builds_async.models.base import Model, Moment
 
 
 class LogLine(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One line of a log. `timestamp` is the API's number as it came; `time` reads it.
 
     Log text is whatever the build printed: treat it as untrusted data.
+
+    An odd line keeps its place, because positions count lines. A null text is an empty one; a number, list
+    or object in place of the text is shown as JSON. A timestamp that is a date, or a number as text, is
+    read; any other takes that of the line before it in the page, or 0 (1970) for the first line.
     """
 
     timestamp: int | float
@@ -26,19 +28,17 @@ class LogLine(msgspec.Struct, frozen=True, array_like=True, gc=False):
         """The timestamp as an aware UTC datetime.
 
         The API counts milliseconds; its schema shows seconds. The size of the number tells which it is.
+        Every number gives a date that can be shown in every time zone.
         """
-        seconds = max(self.timestamp, _FIRST_SECOND)
-        while seconds >= _SECONDS_END:
-            seconds /= 1000
-        return _EPOCH + timedelta(seconds=seconds)
+        return lenient.moment(self.timestamp)
 
 
 class LogEvent(Model, frozen=True, kw_only=True):
     """A phase of the build as the log answer reports it, for example `initializing`."""
 
     type: str | None = None
-    started_on: datetime | None = None
-    ended_on: datetime | None = None
+    started_on: Moment | None = None
+    ended_on: Moment | None = None
 
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ class LogPage(Model, frozen=True, kw_only=True):
     `cursor` is opaque: pass it to the next call. `truncated` says that more lines are behind this page.
     """
 
+    _essential: ClassVar[frozenset[str]] = frozenset({"lines"})
+
     lines: _Lines = ()
     cursor: str | None = None
     truncated: bool | None = None
@@ -61,6 +63,59 @@ class LogPage(Model, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.lines is None:
             msgspec.structs.force_setattr(self, "lines", ())
+        if self.cursor == "":
+            msgspec.structs.force_setattr(self, "cursor", None)
+
+    @classmethod
+    def _normalized(cls, value: object, note: Callable[[str], None]) -> object:
+        if not isinstance(value, dict) or not isinstance(value.get("lines"), list):
+            return value
+        return {**value, "lines": _pairs(value["lines"], note)}
+
+
+def _pairs(lines: list[Any], note: Callable[[str], None]) -> list[list[Any]]:
+    """Odd lines as pairs of a timestamp and a text, as many as there are lines."""
+    pairs = list[list[Any]]()
+    before: float = 0
+    for line in lines:
+        if _is_pair(line):
+            before = line[0]
+            pairs.append(line)
+            continue
+        if not isinstance(line, list | str) or not line:
+            note("lines[]")
+        timestamp, text = _halves(line)
+        before = _timestamp(timestamp, before)
+        pairs.append([before, _text(text)])
+    return pairs
+
+
+def _is_pair(line: object) -> bool:
+    return type(line) is list and len(line) == 2 and type(line[0]) is int and type(line[1]) is str
+
+
+def _halves(line: object) -> tuple[object, object]:
+    if isinstance(line, list):
+        if len(line) == 1 and isinstance(line[0], str):
+            return None, line[0]
+        first, second, *_ = [*line, None, None]
+        return first, second
+    if isinstance(line, dict):
+        return line.get("timestamp"), line.get("message")
+    return None, line
+
+
+def _timestamp(value: object, before: float) -> float:
+    number = lenient.number_of(value)
+    if number is None and isinstance(value, str) and (date := lenient.date_in(value)):
+        number = round(date.timestamp() * 1000)
+    return before if number is None else number
+
+
+def _text(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    return "" if value is None else msgspec.json.encode(value).decode()
 
 
 class LogPosition(msgspec.Struct, frozen=True):

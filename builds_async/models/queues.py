@@ -1,10 +1,10 @@
 """Cloudflare Queues over HTTP: https://developers.cloudflare.com/api/resources/queues/subresources/messages/."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
-from builds_async.models.base import Model
+from builds_async.models.base import Id, Model
 
 
 class QueueMessage(Model, frozen=True, kw_only=True):
@@ -14,8 +14,8 @@ class QueueMessage(Model, frozen=True, kw_only=True):
     as it came: mostly base64 or plain text, by `metadata["CF-Content-Type"]`; treat it as untrusted data.
     """
 
-    id: str
-    lease_id: str
+    id: Id
+    lease_id: Id
     body: object = None
     timestamp_ms: int | float | None = None
     attempts: int = 1
@@ -31,8 +31,11 @@ else:
 class QueueBatch(Model, frozen=True, kw_only=True):
     """One answer to a pull; without messages if none was waiting.
 
-    `message_backlog_count` is how many messages of the queue are not acknowledged.
+    `message_backlog_count` is how many messages of the queue are not acknowledged. A message without an id
+    or a lease can't be acknowledged and is left out: it stays in the queue.
     """
+
+    _essential: ClassVar[frozenset[str]] = frozenset({"messages"})
 
     messages: _Messages = ()
     message_backlog_count: int | float | None = None

@@ -1,10 +1,8 @@
 """Event subscriptions: what puts build events into a queue."""
 
-from datetime import datetime
-
 from msgspec import UNSET, UnsetType
 
-from builds_async.models.base import Body, Model
+from builds_async.models.base import Body, Id, Model, Moment
 
 
 class EventSource(Body, frozen=True, kw_only=True):
@@ -30,11 +28,11 @@ class EventDestination(Body, frozen=True, kw_only=True):
 class Subscription(Model, frozen=True, kw_only=True):
     """An event subscription. `events` are words such as `build.failed`."""
 
-    id: str
+    id: Id
     name: str | None = None
     enabled: bool | None = None
     source: EventSource | None = None
     destination: EventDestination | None = None
     events: tuple[str, ...] | None = None
-    created_at: datetime | None = None
-    modified_at: datetime | None = None
+    created_at: Moment | None = None
+    modified_at: Moment | None = None

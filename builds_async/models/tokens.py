@@ -1,14 +1,12 @@
 """Build tokens, and the API token of the client itself."""
 
-from datetime import datetime
-
-from builds_async.models.base import Model
+from builds_async.models.base import Id, Model, Moment
 
 
 class BuildToken(Model, frozen=True, kw_only=True):
     """An API token that builds deploy with, without its secret. `cloudflare_token_id` is its id as such."""
 
-    build_token_uuid: str
+    build_token_uuid: Id
     build_token_name: str | None = None
     cloudflare_token_id: str | None = None
     owner_type: str | None = None
@@ -19,5 +17,5 @@ class TokenStatus(Model, frozen=True, kw_only=True):
 
     id: str | None = None
     status: str | None = None
-    not_before: datetime | None = None
-    expires_on: datetime | None = None
+    not_before: Moment | None = None
+    expires_on: Moment | None = None

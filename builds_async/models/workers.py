@@ -1,12 +1,11 @@
 """Worker scripts, and how they are built."""
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 
 from msgspec import UNSET, UnsetType
 from msgspec.structs import force_setattr
 
-from builds_async.models.base import Body, Model, texts
+from builds_async.models.base import Body, Id, Model, Moment, texts
 from builds_async.models.builds import EnvironmentVariable, ProviderType
 from builds_async.models.variables import NewVariable, changed_variables, new_variables, secret_values
 
@@ -17,10 +16,10 @@ MAX_BRANCH = 256
 class WorkerScript(Model, frozen=True, kw_only=True):
     """An entry of the account's list of Workers: `id` is the name, `tag` the immutable id."""
 
-    id: str
+    id: Id
     tag: str | None = None
-    created_on: datetime | None = None
-    modified_on: datetime | None = None
+    created_on: Moment | None = None
+    modified_on: Moment | None = None
     etag: str | None = None
     handlers: tuple[str, ...] | None = None
     has_assets: bool | None = None
@@ -35,13 +34,13 @@ class WorkerScript(Model, frozen=True, kw_only=True):
 class FoundWorker(Model, frozen=True, kw_only=True):
     """What a search for Workers finds: here `id` is the tag, and `script_name` the name."""
 
-    id: str
+    id: Id
     script_name: str | None = None
     service_name: str | None = None
     environment_name: str | None = None
     environment_is_default: bool | None = None
-    created_on: datetime | None = None
-    modified_on: datetime | None = None
+    created_on: Moment | None = None
+    modified_on: Moment | None = None
 
 
 class WorkerGitRepository(Model, frozen=True, kw_only=True):

@@ -6,18 +6,20 @@ from functools import partial
 
 import msgspec
 
+from builds_async.errors import BuildsError, ResponseDecodeError
 from builds_async.models.builds import Build, BuildMap, CanceledBuild
 from builds_async.models.envelope import Envelope, Page
 from builds_async.models.logs import LogPage
 from builds_async.resources.bulk import BulkResult, fan_out
 from builds_async.resources.paging import Pages, check_page, get_page
 from builds_async.session.api import ApiSession
-from builds_async.session.wire import checked_tags, id_list, query, segment, tag
+from builds_async.session.lenient import receipts, skipped
+from builds_async.session.wire import checked_tags, id_list, identifier, normalized_id, query, tag
 
 _BUILD = msgspec.json.Decoder(Envelope[Build])
 _BUILDS = msgspec.json.Decoder(Envelope[tuple[Build, ...]])
 _BUILD_MAP = msgspec.json.Decoder(Envelope[BuildMap])
-_CANCELED = msgspec.json.Decoder(Envelope[CanceledBuild])
+_CANCELED = receipts(CanceledBuild)
 _LOGS = msgspec.json.Decoder(Envelope[LogPage])
 
 
@@ -42,7 +44,7 @@ class Builds:
         Needs "Workers CI Read".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/builds/methods/get/
         """
-        path = f"/builds/builds/{segment(build_uuid)}"
+        path = f"/builds/builds/{identifier(build_uuid)}"
         return (await self._session.envelope("GET", path, _BUILD, nullable=False)).result
 
     async def cancel(self, build_uuid: str) -> CanceledBuild:
@@ -50,13 +52,14 @@ class Builds:
 
         Repeated like a read when no answer came: cancelling twice is cancelling.
         What the API answers for a build that has already stopped is not documented; read the build
-        after an `APIError`.
+        after an `APIError`. A success that says nothing, or nothing that can be read, gives the UUID alone.
 
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/builds/methods/cancel/
         """
-        path = f"/builds/builds/{segment(build_uuid)}/cancel"
-        return (await self._session.envelope("PUT", path, _CANCELED, nullable=False)).result
+        path = f"/builds/builds/{identifier(build_uuid)}/cancel"
+        envelope = await self._session.envelope("PUT", path, _CANCELED)
+        return envelope.result or CanceledBuild(build_uuid=build_uuid)
 
     async def logs(self, build_uuid: str, *, cursor: str | None = None) -> LogPage:
         """One page of a build's log: the first, or the one behind `cursor`.
@@ -67,7 +70,7 @@ class Builds:
         Needs "Workers CI Read".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/builds/subresources/logs/methods/get/
         """
-        path = f"/builds/builds/{segment(build_uuid)}/logs"
+        path = f"/builds/builds/{identifier(build_uuid)}/logs"
         envelope = await self._session.envelope("GET", path, _LOGS, query(cursor=cursor))
         return envelope.result or LogPage()
 
@@ -76,7 +79,9 @@ class Builds:
 
         Any number of tags: 20 go into one request, and requests go out concurrently within the client's
         `max_in_flight` and budget. A Worker without builds is in `missing`. AuthenticationError and
-        PermissionDeniedError end the look-up and are raised; other errors are in `failed`.
+        PermissionDeniedError end the look-up and are raised; other errors are in `failed`, as is a
+        ResponseDecodeError for a Worker whose build can't be read. The result has the tags as they were
+        passed; upper case or lower case is the same Worker, and is asked for once.
 
         Needs "Workers CI Read".
         https://developers.cloudflare.com/api/resources/workers_builds/methods/get_latest_builds/
@@ -88,7 +93,7 @@ class Builds:
         """The build that made each of these Worker versions, by version id.
 
         A successful build need not have deployed: this is how to learn which build the deployed version
-        came from. Any number of ids, answered as by `latest`.
+        came from. Any number of ids, answered as by `latest`, under the ids as they were passed.
 
         Needs "Workers CI Read".
         https://developers.cloudflare.com/api/resources/workers_builds/methods/get_builds_by_version/
@@ -126,9 +131,15 @@ class Builds:
     async def _look_up(self, path: str, name: str, ids: Iterable[str]) -> BulkResult[Build]:
         return await fan_out(ids, partial(self._chunk, path, name), workers=self._session.max_in_flight)
 
-    async def _chunk(self, path: str, name: str, ids: Sequence[str]) -> Mapping[str, Build | None]:
+    async def _chunk(
+        self, path: str, name: str, ids: Sequence[str]
+    ) -> Mapping[str, Build | BuildsError | None]:
         envelope = await self._session.envelope("GET", path, _BUILD_MAP, f"{name}={id_list(ids)}")
-        return (envelope.result and envelope.result.builds) or {}
+        builds = (envelope.result and envelope.result.builds) or {}
+        unreadable = {
+            loss.key: _unreadable(path) for loss in skipped(envelope, ".result.builds{}") if loss.key
+        }
+        return {normalized_id(key): it for key, it in {**builds, **unreadable}.items()}
 
 
 class DatedBuilds(Builds):
@@ -142,3 +153,13 @@ class DatedBuilds(Builds):
         build = await self.get(build_uuid)
         # Nothing else runs between the response and this line, so it is the date of that response.
         return build, self._session.date or datetime.now(UTC)
+
+
+def _unreadable(path: str) -> ResponseDecodeError:
+    return ResponseDecodeError(
+        "the build in the answer can't be read: it is no object with a `build_uuid`",
+        status=200,
+        method="GET",
+        path=path,
+        attempts=1,
+    )

@@ -7,19 +7,22 @@ import anyio
 import msgspec
 
 from builds_async.errors import AuthenticationError, BuildsError, PermissionDeniedError
-from builds_async.session.wire import MAX_IDS, checked_ids
+from builds_async.session.wire import MAX_IDS, checked_ids, normalized_id
 
 T = TypeVar("T")
 
-_Fetch = Callable[[Sequence[str]], Awaitable[Mapping[str, T | None]]]
+_Fetch = Callable[[Sequence[str]], Awaitable[Mapping[str, T | BuildsError | None]]]
 
 
 class BulkResult(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     """What came of a look-up of many ids, each in exactly one of three places, in the order of the request.
 
+    Each id is there as it was passed. Two spellings of one id, in upper and lower case, are two ids with
+    the same answer.
+
     `found` maps an id to its answer. `missing` are the ids that the API has nothing for, which is an
     answer, not an error. `failed` maps an id to what kept its request from being answered, after the
-    usual retries.
+    usual retries, or to a ResponseDecodeError if its part of the answer can't be read.
     """
 
     found: dict[str, T]
@@ -35,13 +38,15 @@ class BulkResult(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
 async def fan_out(ids: Iterable[str], fetch: _Fetch[T], *, workers: int) -> BulkResult[T]:
     """Ask `fetch` for all of `ids`, in chunks of at most 20, at most `workers` chunks at a time.
 
-    Ids are checked before the first request; duplicates are asked once; an empty request sends nothing.
-    A chunk that fails puts its error on each of its ids and stops no other. Wrong credentials would fail
-    all alike: the first such error ends the whole look-up and is raised, by itself.
+    Ids are checked before the first request; duplicates are asked once, as are UUIDs and tags that differ
+    in case; an empty request sends nothing. `fetch` is asked for ids in the API's spelling. A chunk that
+    fails puts its error on each of its ids and stops no other, and so does an error in place of an answer.
+    Wrong credentials would fail all alike: the first such error ends the whole look-up and is raised, by
+    itself.
     """
-    unique = list(dict.fromkeys(checked_ids(ids)))
-    answered: dict[str, T | None] = {}
-    failed: dict[str, BuildsError] = {}
+    asked = {it: normalized_id(it) for it in checked_ids(ids)}
+    unique = list(dict.fromkeys(asked.values()))
+    answered: dict[str, T | BuildsError | None] = {}
     chunks = _chunks(unique)
 
     async def work() -> None:
@@ -51,15 +56,22 @@ async def fan_out(ids: Iterable[str], fetch: _Fetch[T], *, workers: int) -> Bulk
             except (AuthenticationError, PermissionDeniedError):
                 raise
             except BuildsError as error:
-                failed.update(dict.fromkeys(chunk, error))
+                answered.update(dict.fromkeys(chunk, error))
 
     await _run(work, min(workers, -(-len(unique) // MAX_IDS)))
-    found = {key: value for key in unique if (value := answered.get(key)) is not None}
-    return BulkResult(
-        found=found,
-        missing=tuple(key for key in unique if key not in found and key not in failed),
-        failed={key: failed[key] for key in unique if key in failed},
-    )
+    return _sorted({it: answered.get(key) for it, key in asked.items()})
+
+
+def _sorted(answers: Mapping[str, T | BuildsError | None]) -> BulkResult[T]:
+    found, missing, failed = dict[str, T](), list[str](), dict[str, BuildsError]()
+    for key, value in answers.items():
+        if value is None:
+            missing.append(key)
+        elif isinstance(value, BuildsError):
+            failed[key] = value
+        else:
+            found[key] = value
+    return BulkResult(found=found, missing=tuple(missing), failed=failed)
 
 
 def _chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -5,13 +5,15 @@ import msgspec
 from builds_async.models.deploy_hooks import DeployHook, DeployHookBuild
 from builds_async.models.envelope import Envelope
 from builds_async.session.api import ApiSession
-from builds_async.session.wire import DONE, Secret, body, converted, segment
+from builds_async.session.lenient import receipts
+from builds_async.session.wire import Secret, body, identifier, segment
 
 MAX_NAME = 58
 """How many characters the name of a deploy hook may have."""
 
 _HOOK = msgspec.json.Decoder(Envelope[DeployHook])
 _HOOKS = msgspec.json.Decoder(Envelope[tuple[DeployHook, ...]])
+_CHANGED = receipts(DeployHook)
 _BUILD = msgspec.json.Decoder(Envelope[DeployHookBuild])
 
 
@@ -67,7 +69,7 @@ class DeployHooks:
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/deploy_hooks/methods/get/
         """
         deploy_hook_uuid = Secret(deploy_hook_uuid)
-        return await self._one("GET", script_name, deploy_hook_uuid)
+        return (await self._one("GET", script_name, deploy_hook_uuid, _HOOK)).result
 
     async def update(
         self, script_name: str, deploy_hook_uuid: str, *, deploy_hook_name: str, branch: str
@@ -80,7 +82,11 @@ class DeployHooks:
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/deploy_hooks/methods/update/
         """
         deploy_hook_uuid = Secret(deploy_hook_uuid)
-        return await self._one("PUT", script_name, deploy_hook_uuid, _request(deploy_hook_name, branch))
+        data = _request(deploy_hook_name, branch)
+        envelope = await self._one("PUT", script_name, deploy_hook_uuid, _CHANGED, data)
+        return envelope.result or DeployHook(
+            deploy_hook_uuid=str(deploy_hook_uuid), deploy_hook_name=deploy_hook_name, branch=branch
+        )
 
     async def delete(self, script_name: str, deploy_hook_uuid: str) -> DeployHook | None:
         """Delete a hook, and give it as it was, if the API tells: its UUID starts no more builds.
@@ -89,11 +95,7 @@ class DeployHooks:
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/deploy_hooks/methods/delete/
         """
         deploy_hook_uuid = Secret(deploy_hook_uuid)
-        place = _place(deploy_hook_uuid)
-        envelope = await self._session.envelope(
-            "DELETE", f"{_path(script_name)}/{place}", DONE, secrets=(deploy_hook_uuid, place)
-        )
-        return converted(envelope.result, DeployHook)
+        return (await self._one("DELETE", script_name, deploy_hook_uuid, _CHANGED)).result or None
 
     async def trigger(self, deploy_hook_uuid: str) -> DeployHookBuild:
         """Start a build of the hook's branch, or learn of the one that is pending: see `already_exists`.
@@ -119,18 +121,22 @@ class DeployHooks:
         return envelope.result
 
     async def _one(
-        self, method: str, script_name: str, deploy_hook_uuid: str, data: bytes | None = None
-    ) -> DeployHook:
+        self,
+        method: str,
+        script_name: str,
+        deploy_hook_uuid: str,
+        decoder: msgspec.json.Decoder[Envelope[DeployHook]],
+        data: bytes | None = None,
+    ) -> Envelope[DeployHook]:
         place = _place(deploy_hook_uuid)
-        envelope = await self._session.envelope(
+        return await self._session.envelope(
             method,
             f"{_path(script_name)}/{place}",
-            _HOOK,
+            decoder,
             body=data,
             nullable=False,
             secrets=(deploy_hook_uuid, place),
         )
-        return envelope.result
 
 
 def _path(script_name: str) -> str:
@@ -140,7 +146,7 @@ def _path(script_name: str) -> str:
 def _place(deploy_hook_uuid: str) -> str:
     """The UUID as a segment of a path; the error for what can't be one does not show it."""
     try:
-        return Secret(segment(deploy_hook_uuid))
+        return Secret(identifier(deploy_hook_uuid))
     except ValueError:
         raise ValueError(
             "deploy_hook_uuid can't be an id (it is a secret and not shown): pass the UUID alone, not the URL"

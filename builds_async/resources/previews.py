@@ -13,9 +13,11 @@ from builds_async.models.workers import BuildSettingsUpdate, checked_branch, set
 from builds_async.resources.paging import Pages, check_page, get_page
 from builds_async.resources.starting import Starter
 from builds_async.session.api import ApiSession
+from builds_async.session.lenient import receipts
 from builds_async.session.wire import body, hidden, query, tag
 
 _PREVIEW = msgspec.json.Decoder(Envelope[Preview])
+_CHANGED = receipts(Preview)
 _PREVIEWS = msgspec.json.Decoder(Envelope[tuple[Preview, ...]])
 _BUILDS = msgspec.json.Decoder(Envelope[tuple[Build, ...]])
 
@@ -98,12 +100,11 @@ class Previews:
         envelope = await self._session.envelope(
             "PATCH",
             _preview(script_tag, preview_id),
-            _PREVIEW,
+            _CHANGED,
             body=body(**changes),
-            nullable=False,
             secrets=hidden(settings_secrets(settings)),
         )
-        return envelope.result
+        return envelope.result or Preview(preview_id=tag(preview_id))
 
     async def builds(
         self, script_tag: str, preview_id: str, *, page: int = 1, per_page: int = 50

@@ -8,7 +8,8 @@ import msgspec
 from builds_async.models.envelope import Envelope
 from builds_async.models.queues import QueueAcks, QueueBatch, QueueExtension
 from builds_async.session.api import ApiSession
-from builds_async.session.wire import encoded, segment
+from builds_async.session.lenient import receipts
+from builds_async.session.wire import encoded, identifier
 
 MAX_BATCH = 100
 """How many messages one pull gives at the most."""
@@ -20,8 +21,8 @@ MAX_DELAY = 24 * 3600
 """The longest delay of a retry, in seconds."""
 
 _BATCH = msgspec.json.Decoder(Envelope[QueueBatch])
-_ACKS = msgspec.json.Decoder(Envelope[QueueAcks])
-_EXTENSION = msgspec.json.Decoder(Envelope[QueueExtension])
+_ACKS = receipts(QueueAcks)
+_EXTENSION = receipts(QueueExtension)
 
 
 class Queues:
@@ -94,7 +95,7 @@ class Queues:
 
 
 def _path(queue_id: str, action: str) -> str:
-    return f"/queues/{segment(queue_id)}/messages/{action}"
+    return f"/queues/{identifier(queue_id)}/messages/{action}"
 
 
 def _leases(lease_ids: Iterable[str]) -> list[dict[str, str]]:

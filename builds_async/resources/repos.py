@@ -6,7 +6,7 @@ from builds_async.models.builds import RepoConnection
 from builds_async.models.envelope import Envelope
 from builds_async.models.repos import ConfigAutofill
 from builds_async.session.api import ApiSession
-from builds_async.session.wire import DONE, body, query, segment
+from builds_async.session.wire import DONE, body, identifier, query, segment
 
 _CONNECTION = msgspec.json.Decoder(Envelope[RepoConnection])
 _AUTOFILL = msgspec.json.Decoder(Envelope[ConfigAutofill])
@@ -62,7 +62,7 @@ class Repos:
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/repos/subresources/connections/methods/delete/
         """
-        path = f"/builds/repos/connections/{segment(repo_connection_uuid)}"
+        path = f"/builds/repos/connections/{identifier(repo_connection_uuid)}"
         await self._session.envelope("DELETE", path, DONE)
 
     async def config_autofill(

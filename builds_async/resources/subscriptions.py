@@ -12,10 +12,12 @@ from builds_async.models.envelope import Envelope, Page
 from builds_async.models.subscriptions import EventDestination, EventSource, Subscription
 from builds_async.resources.paging import Pages, check_page, get_page
 from builds_async.session.api import ApiSession
-from builds_async.session.wire import DONE, body, converted, query, segment
+from builds_async.session.lenient import receipts
+from builds_async.session.wire import body, identifier, query
 
 _SUBSCRIPTION = msgspec.json.Decoder(Envelope[Subscription])
 _SUBSCRIPTIONS = msgspec.json.Decoder(Envelope[tuple[Subscription, ...]])
+_CHANGED = receipts(Subscription)
 _ROOT = "/event_subscriptions/subscriptions"
 
 
@@ -110,8 +112,8 @@ class Subscriptions:
         https://developers.cloudflare.com/api/resources/queues/subresources/subscriptions/methods/update/
         """
         data = body(name=name, destination=destination, events=_events(events), enabled=enabled)
-        path = _path(subscription_id)
-        return (await self._session.envelope("PATCH", path, _SUBSCRIPTION, body=data, nullable=False)).result
+        envelope = await self._session.envelope("PATCH", _path(subscription_id), _CHANGED, body=data)
+        return envelope.result or Subscription(id=subscription_id)
 
     async def delete(self, subscription_id: str) -> Subscription | None:
         """Delete a subscription, and give it as it was, if the API tells.
@@ -119,12 +121,11 @@ class Subscriptions:
         Needs "Queues Write".
         https://developers.cloudflare.com/api/resources/queues/subresources/subscriptions/methods/delete/
         """
-        envelope = await self._session.envelope("DELETE", _path(subscription_id), DONE)
-        return converted(envelope.result, Subscription)
+        return (await self._session.envelope("DELETE", _path(subscription_id), _CHANGED)).result or None
 
 
 def _path(subscription_id: str) -> str:
-    return f"{_ROOT}/{segment(subscription_id)}"
+    return f"{_ROOT}/{identifier(subscription_id)}"
 
 
 def _events(events: Iterable[str] | UnsetType) -> tuple[str, ...] | UnsetType:

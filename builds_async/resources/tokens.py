@@ -8,7 +8,7 @@ from builds_async.models.envelope import Envelope, Page
 from builds_async.models.tokens import BuildToken, TokenStatus
 from builds_async.resources.paging import Pages, check_page, get_page
 from builds_async.session.api import ApiSession
-from builds_async.session.wire import DONE, Secret, body, query, segment
+from builds_async.session.wire import DONE, Secret, body, identifier, query
 
 _TOKEN = msgspec.json.Decoder(Envelope[BuildToken])
 _TOKENS = msgspec.json.Decoder(Envelope[tuple[BuildToken, ...]])
@@ -77,7 +77,7 @@ class Tokens:
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/tokens/methods/delete/
         """
-        await self._session.envelope("DELETE", f"/builds/tokens/{segment(build_token_uuid)}", DONE)
+        await self._session.envelope("DELETE", f"/builds/tokens/{identifier(build_token_uuid)}", DONE)
 
     async def verify(self) -> TokenStatus:
         """What the API token of this client is: its id and whether it is active.

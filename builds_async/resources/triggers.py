@@ -6,6 +6,7 @@ from functools import partial
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from builds_async.errors import BuildsError, ResponseDecodeError
 from builds_async.models.base import texts
 from builds_async.models.builds import Build, EnvironmentVariable, Trigger
 from builds_async.models.envelope import Envelope
@@ -15,11 +16,14 @@ from builds_async.resources.builds import Builds
 from builds_async.resources.starting import Starter
 from builds_async.resources.workers import Workers
 from builds_async.session.api import ApiSession
-from builds_async.session.wire import DONE, body, encoded, hidden, is_tag, segment, tag
+from builds_async.session.lenient import receipts
+from builds_async.session.wire import DONE, body, encoded, hidden, identifier, is_tag, normalized_id, tag
 
 _TRIGGER = msgspec.json.Decoder(Envelope[Trigger])
 _TRIGGERS = msgspec.json.Decoder(Envelope[tuple[Trigger, ...]])
 _VARIABLES = msgspec.json.Decoder(Envelope[dict[str, EnvironmentVariable | None]])
+_CHANGED = receipts(Trigger)
+_SET = receipts(dict[str, EnvironmentVariable | None])
 _REMEMBERED = 10_000
 
 
@@ -130,10 +134,8 @@ class Triggers:
             build_caching_enabled=build_caching_enabled,
             build_token_uuid=build_token_uuid,
         )
-        envelope = await self._session.envelope(
-            "PATCH", _path(trigger_uuid), _TRIGGER, body=data, nullable=False
-        )
-        return self._noted(envelope.result)
+        envelope = await self._session.envelope("PATCH", _path(trigger_uuid), _CHANGED, body=data)
+        return self._noted(envelope.result or Trigger(trigger_uuid=trigger_uuid))
 
     async def delete(self, trigger_uuid: str) -> None:
         """Delete a trigger and cancel its unfinished builds.
@@ -168,6 +170,7 @@ class Triggers:
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/triggers/methods/create_build/
         """
+        trigger_uuid = identifier(trigger_uuid)
         path = f"{_path(trigger_uuid)}/builds"
         looks = (partial(self._latest, trigger_uuid), partial(self._listed, trigger_uuid))
         return await self._starter.start(
@@ -194,7 +197,7 @@ class Triggers:
     async def set_variables(
         self, trigger_uuid: str, variables: Mapping[str, str | NewVariable]
     ) -> dict[str, EnvironmentVariable]:
-        """Add or replace these variables; others stay. Gives what is there then.
+        """Add or replace these variables; others stay. Gives what is there then, as far as the API says.
 
         A plain text is a value that everybody may see; `NewVariable(value=..., is_secret=True)` is hidden
         from then on, also in errors. ValueError for a name that is not of letters, digits and underscores,
@@ -207,7 +210,7 @@ class Triggers:
         envelope = await self._session.envelope(
             "PATCH",
             _variables(trigger_uuid),
-            _VARIABLES,
+            _SET,
             body=encoded(checked),
             secrets=hidden(secret_values(checked)),
         )
@@ -227,7 +230,7 @@ class Triggers:
         if trigger.trigger_uuid and is_tag(trigger.external_script_id or ""):
             if len(self._tags) >= _REMEMBERED:
                 self._tags.clear()
-            self._tags[trigger.trigger_uuid] = trigger.external_script_id or ""
+            self._tags[normalized_id(trigger.trigger_uuid)] = trigger.external_script_id or ""
         return trigger
 
     async def _latest(self, trigger_uuid: str) -> Iterable[Build]:
@@ -236,7 +239,7 @@ class Triggers:
         tags = [known] if known else [it.tag for it in await self._workers.list() if is_tag(it.tag or "")]
         result = await self._builds.latest(filter(None, tags))
         found = [build for build in result.found.values() if _is_of(build, trigger_uuid)]
-        if not found:
+        if not found and not all(map(_is_unreadable, result.failed.values())):
             result.raise_for_failures()
         for build in found:
             if build.trigger is not None:
@@ -255,12 +258,18 @@ def _some(variables: Mapping[str, EnvironmentVariable | None] | None) -> dict[st
     return {name: it for name, it in (variables or {}).items() if it is not None}
 
 
+def _is_unreadable(error: BuildsError) -> bool:
+    """Whether it is an odd build, of another Worker as a rule, that can't be read at any time."""
+    return isinstance(error, ResponseDecodeError) and not error.transient
+
+
 def _is_of(build: Build, trigger_uuid: str) -> bool:
-    return build.trigger is not None and build.trigger.trigger_uuid == trigger_uuid
+    started_by = build.trigger.trigger_uuid if build.trigger else None
+    return started_by is not None and normalized_id(started_by) == trigger_uuid
 
 
 def _path(trigger_uuid: str) -> str:
-    return f"/builds/triggers/{segment(trigger_uuid)}"
+    return f"/builds/triggers/{identifier(trigger_uuid)}"
 
 
 def _variables(trigger_uuid: str) -> str:

@@ -22,11 +22,13 @@ from builds_async.models.workers import (
 )
 from builds_async.resources.paging import Pages, check_page, get_page
 from builds_async.session.api import ApiSession
+from builds_async.session.lenient import receipts
 from builds_async.session.wire import DONE, body, hidden, is_tag, query, tag
 
 _SCRIPTS = msgspec.json.Decoder(Envelope[tuple[WorkerScript, ...]])
 _FOUND = msgspec.json.Decoder(Envelope[tuple[FoundWorker, ...]])
 _CONFIG = msgspec.json.Decoder(Envelope[WorkerConfig])
+_CHANGED = receipts(WorkerConfig)
 _NEAR = 3
 
 
@@ -147,7 +149,7 @@ class Workers:
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/
         """
-        tag(script_tag)
+        script_tag = tag(script_tag)
         data = body(
             script_tag=script_tag,
             git_repository=git_repository,
@@ -157,9 +159,9 @@ class Workers:
         )
         secrets = hidden(settings_secrets(production_settings, previews_base_config))
         envelope = await self._session.envelope(
-            "POST", "/builds/workers", _CONFIG, body=data, nullable=False, secrets=secrets
+            "POST", "/builds/workers", _CHANGED, body=data, secrets=secrets
         )
-        return envelope.result
+        return envelope.result or WorkerConfig(script_tag=script_tag)
 
     async def update(
         self,
@@ -191,9 +193,9 @@ class Workers:
         asked = query(patch_existing_previews="true" if patch_existing_previews else None)
         secrets = hidden(settings_secrets(production_settings, previews_base_config))
         envelope = await self._session.envelope(
-            "PATCH", _path(script_tag), _CONFIG, asked, body=body(**changes), nullable=False, secrets=secrets
+            "PATCH", _path(script_tag), _CHANGED, asked, body=body(**changes), secrets=secrets
         )
-        return envelope.result
+        return envelope.result or WorkerConfig(script_tag=tag(script_tag))
 
     async def delete(self, script_tag: str) -> None:
         """Delete the build settings and triggers of a Worker, and cancel its unfinished builds.
@@ -217,7 +219,8 @@ class Workers:
         https://developers.cloudflare.com/api/resources/workers_builds/
         """
         path, data = f"{_path(script_tag)}/migrate_to_previews", body(deploy_command=deploy_command)
-        return (await self._session.envelope("POST", path, _CONFIG, body=data, nullable=False)).result
+        envelope = await self._session.envelope("POST", path, _CHANGED, body=data)
+        return envelope.result or WorkerConfig(script_tag=tag(script_tag))
 
     async def _known(self, names: Collection[str], *, refresh: bool) -> dict[str, str]:
         """The tags of all Workers by name, with these names among them."""

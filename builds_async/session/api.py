@@ -11,9 +11,10 @@ from typing import Self, TypeVar
 import msgspec
 
 from builds_async.errors import BuildsError, RateLimitError
-from builds_async.models.envelope import Envelope
+from builds_async.models.envelope import Envelope, MendedEnvelope
 from builds_async.session.budget import RateBudget
 from builds_async.session.clock import Clock
+from builds_async.session.lenient import described
 from builds_async.session.observe import ObservedTransport, Observer, RetryPlanned, Transport, Waited
 from builds_async.session.places import Places
 from builds_async.session.retry import RetryPolicy
@@ -22,6 +23,8 @@ from builds_async.session.wire import Request, allowances, date, read
 T = TypeVar("T")
 
 logger = logging.getLogger("builds_async")
+
+_REMEMBERED = 1000
 
 
 class ApiSession:
@@ -54,6 +57,7 @@ class ApiSession:
         self._rng = rng
         self._poll = False
         self._headers: Mapping[str, str] = {}  # of the last answer
+        self._odd: dict[str, None] = {}  # what was said of odd answers, so that a poll says it once
         budget.bind(clock)
 
     @property
@@ -123,7 +127,7 @@ class ApiSession:
                 logger.debug("%s %s: %d", method, shown, answer.status)
                 if not anonymous and (said := allowances(answer.headers)):
                     self._budget.observe(said)
-                return read(
+                envelope = read(
                     answer,
                     decoder,
                     nullable=nullable,
@@ -132,6 +136,7 @@ class ApiSession:
                     secrets=(*self._secrets, *secrets) if secrets else self._secrets,
                     confidential=confidential or bool(secrets),
                 )
+                return self._reported(method, shown, envelope)
             except BuildsError as error:
                 error.method, error.path, error.attempts, error.sent_at = method, shown, attempts, sent_at
                 delays = delays or self._retry.delays(self._rng)
@@ -151,6 +156,17 @@ class ApiSession:
                     )
             if not limited:  # else the gate holds it back, in line with the others
                 await self._clock.sleep(delay)
+
+    def _reported(self, method: str, shown: str, envelope: Envelope[T]) -> Envelope[T]:
+        """The answer; what was left out of it is logged as a warning, once for each call."""
+        if not isinstance(envelope, MendedEnvelope):
+            return envelope
+        said = f"{method} {shown}: odd values of the answer are left out: {described(envelope.losses)}"
+        logger.log(logging.DEBUG if said in self._odd else logging.WARNING, "%s", said)
+        self._odd[said] = None
+        if len(self._odd) > _REMEMBERED:
+            del self._odd[next(iter(self._odd))]
+        return envelope
 
     def _enter_at_once(self) -> bool:
         """Take from the budget, and a place in flight, if nothing has to be waited for."""

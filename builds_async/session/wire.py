@@ -26,6 +26,7 @@ from builds_async.errors import (
     ResponseDecodeError,
 )
 from builds_async.models.envelope import Envelope, ErrorDetail, ErrorEnvelope
+from builds_async.session import lenient
 
 T = TypeVar("T")
 
@@ -37,12 +38,10 @@ _SHORTEST_SECRET = 6
 _STYLE = r"(?i)<style\b[^<]*</style>|<script\b[^<]*</script>"
 _PLAIN = re.compile(r"[A-Za-z0-9_-]+").fullmatch
 _TAG = re.compile(r"[0-9a-fA-F]{32}").fullmatch
-# RecursionError: arrays nested thousands deep.
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").fullmatch
 _ERRORS = msgspec.json.Decoder(ErrorEnvelope)
 
-DONE = msgspec.json.Decoder(Envelope[object])
-"""For calls that give nothing back: whatever a success says, or if it says nothing, it was done."""
+DONE = lenient.DONE
 
 _BY_STATUS: dict[int, type[APIError]] = {
     400: BadRequestError,
@@ -140,6 +139,30 @@ def segment(value: str) -> str:
     return quote(value, safe="")
 
 
+def identifier(value: str) -> str:
+    """The id of a thing as the API writes it, as one segment of a path. ValueError if it can't be one.
+
+    UUIDs and ids of 32 hex digits are in lower case there. The names of Workers are no such ids: see
+    `segment`.
+    """
+    text = segment(value)
+    return text.lower() if _UUID(text) or _TAG(text) else text
+
+
+def normalized_id(value: str) -> str:
+    """An id as the API writes it: a UUID, or one of 32 hex digits, in lower case."""
+    return value.lower() if _UUID(value) or _TAG(value) else value
+
+
+def is_id(value: str) -> bool:
+    """Whether a text can be an id in a path."""
+    try:
+        segment(value)
+    except ValueError:
+        return False
+    return True
+
+
 def id_list(values: Iterable[str]) -> str:
     """`values` as the comma list of a bulk look-up. ValueError if one of them can't be an id."""
     if isinstance(values, str):
@@ -160,10 +183,13 @@ def checked_ids(values: Iterable[str]) -> tuple[str, ...]:
 
 
 def checked_tags(values: Iterable[str]) -> tuple[str, ...]:
-    """`values` as the API writes them, each fit to be a Worker's tag; else ValueError."""
+    """`values` as they are, each fit to be a Worker's tag; else ValueError."""
     if isinstance(values, str):
         raise TypeError("pass a list of tags, not one str: its characters would be taken for tags")
-    return tuple(map(tag, values))
+    tags = tuple(values)
+    for value in tags:
+        tag(value)
+    return tags
 
 
 def is_tag(value: str) -> bool:
@@ -179,14 +205,6 @@ def tag(value: str) -> str:
             f"{value!r} is no tag of a Worker (32 hex digits): this is a Worker name; use client.workers.tags"
         )
     return value.lower()
-
-
-def converted(result: object, kind: type[T]) -> T | None:
-    """A `result` of any shape as a Struct, if it is one of those."""
-    try:
-        return msgspec.convert(result, kind)
-    except msgspec.ValidationError:
-        return None
 
 
 class SecretBytes(bytes):
@@ -233,9 +251,9 @@ def read(
     """
     if 200 <= answer.status < 300:
         try:
-            envelope = _decode(decoder, answer.body)
-        except _UNREADABLE as error:
-            if decoder is DONE and not answer.body.strip():
+            envelope = lenient.decode(decoder, answer.body)
+        except lenient.UNREADABLE as error:
+            if lenient.is_receipt(decoder.type) and not answer.body.strip():
                 return decoder.decode(b"{}")
             if not _says_no(answer.body):
                 garbled = not isinstance(error, msgspec.ValidationError)
@@ -244,33 +262,12 @@ def read(
                 ) from None
         else:
             if envelope.success is not False:
-                if decoder is not DONE and (complaint := _complaint(envelope, nullable=nullable)):
+                if (complaint := _complaint(envelope, nullable=nullable)) and not lenient.is_receipt(
+                    decoder.type
+                ):
                     raise _unreadable(_shown(answer, confidential=confidential), complaint, secrets)
                 return envelope
     raise _refusal(_shown(answer, confidential=confidential), method, path, secrets)
-
-
-def _decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
-    """`body` as JSON, though it may have half an emoji: what cuts text by UTF-16 units writes such."""
-    try:
-        return decoder.decode(body)
-    except msgspec.DecodeError:
-        mended = re.sub(_ESCAPE, _whole, body)
-        if mended == body:
-            raise
-    return decoder.decode(mended)
-
-
-_ESCAPE = rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|u....|.)"
-
-
-def _whole(escape: re.Match[bytes]) -> bytes:
-    """An escape of JSON; in place of a surrogate that stands alone the sign for what can't be shown."""
-    text = escape[0]
-    return rb"\ufffd" if len(text) == 6 and text[2:4].lower() in _SURROGATES else text
-
-
-_SURROGATES = frozenset({b"d8", b"d9", b"da", b"db", b"dc", b"dd", b"de", b"df"})
 
 
 def _complaint(envelope: Envelope[T], *, nullable: bool) -> str | None:
@@ -370,8 +367,8 @@ def date(value: str) -> datetime | None:
 def _says_no(body: bytes) -> bool:
     """Whether a body that is not of the expected shape is at least a well-formed refusal."""
     try:
-        return msgspec.json.decode(body, type=Envelope[object]).success is False
-    except _UNREADABLE:
+        return lenient.decode(DONE, body).success is False
+    except lenient.UNREADABLE:
         return False
 
 
@@ -427,8 +424,8 @@ def _no_text(answer: Answer, secrets: Iterable[str]) -> str:
 def _details(body: bytes, secrets: Iterable[str]) -> tuple[ErrorDetail, ...]:
     """The entries of `errors`, as far as they can be read: an odd one takes none of the others with it."""
     try:
-        entries = _decode(_ERRORS, body).errors or ()
-    except _UNREADABLE:
+        entries = lenient.decode(_ERRORS, body).errors or ()
+    except lenient.UNREADABLE:
         return ()
     details = (_detail(entry, secrets) for entry in entries)
     return tuple(detail for detail in details if detail is not None)

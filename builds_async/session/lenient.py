@@ -1,0 +1,109 @@
+"""The second look at the body of an answer, taken only after its typed decode has failed."""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from builds_async.models.envelope import Done, Envelope, MendedEnvelope, Receipt
+from builds_async.models.lenient import Loss, Unusable, convert, loads
+
+T = TypeVar("T")
+
+LARGEST: Final = 16 * 1024 * 1024
+"""How large a body may be to be read field by field: its values take up to 20 times as much memory."""
+
+MOST_PLACES: Final = 5
+"""How many places of one answer are named in the log."""
+
+UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What a decode raises. RecursionError: arrays nested thousands deep."""
+
+
+def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
+    """`body` as the decoder has it; if that fails, with as little left out as can be.
+
+    Raises what the decoder has raised, if a second look does not help.
+    """
+    try:
+        return decoder.decode(body)
+    except UNREADABLE as error:
+        return _decode_again(decoder, body, error)
+
+
+def _decode_again(decoder: msgspec.json.Decoder[T], body: bytes, error: Exception) -> T:
+    if not isinstance(error, msgspec.ValidationError) and (text := _as_utf8(body)) is not None:
+        try:
+            return decoder.decode(text)
+        except UNREADABLE:
+            pass
+    if len(body) > LARGEST:
+        raise error
+    value, losses = _loaded(body, error), list[Loss]()
+    try:
+        found: Any = convert(_as_object(value, decoder.type), decoder.type, losses)
+    except (Unusable, RecursionError):
+        raise error from None
+    return _with_losses(found, losses) if losses and isinstance(found, Envelope) else found  # type: ignore[return-value]
+
+
+def _loaded(body: bytes, error: Exception) -> object:
+    try:
+        return loads(body)
+    except ValueError as other:
+        if isinstance(error, msgspec.ValidationError):  # odd as far as it goes, and cut
+            error = msgspec.DecodeError(str(other))
+    except RecursionError:
+        pass
+    raise error from None
+
+
+def _as_utf8(body: bytes) -> str | None:
+    """A body that is not UTF-8, with U+FFFD in place of what is none; None for one that is."""
+    text = body.decode("utf-8", "replace")
+    return text if "\ufffd" in text else None
+
+
+def _as_object(value: object, kind: object) -> object:
+    """What a success says of something that was done may be a bare word: then that is its result."""
+    is_bare = not isinstance(value, dict) and is_receipt(kind)
+    return {"result": value} if is_bare else value
+
+
+def receipts(kind: type[T]) -> msgspec.json.Decoder[Envelope[T]]:
+    """A decoder for answers to calls that have changed something: see `Receipt`."""
+    return msgspec.json.Decoder(Receipt[kind])  # type: ignore[valid-type]
+
+
+DONE: Final[msgspec.json.Decoder[Envelope[None]]] = msgspec.json.Decoder(Done)
+"""For calls that give nothing back: whatever a success says, or if it says nothing, it was done."""
+
+
+def is_receipt(kind: object) -> bool:
+    """Whether a type is that of answers to calls that have changed something."""
+    return kind is Done or getattr(kind, "__origin__", kind) is Receipt
+
+
+def _with_losses(envelope: Envelope[Any], losses: list[Loss]) -> MendedEnvelope[Any]:
+    return MendedEnvelope(
+        success=envelope.success,
+        result=envelope.result,
+        result_info=envelope.result_info,
+        losses=tuple(losses),
+    )
+
+
+def described(losses: Iterable[Loss]) -> str:
+    """What was left out, by its places, without a word of the answer: `2 x result[].pull_request`."""
+    places = Counter(loss.place for loss in losses)
+    named = [f"{count} x {place.lstrip('.')}" for place, count in places.most_common(MOST_PLACES)]
+    rest = len(places) - len(named)
+    return ", ".join([*named, f"and {rest} more places"] if rest else named)
+
+
+def skipped(envelope: Envelope[Any], place: str) -> tuple[Loss, ...]:
+    """The elements that were left out of a list or map of an answer."""
+    if not isinstance(envelope, MendedEnvelope):
+        return ()
+    return tuple(loss for loss in envelope.losses if loss.place == place)
