@@ -129,24 +129,40 @@ async def test_end() -> None:
         (ResultInfo(), False),
         (ResultInfo(next_page=True, total_pages=9), False),
         (ResultInfo(next_page=False), True),
-        (ResultInfo(next_page=False, total_pages=9), True),
+        (ResultInfo(next_page=False, total_pages=0, total_count=0), True),
+        (ResultInfo(next_page=False, total_pages=9), False),
+        (ResultInfo(next_page=False, total_count=3), False),
+        (ResultInfo(next_page=True, total_pages=1), False),
+        (ResultInfo(next_page=True, total_pages=0), False),
         (ResultInfo(total_pages=1), True),
-        (ResultInfo(total_pages=0), True),
+        (ResultInfo(total_count=2), True),
+        (ResultInfo(total_pages=0), False),
+        (ResultInfo(total_pages=0, total_count=0), False),
         (ResultInfo(total_pages=2), False),
+        (ResultInfo(per_page=0), False),
+        (ResultInfo(per_page=100), False),
     ],
     ids=[
         "none",
         "empty",
         "more",
         "no next page",
-        "no next page, all the same",
+        "no next page of none",
+        "no next page of nine",
+        "no next page, one item more",
+        "a next page behind the last",
+        "a next page of none",
         "last",
-        "zero",
+        "all items",
+        "no pages",
+        "no items",
         "last but one",
+        "none a page",
+        "more a page than asked for",
     ],
 )
 async def test_last(info: ResultInfo | None, ends: bool) -> None:
-    """A full page is the last when the API says that there is no next one."""
+    """A full page is the last only when all that the API says of a next one agrees that there is none."""
     asked: list[int] = []
 
     async def fetch(page: int) -> Page[str]:
@@ -155,6 +171,49 @@ async def test_last(info: ResultInfo | None, ends: bool) -> None:
 
     assert [item async for item in Pages(fetch, str, 2)] == ["a", "b"]
     assert asked == ([1] if ends else [1, 2])
+
+
+@pytest.mark.parametrize(
+    "info",
+    [ResultInfo(next_page=True), ResultInfo(total_pages=3), ResultInfo(total_count=5)],
+    ids=["next page", "pages", "items"],
+)
+async def test_short_page_with_a_next_one(info: ResultInfo) -> None:
+    """A page that is shorter than asked for is not the last, if anything says so."""
+    pages = {1: ("a",), 2: ("b",), 3: ()}
+
+    async def fetch(page: int) -> Page[str]:
+        return Page(result=pages[page], result_info=info if page == 1 else None)
+
+    assert [item async for item in Pages(fetch, str, 2)] == ["a", "b"]
+
+
+async def test_items_that_are_left_out() -> None:
+    """What can't be read counts as an item of its page: it does not make a full page a short one."""
+    pages = {
+        1: Page(result=("a",), skipped=1),
+        2: Page[str](skipped=2),
+        3: Page(result=("b", "c")),
+        4: Page(result=("d",)),
+    }
+
+    async def fetch(page: int) -> Page[str]:
+        return pages[page]
+
+    assert [item async for item in Pages(fetch, str, 2)] == ["a", "b", "c", "d"]
+
+
+async def test_nothing_but_items_that_are_left_out() -> None:
+    """A server whose pages have nothing that can be read does not make the loop endless."""
+    asked: list[int] = []
+
+    async def fetch(page: int) -> Page[str]:
+        asked.append(page)
+        assert len(asked) < 50
+        return Page(skipped=2, result_info=ResultInfo(next_page=True))
+
+    assert [item async for item in Pages(fetch, str, 2)] == []
+    assert len(asked) == 3
 
 
 async def test_repeated() -> None:

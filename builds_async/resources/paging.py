@@ -1,17 +1,19 @@
 """Lists in pages: one page, and many as one async iterator."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Generic, Protocol, Self, TypeVar
 
 import msgspec
 
 from builds_async.models.envelope import Envelope, Page, ResultInfo
 from builds_async.session.api import ApiSession
+from builds_async.session.lenient import skipped
 
 T = TypeVar("T")
 
 
 _REMEMBERED = 1000
+_BARREN = 3
 
 
 def check_page(page: int, per_page: int, most: int = 200) -> None:
@@ -25,7 +27,11 @@ async def get_page(
 ) -> Page[T]:
     """One page of a list; without a result it is empty."""
     envelope = await session.envelope("GET", path, decoder, query)
-    return Page(result=envelope.result or (), result_info=envelope.result_info)
+    return Page(
+        result=envelope.result or (),
+        result_info=envelope.result_info,
+        skipped=len(skipped(envelope, ".result[]")),
+    )
 
 
 class _Fetch(Protocol[T]):
@@ -37,9 +43,12 @@ class Pages(Generic[T]):
 
     A class, not a generator: a time-out, an error or a `break` leaves it where it is, and the next loop
     goes on there. It holds nothing open. Every item comes once, also when the list grows at its front
-    while it is read and items move on to the next page; for that it remembers the last 1,000 keys. It
-    ends on a short, empty or repeated page, on the last of `total_pages`, or when the API says that there
-    is no next page.
+    while it is read and items move on to the next page; for that it remembers the last 1,000 keys.
+
+    It ends on an empty page, on a page that repeats only known items, and on a short one or one that the
+    API calls the last. Where that contradicts itself, the items decide: a page that is full, or that
+    anything says is followed by another, is not taken for the last. Items that can't be read are left out
+    and logged, and count as items of their page; three pages in a row without any other end the list.
     """
 
     def __init__(self, fetch: _Fetch[T], key: Callable[[T], str], per_page: int) -> None:
@@ -51,6 +60,7 @@ class Pages(Generic[T]):
         self._seen: dict[str, None] = {}
         self._total: int | None = None
         self._moved = 0  # by how many items the list has grown that have not come up again
+        self._barren = 0  # pages in a row that had only items that can't be read
 
     def __aiter__(self) -> Self:
         return self
@@ -68,14 +78,37 @@ class Pages(Generic[T]):
         if info.total_count is not None:
             self._moved += max(0, info.total_count - (self._total or info.total_count))
             self._total = info.total_count
-        # A page of known items only: a server that repeats itself, unless the list has grown and moved on.
-        goes_on = (fresh or self._moved > 0) and not self._is_last(number, len(page), info)
+        self._barren = 0 if len(page) or not page.skipped else self._barren + 1
+        goes_on = self._has_news(fresh) and not self._is_last(number, len(page) + page.skipped, info)
         self._moved -= len(page) - len(fresh)
         self._next_page = number + 1 if goes_on else None
         self._items = [*fresh.values()][::-1]
         self._seen = dict.fromkeys([*self._seen, *fresh][-_REMEMBERED:])
 
+    def _has_news(self, fresh: Mapping[str, T]) -> bool:
+        """Whether to go on behind this page, if there is more.
+
+        Not behind one of known items only: there is a server that repeats itself, unless the list has grown
+        and moved on.
+        """
+        return bool(fresh) or self._moved > 0 or 0 < self._barren < _BARREN
+
     def _is_last(self, number: int, length: int, info: ResultInfo) -> bool:
-        no_more_pages = info.total_pages is not None and number >= info.total_pages
-        per_page = info.per_page or self._per_page  # the server may give fewer than were asked for
-        return length < per_page or info.next_page is False or no_more_pages
+        if length == 0:
+            return True
+        # The server may give fewer than were asked for, and does not give more.
+        per_page = max(1, min(info.per_page or self._per_page, self._per_page))
+        signs = _signs(number, per_page, info)
+        if True in signs:  # something says that there is more
+            return False
+        return length < per_page or False in signs
+
+
+def _signs(number: int, per_page: int, info: ResultInfo) -> set[bool]:
+    """What is said of a next page behind one that has items: that there is one, or none, or both."""
+    signs = set[bool]() if info.next_page is None else {info.next_page}
+    if info.total_pages:  # 0 is wrong, as there are items
+        signs.add(number < info.total_pages)
+    if info.total_count:
+        signs.add(number * per_page < info.total_count)
+    return signs
