@@ -8,6 +8,7 @@ from functools import partial
 from itertools import pairwise
 from typing import Any
 
+import msgspec
 import pytest
 
 from builds_async import (
@@ -167,6 +168,12 @@ class TestPace:
             await wait_for_build(script, BUILD_UUID, poll_interval=interval, clock=clock)
         assert script.asked == []
 
+    async def test_end_under_another_word(self, clock: FakeClock) -> None:
+        """A build with an outcome and an end is over at once, whatever word its status is."""
+        over = msgspec.structs.replace(FINISHED, status=BuildStatus("completed"), stopped_on=EPOCH)
+        assert await waited(clock, over) == (over, [0.0])
+        assert clock.naps == []
+
     @pytest.mark.parametrize("error", [NotFoundError("gone"), BuildsConnectionError("reset")])
     async def test_errors_come_out(self, clock: FakeClock, error: BuildsError) -> None:
         """What the look-up raises after its retries is raised, itself."""
@@ -238,7 +245,10 @@ class TestNewestOfCommit:
             pytest.param([build(uuid="a", commit=None)], COMMIT, None, None, id="no metadata"),
             pytest.param([build(uuid="a", at=1), build(uuid="b", at=9)], COMMIT, None, "b", id="newest wins"),
             pytest.param([build(uuid="a"), build(uuid="b")], COMMIT, None, "a", id="first of equals"),
-            pytest.param([build(uuid="a", at=None), build(uuid="b")], COMMIT, None, "b", id="no date"),
+            pytest.param([build(uuid="a"), build(uuid="b", at=2.5e11)], COMMIT, None, "a", id="absurd date"),
+            pytest.param(
+                [build(uuid="a", at=None), build(uuid="b")], COMMIT, None, "a", id="no date: the list counts"
+            ),
             pytest.param([build(uuid="a")], COMMIT, "dev", None, id="other branch"),
             pytest.param([build(uuid="a", branch=None)], COMMIT, "main", None, id="unknown branch"),
             pytest.param(

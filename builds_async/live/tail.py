@@ -18,6 +18,7 @@ from builds_async.live.tracker import BuildChange, Tracker, WatchSource, WorkerM
 from builds_async.models.builds import Build
 from builds_async.models.logs import LogLine, LogPage, LogPosition
 from builds_async.session.clock import Clock
+from builds_async.session.wire import normalized_id
 
 logger = logging.getLogger("builds_async")
 
@@ -30,7 +31,10 @@ class TailSource(WatchSource, LogSource, Protocol):
 
 
 class TailLine(msgspec.Struct, frozen=True):
-    """One line of one build's log. `build` is as last seen."""
+    """One line of one build's log. `build` is as last seen.
+
+    `external_script_id` is the Worker's tag as the caller wrote it.
+    """
 
     external_script_id: str
     build: Build
@@ -113,8 +117,8 @@ class BuildTail:
         self._reading = False
         self._closed = False
         for build_uuid, log in start.logs.items():
-            if log.external_script_id in self._tracker.ids:
-                self._open(log.external_script_id, build_uuid, None, log.position, None)
+            if (tag := normalized_id(log.external_script_id)) in self._tracker.ids:
+                self._open(tag, build_uuid, None, log.position, None)
 
     @property
     def failures(self) -> Mapping[str, BuildsError]:
@@ -170,7 +174,8 @@ class BuildTail:
         while self._ready:
             stream = self._ready[0]
             if (line := stream.log.next_in_hand()) is not None:
-                return TailLine(stream.tag, stream.build or stream.log.build, line)
+                build = stream.build or stream.log.build
+                return TailLine(self._tracker.spelling(stream.tag), build, line)
             self._ready.popleft()
             if stream.log.ended:
                 self._close(stream)
@@ -241,7 +246,7 @@ class BuildTail:
         """Open a log for each build that is new; tell the others how their build is."""
         while self._tracker.changes:
             change = self._tracker.changes.popleft()
-            build, tag = change.build, change.external_script_id
+            build, tag = change.build, normalized_id(change.external_script_id)
             if build.build_uuid in self._streams:
                 self._streams[build.build_uuid].build = build
             elif change.is_new and not self._is_past(change):
@@ -250,7 +255,7 @@ class BuildTail:
 
     def _is_past(self, change: BuildChange) -> bool:
         """Whether a build that is reported for the first time is none of ours."""
-        mark = self._known.get(change.external_script_id)
+        mark = self._known.get(normalized_id(change.external_script_id))
         if mark is not None and mark.build_uuid == change.build.build_uuid:
             return True  # given out before this start, or open again by its position
         return change.build.is_stopped and change.build.build_uuid in self._tracker.present

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from builds_async.live.ending import Ending
-from builds_async.models.builds import Build, BuildStatus, created
+from builds_async.models.builds import Build, BuildStatus, in_order
 from builds_async.models.envelope import Page
 from builds_async.session.clock import Clock
 
@@ -80,13 +80,15 @@ async def wait_for_commit(
 
 
 def newest_of_commit(builds: Iterable[Build], commit: str, branch: str | None) -> Build | None:
-    """The newest build of the commit that begins so; ValueError if several do."""
+    """The newest build of the commit that begins so; ValueError if several do.
+
+    `builds` have the newest first, which counts for those without a date.
+    """
     matching = [build for build in builds if _is_of(build, commit, branch)]
     hashes = sorted({_hash(build) for build in matching})
     if len(hashes) > 1:
         raise ValueError(f"{commit!r} is the beginning of several commits: {', '.join(hashes)}")
-    # The first of equals: as far as seen, the API gives the newest first.
-    return max(matching, key=created, default=None)
+    return in_order(matching)[-1] if matching else None
 
 
 def _is_of(build: Build, commit: str, branch: str | None) -> bool:

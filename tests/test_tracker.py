@@ -1,0 +1,260 @@
+"""Which builds are new, when dates are missing, wrong or equal, and answers lag."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+
+from builds_async import BuildsError, InternalServerError, LogPage, NotFoundError, ResponseDecodeError
+from builds_async.live.tail import BuildTail, TailLog, TailPosition
+from builds_async.live.tracker import Tracker, WorkerMark
+from builds_async.models.builds import Build, BuildOutcome, BuildStatus
+from builds_async.models.envelope import Page
+from builds_async.models.logs import LogLine, LogPosition
+from builds_async.resources.bulk import BulkResult
+from tests.support import FakeClock, drive, tags
+
+A, B = tags(2)
+DAY = datetime(2026, 11, 21, tzinfo=UTC)
+NEVER = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+WRONG = DAY + timedelta(days=400)
+
+
+def made(uuid: str, created: datetime | int | None = None, *, running: bool = False) -> Build:
+    """A build that was created at a second of the day, or when it is said; that has failed or runs."""
+    return Build(
+        build_uuid=uuid,
+        status=BuildStatus.RUNNING if running else BuildStatus.STOPPED,
+        build_outcome=None if running else BuildOutcome.FAIL,
+        created_on=DAY + timedelta(seconds=created) if isinstance(created, int) else created,
+    )
+
+
+class Source:
+    """Workers with their builds, newest first; what `latest` gives may differ, and may fail."""
+
+    def __init__(self, *builds: Build) -> None:
+        self.builds = [*builds]
+        self.latest_build: Build | None = None
+        self.failed: dict[str, BuildsError] = {}
+        self.skipped = 0
+        self.asked: list[str] = []
+
+    async def latest(self, _: Iterable[str]) -> BulkResult[Build]:
+        self.asked.append("latest")
+        newest = self.latest_build or next(iter(self.builds), None)
+        return BulkResult(found={} if newest is None else {A: newest}, failed=self.failed)
+
+    async def get(self, build_uuid: str) -> Build:
+        self.asked.append(build_uuid)
+        for build in self.builds:
+            if build.build_uuid == build_uuid:
+                return build
+        raise NotFoundError("no such build")
+
+    async def list(self, _: str, *, page: int = 1, per_page: int = 50) -> Page[Build]:
+        self.asked.append("list")
+        return Page(result=tuple(self.builds[(page - 1) * per_page : page * per_page]), skipped=self.skipped)
+
+    async def logs(self, _: str, *, cursor: str | None = None) -> LogPage:
+        return LogPage(lines=(LogLine(1, "x"),) if cursor is None else (), cursor="c")
+
+    def tracker(self, marks: dict[str, WorkerMark | None] | None = None) -> Tracker:
+        return Tracker(self, [A], FakeClock(), marks)
+
+
+def looked(tracker: Tracker) -> list[str]:
+    """The builds that one pass reports as new."""
+    drive(tracker.look())
+    new = [change.build.build_uuid for change in tracker.changes if change.is_new]
+    tracker.changes.clear()
+    return new
+
+
+def stored(tracker: Tracker) -> dict[str, WorkerMark | None]:
+    """The marks, as they are after having been kept in a file."""
+    data = msgspec.json.encode(tracker.marks)
+    return msgspec.json.decode(data, type=dict[str, WorkerMark | None])
+
+
+ODD: dict[str, datetime | None] = {
+    "null": None,
+    "9999": NEVER,
+    "next year": WRONG,
+    "long ago": DAY.replace(year=1),
+}
+
+
+@pytest.mark.parametrize("date", ODD.values(), ids=ODD)
+@pytest.mark.parametrize("restart", [False, True], ids=["one tracker", "restarted"])
+def test_odd_date(date: datetime | None, restart: bool) -> None:
+    """A build with an odd date is new when the list has it first, once; and so is each one after it."""
+    source = Source(made("b1", 1))
+    tracker = source.tracker()
+    assert looked(tracker) == ["b1"]
+    for number, created in enumerate((date, 3, date, 5), 2):
+        source.builds.insert(0, made(f"b{number}", created))
+        if restart:  # then the marked build is told once more: as it is now
+            tracker = source.tracker(stored(tracker))
+        assert [it for it in looked(tracker) if it != f"b{number - 1}"] == [f"b{number}"]
+        assert looked(tracker) == []
+
+
+@pytest.mark.parametrize("date", ODD.values(), ids=ODD)
+def test_several_at_once(date: datetime | None) -> None:
+    """Several new builds come in the order of the list, where their dates can't tell it."""
+    source = Source(made("b1", 1))
+    tracker = source.tracker()
+    looked(tracker)
+    source.builds[:0] = [made("b4", 4), made("b3", date), made("b2", 2)]
+    assert looked(tracker) == (["b2", "b4", "b3"] if date is WRONG else ["b2", "b3", "b4"])
+    assert looked(tracker) == []
+
+
+@pytest.mark.parametrize("date", [None, NEVER, WRONG], ids=["null", "9999", "next year"])
+def test_mark_with_an_odd_date(date: datetime | None) -> None:
+    """A kept mark whose date is missing or wrong does not hide what came after it."""
+    source = Source(made("b3", 3), made("b2", 2), made("b1", date), made("b0", 0))
+    tracker = source.tracker({A: WorkerMark("b1", date)})
+    assert [it for it in looked(tracker) if it != "b1"] == ["b2", "b3"]
+    source.builds.insert(0, made("b4", 4))
+    assert looked(tracker) == ["b4"]
+
+
+@pytest.mark.parametrize("date", [None, NEVER], ids=["null", "9999"])
+def test_stale_copy(date: datetime | None) -> None:
+    """A look that gives an older build, from a copy that lags, reports nothing, dated or not."""
+    source = Source(made("b3", 3), made("b2", date), made("b1", date))
+    tracker = source.tracker({A: WorkerMark("b3", DAY + timedelta(seconds=3))})
+    for stale in source.builds[1:]:
+        source.latest_build = stale
+        assert set(looked(tracker)) <= {"b3"}
+    source = Source(made("b3", date), made("b2", 2), made("b1", 1))
+    tracker = source.tracker({A: WorkerMark("b3", date)})
+    source.latest_build = source.builds[-1]
+    assert set(looked(tracker)) <= {"b3"}
+
+
+def test_lagging_list() -> None:
+    """A new build that the list does not have yet is reported at once, dated or not, and not once more."""
+    for date in (5, None):
+        source = Source(made("b1", 1))
+        tracker = source.tracker()
+        looked(tracker)
+        source.latest_build = new = made("b2", date)
+        assert looked(tracker) == ["b2"]
+        source.builds.insert(0, new)
+        assert looked(tracker) == []
+
+
+def test_first_build_while_the_list_lags() -> None:
+    """The first build of a Worker is reported, though its list is still empty."""
+    source = Source()
+    tracker = source.tracker()
+    assert looked(tracker) == []
+    source.latest_build = made("b1", 1, running=True)
+    assert looked(tracker) == ["b1"]
+    assert tracker.tracks(A, "b1")
+
+
+def test_builds_of_one_moment() -> None:
+    """Where the marked build is gone, of builds of its own moment none is taken for new; later ones are."""
+    source = Source(made("b4", 2), made("b3", 1), made("b2", 1), made("b0", 0))
+    tracker = source.tracker({A: WorkerMark("b1", DAY + timedelta(seconds=1))})
+    assert looked(tracker) == ["b4"]
+    source.builds[:0] = [made("b6", 2), made("b5", 2)]
+    assert looked(tracker) == ["b5", "b6"]
+    assert tracker.marks[A] == WorkerMark("b6", DAY + timedelta(seconds=2))
+
+
+def test_gone_mark_and_no_dates() -> None:
+    """Where the marked build is gone, one without a date is new if it stands before all that is older."""
+    source = Source(made("b4"), made("b3", 3), made("b1", 1), made("b0"))
+    tracker = source.tracker({A: WorkerMark("b2", DAY + timedelta(seconds=2))})
+    assert looked(tracker) == ["b3", "b4"]
+
+
+def test_mark_without_a_date() -> None:
+    """The mark of a build without a date has none, and one of 9999 has none either."""
+    for date in (None, NEVER):
+        tracker = Source(made("b1", date)).tracker()
+        looked(tracker)
+        assert tracker.marks == {A: WorkerMark("b1", None)}
+
+
+def test_marked_build_goes_on_being_tracked() -> None:
+    """After a restart the marked build, if it still runs, is known again and its end is told."""
+    source = Source(made("b1", 1, running=True))
+    tracker = source.tracker({A: WorkerMark("b1", DAY + timedelta(seconds=1))})
+    assert looked(tracker) == ["b1"]
+    assert tracker.tracks(A, "b1")
+    source.builds[0] = made("b1", 1)
+    source.builds.insert(0, made("b2", 2))
+    drive(tracker.look())
+    told = [(change.build.build_uuid, change.build.is_finished) for change in tracker.changes]
+    assert sorted(told) == [("b1", True), ("b2", True)]
+
+
+@pytest.mark.parametrize("uuid", ["a/b", "..", "a\\b"])
+def test_uuid_that_is_none(uuid: str) -> None:
+    """A build whose UUID can't be asked for is left out, and its Worker is in `failures`."""
+    source = Source(made(uuid, 1, running=True))
+    tracker = source.tracker()
+    assert looked(tracker) == []
+    assert isinstance(tracker.failures[A], ResponseDecodeError)
+    source.builds.insert(0, made("b2", 2))
+    assert looked(tracker) == ["b2"]
+    assert looked(tracker) == []
+
+
+def test_builds_that_are_left_out_of_the_list() -> None:
+    """Where a list has builds that can't be read, the Worker is in `failures`, and the others are told."""
+    source = Source(made("b1", 1))
+    tracker = source.tracker()
+    looked(tracker)
+    source.builds.insert(0, made("b2", 2))
+    source.skipped = 1
+    assert looked(tracker) == ["b2"]
+    assert "1 of the Worker's builds can't be read" in str(tracker.failures[A])
+    assert looked(tracker) == []
+    assert tracker.failures == {}
+
+
+@pytest.mark.parametrize("outcome", list(BuildOutcome))
+def test_finished_under_another_word(outcome: BuildOutcome) -> None:
+    """A build with an outcome and an end is over, whatever its status is, and does not come back to life."""
+    running = made("b1", 1, running=True)
+    over = msgspec.structs.replace(
+        running, status=BuildStatus("completed"), build_outcome=outcome, stopped_on=DAY
+    )
+    source = Source(running)
+    tracker = source.tracker()
+    looked(tracker)
+    source.builds[0] = over
+    drive(tracker.look())
+    assert [change.build for change in tracker.changes] == [over]
+    source.builds[0] = running
+    drive(tracker.look())
+    assert len(tracker.changes) == 1
+
+
+async def test_resumed_tail_whose_worker_can_not_be_asked_for() -> None:
+    """The open log of a Worker whose look fails is read on: its build is asked for by itself."""
+    source = Source(made("b1", 1, running=True))
+    source.failed = {A: InternalServerError("busy", status=503)}
+    log = TailLog(A, LogPosition())
+    tail = BuildTail(
+        source,
+        [A],
+        clock=FakeClock(),
+        start=TailPosition({A: WorkerMark("b1")}, {"b1": log}),
+        interval=10.0,
+        poll_interval=1.0,
+        max_poll_interval=5.0,
+    )
+    line = await anext(tail)
+    assert (line.build.build_uuid, line.line.message) == ("b1", "x")
+    assert list(tail.failures) == [A]
+    assert "b1" in source.asked
+    await tail.aclose()
