@@ -1,6 +1,7 @@
 """Moments and durations as people write and read them."""
 
 import re
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
 
@@ -32,8 +33,14 @@ def _duration(text: str) -> timedelta:
 
 
 def stamp(moment: datetime, zone: tzinfo) -> str:
-    """A moment to the millisecond, with its offset: `2026-01-31T12:00:00.000Z`."""
-    text = moment.astimezone(zone).isoformat(timespec="milliseconds")
+    """A moment to the millisecond, with its offset: `2026-01-31T12:00:00.000Z`.
+
+    A moment without a zone is UTC. One at the edge of the calendar that `zone` can't show keeps its own zone.
+    """
+    moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    with suppress(OverflowError):
+        moment = moment.astimezone(zone)
+    text = moment.isoformat(timespec="milliseconds")
     return text.removesuffix("+00:00") + "Z" if text.endswith("+00:00") else text
 
 

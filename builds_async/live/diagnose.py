@@ -229,4 +229,8 @@ def _minutes(limits: AccountLimits) -> Finding:
 
 
 def _date(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    try:
+        moment = (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except OverflowError:  # at the edge of the calendar
+        return moment.isoformat(" ", "minutes")
+    return f"{moment.replace(tzinfo=None).isoformat(' ', 'minutes')} UTC"
