@@ -46,6 +46,7 @@ from builds_async.simulator import (
     SimulatedBuild,
     VirtualClock,
 )
+from builds_async.simulator.bodies import build_body
 from tests.support import ACCOUNT, BUILD_UUID, TOKEN, FakeClock, drive, nothing_left
 from tests.support.bridge import ask
 
@@ -233,6 +234,38 @@ class TestLostAnswer:
         assert "look at the Worker's latest build" in str(caught.value)
         assert isinstance(shop.clock, FakeClock)
         assert shop.clock.naps == [BETWEEN_LOOKS] * (LOOKS - 1)
+
+    @pytest.mark.parametrize("seconds", [30.0, 300.0])
+    async def test_answer_that_is_lost_late(self, seconds: float, shop: Shop) -> None:
+        """The build is as old as the time-out was long, and is found all the same; an older one is not."""
+        await shop.know()
+        shop.add(commit_hash="")
+        shop.clock.advance(1)  # type: ignore[union-attr]  # a FakeClock
+        shop.wire.after_post = lambda: shop.clock.advance(seconds)  # type: ignore[union-attr]
+        shop.lose("time-out")
+        assert (await shop.start()).build_uuid == shop.wire.made[0]
+        shop.lose("time-out", arrived=False)
+        with pytest.raises(BuildsTimeoutError, match="no build of branch main was found"):
+            await shop.start()
+
+    async def test_odd_build_of_another_worker(self, shop: Shop) -> None:
+        """A Worker whose latest build can't be read does not keep the build of ours from being found."""
+        other = shop.sim.add_worker("other")
+        shop.lose()
+        looks: list[str] = []
+
+        def answered(_: str, path: str) -> Answer | None:
+            if not path.endswith("/latest"):
+                return None
+            looks.append(path)
+            build = shop.sim._state.latest(shop.tag) if len(looks) == LOOKS else None
+            builds = {other: {}, shop.tag: build and build_body(shop.sim._state, build)}
+            return Answer(
+                200, CIMultiDict(), msgspec.json.encode({"success": True, "result": {"builds": builds}})
+            )
+
+        shop.wire.failing = answered
+        assert (await shop.start()).build_uuid == shop.wire.made[0]
 
     @pytest.mark.parametrize("looks", range(LOOKS))
     async def test_build_that_appears_late(self, looks: int, shop: Shop) -> None:

@@ -1,0 +1,97 @@
+"""Messages in hand: which lease counts."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+
+import pytest
+
+from builds_async import QueueAcks, QueueExtension, QueueMessage
+from builds_async.live.leases import Leases
+from builds_async.models.queues import QueueBatch
+from tests.support import FakeClock
+
+
+class Queue:
+    """Keeps what it is asked."""
+
+    def __init__(self) -> None:
+        self.acks: list[str] = []
+        self.retries: list[str] = []
+        self.extended: list[list[str]] = []
+
+    async def pull(self, queue_id: str, *, batch_size: int, visibility_timeout_ms: int) -> QueueBatch:
+        raise NotImplementedError
+
+    async def ack(
+        self, _queue_id: str, *, acks: Iterable[str], retries: Iterable[tuple[str, float]]
+    ) -> QueueAcks:
+        self.acks += acks
+        self.retries += [lease for lease, _ in retries]
+        return QueueAcks()
+
+    async def extend(
+        self, _queue_id: str, lease_ids: Iterable[str], *, visibility_timeout_ms: int
+    ) -> QueueExtension:
+        assert visibility_timeout_ms == 100_000
+        self.extended.append([*lease_ids])
+        return QueueExtension()
+
+
+class StillClock(FakeClock):
+    """Nobody is woken: what is due is done by hand."""
+
+    async def sleep(self, _: float) -> None:
+        await asyncio.Event().wait()
+
+
+@pytest.fixture
+def queue() -> Queue:
+    return Queue()
+
+
+@pytest.fixture
+def still() -> StillClock:
+    return StillClock()
+
+
+@pytest.fixture
+async def leases(queue: Queue, still: StillClock) -> AsyncIterator[Leases]:
+    held = Leases(queue, "q", visibility=100.0, clock=still)
+    yield held
+    await held.aclose()
+
+
+async def test_message_that_is_pulled_again(leases: Leases, queue: Queue, still: StillClock) -> None:
+    """A message that comes again while it is held is not given twice, and its new lease counts."""
+    assert leases.hold(QueueMessage(id="m", lease_id="old"), since=0.0)
+    still.advance(60)
+    assert not leases.hold(QueueMessage(id="m", lease_id="new"), since=60.0)
+    still.advance(60)  # the old lease is over
+    assert leases.is_leased("m")
+    await leases.tend()
+    assert queue.extended == [["new"]]
+    leases.done("m")
+    await leases.tell()
+    assert queue.acks == ["new"]
+    still.advance(200)
+    assert not leases.is_leased("m")
+
+
+async def test_new_lease_that_ends(leases: Leases, still: StillClock) -> None:
+    """The new lease runs from when it was asked for, no longer."""
+    leases.hold(QueueMessage(id="m", lease_id="old"), since=0.0)
+    leases.hold(QueueMessage(id="m", lease_id="new"), since=60.0)
+    still.advance(159)
+    assert leases.is_leased("m")
+    still.advance(2)
+    assert not leases.is_leased("m")
+
+
+async def test_message_that_was_given_back(leases: Leases, queue: Queue) -> None:
+    """One that comes again after it was handed back is held anew, and no longer asked for again."""
+    leases.hold(QueueMessage(id="m", lease_id="old"), since=0.0)
+    leases.hand_back("m")
+    assert leases.hold(QueueMessage(id="m", lease_id="new"), since=1.0)
+    leases.done("m")
+    await leases.tell()
+    assert (queue.acks, queue.retries) == (["new"], [])
