@@ -53,6 +53,9 @@ class Source:
                 return build
         raise NotFoundError("no such build")
 
+    async def get_dated(self, build_uuid: str) -> tuple[Build, datetime]:
+        return await self.get(build_uuid), DAY
+
     async def list(self, _: str, *, page: int = 1, per_page: int = 50) -> Page[Build]:
         self.asked.append("list")
         return Page(result=tuple(self.builds[(page - 1) * per_page : page * per_page]), skipped=self.skipped)
