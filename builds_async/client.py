@@ -31,6 +31,7 @@ from builds_async.session.api import ApiSession
 from builds_async.session.budget import RateBudget
 from builds_async.session.clock import Clock, SystemClock
 from builds_async.session.http import HttpTransport
+from builds_async.session.numbers import seconds, whole
 from builds_async.session.observe import Observer
 from builds_async.session.retry import RetryPolicy
 from builds_async.session.settings import resolve
@@ -49,14 +50,19 @@ class BuildsClient:
     What is None is read from the environment: `account_id` from CLOUDFLARE_ACCOUNT_ID, `api_token` from
     CLOUDFLARE_API_TOKEN, else `api_key` and `api_email` from CLOUDFLARE_API_KEY and CLOUDFLARE_EMAIL,
     `base_url` from CLOUDFLARE_BASE_URL or https://api.cloudflare.com/client/v4. What is then still missing,
-    or can't be used, is a ConfigurationError. Plain http is taken for loopback addresses only.
+    or can't be used, is a ConfigurationError. Plain http is taken for loopback addresses only. The account id
+    is 32 hex digits; dashes and spaces of a pasted one are dropped.
 
     The token must be owned by a user and needs "Workers CI Read" ("Workers Builds Configuration: Read" in
     the dashboard), to cancel "Workers CI Write".
 
     - `session`: an `aiohttp.ClientSession` of your own, for its proxy, TLS or tracing settings; it is
-      never closed here. Without one the client makes its own at the first call and closes it.
-    - `timeout`: seconds for one request, connect and body included (30). Each retry has as long again;
+      never closed here. It must have no credentials of its own (`auth=`, a netrc entry for the API), else a
+      call is a ConfigurationError. Without one the client makes its own at the first call and closes it, and
+      goes through the proxy that HTTPS_PROXY or ALL_PROXY names (http and https proxies; a user and a
+      password in its URL go to the proxy alone).
+    - `timeout`: seconds for one request, connect and body included (30); above 0 and finite, TypeError or
+      ValueError for anything else. Each retry has as long again;
       waiting for the rate budget is not part of it, that is bounded by your own `asyncio.timeout`.
     - `retry`: see `RetryPolicy`. `budget`: see `RateBudget`; pass one object to several clients of the
       same user. Each client has one of its own by default.
@@ -65,8 +71,12 @@ class BuildsClient:
     - `observer`: is called with each `RequestDone`, `RetryPlanned` and `Waited`, for metrics; it must be
       quick and not raise. `Counters` is one that adds up.
 
+    The credentials are sent with each request to `base_url`, and to nothing else: no proxy, no redirect, no
+    call that needs none, no other request of a borrowed session.
+
     Use it as `async with BuildsClient() as client:`, or call `aclose()`. A closed client stays closed: a
-    call is a RuntimeError. Calls may run concurrently, in one event loop.
+    call is a RuntimeError. Calls may run concurrently, in one asyncio event loop: from a second one, or where
+    none runs (trio), a call is a RuntimeError that says so.
     """
 
     budget: RateBudget
@@ -118,10 +128,8 @@ class BuildsClient:
         clock: Clock = SystemClock(),  # noqa: B008  # has no state
         observer: Observer | None = None,
     ) -> None:
-        if not timeout > 0 or not max_in_flight >= 1:
-            raise ValueError(
-                f"timeout is above 0 s and max_in_flight at least 1, not {timeout} and {max_in_flight}"
-            )
+        timeout = seconds("timeout", timeout, above_zero=True)
+        max_in_flight = whole("max_in_flight", max_in_flight, at_least=1)
         settings = resolve(
             account_id=account_id,
             api_token=api_token,
@@ -136,7 +144,7 @@ class BuildsClient:
         self._session = ApiSession(
             HttpTransport(
                 settings.base_url,
-                settings.headers,
+                settings.credentials,
                 session=session,
                 timeout=timeout,
                 secrets=settings.secrets,

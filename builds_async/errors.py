@@ -21,6 +21,8 @@ from collections.abc import Sequence
 
 from builds_async.models.envelope import ErrorDetail
 
+_TRANSIENT = frozenset({408, 425, 429})
+
 
 class BuildsError(Exception):
     """The root: `except BuildsError` catches whatever this library reports.
@@ -28,7 +30,12 @@ class BuildsError(Exception):
     `method` and `path` name the call, where there was one; a secret in the path is shown as `***`.
     `attempts` counts every request that was sent for it, also those that were answered 429; 0 means that
     nothing was sent. `sent_at` is when the last one was, in seconds of the client's clock.
+    `transient` says whether the same call may succeed later without anybody changing anything: True for a
+    failed connection, a timeout, 408, 425, 429, 5xx and a garbled body; False for an untrusted certificate,
+    a proxy that wants a password, a mistake in the configuration and every other refusal.
     """
+
+    transient: bool = False
 
     def __init__(self, message: str = "", *, method: str = "", path: str = "", attempts: int = 0) -> None:
         super().__init__(message)
@@ -58,13 +65,25 @@ class BuildsConnectionError(BuildsError, ConnectionError):
 
     A GET was repeated already, as far as the `RetryPolicy` allows. `sent` is False when the request
     can't have arrived; for a call that changes something, True means: look before you repeat it.
+    `transient` is False for what stays broken until somebody repairs it: a certificate that is not trusted,
+    a proxy that refuses (407). That is raised at once, and the message says what to do.
     """
 
+    transient: bool = True
+
     def __init__(
-        self, message: str = "", *, sent: bool = True, method: str = "", path: str = "", attempts: int = 0
+        self,
+        message: str = "",
+        *,
+        sent: bool = True,
+        transient: bool = True,
+        method: str = "",
+        path: str = "",
+        attempts: int = 0,
     ) -> None:
         super().__init__(message, method=method, path=path, attempts=attempts)
         self.sent = sent
+        self.transient = transient
 
 
 class BuildsTimeoutError(BuildsConnectionError, TimeoutError):
@@ -122,6 +141,8 @@ class APIError(BuildsError):
         self.status = status
         self.errors = tuple(errors)
         self.ray_id = ray_id
+        if status >= 500 or status in _TRANSIENT:
+            self.transient = True
 
     @property
     def codes(self) -> tuple[int, ...]:
@@ -152,9 +173,12 @@ class ConflictError(APIError):
 class RateLimitError(APIError):
     """Too many requests (429), counted for the user together with the dashboard and all other tools.
 
-    `retry_after` is the number of seconds to stay away, None if the API did not say. It is raised at once
-    when that is longer than the policy's `max_wait`; `attempts` is 0 when the client knew without asking.
+    `retry_after` is the number of seconds to wait, as the API gave it; None if it gave none. The error is
+    raised at once when that is longer than the policy's `max_wait`. `attempts` is 0 when nothing was sent,
+    because an earlier response told the client that the API lets nothing through for so long.
     """
+
+    transient: bool = True
 
     def __init__(
         self,
@@ -175,4 +199,10 @@ class RateLimitError(APIError):
 
 
 class InternalServerError(APIError):
-    """Cloudflare failed to answer (5xx). A GET was repeated already."""
+    """Cloudflare failed to answer (5xx). A GET was repeated already.
+
+    `retry_after` is the number of seconds that a 503 asks to wait, None if it does not say.
+    """
+
+    transient: bool = True
+    retry_after: float | None = None

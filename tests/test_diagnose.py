@@ -464,7 +464,7 @@ class TestSimulated:
             key: dict[str, Any] = {"api_email": "a@b.c", "api_key": "k" * 37}
             for account, credentials, problems in (
                 ("f" * 32, {"api_token": sim.api_token}, {"account", "builds", "scripts", "queues"}),
-                ("my-account", {"api_token": sim.api_token}, {"account", "builds", "scripts", "queues"}),
+                ("0" * 32, {"api_token": sim.api_token}, {"account", "builds", "scripts", "queues"}),
                 (sim.account_id, key, {"build_minutes"}),
             ):
                 options: dict[str, Any] = {"account_id": account, **credentials}

@@ -120,3 +120,31 @@ def test_caught_as(error: BuildsError, caught_as: type[BaseException]) -> None:
 def test_no_api_error(kind: type[BuildsError]) -> None:
     """What Cloudflare did not say is no APIError."""
     assert not issubclass(kind, APIError)
+
+
+@pytest.mark.parametrize(
+    ("error", "transient"),
+    [
+        (BuildsError("x"), False),
+        (ConfigurationError("x"), False),
+        (BuildsConnectionError("x"), True),
+        (BuildsConnectionError("x", transient=False), False),
+        (BuildsTimeoutError("x"), True),
+        (ResponseDecodeError("x"), False),
+        (ResponseDecodeError("x", transient=True), True),
+        (APIError("x", status=302), False),
+        (APIError("x", status=408), True),
+        (APIError("x", status=425), True),
+        (AuthenticationError("x", status=401), False),
+        (NotFoundError("x", status=404), False),
+        (RateLimitError("x"), True),
+        (RateLimitError("x", status=200), True),
+        (RateLimitError("x", retry_after=300.0), True),
+        (InternalServerError("x", status=503), True),
+        (InternalServerError("x"), True),
+    ],
+    ids=lambda value: f"{type(value).__name__} {getattr(value, 'status', '')}" if value not in (0, 1) else "",
+)
+def test_transient(error: BuildsError, transient: bool) -> None:
+    """Each error says whether the same call may succeed later without anybody changing anything."""
+    assert error.transient is transient

@@ -991,6 +991,7 @@ class TestErrors:
             NotFoundError("no", status=404),
             BadRequestError("no", status=400),
             RateLimitError("no", status=429, retry_after=300.0),
+            BuildsConnectionError("not trusted", sent=False, transient=False),
         ],
         ids=lambda error: type(error).__name__,
     )

@@ -23,7 +23,7 @@ from builds_async import (
 )
 from builds_async.session.observe import ObservedTransport
 from builds_async.simulator import BuildsSimulator, Fault, FaultKind, RateLimit, VirtualClock, build_script
-from tests.support import BUILD_UUID, FakeClock, settle, tags
+from tests.support import ACCOUNT, BUILD_UUID, FakeClock, settle, tags
 
 
 class Notes(list[Observation]):
@@ -288,8 +288,8 @@ class TestLiveVerbs:
     async def test_budget_in_advance(self, clock: FakeClock) -> None:
         """What is left of the budget can be read before the first request; each client has its own."""
         budget = RateBudget(limit=100, reserve=0.1)
-        async with BuildsClient(account_id="a", api_token="t", budget=budget, clock=clock) as client:
+        async with BuildsClient(account_id=ACCOUNT, api_token="t", budget=budget, clock=clock) as client:
             assert client.budget is budget
             assert client.budget.snapshot().left == 90
-        one, other = (BuildsClient(account_id="a", api_token="t") for _ in range(2))
+        one, other = (BuildsClient(account_id=ACCOUNT, api_token="t") for _ in range(2))
         assert one.budget is not other.budget

@@ -1,6 +1,8 @@
 """The retry policy: whether a call is repeated, and when."""
 
+import re
 from itertools import islice
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -23,6 +25,19 @@ from builds_async import (
     RetryPolicy,
 )
 
+
+def unavailable(retry_after: float | None) -> InternalServerError:
+    """A 503 that asks to wait."""
+    error = InternalServerError("x", status=503)
+    error.retry_after = retry_after
+    return error
+
+
+def hopeless(*, sent: bool) -> BuildsConnectionError:
+    """A failure that stays until somebody repairs it."""
+    return BuildsConnectionError("x", sent=sent, transient=False)
+
+
 SAFE = ["GET", "PUT"]
 UNSAFE = ["POST", "PATCH", "DELETE"]
 
@@ -36,6 +51,10 @@ UNSAFE = ["POST", "PATCH", "DELETE"]
         pytest.param(InternalServerError("x", status=500), True, False, id="500"),
         pytest.param(InternalServerError("x", status=502), True, False, id="502"),
         pytest.param(InternalServerError("x", status=503), True, False, id="503"),
+        pytest.param(unavailable(60), True, False, id="503, max_wait"),
+        pytest.param(unavailable(60.1), False, False, id="503, beyond max_wait"),
+        pytest.param(hopeless(sent=True), False, False, id="certificate"),
+        pytest.param(hopeless(sent=False), False, False, id="407 of a proxy"),
         pytest.param(InternalServerError("x", status=504), True, False, id="504"),
         pytest.param(InternalServerError("x", status=520), True, False, id="520"),
         pytest.param(APIError("x", status=408), True, False, id="408"),
@@ -115,17 +134,46 @@ def test_keywords() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "why"),
+    ("arguments", "kind", "said"),
     [
-        ({"attempts": 0}, "attempts is at least 1, not 0"),
-        ({"attempts": -1}, "attempts is at least 1, not -1"),
-        ({"base": -0.1}, "not negative"),
-        ({"max_delay": -1}, "not negative"),
-        ({"max_wait": -1}, "not negative"),
+        ({"attempts": 0}, ValueError, "attempts is at least 1, not 0"),
+        ({"attempts": 2.0}, TypeError, "attempts is a whole number, not 2.0"),
+        ({"attempts": True}, TypeError, "attempts is a whole number, not True"),
+        ({"base": -0.1}, ValueError, "base is at least 0 s and finite, not -0.1"),
+        ({"base": "1"}, TypeError, "base is a number of seconds, not str"),
+        ({"max_delay": float("inf")}, ValueError, "max_delay is at least 0 s and finite, not inf"),
+        ({"max_wait": -1}, ValueError, "max_wait is at least 0 s or infinite, not -1"),
+        ({"max_wait": float("nan")}, ValueError, "max_wait is at least 0 s or infinite, not nan"),
+        ({"max_wait": None}, TypeError, "max_wait is a number of seconds, not None"),
     ],
-    ids=str,
+    ids=lambda value: str(value) if isinstance(value, dict) else "",
 )
-def test_misuse(arguments: dict[str, int], why: str) -> None:
-    """What can't be is a ValueError."""
-    with pytest.raises(ValueError, match=why):
+def test_misuse(arguments: dict[str, Any], kind: type[Exception], said: str) -> None:
+    """A number that can't be one is refused by name."""
+    with pytest.raises(kind, match=f"^{re.escape(said)}$"):
         RetryPolicy(**arguments)
+
+
+def test_endless_patience() -> None:
+    """With an infinite `max_wait` whatever the API asks for is waited for."""
+    policy = RetryPolicy(max_wait=float("inf"))
+    assert policy.repeats(RateLimitError("x", retry_after=1e6), "POST")
+
+
+@pytest.mark.parametrize(
+    ("error", "delay"),
+    [
+        (BuildsConnectionError("x"), 2.0),
+        (RateLimitError("x"), 2.0),
+        (RateLimitError("x", retry_after=0.0), 2.0),
+        (RateLimitError("x", retry_after=1.9), 2.0),
+        (RateLimitError("x", retry_after=7.0), 7.0),
+        (unavailable(None), 2.0),
+        (unavailable(0.0), 2.0),
+        (unavailable(7.0), 7.0),
+    ],
+    ids=["no answer", "429", "429 at once", "429 soon", "429 later", "503", "503 at once", "503 later"],
+)
+def test_never_sooner(error: BuildsError, delay: float) -> None:
+    """What the API asks for makes a pause longer, and never shorter than the backoff."""
+    assert RetryPolicy().delay(error, 2.0) == delay

@@ -279,29 +279,3 @@ def test_configuration(arguments: dict[str, str]) -> None:
         BuildsClient(**arguments)  # type: ignore[arg-type]  # only strings here
     assert seen(f"{caught.value!r} {vars(caught.value)}") == set()
     assert seen("".join(traceback.format_exception(caught.value))) == set()
-
-
-@pytest.mark.parametrize(
-    "reply",
-    [
-        pytest.param(answer(b"", status=407), id="refused"),
-        pytest.param(answer(b"", status=502), id="502"),
-        pytest.param(raw(b""), id="closed"),
-        pytest.param(raw(b"garbage"), id="garbage"),
-    ],
-)
-async def test_proxy(reply: Reply, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    """The password of the environment's proxy is no more shown than the token."""
-    caplog.set_level(logging.DEBUG)
-    async with RawServer(reply) as proxy:
-        monkeypatch.setenv("https_proxy", f"http://ada:pr0xy-pass@127.0.0.1:{proxy.port}")
-        monkeypatch.delenv("no_proxy", raising=False)
-        monkeypatch.delenv("NO_PROXY", raising=False)
-        async with BuildsClient(
-            account_id=ACCOUNT, api_token=TOKEN, retry=RetryPolicy(attempts=2), clock=FakeClock()
-        ) as client:
-            error = await failure(client)
-    assert [request.method for request in proxy.requests] == ["CONNECT", "CONNECT"]
-    assert seen(str(proxy.requests)) == set()
-    told = "".join(traceback.format_exception(error))
-    assert "pr0xy" not in f"{error!r} {vars(error)} {told} {caplog.text}"

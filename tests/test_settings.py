@@ -1,6 +1,5 @@
 """Account, credentials and address: arguments first, then the environment, or a ConfigurationError."""
 
-import urllib.request
 from typing import Any
 
 import pytest
@@ -9,8 +8,6 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from builds_async import BuildsClient, BuildsError, ConfigurationError
-from builds_async._version import __version__
-from builds_async.session.http import _proxy
 from builds_async.session.settings import Settings, is_loopback, resolve
 from builds_async.session.wire import Secret
 from tests.support import ACCOUNT, BASE_URL, TOKEN
@@ -38,16 +35,14 @@ def mistake(environ: dict[str, str] | None = None, **arguments: Any) -> str:
 
 class TestCredentials:
     def test_token(self) -> None:
-        """A token is sent as bearer, with who we are and what we understand."""
-        assert settings(account_id=ACCOUNT, api_token=TOKEN).headers == {
-            "User-Agent": f"builds-async/{__version__}",
-            "Accept": "application/json",
-            "Authorization": f"Bearer {TOKEN}",
+        """A token is sent as bearer."""
+        assert settings(account_id=ACCOUNT, api_token=TOKEN).credentials == {
+            "Authorization": f"Bearer {TOKEN}"
         }
 
     def test_pair(self) -> None:
         """A global key is sent with its e-mail address, and no bearer."""
-        headers = settings(account_id=ACCOUNT, api_key="k", api_email="a@example.com").headers
+        headers = settings(account_id=ACCOUNT, api_key="k", api_email="a@example.com").credentials
         assert (headers["X-Auth-Key"], headers["X-Auth-Email"]) == ("k", "a@example.com")
         assert "Authorization" not in headers
 
@@ -86,7 +81,7 @@ class TestCredentials:
     )
     def test_order(self, environ: dict[str, str], arguments: dict[str, str], sent: dict[str, str]) -> None:
         """What is passed wins over the environment, and a token over a key."""
-        headers = settings(environ, account_id=ACCOUNT, **arguments).headers
+        headers = settings(environ, account_id=ACCOUNT, **arguments).credentials
         assert {
             name: headers[name] for name in headers if name in {"Authorization", "X-Auth-Key", "X-Auth-Email"}
         } == sent
@@ -94,7 +89,9 @@ class TestCredentials:
     @pytest.mark.parametrize("written", [f"{TOKEN}\n", f"  {TOKEN}\r\n"])
     def test_pasted(self, written: str) -> None:
         """Space round a token, as files have it, is dropped."""
-        assert settings(account_id=ACCOUNT, api_token=written).headers["Authorization"] == f"Bearer {TOKEN}"
+        assert (
+            settings(account_id=ACCOUNT, api_token=written).credentials["Authorization"] == f"Bearer {TOKEN}"
+        )
 
     @pytest.mark.parametrize("bad", ["to ken", "to\nken", "to\r\nX-Evil: 1", "tökén", "to\x00ken", "to\tken"])
     @pytest.mark.parametrize(
@@ -119,8 +116,8 @@ class TestCredentials:
                 NO_CREDENTIALS,
             ),
             (
+                {"CLOUDFLARE_API_TOKEN": " ", "CLOUDFLARE_API_KEY": ""},
                 {},
-                {"api_token": " "},
                 NO_CREDENTIALS,
             ),
             (
@@ -139,11 +136,18 @@ class TestCredentials:
                 "a global key goes with an e-mail address: pass api_key or set CLOUDFLARE_API_KEY",
             ),
         ],
-        ids=["nothing", "blank token", "no address", "no key", "no key in the environment"],
+        ids=["nothing", "blank variables", "no address", "no key", "no key in the environment"],
     )
     def test_missing(self, environ: dict[str, str], arguments: dict[str, str], said: str) -> None:
         """What is missing is named, argument and variable."""
         assert mistake(environ, account_id=ACCOUNT, **arguments) == said
+
+    @pytest.mark.parametrize("blank", ["", " ", "\n"], ids=repr)
+    @pytest.mark.parametrize("name", ["api_token", "api_key", "api_email"])
+    def test_empty(self, name: str, blank: str) -> None:
+        """What is passed but empty, as an unset CI secret is, is not replaced by another credential."""
+        said = mistake(ENVIRONMENT | PAIR, account_id=ACCOUNT, **{name: blank})
+        assert said == f"{name} is empty: pass a value, or None to read it from the environment"
 
     def test_secrets(self) -> None:
         """Token and key are told as secrets, so that they can be blotted out."""
@@ -169,11 +173,21 @@ class TestAccount:
         """A missing account is named, argument and variable."""
         assert mistake(environ, api_token=TOKEN) == "no account: pass account_id or set CLOUDFLARE_ACCOUNT_ID"
 
-    @pytest.mark.parametrize("account", ["..", "a/b", "."])
+    @pytest.mark.parametrize(
+        "account", ["..", "a/b", "my-account", ACCOUNT[1:], f"{ACCOUNT}0", f"g{ACCOUNT[1:]}", TOKEN, "٣" * 32]
+    )
     def test_refused(self, account: str) -> None:
-        """An account that would leave its place in the path is refused."""
+        """What is no account id is refused without being shown: it may be a token in the wrong place."""
         said = mistake(api_token=TOKEN, account_id=account)
-        assert said == f"account_id (CLOUDFLARE_ACCOUNT_ID) is 32 hex digits, not {account!r}"
+        assert said.startswith("account_id (CLOUDFLARE_ACCOUNT_ID) is 32 hex digits; what was given has ")
+        assert account not in said
+
+    @pytest.mark.parametrize(
+        "pasted", [ACCOUNT.upper(), f"{ACCOUNT[:8]}-{ACCOUNT[8:]}", f"{ACCOUNT[:16]} {ACCOUNT[16:]}\n"]
+    )
+    def test_pasted(self, pasted: str) -> None:
+        """An id with dashes, spaces or capitals, as it may be pasted, is the same account."""
+        assert settings(api_token=TOKEN, account_id=pasted).account_id == ACCOUNT
 
 
 class TestBaseUrl:
@@ -242,6 +256,9 @@ class TestBaseUrl:
             "http://[::1",
             "https://a:b",
             "https://a:99999",
+            "https://a:0",
+            "https://a..b",
+            f"https://{'a' * 64}.example",
             "file:///etc",
         ],
     )
@@ -299,34 +316,6 @@ class TestBaseUrl:
         url = URL(base + "/accounts", encoded=True)
         assert url.host
         assert url.scheme == "https" or is_loopback(url.host)
-
-
-class TestProxy:
-    @pytest.fixture(autouse=True)
-    def _no_proxy(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        for name in urllib.request.getproxies_environment():
-            monkeypatch.delenv(f"{name}_proxy", raising=False)
-            monkeypatch.delenv(f"{name.upper()}_PROXY", raising=False)
-
-    @pytest.mark.parametrize(
-        ("environ", "url", "proxy"),
-        [
-            ({}, BASE_URL, None),
-            ({"https_proxy": "http://proxy:3128"}, BASE_URL, "http://proxy:3128"),
-            ({"http_proxy": "http://proxy:3128"}, BASE_URL, None),
-            ({"https_proxy": "http://proxy:3128", "no_proxy": "cloudflare.com"}, BASE_URL, None),
-            ({"https_proxy": "http://proxy:3128", "no_proxy": "*"}, BASE_URL, None),
-            ({"http_proxy": "http://proxy:3128"}, "http://127.0.0.1:1", None),
-        ],
-        ids=["none", "https", "other scheme", "excepted", "all excepted", "loopback"],
-    )
-    def test_environment(
-        self, monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], url: str, proxy: str | None
-    ) -> None:
-        """The proxy of the environment is used, but not for its exceptions, and not for this machine."""
-        for name, value in environ.items():
-            monkeypatch.setenv(name, value)
-        assert _proxy(URL(url)) == proxy
 
 
 class TestClient:

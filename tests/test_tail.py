@@ -45,7 +45,7 @@ from builds_async.simulator import (
     build_script,
 )
 from builds_async.simulator.builds import BuildDetails
-from tests.support import nothing_left, settle, tags
+from tests.support import ACCOUNT, nothing_left, settle, tags
 from tests.support.bridge import ask, received
 
 
@@ -724,7 +724,7 @@ class TestTheIterator:
     @pytest.mark.parametrize("name", ["interval", "poll_interval", "max_poll_interval"])
     async def test_no_interval(self, name: str) -> None:
         """An interval that is no pause is a ValueError when the tail is made, not when it is read."""
-        async with BuildsClient(account_id="a", api_token="t") as client:
+        async with BuildsClient(account_id=ACCOUNT, api_token="t") as client:
             with pytest.raises(ValueError, match="interval"):
                 client.tail(tags(2), **{name: 0.0})  # type: ignore[arg-type]
 

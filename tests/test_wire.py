@@ -1,9 +1,12 @@
 """The sans-I/O half of the session layer: bytes in, a value or one of our errors out."""
 
 import json
+import time
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from random import Random
+from string import ascii_letters, digits
 from urllib.parse import unquote
 
 import msgspec
@@ -31,6 +34,7 @@ from builds_async.session.wire import (
     Allowance,
     Answer,
     allowances,
+    blot,
     id_list,
     query,
     read,
@@ -388,6 +392,31 @@ class TestRefusal:
         assert error.ray_id is None
         assert "cf-ray" not in error.message
 
+    @pytest.mark.parametrize(
+        ("method", "status", "advice"),
+        [
+            ("GET", 500, "try again later"),
+            ("POST", 500, "look whether it was done before you do it again"),
+            ("PUT", 503, "look whether it was done before you do it again"),
+            ("DELETE", 502, "look whether it was done before you do it again"),
+            ("POST", 409, "Read what is there before you try again"),
+        ],
+    )
+    def test_what_to_do(self, method: str, status: int, advice: str) -> None:
+        """After a failed write one has to look whether it was done; a failed read can just be repeated."""
+        assert advice in str(refused(an_answer(b"", status), method=method))
+
+    @pytest.mark.parametrize(
+        ("status", "value", "wait"),
+        [(503, "6", 6.0), (503, "soon", None), (503, None, None), (500, "6", None)],
+    )
+    def test_unavailable(self, status: int, value: str | None, wait: float | None) -> None:
+        """The wait that a 503 asks for is on its error; other failures ask for none."""
+        headers = {} if value is None else {"retry_after": value}
+        error = refused(an_answer(b"", status, **headers))
+        assert isinstance(error, InternalServerError)
+        assert error.retry_after == wait
+
     def test_retry_after(self) -> None:
         """A 429 carries its Retry-After, or None."""
         error = refused(an_answer(refusal(971, "Please wait"), 429, retry_after="17"))
@@ -433,6 +462,46 @@ class TestSecrets:
     def test_answer_repr(self) -> None:
         """An answer keeps body and headers out of `repr`, and so out of tracebacks that show locals."""
         assert TOKEN not in repr(an_answer(TOKEN.encode(), x_echo=TOKEN))
+
+
+class TestRedaction:
+    """What a server echoes is redacted by where it stands, so that no ordinary message is mangled."""
+
+    @pytest.mark.parametrize(
+        ("text", "token", "shown"),
+        [
+            ("no such build", "build", "no such build"),
+            ("unknown builds_async client", "builds", "unknown builds_async client"),
+            ("502 Bad Gateway", "502", "502 Bad Gateway"),
+            ("a t is a t", "t", "a t is a t"),
+            ("SECRET stays", "SECRET", "SECRET stays"),
+            ("Authorization: Bearer build", "build", "Authorization: Bearer ***"),
+            ("bearer%20build and build", "build", "bearer%20*** and build"),
+            ("X-Auth-Key: build\r\nbuild: 1", "build", "X-Auth-Key: ***\r\nbuild: 1"),
+            ('{"token":"build"}', "build", '{"token":"***"}'),
+            ("Invalid token build", "build", "Invalid token ***"),
+            ("the token builds on", "build", "the token builds on"),
+            ("token 12345 of 12345", "12345", "token *** of 12345"),
+            ("s3cret in xs3cretx", "s3cret", "*** in x***x"),
+            ("my-token", "my-token", "***"),
+            ("aBcDeFgHiJ", "aBcDeFgHiJ", "***"),
+            ("nothing", "", "nothing"),
+        ],
+    )
+    def test_by_place(self, text: str, token: str, shown: str) -> None:
+        """A token that reads like a word is redacted where tokens stand, any other wherever it stands."""
+        assert blot(text, (token,)) == shown
+
+    @given(st.integers(0, 2**32))
+    def test_real(self, seed: int) -> None:
+        """What is random like a real token is redacted in the middle of anything."""
+        token = "".join(Random(seed).choices(ascii_letters + digits, k=40))  # noqa: S311  # no secret
+        assert token not in blot(f"x{token}y={token}%20{token}", (token,))
+
+    @pytest.mark.parametrize("value", [f"Bearer {TOKEN}", TOKEN, "a" * 21, "a b", "", "a-b-c"])
+    def test_ray(self, value: str) -> None:
+        """What can't be a ray id is not shown as one."""
+        assert refused(an_answer(b"", 502, cf_ray=value)).ray_id is None  # type: ignore[attr-defined]
 
 
 class TestRetryAfter:
@@ -486,6 +555,14 @@ class TestRetryAfter:
         seconds = retry_after(CIMultiDict(headers))
         assert seconds is not None
         assert 90 < seconds <= 100
+
+    @pytest.mark.parametrize(
+        ("ahead", "seconds"), [(-3600, 0.0), (3600, None), (310, None)], ids=["past", "an hour", "a block"]
+    )
+    def test_wrong_clock(self, ahead: float, seconds: float | None) -> None:
+        """A date alone, against a clock that may be wrong, is no longer wait than the API's own block."""
+        until = format_datetime(datetime.now(UTC) + timedelta(seconds=ahead), usegmt=True)
+        assert retry_after(CIMultiDict({"Retry-After": until})) == seconds
 
     @given(st.text(), st.text())
     @example("Wed, 21 Oct 0000 07:28:00 GMT", "")
@@ -546,6 +623,25 @@ class TestAllowances:
         if policy is not None:
             headers["ratelimit-policy"] = policy
         assert allowances(headers) == read
+
+    def test_lines(self) -> None:
+        """A list may come in several lines, which are one."""
+        headers = CIMultiDict(
+            [
+                ("Ratelimit", '"a";r=1;t=2'),
+                ("ratelimit", '"b";r=3;t=4'),
+                ("Ratelimit-Policy", '"a";q=7'),
+                ("Ratelimit-Policy", '"b";q=5;w=6'),
+            ]
+        )
+        assert allowances(headers) == {"a": Allowance(1, 2.0, 7, None), "b": Allowance(3, 4.0, 5, 6.0)}
+
+    @pytest.mark.parametrize("odd", [r"\"", '"a";', '"a" ', '"\\', ";a", '"a";a.'], ids=repr)
+    def test_linear(self, odd: str) -> None:
+        """A long header takes time in proportion to its length."""
+        began = time.process_time()
+        allowances(CIMultiDict({"Ratelimit": '"' + odd * 100_000}))
+        assert time.process_time() - began < 1.0
 
     @given(st.text(), st.text())
     @example(f'"a";r={"9" * 400};t=1', "")

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 from builds_async import LogLine
 from builds_async.cli.exits import CommandError
@@ -51,10 +51,15 @@ def view_of(options: LineOptions, screen: Screen, names: Iterable[str] | None = 
 
 
 def zone_of(name: str) -> tzinfo:
-    """The time zone of that IANA name; CommandError if there is none."""
+    """The time zone of that IANA name; CommandError if there is none, or no database of time zones."""
     try:
         return UTC if name.upper() in {"UTC", "Z"} else ZoneInfo(name)
     except (ValueError, OSError, KeyError):  # ValueError: a path; OSError: a directory; KeyError: none
+        if not available_timezones():
+            raise CommandError(
+                f"--timezone: {name!r} can't be looked up: this machine has no database of time zones;"
+                " install the package tzdata (pip install tzdata), or write UTC"
+            ) from None
         raise CommandError(f"--timezone: {name!r} is no time zone: write UTC, Europe/Berlin, ...") from None
 
 

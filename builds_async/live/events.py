@@ -297,7 +297,9 @@ class EventStream:
 def _is_passing(error: BuildsError) -> bool:
     if isinstance(error, APIError):
         return error.status >= 500 or error.status == 408
-    return isinstance(error, BuildsConnectionError | ResponseDecodeError)
+    if isinstance(error, BuildsConnectionError):
+        return error.transient
+    return isinstance(error, ResponseDecodeError)
 
 
 def _key(event: BuildEvent) -> _Key:

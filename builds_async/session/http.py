@@ -1,65 +1,83 @@
 """The only file that touches aiohttp: bytes out, an `Answer` in, or one of our connection errors."""
 
+import asyncio
+import ssl
 import traceback
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from http import HTTPStatus
 from typing import TypedDict
 
 import aiohttp
+from multidict import CIMultiDict
 from yarl import URL
 
-from builds_async.errors import BuildsConnectionError, BuildsTimeoutError, ResponseDecodeError
-from builds_async.session.settings import is_loopback
+from builds_async._version import __version__
+from builds_async.errors import (
+    BuildsConnectionError,
+    BuildsError,
+    BuildsTimeoutError,
+    ConfigurationError,
+    ResponseDecodeError,
+)
+from builds_async.session.proxy import proxy_for
 from builds_async.session.wire import Answer, Request, Secret, blot, ray_id
 
 MAX_BODY = 64 * 1024 * 1024
 """The largest body that is read, in bytes; a larger one is refused without being held."""
 
 
-_CREDENTIALS = frozenset({"Authorization", "X-Auth-Email", "X-Auth-Key"})
+_HEADERS = {"User-Agent": f"builds-async/{__version__}", "Accept": "application/json"}
 
 
 class _RequestOptions(TypedDict, total=False):
     allow_redirects: bool
-    headers: dict[str, str]
+    headers: Mapping[str, str]
     timeout: aiohttp.ClientTimeout
     raise_for_status: bool
+    proxy_headers: Mapping[str, str]
     data: bytes
 
 
 class HttpTransport:
     """Sends requests over an `aiohttp.ClientSession`, its own or a borrowed one.
 
-    Its own is made at the first request, inside the running loop, and closed with the transport. A
+    `credentials` are headers that each request to `base_url` carries, and nothing else does: they are no
+    defaults of a session, so neither a proxy nor an anonymous request nor another user of the session gets
+    them. Redirects are not followed.
+
+    Its own session is made at the first request, inside the running loop, and closed with the transport. A
     borrowed one is never closed, and its proxy, TLS and tracing settings hold, as do its own default headers
     and aiohttp's habit of sending all but POST and PATCH once more when a kept connection breaks. The time
-    limit and the refusal of redirects are this transport's in both cases.
+    limit is this transport's in both cases.
+
+    Raises ConfigurationError for a proxy of the environment, or a borrowed session, that can't be used;
+    RuntimeError when it is closed, or used in another event loop than before or in none.
     """
 
     def __init__(
         self,
         base_url: str,
-        headers: Mapping[str, str],
+        credentials: Mapping[str, str],
         *,
         session: aiohttp.ClientSession | None,
         timeout: float,
         secrets: Sequence[str] = (),
     ) -> None:
         self._base_url = base_url
-        self._headers = dict(headers)
-        self._client_timeout = aiohttp.ClientTimeout(total=timeout)
-        # What our own session has for defaults a borrowed one is told with each request.
-        self._options: _RequestOptions = {"allow_redirects": False}
-        if session is not None:
-            self._options |= {
-                "headers": self._headers,
-                "timeout": self._client_timeout,
-                "raise_for_status": False,
-            }
-        self._session = session
-        self._owns_session = session is None
-        self._anonymous: aiohttp.ClientSession | None = None
-        self._proxy: str | None = None
+        self._options: _RequestOptions = {
+            "allow_redirects": False,
+            "headers": CIMultiDict(credentials if session is None else {**_HEADERS, **credentials}),
+            "timeout": aiohttp.ClientTimeout(total=timeout),
+            "raise_for_status": False,
+        }
+        self._proxy = None if session is not None else proxy_for(URL(base_url))
+        if self._proxy is not None and self._proxy.headers:
+            self._options["proxy_headers"] = CIMultiDict(self._proxy.headers)
+        self._anonymous: dict[str, str] = {} if session is None else _HEADERS
+        self._borrowed = session
+        self._session: aiohttp.ClientSession | None = None  # once it was looked at, in its event loop
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._timeout = timeout
         self._secrets = secrets
         self._closed = False
@@ -70,9 +88,9 @@ class HttpTransport:
         Connect, headers and body share one time limit.
         """
         session = self._open_session()
-        options = self._options if request.body is None else self._with_body(request.body)
-        if request.anonymous:
-            session, options = self._without_token(session, options)
+        options = self._options
+        if request.body is not None or request.anonymous:
+            options = self._options_for(request)
         place = f"{request.path}?{request.query}" if request.query else request.path
         if request.secrets:
             place = Secret(place)
@@ -83,69 +101,91 @@ class HttpTransport:
                 content = response.content
                 # Most bodies are here already: they came with their headers.
                 whole = content.is_eof() and content.total_bytes <= MAX_BODY
-                body = content.read_nowait() if whole else await _read_bounded(response, self._secrets)
+                body = content.read_nowait() if whole else await _read_bounded(response)
                 return Answer(response.status, response.headers, body)
         except TimeoutError as error:  # first: ServerTimeoutError is a ClientError as well
             raise BuildsTimeoutError(
                 f"no whole answer within {self._timeout:g} s; raise `timeout` or check the network"
             ) from self._cause(error, request.secrets)
-        except aiohttp.ClientError as error:
-            failure = _connection_error(error, (*self._secrets, *request.secrets))
+        except (aiohttp.ClientError, OSError) as error:
+            failure = _failure(error, self._secrets, confidential=bool(request.secrets))
             raise failure from self._cause(error, request.secrets)
+        except ValueError as error:  # after ClientError: InvalidURL is both
+            raise _unusable(self._borrowed) from self._cause(error, request.secrets)
+        except RuntimeError as error:
+            raise self._misuse(error) from self._cause(error, request.secrets)
+
+    def _options_for(self, request: Request) -> "_RequestOptions":
+        """The options of a request with a body, or without the credentials."""
+        options = self._options.copy()
+        headers = CIMultiDict(self._anonymous if request.anonymous else self._options["headers"])
+        if request.body is not None:
+            headers["Content-Type"] = "application/json"
+            options["data"] = request.body
+        options["headers"] = headers
+        return options
 
     def _cause(self, error: Exception, secrets: Sequence[str]) -> Exception | None:
-        """`error`, unless it tells a secret: one in its URL, or that the server has echoed."""
-        return None if _tells(error, (*self._secrets, *secrets)) else error
+        """`error`, unless it tells a secret: one in its URL, or that the server has echoed.
 
-    def _with_body(self, body: bytes) -> "_RequestOptions":
-        headers = {**self._options.get("headers", {}), "Content-Type": "application/json"}
-        return {**self._options, "headers": headers, "data": body}
+        What is behind an error of a borrowed session may show the URL of its proxy, password and all.
+        """
+        if self._borrowed is not None and _may_have_proxy(self._borrowed):
+            return None
+        shown = "".join(traceback.format_exception(error))
+        tells = blot(shown, self._secrets) != shown or any(secret in shown for secret in secrets)
+        return None if tells else error
 
-    def _without_token(
-        self, session: aiohttp.ClientSession, options: "_RequestOptions"
-    ) -> tuple[aiohttp.ClientSession, "_RequestOptions"]:
-        """A borrowed session is just not told of the token; our own has a twin on the same connections."""
-        headers = {name: it for name, it in self._headers.items() if name not in _CREDENTIALS}
-        if not self._owns_session:
-            return session, {**options, "headers": headers}
-        if self._anonymous is None:
-            self._anonymous = self._new_session(headers, session.connector)
-        return self._anonymous, options
+    def _misuse(self, error: RuntimeError) -> RuntimeError:
+        """What a RuntimeError of aiohttp means here."""
+        if self._borrowed is not None and self._borrowed.closed:
+            return RuntimeError(
+                "Session is closed: the aiohttp.ClientSession that this BuildsClient was given was closed by"
+                " its owner; keep it open for as long as the client is used"
+            )
+        if self._borrowed is not None:
+            return RuntimeError(
+                "the aiohttp.ClientSession that this BuildsClient was given can't be used here: make it in"
+                f" the event loop that it is used in ({error})"
+            )
+        return RuntimeError(f"this BuildsClient can't be used here: {error}")
 
     async def aclose(self) -> None:
         """Close the session, if it is our own. Every later request is a RuntimeError."""
         self._closed = True
-        if self._anonymous is not None:
-            await self._anonymous.close()
-        if self._session is not None and self._owns_session:
+        if self._session is not None and self._borrowed is None:
             await self._session.close()
 
     def check_open(self) -> None:
-        """RuntimeError if the transport was closed."""
+        """RuntimeError if the transport was closed, or belongs to another event loop than the running one."""
         if self._closed:
-            raise RuntimeError("this BuildsClient is closed; make a new one")
+            raise RuntimeError(_CLOSED)
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            raise RuntimeError(_NO_LOOP) from None
+        # aiohttp notices another loop only now and then: the first may be running a task at this moment.
+        if self._loop is not loop:
+            if self._loop is not None:
+                raise RuntimeError(_OTHER_LOOP)
+            self._loop = loop
 
     def _open_session(self) -> aiohttp.ClientSession:
         self.check_open()
         if self._session is None:
-            self._proxy = _proxy(URL(self._base_url))
-            if self._proxy is not None:
-                user = URL(self._proxy)
-                self._secrets = (*self._secrets, *filter(None, (user.password, user.raw_password)))
-            self._session = self._new_session(self._headers)
+            self._session = (
+                self._new_session()
+                if self._borrowed is None
+                else _usable(self._borrowed, URL(self._base_url))
+            )
         return self._session
 
-    def _new_session(
-        self, headers: Mapping[str, str], connector: aiohttp.BaseConnector | None = None
-    ) -> aiohttp.ClientSession:
-        """A session with these headers; it leaves a given `connector` open when it is closed."""
+    def _new_session(self) -> aiohttp.ClientSession:
         session = aiohttp.ClientSession(
-            connector=connector or aiohttp.TCPConnector(limit=0),  # max_in_flight is the bound
-            connector_owner=connector is None,
-            headers=headers,
-            timeout=self._client_timeout,
+            connector=aiohttp.TCPConnector(limit=0),  # max_in_flight is the bound
+            headers=_HEADERS,
             cookie_jar=aiohttp.DummyCookieJar(),
-            proxy=self._proxy,
+            proxy=None if self._proxy is None else self._proxy.url,
         )
         # aiohttp sends a GET again by itself when a connection breaks, and has no option for it. Here
         # every request counts, in the budget and in `attempts`.
@@ -153,7 +193,18 @@ class HttpTransport:
         return session
 
 
-async def _read_bounded(response: aiohttp.ClientResponse, secrets: Sequence[str]) -> bytes:
+_CLOSED = "this BuildsClient is closed; make a new one"
+_NO_LOOP = (
+    "a BuildsClient needs a running asyncio event loop, and there is none here: use it in a coroutine that"
+    " asyncio.run() runs (trio has no such loop)"
+)
+_OTHER_LOOP = (
+    "this BuildsClient was first used in another event loop, and its connections belong to that one: make a"
+    " client in each event loop, inside the coroutine that asyncio.run() runs"
+)
+
+
+async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:
     """The body, decompressed. What is larger than `MAX_BODY` drops the connection."""
     content = response.content
     chunk = await content.readany()
@@ -171,31 +222,117 @@ async def _read_bounded(response: aiohttp.ClientResponse, secrets: Sequence[str]
     raise ResponseDecodeError(
         f"the answer ({response.status}) is larger than {MAX_BODY // 2**20} MiB",
         status=response.status,
-        ray_id=ray_id(response.headers, secrets),
+        ray_id=ray_id(response.headers),
     )
 
 
-def _connection_error(error: aiohttp.ClientError, secrets: Sequence[str]) -> BuildsConnectionError:
-    said = blot(str(error), secrets)
+def _failure(
+    error: aiohttp.ClientError | OSError, secrets: Iterable[str], *, confidential: bool
+) -> BuildsError:
+    """What an error of the network means. What a server may have put into its text is redacted.
+
+    Of a `confidential` call no text of a server is shown.
+    """
+    if isinstance(error, aiohttp.InvalidURL):
+        return ConfigurationError(
+            "the request can't be sent: the URL of a proxy, or base_url, can't be used (it is not shown);"
+            " check the proxy of the session and HTTPS_PROXY"
+        )
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return _refused_by_proxy(error.status)
+    if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ServerFingerprintMismatch):
+        return _not_connected(error)
+    # The text of a response error has a URL, of the proxy with its password if that sent the response.
+    text = error.message if isinstance(error, aiohttp.ClientResponseError) else str(error)
+    said = "not shown" if confidential else blot(text, secrets)
     # A payload error is a ClientError, but no ClientConnectionError.
     if isinstance(error, aiohttp.ClientPayloadError):
         return BuildsConnectionError(f"the answer was cut short ({said})")
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return BuildsConnectionError(
-            f"could not connect ({said}); check the network, DNS, proxy and base_url", sent=False
-        )
     return BuildsConnectionError(f"the connection failed ({type(error).__name__}: {said})")
 
 
-def _tells(error: BaseException, secrets: Sequence[str]) -> bool:
-    """Whether the traceback of `error` would show one of the secrets."""
-    shown = "".join(traceback.format_exception(error))
-    return any(secret in shown for secret in secrets)
+def _not_connected(
+    error: aiohttp.ClientConnectorError | aiohttp.ServerFingerprintMismatch,
+) -> BuildsConnectionError:
+    if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ServerFingerprintMismatch):
+        return BuildsConnectionError(_untrusted(error), sent=False, transient=False)
+    if isinstance(error, aiohttp.ClientProxyConnectionError):
+        return BuildsConnectionError(
+            f"could not connect to the proxy ({error}); check HTTPS_PROXY, and that the proxy runs",
+            sent=False,
+        )
+    return BuildsConnectionError(
+        f"could not connect ({error}); check the network, DNS, proxy and base_url", sent=False
+    )
 
 
-def _proxy(url: URL) -> str | None:
-    """The proxy that the environment names for `url`, read once: aiohttp's `trust_env` looks per request."""
-    host = url.host or ""
-    if is_loopback(host) or urllib.request.proxy_bypass(host):
-        return None
-    return urllib.request.getproxies().get(url.scheme)
+def _refused_by_proxy(status: int) -> BuildsConnectionError:
+    """The proxy did not open a tunnel, so the API has seen nothing. Its own words are not shown."""
+    try:
+        phrase = f" {HTTPStatus(status).phrase}"
+    except ValueError:
+        phrase = ""
+    said = f"the proxy answered {status}{phrase}"
+    if status == 407:
+        return BuildsConnectionError(
+            f"{said}: it wants a user and a password; set HTTPS_PROXY to http://user:password@host:port, with"
+            " special characters percent-encoded",
+            sent=False,
+            transient=False,
+        )
+    transient = status >= 500 or status in {408, 425, 429}
+    advice = "try again later" if transient else "check HTTPS_PROXY, and what the proxy allows"
+    return BuildsConnectionError(f"{said}; {advice}", sent=False, transient=transient)
+
+
+def _untrusted(error: aiohttp.ClientConnectorCertificateError | aiohttp.ServerFingerprintMismatch) -> str:
+    place = f"{error.host}:{error.port}"
+    if isinstance(error, aiohttp.ServerFingerprintMismatch):
+        return f"the certificate of {place} has another fingerprint than the session expects"
+    cause = error.certificate_error
+    why = cause.verify_message if isinstance(cause, ssl.SSLCertVerificationError) else type(cause).__name__
+    return (
+        f"the certificate of {place} is not trusted ({why}): set SSL_CERT_FILE to a PEM file with the"
+        " certificate authorities to trust (your company's or proxy's among them), install ca-certificates,"
+        " or check base_url and the clock of this machine"
+    )
+
+
+def _unusable(session: aiohttp.ClientSession | None) -> ConfigurationError:
+    """What it means that aiohttp does not make a request: a ValueError, whose text may have a password."""
+    if session is None:
+        return ConfigurationError("the request can't be sent: check base_url and HTTPS_PROXY")
+    return ConfigurationError(
+        "the request can't be sent over the aiohttp.ClientSession that was given: it has credentials of its"
+        " own (auth=, or a netrc file with trust_env=True), which can't go with those of the client, or a"
+        " proxy whose URL can't be used; leave out auth= and the netrc entry for the API, and check its proxy"
+    )
+
+
+def _usable(session: aiohttp.ClientSession, url: URL) -> aiohttp.ClientSession:
+    """A borrowed session, looked at before its first request."""
+    if session.auth is not None:
+        raise _unusable(session)
+    # Plain http goes to loopback only. A proxy would read all of it, and reaches another loopback.
+    if url.scheme == "http" and _has_proxy(session, url):
+        raise ConfigurationError(
+            f"the aiohttp.ClientSession that was given sends plain http to {url.host} through a proxy, which"
+            f" would read the token: make it without that proxy, or set NO_PROXY={url.host}"
+        )
+    return session
+
+
+def _has_proxy(session: aiohttp.ClientSession, url: URL) -> bool:
+    if not _may_have_proxy(session):
+        return False
+    if _proxy_of(session) is not None:
+        return True
+    return url.scheme in urllib.request.getproxies() and not urllib.request.proxy_bypass(url.host or "")
+
+
+def _may_have_proxy(session: aiohttp.ClientSession) -> bool:
+    return session.trust_env or _proxy_of(session) is not None
+
+
+def _proxy_of(session: aiohttp.ClientSession) -> object:
+    return getattr(session, "_default_proxy", None)  # aiohttp has no name for it

@@ -5,16 +5,10 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from builds_async.errors import (
-    APIError,
-    BuildsConnectionError,
-    BuildsError,
-    RateLimitError,
-    ResponseDecodeError,
-)
+from builds_async.errors import BuildsConnectionError, BuildsError, InternalServerError, RateLimitError
+from builds_async.session.numbers import seconds, whole
 
 _REPEATABLE = frozenset({"GET", "HEAD", "PUT"})
-_TRANSIENT = frozenset({408, 425, 429})
 
 
 class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,13 +16,20 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
     `attempts` (4) bounds the requests of one call, the first included; 1 never repeats. Pauses double from
     `base` seconds (0.5) up to `max_delay` (8), each shortened by chance by up to a half, so that many
-    clients do not come back in step. `max_wait` (60) is the longest Retry-After that is obeyed: the API can
-    block a user for five minutes, and a caller should hear of that at once rather than hang. A longer
-    one raises `RateLimitError`; it is never answered with a shorter wait.
+    clients do not come back in step. A Retry-After of a 429 or 503 makes a pause longer, never shorter.
 
-    Repeated are, for GET and PUT: connection failures, time-outs, 408, 429, 5xx and bodies that are no
-    answer of the API. Everything else (POST, PATCH, DELETE) is repeated only when the request can't have
-    been carried out: the connection was never made, or the answer was 429.
+    `max_wait` (60) is the longest wait that the API may ask of a single call: by Retry-After, by an earlier
+    429, or by a `Ratelimit` header that says that nothing is left. The API can block a user for five
+    minutes, and a caller should learn of that at once rather than hang: a longer one raises
+    `RateLimitError` (`InternalServerError` for a 503). Infinity waits for as long as the API asks. Polls
+    (`follow` and its kin) wait for the budget however long that takes. A wait for the client's own pacing
+    (see `RateBudget`) is not limited by it: put `asyncio.timeout` around the call.
+
+    A call is repeated only if its error is `transient`. GET and PUT are repeated after all of those, other
+    methods only when the request can't have been carried out: the connection was never made, or the
+    response was 429.
+
+    ValueError or TypeError for a number that can't be one.
     """
 
     attempts: int = 4
@@ -37,24 +38,24 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     max_wait: float = 60.0
 
     def __post_init__(self) -> None:
-        if self.attempts < 1:
-            raise ValueError(f"attempts is at least 1, not {self.attempts}")
-        if self.base < 0 or self.max_delay < 0 or self.max_wait < 0:
-            raise ValueError("base, max_delay and max_wait are seconds, not negative")
+        whole("attempts", self.attempts, at_least=1)
+        seconds("base", self.base)
+        seconds("max_delay", self.max_delay)
+        seconds("max_wait", self.max_wait, infinite=True)
 
     def repeats(self, error: BuildsError, method: str) -> bool:
         """Whether a call that failed so may be sent again."""
+        if not error.transient or (retry_after(error) or 0.0) > self.max_wait:
+            return False
         if isinstance(error, RateLimitError):
-            return error.retry_after is None or error.retry_after <= self.max_wait
+            return True
         if isinstance(error, BuildsConnectionError) and not error.sent:
             return True
-        if method not in _REPEATABLE:
-            return False
-        if isinstance(error, APIError):
-            return error.status >= 500 or error.status in _TRANSIENT
-        return isinstance(error, BuildsConnectionError) or (
-            isinstance(error, ResponseDecodeError) and error.transient
-        )
+        return method in _REPEATABLE
+
+    def delay(self, error: BuildsError, backoff: float) -> float:
+        """The seconds to wait after `error`: the backoff, or what the API asks for if that is longer."""
+        return max(backoff, retry_after(error) or 0.0)
 
     def delays(self, rng: Callable[[], float] = random.random) -> Iterator[float]:
         """The pauses of one call, in seconds, without end. `rng` gives numbers from 0 up to 1."""
@@ -62,3 +63,8 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
         while True:
             yield min(delay, self.max_delay) * (1 - rng() / 2)
             delay = min(delay * 2, self.max_delay)
+
+
+def retry_after(error: BuildsError) -> float | None:
+    """The seconds that the API asks to wait after `error`, None if it does not say."""
+    return error.retry_after if isinstance(error, RateLimitError | InternalServerError) else None

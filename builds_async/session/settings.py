@@ -6,10 +6,9 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from builds_async._version import __version__
 from builds_async.errors import ConfigurationError
 from builds_async.models.diagnosis import CredentialKind
-from builds_async.session.wire import Secret, segment
+from builds_async.session.wire import Secret
 
 DEFAULT_BASE_URL = "https://api.cloudflare.com/client/v4"
 
@@ -22,17 +21,17 @@ _PREFIXES = {
 
 
 class Settings(NamedTuple):
-    """What every request carries or starts with."""
+    """What every request starts with, and the headers that authenticate it."""
 
     account_id: str
     base_url: str
-    headers: dict[str, str]
+    credentials: dict[str, str]
     secrets: tuple[Secret, ...]
 
     @property
     def credential_kind(self) -> CredentialKind:
         """What the credentials are by their look. Older tokens have no prefix."""
-        if "Authorization" not in self.headers:
+        if "Authorization" not in self.credentials:
             return CredentialKind.GLOBAL_KEY
         prefix = self.secrets[0].partition("_")[0]
         return _PREFIXES.get(prefix, CredentialKind.UNKNOWN)
@@ -49,8 +48,7 @@ def resolve(
 ) -> Settings:
     """Fill in from `environ` what is None. ConfigurationError if something is missing or can't be used."""
     credentials, secrets = _credentials(api_token, api_key, api_email, environ)
-    headers = {"User-Agent": f"builds-async/{__version__}", "Accept": "application/json", **credentials}
-    return Settings(_account(account_id, environ), _base_url(base_url, environ), headers, secrets)
+    return Settings(_account(account_id, environ), _base_url(base_url, environ), credentials, secrets)
 
 
 def is_loopback(host: str) -> bool:
@@ -63,23 +61,48 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def is_host(host: str) -> bool:
+    """Whether `host` can be looked up: an address in brackets, or labels of 1 to 63 characters."""
+    if host.startswith("["):
+        try:
+            ipaddress.IPv6Address(host.strip("[]"))
+        except ValueError:
+            return False
+        return True
+    labels = host.removesuffix(".").split(".")
+    return len(host) <= 253 and all(1 <= len(label) <= 63 for label in labels)
+
+
 def _account(account_id: str | None, environ: Mapping[str, str]) -> str:
-    value = (environ.get("CLOUDFLARE_ACCOUNT_ID", "") if account_id is None else account_id).strip()
-    if not value:
+    """The id as the API writes it. Dashes and spaces, as a pasted one may have, are dropped."""
+    value = Secret(environ.get("CLOUDFLARE_ACCOUNT_ID", "") if account_id is None else account_id)
+    given = Secret("".join(value.replace("-", "").split()).lower())
+    if not given:
         raise ConfigurationError("no account: pass account_id or set CLOUDFLARE_ACCOUNT_ID")
-    try:
-        segment(value)
-    except ValueError:
+    if _ACCOUNT(given) is None:
         raise ConfigurationError(
-            f"account_id (CLOUDFLARE_ACCOUNT_ID) is 32 hex digits, not {value!r}"
-        ) from None
-    return value
+            f"account_id (CLOUDFLARE_ACCOUNT_ID) is 32 hex digits; what was given has {len(given)} characters"
+            " (it is not shown, it may be a token): copy the account ID from the dashboard"
+        )
+    return str(given)
+
+
+_ACCOUNT = re.compile(r"[0-9a-f]{32}").fullmatch
 
 
 def _credentials(
     token: str | None, key: str | None, email: str | None, environ: Mapping[str, str]
 ) -> tuple[dict[str, str], tuple[Secret, ...]]:
-    """The headers that authenticate. What is passed wins over the environment, a token over a key."""
+    """The headers that authenticate. What is passed wins over the environment, a token over a key.
+
+    What is passed but empty is a ConfigurationError, not a reason to look elsewhere: a CI secret that is not
+    set must not make the client use a key with far wider rights. An empty variable counts as not set.
+    """
+    for name, passed in (("api_token", token), ("api_key", key), ("api_email", email)):
+        if passed is not None and not passed.strip():
+            raise ConfigurationError(
+                f"{name} is empty: pass a value, or None to read it from the environment"
+            )
     if token is None and key is None and email is None:
         token = environ.get("CLOUDFLARE_API_TOKEN")
     if token and token.strip():
@@ -114,7 +137,7 @@ _URL = r"(?ai)(https?)://(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(?::(\d{1,5}))?(?:/[^\s?#
 def _base_url(base_url: str | None, environ: Mapping[str, str]) -> str:
     url = (base_url or environ.get("CLOUDFLARE_BASE_URL") or DEFAULT_BASE_URL).strip().rstrip("/")
     parts = re.fullmatch(_URL, url)
-    if parts is None or int(parts[3] or 443) > 65535:
+    if parts is None or not 0 < int(parts[3] or 443) <= 65535 or not is_host(parts[2]):
         # The URL itself is not shown: it may hold a password.
         surplus = not set(url).isdisjoint("@?#") and "://" in url
         wanted = (

@@ -34,8 +34,8 @@ MAX_IDS = 20
 """How many ids the bulk look-ups take in one request; with more the API answers 400."""
 
 _EXCERPT = 300
-_SHORTEST_SECRET = 6
 _STYLE = r"(?i)<style\b[^<]*</style>|<script\b[^<]*</script>"
+_HOOK = re.compile(r"(?<=/deploy_hooks/)[^/]+")
 _PLAIN = re.compile(r"[A-Za-z0-9_-]+").fullmatch
 _TAG = re.compile(r"[0-9a-fA-F]{32}").fullmatch
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").fullmatch
@@ -112,8 +112,8 @@ class Request(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def shown_path(self) -> str:
-        """The path as it may be told."""
-        return blot(self.path, self.secrets)
+        """The path without the secret that it may hold: the UUID of a deploy hook starts builds."""
+        return _HOOK.sub("***", self.path) if self.secrets else self.path
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False):
@@ -290,7 +290,11 @@ def _shown(answer: Answer, *, confidential: bool) -> Answer:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """The seconds that Retry-After asks for, as a number or as a date; None if it can't be read."""
+    """The seconds that Retry-After asks for, as a number or as a date; None if it can't be read.
+
+    A date is measured by the server's own clock, its `Date` header. Without one only this machine's clock is
+    left, which may be wrong: then a date more than the API's own block of 5 minutes ahead counts as none.
+    """
     value = headers.get("Retry-After")
     if value is None:
         return None
@@ -300,9 +304,14 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         until = date(value)
         if until is None:
             return None
-        # The server's own clock, where it shows: the machine's may be wrong.
-        seconds = (until - (date(headers.get("Date", "")) or datetime.now(UTC))).total_seconds()
+        sent = date(headers.get("Date", ""))
+        seconds = (until - (sent or datetime.now(UTC))).total_seconds()
+        if sent is None and seconds > _BLOCK:
+            return None
     return max(seconds, 0.0) if seconds < float("inf") else None
+
+
+_BLOCK = 300.0
 
 
 class Allowance(NamedTuple):
@@ -322,7 +331,10 @@ def allowances(headers: Mapping[str, str]) -> dict[str, Allowance]:
     said = headers.get("Ratelimit")
     if said is None:
         return {}
-    policies = _policies(headers.get("Ratelimit-Policy", ""))
+    policy = headers.get("Ratelimit-Policy", "")
+    if getall := getattr(headers, "getall", None):  # a list may come in several lines
+        said, policy = _lines(getall("Ratelimit")), _lines(getall("Ratelimit-Policy", _NONE))
+    policies = _policies(policy)
     if usual := _USUAL.fullmatch(said):  # on every answer: one look, not a parse
         name, left, reset = usual.groups()
         return {name: Allowance(int(left), float(reset), *policies.get(name, _NO_POLICY))}
@@ -334,9 +346,11 @@ def allowances(headers: Mapping[str, str]) -> dict[str, Allowance]:
 
 
 _USUAL = re.compile(r'"([^"\\]*)";r=(\d{1,15});t=(\d{1,15})')
-_ITEM = r'"((?:[^"\\]|\\.)*)"((?:\s*;\s*[a-z*][a-z0-9_.*-]*=[0-9.]+)*)'
+# A string that never ends is taken to the end of the header, so that no character is looked at twice.
+_ITEM = r'"((?:[^"\\]|\\.)*+)(?:"((?:\s*+;\s*+[a-z*][a-z0-9_.*-]*+=[0-9.]++)*+)|)'
 _PARAMETER = r";\s*([a-z*][a-z0-9_.*-]*)=(\d{1,15}(?:\.\d{1,15})?)(?![\d.])"
 _NO_POLICY = (None, None)
+_NONE = ("",)
 
 
 @lru_cache(maxsize=16)
@@ -346,6 +360,11 @@ def _policies(header: str) -> dict[str, tuple[int | None, float | None]]:
         name: (int(item["q"]) if "q" in item else None, item.get("w"))
         for name, item in _items(header).items()
     }
+
+
+def _lines(lines: Sequence[str]) -> str:
+    """The lines of a header whose value is a list, as one."""
+    return lines[0] if len(lines) == 1 else ", ".join(lines)
 
 
 def _items(header: str) -> dict[str, dict[str, float]]:
@@ -375,7 +394,7 @@ def _says_no(body: bytes) -> bool:
 def _unreadable(
     answer: Answer, why: str, secrets: Iterable[str], *, transient: bool = False
 ) -> ResponseDecodeError:
-    ray = ray_id(answer.headers, secrets)
+    ray = ray_id(answer.headers)
     start = _excerpt(answer.body, secrets)
     shown = f"the body starts with {start!r}" if start else "the body is empty"
     return ResponseDecodeError(
@@ -391,8 +410,9 @@ def _refusal(answer: Answer, method: str, path: str, secrets: Iterable[str]) -> 
     details = _details(answer.body, secrets)
     kind = _kind(answer.status, details)
     said = _said(details) or _no_text(answer, secrets)
-    ray = ray_id(answer.headers, secrets)
-    wait = retry_after(answer.headers) if kind is RateLimitError else None
+    ray = ray_id(answer.headers)
+    waits = kind is RateLimitError or answer.status == 503
+    wait = retry_after(answer.headers) if waits else None
     hint = _hint(kind, answer.status, details, method, path)
     if kind is RateLimitError:
         hint += " some minutes" if wait is None else f" {wait:.0f} s"
@@ -402,7 +422,7 @@ def _refusal(answer: Answer, method: str, path: str, secrets: Iterable[str]) -> 
         errors=details,
         ray_id=ray,
     )
-    if isinstance(error, RateLimitError):
+    if isinstance(error, RateLimitError | InternalServerError):
         error.retry_after = wait
     return error
 
@@ -457,6 +477,7 @@ _USER_OWNED = (
     "The token is wrong or expired, or it is account-owned (cfat_...): the Builds API takes user-owned tokens"
     " only; create one under My Profile, API Tokens"
 )
+_PROXY = "A proxy on the way wants a user and a password: put them into the URL of HTTPS_PROXY"
 _HINTS: dict[type[APIError], str] = {
     AuthenticationError: "Check the token (CLOUDFLARE_API_TOKEN): it is missing, wrong or expired",
     PermissionDeniedError: "This looks like a firewall or proxy on the way, not like the API",
@@ -479,7 +500,7 @@ def _hint(kind: type[APIError], status: int, details: Sequence[ErrorDetail], met
         return "Check the deploy hook and the account; deploy hooks go by the Worker's name, not by its tag"
     if 300 <= status < 400:
         return "Redirects are not followed, the token would go along: check base_url"
-    return _HINTS.get(kind, "Change the request")
+    return _HINTS.get(kind, _PROXY if status == 407 else "Change the request")
 
 
 def _permission(method: str, path: str) -> str:
@@ -497,10 +518,13 @@ def _permission(method: str, path: str) -> str:
     )
 
 
-def ray_id(headers: Mapping[str, str], secrets: Iterable[str] = ()) -> str | None:
-    """The `cf-ray` header, by which Cloudflare's support finds a request."""
-    value = headers.get("cf-ray")
-    return blot(value, secrets)[:64] if value else None
+def ray_id(headers: Mapping[str, str]) -> str | None:
+    """The `cf-ray` header, by which Cloudflare's support finds a request; None for what can't be one."""
+    value = headers.get("cf-ray", "")
+    return value if _RAY(value) else None
+
+
+_RAY = re.compile(r"[0-9A-Za-z]{1,20}(?:-[0-9A-Za-z]{1,8})?").fullmatch
 
 
 def _ray(ray: str | None) -> str:
@@ -515,8 +539,32 @@ def _excerpt(body: bytes, secrets: Iterable[str]) -> str:
 
 
 def blot(text: str, secrets: Iterable[str]) -> str:
-    """`text` without the secrets. A real one is long; what tests use for one may be a part of any word."""
+    """`text` from a server without the credentials that it echoes.
+
+    A credential that no text has by chance is removed wherever it stands. One that reads like a word or a
+    number, as tests have them, is removed only where a credential stands: behind `Bearer`, `X-Auth-Key:`,
+    `token`, `key` and the like. So no ordinary message is mangled.
+    """
     for secret in secrets:
-        if len(secret) >= _SHORTEST_SECRET:
-            text = text.replace(secret, "***")
+        if secret and secret in text:
+            text = _credential(secret).sub(r"\g<1>***", text)
     return text
+
+
+def _credential(secret: str) -> re.Pattern[str]:
+    """What finds a credential, behind what introduces it as group 1."""
+    if not _reads_like_a_word(secret):
+        return re.compile(f"(){re.escape(secret)}")
+    return re.compile(rf"(\b{_INTRODUCTION}){re.escape(secret)}(?![\w-])")
+
+
+_INTRODUCTION = (
+    r"""(?i:bearer|authorization|x-auth-key|token|key|secret)["']?(?:\s*[:=]\s*|\s+|%20|\+)["']?"""
+)
+
+
+def _reads_like_a_word(secret: str) -> bool:
+    """Whether a text may have it by chance. Real ones are letters of both cases and digits at random."""
+    return secret.isdigit() or (
+        secret.isalpha() and (secret[1:].islower() or secret.isupper() or not secret[1:])
+    )

@@ -22,6 +22,7 @@ from builds_async import (
     RateLimitError,
     ResponseDecodeError,
 )
+from builds_async.cli.app import _redacted
 from builds_async.cli.colours import source_colour, wants_colour
 from builds_async.cli.exits import CommandError, code_of
 from builds_async.cli.lines import Filter
@@ -185,8 +186,31 @@ def test_filter_by_time() -> None:
 @pytest.mark.parametrize("name", ["Mars/Base", "", "../etc/passwd", "Europe", "\0"], ids=ascii)
 def test_no_zone(name: str) -> None:
     """What is no time zone is a wrong option, however it is none."""
-    with pytest.raises(CommandError, match="--timezone"):
+    with pytest.raises(CommandError, match=r"--timezone: .* is no time zone"):
         zone_of(name)
+
+
+def test_no_time_zones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is no database of time zones, as on Windows, that is said, and what to install."""
+    monkeypatch.setattr("builds_async.cli.view.available_timezones", set)
+    monkeypatch.setattr("builds_async.cli.view.ZoneInfo", {}.__getitem__)
+    with pytest.raises(CommandError, match=r"this machine has no database of time zones; install .* tzdata"):
+        zone_of("Europe/Berlin")
+    assert zone_of("utc") is UTC
+
+
+@pytest.mark.parametrize(
+    ("token", "text", "shown"),
+    [
+        ("build", "the build of build-1 failed", "the build of build-1 failed"),
+        ("cfut_1x", "--token cfut_1x", "--token ***"),
+        ("", "nothing", "nothing"),
+    ],
+)
+def test_redacted(monkeypatch: pytest.MonkeyPatch, token: str, text: str, shown: str) -> None:
+    """The token of the environment is redacted, and one that is a word mangles no message."""
+    monkeypatch.setenv("CLOUDFLARE_API_TOKEN", token)
+    assert _redacted(text) == shown
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,78 @@
+"""The proxy that the environment names: its address without the password, and the header that has it."""
+
+import os
+import re
+import urllib.request
+from base64 import b64encode
+from typing import NamedTuple
+from urllib.parse import unquote_to_bytes
+
+from yarl import URL
+
+from builds_async.errors import ConfigurationError
+from builds_async.session.settings import is_host, is_loopback
+from builds_async.session.wire import Secret
+
+_SOCKS = frozenset({"socks", "socks4", "socks4a", "socks5", "socks5h"})
+_HOST_AND_PORT = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9_.-]+)(?::(\d{1,5}))?(?:/.*)?", re.DOTALL)
+_WAY_OUT = "set it to http://host:port or http://user:password@host:port"
+
+
+class Proxy(NamedTuple):
+    """Where a proxy is, and what it is told and nobody else. The URL has no user and no password."""
+
+    url: URL
+    headers: dict[str, str]
+
+
+def proxy_for(url: URL) -> Proxy | None:
+    """The proxy that the environment names for `url`, None if it is reached without one.
+
+    Read are HTTPS_PROXY (HTTP_PROXY for plain http), then ALL_PROXY, and the system's settings on macOS and
+    Windows, less what NO_PROXY excepts. This machine is never reached through a proxy. Without a scheme the
+    proxy speaks plain http, as with curl. ConfigurationError, which names the variable, if it can't be used.
+    """
+    host = url.host or ""
+    if is_loopback(host) or urllib.request.proxy_bypass(host):
+        return None
+    proxies = urllib.request.getproxies()
+    for scheme in (url.scheme, "all"):
+        if value := Secret(proxies.get(scheme, "").strip()):
+            del proxies  # nothing that is in a traceback may have the password
+            return _parsed(value, _source(scheme), host)
+    return None
+
+
+def _source(scheme: str) -> str:
+    """What the user has to change."""
+    name = f"{scheme}_proxy"
+    for variable in (name, name.upper()):
+        if os.environ.get(variable):
+            return variable
+    return "the proxy of the system's settings"
+
+
+def _parsed(value: Secret, source: str, host: str) -> Proxy:
+    scheme, separator, rest = (Secret(part) for part in value.partition("://"))
+    if not separator:
+        scheme, rest = Secret("http"), value
+    if scheme.lower() in _SOCKS:
+        raise ConfigurationError(
+            f"{source} names a SOCKS proxy, which is not supported: set HTTPS_PROXY to an http proxy, or"
+            f" NO_PROXY={host} to do without one"
+        )
+    user, separator, place = (Secret(part) for part in rest.rpartition("@"))
+    found = _HOST_AND_PORT.fullmatch(place)
+    if scheme.lower() not in {"http", "https"} or found is None or not is_host(found[1]):
+        raise ConfigurationError(f"{source} is no URL of a proxy (it is not shown): {_WAY_OUT}")
+    port = None if found[2] is None else int(found[2])
+    if port is not None and not 0 < port <= 65535:
+        raise ConfigurationError(f"{source} has the port {port}, and ports end at 65535: {_WAY_OUT}")
+    proxy = URL.build(scheme=scheme.lower(), host=found[1].strip("[]"), port=port)
+    return Proxy(proxy, {"Proxy-Authorization": _basic(user)} if separator else {})
+
+
+def _basic(userinfo: Secret) -> Secret:
+    user, _, password = userinfo.partition(":")
+    pair = unquote_to_bytes(user) + b":" + unquote_to_bytes(password)
+    return Secret(f"Basic {b64encode(pair).decode()}")
