@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import re
 from itertools import pairwise
 from typing import Any
 
@@ -287,7 +288,7 @@ class TestHeaders:
         budget = a_budget(clock, limit=100)
         budget.observe(say(0, 30))
         assert burst(budget) == 0
-        assert await budget.acquire(poll=False, max_wait=0)
+        assert await budget.acquire(poll=False, max_wait=30)
         assert clock.naps == [30.0]
 
     @pytest.mark.parametrize(("left", "reserve", "goes"), [(10, 0.0, 10), (10, 0.1, 9), (1, 0.1, 0)])
@@ -427,9 +428,11 @@ class TestGate:
         budget.close(first)
         budget.close(second)
         assert budget.closed_for == until
-        assert budget.try_acquire(poll=False) is (until == 0)
+        assert burst(budget) == (10 if until == 0 else 0)
         clock.advance(until)
-        assert budget.try_acquire(poll=False)
+        budget.close(0)
+        assert budget.closed_for == 0
+        assert budget.try_acquire(poll=False) is (until > 0)
 
     @pytest.mark.parametrize(("max_wait", "allowed"), [(60.0, True), (59.9, False)])
     async def test_max_wait(self, clock: FakeClock, max_wait: float, allowed: bool) -> None:
@@ -589,8 +592,12 @@ class TestSnapshot:
         assert budget.snapshot() == BudgetSnapshot(
             capacity=10, used=3, left=7, resets_in=10.0, closed_for=0.0
         )
-        clock.advance(6)
-        assert budget.snapshot() == BudgetSnapshot(capacity=10, used=2, left=8, resets_in=4.0, closed_for=0.0)
+        clock.advance(6)  # one is still in flight, and leaves the window in 10 s at the earliest
+        assert budget.snapshot() == BudgetSnapshot(
+            capacity=10, used=2, left=8, resets_in=10.0, closed_for=0.0
+        )
+        budget.give_back()
+        assert budget.snapshot() == BudgetSnapshot(capacity=10, used=1, left=9, resets_in=4.0, closed_for=0.0)
 
     def test_told(self, clock: FakeClock) -> None:
         """What the server says is left, reserve kept, bounds what is left."""
@@ -604,9 +611,13 @@ class TestSnapshot:
         """While the gate is shut, nothing is left."""
         budget = a_budget(clock)
         budget.close(5)
-        assert budget.snapshot() == BudgetSnapshot(capacity=10, used=0, left=0, resets_in=0.0, closed_for=5.0)
+        assert budget.snapshot() == BudgetSnapshot(capacity=10, used=0, left=0, resets_in=5.0, closed_for=5.0)
         clock.advance(5)
-        assert budget.snapshot().left == 10
+        assert budget.snapshot().left == 1  # the probe
+        assert budget.try_acquire(poll=False)
+        assert budget.snapshot().left == 0
+        budget.done()
+        assert budget.snapshot().left == 9
 
     def test_frozen(self) -> None:
         """A snapshot is a value of one moment."""
@@ -615,23 +626,26 @@ class TestSnapshot:
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("arguments", "kind", "said"),
     [
-        {"limit": 0},
-        {"limit": -1},
-        {"window": 0},
-        {"window": -1},
-        {"reserve": 1},
-        {"reserve": -0.1},
-        {"reserve": 2},
+        ({"limit": 0}, ValueError, "limit is at least 1, not 0"),
+        ({"limit": 1.5}, TypeError, "limit is a whole number, not 1.5"),
+        ({"limit": True}, TypeError, "limit is a whole number, not True"),
+        ({"window": 0}, ValueError, "window is above 0 s and finite, not 0"),
+        ({"window": -1}, ValueError, "window is above 0 s and finite, not -1"),
+        ({"window": float("nan")}, ValueError, "window is above 0 s and finite, not nan"),
+        ({"window": float("inf")}, ValueError, "window is above 0 s and finite, not inf"),
+        ({"window": None}, TypeError, "window is a number of seconds, not None"),
+        ({"reserve": 1}, ValueError, "reserve is a number from 0 to below 1, not 1"),
+        ({"reserve": -0.1}, ValueError, "reserve is a number from 0 to below 1, not -0.1"),
+        ({"reserve": float("nan")}, ValueError, "reserve is a number from 0 to below 1, not nan"),
+        ({"reserve": True}, TypeError, "reserve is a number from 0 to below 1, not a bool"),
     ],
-    ids=str,
+    ids=lambda value: str(value) if isinstance(value, dict) else "",
 )
-def test_misuse(arguments: dict[str, Any]) -> None:
-    """What can't be is a ValueError."""
-    with pytest.raises(
-        ValueError, match="limit is at least 1, window above 0 s, reserve from 0 to below 1, not"
-    ):
+def test_misuse(arguments: dict[str, Any], kind: type[Exception], said: str) -> None:
+    """A number that can't be one is refused by name."""
+    with pytest.raises(kind, match=f"^{re.escape(said)}$"):
         RateBudget(**arguments)
 
 

@@ -180,11 +180,16 @@ SEQUENCES = [
     Sequence([status(429, LIMITED, retry_after="60"), GOOD], None, [60.0]),
     Sequence([status(429, LIMITED), GOOD], None, [0.5]),
     Sequence([status(429, Retry_After="3"), GOOD], None, [3.0]),
-    Sequence([status(429, LIMITED, Retry_After="0"), GOOD], None, []),
+    Sequence([status(429, LIMITED, Retry_After="0"), GOOD], None, [0.5]),
+    Sequence([status(429, LIMITED, Retry_After="0")] * 4, RateLimitError, [0.5, 1.0, 2.0], "429 Please wait"),
+    Sequence([status(503, Retry_After="7"), GOOD], None, [7.0]),
+    Sequence([status(503, Retry_After="0"), status(503, Retry_After="60"), GOOD], None, [0.5, 60.0]),
+    Sequence([status(502, Retry_After="7"), GOOD], None, [0.5]),
+    Sequence([status(503, Retry_After="61")], InternalServerError, [], "503 "),
     Sequence([status(429), status(429), GOOD], None, [0.5, 1.0]),
     Sequence([status(502), status(429, Retry_After="5"), status(503), GOOD], None, [0.5, 5.0, 2.0]),
     Sequence([status(200, LIMITED, Retry_After="2"), GOOD], None, [2.0]),
-    Sequence([status(429, LIMITED, Retry_After="1")] * 4, RateLimitError, [1.0, 1.0, 1.0], "429 Please wait"),
+    Sequence([status(429, LIMITED, Retry_After="1")] * 4, RateLimitError, [1.0, 1.0, 2.0], "429 Please wait"),
     Sequence([status(429, LIMITED, Retry_After="61")], RateLimitError, [], "429 Please wait"),
     Sequence(
         [status(502), status(429, LIMITED, Retry_After="300")], RateLimitError, [0.5], "429 Please wait"
@@ -245,7 +250,7 @@ class TestRateLimited:
             await client.builds.get(BUILD_UUID)
         assert (caught.value.retry_after, caught.value.attempts) == (200.0, 0)
         assert caught.value.message == (
-            "not sent: the API asked all calls to stay away for 200 s more, and max_wait is 60 s"
+            "not sent: the API said that it lets nothing through for 200 s more, and max_wait is 60 s"
         )
         assert (caught.value.method, caught.value.path) == ("GET", f"/accounts/{ACCOUNT}{GET}")
         assert (len(api.sent), clock.naps) == (1, [])

@@ -522,10 +522,21 @@ class TestSimulated:
         async with connected(sim) as client:
             sim.fault(Fault(kind="rate_limited", retry_after=300))
             with pytest.raises(RateLimitError):
-                await client.wait(BUILD_UUID)
+                await client.builds.get(BUILD_UUID)
             turned: list[None] = []
             asyncio.get_running_loop().call_soon(turned.append, None)
             for _ in range(100):
                 with pytest.raises(RateLimitError, match="not sent"):
-                    await client.wait(BUILD_UUID)
+                    await client.builds.get(BUILD_UUID)
             assert turned
+
+    async def test_a_closed_gate_is_waited_for(self) -> None:
+        """A wait that begins while the gate is closed goes on when it opens, instead of failing."""
+        clock = VirtualClock()
+        sim = BuildsSimulator(clock=clock)
+        async with connected(sim) as client:
+            build = sim.add_finished_build(["built"])
+            client.budget.close(300)
+            began = clock.now()
+            assert (await client.wait(build.build_uuid)).build_uuid == build.build_uuid
+            assert {seen.when >= began + 300 for seen in sim.requests} == {True}

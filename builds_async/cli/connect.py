@@ -1,12 +1,11 @@
 """A client out of the shared options."""
 
-import asyncio
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from builds_async import BuildsClient, Observation, RateBudget, RetryPlanned, RetryPolicy
+from builds_async import BuildsClient, Observation, RetryPlanned, RetryPolicy
 from builds_async.cli.exits import CommandError
 from builds_async.cli.options import Connection
 from builds_async.cli.out import stderr
@@ -17,15 +16,14 @@ from builds_async.cli.times import spoken
 _PATIENT = 8
 _LONGEST_TOKEN = 10_000
 _LONG = 3.0
-_LOOK = 2.0
 
 
 @asynccontextmanager
 async def connect(connection: Connection, *, patient: bool = False) -> AsyncGenerator[BuildsClient]:
     """The client for the account, with the token from its file or from the environment.
 
-    A patient one is for what runs for long: an outage of some 20 seconds does not end it. Where it has to
-    wait for long, standard error says why.
+    A patient one is for what runs for long: an outage of some 20 seconds does not end it. Where a retry is
+    far off, standard error says why; the library itself warns of long waits for the rate budget.
     """
     async with BuildsClient(
         account_id=connection.account_id,
@@ -34,23 +32,7 @@ async def connect(connection: Connection, *, patient: bool = False) -> AsyncGene
         retry=RetryPolicy(attempts=_PATIENT) if patient else RetryPolicy(),
         observer=_tell_long_waits,
     ) as client:
-        telling = asyncio.ensure_future(_tell_when_used_up(client.budget))
-        try:
-            yield client
-        finally:
-            telling.cancel()
-
-
-async def _tell_when_used_up(budget: RateBudget) -> None:
-    """Say so, each time that the rate budget leaves nothing over."""
-    told = False
-    while True:
-        await asyncio.sleep(_LOOK)
-        state = budget.snapshot()
-        if state.left == 0 and not told:
-            wait = spoken(max(state.closed_for, state.resets_in))
-            stderr().write(f"builds-async: the rate limit is used up; waiting, for {wait} at most\n")
-        told = state.left == 0
+        yield client
 
 
 def _tell_long_waits(observation: Observation) -> None:

@@ -6,13 +6,14 @@ import logging
 import random
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from math import inf
 from typing import Self, TypeVar
 
 import msgspec
 
 from builds_async.errors import BuildsError, RateLimitError
 from builds_async.models.envelope import Envelope, MendedEnvelope
-from builds_async.session.budget import RateBudget
+from builds_async.session.budget import LONGEST_CLOSURE, RateBudget
 from builds_async.session.clock import Clock
 from builds_async.session.lenient import described
 from builds_async.session.observe import ObservedTransport, Observer, RetryPlanned, Transport, Waited
@@ -112,9 +113,10 @@ class ApiSession:
         path = shown = request.shown_path if secrets else request.path
         delays, attempts, sent_at = None, 0, None
         while True:
+            sent = False
             try:
                 waited = None if self._enter_at_once() else await self._enter()
-                attempts += 1
+                attempts, sent = attempts + 1, True
                 sent_at = self._clock.now()
                 try:
                     if waited is not None and self._observer is not None:
@@ -133,19 +135,18 @@ class ApiSession:
                     nullable=nullable,
                     method=method,
                     path=shown,
-                    secrets=(*self._secrets, *secrets) if secrets else self._secrets,
+                    secrets=self._secrets,
                     confidential=confidential or bool(secrets),
                 )
                 return self._reported(method, shown, envelope)
             except BuildsError as error:
                 error.method, error.path, error.attempts, error.sent_at = method, shown, attempts, sent_at
                 delays = delays or self._retry.delays(self._rng)
-                delay = next(delays)
-                if isinstance(error, RateLimitError) and error.retry_after is not None:
-                    delay = error.retry_after
+                delay = self._retry.delay(error, next(delays))
                 # What is said to nobody is not said of the user's requests.
-                if limited := isinstance(error, RateLimitError) and not anonymous:
+                if limited := sent and isinstance(error, RateLimitError) and not anonymous:
                     self._budget.close(delay)  # for all calls, whether or not this one is repeated
+                    delay = min(delay, LONGEST_CLOSURE)
                 if attempts >= self._retry.attempts or not self._retry.repeats(error, method):
                     raise
                 # Its text: a record that is kept must not keep the caller's frames alive.
@@ -184,28 +185,31 @@ class ApiSession:
         while True:
             if not self._budget.try_acquire(poll=self._poll):
                 await self._wait_for_budget()
+            closings = self._budget.closings
             try:
                 await self._places.take(poll=self._poll)
             except asyncio.CancelledError:
                 self._budget.give_back()
                 raise
-            if not self._budget.closed_for:
+            if self._budget.closings == closings:
                 return self._clock.now() - began
             # The gate closed while this call waited for its place: it may not slip through.
             self._places.leave(poll=self._poll)
             self._budget.give_back()
 
     async def _wait_for_budget(self) -> None:
-        if not await self._budget.acquire(poll=self._poll, max_wait=self._retry.max_wait):
+        max_wait = inf if self._poll else self._retry.max_wait
+        if not await self._budget.acquire(poll=self._poll, max_wait=max_wait):
             await asyncio.sleep(0)  # a loop round this error must not keep the event loop to itself
-            wait = self._budget.closed_for
-            asked = f"the API asked all calls to stay away for {wait:.0f} s more"
+            wait = self._budget.blocked_for
             raise RateLimitError(
-                f"not sent: {asked}, and max_wait is {self._retry.max_wait:g} s", retry_after=wait
+                f"not sent: the API said that it lets nothing through for {wait:.0f} s more, and max_wait is"
+                f" {max_wait:g} s",
+                retry_after=wait,
             )
 
     def check_open(self) -> None:
-        """RuntimeError if the session was closed."""
+        """RuntimeError if the session was closed, or belongs to another event loop than the running one."""
         self._transport.check_open()
 
     async def aclose(self) -> None:

@@ -1,15 +1,26 @@
 """The rate budget: how many requests may go out, and when. Plain counters; anyio only where one waits."""
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Mapping
 
 import msgspec
 
 from builds_async.session.clock import Clock, SystemClock
+from builds_async.session.numbers import seconds as checked_seconds
+from builds_async.session.numbers import whole
 from builds_async.session.wire import Allowance
 
+logger = logging.getLogger("builds_async")
+
+LONGEST_CLOSURE = 300.0
+"""The longest time in seconds for which a 429 closes the gate: the API's own block is no longer."""
+
+_LONGEST_RESET = 3600.0
+_LONG_WAIT = 5.0
 _NEVER = float("-inf")
+_UNKNOWN = float("inf")
 _SAMPLES = 8
 
 
@@ -17,7 +28,8 @@ class BudgetSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """The state of a `RateBudget` at one moment.
 
     `left` of `capacity` requests can go out at once; all of them again in `resets_in` seconds if none is
-    sent. `closed_for` is how many seconds the gate stays shut after a 429, 0 when it is open.
+    sent: when the last one has left the window, the gate is open, and what the API said is left has been
+    reset. `closed_for` is how many seconds the gate stays shut after a 429, 0 when it is open.
     """
 
     capacity: int
@@ -37,8 +49,13 @@ class RateBudget:
 
     - The bound is exact as the server sees it: a request counts from before it is sent until `window`
       seconds after it was answered.
-    - `Ratelimit` headers are obeyed: when others spend from the same allowance, this one shrinks.
-    - One 429 closes the gate for everybody until Retry-After has passed; then callers go one by one.
+    - `Ratelimit` headers are obeyed: when others spend from the same allowance, this one shrinks. A reset
+      more than an hour ahead counts as an hour, so that one absurd value does not end the client's work.
+    - One 429 closes the gate for everybody until Retry-After has passed, at most for the 5 minutes of the
+      API's own block, however much more it asks. Then one request goes first; the others follow one by one
+      when it has been answered.
+    - A call that has to wait for more than 5 seconds says so in the log (WARNING), with how long and why:
+      once for all calls that wait for the same moment.
     - Polls (`follow` and its kin) leave a tenth free, and once a quarter is used they are spread so that
       what is left lasts. Single calls never wait behind them.
 
@@ -47,18 +64,21 @@ class RateBudget:
     """
 
     def __init__(self, *, limit: int = 1200, window: float = 300.0, reserve: float = 0.1) -> None:
-        if limit < 1 or window <= 0 or not 0 <= reserve < 1:
-            raise ValueError(
-                "limit is at least 1, window above 0 s, reserve from 0 to below 1,"
-                f" not {limit}, {window} and {reserve}"
-            )
-        self._limit, self._window, self._reserve = limit, float(window), reserve
+        self._limit = whole("limit", limit, at_least=1)
+        self._window = checked_seconds("window", window, above_zero=True)
+        if isinstance(reserve, bool) or not isinstance(reserve, int | float):
+            raise TypeError(f"reserve is a number from 0 to below 1, not a {type(reserve).__name__}")
+        if not 0 <= reserve < 1:
+            raise ValueError(f"reserve is a number from 0 to below 1, not {reserve}")
+        self._reserve = reserve
         self._clock: Clock = SystemClock()
         self._in_flight = 0
         self._ahead = self._clear = 0  # see _look_ahead
         self._answered: deque[float] = deque()  # when the counted requests were answered, oldest first
         self._answered_singles: deque[float] = deque()
         self._closed_until = _NEVER
+        self._closings = 0
+        self._probe_due = self._probing = False
         self._staggered = False
         self._next_at = _NEVER
         self._next_poll_at = _NEVER
@@ -66,6 +86,7 @@ class RateBudget:
         self._singles: deque[asyncio.Future[None]] = deque()
         self._polls: deque[asyncio.Future[None]] = deque()
         self._freed: set[asyncio.Future[None]] = set()
+        self._warned_until = _NEVER
         self._set_limit(limit)
 
     def __repr__(self) -> str:
@@ -79,13 +100,26 @@ class RateBudget:
         used = self._in_flight + len(self._answered)
         left = min([self._capacity - used, *(told.left for told in self._told.values())])
         closed_for = max(0.0, self._closed_until - now)
+        if closed_for or self._probing:
+            left = 0
+        elif self._probe_due:
+            left = min(left, 1)
         return BudgetSnapshot(
             capacity=self._capacity,
             used=used,
-            left=0 if closed_for else max(0, left),
-            resets_in=self._answered[-1] + self._window - now if self._answered else 0.0,
+            left=max(0, left),
+            resets_in=max(0.0, self._reset_at(now) - now),
             closed_for=closed_for,
         )
+
+    def _reset_at(self, now: float) -> float:
+        """When all of the capacity is free again, at the earliest, if nothing more is sent."""
+        at = self._closed_until
+        if self._in_flight:
+            at = max(at, now + self._window)
+        elif self._answered:
+            at = max(at, self._answered[-1] + self._window)
+        return max([at, *(told.reset_at for told in self._told.values() if told.left < self._capacity)])
 
     # What the session layer calls, in this order: acquire, then done or give_back.
 
@@ -97,6 +131,18 @@ class RateBudget:
     def closed_for(self) -> float:
         """How many seconds the gate stays shut, 0 when it is open."""
         return max(0.0, self._closed_until - self._clock.now())
+
+    @property
+    def blocked_for(self) -> float:
+        """How many seconds the API lets nothing through, as far as it said: by a 429 or by its headers."""
+        now = self._clock.now()
+        self._settle()
+        return max(0.0, self._blocked_until(now) - now)
+
+    @property
+    def closings(self) -> int:
+        """How often the gate was closed: what was counted before a closing has to be given back."""
+        return self._closings
 
     def try_acquire(self, *, poll: bool) -> bool:
         """Count a request and return True, if it may go out now and nobody waits for the same."""
@@ -116,14 +162,19 @@ class RateBudget:
     async def acquire(self, *, poll: bool, max_wait: float) -> bool:
         """Wait for one's turn and count a request.
 
-        False, without counting, if the gate is shut for longer than `max_wait` seconds. Cancelled while
-        waiting, it has taken nothing and the next one moves up.
+        False, without counting, if the API lets nothing through for longer than `max_wait` seconds; the
+        wait for the own window is not measured by it. Cancelled while waiting, it has taken nothing and the
+        next one moves up.
         """
         queue = self._polls if poll else self._singles
         turn = asyncio.get_running_loop().create_future()
         queue.append(turn)
         try:
             if queue[0] is not turn:
+                if self.blocked_for > max_wait:
+                    return False
+                if not poll:  # polls queue all the time: they are paced
+                    self._warn(self._ready_at(self._clock.now(), poll=poll, ahead=len(queue) - 1))
                 await turn
             return await self._wait_at_the_head(poll=poll, max_wait=max_wait)
         finally:
@@ -134,18 +185,39 @@ class RateBudget:
     async def _wait_at_the_head(self, *, poll: bool, max_wait: float) -> bool:
         while True:
             now = self._clock.now()
-            if self._closed_until - now > max_wait:
-                return False
             ready_at = self._ready_at(now, poll=poll)
+            if self._blocked_until(now) - now > max_wait:
+                return False
             if ready_at <= now:
                 self._count(now, poll=poll)
                 return True
+            self._warn(ready_at)
             await self._nap(ready_at - now)
+
+    def _warn(self, until: float) -> None:
+        """Say that a call waits until then, unless it is short or was said already."""
+        now = self._clock.now()
+        if not max(now, self._warned_until) + _LONG_WAIT < until < _UNKNOWN:
+            return
+        self._warned_until = until
+        if self._closed_until > now:
+            why = "the API answered 429"
+        elif self._blocked_until(now) > now:
+            why = "the API says that nothing is left of the rate limit"
+        else:
+            why = f"{self._capacity} requests of the last {self._window:g} s are all that this client sends"
+        logger.warning("waiting %.0f s for the rate budget: %s", until - now, why)
 
     async def _nap(self, seconds: float) -> None:
         """Sleep, or less when something is given back meanwhile."""
         freed = asyncio.get_running_loop().create_future()
         self._freed.add(freed)
+        if seconds == _UNKNOWN:
+            try:
+                await freed
+            finally:
+                self._freed.discard(freed)
+            return
         sleeper = asyncio.ensure_future(self._clock.sleep(seconds))
         try:
             done, _ = await asyncio.wait({freed, sleeper}, return_when=asyncio.FIRST_COMPLETED)
@@ -162,6 +234,10 @@ class RateBudget:
         self._answered.append(now)
         if not poll:
             self._answered_singles.append(now)
+        # While a probe is out nothing else goes: it has been answered when nothing is in flight any more.
+        if self._probing and not self._in_flight:
+            self._probing = False
+            self._wake()
 
     def give_back(self) -> None:
         """A counted request was not sent after all: who waits may go instead."""
@@ -169,15 +245,24 @@ class RateBudget:
         self._in_flight -= 1
         for told in self._told.values():
             told.left += 1
+        if self._probing and not self._in_flight:
+            self._probing, self._probe_due = False, True
+        self._wake()
+
+    def _wake(self) -> None:
+        """Let the heads of the queues look again whether they may go."""
         for freed in self._freed:
             if not freed.done():
                 freed.set_result(None)
 
     def close(self, seconds: float) -> None:
-        """Let nobody through for so long: the answer was 429."""
+        """Let nothing through for that long, at most for LONGEST_CLOSURE: the response was 429."""
         self._settle()
-        self._closed_until = max(self._closed_until, self._clock.now() + seconds)
+        self._closed_until = max(self._closed_until, self._clock.now() + min(seconds, LONGEST_CLOSURE))
+        self._closings += 1
+        self._probe_due, self._probing = True, False
         self._staggered = True
+        self._wake()
 
     def observe(self, allowances: Mapping[str, Allowance]) -> None:
         """Learn from the rate headers of an answer."""
@@ -186,10 +271,12 @@ class RateBudget:
         for name, said in allowances.items():
             # Those in flight may not be counted by the server yet.
             left = int(said.left * (1 - self._reserve)) - self._in_flight
-            self._told[name] = _Told(left, now + said.reset)
+            self._told[name] = _Told(left, now + min(said.reset, _LONGEST_RESET))
             if said.quota and said.quota < self._narrowest and said.window == self._window:
                 self._set_limit(said.quota)
         self._look_ahead()
+        if self._freed:
+            self._wake()
 
     # The arithmetic.
 
@@ -198,7 +285,9 @@ class RateBudget:
 
         Far below the limit, that looking is most of what the budget costs a call. Time only makes them more.
         """
-        if self._singles or self._polls or self._staggered or self._closed_until > self._clock.now():
+        if self._singles or self._polls or self._staggered or self._probing:
+            return
+        if self._probe_due or self._closed_until > self._clock.now():
             return
         left = self._capacity - self._in_flight - len(self._answered)
         for told in self._told.values():
@@ -224,16 +313,24 @@ class RateBudget:
             told.left -= 1
         if poll:
             self._next_poll_at = now + self._poll_spacing(now)
+        if self._probe_due:
+            self._probe_due, self._probing = False, True
         if self._staggered:
             self._staggered = len(self._singles) + len(self._polls) > 1
             self._next_at = now + self._even_spacing if self._staggered else now
 
-    def _ready_at(self, now: float, *, poll: bool) -> float:
-        """The moment at which the next request of this kind may go out, as far as one can tell now."""
+    def _ready_at(self, now: float, *, poll: bool, ahead: int = 0) -> float:
+        """When the next request of this kind may go out behind `ahead` others, as far as one can tell now.
+
+        Infinity while a probe is out: the end of that is not known.
+        """
         self._settle()
         self._forget(now)
+        if self._probing:
+            return _UNKNOWN
         at = max(now, self._closed_until, self._next_at)
-        over = self._in_flight + len(self._answered) + 1 - (self._poll_capacity if poll else self._capacity)
+        capacity = self._poll_capacity if poll else self._capacity
+        over = self._in_flight + len(self._answered) + 1 + ahead - capacity
         if over > 0:
             # The end of those in flight is not known; it can't be before now.
             oldest = self._answered[over - 1] if over <= len(self._answered) else now
@@ -246,6 +343,11 @@ class RateBudget:
             if self._singles:
                 at = max(at, now + self._even_spacing)
         return at
+
+    def _blocked_until(self, now: float) -> float:
+        """Until when the API lets nothing through, as far as it said."""
+        used_up = (told.reset_at for told in self._told.values() if told.left <= 0)
+        return max([now, self._closed_until, *used_up])
 
     def _forget(self, now: float) -> None:
         answered, gone = self._answered, now - self._window

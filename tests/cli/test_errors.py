@@ -4,17 +4,18 @@ import asyncio
 import io
 import signal
 import sys
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast
 
 import pytest
 
-from builds_async import BudgetSnapshot, BuildsConnectionError, RateBudget, RetryPlanned, SystemClock
-from builds_async.cli.connect import _tell_long_waits, _tell_when_used_up
+from builds_async import BuildsConnectionError, RateBudget, RetryPlanned, SystemClock
+from builds_async.cli.connect import _tell_long_waits
+from builds_async.session.clock import Clock
+from builds_async.session.wire import Allowance
 from builds_async.simulator import Fault, SimulatedBuild, TokenKind
 from tests.cli.support import NOBODY, Run, Served
+from tests.support import FakeClock
 
 Cli = Callable[..., Run]
 
@@ -226,27 +227,27 @@ def test_flags_win(
     """Account and address are taken from the flags before the environment."""
     url, tag = account.sim.url, account.sim.account_id
     monkeypatch.setenv("CLOUDFLARE_BASE_URL", NOBODY)
-    monkeypatch.setenv("CLOUDFLARE_ACCOUNT_ID", "other")
+    monkeypatch.setenv("CLOUDFLARE_ACCOUNT_ID", "0" * 32)
     assert cli("logs", failed.build_uuid, "--base-url", url, "--account-id", tag).code == 0
 
 
-async def test_a_used_up_budget_is_told(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_a_used_up_budget_is_told(
+    failed: SimulatedBuild, account: Served, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who waits for the rate limit is told so, once each time that nothing is left."""
-    left = deque([1, 0, 0, 1, 0])
+    """A command that waits for the rate limit says for how long, and why; it goes on when that is over."""
+    monkeypatch.setattr(RateBudget, "bind", _used_up)
+    run = cli("wait", failed.build_uuid)
+    told = "builds-async: waiting 300 s for the rate budget: the API says that nothing is left"
+    assert run.code == 1
+    assert run.err.startswith(told)
+    assert run.err.count("rate budget") == 1
+    assert account.sim.api_token not in run.err
 
-    class Budget:
-        def snapshot(self) -> BudgetSnapshot:
-            if not left:
-                raise asyncio.CancelledError
-            return BudgetSnapshot(capacity=9, used=0, left=left.popleft(), resets_in=70.0, closed_for=0.0)
 
-    monkeypatch.setattr("builds_async.cli.connect._LOOK", 0.0)
-    with pytest.raises(asyncio.CancelledError):
-        await _tell_when_used_up(cast("RateBudget", Budget()))
-    line = "builds-async: the rate limit is used up; waiting, for 1m 10s at most\n"
-    assert capsys.readouterr().err == line * 2
+def _used_up(budget: RateBudget, _clock: Clock) -> None:
+    """Bind a budget to a clock on which nobody has to wait, and leave nothing of it."""
+    budget._clock = FakeClock()
+    budget.observe({"default": Allowance(0, 300.0)})
 
 
 def test_a_long_retry_is_told(capsys: pytest.CaptureFixture[str]) -> None:
