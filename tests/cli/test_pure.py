@@ -22,6 +22,7 @@ from builds_async import (
     RateLimitError,
     ResponseDecodeError,
 )
+from builds_async.cli import view
 from builds_async.cli.app import _redacted
 from builds_async.cli.colours import source_colour, wants_colour
 from builds_async.cli.exits import CommandError, code_of
@@ -192,8 +193,8 @@ def test_no_zone(name: str) -> None:
 
 def test_no_time_zones(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where there is no database of time zones, as on Windows, that is said, and what to install."""
-    monkeypatch.setattr("builds_async.cli.view.available_timezones", set)
-    monkeypatch.setattr("builds_async.cli.view.ZoneInfo", {}.__getitem__)
+    monkeypatch.setattr(view, "available_timezones", set)
+    monkeypatch.setattr(view, "ZoneInfo", {}.__getitem__)
     with pytest.raises(CommandError, match=r"this machine has no database of time zones; install .* tzdata"):
         zone_of("Europe/Berlin")
     assert zone_of("utc") is UTC
