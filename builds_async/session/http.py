@@ -65,12 +65,15 @@ class HttpTransport:
         secrets: Sequence[str] = (),
     ) -> None:
         self._base_url = base_url
-        self._options: _RequestOptions = {
-            "allow_redirects": False,
-            "headers": CIMultiDict(credentials if session is None else {**_HEADERS, **credentials}),
-            "timeout": aiohttp.ClientTimeout(total=timeout),
-            "raise_for_status": False,
-        }
+        self._client_timeout = aiohttp.ClientTimeout(total=timeout)
+        # What is the same for every receiver is a default of the own session; a borrowed one is told it with
+        # each request.
+        self._options: _RequestOptions = {"allow_redirects": False}
+        if session is None:
+            self._options["headers"] = CIMultiDict(credentials)
+        else:
+            self._options["headers"] = CIMultiDict({**_HEADERS, **credentials})
+            self._options |= {"timeout": self._client_timeout, "raise_for_status": False}
         self._proxy = None if session is not None else proxy_for(URL(base_url))
         if self._proxy is not None and self._proxy.headers:
             self._options["proxy_headers"] = CIMultiDict(self._proxy.headers)
@@ -184,6 +187,7 @@ class HttpTransport:
         session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0),  # max_in_flight is the bound
             headers=_HEADERS,
+            timeout=self._client_timeout,
             cookie_jar=aiohttp.DummyCookieJar(),
             proxy=None if self._proxy is None else self._proxy.url,
         )
