@@ -12,6 +12,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+import trustme
 
 from builds_async import (
     BuildsClient,
@@ -33,8 +34,6 @@ from tests.support import (
 )
 
 GOOD = answer(envelope(build()))
-CERTIFICATE = Path(__file__).with_name("data") / "localhost.pem"
-"""For localhost, signed by itself, with its key: whoever trusts it is a test."""
 
 
 def a_client(**options: Any) -> BuildsClient:
@@ -223,7 +222,7 @@ class TestBorrowedSession:
 async def tls() -> AsyncIterator[str]:
     """A server with a certificate that nobody trusts; the URL."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(CERTIFICATE)
+    trustme.CA().issue_cert("localhost").configure_cert(context)
     writers: list[asyncio.StreamWriter] = []
 
     async def accept(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
