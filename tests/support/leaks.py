@@ -5,7 +5,6 @@ import gc
 import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import cache
 
 from tests.support.clock import settle
 from tests.support.server import TASK
@@ -14,7 +13,6 @@ from tests.support.server import TASK
 @asynccontextmanager
 async def nothing_left() -> AsyncIterator[None]:
     """Assert that the block leaves no task behind and nothing that warns when it is collected."""
-    _set_aside()
     gc.collect()
     before = tasks()
     with warnings.catch_warnings(record=True) as caught:
@@ -30,10 +28,3 @@ async def nothing_left() -> AsyncIterator[None]:
 def tasks() -> set[asyncio.Task[object]]:
     """The tasks of the loop, but for those of a `RawServer`, which ends them itself."""
     return {task for task in asyncio.all_tasks() if task.get_name() != TASK}
-
-
-@cache
-def _set_aside() -> None:
-    """Keep the collector from going through all modules each time: it makes the suite three times slower."""
-    gc.collect()
-    gc.freeze()
