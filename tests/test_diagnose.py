@@ -269,6 +269,26 @@ async def test_status_of_a_refusal(reply: Reply, status: int) -> None:
     assert {name: it.status for name, it in checks.items() if it.status} == {"scripts": status}
 
 
+@pytest.mark.parametrize(
+    ("replies", "check", "words"),
+    [
+        ({"limits": FORBIDDEN}, "builds", "Workers CI Read"),
+        ({"scripts": FORBIDDEN}, "scripts", "Workers Scripts Read"),
+        ({"queues": FORBIDDEN}, "queues", "Queues Read"),
+        ({"queues": BLOCKED}, "queues", "firewall"),
+        (every(FORBIDDEN), "account", "the token includes this account"),
+        (every(NO_ROUTE), "account", "There is no account"),
+        (every(DOWN), "account", "Try again later"),
+    ],
+    ids=["builds", "scripts", "queues", "firewall", "another account", "no account", "down"],
+)
+async def test_what_to_do(replies: dict[str, Reply], check: str, words: str) -> None:
+    """A problem names its cause: the permission that is missing, the account, or what is on the way."""
+    finding = by_check((await diagnosed(USER, replies))[0])[check]
+    assert finding.state == PROBLEM
+    assert words in f"{finding.message}. {finding.advice}"
+
+
 @pytest.mark.parametrize("token", [USER, PLAIN], ids=["user", "old"])
 async def test_no_token_at_all(token: str) -> None:
     """What has not even the form of a token is told as that: the account is not to blame."""

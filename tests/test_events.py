@@ -1011,7 +1011,7 @@ class TestErrors:
         [
             BuildsConnectionError("reset"),
             BuildsTimeoutError("slow"),
-            InternalServerError("oh", status=502),
+            InternalServerError("oh", status=500),
             APIError("slow", status=408),
             ResponseDecodeError("<html>", status=200),
         ],
