@@ -1,0 +1,174 @@
+"""What a terminal would leave of a log line. Progress bars, spinners, titles and links are meant for one."""
+
+import re
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Final
+from unicodedata import combining, east_asian_width
+
+from builds_async.cli.safe import RESET, SGR
+
+_TAB: Final = 8
+_FARTHEST: Final = 1000
+"""The last column that the cursor is moved to. Few terminals are wider; it bounds what an odd line costs."""
+
+_MARKS: Final = 8
+_STYLES: Final = 16
+_LONGEST_STYLE: Final = 100
+
+_JOINING: Final = "\u200d\ufe0e\ufe0f"
+
+_PARTS = re.compile(
+    r"""(?x)
+    \x1b\[ (?P<parameters>[0-?]*) [ -/]* (?P<final>[@-~])              # CSI: colors, erasing, the cursor
+    | \x1b[\]PX^_] [^\x07\x1b]* (?:\x07|\x1b\\)                        # OSC: titles, links, ...; DCS
+    | \x1b [ -/]+ [0-~] | \x1b [0-OQ-WYZ\\`-~]                         # character sets, keypad, reset, ...
+    | (?P<control>[\r\b\t])
+    | (?P<text>[^\r\b\t\x1b]+ | \x1b)                                  # an ESC that begins nothing is text
+    """
+)
+_MOVING = re.compile(r"[\r\b]|\x1b\[(?:[0-?]*[ -/]*[CDGK`a]|0*J)")
+_SPECIAL = re.compile(r"[\r\b\x1b]")
+
+
+def rendered(text: str) -> str:
+    """The text as a terminal of endless width would leave it, with its colors and nothing else to obey.
+
+    A carriage return and backspaces go back, and what follows overwrites, column by column; the rest of the
+    line is erased where the text says so (`ESC [ K`). All other escape sequences are dropped: erasing and
+    moving between lines, titles, links, the clipboard, character sets. One that is not complete stays, as do
+    other control characters: make them visible with `plain` or `coloured`. Takes time in proportion to the
+    length.
+    """
+    if not _SPECIAL.search(text):
+        return text
+    text = text.rstrip("\r\n")
+    if "\n" in text:  # which a message should not have; it is not for the lines to overwrite each other
+        return "\n".join(map(rendered, text.split("\n")))
+    if _MOVING.search(text):
+        return _Row().draw(text)
+    return _PARTS.sub(lambda part: part[0] if _is_kept(part) else "", text)
+
+
+def _is_kept(part: re.Match[str]) -> bool:
+    return part.lastgroup in {"control", "text"} or SGR.fullmatch(part[0]) is not None
+
+
+class _Row:
+    """One row of a terminal: a character and a style for each column, and the cursor.
+
+    A wide character has an empty one behind it. Columns before `_first` are blank.
+    """
+
+    def __init__(self) -> None:
+        self._characters: list[str] = []
+        self._styles: list[str] = []
+        self._first = 0
+        self._column = 0
+        self._style = ""
+
+    def draw(self, text: str) -> str:
+        """Obey the text; what is then there."""
+        for part in _PARTS.finditer(text):
+            if part["text"]:
+                self._write(part["text"])
+            elif part["control"]:
+                self._move(part["control"])
+            elif SGR.fullmatch(part[0]):
+                self._style = _styled(self._style, part[0])
+            elif part["final"]:
+                self._obey(part["final"], part["parameters"])
+        return "".join(self._runs())
+
+    def _write(self, text: str) -> None:
+        """Write at the cursor, over what is there."""
+        cells = list(text) if text.isascii() else _cells(text)
+        start = self._at_cursor()
+        end = start + len(cells)
+        self._split(start)
+        self._split(end)
+        self._characters[start:end] = cells
+        self._styles[start:end] = [self._style] * len(cells)
+        self._column += len(cells)
+
+    def _split(self, at: int) -> None:
+        """Blank a wide character one half of which is to be overwritten or erased."""
+        if at < len(self._characters) and not self._characters[at]:
+            self._characters[at - 1 : at + 1] = "  "
+
+    def _at_cursor(self) -> int:
+        """The place of the cursor in the lists, which are made to reach so far."""
+        if self._column < self._first:
+            blank = self._first - self._column if self._characters else 0
+            self._characters[:0], self._styles[:0] = [" "] * blank, [""] * blank
+            self._first = self._column
+        at = self._column - self._first
+        if (blank := at - len(self._characters)) > 0:
+            self._characters += [" "] * blank
+            self._styles += [""] * blank
+        return at
+
+    def _move(self, control: str) -> None:
+        if control == "\r":
+            self._column = 0
+        elif control == "\b":
+            self._column = max(0, self._column - 1)
+        else:
+            self._column += _TAB - self._column % _TAB if self._column < _FARTHEST else 1
+
+    def _obey(self, final: str, parameters: str) -> None:
+        number = int(parameters[:6]) if parameters[:6].isdecimal() else 0
+        if final == "K" or (final == "J" and number == 0):  # the others erase more than this line: dropped
+            self._erase(number)
+        elif final in "Ca":
+            self._go_to(self._column + max(1, number))
+        elif final == "D":
+            self._column = max(0, self._column - max(1, number))
+        elif final in "G`":
+            self._go_to(max(1, number) - 1)
+
+    def _go_to(self, column: int) -> None:
+        if column < self._column or column <= _FARTHEST:
+            self._column = column
+
+    def _erase(self, what: int) -> None:
+        if what == 0:
+            at = max(0, self._column - self._first)
+            self._split(at)
+            del self._characters[at:], self._styles[at:]
+        elif what == 2:
+            self._characters, self._styles, self._first = [], [], self._column
+
+    def _runs(self) -> Iterator[str]:
+        """Pieces of one style each. The last one is not reset."""
+        if self._characters:
+            yield " " * self._first
+        before = ""
+        for style, pairs in groupby(zip(self._styles, self._characters, strict=True), lambda pair: pair[0]):
+            yield (RESET if before else "") + style + "".join(character for _, character in pairs)
+            before = style
+
+
+def _cells(text: str) -> list[str]:
+    """What stands in each column: a character with its accents, "" in the second column of a wide one."""
+    cells: list[str] = []
+    base = -1
+    for character in text:
+        if base >= 0 and (combining(character) or character in _JOINING):
+            if len(cells[base]) < _MARKS:
+                cells[base] += character
+        else:
+            base = len(cells)
+            cells.append(character)
+            if east_asian_width(character) in "WF":
+                cells.append("")
+    return cells
+
+
+def _styled(style: str, change: str) -> str:
+    """The style after an SGR sequence; of very many without a reset, the last count."""
+    if re.fullmatch(r"\x1b\[[0;:]*m", change):
+        return ""
+    if len(change) > _LONGEST_STYLE:
+        return style
+    return "".join(SGR.findall(style + change)[-_STYLES:])

@@ -1,0 +1,152 @@
+"""What a terminal would leave of a line, against a small terminal of our own."""
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builds_async.cli.rendered import rendered
+from builds_async.cli.safe import plain
+
+LINES = [
+    ("a Windows line\r", "a Windows line"),
+    ("several\r\r\n", "several"),
+    ("npm 10%\r20%\r30% done\r", "30% done"),
+    ("npm  10%\rnpm  20%\rnpm 100%", "npm 100%"),
+    ("12345678\rab", "ab345678"),
+    ("50 of 100\r\x1b[Kdone", "done"),
+    ("50 of 100\r\x1b[0Jdone", "done"),
+    ("a spinner that was cleared\r\x1b[K", ""),
+    ("\x1b[2K\rdone", "done"),
+    ("\x1b[2K\x1b[1G⠋ building\x1b[2K\x1b[1G✔ built", "✔ built"),
+    ("\x1b[1A\x1b[2Kone row up", "one row up"),
+    ("abc\x1b[2Kdef", "   def"),
+    ("abc\x08\x08X", "aXc"),
+    ("\x08\x08a", "a"),
+    ("bo\x08o\x08old", "bold"),
+    ("abc\x1b[2DX", "aXc"),
+    ("abc\x1b[9DX", "Xbc"),
+    ("abcdef\r\x1b[3C!", "abc!ef"),
+    ("abc\x1b[6Gf", "abc  f"),
+    ("abc\x1b[999999999Cd", "abcd"),
+    ("a\tb\rX", "X       b"),
+    ("日本\rx", "x 本"),
+    ("日本語\rab", "ab本語"),
+    ("日本\x1b[3G\x1b[K!", "日!"),
+    ("日本\x1b[2G\x1b[K!", " !"),
+    ("cafe\u0301s\rC", "Cafe\u0301s"),
+    ("👩\u200d👧 10%\r👩\u200d👧 20%", "👩\u200d👧 20%"),
+    ("\x1b]0;a title\x07after", "after"),
+    ("\x1b]8;;https://example.com\x1b\\link\x1b]8;;\x1b\\", "link"),
+    ("\x1b]52;c;cm0gLXJm\x07clipboard", "clipboard"),
+    ("\x1bP1;2|data\x1b\\DCS", "DCS"),
+    ("\x1b(B\x1b)0\x1b[?25l\x1b[?2004h\x1b7\x1b=text\x1b8\x1bc", "text"),
+    ("before\x1b[2J\x1b[Hafter", "beforeafter"),
+    ("\x1b[10;20Hplaced\x1b[3A\x1b[2L\x1b[1;5r", "placed"),
+    ("\x1b[31", "\x1b[31"),
+    ("\x1b]0;no end", "\x1b]0;no end"),
+    ("\x1b", "\x1b"),
+    ("\x1b\x1b[K", "\x1b"),
+    ("a\x00b\x07\x9bc", "a\x00b\x07\x9bc"),
+    ("first\r\nsecond", "first\nsecond"),
+    ("tab\tand ✨ stay", "tab\tand ✨ stay"),
+]
+
+
+@pytest.mark.parametrize(("text", "left"), LINES, ids=[ascii(text) for text, _ in LINES])
+def test_rendered(text: str, left: str) -> None:
+    """Carriage returns, backspaces, erasing and the cursor are obeyed; other sequences are dropped."""
+    assert rendered(text) == left
+
+
+COLORS = [
+    ("\x1b[1;31mred\x1b[0m!", "\x1b[1;31mred\x1b[0m!"),
+    ("\x1b[31mred\x1b[2J", "\x1b[31mred"),
+    ("\x1b[31mred\rX\x1b[0mY", "\x1b[31mX\x1b[0mY\x1b[31md"),
+    ("\x1b[1m\x1b[32mbold\rX", "\x1b[1m\x1b[32mXold"),
+    ("plain\r\x1b[32mgreen\x1b[m\r", "\x1b[32mgreen"),
+]
+
+
+@pytest.mark.parametrize(("text", "left"), COLORS, ids=[ascii(text) for text, _ in COLORS])
+def test_colors_stay_with_their_characters(text: str, left: str) -> None:
+    """Also where some of those are overwritten."""
+    assert rendered(text) == left
+
+
+class Terminal:
+    """A terminal of one row as simple as can be: one cell for each column, cleared cell by cell."""
+
+    def __init__(self) -> None:
+        self.cells: dict[int, str] = {}
+        self.column = 0
+
+    def obey(self, part: str) -> None:
+        if part == "\r":
+            self.column = 0
+        elif part == "\b":
+            self.column = max(0, self.column - 1)
+        elif part == "\x1b[K":
+            self.cells = {at: it for at, it in self.cells.items() if at < self.column}
+        elif part == "\x1b[2K":
+            self.cells = {}
+        elif part == "\x1b[3C":
+            self.column += 3
+        elif part == "\x1b[2D":
+            self.column = max(0, self.column - 2)
+        elif part == "\x1b[5G":
+            self.column = 4
+        else:
+            for character in part:
+                self.cells[self.column] = character
+                self.column += 1
+
+    @property
+    def text(self) -> str:
+        return "".join(self.cells.get(at, " ") for at in range(max(self.cells, default=-1) + 1))
+
+
+PARTS = st.sampled_from(["\r", "\b", "\x1b[K", "\x1b[2K", "\x1b[3C", "\x1b[2D", "\x1b[5G", "ab", "xyz", "é"])
+
+
+@given(st.lists(PARTS, max_size=30))
+def test_it_agrees_with_a_terminal(parts: list[str]) -> None:
+    """Whatever is done in whatever order."""
+    terminal = Terminal()
+    for part in parts:
+        terminal.obey(part)
+    assert rendered("".join(parts)).rstrip(" ") == terminal.text.rstrip(" ")
+
+
+@given(st.text(st.sampled_from("\r\b\x1b[]0;?2KGm\x07\\a日\u0301\t\n "), max_size=60))
+def test_nothing_is_left_to_obey(text: str) -> None:
+    """Whatever comes, what is shown has no control character but the tab; a second look changes nothing."""
+    shown = plain(rendered(text))
+    assert not any(character < " " and character != "\t" for character in shown)
+    assert plain(rendered(shown)) == shown
+
+
+MEGABYTE = 1 << 20
+LARGE = {
+    "one carriage return": "x" * MEGABYTE + "\r",
+    "progress": "[=====>   ] 50%\r" * (MEGABYTE // 16),
+    "erasing": "x" * (MEGABYTE // 2) + "\x1b[2Ky" * (MEGABYTE // 10),
+    "backspaces": "x\b" * (MEGABYTE // 2),
+    "sequences without an end": "\x1b]" * (MEGABYTE // 2),
+    "parameters without an end": "\x1b[" + "1;" * (MEGABYTE // 2),
+    "one long title": "\x1b]0;" + "x" * MEGABYTE,
+    "colors": "\x1b[1mx" * (MEGABYTE // 5) + "\r",
+    "accents": "e" + "\u0301" * MEGABYTE + "\r!",
+    "far away": "\x1b[999Cx\x1b[2K\r!" * (MEGABYTE // 13),
+    "wide": "日本" * (MEGABYTE // 2) + "\r!",
+}
+
+
+@pytest.mark.parametrize("text", LARGE.values(), ids=list(LARGE))
+def test_a_large_line_is_fast(text: str) -> None:
+    """The time grows with the length and not with its square, which would be minutes; the text does not."""
+    began = time.process_time()
+    left = rendered(text)
+    assert time.process_time() - began < 5
+    assert len(left) <= len(text) + 1000
