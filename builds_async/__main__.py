@@ -11,8 +11,10 @@ def main() -> None:
         code = _command()(sys.argv[1:])
     except KeyboardInterrupt:
         # A second Ctrl-C, or one that came before the command could deal with it.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
         code = 130
+    # One more would only spoil the exit code, which is known.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     sys.exit(code)
 
 

@@ -59,8 +59,8 @@ def run(tokens: Sequence[str]) -> int:
     except KeyboardInterrupt:
         _end_line()
         return exits.INTERRUPTED
-    except Terminated:
-        return exits.TERMINATED
+    except Terminated as end:
+        return end.code
     except BrokenPipeError:
         silence(sys.stdout)
         return exits.BROKEN_PIPE

@@ -22,7 +22,8 @@ NO_ANSWER = 4
 TIMED_OUT = 124
 INTERRUPTED = 130
 BROKEN_PIPE = 141
-TERMINATED = 143
+
+_SIGNALED = 128  # plus the number of the signal, as shells have it
 
 
 class CommandError(Exception):
@@ -34,7 +35,11 @@ class CommandError(Exception):
 
 
 class Terminated(BaseException):
-    """SIGTERM came. Like KeyboardInterrupt, it is not to be caught on the way."""
+    """SIGTERM or SIGHUP came. Like KeyboardInterrupt, it is not to be caught on the way."""
+
+    def __init__(self, number: int = 15) -> None:
+        super().__init__(number)
+        self.code = _SIGNALED + number
 
 
 @contextmanager

@@ -1,12 +1,17 @@
 """The two streams that people and programs read."""
 
+import errno
 import os
 import sys
+import threading
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING, TextIO, cast
 
 from builds_async.cli.colours import wants_colour
 from builds_async.cli.exits import CommandError
+from builds_async.cli.running import Interrupted, interrupted
+from builds_async.cli.sink import Sink
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -17,35 +22,52 @@ _WIDE = 10_000
 class Screen:
     """A stream, what it is, and how to write to it.
 
-    Every write is flushed. No text makes it fail: what the encoding lacks is written as an escape.
-    BrokenPipeError is the reader's end; any other failure to write is a CommandError. What is `optional` is
+    A write returns when every byte is out, see `Sink`. No text makes it fail: what the encoding lacks is
+    written as an escape. BrokenPipeError is the reader's end; any other failure to write, also to a stream
+    that was closed when the command started (`stream` is then None), is a CommandError. What is `optional` is
     then not written, without an error.
     """
 
-    def __init__(self, stream: TextIO, *, optional: bool = False) -> None:
+    def __init__(self, stream: TextIO | None, *, optional: bool = False) -> None:
         self._stream = stream
         self._optional = optional
-        self.is_tty = stream.isatty()
+        self.is_tty = stream is not None and stream.isatty()
         self.colour = wants_colour(is_tty=self.is_tty, environ=os.environ)
         # A program reads what the API sent, whatever the locale says; a terminal has an encoding.
-        self.encoding = stream.encoding if self.is_tty and stream.encoding else "utf-8"
+        self.encoding = stream.encoding if stream is not None and self.is_tty and stream.encoding else "utf-8"
 
     def write(self, text: str) -> None:
-        """Write it at once, as one piece, above what rich may be redrawing there."""
+        """Write it as one piece, above what rich may be redrawing there."""
+        self.write_records((text,))
+
+    def write_records(self, texts: Iterable[str], wrote: Callable[[int], None] = lambda _count: None) -> None:
+        """Write the texts in order; `wrote` is called with the number of those that have just gone out.
+
+        What it was called with adds up to what is out, also when this fails or a stop signal ends it.
+        """
+        texts = tuple(texts)
         if self.is_tty and hasattr(self._stream, "rich_proxied_file"):
-            self._stream.write(text)
+            cast("TextIO", self._stream).write("".join(texts))
+            wrote(len(texts))
             return
-        data = text.encode(self.encoding, "backslashreplace")
+        if not any(texts):
+            wrote(len(texts))
+            return
         try:
-            self._stream.buffer.write(data)
-            self._stream.buffer.flush()
+            self._sink.write([text.encode(self.encoding, "backslashreplace") for text in texts], wrote)
+        except Interrupted:
+            if not self._optional and threading.current_thread() is threading.main_thread():
+                raise interrupted() from None
         except OSError as error:
             silence(self._stream)  # what could not be written now is not tried again at the end
-            if self._optional:
-                return
-            if isinstance(error, BrokenPipeError):
-                raise
-            raise CommandError(f"can't write the output: {error.strerror}") from error
+            if not self._optional:
+                raise _output_error(error) from error
+
+    @cached_property
+    def _sink(self) -> Sink:
+        if self._stream is None:
+            raise OSError(errno.EBADF, "it is closed")
+        return Sink(self._stream)
 
     def print(self, what: "RenderableType") -> None:
         """Write what rich can draw, to a file or a pipe as wide as it needs."""
@@ -97,10 +119,15 @@ def silence(stream: TextIO | None) -> None:
     os.close(nowhere)
 
 
-def _usable(stream: TextIO | None) -> TextIO:
-    if stream is None:  # closed by the caller's shell
-        return open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123  # for the rest of the process
+def _usable(stream: TextIO | None) -> TextIO | None:
     reconfigure = getattr(stream, "reconfigure", None)
     if reconfigure is not None:
         reconfigure(errors="backslashreplace")
     return stream
+
+
+def _output_error(error: OSError) -> Exception:
+    # Windows says "invalid argument" of a pipe that nobody reads.
+    if isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL):
+        return BrokenPipeError()
+    return CommandError(f"can't write the output: {error.strerror}")

@@ -1,0 +1,337 @@
+"""Every byte of an output goes out, whatever takes it; and it is known what went out."""
+
+import io
+import os
+import pty
+import re
+import select
+import signal
+import sys
+import threading
+import time
+import tty
+from collections.abc import Callable, Iterator
+from itertools import cycle
+
+import pytest
+from rich.live import Live
+from rich.text import Text
+
+from builds_async.cli import running, sink, suspending
+from builds_async.cli.exits import CommandError
+from builds_async.cli.out import Screen, stderr, stdout
+from builds_async.cli.running import Interrupted
+from builds_async.cli.sink import Sink
+from tests.cli.support import Run
+
+RECORDS = [f"{number} ".encode() + b"x" * (number * 37 % 500) + b"\n" for number in range(2000)]
+LONG = [b"short\n", b"y" * 20_000 + b"\n", b"", b"z" * 5000 + b"\n"]
+
+
+class Raw(io.RawIOBase):
+    """A raw stream that takes a few bytes, or none, or fails: as it is told, again and again."""
+
+    def __init__(self, *answers: int | OSError | None) -> None:
+        self._answers = cycle(answers)
+        self.data = b""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: memoryview) -> int | None:  # type: ignore[override]
+        answer = next(self._answers)
+        if isinstance(answer, OSError):
+            self.data += bytes(data[: getattr(answer, "characters_written", 0)])
+            raise answer
+        self.data += bytes(data[: answer or 0])
+        return None if answer is None else min(answer, len(data))
+
+
+def unbuffered(raw: io.RawIOBase) -> io.TextIOWrapper:
+    """A text stream as Python has it with PYTHONUNBUFFERED."""
+    return io.TextIOWrapper(raw, "utf-8", write_through=True)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def no_naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The naps that were asked for and not taken."""
+    naps: list[float] = []
+    monkeypatch.setattr(time, "sleep", naps.append)
+    return naps
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [(7,), (1, 4096), (None, 3000), (BlockingIOError(11, "full", 3),), (BlockingIOError(11, "full"), 5)],
+    ids=["short", "uneven", "would-block", "blocking-error", "blocking-error-with-nothing"],
+)
+@pytest.mark.parametrize("records", [RECORDS[:50], LONG, [b"", b""]], ids=["lines", "long", "nothing"])
+def test_short_writes_are_continued(
+    answers: tuple[int | OSError | None, ...], records: list[bytes], no_naps: list[float]
+) -> None:
+    """All bytes come out in order, all records are counted, and a full output is not asked in a spin."""
+    raw, counts = Raw(*answers), list[int]()
+    Sink(unbuffered(raw)).write(records, counts.append)
+    assert raw.data == b"".join(records)
+    assert sum(counts) == len(records)
+    nothing_taken = any(answer is None or repr(answer).endswith("'full')") for answer in answers)
+    assert bool(no_naps) == (nothing_taken and bool(raw.data))
+
+
+def test_what_is_out_is_counted_record_by_record() -> None:
+    """The count never runs ahead of the bytes, and stands at what is out when the stream fails."""
+    raw, counted = Raw(4, 4, OSError(28, "No space left on device")), list[int]()
+    with pytest.raises(OSError, match="No space"):
+        Sink(unbuffered(raw)).write([b"ab\n", b"", b"cd\n", b"efg\n"], counted.append)
+    assert raw.data == b"ab\ncd\nef"
+    assert sum(counted) == 3
+
+
+def slow_reader(number: int, into: list[bytes]) -> threading.Thread:
+    """A thread that reads all, in odd pieces."""
+
+    def read() -> None:
+        pieces = cycle((1, 70_000, 100, 4096, 33))
+        try:
+            while data := os.read(number, next(pieces)):
+                into.append(data)
+        except OSError:  # Linux says so when the other end of a terminal is closed
+            pass
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    return thread
+
+
+@pytest.mark.parametrize("kind", ["pipe", "terminal"])
+@pytest.mark.parametrize("blocking", [True, False], ids=["blocking", "non-blocking"])
+@pytest.mark.parametrize("buffering", [0, -1], ids=["unbuffered", "buffered"])
+def test_every_byte_reaches_a_slow_reader(kind: str, blocking: bool, buffering: int) -> None:
+    """Pipes and terminals, also non-blocking ones, with Python's buffers or without."""
+    reading, writing = os.pipe() if kind == "pipe" else pty.openpty()
+    if kind == "terminal":
+        tty.setraw(writing)
+    os.set_blocking(writing, blocking)
+    got: list[bytes] = []
+    reader = slow_reader(reading, got)
+    with io.TextIOWrapper(open(writing, "wb", buffering)) as stream:  # noqa: PTH123
+        Sink(stream).write([*RECORDS, *LONG], lambda _: None)
+    reader.join()
+    os.close(reading)
+    assert b"".join(got) == b"".join([*RECORDS, *LONG])
+
+
+def test_without_poll(monkeypatch: pytest.MonkeyPatch, no_naps: list[float]) -> None:
+    """Where files can't be polled, as on Windows, output is written all the same."""
+    monkeypatch.delattr(select, "poll")
+    raw = Raw(5)
+    Sink(unbuffered(raw)).write(RECORDS[:5], lambda _: None)
+    assert raw.data == b"".join(RECORDS[:5])
+    reading, writing = os.pipe()
+    with io.TextIOWrapper(open(writing, "wb", 0), write_through=True) as stream:  # noqa: PTH123
+        Sink(stream).write(RECORDS[:5], lambda _: None)
+    assert os.read(reading, 10_000) == b"".join(RECORDS[:5])
+    os.close(reading)
+    assert not no_naps
+
+
+@pytest.fixture
+def stops(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """The stop signals that have come."""
+    made = running._Stops()
+    monkeypatch.setattr(running, "_stops", made)
+    monkeypatch.setattr(sink, "_LOOK", 0.001)
+    return made.signals  # type: ignore[return-value]
+
+
+class Stopped:
+    """A full pipe of which nobody reads, and a signal that comes when its writer has noticed."""
+
+    def __init__(self, stops: list[int], *signals: int) -> None:
+        self._reading, writing = os.pipe()
+        self.stream = io.TextIOWrapper(io.FileIO(writing, "wb"), write_through=True)
+        self._stops = stops
+        self._signals = signals
+        self.counted = 0
+
+    def write(self, records: list[bytes]) -> None:
+        writer = Sink(self.stream)
+        timer = threading.Timer(0.2, self._stops.extend, (self._signals,))
+        timer.start()
+        try:
+            writer.write(records, self._count)
+        finally:
+            timer.join()
+
+    def _count(self, count: int) -> None:
+        self.counted += count
+
+    def read_some(self, size: int) -> bytes:
+        data = b""
+        while len(data) < size:
+            data += os.read(self._reading, size - len(data))
+        return data
+
+    def read(self) -> bytes:
+        self.stream.close()
+        data = b""
+        while more := os.read(self._reading, 65536):
+            data += more
+        os.close(self._reading)
+        return data
+
+
+@pytest.mark.parametrize("signals", [(15,), (2, 2)], ids=["once", "twice"])
+def test_a_stop_ends_a_stalled_write_between_records(stops: list[int], signals: tuple[int, ...]) -> None:
+    """What is out are whole records, and exactly those that were counted."""
+    pipe = Stopped(stops, *signals)
+    with pytest.raises(Interrupted):
+        pipe.write(RECORDS * 10)
+    assert pipe.read() == b"".join((RECORDS * 10)[: pipe.counted])
+    assert pipe.counted > 100
+
+
+def test_a_stop_ends_a_stalled_record_after_a_while(stops: list[int]) -> None:
+    """A record that its reader takes no more of is given up, and not counted."""
+    pipe = Stopped(stops, 15)
+    with pytest.raises(Interrupted):
+        pipe.write([b"first\n", b"y" * 500_000, b"never\n"])
+    data = pipe.read()
+    assert pipe.counted == 1
+    assert data.startswith(b"first\nyyy")
+    assert len(data) < 100_000
+
+
+def test_a_record_that_was_begun_is_finished_after_a_stop(stops: list[int]) -> None:
+    """It ends behind the record, of which a slow reader gets everything."""
+    raw, counted = Raw(100), list[int]()
+
+    def write(data: memoryview) -> int | None:
+        stops[:] = [15]
+        return Raw.write(raw, data)
+
+    raw.write = write  # type: ignore[method-assign]
+    with pytest.raises(Interrupted):
+        Sink(unbuffered(raw)).write([b"a" * 10_000, b"b"], counted.append)
+    assert (raw.data, sum(counted)) == (b"a" * 10_000, 1)
+
+
+def test_a_stop_leaves_a_slow_reader_time(stops: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the record that was begun, when the reader takes it up again within a second."""
+    monkeypatch.setattr(sink, "_LOOK", 0.05)
+    pipe = Stopped(stops, 15)
+    got: list[bytes] = []
+    reading = threading.Timer(0.35, lambda: got.append(pipe.read_some(200_000)))
+    reading.start()
+    with pytest.raises(Interrupted):
+        pipe.write([b"y" * 200_000, b"z" * 9000])
+    reading.join()
+    pipe.read()
+    assert (pipe.counted, b"".join(got)) == (1, b"y" * 200_000)
+
+
+def test_last_words_after_a_stop_are_written(stops: list[int]) -> None:
+    """What is written while the command cleans up, such as the cursor, goes out if anything takes it."""
+    stops.append(15)
+    raw = Raw(3)
+    Sink(unbuffered(raw)).write([b"\x1b[?25h"], lambda _: None)
+    assert raw.data == b"\x1b[?25h"
+
+
+def test_an_optional_output_is_given_up_without_an_error(stops: list[int]) -> None:
+    """Standard error that nobody reads does not keep the command from ending."""
+    stops.append(15)
+    reading, writing = os.pipe()
+    with io.TextIOWrapper(open(writing, "wb", 0), write_through=True) as stream:  # noqa: PTH123
+        Screen(stream, optional=True).write("x" * 200_000)
+        with pytest.raises(Interrupted):
+            Screen(stream).write("x" * 200_000)
+    os.close(reading)
+    assert running._stops.delivered
+
+
+def test_closed_streams(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A closed standard output is an error as soon as something is to be written; standard error is not."""
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    stderr().write("lost")
+    stdout().write_records([])
+    for write in (stdout().write, stdout().print):
+        with pytest.raises(CommandError, match="can't write the output: it is closed"):
+            write("lost")
+
+
+@pytest.mark.parametrize("words", [["--version"], ["list", "--help"], ["completion", "bash"]], ids=" ".join)
+def test_closed_output_of_a_command(
+    words: list[str], cli: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command whose result nobody gets has failed, with a word on standard error."""
+    monkeypatch.setattr(sys, "stdout", None)
+    assert cli(*words) == Run(2, "", "builds-async: can't write the output: it is closed\n")
+
+
+def test_a_reader_that_left_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There it is an "invalid argument", and means the same."""
+    screen = Screen(unbuffered(Raw(OSError(22, "Invalid argument"))))
+    with pytest.raises(CommandError):
+        screen.write("x")
+    monkeypatch.setattr(os, "name", "nt")
+    with pytest.raises(BrokenPipeError):
+        screen.write("x")
+
+
+class Terminal(io.TextIOWrapper):
+    """A stream that says it is one."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_lines_above_what_is_redrawn_come_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are written above it, not also over it."""
+    data = io.BytesIO()
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stdout", Terminal(data, "utf-8"))
+    counts: list[int] = []
+    with Live(Text("table"), console=stdout().console, auto_refresh=False):
+        stdout().write_records(["one\n", "two\n"], counts.append)
+    shown = data.getvalue()
+    assert (shown.count(b"one"), shown.count(b"two"), sum(counts)) == (1, 1, 2)
+    assert re.search(rb"one\s*\n.*two\s*\n.*table", shown, re.DOTALL)
+
+
+needs_suspending = pytest.mark.skipif(not hasattr(signal, "SIGTSTP"), reason="needs a process group")
+
+
+@needs_suspending
+def test_the_handlers_are_there_while_the_cursor_is_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And only then; nobody is overruled who had suspending ignored."""
+    monkeypatch.setenv("TERM", "xterm")
+    console = Screen(Terminal(io.BytesIO(), "utf-8")).console
+
+    def handlers() -> list[object]:
+        return [signal.getsignal(number) for number in (signal.SIGTSTP, signal.SIGCONT)]
+
+    before = handlers()
+    console.show_cursor(False)
+    assert all(map(callable, handlers()))
+    console.show_cursor(True)
+    assert handlers() == before
+    monkeypatch.setattr(signal, "getsignal", lambda _: signal.SIG_IGN)
+    installed: list[int] = []
+    monkeypatch.setattr(signal, "signal", lambda number, _: installed.append(number))
+    console.show_cursor(False)
+    console.show_cursor(True)
+    assert not installed
+
+
+def test_where_nothing_can_be_suspended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On Windows, which lacks the signals, the cursor is hidden and shown all the same."""
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(suspending, "_STOP", None)
+    monkeypatch.setattr(suspending, "_CONTINUE", None)
+    data = io.BytesIO()
+    console = Screen(Terminal(data, "utf-8")).console
+    console.show_cursor(False)
+    console.show_cursor(True)
+    assert data.getvalue() == b"\x1b[?25l\x1b[?25h"

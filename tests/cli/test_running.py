@@ -1,0 +1,158 @@
+"""Stop signals in process: which one ends what."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable, Coroutine
+
+import pytest
+
+from builds_async.cli import running
+from builds_async.cli.exits import Terminated
+from builds_async.cli.running import interrupted, run_to_end, shielded, stops_requested
+
+
+def send(number: int) -> None:
+    os.kill(os.getpid(), number)
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, None)],
+    ids=["SIGTERM", "SIGHUP", "SIGINT"],
+)
+def test_the_first_signal_cancels_and_waits_for_the_clean_up(
+    number: signal.Signals, code: int | None
+) -> None:
+    """The error says which it was; the handlers are those of before."""
+    before = [signal.getsignal(it) for it in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)]
+    cleaned: list[int] = []
+
+    async def work() -> int:
+        try:
+            send(number)
+            await asyncio.sleep(10)
+        finally:
+            await asyncio.sleep(0.01)
+            cleaned.append(stops_requested())
+        return 0
+
+    with pytest.raises((Terminated, KeyboardInterrupt)) as caught:
+        run_to_end(work())
+    assert cleaned == [1]
+    assert getattr(caught.value, "code", None) == code
+    assert stops_requested() == 0
+    assert [signal.getsignal(it) for it in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)] == before
+
+
+def test_an_ignored_signal_stays_ignored() -> None:
+    """Whoever starts the command with nohup, or in the background of a script, means it."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    async def work() -> int:
+        send(signal.SIGHUP)
+        await asyncio.sleep(0.01)
+        return 7
+
+    try:
+        assert run_to_end(work()) == 7
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_a_write_that_is_given_up_is_no_second_cancel() -> None:
+    """The clean-up after it is left alone, and the signal is what the command ends with."""
+    cleaned: list[bool] = []
+
+    async def work() -> int:
+        try:
+            send(signal.SIGTERM)
+            raise interrupted()
+        finally:
+            await asyncio.sleep(0.01)
+            cleaned.append(True)
+
+    with pytest.raises(Terminated):
+        run_to_end(work())
+    assert cleaned
+
+
+async def _twice_outside(steps: list[str]) -> int:
+    send(signal.SIGTERM)
+    steps.append("first")
+    send(signal.SIGTERM)
+    steps.append("never")
+    return 0
+
+
+async def _twice_inside(steps: list[str]) -> int:
+    with shielded():
+        with shielded():
+            send(signal.SIGTERM)
+            send(signal.SIGTERM)
+        steps.append("whole")
+    steps.append("never")
+    return 0
+
+
+async def _thrice_inside(steps: list[str]) -> int:
+    with shielded():
+        send(signal.SIGTERM)
+        send(signal.SIGTERM)
+        steps.append("second")
+        send(signal.SIGTERM)
+        steps.append("never")
+    return 0
+
+
+@pytest.mark.parametrize(
+    ("work", "steps"),
+    [(_twice_outside, ["first"]), (_twice_inside, ["whole"]), (_thrice_inside, ["second"])],
+    ids=["outside", "inside", "third"],
+)
+def test_the_second_signal(
+    work: Callable[[list[str]], Coroutine[object, object, int]], steps: list[str]
+) -> None:
+    """It raises at once, but what is shielded is finished first; a third one raises anywhere."""
+    taken: list[str] = []
+    with pytest.raises(Terminated):
+        run_to_end(work(taken))
+    assert taken == steps
+
+
+def test_a_shield_hides_no_error() -> None:
+    """What is raised in it is what comes out."""
+
+    async def work() -> int:
+        with shielded():
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        run_to_end(work())
+
+
+def test_calls_in_threads() -> None:
+    """They give their result or their error, as in any executor."""
+
+    async def work() -> int:
+        loop = asyncio.get_running_loop()
+        with pytest.raises(ZeroDivisionError):
+            await loop.run_in_executor(None, lambda: 1 // 0)
+        return await loop.run_in_executor(None, int, "7")
+
+    assert run_to_end(work()) == 7
+
+
+def test_without_some_signals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows has no SIGHUP; the others do their work."""
+    monkeypatch.setattr(running, "_STOP_SIGNALS", (signal.SIGINT, signal.SIGTERM))
+    before = signal.getsignal(signal.SIGHUP)
+
+    async def work() -> int:
+        assert signal.getsignal(signal.SIGHUP) == before
+        send(signal.SIGTERM)
+        await asyncio.sleep(10)
+        return 0
+
+    with pytest.raises(Terminated):
+        run_to_end(work())
