@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from builds_async import Build, BuildOutcome, BuildsClient, BuildStatus, BulkResult
+from builds_async.cli.rendered import rendered
 from builds_async.cli.safe import plain
 from builds_async.simulator import BuildsSimulator, build_script
 
@@ -59,7 +60,7 @@ async def _follow(console: Console, sim: BuildsSimulator, client: BuildsClient, 
     count = 0
     async for line in log:
         count += 1
-        text = Text.assemble((f"{line.time:%H:%M:%S.%f}"[:-3], "dim"), " ", plain(line.message))
+        text = Text.assemble((f"{line.time:%H:%M:%S.%f}"[:-3], "dim"), " ", plain(rendered(line.message)))
         console.print(text, overflow="ellipsis", no_wrap=True)
     outcome = log.build.build_outcome or "unknown"
     console.print(f"The log ended by itself after {count} lines:", Text(outcome, _STYLES.get(outcome, "")))

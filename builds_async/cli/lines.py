@@ -1,7 +1,7 @@
 """Log lines as they are printed: which of them, and how."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, tzinfo
 from typing import NamedTuple
 
@@ -10,6 +10,7 @@ import msgspec
 from builds_async import Build, LogLine
 from builds_async.cli.colours import DIM, HIGHLIGHT, paint, source_colour
 from builds_async.cli.out import Screen
+from builds_async.cli.rendered import rendered
 from builds_async.cli.safe import coloured, json_escaped, plain, without_colours
 from builds_async.cli.times import stamp
 
@@ -36,18 +37,26 @@ class Filter(NamedTuple):
     exclude: Sequence[re.Pattern[str]] = ()
 
     def passes(self, line: LogLine) -> bool:
-        """Whether the line is one of them. Patterns are looked for in the text without its colours."""
+        """Whether the line is one of them.
+
+        Patterns are looked for in the text without its colours, and without a carriage return at its end.
+        """
         if self.since is not None and line.time < self.since:
             return False
         if not (self.include or self.exclude):
             return True
-        text = without_colours(line.message)
+        text = without_colours(line.message).rstrip("\r")
         included = not self.include or any(pattern.search(text) for pattern in self.include)
         return included and not any(pattern.search(text) for pattern in self.exclude)
 
 
 class LineFormat(NamedTuple):
-    """How a line is written. `zone` is None without timestamps; `width` is None without a prefix."""
+    """How a line is written. `zone` is None without timestamps; `width` is None without a prefix.
+
+    At a terminal, `text` is what a terminal would leave of the line (`rendered`), with the control characters
+    that are left made visible. In a pipe or a file it is the message as the API sent it, as is `json` and,
+    but for its control characters at a terminal, `raw` anywhere.
+    """
 
     screen: Screen
     output: str = "text"
@@ -55,11 +64,10 @@ class LineFormat(NamedTuple):
     width: int | None = None
     highlight: Sequence[re.Pattern[str]] = ()
 
-    def write(self, lines: Iterable[tuple[Source, LogLine]]) -> None:
-        """Write the lines in one piece."""
-        form = {"json": self._json, "raw": self._raw}.get(self.output, self._text)
-        if text := "".join(f"{form(source, line)}\n" for source, line in lines):
-            self.screen.write(text)
+    @property
+    def form(self) -> Callable[[Source, LogLine], str]:
+        """What is written of a line, without its end."""
+        return {"json": self._json, "raw": self._raw}.get(self.output, self._text)
 
     def _json(self, source: Source, line: LogLine) -> str:
         record = {
@@ -81,7 +89,9 @@ class LineFormat(NamedTuple):
         if self.zone is not None:
             text = stamp(line.time, self.zone)
             parts.append(paint(text, DIM) if self.screen.colour else text)
-        return " ".join((*parts, self._message(line.message)))
+        return " ".join(
+            (*parts, self._message(rendered(line.message) if self.screen.is_tty else line.message))
+        )
 
     def _prefix(self, source: Source, width: int) -> str:
         name = source.worker or source.external_script_id or ""

@@ -1,7 +1,7 @@
 """The options for log lines, made into what filters and writes them."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import NamedTuple
 from zoneinfo import ZoneInfo, available_timezones
@@ -23,10 +23,13 @@ class View(NamedTuple):
     filter: Filter
     format: LineFormat
 
-    def write(self, lines: Iterable[tuple[Source, LogLine]]) -> None:
-        """Write those lines that pass, in one piece."""
-        passes = self.filter.passes
-        self.format.write((source, line) for source, line in lines if passes(line))
+    def write(
+        self, lines: Iterable[tuple[Source, LogLine]], wrote: Callable[[int], None] = lambda _count: None
+    ) -> None:
+        """Write those lines that pass. `wrote` is for `Screen.write_records`; it counts all lines."""
+        passes, form = self.filter.passes, self.format.form
+        texts = (f"{form(source, line)}\n" if passes(line) else "" for source, line in lines)
+        self.format.screen.write_records(texts, wrote)
 
 
 def view_of(options: LineOptions, screen: Screen, names: Iterable[str] | None = None) -> View:

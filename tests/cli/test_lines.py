@@ -1,22 +1,18 @@
-"""How lines are written, and how those of a tail come together."""
+"""How lines are written."""
 
-import asyncio
 import io
 import re
 import sys
-from collections import deque
 from datetime import UTC
-from typing import cast
 
 import pytest
 
-from builds_async import Build, BuildTail, LogLine, TailLine
+from builds_async import LogLine
 from builds_async.cli.colours import source_colour
-from builds_async.cli.commands.tail import _batches
-from builds_async.cli.lines import LineFormat, Source
+from builds_async.cli.lines import Filter, LineFormat, Source
 from builds_async.cli.out import Screen, stderr
 from builds_async.cli.progress import Waiting
-from builds_async.cli.view import compiled
+from builds_async.cli.view import View, compiled
 
 UUID = "8b2c1f0e-5a3d-4f6b-9c7e-1d2a3b4c5d6e"
 SHOP = Source(UUID, "a" * 32, "shop")
@@ -35,8 +31,8 @@ def written(output: str, *, colour: bool, terminal: bool = True, **how: object) 
     data = io.BytesIO()
     screen = Screen(Terminal(data, "utf-8") if terminal else io.TextIOWrapper(data, "utf-8"))
     screen.colour = colour
-    lines = [(SHOP, LogLine(0, "a \x1b[31mred\x1b[2J")), (BARE, LogLine(1.5e12, "b"))]
-    LineFormat(screen, output, **how).write(lines)  # type: ignore[arg-type]
+    lines = [(SHOP, LogLine(0, "a\x07 \x1b[31mred\x1b[2J")), (BARE, LogLine(1.5e12, "b"))]
+    View(Filter(), LineFormat(screen, output, **how)).write(lines)  # type: ignore[arg-type]
     return data.getvalue().decode()
 
 
@@ -44,21 +40,21 @@ TAG = "b" * 32
 LATER = "2017-07-14T02:40:00"
 JSON = (
     f'{{"build_uuid":"{UUID}","external_script_id":"{"a" * 32}","worker":"shop","timestamp":0,'
-    '"time":"1970-01-01T00:00:00Z","message":"a \\u001b[31mred\\u001b[2J"}\n'
+    '"time":"1970-01-01T00:00:00Z","message":"a\\u0007 \\u001b[31mred\\u001b[2J"}\n'
     f'{{"build_uuid":"{UUID}","external_script_id":"{TAG}","worker":null,"timestamp":1500000000000.0,'
     f'"time":"{LATER}Z","message":"b"}}\n'
 )
-PREFIXED = f"shop  8b2c1f0e 1970-01-01T00:00:00.000Z a red^[[2J\n{TAG} 8b2c1f0e {LATER}.000Z b\n"
+PREFIXED = f"shop  8b2c1f0e 1970-01-01T00:00:00.000Z a^G red\n{TAG} 8b2c1f0e {LATER}.000Z b\n"
 LIT = (
-    "\x1b[96mshop 8b2c1f0e\x1b[0m a \x1b[1;7mred\x1b[0m^[[2J\n"
+    "\x1b[96mshop 8b2c1f0e\x1b[0m a^G \x1b[1;7mred\x1b[0m\n"
     f"\x1b[{source_colour(TAG)}m{TAG} 8b2c1f0e\x1b[0m b\n"
 )
 
 FORMS: list[tuple[dict[str, object], str]] = [
-    ({"output": "text", "colour": False}, "a red^[[2J\nb\n"),
-    ({"output": "text", "colour": True}, "a \x1b[31mred^[[2J\x1b[0m\nb\n"),
-    ({"output": "raw", "colour": True, "width": 5}, "a \x1b[31mred^[[2J\x1b[0m\nb\n"),
-    ({"output": "raw", "colour": False, "terminal": False}, "a \x1b[31mred\x1b[2J\nb\n"),
+    ({"output": "text", "colour": False}, "a^G red\nb\n"),
+    ({"output": "text", "colour": True}, "a^G \x1b[31mred\x1b[0m\nb\n"),
+    ({"output": "raw", "colour": True, "width": 5}, "a^G \x1b[31mred^[[2J\x1b[0m\nb\n"),
+    ({"output": "raw", "colour": False, "terminal": False}, "a\x07 \x1b[31mred\x1b[2J\nb\n"),
     ({"output": "text", "colour": False, "width": 5, "zone": UTC}, PREFIXED),
     ({"output": "text", "colour": True, "width": 4, "highlight": compiled("", ["red"])}, LIT),
     ({"output": "json", "colour": True, "width": 4}, JSON),
@@ -93,54 +89,3 @@ def test_told_while_a_sign_of_life_is_shown(monkeypatch: pytest.MonkeyPatch) -> 
     with Waiting(stderr(), "fetching"):
         stderr().write("told: [bold]\n")
     assert re.search(rb"fetching.*\r\x1b\[2Ktold: \[bold\] *\n.*fetching", data.getvalue(), re.DOTALL)
-
-
-class FakeTail:
-    """A tail that has some lines in hand, and others when it is told; it counts what it gave out."""
-
-    def __init__(self, *lines: str) -> None:
-        self.given = 0
-        self.hand = deque(lines)
-        self.more = asyncio.Event()
-        self.error: Exception | None = None
-
-    async def __anext__(self) -> TailLine:
-        while not self.hand:
-            if self.error is not None:
-                raise self.error
-            self.more.clear()
-            await self.more.wait()
-        self.given += 1
-        return TailLine("a" * 32, Build(build_uuid=UUID), LogLine(0, self.hand.popleft()))
-
-
-async def test_batches() -> None:
-    """Lines in hand come together at once, and no line is taken beyond a batch that was given."""
-    tail = FakeTail("a", "b")
-    batches = _batches(cast("BuildTail", tail))
-    assert [line.line.message for line in await anext(batches)] == ["a", "b"]
-    assert tail.given == 2
-    tail.hand.append("c")
-    tail.more.set()
-    assert [line.line.message for line in await anext(batches)] == ["c"]
-    tail.hand += [str(number) for number in range(1500)]
-    tail.more.set()
-    assert [len(await anext(batches)), tail.given] == [1000, 1003]
-    tail.error = ValueError("told")
-    assert len(await anext(batches)) == 500
-    with pytest.raises(ValueError, match="told"):
-        await anext(batches)
-
-
-async def test_batches_leave_nothing_behind() -> None:
-    """Closing them ends what they wait for; a cancel comes through."""
-    tail = FakeTail("a")
-    batches = _batches(cast("BuildTail", tail))
-    await anext(batches)
-    waiting = asyncio.ensure_future(anext(batches))
-    await asyncio.sleep(0)
-    waiting.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await waiting
-    await batches.aclose()
-    assert asyncio.all_tasks() == {asyncio.current_task()}

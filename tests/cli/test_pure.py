@@ -178,6 +178,13 @@ def test_filter(options: dict[str, list[str]], passes: bool) -> None:
     assert made.passes(LogLine(0, "a \x1b[31mtwo\x1b[0m")) is passes
 
 
+def test_filter_ignores_a_carriage_return_at_the_end() -> None:
+    """A pattern for the end of a line is meant for what people see there."""
+    made = Filter(include=compiled("--include", ["two$"]))
+    assert made.passes(LogLine(0, "a two\r"))
+    assert not made.passes(LogLine(0, "a two\rthree"))
+
+
 def test_filter_by_time() -> None:
     """The moment itself counts as since."""
     lines = [LogLine(int(NOW.timestamp() * 1000) + ms, "") for ms in (-1, 0, 1)]
