@@ -1,13 +1,18 @@
 """The file of `--resume`."""
 
+import errno
+import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from builds_async import LogPosition, TailLog, TailPosition, WorkerMark
 from builds_async.cli.exits import CommandError
-from builds_async.cli.resume import ResumeFile
+from builds_async.cli.resume import Checkpoint, ResumeFile
+from tests.cli.support import Run, Served
 
 UUID = "8b2c1f0e-5a3d-4f6b-9c7e-1d2a3b4c5d6e"
 TAG = "a" * 32
@@ -17,8 +22,12 @@ def of_build(path: Path, build_uuid: str = UUID) -> ResumeFile[LogPosition]:
     return ResumeFile(str(path), LogPosition, build_uuid=build_uuid)
 
 
-def of_workers(path: Path, *tags: str) -> ResumeFile[TailPosition]:
-    return ResumeFile(str(path), TailPosition, workers=tags)
+def of_workers(path: Path, *tags: str) -> tuple[ResumeFile[TailPosition], TailPosition | None]:
+    """The file as a tail of these Workers opens it, and the position that it begins at."""
+    file = ResumeFile(str(path), TailPosition)
+    position = file.load()
+    file.follow(tags)
+    return file, position
 
 
 def test_build_round_trip(tmp_path: Path) -> None:
@@ -36,8 +45,8 @@ def test_workers_round_trip(tmp_path: Path) -> None:
     """The order in which Workers are named does not matter."""
     path = tmp_path / "position"
     position = TailPosition({TAG: WorkerMark(UUID)}, {UUID: TailLog(TAG, LogPosition("abc", 3))})
-    of_workers(path, TAG, "b" * 32).save(position)
-    assert of_workers(path, "b" * 32, TAG).load() == position
+    of_workers(path, TAG, "b" * 32)[0].save(position)
+    assert of_workers(path, "b" * 32, TAG)[1] == position
 
 
 def test_it_stands_where_a_link_points(tmp_path: Path) -> None:
@@ -52,18 +61,29 @@ def test_another_subject_is_refused(tmp_path: Path) -> None:
     """A file of another build, or of other Workers, is a wrong option that says so."""
     build, workers = tmp_path / "build", tmp_path / "workers"
     of_build(build).save(LogPosition("a"))
-    of_workers(workers, TAG).save(TailPosition({TAG: None}))
+    of_workers(workers, TAG)[0].save(TailPosition({TAG: None}))
     with pytest.raises(CommandError, match=f"build is of build {UUID}"):
         of_build(build, UUID.replace("8", "9")).load()
     with pytest.raises(CommandError, match="workers is of Workers, not of a build"):
         of_build(workers).load()
     with pytest.raises(CommandError, match="is of other Workers"):
-        of_workers(workers, "b" * 32).load()
+        of_workers(workers, "b" * 32)
     with pytest.raises(CommandError, match="build is of build"):
-        of_workers(build, TAG).load()
+        of_workers(build, TAG)
 
 
-GARBAGE = [b"", b"{", b"[]", b"null", b"\xff\x00", b'{"build_uuid":1}', b'{"position":{"offset":"x"}}']
+GARBAGE = [
+    b"{",
+    b"[]",
+    b"null",
+    b"\xff\x00",
+    b'{"build_uuid":1}',
+    b'{"position":{"offset":1}}',
+    b'{"build_uuid":"%s","position":{"offset":"x"}}' % UUID.encode(),
+    b'{"build_uuid":"\xe9","position":{}}',
+    b'{"build_uuid":"%s","position":{"cursor":"\xe9"}}' % UUID.encode(),
+    b"\0" * 200,
+]
 
 
 @pytest.mark.parametrize("data", GARBAGE, ids=ascii)
@@ -74,6 +94,160 @@ def test_garbage_is_refused(data: bytes, tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="no file that --resume has written"):
         of_build(path).load()
     assert path.read_bytes() == data
+
+
+@pytest.mark.parametrize("data", [b"", b"\n"], ids=ascii)
+def test_an_empty_file_is_a_new_one(data: bytes, tmp_path: Path) -> None:
+    """As `mktemp` makes one, or a power cut leaves one."""
+    path = tmp_path / "position"
+    path.write_bytes(data)
+    assert of_build(path).load() is None
+    assert of_workers(path, TAG)[1] is None
+    of_build(path).save(LogPosition("a"))
+    assert of_build(path).load() == LogPosition("a")
+
+
+def test_each_worker_has_its_own_place(tmp_path: Path) -> None:
+    """One that is added does not disturb the others; the place of one that is left out is kept."""
+    path = tmp_path / "position"
+    a, b, c = (letter * 32 for letter in "abc")
+    marks = {tag: WorkerMark(UUID.replace("8", tag[0])) for tag in (a, b, c)}
+    logs = {mark.build_uuid: TailLog(tag, LogPosition(tag, 1)) for tag, mark in marks.items()}
+    of_workers(path, a, b)[0].save(TailPosition({a: marks[a], b: marks[b]}, logs))
+    file, position = of_workers(path, b, c)
+    assert position is not None
+    assert (position.workers[b], c in position.workers) == (marks[b], False)
+    moved = {marks[b].build_uuid: TailLog(b, LogPosition("moved", 2))}
+    file.save(TailPosition({b: None, c: marks[c]}, moved))
+    _, position = of_workers(path, a)
+    assert position == TailPosition(
+        {a: marks[a], b: None, c: marks[c]}, {**moved, marks[a].build_uuid: logs[marks[a].build_uuid]}
+    )
+
+
+def test_it_reaches_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """First what is in the file, then its name, then the folder that has the name."""
+    path = tmp_path / "position"
+    steps: list[str] = []
+    replace, sync = os.replace, os.fsync
+
+    def noted_replace(source: str, target: Path) -> None:
+        steps.append(f"replace with {len(Path(source).read_bytes())} bytes")
+        replace(source, target)
+
+    def noted_sync(number: int) -> None:
+        about = os.fstat(number)
+        steps.append("folder" if stat.S_ISDIR(about.st_mode) else f"file of {about.st_size} bytes")
+        sync(number)
+
+    monkeypatch.setattr(os, "replace", noted_replace)
+    monkeypatch.setattr(os, "fsync", noted_sync)
+    of_build(path).save(LogPosition("a"))
+    size = path.stat().st_size
+    assert steps == [f"file of {size} bytes", f"replace with {size} bytes", "folder"]
+
+
+def _refuse(error: int) -> Callable[..., None]:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(error, os.strerror(error))
+
+    return refuse
+
+
+def test_where_a_folder_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On Windows a folder can't be opened; some file systems can't fsync anything."""
+    path = tmp_path / "position"
+    monkeypatch.delattr(os, "O_DIRECTORY")
+    of_build(path).save(LogPosition("a"))
+    monkeypatch.undo()
+    monkeypatch.setattr(os, "fsync", _refuse(errno.EINVAL))
+    of_build(path).save(LogPosition("b"))
+    assert of_build(path).load() == LogPosition("b")
+
+
+def test_a_disk_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A position that may not be on the disk is an error, and the old one stays."""
+    path = tmp_path / "position"
+    of_build(path).save(LogPosition("a"))
+    monkeypatch.setattr(os, "fsync", _refuse(errno.EIO))
+    with pytest.raises(CommandError, match=r"can't be written: Input/output error"):
+        of_build(path).save(LogPosition("b"))
+    assert of_build(path).load() == LogPosition("a")
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("exists", [True, False], ids=["old-file", "new-file"])
+def test_an_unwritable_folder_is_found_at_the_start(
+    exists: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By trying it, which also finds what permissions don't tell; nothing is left there."""
+    path = tmp_path / "position"
+    if exists:
+        of_build(path).save(LogPosition("a"))
+    of_build(path).load()
+    assert list(tmp_path.iterdir()) == [path] * exists
+    monkeypatch.setattr("tempfile.mkstemp", _refuse(errno.EROFS))
+    with pytest.raises(CommandError, match="position can't be written there: Read-only file system"):
+        of_build(path).load()
+
+
+def test_the_command_says_so_before_it_asks_for_anything(
+    tmp_path: Path, account: Served, cli: Callable[..., Run]
+) -> None:
+    """Neither for a build nor for a Worker is a request sent."""
+    before = len(account.sim.requests)
+    for what in (UUID, "shop"):
+        run = cli("tail", what, "--resume", str(tmp_path / "missing" / "position"))
+        assert (run.code, run.out) == (2, "")
+        assert "position can't be written there" in run.err
+    assert len(account.sim.requests) == before
+
+
+class Slow:
+    """A resume file on a disk that takes its time, and the clock that shows it."""
+
+    def __init__(self, cost: float) -> None:
+        self.now = 0.0
+        self.saved: list[LogPosition] = []
+        self._cost = cost
+
+    def save(self, position: LogPosition) -> bool:
+        self.saved.append(position)
+        self.now += self._cost
+        return True
+
+
+def at(offset: int) -> LogPosition:
+    return LogPosition(None, offset)
+
+
+def test_a_slow_disk_gets_a_tenth_of_the_time() -> None:
+    """What is noted meanwhile is saved with the next note, or at the end; nothing is saved twice."""
+    disk = Slow(cost=0.5)
+    keep = Checkpoint(cast("ResumeFile[LogPosition]", disk), None, now=lambda: disk.now)
+    assert keep.pause == pytest.approx(0.05)
+    keep.note(at(1))
+    keep.note(at(1))
+    assert (disk.saved, keep.pause) == ([at(1)], 1.0)
+    disk.now += 4.0
+    keep.note(at(2))
+    assert disk.saved == [at(1)]
+    assert keep.pause == pytest.approx(1.0)
+    disk.now += 1.0
+    keep.note(at(3))
+    assert disk.saved == [at(1), at(3)]
+    keep.note(at(4))
+    keep.close()
+    keep.close()
+    assert disk.saved == [at(1), at(3), at(4)]
+
+
+def test_without_a_file_nothing_is_saved() -> None:
+    """The position is only remembered."""
+    keep: Checkpoint[LogPosition] = Checkpoint(None, at(1))
+    keep.note(at(2))
+    keep.close()
+    assert (keep.position, keep.pause) == (at(2), None)
 
 
 def test_no_place(tmp_path: Path) -> None:

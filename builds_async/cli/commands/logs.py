@@ -15,7 +15,7 @@ from builds_async.cli.out import stderr, stdout
 from builds_async.cli.outcome import INCOMPLETE
 from builds_async.cli.progress import Waiting
 from builds_async.cli.view import view_of
-from builds_async.cli.workers import checked_build, name_of
+from builds_async.cli.workers import WorkerNames, checked_build
 from builds_async.live.log_cursor import LogCursor, Step
 
 
@@ -32,11 +32,13 @@ async def logs_command(
     view = view_of(lines, out)
     last: deque[LogLine] = deque(maxlen=lines.tail)
     count = 0
-    async with connect(connection) as client:
+    as_json = lines.output == "json"  # which tells more of where a line comes from
+    async with connect(connection) as client, WorkerNames(client, wanted=as_json) as names:
         source = Source(build_uuid)
-        if lines.output == "json":  # which tells more of where a line comes from
-            build = await client.builds.get(build_uuid)
-            source = source_of(build, await name_of(client, build))
+        if as_json:
+            source = source_of(await client.builds.get(build_uuid))
+            await names.settle()
+            source = source._replace(worker=names.of(source.external_script_id))
         with Waiting(stderr(), "fetching the log", shown=not out.is_tty or lines.tail is not None) as waiting:
             async for step in _steps(client, build_uuid):
                 count += len(step.lines)

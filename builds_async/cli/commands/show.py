@@ -1,5 +1,6 @@
 """`builds-async show`: all that is known of a build."""
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -27,6 +28,6 @@ async def show_command(
         if output == "json":
             write_record(stdout(), build)
             return 0
-        worker, reason = await name_of(client, build), await reason_of(client, build)
+        worker, reason = await asyncio.gather(name_of(client, build), reason_of(client, build))
     stdout().print(details(build, worker, reason, datetime.now(UTC)))
     return 0

@@ -16,7 +16,7 @@ from builds_async.cli.facts import BuildTable, row, text
 from builds_async.cli.options import CONNECTION, Connection, Output
 from builds_async.cli.out import Screen, stderr, stdout
 from builds_async.cli.records import write_record
-from builds_async.cli.workers import all_workers, find_workers
+from builds_async.cli.workers import WorkerNames, all_workers, find_workers
 
 
 async def status_command(
@@ -37,9 +37,12 @@ async def status_command(
         if not names:
             stderr().write("this account has no Workers\n")
             return OK
-        if watch:
+        async with WorkerNames(client, wanted=any(tag == name for tag, name in names.items())) as known:
+            result = None if watch else await client.builds.latest(names)
+            await known.settle()
+            names = {tag: known.of(tag) or name for tag, name in names.items()}
+        if result is None:
             return await _watch(client, names, interval, out, output)
-        result = await client.builds.latest(names)
     if output == "json":
         for tag, name in names.items():
             write_record(out, _record(tag, name, result.found.get(tag), result.failed.get(tag)))

@@ -1,26 +1,24 @@
 """`builds-async tail`: log lines while they are written."""
 
-import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from builds_async import BuildsClient, BuildTail, LogLine, LogPosition, TailLine, TailPosition
+from builds_async import BuildsClient, LogLine, LogPosition, TailLine, TailPosition
+from builds_async.cli.batches import BuildBatches, Printer, WorkerBatches
 from builds_async.cli.connect import connect
 from builds_async.cli.exits import CommandError
 from builds_async.cli.lines import Source, source_of
 from builds_async.cli.options import CONNECTION, LINE_OPTIONS, Connection, LineOptions
 from builds_async.cli.out import stderr, stdout
 from builds_async.cli.outcome import RECENT, reason_in, reason_of, report_end
-from builds_async.cli.resume import ResumeFile
+from builds_async.cli.resume import Checkpoint, ResumeFile
 from builds_async.cli.safe import plain
 from builds_async.cli.view import view_of
-from builds_async.cli.workers import find_workers, is_build_uuid, name_of
-
-_BATCH = 1000
+from builds_async.cli.workers import WorkerNames, find_workers, is_build_uuid
 
 
 async def tail_command(
@@ -29,8 +27,10 @@ async def tail_command(
         str | None,
         Parameter(
             help="Keep in this file how far the output has come, and go on there: after a restart nothing is"
-            " lost and nothing repeated. --tail counts only when the file does not exist yet. Not for two"
-            " tails at once."
+            " lost, and nothing repeated unless the process was killed in the act. Each Worker has its own"
+            " place in it: one that is added starts at its running builds, the place of one that is left out"
+            " is kept. --tail counts only when the file does not exist yet or is empty. Not for two tails at"
+            " once."
         ),
     ] = None,
     lines: LineOptions = LINE_OPTIONS,
@@ -53,68 +53,52 @@ async def follow_build(
     view = view_of(options, stdout())
     file = None if resume is None else ResumeFile(resume, LogPosition, build_uuid=build_uuid)
     start = None if file is None else file.load()
-    log = client.follow(build_uuid, start=start, tail=options.tail if start is None else None)
+    tail = options.tail if start is None else None
+    log = client.follow(build_uuid, start=start, tail=tail)
     recent: deque[LogLine] = deque(maxlen=RECENT)
-    source: Source | None = None
-    while batch := await log.read():
-        if source is None:  # JSON tells more of where a line comes from
-            worker = await name_of(client, log.build) if options.output == "json" else None
-            source = source_of(log.build, worker)
-        view.write((source, line) for line in batch)
-        if file is not None:
-            file.save(log.position)
-        recent.extend(batch)
-    if file is not None:
-        file.save(log.position)
-    reason = reason_in(log.build, recent) if recent else await reason_of(client, log.build)
+
+    def write(lines: Sequence[LogLine], wrote: Callable[[int], None]) -> None:
+        recent.extend(lines)
+        source = source_of(log.build)
+        source = source._replace(worker=names.of(source.external_script_id))
+        view.write(((source, line) for line in lines), wrote)
+
+    async with WorkerNames(client, wanted=options.output == "json") as names:
+        batches = BuildBatches(log, names, tail=tail is not None)
+        await Printer(batches, write, Checkpoint(file, start)).run()
+    seen = len(recent) == RECENT or (start is None and tail is None)
+    reason = reason_in(log.build, recent) if seen and log.complete else await reason_of(client, log.build)
     return report_end(stderr(), log.build, reason, complete=log.complete)
 
 
 async def _follow_workers(
     client: BuildsClient, words: tuple[str, ...], options: LineOptions, resume: str | None
 ) -> int:
-    names = await find_workers(client, words)
-    view = view_of(options, stdout(), names.values())
-    file = None if resume is None else ResumeFile(resume, TailPosition, workers=names)
+    file = None if resume is None else ResumeFile(resume, TailPosition)
     start = None if file is None else file.load()
-    if stderr().is_tty:
-        stderr().write(f"following {', '.join(map(plain, names.values()))} until Ctrl-C\n")
-    lines = client.tail(names, start=start, tail=options.tail if start is None else None)
-    async with lines, aclosing(_batches(lines)) as batches:
-        async for batch in batches:
-            view.write((_source(line, names), line.line) for line in batch)
-            if file is not None:
-                file.save(lines.position)
+    names = await find_workers(client, words)
+    if file is not None:
+        file.follow(names)
+    async with WorkerNames(client, wanted=any(tag == name for tag, name in names.items())) as known:
+        await known.settle()
+
+        def name_of(tag: str) -> str:
+            return known.of(tag) or names[tag]
+
+        view = view_of(options, stdout(), map(name_of, names))
+
+        def write(lines: Sequence[TailLine], wrote: Callable[[int], None]) -> None:
+            view.write(((_source(line, name_of), line.line) for line in lines), wrote)
+
+        if stderr().is_tty:
+            stderr().write(f"following {', '.join(plain(name_of(tag)) for tag in names)} until Ctrl-C\n")
+        tail = client.tail(names, start=start, tail=options.tail if start is None else None)
+        async with tail, aclosing(WorkerBatches(tail)) as batches:
+            await Printer(batches, write, Checkpoint(file, start)).run()
     return 0
 
 
-def _source(line: TailLine, names: Mapping[str, str]) -> Source:
+def _source(line: TailLine, name_of: Callable[[str], str]) -> Source:
     tag = line.external_script_id
-    return Source(line.build.build_uuid, tag, None if names[tag] == tag else names[tag])
-
-
-async def _batches(tail: BuildTail) -> AsyncGenerator[list[TailLine]]:
-    """The lines of the tail, together as many as are there without waiting.
-
-    When a batch is given, no line beyond it was taken: the tail's position is the place behind it.
-    """
-    batch: list[TailLine] = []
-    while True:
-        step = asyncio.ensure_future(anext(tail))
-        try:
-            await asyncio.sleep(0)  # one turn for it: a line in hand comes without waiting
-            if batch and not (step.done() and step.exception() is None):
-                yield batch
-                batch = []
-            batch.append(await step)
-        finally:
-            await _ended(step)
-        if len(batch) >= _BATCH:
-            yield batch
-            batch = []
-
-
-async def _ended(step: asyncio.Future[TailLine]) -> None:
-    if not step.done():
-        step.cancel()
-        await asyncio.wait((step,))
+    name = name_of(tag)
+    return Source(line.build.build_uuid, tag, None if name == tag else name)

@@ -1,6 +1,7 @@
 """`builds-async wait`: until a build has finished."""
 
 import asyncio
+from math import inf
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -28,7 +29,11 @@ async def wait_command(
     branch: Annotated[str | None, Parameter(help="With --commit: only builds of this branch count.")] = None,
     timeout: Annotated[
         float | None,
-        Parameter(help="Give up after so many seconds, with exit code 124.", validator=Number(gt=0)),
+        Parameter(
+            help="Give up after so many seconds, with exit code 124. The reason of a failure is looked for"
+            " within them too.",
+            validator=Number(gt=0),
+        ),
     ] = None,
     output: Output = "text",
     connection: Connection = CONNECTION,
@@ -43,14 +48,20 @@ async def wait_command(
             if not limit.expired():  # the library's own, of one request
                 raise
             raise CommandError(f"not finished after {timeout:g} s", TIMED_OUT) from None
-        return await tell_finished(client, build, output)
+        return await tell_finished(client, build, output, deadline=limit.when())
 
 
-async def tell_finished(client: BuildsClient, build: Build, output: str) -> int:
-    """Say how a build ended, in JSON also on standard output; the exit code."""
+async def tell_finished(
+    client: BuildsClient, build: Build, output: str, *, deadline: float | None = None
+) -> int:
+    """Say how a build ended, in JSON also on standard output; the exit code.
+
+    The reason of a failure is looked for until the deadline, by the loop's clock, and briefly anyway.
+    """
     if output == "json":
         write_record(stdout(), build)
-    return report_end(stderr(), build, await reason_of(client, build))
+    left = inf if deadline is None else deadline - asyncio.get_running_loop().time()
+    return report_end(stderr(), build, await reason_of(client, build, left))
 
 
 async def _finished(client: BuildsClient, what: str, commit: str | None, branch: str | None) -> Build:
