@@ -363,6 +363,14 @@ class TestRaces:
         world.lives[1].gone = 35
         assert await everything(world.watch()) == ["+a success", "+b running"]
 
+    async def test_build_comes_and_goes_within_the_first_pass(self) -> None:
+        """A build that began and ended between the first two requests, before a newer one, is seen."""
+        quick = [(0.0, "stopped"), (0.0, "fail")]
+        world = World(
+            life("a", 0, ENDLESS), life("b", 3, quick), life("c", 4, ENDLESS), latency=2.1, until=60
+        )
+        assert await everything(world.watch()) == ["+a running", "+b fail", "+c running"]
+
 
 class TestFailures:
     async def test_failed_chunk_stops_no_other(self) -> None:

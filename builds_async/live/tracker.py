@@ -178,8 +178,8 @@ class Tracker:
             listed = await self._since(tag, history, latest)
         elif tag in self._beside:
             page = await self._source.list(tag, per_page=_PAGE)
-            before = _before(page.result, mark)
-            for build in in_order(build for build in page if not build.is_stopped):
+            before = _before(page.result, mark)  # they began after `latest` was asked for
+            for build in in_order(it for it in page if not it.is_stopped or it.build_uuid in before):
                 self._note(history, build, newest=_is_younger(build, mark, before))
             self._beside.discard(tag)
         elif len(superseded) > 1:
