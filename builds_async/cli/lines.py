@@ -5,13 +5,12 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, tzinfo
 from typing import NamedTuple
 
-import msgspec
-
 from builds_async import Build, LogLine
 from builds_async.cli.colours import DIM, HIGHLIGHT, paint, source_colour
 from builds_async.cli.out import Screen
+from builds_async.cli.records import json_line
 from builds_async.cli.rendered import rendered
-from builds_async.cli.safe import coloured, json_escaped, plain, without_colours
+from builds_async.cli.safe import coloured, plain, without_colours
 from builds_async.cli.times import stamp
 
 
@@ -53,9 +52,9 @@ class Filter(NamedTuple):
 class LineFormat(NamedTuple):
     """How a line is written. `zone` is None without timestamps; `width` is None without a prefix.
 
-    At a terminal, `text` is what a terminal would leave of the line (`rendered`), with the control characters
-    that are left made visible. In a pipe or a file it is the message as the API sent it, as is `json` and,
-    but for its control characters at a terminal, `raw` anywhere.
+    `text` is what a terminal would leave of the line (`rendered`), with the control characters that are left
+    made visible: a message is never more than one line. `json` has the message as the API sent it. So has
+    `raw`, byte for byte, but at a terminal, where its control characters are made visible as well.
     """
 
     screen: Screen
@@ -63,6 +62,11 @@ class LineFormat(NamedTuple):
     zone: tzinfo | None = None
     width: int | None = None
     highlight: Sequence[re.Pattern[str]] = ()
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether what `form` gives is to go out as it is."""
+        return self.output == "json" or (self.output == "raw" and not self.screen.is_tty)
 
     @property
     def form(self) -> Callable[[Source, LogLine], str]:
@@ -76,11 +80,10 @@ class LineFormat(NamedTuple):
             "time": line.time,
             "message": line.message,
         }
-        text = msgspec.json.encode(record).decode()
-        return json_escaped(text) if self.screen.is_tty else text
+        return json_line(record)
 
     def _raw(self, _source: Source, line: LogLine) -> str:
-        return self._message(line.message)
+        return self._message(line.message) if self.screen.is_tty else line.message
 
     def _text(self, source: Source, line: LogLine) -> str:
         parts = []
@@ -89,9 +92,7 @@ class LineFormat(NamedTuple):
         if self.zone is not None:
             text = stamp(line.time, self.zone)
             parts.append(paint(text, DIM) if self.screen.colour else text)
-        return " ".join(
-            (*parts, self._message(rendered(line.message) if self.screen.is_tty else line.message))
-        )
+        return " ".join((*parts, self._message(rendered(line.message))))
 
     def _prefix(self, source: Source, width: int) -> str:
         name = source.worker or source.external_script_id or ""
@@ -113,9 +114,7 @@ class LineFormat(NamedTuple):
         return "".join((*pieces, self._shown(text[end:]))) if pieces else self._shown(message)
 
     def _shown(self, text: str) -> str:
-        if not self.screen.is_tty:
-            return text
-        return coloured(text) if self.screen.colour else plain(text)
+        return coloured(text) if self.screen.colour or not self.screen.is_tty else plain(text)
 
 
 def _spans(patterns: Sequence[re.Pattern[str]], text: str) -> Iterator[tuple[int, int]]:

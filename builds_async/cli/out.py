@@ -12,6 +12,7 @@ from builds_async.cli.colours import wants_colour
 from builds_async.cli.exits import CommandError
 from builds_async.cli.running import Interrupted, interrupted
 from builds_async.cli.sink import Sink
+from builds_async.models.text import inert, visible_but_colors
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -21,6 +22,12 @@ _WIDE = 10_000
 
 class Screen:
     """A stream, what it is, and how to write to it.
+
+    What goes out here may hold the words of others, so it is made safe for the place where it goes, whatever
+    was done to it before: at a terminal and in a pipe every control character but tabs, line breaks and
+    colors is made visible, and where no terminal is, which may be the log of a CI job, nothing in it is a
+    command of GitHub Actions or Azure Pipelines. Only what is `trusted` goes out as it is: what rich draws,
+    JSON that was escaped, and raw output.
 
     A write returns when every byte is out, see `Sink`. No text makes it fail: what the encoding lacks is
     written as an escape. BrokenPipeError is the reader's end; any other failure to write, also to a stream
@@ -36,16 +43,22 @@ class Screen:
         # A program reads what the API sent, whatever the locale says; a terminal has an encoding.
         self.encoding = stream.encoding if stream is not None and self.is_tty and stream.encoding else "utf-8"
 
-    def write(self, text: str) -> None:
+    def write(self, text: str, *, trusted: bool = False) -> None:
         """Write it as one piece, above what rich may be redrawing there."""
-        self.write_records((text,))
+        self.write_records((text,), trusted=trusted)
 
-    def write_records(self, texts: Iterable[str], wrote: Callable[[int], None] = lambda _count: None) -> None:
+    def write_records(
+        self,
+        texts: Iterable[str],
+        wrote: Callable[[int], None] = lambda _count: None,
+        *,
+        trusted: bool = False,
+    ) -> None:
         """Write the texts in order; `wrote` is called with the number of those that have just gone out.
 
         What it was called with adds up to what is out, also when this fails or a stop signal ends it.
         """
-        texts = tuple(texts)
+        texts = tuple(texts) if trusted else tuple(map(self._guarded, texts))
         if self.is_tty and hasattr(self._stream, "rich_proxied_file"):
             cast("TextIO", self._stream).write("".join(texts))
             wrote(len(texts))
@@ -62,6 +75,10 @@ class Screen:
             silence(self._stream)  # what could not be written now is not tried again at the end
             if not self._optional:
                 raise _output_error(error) from error
+
+    def _guarded(self, text: str) -> str:
+        safe = visible_but_colors(text, colors=self.colour or not self.is_tty, lines=True)
+        return safe if self.is_tty else inert(safe)
 
     @cached_property
     def _sink(self) -> Sink:

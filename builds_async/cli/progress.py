@@ -4,6 +4,7 @@ from types import TracebackType
 from typing import Self
 
 from builds_async.cli.out import Screen
+from builds_async.cli.safe import plain
 
 
 class Waiting:
@@ -16,12 +17,12 @@ class Waiting:
 
             columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
             self._progress = Progress(*columns, console=screen.console, transient=True)
-            self._task = self._progress.add_task(text)
+            self._task = self._progress.add_task(plain(text))
 
     def tell(self, text: str) -> None:
         """Show another text."""
         if self._progress is not None:
-            self._progress.update(self._task, description=text)
+            self._progress.update(self._task, description=plain(text))
 
     def __enter__(self) -> Self:
         if self._progress is not None:

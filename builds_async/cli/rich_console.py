@@ -47,7 +47,7 @@ class ScreenFile:
 
     def write(self, text: str) -> int:
         """Write it at once."""
-        self._screen.write(text)
+        self._screen.write(text, trusted=True)  # it moves the cursor
         return len(text)
 
     def flush(self) -> None:

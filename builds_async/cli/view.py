@@ -29,7 +29,7 @@ class View(NamedTuple):
         """Write those lines that pass. `wrote` is for `Screen.write_records`; it counts all lines."""
         passes, form = self.filter.passes, self.format.form
         texts = (f"{form(source, line)}\n" if passes(line) else "" for source, line in lines)
-        self.format.screen.write_records(texts, wrote)
+        self.format.screen.write_records(texts, wrote, trusted=self.format.is_trusted)
 
 
 def view_of(options: LineOptions, screen: Screen, names: Iterable[str] | None = None) -> View:

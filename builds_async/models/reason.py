@@ -4,8 +4,9 @@
 import re
 from collections.abc import Iterable
 
+from builds_async.models.text import SEQUENCES, plain
+
 _LONGEST = 300
-_ANSI = r"\x1b\[[0-?]*[ -/]*[@-~]"
 # The service's own last line, which says that something failed, not what.
 _GENERAL = r"Failed: error occurred while \w+"
 _FINAL = "Failed: "
@@ -29,13 +30,13 @@ def failure_reason(texts: Iterable[str]) -> str | None:
 
     The service's own verdict where it is a particular one (a deleted build token, say), else the first line
     that reads like an error, with the next one where it ends in a colon, else the service's general
-    verdict, else the last line that is not empty. At most 300 characters, without escape sequences.
-    One pass; holds a few lines.
+    verdict, else the last line that is not empty. At most 300 characters, safe to print anywhere: without
+    escape sequences, control characters and commands of CI jobs. One pass; holds a few lines.
     """
     found: str | None = None
     noise = general = last = None
     for raw in texts:
-        text = " ".join(re.sub(_ANSI, "", raw).split())
+        text = " ".join(re.sub(SEQUENCES, "", raw).split())
         if not text:
             continue
         last = text
@@ -50,4 +51,4 @@ def failure_reason(texts: Iterable[str]) -> str | None:
         elif found is None and re.search(_ERROR, text):
             found = text
     reason = found or noise or general or last
-    return reason[:_LONGEST] if reason else None
+    return plain(reason[:_LONGEST])[:_LONGEST] if reason else None

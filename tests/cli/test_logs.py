@@ -87,10 +87,10 @@ def test_forced_colour(failed: SimulatedBuild, cli: Cli, monkeypatch: pytest.Mon
 
 
 def test_a_program_gets_what_the_api_sent(account: Served, cli: Cli) -> None:
-    """Nothing is shown in another way where nobody looks, neither colours nor controls."""
+    """Raw output in a pipe is the messages byte for byte, colors and controls included."""
     lines = ["\x1b[31mred", "\x1b]0;title\x07", "a\rb", "\u202e", "✨"]
     build = account.do(lambda: account.sim.add_finished_build(lines))
-    assert cli("logs", build.build_uuid).out == "".join(f"{line}\n" for line in lines)
+    assert cli("logs", build.build_uuid, "-o", "raw").out == "".join(f"{line}\n" for line in lines)
 
 
 def test_long_log_in_pages(account: Served, cli: Cli) -> None:

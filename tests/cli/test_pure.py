@@ -27,10 +27,11 @@ from builds_async.cli.app import _redacted
 from builds_async.cli.colours import source_colour, wants_colour
 from builds_async.cli.exits import CommandError, code_of
 from builds_async.cli.lines import Filter
-from builds_async.cli.safe import coloured, json_escaped, plain
+from builds_async.cli.safe import coloured, plain
 from builds_async.cli.times import parse_since, spoken, stamp
 from builds_async.cli.view import compiled, zone_of
 from builds_async.cli.workers import checked_build
+from builds_async.models.text import json_escaped
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -14,6 +14,7 @@ from builds_async.cli.options import CONNECTION, Connection, LineOptions, Output
 from builds_async.cli.out import stderr, stdout
 from builds_async.cli.progress import Waiting
 from builds_async.cli.records import write_record
+from builds_async.cli.safe import plain
 from builds_async.cli.workers import find_worker
 
 
@@ -49,9 +50,9 @@ async def start_command(
         if output == "json" and not follow:
             write_record(stdout(), build)
         elif follow:
-            stderr().write(f"started build {build.build_uuid}\n")
+            stderr().write(f"started build {plain(build.build_uuid)}\n")
         else:
-            stdout().write(f"{build.build_uuid}\n")
+            stdout().write(f"{plain(build.build_uuid)}\n")
         if follow:
             return await follow_build(client, build.build_uuid, LineOptions(output=output))
         if not wait:
