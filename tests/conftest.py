@@ -10,17 +10,30 @@ from builds_async import BuildsClient
 from tests.support import ACCOUNT, TOKEN, FakeClock, MockApi
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _ctrl_c() -> Iterator[None]:
-    """Ctrl-C works, here and in every child, even if the shell that started the tests ignores it.
+STOP_SIGNALS = {
+    getattr(signal, name): handler
+    for name, handler in {
+        "SIGINT": signal.default_int_handler,
+        "SIGTERM": signal.SIG_DFL,
+        "SIGHUP": signal.SIG_DFL,
+    }.items()
+    if hasattr(signal, name)
+}
 
-    A shell without job control starts its background jobs with SIGINT ignored, and children inherit that.
+
+@pytest.fixture(scope="session", autouse=True)
+def _stop_signals() -> Iterator[None]:
+    """Signals stop what they should, here and in every child, even if whoever started the tests ignores them.
+
+    A shell without job control starts its background jobs with SIGINT ignored, `nohup` everything with
+    SIGHUP ignored, and children inherit that.
     """
-    before = signal.getsignal(signal.SIGINT)
-    if before is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    ignored = [it for it in STOP_SIGNALS if signal.getsignal(it) is signal.SIG_IGN]
+    for it in ignored:
+        signal.signal(it, STOP_SIGNALS[it])
     yield
-    signal.signal(signal.SIGINT, before)
+    for it in ignored:
+        signal.signal(it, signal.SIG_IGN)
 
 
 @pytest.fixture(scope="module", autouse=True)
