@@ -3,14 +3,14 @@
 import gc
 import signal
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
 
 from builds_async import BuildsClient
 from tests.support import ACCOUNT, TOKEN, FakeClock, MockApi
 
-
-STOP_SIGNALS = {
+STOP_SIGNALS: dict[signal.Signals, Any] = {
     getattr(signal, name): handler
     for name, handler in {
         "SIGINT": signal.default_int_handler,
