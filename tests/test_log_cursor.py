@@ -137,6 +137,13 @@ class TestPosition:
             [3, 4],
         ]
 
+    @pytest.mark.parametrize("offset", [2, 3, 9])
+    def test_beyond_the_log_is_no_complete_end(self, offset: int) -> None:
+        """A log that has fewer lines than a position counts is not complete, page by page or as one."""
+        for pages in ([page(1, 2)], [page(1, 2, cursor="a"), page(cursor="a")]):
+            steps = taken(LogCursor(LogPosition(None, offset)), *pages, final=True)
+            assert steps[-1].complete is (offset <= 2)
+
 
 class TestMore:
     @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from builds_async.cli.out import Screen
 from builds_async.cli.rendered import rendered
 from builds_async.cli.safe import plain
 
-INCOMPLETE = "the log is possibly incomplete: the service ended it while more was to come, or has lost it"
+INCOMPLETE = "the log is possibly incomplete: the service ended it while more was to come, or has lost lines"
 
 RECENT = 500
 """How many of a log's last lines the reason of a failure is looked for in."""

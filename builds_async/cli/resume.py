@@ -13,11 +13,13 @@ import msgspec
 
 from builds_async import LogPosition, TailPosition
 from builds_async.cli.exits import CommandError
+from builds_async.cli.files import UnfitFileError, read_file
 from builds_async.cli.running import shielded
 
 Position = TypeVar("Position", LogPosition, TailPosition)
 
 _NO_FSYNC = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP}  # some file systems over a network have none
+_LARGEST = 16 * 2**20  # a hundred times what a position of a thousand Workers takes
 _SHARE = 0.1
 _LOOK = 1.0
 _FIRST_LOOK = 0.05
@@ -41,6 +43,9 @@ class ResumeFile(Generic[Position]):
     """
 
     def __init__(self, path: str, kind: type[Position], *, build_uuid: str | None = None) -> None:
+        if os.path.islink(path) and not os.path.exists(path):  # noqa: PTH110, PTH114
+            # Whoever made the link would choose where the file comes to be.
+            raise CommandError(f"--resume: {Path(path).name} is a link to a file that does not exist")
         self._path = Path(os.path.realpath(path))
         self._kind: type[Position] = kind
         self._build_uuid = build_uuid
@@ -55,9 +60,11 @@ class ResumeFile(Generic[Position]):
         CommandError if the file is of something else, is no such file at all, or could not be written.
         """
         try:
-            data = self._path.read_bytes()
+            data = read_file(self._path, _LARGEST)
         except FileNotFoundError:
             data = b""
+        except UnfitFileError as error:
+            raise self._error(f"{error}, so it is none that --resume has written") from None
         except OSError as error:
             raise self._error(f"can't be read: {error.strerror}") from None
         position = self._decoded(data) if data.strip() else None

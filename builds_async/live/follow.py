@@ -131,8 +131,8 @@ class LogFollower:
     def complete(self) -> bool:
         """True once the log has ended and the API had no more to give.
 
-        False before the end, and after it if the log is gone, or if the API ended it while it said that more
-        was to come.
+        False before the end, and after it if the log is gone, if it has fewer lines than `start` says were
+        given out, or if the API ended it while it said that more was to come.
         """
         return self._complete
 

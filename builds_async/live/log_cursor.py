@@ -17,8 +17,8 @@ class Step(NamedTuple):
     """What one page brought.
 
     `lines` are the new ones. `more` says whether to ask again at once; if not, the reader has caught up with
-    the log as it is now. `complete` is False when the API says that there is more than it gives, or has lost
-    the log.
+    the log as it is now. `complete` is False when the API says that there is more than it gives, has lost the
+    log, or has fewer lines than were given out before.
     """
 
     lines: tuple[LogLine, ...]
@@ -102,7 +102,10 @@ class LogCursor:
         self._suspected = False
         fresh = page.lines[self._skip :]
         self._advance(page, moved=moved)
-        return Step(fresh, self._has_more(page, fresh, moved=moved, final=final), not page.truncated)
+        # A position beyond what the log has is a wrong one: what it names was never written, or is gone.
+        beyond = not moved and self._skip > len(page.lines)
+        more = self._has_more(page, fresh, moved=moved, final=final)
+        return Step(fresh, more, not page.truncated and not beyond)
 
     def not_found(self, build: Build) -> Step:
         """Take a 404 for the log of a build that exists.

@@ -50,11 +50,32 @@ def test_workers_round_trip(tmp_path: Path) -> None:
 
 
 def test_it_stands_where_a_link_points(tmp_path: Path) -> None:
-    """A link stays a link."""
+    """A link stays a link. One that leads nowhere is refused: another user may have made it."""
     (tmp_path / "link").symlink_to(tmp_path / "file")
+    with pytest.raises(CommandError, match="link to a file that does not exist"):
+        of_build(tmp_path / "link")
+    assert not (tmp_path / "file").exists()
+    (tmp_path / "file").touch()
     of_build(tmp_path / "link").save(LogPosition("a"))
     assert (tmp_path / "link").is_symlink()
     assert of_build(tmp_path / "file").load() == LogPosition("a")
+
+
+@pytest.mark.parametrize("kind", ["device", "FIFO", "folder", "large file"])
+def test_what_is_no_file_of_a_position_is_refused(kind: str, tmp_path: Path) -> None:
+    """A device, a FIFO and a huge file are neither waited for nor read into memory."""
+    path = tmp_path / "position"
+    if kind == "device":
+        path.symlink_to("/dev/zero")
+    elif kind == "FIFO":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        with path.open("wb") as file:
+            file.truncate(2**31)
+    with pytest.raises(CommandError, match=r"--resume: (position|zero) (is|can't be read)"):
+        of_build(path).load()
 
 
 def test_another_subject_is_refused(tmp_path: Path) -> None:
@@ -271,3 +292,28 @@ def test_failed_save_keeps_the_old_one(tmp_path: Path, monkeypatch: pytest.Monke
         of_build(path).save(LogPosition("b"))
     assert of_build(path).load() == LogPosition("a")
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_position_beyond_the_log_is_no_success(
+    account: Served, cli: Callable[..., Run], tmp_path: Path
+) -> None:
+    """A file that says more was printed than the log has ends in an error, not in an empty success."""
+    build = account.do(lambda: account.sim.add_finished_build(3))
+    path = tmp_path / "position"
+    of_build(path, build.build_uuid).save(LogPosition(None, 10**9))
+    run = cli("tail", build.build_uuid, "--resume", str(path))
+    assert (run.code, run.out) == (4, "")
+    assert "possibly incomplete" in run.err
+
+
+def test_position_that_can_not_be_is_told(account: Served, cli: Callable[..., Run], tmp_path: Path) -> None:
+    """A file that was changed by hand ends the command with a line, for a build and for Workers."""
+    build = account.do(lambda: account.sim.add_finished_build(3))
+    tag, path, wrong = build.external_script_id, tmp_path / "position", LogPosition(None, -1)
+    of_build(path, build.build_uuid).save(wrong)
+    file, _ = of_workers(tmp_path / "workers", tag)
+    file.save(TailPosition({tag: None}, {build.build_uuid: TailLog(tag, wrong)}))
+    for what, name in ((build.build_uuid, "position"), (tag, "workers")):
+        run = cli("tail", what, "--resume", str(tmp_path / name))
+        assert run.code == 2
+        assert run.err.startswith("builds-async: --resume: a position's offset counts lines")

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from builds_async import BuildsClient, LogLine, LogPosition, TailLine, TailPosition
 from builds_async.cli.batches import BuildBatches, Printer, WorkerBatches
 from builds_async.cli.connect import connect
-from builds_async.cli.exits import CommandError
+from builds_async.cli.exits import CommandError, misuse
 from builds_async.cli.lines import Source, source_of
 from builds_async.cli.options import CONNECTION, LINE_OPTIONS, Connection, LineOptions
 from builds_async.cli.out import stderr, stdout
@@ -54,7 +54,8 @@ async def follow_build(
     file = None if resume is None else ResumeFile(resume, LogPosition, build_uuid=build_uuid)
     start = None if file is None else file.load()
     tail = options.tail if start is None else None
-    log = client.follow(build_uuid, start=start, tail=tail)
+    with misuse("--resume"):
+        log = client.follow(build_uuid, start=start, tail=tail)
     recent: deque[LogLine] = deque(maxlen=RECENT)
 
     def write(lines: Sequence[LogLine], wrote: Callable[[int], None]) -> None:
@@ -92,7 +93,8 @@ async def _follow_workers(
 
         if stderr().is_tty:
             stderr().write(f"following {', '.join(plain(name_of(tag)) for tag in names)} until Ctrl-C\n")
-        tail = client.tail(names, start=start, tail=options.tail if start is None else None)
+        with misuse("--resume"):
+            tail = client.tail(names, start=start, tail=options.tail if start is None else None)
         async with tail, aclosing(WorkerBatches(tail)) as batches:
             await Printer(batches, write, Checkpoint(file, start)).run()
     return 0
