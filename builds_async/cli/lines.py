@@ -13,6 +13,8 @@ from builds_async.cli.rendered import rendered
 from builds_async.cli.safe import coloured, plain, without_colours
 from builds_async.cli.times import stamp
 
+_LONGEST_SEARCHED = 10_000
+
 
 class Source(NamedTuple):
     """Where a line comes from."""
@@ -38,13 +40,14 @@ class Filter(NamedTuple):
     def passes(self, line: LogLine) -> bool:
         """Whether the line is one of them.
 
-        Patterns are looked for in the text without its colours, and without a carriage return at its end.
+        Patterns are looked for in the text without its colors, and without a carriage return at its end: in
+        its first 10,000 characters, which bounds what a pattern costs that takes quadratic time.
         """
         if self.since is not None and line.time < self.since:
             return False
         if not (self.include or self.exclude):
             return True
-        text = without_colours(line.message).rstrip("\r")
+        text = without_colours(line.message[:_LONGEST_SEARCHED]).rstrip("\r")
         included = not self.include or any(pattern.search(text) for pattern in self.include)
         return included and not any(pattern.search(text) for pattern in self.exclude)
 

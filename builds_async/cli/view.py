@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime, tzinfo
 from typing import NamedTuple
 from zoneinfo import ZoneInfo, available_timezones
@@ -11,6 +12,7 @@ from builds_async.cli.exits import CommandError
 from builds_async.cli.lines import Filter, LineFormat, Source
 from builds_async.cli.options import LineOptions
 from builds_async.cli.out import Screen
+from builds_async.cli.running import stopped_at_once
 from builds_async.cli.safe import plain
 from builds_async.cli.times import parse_since
 
@@ -28,8 +30,14 @@ class View(NamedTuple):
     ) -> None:
         """Write those lines that pass. `wrote` is for `Screen.write_records`; it counts all lines."""
         passes, form = self.filter.passes, self.format.form
-        texts = (f"{form(source, line)}\n" if passes(line) else "" for source, line in lines)
+        # A pattern of the user's may take for ever on a line of somebody else's: Ctrl-C ends that at once.
+        with stopped_at_once() if self._has_patterns else nullcontext():
+            texts = [f"{form(source, line)}\n" if passes(line) else "" for source, line in lines]
         self.format.screen.write_records(texts, wrote, trusted=self.format.is_trusted)
+
+    @property
+    def _has_patterns(self) -> bool:
+        return bool(self.filter.include or self.filter.exclude or self.format.highlight)
 
 
 def view_of(options: LineOptions, screen: Screen, names: Iterable[str] | None = None) -> View:

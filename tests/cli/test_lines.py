@@ -67,6 +67,13 @@ def test_form(how: dict[str, object], text: str) -> None:
     assert written(**how) == text  # type: ignore[arg-type]
 
 
+def test_patterns_look_at_a_bounded_part_of_a_line() -> None:
+    """What stands behind 10,000 characters of one line is not searched."""
+    include = Filter(include=compiled("", ["needle"]))
+    assert include.passes(LogLine(0, "x" * 9_994 + "needle"))
+    assert not include.passes(LogLine(0, "x" * 10_000 + "needle"))
+
+
 class Broken(io.BytesIO):
     """A stream whose reader has gone."""
 

@@ -225,3 +225,17 @@ def test_a_worker_is_added_and_left_out(served: Served, tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         ended(process)
     assert len(re.findall("[0-9a-f]{32}", json.dumps(json.loads(file.read_bytes())["workers"]))) == 3
+
+
+@pytest.mark.parametrize("command", ["logs", "tail"])
+def test_pattern_that_takes_for_ever_ends_with_one_ctrl_c(command: str, served: Served) -> None:
+    """A regular expression that backtracks on a line of somebody else's does not hold the command."""
+    build = served.do(lambda: served.sim.add_finished_build(["start", "a" * 60 + "!"]))
+    words = [command, build.build_uuid, "--include", "^(a+)+$"]
+    with started(served.environment, *words) as process:
+        asked = f"/{build.build_uuid}/logs"
+        eventually(lambda: any(asked in it.path for it in served.do(lambda: list(served.sim.requests))))
+        time.sleep(0.5)  # it is matching now
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        assert process.wait(5) == 130
