@@ -13,7 +13,7 @@ async def main(build_uuid: str) -> int:
     async with BuildsClient() as client:  # CLOUDFLARE_API_TOKEN, CLOUDFLARE_ACCOUNT_ID
         log = client.follow(build_uuid)
         async for line in log:
-            print(f"{line.time:%H:%M:%S}", line.message)
+            print(f"{line.time:%H:%M:%S}", line.text)
         if not log.complete:
             print("(the log is possibly incomplete)")
         print("outcome:", log.build.build_outcome)

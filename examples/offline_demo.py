@@ -20,7 +20,7 @@ async def main() -> None:
         build = await sim.run_build(COMMAND)
         log = client.follow(build.build_uuid, poll_interval=0.1)
         async for line in log:
-            print(line.time.time(), line.message)
+            print(line.time.time(), line.text)
         print("outcome:", log.build.build_outcome)
 
 

@@ -26,7 +26,7 @@ async def main(build_uuid: str, file: Path) -> None:
     async with BuildsClient() as client:  # CLOUDFLARE_API_TOKEN, CLOUDFLARE_ACCOUNT_ID
         log = client.follow(build_uuid, start=load(file))
         async for line in log:
-            print(line.message, flush=True)
+            print(line.text, flush=True)
             save(file, log.position)
 
 

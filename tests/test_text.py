@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from builds_async import LogLine
 from builds_async.models.text import inert, json_escaped, plain, visible, visible_but_colors
 
 SHOWN = {
@@ -89,3 +90,10 @@ def test_time_is_linear(unit: str) -> None:
         return time.perf_counter() - began
 
     assert min(seconds(400_000) for _ in range(3)) < 12 * min(seconds(100_000) for _ in range(3)) + 0.02
+
+
+def test_line_has_its_text_safe_to_print() -> None:
+    """What the examples print of a line is safe wherever they run; the message stays as it came."""
+    line = LogLine(0, "::add-mask::e\n\x1b[31m##[x]")
+    assert line.text == ": :add-mask::e^J# #[x]"
+    assert line.message == "::add-mask::e\n\x1b[31m##[x]"

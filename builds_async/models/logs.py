@@ -8,12 +8,13 @@ import msgspec
 
 from builds_async.models import lenient
 from builds_async.models.base import Model, Moment
+from builds_async.models.text import plain
 
 
 class LogLine(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One line of a log. `timestamp` is the API's number as it came; `time` reads it.
 
-    Log text is whatever the build printed: treat it as untrusted data.
+    `message` is whatever the build printed: treat it as untrusted data, and print `text`.
 
     An odd line keeps its place, because positions count lines. A null text is an empty one; a number, list
     or object in place of the text is shown as JSON. A timestamp that is a date, or a number as text, is
@@ -31,6 +32,16 @@ class LogLine(msgspec.Struct, frozen=True, array_like=True, gc=False):
         Every number gives a date that can be shown in every time zone.
         """
         return lenient.moment(self.timestamp)
+
+    @property
+    def text(self) -> str:
+        """The message as one line that is safe to print, at a terminal and in a CI job.
+
+        Colors and other escape sequences are left out, control characters are visible, and a space breaks
+        what GitHub Actions or Azure Pipelines would obey as a command: anybody who can put a line into a log
+        could otherwise act in the job that prints it.
+        """
+        return plain(self.message)
 
 
 class LogEvent(Model, frozen=True, kw_only=True):
