@@ -192,7 +192,7 @@ class Printer(Generic[Line, Position]):
 
 
 def _advanced(position: LogPosition, lines: int) -> LogPosition:
-    """The place so many lines on. An offset may reach beyond its page: the rest counts in the next ones."""
+    """The place `lines` further on. An offset may reach beyond its page, into the next ones."""
     return LogPosition(position.cursor, position.offset + lines)
 
 

@@ -56,7 +56,7 @@ async def _last_lines(client: BuildsClient, build_uuid: str) -> Sequence[LogLine
 def report_end(screen: Screen, build: Build, reason: str | None, *, complete: bool = True) -> int:
     """Say on the last line how the build ended, and why on the one before; the exit code.
 
-    A log that is not complete is no success, however the build ended: the output is not what was asked for.
+    An incomplete log is never a success, however the build ended: lines are missing from the output.
     """
     words = []
     if not complete:

@@ -7,6 +7,7 @@ from typing import Final
 from unicodedata import combining, east_asian_width
 
 from builds_async.cli.safe import RESET, SGR
+from builds_async.models.text import OTHER_SEQUENCES
 
 _TAB: Final = 8
 _FARTHEST: Final = 1000
@@ -19,13 +20,10 @@ _LONGEST_STYLE: Final = 100
 _JOINING: Final = "\u200d\ufe0e\ufe0f"
 
 _PARTS = re.compile(
-    r"""(?x)
-    \x1b\[ (?P<parameters>[0-?]*) [ -/]* (?P<final>[@-~])              # CSI: colors, erasing, the cursor
-    | \x1b[\]PX^_] [^\x07\x1b]* (?:\x07|\x1b\\)                        # OSC: titles, links, ...; DCS
-    | \x1b [ -/]+ [0-~] | \x1b [0-OQ-WYZ\\`-~]                         # character sets, keypad, reset, ...
-    | (?P<control>[\r\b\t])
-    | (?P<text>[^\r\b\t\x1b]+ | \x1b)                                  # an ESC that begins nothing is text
-    """
+    r"\x1b\[(?P<parameters>[0-?]*)[ -/]*(?P<final>[@-~])"
+    rf"|{OTHER_SEQUENCES}"
+    r"|(?P<control>[\r\b\t])"
+    r"|(?P<text>[^\r\b\t\x1b]+|\x1b)"  # an ESC that begins nothing is text
 )
 _MOVING = re.compile(r"[\r\b]|\x1b\[(?:[0-?]*[ -/]*[CDGK`a]|0*J)")
 _SPECIAL = re.compile(r"[\r\b\x1b]")

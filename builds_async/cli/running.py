@@ -149,8 +149,8 @@ def _handling(handler: Callable[[int, FrameType | None], None], stops: _Stops) -
 class _DaemonThreads(ThreadPoolExecutor):
     """A thread for each call that does not keep the process from ending.
 
-    The name of a host is looked up in one, and may be looked up long after the command has an answer to give
-    or was told to stop. (A pool's own threads are waited for, by the loop and by the interpreter.)
+    Looking up a host name may take long after the command has its answer or has to stop. The loop and the
+    interpreter would wait for the threads of an ordinary pool.
     """
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:

@@ -82,10 +82,10 @@ class Tracker:
     build is never reported twice in one state, nor in an earlier state after a later one, also when one
     answer is staler than another.
 
-    What is new is told by the list of a Worker, which has the newest build first, and by dates. A build
+    The list of a Worker, newest build first, and dates say which builds are new. A build
     without a date, or with an absurd one, is new if it stands before the newest one that was seen. Where
-    that one is listed no more, a build without a date that stands before all that is older is taken for new:
-    better once too often than never.
+    that one is no longer listed, a build without a date counts as new if it stands before all older ones:
+    better to report it once too often than never.
 
     Workers go by their tags in lower case inside, as in `marks` and `ids`; `failures` and `changes` have
     the tags as the caller wrote them.

@@ -14,7 +14,7 @@ value costs at most itself:
 - A model may have a class method `_normalized(value, note)`, for what takes more than the type of one field:
   it gives the value as it should have been, and calls `note` with the place of whatever it leaves out.
 
-What was left out is told in `losses`: places made of field names only, never of content.
+`losses` lists what was left out, by field names only, never by content.
 """
 
 import json

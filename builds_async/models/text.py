@@ -9,15 +9,17 @@ from functools import cache
 SGR = r"\x1b\[[0-9;:]*m"
 """A color or another style of a terminal."""
 
-SEQUENCES = (
-    r"\x1b\[[0-?]*[ -/]*[@-~]"  # CSI: colors, erasing, the cursor
-    r"|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)"  # OSC: titles, links, the clipboard; DCS and its kin
+OTHER_SEQUENCES = (
+    r"\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)"  # OSC: titles, links, the clipboard; DCS and its kin
     r"|\x1b[ -/]+[0-~]|\x1b[0-OQ-WYZ\\`-~]"  # character sets, keypad, reset
 )
-"""An escape sequence that is complete."""
+"""A complete escape sequence that is no CSI."""
+
+SEQUENCES = rf"\x1b\[[0-?]*[ -/]*[@-~]|{OTHER_SEQUENCES}"
+"""A complete escape sequence. CSI, the first alternative, are colors, erasing and the cursor."""
 
 # C0 but for the tab, DEL, C1, what changes the direction of text or begins a new line, what has no width, and
-# tags, which spell out text that nobody sees. Joiners count where they join nothing: in and beside ASCII.
+# tags, which spell out invisible text. Joiners count only beside ASCII, where they join nothing.
 _UNSAFE = (
     "[\\x00-\\x08\\x0a-\\x1f\\x7f-\\x9f\\u00ad\\u061c\\u180e\\u200b\\u200e\\u200f\\u2028-\\u202e\\u2060-\\u206f"
     "\\ufeff\\ufff9-\\ufffb\\ud800-\\udfff\\U000e0000-\\U000e007f]"

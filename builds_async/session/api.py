@@ -58,7 +58,7 @@ class ApiSession:
         self._rng = rng
         self._poll = False
         self._headers: Mapping[str, str] = {}  # of the last answer
-        self._odd: dict[str, None] = {}  # what was said of odd answers, so that a poll says it once
+        self._odd: dict[str, None] = {}  # losses that were logged, so that a poll logs each once
         budget.bind(clock)
 
     @property

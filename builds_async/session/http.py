@@ -66,8 +66,8 @@ class HttpTransport:
     ) -> None:
         self._base_url = base_url
         self._client_timeout = aiohttp.ClientTimeout(total=timeout)
-        # What is the same for every receiver is a default of the own session; a borrowed one is told it with
-        # each request.
+        # Options that are the same for every receiver are defaults of our own session. A borrowed session
+        # gets them with each request.
         self._options: _RequestOptions = {"allow_redirects": False}
         if session is None:
             self._options["headers"] = CIMultiDict(credentials)

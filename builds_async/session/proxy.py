@@ -19,7 +19,7 @@ _WAY_OUT = "set it to http://host:port or http://user:password@host:port"
 
 
 class Proxy(NamedTuple):
-    """Where a proxy is, and what it is told and nobody else. The URL has no user and no password."""
+    """The address of a proxy, without user and password, and the headers for the proxy alone."""
 
     url: URL
     headers: dict[str, str]

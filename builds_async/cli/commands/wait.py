@@ -30,8 +30,8 @@ async def wait_command(
     timeout: Annotated[
         float | None,
         Parameter(
-            help="Give up after so many seconds, with exit code 124. The reason of a failure is looked for"
-            " within them too.",
+            help="Give up after this many seconds, with exit code 124. The search for the reason of a failure"
+            " counts too.",
             validator=Number(gt=0),
         ),
     ] = None,
