@@ -65,9 +65,9 @@ class MendedEnvelope(Envelope[T], Generic[T], frozen=True, kw_only=True):
 
 
 class ErrorEnvelope(Model, frozen=True, kw_only=True):
-    """A failed answer."""
+    """A failed answer. Its `errors` stay as they are: there may be millions of them."""
 
-    errors: tuple[object, ...] | None = None
+    errors: msgspec.Raw = msgspec.Raw(b"[]")
 
 
 class Page(Model, Generic[T], frozen=True, kw_only=True):

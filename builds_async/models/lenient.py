@@ -70,6 +70,27 @@ def loads(body: bytes | str) -> object:
     return _without_surrogates(value) if _SURROGATE_ESCAPE.search(text) else value
 
 
+def first_items(start: bytes, most: int) -> list[object]:
+    """The first items of a JSON array of which `start` is the start, at most `most`.
+
+    Reading ends at the first item that is no JSON or is not there to its end. What is no array has none.
+    """
+    text = start.decode("utf-8", "replace")
+    found: list[object] = []
+    at, opening = 0, "["
+    while len(found) < most:
+        separator = _SEPARATOR.match(text, at)
+        if separator is None or separator[1] != opening:
+            break
+        try:
+            item, at = _ITEMS.raw_decode(text, separator.end())
+        except (ValueError, RecursionError):
+            break
+        found.append(_without_surrogates(item))
+        opening = ","
+    return found
+
+
 def convert(value: object, kind: type[T], losses: Losses | None = None) -> T:
     """`value` as a `kind`, which is a model or another type of a field. `Unusable` if it can't be read so."""
     return _read(value, _type_info(kind), "", [] if losses is None else losses)  # type: ignore[arg-type, no-any-return]
@@ -133,6 +154,10 @@ def _date_of(number: float) -> datetime | None:
 
 def _integer(digits: str) -> int | float:
     return int(digits) if len(digits) <= _DIGITS else math.inf
+
+
+_SEPARATOR: Final = re.compile(r"[ \t\r\n]*+([\[,])[ \t\r\n]*+")
+_ITEMS: Final = json.JSONDecoder(strict=False, parse_int=_integer)
 
 
 def _without_surrogates(value: _Value) -> _Value:

@@ -40,7 +40,7 @@ def failure_reason(texts: Iterable[str]) -> str | None:
         if not text:
             continue
         last = text
-        if found is not None and found.endswith(":"):
+        if found is not None and found.endswith(":") and len(found) < _LONGEST:
             found = f"{found} {text}"
         if re.match(_GENERAL, text):
             general = text

@@ -24,7 +24,10 @@ from builds_async.session.proxy import proxy_for
 from builds_async.session.wire import Answer, Request, Secret, blot, ray_id
 
 MAX_BODY = 64 * 1024 * 1024
-"""The largest body that is read, in bytes; a larger one is refused without being held."""
+"""The largest body of a success (2xx) that is read, in bytes; a larger one is refused without being held."""
+
+MAX_REFUSAL = 1024 * 1024
+"""How many bytes are read of any other body. The rest is dropped with its connection."""
 
 
 _HEADERS = {"User-Agent": f"builds-async/{__version__}", "Accept": "application/json"}
@@ -103,8 +106,9 @@ class HttpTransport:
             ) as response:
                 content = response.content
                 # Most bodies are here already: they came with their headers.
-                whole = content.is_eof() and content.total_bytes <= MAX_BODY
-                body = content.read_nowait() if whole else await _read_bounded(response)
+                limit = MAX_BODY if 200 <= response.status < 300 else MAX_REFUSAL
+                whole = content.is_eof() and content.total_bytes <= limit
+                body = content.read_nowait() if whole else await _read_bounded(response, limit)
                 return Answer(response.status, response.headers, body)
         except TimeoutError as error:  # first: ServerTimeoutError is a ClientError as well
             raise BuildsTimeoutError(
@@ -208,21 +212,26 @@ _OTHER_LOOP = (
 )
 
 
-async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:
-    """The body, decompressed. What is larger than `MAX_BODY` drops the connection."""
+async def _read_bounded(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    """The body, decompressed. One that is larger than `limit` drops the connection.
+
+    Of a refusal the start is enough; a success is worth nothing without its end.
+    """
     content = response.content
     chunk = await content.readany()
-    if content.at_eof() and len(chunk) <= MAX_BODY:
+    if content.at_eof() and len(chunk) <= limit:
         return chunk
     chunks, size = [chunk], len(chunk)
-    if (response.content_length or 0) <= MAX_BODY:
-        while size <= MAX_BODY:
+    if limit == MAX_REFUSAL or (response.content_length or 0) <= limit:
+        while size <= limit:
             chunk = await content.readany()
             if not chunk:
                 return b"".join(chunks)
             chunks.append(chunk)
             size += len(chunk)
     response.close()
+    if limit == MAX_REFUSAL:
+        return b"".join(chunks)[:limit]
     raise ResponseDecodeError(
         f"the answer ({response.status}) is larger than {MAX_BODY // 2**20} MiB",
         status=response.status,

@@ -12,7 +12,20 @@ from builds_async.models.lenient import Loss, Unusable, convert, loads
 T = TypeVar("T")
 
 LARGEST: Final = 16 * 1024 * 1024
-"""How large a body may be to be read field by field: its values take up to 20 times as much memory."""
+"""How large a body may be to be read field by field."""
+
+LARGEST_TEXT: Final = 32 * 1024 * 1024
+"""How large one may be to be read with U+FFFD for its odd bytes: as text it takes up to 4 times as much."""
+
+MOST_OBJECTS: Final = 1_000_000
+"""How many objects a body of more than `LARGEST` bytes may have: each takes some 200 bytes."""
+
+MOST_MARKS: Final = 250_000
+"""How many commas and opening brackets such a body may have.
+
+Each stands for at most one value, wherever it is found, and each value takes up to 200 bytes and some
+microseconds. So a second look costs at most some 50 MB beside the texts, and less than a second.
+"""
 
 MOST_PLACES: Final = 5
 """How many places of one answer are named in the log."""
@@ -26,10 +39,15 @@ def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
 
     Raises what the decoder has raised, if a second look does not help.
     """
+    if len(body) > LARGEST and body.count(b"{") > MOST_OBJECTS:
+        raise msgspec.DecodeError(f"it has more than {MOST_OBJECTS} objects")
     try:
         return decoder.decode(body)
     except UNREADABLE as error:
         return _decode_again(decoder, body, error)
+
+
+_MARKS: Final = (b",", b"[", b"{")
 
 
 def _decode_again(decoder: msgspec.json.Decoder[T], body: bytes, error: Exception) -> T:
@@ -38,7 +56,7 @@ def _decode_again(decoder: msgspec.json.Decoder[T], body: bytes, error: Exceptio
             return decoder.decode(text)
         except UNREADABLE:
             pass
-    if len(body) > LARGEST:
+    if len(body) > LARGEST or sum(map(body.count, _MARKS)) > MOST_MARKS:
         raise error
     value, losses = _loaded(body, error), list[Loss]()
     try:
@@ -60,7 +78,9 @@ def _loaded(body: bytes, error: Exception) -> object:
 
 
 def _as_utf8(body: bytes) -> str | None:
-    """A body that is not UTF-8, with U+FFFD in place of what is none; None for one that is."""
+    """A body that is not UTF-8, with U+FFFD in place of what is none; None for one that is, or too large."""
+    if len(body) > LARGEST_TEXT:
+        return None
     text = body.decode("utf-8", "replace")
     return text if "\ufffd" in text else None
 

@@ -26,6 +26,7 @@ from builds_async.errors import (
     ResponseDecodeError,
 )
 from builds_async.models.envelope import Envelope, ErrorDetail, ErrorEnvelope
+from builds_async.models.lenient import first_items
 from builds_async.session import lenient
 
 T = TypeVar("T")
@@ -34,6 +35,8 @@ MAX_IDS = 20
 """How many ids the bulk look-ups take in one request; with more the API answers 400."""
 
 _EXCERPT = 300
+_MOST_ERRORS = 20
+_LONGEST_ERRORS = 64 * 1024
 _STYLE = r"(?i)<style\b[^<]*</style>|<script\b[^<]*</script>"
 _HOOK = re.compile(r"(?<=/deploy_hooks/)[^/]+")
 _PLAIN = re.compile(r"[A-Za-z0-9_-]+").fullmatch
@@ -442,11 +445,15 @@ def _no_text(answer: Answer, secrets: Iterable[str]) -> str:
 
 
 def _details(body: bytes, secrets: Iterable[str]) -> tuple[ErrorDetail, ...]:
-    """The entries of `errors`, as far as they can be read: an odd one takes none of the others with it."""
+    """The first entries of `errors`, as far as they can be read: an odd one takes none of the others with it.
+
+    At most 20, out of the first 64 KiB: the number and size of the others cost nothing.
+    """
     try:
-        entries = lenient.decode(_ERRORS, body).errors or ()
+        errors = lenient.decode(_ERRORS, body).errors
     except lenient.UNREADABLE:
         return ()
+    entries = first_items(bytes(memoryview(errors)[:_LONGEST_ERRORS]), _MOST_ERRORS)
     details = (_detail(entry, secrets) for entry in entries)
     return tuple(detail for detail in details if detail is not None)
 
@@ -532,8 +539,14 @@ def _ray(ray: str | None) -> str:
 
 
 def _excerpt(body: bytes, secrets: Iterable[str]) -> str:
-    # Blotted before it is cut, so that no half of a secret is left at the end.
-    text = blot(body.decode("utf-8", "replace"), secrets)
+    # Redacted before it is cut, so that no part of a secret is left at the end. A character has at most 4
+    # bytes, so this is enough of the body for the text and, behind it, the part of a secret that is cut.
+    secrets = tuple(secrets)
+    longest = max(map(len, secrets), default=0)
+    start = body[: 4 * (64 * _EXCERPT + longest)]
+    text = blot(start.decode("utf-8", "replace"), secrets)
+    if len(start) < len(body) and longest:
+        text = text[:-longest]
     text = re.sub(_STYLE, " ", text[: 64 * _EXCERPT])  # of a page all that is no text of it, mostly
     return " ".join(text.split())[:_EXCERPT]
 
