@@ -50,7 +50,9 @@ class BuildsClient:
     What is None is read from the environment: `account_id` from CLOUDFLARE_ACCOUNT_ID, `api_token` from
     CLOUDFLARE_API_TOKEN, else `api_key` and `api_email` from CLOUDFLARE_API_KEY and CLOUDFLARE_EMAIL,
     `base_url` from CLOUDFLARE_BASE_URL or https://api.cloudflare.com/client/v4. What is then still missing,
-    or can't be used, is a ConfigurationError. Plain http is taken for loopback addresses only. The account id
+    or can't be used, is a ConfigurationError; so is a credential that is passed but empty. A passed key or
+    e-mail address is completed from the environment by the other half of its pair, never by a token. Plain
+    http is taken for loopback addresses only. The account id
     is 32 hex digits; dashes and spaces of a pasted one are dropped.
 
     The token must be owned by a user and needs "Workers CI Read" ("Workers Builds Configuration: Read" in
@@ -138,6 +140,7 @@ class BuildsClient:
             base_url=base_url,
         )
         self._account_id, self._credential_kind = settings.account_id, settings.credential_kind
+        self._foreign_host = settings.foreign_host
         self._name = f"account_id={settings.account_id!r}, base_url={settings.base_url!r}"
         self._clock = clock
         self.budget = budget if budget is not None else RateBudget()
@@ -212,6 +215,7 @@ class BuildsClient:
             queues=partial(self.subscriptions.list, per_page=1),
             account_id=self._account_id,
             looks_like=self._credential_kind,
+            foreign_host=self._foreign_host,
         )
 
     def follow(

@@ -401,7 +401,8 @@ async def test_no_server() -> None:
     ) as client:
         found = await client.diagnose()
     assert not found.ok
-    assert "connect" in found.findings[0].message
+    assert "127.0.0.1" in found.findings[0].message
+    assert "connect" in found.findings[1].message
 
 
 @pytest.mark.parametrize(

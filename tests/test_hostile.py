@@ -224,7 +224,7 @@ LOOKS: dict[str, tuple[Callable[[str], object], Iterable[str]]] = {
     "reason": (
         reasons,
         (
-            "\x1b[", "\x1b[0", "\x1b[ ", "\x1b]", "a", "Error", "Error ", "Error[", "Error[a", "✘ ", ": ", "a:",
+            "\x1b[", "\x1b[0", "\x1b[ ", "\x1b]", "a", "Error", "Error ", "Error[", "Error[a", "✘ ", "a:",
         ),
     ),
     "reason of lines": (reasons_of_lines, ("x:\n", "Error:\n", "npm error \n", ":\n")),

@@ -261,9 +261,10 @@ class TestCalls:
         """A body past the bound is a ResponseDecodeError, and is not asked for again."""
         sim = BuildsSimulator()
         async with connected(sim) as client:
+            build_uuid = sim.add_build(SCRIPT).build_uuid
             sim.fault(Fault(kind="huge_body", size=200 * 2**20))
             with pytest.raises(ResponseDecodeError, match="larger than 64 MiB"):
-                await client.builds.get("any")
+                await client.builds.get(build_uuid)
             assert len(sim.requests) == 1
 
     async def test_account_owned_token_is_explained(self) -> None:

@@ -25,6 +25,7 @@ from tests.support import ACCOUNT, BASE_URL, TAG, TOKEN, FakeClock, MockApi, env
 UUID = "9c7f2e52-0e58-4a0c-8a0e-0a5a1b0f6d11"
 OTHER = "6ad1b9c0-24d8-4c1a-9a86-2d1d9b1c0e33"
 SECRET = "cfut_a-secret-that-nobody-may-be-told"
+HOOK = "7d1f3b5a-90c2-4e64-8b1d-c0ffee123456"
 
 Call = Callable[[BuildsClient], Awaitable[object]]
 
@@ -152,8 +153,8 @@ def _settings() -> BuildSettingsUpdate:
         lambda c: c.tokens.create(build_token_name="n", build_token_secret=SECRET, cloudflare_token_id="i"),
         lambda c: c.triggers.set_variables(UUID, {"A": NewVariable(value=SECRET, is_secret=True)}),
         lambda c: c.workers.update(TAG, production_settings=_settings()),
-        lambda c: c.deploy_hooks.get("shop", SECRET),
-        lambda c: c.deploy_hooks.trigger(SECRET),
+        lambda c: c.deploy_hooks.get("shop", HOOK),
+        lambda c: c.deploy_hooks.trigger(HOOK),
     ],
     ids=["token", "variable", "settings", "hook", "trigger"],
 )
@@ -167,7 +168,10 @@ async def test_locals_tell_no_secret(call: Call, api: MockApi) -> None:
     told = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
     ours = [frame for frame in told.stack if "builds_async/" in frame.filename.partition("tests")[0]]
     assert [
-        f"{frame.name}: {name}" for frame in ours for name, it in (frame.locals or {}).items() if SECRET in it
+        f"{frame.name}: {name}"
+        for frame in ours
+        for name, it in (frame.locals or {}).items()
+        if SECRET in it or HOOK in it
     ] == []
 
 

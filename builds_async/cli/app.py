@@ -101,9 +101,9 @@ def _fail(message: str, code: int, *, debug: bool) -> int:
 
 
 def _redacted(text: str) -> str:
-    """The text without the secrets of the environment, should one have been typed as something else."""
+    """The text without the secrets of the environment, or any token, that was typed as something else."""
     secrets = [secret for name in _SECRETS if (secret := os.environ.get(name, "").strip())]
-    if not any(secret in text for secret in secrets):
+    if "cf" not in text and not any(secret in text for secret in secrets):
         return text
     from builds_async.session.wire import blot  # noqa: PLC0415  # slow to load, and rarely needed
 

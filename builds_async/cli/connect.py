@@ -1,9 +1,10 @@
 """A client out of the shared options."""
 
+import os
+import stat
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from builds_async import BuildsClient, Observation, RetryPlanned, RetryPolicy
 from builds_async.cli.exits import CommandError
@@ -43,23 +44,40 @@ def _tell_long_waits(observation: Observation) -> None:
 
 
 def read_token(file: str) -> str:
-    """The token in a file, or on standard input for `-`. Errors name no file: it might be a token."""
+    """The token in a file, or on standard input for `-`. Errors name no file: it might be a token.
+
+    The file must be a regular one, or a link to one. Others are refused unread: a device may have no end, and
+    a FIFO may have no writer; use `-` for a pipe. A text of more than 10,000 characters is refused as well.
+    A file that others can read gets a warning and is used: files that are mounted into a container often are.
+    """
     try:
-        if file == "-":
-            text = _standard_input()
-        else:
-            with Path(file).open(encoding="utf-8") as opened:
-                text = opened.read(_LONGEST_TOKEN)
+        text = _standard_input() if file == "-" else _content(file)
     except (OSError, ValueError) as error:  # ValueError: not UTF-8, or a NUL in the name
         reason = error.strerror if isinstance(error, OSError) else "it is no text"
         raise CommandError(f"--token-file: the file can't be read: {reason}") from None
+    if len(text) > _LONGEST_TOKEN:
+        raise CommandError(f"--token-file: it has more than {_LONGEST_TOKEN} characters, so it is no token")
     if not text.strip():
         raise CommandError("--token-file: there is no token in it")
     return text.strip()
+
+
+def _content(file: str) -> str:
+    # Not blocking: to open a FIFO waits for somebody who writes to it.
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
+    with open(os.open(file, flags), encoding="utf-8") as opened:  # noqa: PTH123  # of a descriptor
+        mode = os.fstat(opened.fileno()).st_mode
+        if not stat.S_ISREG(mode):
+            raise CommandError("--token-file: it is no regular file; pipe the token to `--token-file -`")
+        if os.name == "posix" and mode & 0o077:  # elsewhere the bits say nothing
+            stderr().write(
+                "builds-async: warning: other users have access to the token file; chmod 600 ends that\n"
+            )
+        return opened.read(_LONGEST_TOKEN + 1)
 
 
 def _standard_input() -> str:
     if sys.stdin is None:  # closed by the caller's shell
         return ""
     with stopped_at_once():
-        return sys.stdin.read(_LONGEST_TOKEN)
+        return sys.stdin.read(_LONGEST_TOKEN + 1)

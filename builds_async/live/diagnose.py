@@ -83,15 +83,20 @@ async def diagnose(
     queues: Probe[object],
     account_id: str,
     looks_like: CredentialKind,
+    foreign_host: str | None = None,
 ) -> Diagnosis:
     """Ask what the token is, and one thing that needs each permission, and say what the answers mean.
 
-    The probes only read. What one raises becomes a finding.
+    The probes only read. What one raises becomes a finding. `foreign_host` is who gets the credentials, if
+    that is not Cloudflare.
     """
+    address = () if foreign_host is None else (_address(foreign_host),)
     minutes = await _answer(limits)
     if isinstance(minutes, BuildsConnectionError | RateLimitError):  # so would the others
         return Diagnosis(
-            account_id=account_id, credential_kind=looks_like, findings=(_problem("account", minutes),)
+            account_id=account_id,
+            credential_kind=looks_like,
+            findings=(*address, _problem("account", minutes)),
         )
     seen = _Seen(
         account_id=account_id,
@@ -104,8 +109,17 @@ async def diagnose(
     return Diagnosis(
         account_id=account_id,
         credential_kind=seen.kind,
-        findings=tuple(_findings(seen)),
+        findings=(*address, *_findings(seen)),
         limits=minutes if isinstance(minutes, AccountLimits) else None,
+    )
+
+
+def _address(host: str) -> Finding:
+    return Finding(
+        check="address",
+        state="unknown",
+        message=f"The credentials are sent to {host}, which is not Cloudflare",
+        advice="Check CLOUDFLARE_BASE_URL, unless you trust that host with them",
     )
 
 

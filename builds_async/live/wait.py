@@ -8,6 +8,7 @@ from builds_async.live.ending import Ending
 from builds_async.models.builds import Build, BuildStatus, in_order
 from builds_async.models.envelope import Page
 from builds_async.session.clock import Clock
+from builds_async.session.wire import quoted
 
 QUEUED_FACTOR = 3
 """How many times longer the pause is while a build is queued: with one slot, that may be for hours."""
@@ -59,7 +60,7 @@ async def wait_for_commit(
     _check_interval(poll_interval)
     commit = commit_hash.lower()
     if not re.fullmatch("[0-9a-f]{4,40}", commit):
-        raise ValueError(f"a commit is given by its hash, 4 to 40 hex digits, not {commit_hash!r}")
+        raise ValueError(f"a commit is given by its hash, 4 to 40 hex digits, not {quoted(commit_hash)}")
     finished: Build | None = None
     per_page = 200  # the first look goes far back; later ones look for what is new
     while True:

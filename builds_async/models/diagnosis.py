@@ -19,7 +19,8 @@ class CredentialKind(OpenStrEnum):
 class Finding(Model, frozen=True, kw_only=True):
     """One thing that was looked at: how it is, and what to do about it.
 
-    `check` is one of `credentials`, `account`, `builds`, `scripts`, `queues`, `write` and `build_minutes`.
+    `check` is one of `credentials`, `account`, `builds`, `scripts`, `queues`, `write` and `build_minutes`,
+    or `address`, which comes first and only if the credentials are sent to another host than Cloudflare's.
     `state` is `ok`, `problem`, or `unknown` for what could not be told. `advice` is empty where nothing has
     to be done. `status` is the HTTP status that a call was refused with, where that is the problem.
     """

@@ -29,11 +29,15 @@ class NewVariable(Discreet, Body, frozen=True, kw_only=True):
         return self.is_secret
 
 
+_LONGEST_SHOWN = 30  # what is longer may be a credential
+
+
 def checked_name(name: str) -> str:
     """`name`, if a variable can have it, else ValueError."""
     if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", name):
+        shown = repr(name) if len(name) <= _LONGEST_SHOWN else "what was passed (it is not shown, it is long)"
         raise ValueError(
-            f"{name!r} can't name a variable: letters, digits and underscores, and no digit at the beginning"
+            f"{shown} can't name a variable: letters, digits and underscores, and no digit at the beginning"
         )
     return name
 

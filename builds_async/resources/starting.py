@@ -18,7 +18,7 @@ from builds_async.models.builds import Build, BuildTriggerSource, created
 from builds_async.models.envelope import Envelope
 from builds_async.models.seeds import SeedRepo
 from builds_async.session.api import ApiSession
-from builds_async.session.wire import body
+from builds_async.session.wire import body, quoted
 
 LOOKS = 3
 """How often a build is looked for after a lost answer, `BETWEEN_LOOKS` seconds apart."""
@@ -119,7 +119,9 @@ def _request(branch: str | None, commit_hash: str | None, seed_repo: SeedRepo | 
     if not branch and not commit_hash:
         raise ValueError("a build needs a branch or a commit_hash")
     if commit_hash is not None and not re.fullmatch("[0-9a-fA-F]{40,64}", commit_hash):
-        raise ValueError(f"commit_hash is the full hash of 40 digits, not {commit_hash!r}: a short one fails")
+        raise ValueError(
+            f"commit_hash is the full hash of 40 digits, not {quoted(commit_hash)}: a short one fails"
+        )
     given = {"branch": branch, "commit_hash": commit_hash, "seed_repo": seed_repo}
     return body(**{name: it for name, it in given.items() if it})
 

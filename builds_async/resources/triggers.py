@@ -17,7 +17,17 @@ from builds_async.resources.starting import Starter
 from builds_async.resources.workers import Workers
 from builds_async.session.api import ApiSession
 from builds_async.session.lenient import receipts
-from builds_async.session.wire import DONE, body, encoded, hidden, identifier, is_tag, normalized_id, tag
+from builds_async.session.wire import (
+    DONE,
+    body,
+    encoded,
+    hidden,
+    identifier,
+    is_tag,
+    normalized_id,
+    segment,
+    tag,
+)
 
 _TRIGGER = msgspec.json.Decoder(Envelope[Trigger])
 _TRIGGERS = msgspec.json.Decoder(Envelope[tuple[Trigger, ...]])
@@ -222,7 +232,7 @@ class Triggers:
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/triggers/subresources/environment_variables/methods/delete/
         """
-        path = f"{_variables(trigger_uuid)}/{checked_name(name)}"
+        path = f"{_variables(trigger_uuid)}/{segment(checked_name(name))}"
         await self._session.envelope("DELETE", path, DONE)
 
     def _noted(self, trigger: Trigger) -> Trigger:

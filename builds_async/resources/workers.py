@@ -23,7 +23,7 @@ from builds_async.models.workers import (
 from builds_async.resources.paging import Pages, check_page, get_page
 from builds_async.session.api import ApiSession
 from builds_async.session.lenient import receipts
-from builds_async.session.wire import DONE, body, hidden, is_tag, query, tag
+from builds_async.session.wire import DONE, body, hidden, is_tag, query, quoted, tag
 
 _SCRIPTS = msgspec.json.Decoder(Envelope[tuple[WorkerScript, ...]])
 _FOUND = msgspec.json.Decoder(Envelope[tuple[FoundWorker, ...]])
@@ -250,7 +250,7 @@ def _no_worker(name: str, known: Iterable[str]) -> NotFoundError:
     near = [folded[it] for it in dict.fromkeys([*parts, *get_close_matches(name.casefold(), folded)])][:_NEAR]
     like = f"; there is {', '.join(map(repr, near))}" if near else ""
     return NotFoundError(
-        f"no Worker of this account has the name {name!r}{like}. Check the name and the account;"
+        f"no Worker of this account has the name {quoted(name)}{like}. Check the name and the account;"
         " a Worker that was never deployed is not in the list",
         status=404,
     )

@@ -19,7 +19,7 @@ from builds_async.session.lenient import described
 from builds_async.session.observe import ObservedTransport, Observer, RetryPlanned, Transport, Waited
 from builds_async.session.places import Places
 from builds_async.session.retry import RetryPolicy
-from builds_async.session.wire import Request, allowances, date, read
+from builds_async.session.wire import Request, allowances, date, has_credential, read
 
 T = TypeVar("T")
 
@@ -107,9 +107,16 @@ class ApiSession:
         call carries in its path or body, to be kept out of errors, logs and observations; the text of its
         answer is then `confidential` as well. An `anonymous` call goes without the token, and a rate limit
         that it meets holds back no other.
+        ValueError, and nothing is sent, for a path or query that has the client's own credential.
         Raises what the last attempt raised, with the call and the number of attempts filled in.
         """
         request = Request(method, self._account_path + path, query, body, secrets, anonymous)
+        if has_credential(f"{path}?{query}", self._secrets):
+            path = query = "***"
+            del request
+            raise ValueError(
+                "the client's own credential was passed in place of an id (it is not shown): pass the id"
+            )
         path = shown = request.shown_path if secrets else request.path
         delays, attempts, sent_at = None, 0, None
         while True:

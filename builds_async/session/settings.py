@@ -29,6 +29,12 @@ class Settings(NamedTuple):
     secrets: tuple[Secret, ...]
 
     @property
+    def foreign_host(self) -> str | None:
+        """The host that gets the credentials, with its port, if it is not Cloudflare's."""
+        place = self.base_url.partition("://")[2].partition("/")[0].lower()
+        return None if place.removesuffix(":443") == "api.cloudflare.com" else place
+
+    @property
     def credential_kind(self) -> CredentialKind:
         """What the credentials are by their look. Older tokens have no prefix."""
         if "Authorization" not in self.credentials:
@@ -97,6 +103,10 @@ def _credentials(
 
     What is passed but empty is a ConfigurationError, not a reason to look elsewhere: a CI secret that is not
     set must not make the client use a key with far wider rights. An empty variable counts as not set.
+
+    What is passed is completed by variables of its own kind only. A key or an e-mail address that is passed
+    takes the other half of its pair from the environment, never the token that is there; a token that is
+    passed is used alone.
     """
     for name, passed in (("api_token", token), ("api_key", key), ("api_email", email)):
         if passed is not None and not passed.strip():
@@ -108,8 +118,8 @@ def _credentials(
     if token and token.strip():
         value = _header_value(token, "api_token (CLOUDFLARE_API_TOKEN)")
         return {"Authorization": Secret(f"Bearer {value}")}, (value,)
-    key = key or environ.get("CLOUDFLARE_API_KEY")
-    email = email or environ.get("CLOUDFLARE_EMAIL")
+    key = key or environ.get("CLOUDFLARE_API_KEY", "").strip()
+    email = email or environ.get("CLOUDFLARE_EMAIL", "").strip()
     if not key and not email:
         raise ConfigurationError(
             "no credentials: pass api_token or set CLOUDFLARE_API_TOKEN"
@@ -131,13 +141,17 @@ def _header_value(value: str, name: str) -> Secret:
     return Secret(value)
 
 
-_URL = r"(?ai)(https?)://(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(?::(\d{1,5}))?(?:/[^\s?#@\\]*)?"
+_URL = r"(?ai)(https?)://(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(?::(\d{1,5}))?(?:/[!-~]*)?"
+
+
+_DOTS = {".", "..", "%2e", "%2e%2e", ".%2e", "%2e."}
 
 
 def _base_url(base_url: str | None, environ: Mapping[str, str]) -> str:
     url = (base_url or environ.get("CLOUDFLARE_BASE_URL") or DEFAULT_BASE_URL).strip().rstrip("/")
     parts = re.fullmatch(_URL, url)
-    if parts is None or not 0 < int(parts[3] or 443) <= 65535 or not is_host(parts[2]):
+    odd = not set("?#@\\").isdisjoint(url) or any(dots in _DOTS for dots in url.lower().split("/")[3:])
+    if odd or parts is None or not 0 < int(parts[3] or 443) <= 65535 or not is_host(parts[2]):
         # The URL itself is not shown: it may hold a password.
         surplus = not set(url).isdisjoint("@?#") and "://" in url
         wanted = (

@@ -18,6 +18,7 @@ from builds_async.errors import (
     APIError,
     AuthenticationError,
     BadRequestError,
+    BuildsError,
     ConflictError,
     InternalServerError,
     NotFoundError,
@@ -130,15 +131,40 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
         return f"<Answer {self.status}, {len(self.body)} bytes>"  # no contents: it may stand in a traceback
 
 
+_CREDENTIAL = re.compile(r"cf(?:ut|at|oat|k)_[A-Za-z0-9_-]{16,}")
+_RANDOM = re.compile(
+    r"(?<![\w-])(?:(?=[A-Z0-9_-]*[a-z])(?=[a-z0-9_-]*[A-Z])(?=[A-Za-z_-]*[0-9])[A-Za-z0-9_-]{30,}|[0-9a-f]{37})"
+    r"(?![\w-])"
+)
+
+NOT_SHOWN = "what was passed looks like a credential and is not shown"
+
+
+def quoted(value: str) -> str:
+    """A text that was passed, for a message: in quotes, or not shown if it may be a pasted credential.
+
+    A credential has a prefix of Cloudflare's, or is as long and as random as the older tokens and the global
+    keys.
+    """
+    if _CREDENTIAL.search(value) or _RANDOM.search(value):
+        return f"({NOT_SHOWN})"
+    return repr(value)
+
+
 def segment(value: str) -> str:
-    """`value` as one percent-encoded segment of a path. ValueError if it can't be one."""
+    """`value` as one percent-encoded segment of a path. ValueError if it can't be one.
+
+    A credential that was pasted in place of an id is none: it is neither sent in a URL nor shown.
+    """
     if not isinstance(value, str):
         raise TypeError(f"an id is a str, not {type(value).__name__}")
+    if value.startswith("cf") and _CREDENTIAL.match(value):
+        raise ValueError(f"{NOT_SHOWN}: pass the id; if it was one, replace it, it may be in logs by now")
     if _PLAIN(value):
         return value
     # An encoded slash is refused too: proxies on the way decode it and would see another path.
     if value in {"", ".", ".."} or "/" in value or "\\" in value:
-        raise ValueError(f"{value!r} can't be an id: it is empty or would leave its place in the path")
+        raise ValueError(f"{quoted(value)} can't be an id: it is empty or would leave its place in the path")
     return quote(value, safe="")
 
 
@@ -174,7 +200,7 @@ def id_list(values: Iterable[str]) -> str:
     for value in values:
         encoded.append(segment(value))
         if "," in value:
-            raise ValueError(f"{value!r} can't be an id: it has a comma; pass ids one by one")
+            raise ValueError(f"{quoted(value)} can't be an id: it has a comma; pass ids one by one")
     return ",".join(encoded)
 
 
@@ -205,7 +231,8 @@ def tag(value: str) -> str:
     if not (isinstance(value, str) and is_tag(value)):
         segment(value)
         raise ValueError(
-            f"{value!r} is no tag of a Worker (32 hex digits): this is a Worker name; use client.workers.tags"
+            f"{quoted(value)} is no tag of a Worker (32 hex digits): this is a Worker name;"
+            " use client.workers.tags"
         )
     return value.lower()
 
@@ -252,6 +279,7 @@ def read(
     will do. `secrets` are blotted out of whatever text of the body ends up in an error, should a server
     echo them. Of a `confidential` answer no text does: a secret can be echoed in too many ways.
     """
+    failure: BuildsError | None = None
     if 200 <= answer.status < 300:
         try:
             envelope = lenient.decode(decoder, answer.body)
@@ -260,9 +288,9 @@ def read(
                 return decoder.decode(b"{}")
             if not _says_no(answer.body):
                 garbled = not isinstance(error, msgspec.ValidationError)
-                raise _unreadable(
+                failure = _unreadable(
                     _shown(answer, confidential=confidential), str(error), secrets, transient=garbled
-                ) from None
+                )
         else:
             if envelope.success is not False:
                 if (complaint := _complaint(envelope, nullable=nullable)) and not lenient.is_receipt(
@@ -270,7 +298,8 @@ def read(
                 ):
                     raise _unreadable(_shown(answer, confidential=confidential), complaint, secrets)
                 return envelope
-    raise _refusal(_shown(answer, confidential=confidential), method, path, secrets)
+    # Raised out here, so that no error of a decoder is its context: its frames have the body.
+    raise failure or _refusal(_shown(answer, confidential=confidential), method, path, secrets)
 
 
 def _complaint(envelope: Envelope[T], *, nullable: bool) -> str | None:
@@ -556,12 +585,18 @@ def blot(text: str, secrets: Iterable[str]) -> str:
 
     A credential that no text has by chance is removed wherever it stands. One that reads like a word or a
     number, as tests have them, is removed only where a credential stands: behind `Bearer`, `X-Auth-Key:`,
-    `token`, `key` and the like. So no ordinary message is mangled.
+    `token`, `key` and the like. So no ordinary message is mangled. What has the form and the prefix of a
+    token of Cloudflare's is removed too, whosever it is.
     """
     for secret in secrets:
         if secret and secret in text:
             text = _credential(secret).sub(r"\g<1>***", text)
-    return text
+    return _CREDENTIAL.sub("***", text) if "cf" in text else text
+
+
+def has_credential(text: str, secrets: Iterable[str]) -> bool:
+    """Whether a URL has one of the credentials, pasted in place of an id; not one like a word."""
+    return any(secret in text and not _reads_like_a_word(secret) for secret in secrets)
 
 
 def _credential(secret: str) -> re.Pattern[str]:

@@ -58,7 +58,7 @@ USAGE: list[tuple[list[str], str]] = [
     (["status", "--account-id", "../x"], "account_id"),
     (["status", "--base-url", "http://example.com"], "plain http"),
     (["status", "--token-file", "/no/such/file"], "--token-file: the file can't be read"),
-    (["status", "--token-file", "/dev/null"], "--token-file: there is no token in it"),
+    (["status", "--token-file", "/dev/null"], "--token-file: it is no regular file"),
 ]
 
 
