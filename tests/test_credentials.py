@@ -1,5 +1,6 @@
 """Where credentials go, and what is said of one that was put in a wrong place."""
 
+import asyncio
 import os
 import stat
 import time
@@ -277,3 +278,17 @@ async def test_a_broken_connection_is_not_used_again_by_itself() -> None:
         with pytest.raises(BuildsError):
             await client.builds.get(BUILD_UUID)
     assert (server.connections, len(server.requests)) == (1, 2)
+
+
+async def test_frames_of_a_cancelled_call() -> None:
+    """Nor does a call that is cancelled while it waits for its answer."""
+    async with (
+        RawServer(stall()) as server,
+        BuildsClient(account_id=ACCOUNT, api_token=TOKEN, base_url=server.url) as client,
+    ):
+        with pytest.raises(TimeoutError) as caught:
+            async with asyncio.timeout(0.1):
+                await client.deploy_hooks.trigger(HOOK)
+    assert HOOK in server.requests[0].target
+    seen = [text for error in behind(caught.value) for text in within(error)]
+    assert [text for text in seen if HOOK[:13] in text] == []

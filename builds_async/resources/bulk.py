@@ -7,6 +7,7 @@ import anyio
 import msgspec
 
 from builds_async.errors import AuthenticationError, BuildsError, PermissionDeniedError
+from builds_async.session.api import PastedCredentialError
 from builds_async.session.wire import MAX_IDS, checked_ids, normalized_id
 
 T = TypeVar("T")
@@ -53,7 +54,7 @@ async def fan_out(ids: Iterable[str], fetch: _Fetch[T], *, workers: int) -> Bulk
         for chunk in chunks:  # one iterator for all workers
             try:
                 answered.update(await fetch(chunk))
-            except (AuthenticationError, PermissionDeniedError):
+            except (AuthenticationError, PermissionDeniedError, PastedCredentialError):
                 raise
             except BuildsError as error:
                 answered.update(dict.fromkeys(chunk, error))

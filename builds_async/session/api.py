@@ -11,7 +11,7 @@ from typing import Self, TypeVar
 
 import msgspec
 
-from builds_async.errors import BuildsError, RateLimitError
+from builds_async.errors import BuildsError, ConfigurationError, RateLimitError
 from builds_async.models.envelope import Envelope, MendedEnvelope
 from builds_async.session.budget import LONGEST_CLOSURE, RateBudget
 from builds_async.session.clock import Clock
@@ -26,6 +26,10 @@ T = TypeVar("T")
 logger = logging.getLogger("builds_async")
 
 _REMEMBERED = 1000
+
+
+class PastedCredentialError(ConfigurationError, ValueError):
+    """The client's own credential was passed in place of an id. A ValueError, as for any other odd id."""
 
 
 class ApiSession:
@@ -114,7 +118,7 @@ class ApiSession:
         if has_credential(f"{path}?{query}", self._secrets):
             path = query = "***"
             del request
-            raise ValueError(
+            raise PastedCredentialError(
                 "the client's own credential was passed in place of an id (it is not shown): pass the id"
             )
         path = shown = request.shown_path if secrets else request.path

@@ -163,6 +163,7 @@ SPILLS = [
     ["status", "--token-file", SECRET],
     ["status", "--account-id", "a/" + SECRET],
     ["logs", SECRET],
+    ["events", SECRET],
     [SECRET],
     ["tail", UUID, "--include", f"({SECRET}"],
 ]
