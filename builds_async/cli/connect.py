@@ -1,13 +1,13 @@
 """A client out of the shared options."""
 
 import os
-import stat
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from builds_async import BuildsClient, Observation, RetryPlanned, RetryPolicy
 from builds_async.cli.exits import CommandError
+from builds_async.cli.files import UnfitFileError, read_file
 from builds_async.cli.options import Connection
 from builds_async.cli.out import stderr
 from builds_async.cli.running import stopped_at_once
@@ -63,17 +63,17 @@ def read_token(file: str) -> str:
 
 
 def _content(file: str) -> str:
-    # Not blocking: to open a FIFO waits for somebody who writes to it.
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
-    with open(os.open(file, flags), encoding="utf-8") as opened:  # noqa: PTH123  # of a descriptor
-        mode = os.fstat(opened.fileno()).st_mode
-        if not stat.S_ISREG(mode):
-            raise CommandError("--token-file: it is no regular file; pipe the token to `--token-file -`")
-        if os.name == "posix" and mode & 0o077:  # elsewhere the bits say nothing
-            stderr().write(
-                "builds-async: warning: other users have access to the token file; chmod 600 ends that\n"
-            )
-        return opened.read(_LONGEST_TOKEN + 1)
+    try:
+        data, status = read_file(file, _LONGEST_TOKEN)
+    except UnfitFileError as error:
+        raise CommandError(
+            f"--token-file: it {error}, so it is no token; pipe one to `--token-file -`"
+        ) from None
+    if os.name == "posix" and status.st_mode & 0o077:  # elsewhere the bits say nothing
+        stderr().write(
+            "builds-async: warning: other users have access to the token file; chmod 600 ends that\n"
+        )
+    return data.decode()
 
 
 def _standard_input() -> str:

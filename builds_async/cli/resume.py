@@ -60,7 +60,7 @@ class ResumeFile(Generic[Position]):
         CommandError if the file is of something else, is no such file at all, or could not be written.
         """
         try:
-            data = read_file(self._path, _LARGEST)
+            data, _ = read_file(self._path, _LARGEST)
         except FileNotFoundError:
             data = b""
         except UnfitFileError as error:
