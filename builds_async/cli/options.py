@@ -90,7 +90,8 @@ class LineOptions:
         Literal["text", "json", "raw"],
         Parameter(
             name=("--output", "-o"),
-            help=f"text (the default); json: one object per line with {_JSON_KEYS}; raw: only the messages.",
+            help="text (the default), safe to print at a terminal and in a CI job; json: one object per line"
+            f" with {_JSON_KEYS}; raw: only the messages, as they came: a CI job obeys commands in them.",
         ),
     ] = "text"
 
