@@ -175,7 +175,7 @@ def identifier(value: str) -> str:
     `segment`.
     """
     text = segment(value)
-    return text.lower() if _UUID(text) or _TAG(text) else text
+    return text if text.islower() else normalized_id(text)  # most are: the cheapest look comes first
 
 
 def normalized_id(value: str) -> str:
@@ -594,9 +594,9 @@ def blot(text: str, secrets: Iterable[str]) -> str:
     return _CREDENTIAL.sub("***", text) if "cf" in text else text
 
 
-def has_credential(text: str, secrets: Iterable[str]) -> bool:
-    """Whether a URL has one of the credentials, pasted in place of an id; not one like a word."""
-    return any(secret in text and not _reads_like_a_word(secret) for secret in secrets)
+def unmistakable(secrets: Iterable[str]) -> tuple[str, ...]:
+    """The credentials that no text has by chance: where one stands in a URL, it was passed as an id."""
+    return tuple(secret for secret in secrets if not _reads_like_a_word(secret))
 
 
 def _credential(secret: str) -> re.Pattern[str]:
