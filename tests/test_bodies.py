@@ -30,7 +30,7 @@ from builds_async import (
 )
 from builds_async.models.subscriptions import EventDestination, EventSource
 from builds_async.models.variables import NewVariable
-from builds_async.models.workers import BuildSettingsUpdate, NewBuildSettings, NewGitRepository
+from builds_async.models.workers import BuildSettingsUpdate, NewGitRepository
 from builds_async.resources.builds import Builds
 from builds_async.resources.previews import Previews
 from builds_async.resources.subscriptions import Subscriptions
@@ -39,6 +39,7 @@ from builds_async.resources.workers import Workers
 from builds_async.session.api import ApiSession
 from builds_async.session.wire import Answer, Request
 from tests.support import ACCOUNT, TAG, TOKEN, FakeClock, MockApi, drive, envelope, refusal
+from tests.support.connections import GIT, SETTINGS
 
 UUID = "9c7f2e52-0e58-4a0c-8a0e-0a5a1b0f6d11"
 PREVIEW = "00000000000000000000000000000abc"
@@ -71,15 +72,6 @@ async def api() -> AsyncIterator[BodyApi]:
         yield mock
 
 
-GIT = NewGitRepository(
-    provider_type="github",
-    provider_account_id="4242",
-    provider_account_name="acme",
-    repo_id="812345678",
-    repo_name="shop",
-    branch="main",
-)
-SETTINGS = NewBuildSettings(build_command="make", deploy_command="npx wrangler deploy", build_token_uuid=UUID)
 GIT_BODY = {
     "provider_type": "github",
     "provider_account_id": "4242",

@@ -48,6 +48,7 @@ from tests.support import (
     tags,
     tasks,
 )
+from tests.support.failing import failure
 
 GOOD = answer(envelope(build()))
 BODY = json.dumps(envelope(build())).encode()
@@ -64,13 +65,6 @@ async def a_client(url: str, **arguments: Any) -> AsyncIterator[BuildsClient]:
         BuildsClient(account_id=ACCOUNT, api_token=TOKEN, base_url=url, **arguments) as client,
     ):
         yield client
-
-
-async def failure(client: BuildsClient) -> BuildsError:
-    """What a call raises."""
-    with pytest.raises(BuildsError) as caught:
-        await client.builds.get(BUILD_UUID)
-    return caught.value
 
 
 def chunked(*chunks: bytes, end: bool = True, **headers: str) -> bytes:

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from builds_async import Build, BuildsClient, NewBuildSettings, NewGitRepository, TailPosition
+from builds_async import Build, BuildsClient, TailPosition
 from builds_async.live.tracker import WorkerMark
 from tests.support import MockApi, build, envelope, log_page
+from tests.support.connections import GIT, SETTINGS
 
 TAG = "dd7160bb9cef458093557736f4b9e75b"
 OTHER = "aa7160bb9cef458093557736f4b9e75b"
@@ -109,17 +110,6 @@ async def test_position_in_another_spelling(client: BuildsClient, api: MockApi) 
     api.on("GET", f"{LATEST}{TAG}", envelope({"builds": {}}), repeat=True)
     tail = client.tail([TAG], start=TailPosition({TAG.upper(): WorkerMark("b1")}))
     assert tail.position.workers == {TAG: WorkerMark("b1")}
-
-
-SETTINGS = NewBuildSettings(build_command="make", deploy_command="npx wrangler deploy", build_token_uuid=UUID)
-GIT = NewGitRepository(
-    provider_type="github",
-    provider_account_id="4242",
-    provider_account_name="acme",
-    repo_id="812345678",
-    repo_name="shop",
-    branch="main",
-)
 
 
 async def test_create(client: BuildsClient, api: MockApi) -> None:

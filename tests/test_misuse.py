@@ -17,7 +17,6 @@ import trustme
 from builds_async import (
     BuildsClient,
     BuildsConnectionError,
-    BuildsError,
     ConfigurationError,
     RetryPolicy,
 )
@@ -32,6 +31,7 @@ from tests.support import (
     envelope,
     nothing_left,
 )
+from tests.support.failing import failure
 
 GOOD = answer(envelope(build()))
 
@@ -42,13 +42,6 @@ def a_client(**options: Any) -> BuildsClient:
 
 async def call(client: BuildsClient) -> None:
     await client.builds.get(BUILD_UUID)
-
-
-async def failure(client: BuildsClient) -> BuildsError:
-    """What a call raises."""
-    with pytest.raises(BuildsError) as caught:
-        await call(client)
-    return caught.value
 
 
 class Thread:

@@ -15,7 +15,6 @@ from yarl import URL
 from builds_async import (
     BuildsClient,
     BuildsConnectionError,
-    BuildsError,
     ConfigurationError,
     RetryPolicy,
 )
@@ -35,6 +34,7 @@ from tests.support import (
     raw,
     reset,
 )
+from tests.support.failing import failure
 
 API = URL(BASE_URL)
 LOOPBACK = URL("http://127.0.0.1:1")
@@ -175,15 +175,6 @@ async def through(
             **(how or {"api_token": TOKEN}),
         ) as client:
             yield proxy, client
-
-
-async def failure(client: BuildsClient) -> BuildsError:
-    """What a call raises."""
-    try:
-        await client.builds.get(BUILD_UUID)
-    except BuildsError as error:
-        return error
-    raise AssertionError
 
 
 REPLIES = {

@@ -31,6 +31,7 @@ from tests.support import (
     stall,
     tags,
 )
+from tests.support.failing import failure
 
 # No part of the token that is as long as this is seen either.
 PART = 12
@@ -138,15 +139,6 @@ async def a_client(reply: Reply, **credentials: Any) -> AsyncIterator[BuildsClie
         ) as client,
     ):
         yield client
-
-
-async def failure(client: BuildsClient) -> BuildsError:
-    """What a call raises, with a traceback that begins here."""
-    try:
-        await client.builds.get(BUILD_UUID)
-    except BuildsError as error:
-        return error
-    raise AssertionError
 
 
 @pytest.mark.parametrize("credentials", CREDENTIALS.values(), ids=CREDENTIALS)

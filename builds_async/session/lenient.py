@@ -24,7 +24,7 @@ MOST_MARKS: Final = 250_000
 """How many commas and opening brackets such a body may have.
 
 Each stands for at most one value, wherever it is found, and each value takes up to 200 bytes and some
-microseconds. So a second look costs at most some 50 MB beside the texts, and less than a second.
+microseconds. A second look thus costs at most about 50 MB on top of the texts, and less than a second.
 """
 
 MOST_PLACES: Final = 5

@@ -585,7 +585,7 @@ def blot(text: str, secrets: Iterable[str]) -> str:
 
     A credential that no text has by chance is removed wherever it stands. One that reads like a word or a
     number, as tests have them, is removed only where a credential stands: behind `Bearer`, `X-Auth-Key:`,
-    `token`, `key` and the like. So no ordinary message is mangled. What has the form and the prefix of a
+    `token`, `key` and similar words. Ordinary messages stay intact. What has the form and the prefix of a
     token of Cloudflare's is removed too, whosever it is.
     """
     for secret in secrets:

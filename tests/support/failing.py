@@ -1,0 +1,13 @@
+"""What a call raises, as a value."""
+
+from builds_async import BuildsClient, BuildsError
+from tests.support.bodies import BUILD_UUID
+
+
+async def failure(client: BuildsClient) -> BuildsError:
+    """What a call raises, with a traceback that begins here."""
+    try:
+        await client.builds.get(BUILD_UUID)
+    except BuildsError as error:
+        return error
+    raise AssertionError("it was answered")
