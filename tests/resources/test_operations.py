@@ -49,7 +49,7 @@ from builds_async import (
 from builds_async.models.queues import QueueAcks, QueueExtension
 from tests.support import ACCOUNT, BASE_URL, TAG, MockApi, envelope
 
-SCHEMA = Path(__file__).parent / "data" / "workers-builds.schema.json"
+SCHEMA = Path(__file__).parents[1] / "data" / "workers-builds.schema.json"
 
 UUID = "9c7f2e52-0e58-4a0c-8a0e-0a5a1b0f6d11"
 OTHER = "6ad1b9c0-24d8-4c1a-9a86-2d1d9b1c0e33"

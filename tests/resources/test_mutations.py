@@ -29,7 +29,7 @@ from builds_async import (
 from builds_async.models.events import BuildEvent, read_event
 from builds_async.session.wire import Answer, Request
 from tests.support import ACCOUNT, TAG, TOKEN, FakeClock, drive, envelope
-from tests.test_operations import OPERATIONS, OTHER, UUID, Operation
+from tests.resources.test_operations import OPERATIONS, OTHER, UUID, Operation
 
 Json = dict[str, Any]
 Path = tuple[str | int, ...]
