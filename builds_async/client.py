@@ -35,6 +35,7 @@ from builds_async.session.numbers import seconds, whole
 from builds_async.session.observe import Observer
 from builds_async.session.retry import RetryPolicy
 from builds_async.session.settings import resolve
+from builds_async.session.transport import Transport
 from builds_async.session.wire import checked_tags, segment, tag
 
 
@@ -63,6 +64,8 @@ class BuildsClient:
       call is a ConfigurationError. Without one the client makes its own at the first call and closes it, and
       goes through the proxy that HTTPS_PROXY or ALL_PROXY names (http and https proxies; a user and a
       password in its URL go to the proxy alone).
+    - `transport`: what carries the requests, in place of aiohttp: `sim.transport` of a simulator, or your own
+      `Transport`. `base_url` and `timeout` are then its own business. It is closed with the client.
     - `timeout`: seconds for one request, connect and body included (30); above 0 and finite, TypeError or
       ValueError for anything else. Each retry has as long again;
       waiting for the rate budget is not part of it, that is bounded by your own `asyncio.timeout`.
@@ -123,6 +126,7 @@ class BuildsClient:
         api_email: str | None = None,
         base_url: str | None = None,
         session: aiohttp.ClientSession | None = None,
+        transport: Transport | None = None,
         timeout: float = 30.0,
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008  # frozen
         budget: RateBudget | None = None,
@@ -144,19 +148,24 @@ class BuildsClient:
         self._name = f"account_id={settings.account_id!r}, base_url={settings.base_url!r}"
         self._clock = clock
         self.budget = budget if budget is not None else RateBudget()
-        self._session = ApiSession(
-            HttpTransport(
+        if transport is None:
+            transport = HttpTransport(
                 settings.base_url,
                 settings.credentials,
                 session=session,
                 timeout=timeout,
                 secrets=settings.secrets,
-            ),
+            )
+        elif session is not None:
+            raise ValueError("pass a session or a transport, not both: a transport has no use for a session")
+        self._session = ApiSession(
+            transport,
             f"/accounts/{segment(settings.account_id)}",
             retry=retry,
             budget=self.budget,
             max_in_flight=max_in_flight,
             clock=clock,
+            credentials=settings.credentials,
             secrets=settings.secrets,
             observer=observer,
         )

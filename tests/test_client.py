@@ -1,11 +1,13 @@
 """The client: its life, its settings, and how many requests it has under way at once."""
 
 import asyncio
+import json
 import random
 import re
 from collections.abc import Callable
 from typing import Any
 
+import aiohttp
 import pytest
 
 from builds_async import (
@@ -18,6 +20,7 @@ from builds_async import (
     SystemClock,
 )
 from builds_async.session.places import Places
+from builds_async.session.transport import Request, Response
 from tests.support import (
     ACCOUNT,
     BUILD_UUID,
@@ -533,3 +536,40 @@ class TestBudget:
             await clock.run_until(20)
             assert calls[2].done()
         assert len(api.sent) == 3
+
+
+class Echo:
+    """A transport that notes what it was given."""
+
+    def __init__(self) -> None:
+        self.requests: list[Request] = []
+        self.closed = False
+
+    async def send(self, request: Request) -> Response:
+        self.requests.append(request)
+        return Response(200, {}, json.dumps(envelope(build())).encode())
+
+    def check_open(self) -> None:
+        if self.closed:
+            raise RuntimeError("closed")
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+async def test_own_transport() -> None:
+    """A transport that is passed carries the requests, with the credentials, and is closed with the client."""
+    echo = Echo()
+    async with BuildsClient(account_id=ACCOUNT, api_token=TOKEN, transport=echo) as client:
+        assert (await client.builds.get(BUILD_UUID)).build_uuid == BUILD_UUID
+    assert [(it.method, it.path, dict(it.headers)) for it in echo.requests] == [
+        ("GET", f"/accounts/{ACCOUNT}/builds/builds/{BUILD_UUID}", {"Authorization": f"Bearer {TOKEN}"})
+    ]
+    assert echo.closed
+
+
+async def test_two_ways_out() -> None:
+    """A session and a transport together are a ValueError."""
+    async with aiohttp.ClientSession() as session:
+        with pytest.raises(ValueError, match="not both"):
+            BuildsClient(account_id=ACCOUNT, api_token=TOKEN, session=session, transport=Echo())

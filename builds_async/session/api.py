@@ -16,10 +16,11 @@ from builds_async.models.envelope import Envelope, MendedEnvelope
 from builds_async.session.budget import LONGEST_CLOSURE, RateBudget
 from builds_async.session.clock import Clock
 from builds_async.session.lenient import described
-from builds_async.session.observe import ObservedTransport, Observer, RetryPlanned, Transport, Waited
+from builds_async.session.observe import ObservedTransport, Observer, RetryPlanned, Waited
 from builds_async.session.places import Places
 from builds_async.session.retry import RetryPolicy
-from builds_async.session.wire import Request, allowances, date, read, unmistakable
+from builds_async.session.transport import Request, Transport
+from builds_async.session.wire import allowances, date, read, unmistakable
 
 T = TypeVar("T")
 
@@ -47,6 +48,7 @@ class ApiSession:
         budget: RateBudget,
         max_in_flight: int,
         clock: Clock,
+        credentials: Mapping[str, str] | None = None,
         secrets: tuple[str, ...] = (),
         observer: Observer | None = None,
         rng: Callable[[], float] = random.random,
@@ -57,6 +59,7 @@ class ApiSession:
         self._budget = budget
         self._places = Places(max_in_flight)
         self._clock = clock
+        self._credentials = {} if credentials is None else credentials
         self._secrets = secrets
         self._unmistakable = unmistakable(secrets)
         self._observer = observer
@@ -115,7 +118,8 @@ class ApiSession:
         ValueError, and nothing is sent, for a path or query that has the client's own credential.
         Raises what the last attempt raised, with the call and the number of attempts filled in.
         """
-        request = Request(method, self._account_path + path, query, body, secrets, anonymous)
+        headers = {} if anonymous else self._credentials
+        request = Request(method, self._account_path + path, query, body, secrets, anonymous, headers)
         if self._has_credential(path, query):
             path = query = "***"
             del request

@@ -1,4 +1,4 @@
-"""The only file that touches aiohttp: bytes out, an `Answer` in, or one of our connection errors."""
+"""The only file that touches aiohttp: bytes out, an `Response` in, or one of our connection errors."""
 
 import asyncio
 import ssl
@@ -21,7 +21,8 @@ from builds_async.errors import (
     ResponseDecodeError,
 )
 from builds_async.session.proxy import proxy_for
-from builds_async.session.wire import Answer, Request, Secret, blot, ray_id
+from builds_async.session.transport import Request, Response
+from builds_async.session.wire import Secret, blot, ray_id
 
 MAX_BODY = 64 * 1024 * 1024
 """The largest body of a success (2xx) that is read, in bytes; a larger one is refused without being held."""
@@ -88,7 +89,7 @@ class HttpTransport:
         self._secrets = secrets
         self._closed = False
 
-    async def send(self, request: Request) -> Answer:
+    async def send(self, request: Request) -> Response:
         """One request and its whole answer, whatever the status; no error tells its secrets.
 
         Connect, headers and body share one time limit.
@@ -109,7 +110,7 @@ class HttpTransport:
                 limit = MAX_BODY if 200 <= response.status < 300 else MAX_REFUSAL
                 whole = content.is_eof() and content.total_bytes <= limit
                 body = content.read_nowait() if whole else await _read_bounded(response, limit)
-                return Answer(response.status, response.headers, body)
+                return Response(response.status, response.headers, body)
         except asyncio.CancelledError as error:
             if request.secrets:
                 response = content = None  # type: ignore[assignment]

@@ -1,13 +1,13 @@
 """What a client tells about its own work, for metrics. Values only: feed logging, OpenTelemetry or a test."""
 
 from collections.abc import Callable
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 
 from builds_async.errors import BuildsError
 from builds_async.session.clock import Clock
-from builds_async.session.wire import Answer, Request
+from builds_async.session.transport import Request, Response, Transport
 
 
 class RequestDone(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,22 +72,6 @@ class Counters:
             self.seconds_waited += observation.seconds
 
 
-class Transport(Protocol):
-    """What carries a request."""
-
-    async def send(self, request: Request) -> Answer:
-        """One request and its whole answer. No error tells its secrets."""
-        ...
-
-    def check_open(self) -> None:
-        """RuntimeError if the transport was closed."""
-        ...
-
-    async def aclose(self) -> None:
-        """Close it."""
-        ...
-
-
 class ObservedTransport:
     """A transport that tells of each request. Only a client with an observer has one."""
 
@@ -98,7 +82,7 @@ class ObservedTransport:
         self.check_open = transport.check_open
         self.aclose = transport.aclose
 
-    async def send(self, request: Request) -> Answer:
+    async def send(self, request: Request) -> Response:
         """One request and its whole answer, and an observation of it."""
         began = self._clock.now()
         status, failure = None, None

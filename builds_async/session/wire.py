@@ -29,6 +29,7 @@ from builds_async.errors import (
 from builds_async.models.envelope import Envelope, ErrorDetail, ErrorEnvelope
 from builds_async.models.lenient import first_items
 from builds_async.session import lenient
+from builds_async.session.transport import Response
 
 T = TypeVar("T")
 
@@ -39,7 +40,6 @@ _EXCERPT = 300
 _MOST_ERRORS = 20
 _LONGEST_ERRORS = 64 * 1024
 _STYLE = r"(?i)<style\b[^<]*</style>|<script\b[^<]*</script>"
-_HOOK = re.compile(r"(?<=/deploy_hooks/)[^/]+")
 _PLAIN = re.compile(r"[A-Za-z0-9_-]+").fullmatch
 _TAG = re.compile(r"[0-9a-fA-F]{32}").fullmatch
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").fullmatch
@@ -95,40 +95,6 @@ class Secret(str):
 def hidden(secrets: Iterable[str]) -> tuple[str, ...]:
     """Secrets of a call that no traceback shows."""
     return tuple(map(Secret, secrets))
-
-
-class Request(msgspec.Struct, frozen=True, gc=False):
-    """What goes over the wire. `path` is below the base URL; it and `query` are encoded already.
-
-    `secrets` are what the path or the body carries that nobody may be told; `anonymous` goes without the
-    token.
-    """
-
-    method: str
-    path: str
-    query: str = ""
-    body: bytes | None = None
-    secrets: tuple[str, ...] = ()
-    anonymous: bool = False
-
-    def __repr__(self) -> str:
-        return f"<Request {self.method} {self.shown_path}>"  # no contents: it may stand in a traceback
-
-    @property
-    def shown_path(self) -> str:
-        """The path without the secret that it may hold: the UUID of a deploy hook starts builds."""
-        return _HOOK.sub("***", self.path) if self.secrets else self.path
-
-
-class Answer(msgspec.Struct, frozen=True, gc=False):
-    """What came over the wire, whole."""
-
-    status: int
-    headers: Mapping[str, str]  # case-insensitive
-    body: bytes
-
-    def __repr__(self) -> str:
-        return f"<Answer {self.status}, {len(self.body)} bytes>"  # no contents: it may stand in a traceback
 
 
 _CREDENTIAL = re.compile(r"cf(?:ut|at|oat|k)_[A-Za-z0-9_-]{16,}")
@@ -264,7 +230,7 @@ def query(**parameters: str | int | None) -> str:
 
 
 def read(
-    answer: Answer,
+    answer: Response,
     decoder: msgspec.json.Decoder[Envelope[T]],
     *,
     nullable: bool = True,
@@ -311,14 +277,14 @@ def _complaint(envelope: Envelope[T], *, nullable: bool) -> str | None:
     return None
 
 
-def _shown(answer: Answer, *, confidential: bool) -> Answer:
+def _shown(answer: Response, *, confidential: bool) -> Response:
     """The answer as errors may show it: of a confidential one nothing but the error codes."""
     if not confidential or not answer.body:
         return answer
     codes = [detail.code for detail in _details(answer.body, ()) if detail.code is not None]
     errors = [{"code": code, "message": _TEXTS.get(code, "")} for code in codes]
     body = msgspec.json.encode({"errors": errors}) if errors else b"(not shown, it may hold a secret)"
-    return Answer(answer.status, answer.headers, body)
+    return Response(answer.status, answer.headers, body)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
@@ -424,7 +390,7 @@ def _says_no(body: bytes) -> bool:
 
 
 def _unreadable(
-    answer: Answer, why: str, secrets: Iterable[str], *, transient: bool = False
+    answer: Response, why: str, secrets: Iterable[str], *, transient: bool = False
 ) -> ResponseDecodeError:
     ray = ray_id(answer.headers)
     start = _excerpt(answer.body, secrets)
@@ -438,7 +404,7 @@ def _unreadable(
     )
 
 
-def _refusal(answer: Answer, method: str, path: str, secrets: Iterable[str]) -> APIError:
+def _refusal(answer: Response, method: str, path: str, secrets: Iterable[str]) -> APIError:
     details = _details(answer.body, secrets)
     kind = _kind(answer.status, details)
     said = _said(details) or _no_text(answer, secrets)
@@ -464,7 +430,7 @@ def _said(details: Sequence[ErrorDetail]) -> str:
     return "; ".join(" ".join(filter(None, words)) for words in codes)
 
 
-def _no_text(answer: Answer, secrets: Iterable[str]) -> str:
+def _no_text(answer: Response, secrets: Iterable[str]) -> str:
     """What to say of a refusal that says nothing."""
     start = _excerpt(answer.body, secrets)
     if not start:

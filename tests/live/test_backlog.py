@@ -34,7 +34,7 @@ from builds_async.live.follow import SETTLE
 from builds_async.models.builds import Build, BuildStatus
 from builds_async.resources.builds import DatedBuilds
 from builds_async.session.api import ApiSession
-from builds_async.session.wire import Answer, Request
+from builds_async.session.transport import Request, Response
 from builds_async.simulator import (
     Behaviour,
     BuildDetails,
@@ -107,7 +107,7 @@ class World:
         )
         self.builds = DatedBuilds(session)
 
-    async def send(self, request: Request) -> Answer:
+    async def send(self, request: Request) -> Response:
         assert (request.method, request.body) == ("GET", None)
         await asyncio.sleep(0)
         self.requests += 1

@@ -12,7 +12,7 @@ from aiohttp import ClientConnectionError
 
 from builds_async import BuildsClient, Observation, RetryPolicy
 from builds_async.models.diagnosis import CredentialKind, Diagnosis, Finding
-from builds_async.session.wire import Answer, Request
+from builds_async.session.transport import Request, Response
 from builds_async.simulator import BuildsSimulator, Fault, FaultKind, TokenKind, VirtualClock
 from tests.support import ACCOUNT, FakeClock, MockApi, RawServer, answer, envelope, raw, refusal
 
@@ -62,8 +62,8 @@ class Cloud:
         self.raises = raises
         self.sent: list[tuple[str, str]] = []
 
-    async def send(self, request: Request) -> Answer:
-        assert request == Request("GET", request.path, request.query)
+    async def send(self, request: Request) -> Response:
+        assert request == Request("GET", request.path, request.query, headers=request.headers)
         assert "token" not in request.query
         probe = {
             "/user/tokens/verify": "verify",
@@ -75,7 +75,7 @@ class Cloud:
         if self.raises is not None:
             raise self.raises
         code, said = self.replies[probe]
-        return Answer(code, {}, said if isinstance(said, bytes) else json.dumps(said).encode())
+        return Response(code, {}, said if isinstance(said, bytes) else json.dumps(said).encode())
 
     def check_open(self) -> None:
         """Always open."""

@@ -31,7 +31,7 @@ from builds_async.models.builds import BuildOutcome, BuildStatus
 from builds_async.models.logs import LogPage, LogPosition
 from builds_async.resources.builds import DatedBuilds
 from builds_async.session.api import ApiSession
-from builds_async.session.wire import Answer, Request
+from builds_async.session.transport import Request, Response
 from builds_async.simulator import (
     Behaviour,
     BuildsSimulator,
@@ -63,7 +63,7 @@ class Wire:
         self.first_look: float | None = None
         self.stale: dict[str, SimulatedBuild] = {}  # what the looks give as the latest build
 
-    async def send(self, request: Request) -> Answer:
+    async def send(self, request: Request) -> Response:
         path = request.path
         kind = "look" if "/latest" in path else "list" if "/workers/" in path else path.rpartition("/")[2]
         kind = kind if kind in {"look", "list", "logs"} else "status"

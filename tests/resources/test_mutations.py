@@ -27,9 +27,9 @@ from builds_async import (
     RetryPolicy,
 )
 from builds_async.models.events import BuildEvent, read_event
-from builds_async.session.wire import Answer, Request
-from tests.support import ACCOUNT, TAG, TOKEN, FakeClock, drive, envelope
+from builds_async.session.transport import Request, Response
 from tests.resources.test_operations import OPERATIONS, OTHER, UUID, Operation
+from tests.support import ACCOUNT, TAG, TOKEN, FakeClock, drive, envelope
 
 Json = dict[str, Any]
 Path = tuple[str | int, ...]
@@ -194,9 +194,9 @@ class Canned:
     """A transport that answers everything with one body."""
 
     def __init__(self) -> None:
-        self.answer = Answer(200, {}, b"")
+        self.answer = Response(200, {}, b"")
 
-    async def send(self, _: Request) -> Answer:
+    async def send(self, _: Request) -> Response:
         return self.answer
 
     def check_open(self) -> None:
@@ -239,7 +239,7 @@ def shown(result: Any) -> Any:
 
 
 def given(client: BuildsClient, transport: Canned, name: str, wire: Json) -> Any:
-    transport.answer = Answer(200, {}, json.dumps(wire).encode())
+    transport.answer = Response(200, {}, json.dumps(wire).encode())
     return drive(CALLS[name](client))
 
 
@@ -309,7 +309,7 @@ def check_bulk(result: BulkResult[Any], path: Path, odd: Json, place: str) -> No
 async def test_what_was_done_is_no_error(name: str, body: bytes, canned: tuple[BuildsClient, Canned]) -> None:
     """A success that says little, or something odd, is a success."""
     client, transport = canned
-    transport.answer = Answer(200, {}, body)
+    transport.answer = Response(200, {}, body)
     drive(CALLS[name](client))
 
 
@@ -317,7 +317,7 @@ async def test_what_was_done_is_no_error(name: str, body: bytes, canned: tuple[B
 async def test_what_is_no_json_is_no_success(body: bytes, canned: tuple[BuildsClient, Canned]) -> None:
     """A success that does not come from the API proves nothing."""
     client, transport = canned
-    transport.answer = Answer(200, {}, body)
+    transport.answer = Response(200, {}, body)
     with pytest.raises(BuildsError) as caught:
         drive(client.triggers.delete(UUID))
     assert getattr(caught.value, "transient", False)
@@ -329,7 +329,7 @@ async def test_odd_refusals(canned: tuple[BuildsClient, Canned]) -> None:
     entries = [{"code": 12002, "message": "one"}, {"code": 12000, "message": "two"}]
     wire = {"success": False, "errors": entries, "messages": [], "result": None}
     for path, how, odd in mutations(wire):
-        transport.answer = Answer(404, {}, json.dumps(odd).encode())
+        transport.answer = Response(404, {}, json.dumps(odd).encode())
         with pytest.raises(NotFoundError) as caught:
             drive(client.builds.get(UUID))
         if path != ("errors",):

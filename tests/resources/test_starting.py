@@ -37,7 +37,7 @@ from builds_async.resources.starting import BETWEEN_LOOKS, LOOKS
 from builds_async.resources.triggers import Triggers
 from builds_async.resources.workers import Workers
 from builds_async.session.api import ApiSession
-from builds_async.session.wire import Answer, Request
+from builds_async.session.transport import Request, Response
 from builds_async.simulator import (
     BuildDetails,
     BuildsSimulator,
@@ -55,19 +55,19 @@ FAR = datetime(2020, 2, 3, 4, 5, 6, 700_000, UTC)
 
 COMMIT = "5f0c1d2e3a4b5c6d7e8f9a0b1c2d3e4f5a6b7c8d"
 
-Lose = Callable[[Answer], Answer]
+Lose = Callable[[Response], Response]
 
 
-def _connection(_: Answer) -> Answer:
+def _connection(_: Response) -> Response:
     raise BuildsConnectionError("the answer was cut short")
 
 
-def _timeout(_: Answer) -> Answer:
+def _timeout(_: Response) -> Response:
     raise BuildsTimeoutError("no whole answer within 30 s")
 
 
 def _instead(status: int, body: bytes) -> Lose:
-    return lambda answer: Answer(status, answer.headers, body)
+    return lambda answer: Response(status, answer.headers, body)
 
 
 LOST: dict[str, tuple[Lose, type[BuildsError]]] = {
@@ -79,7 +79,7 @@ LOST: dict[str, tuple[Lose, type[BuildsError]]] = {
     "520 empty": (_instead(520, b""), InternalServerError),
     "200 HTML": (_instead(200, b"<html>"), ResponseDecodeError),
     "200 empty": (_instead(200, b""), ResponseDecodeError),
-    "200 cut": (lambda it: Answer(200, it.headers, it.body[:40]), ResponseDecodeError),
+    "200 cut": (lambda it: Response(200, it.headers, it.body[:40]), ResponseDecodeError),
     "200 null": (_instead(200, b'{"success":true,"result":null}'), ResponseDecodeError),
     "200 bare": (_instead(200, b'{"success":true}'), ResponseDecodeError),
     "200 of other shape": (_instead(200, b'{"success":true,"result":[]}'), ResponseDecodeError),
@@ -99,11 +99,11 @@ class Wire:
         self.after_post: Callable[[], object] = lambda: None
         self.sent: list[tuple[str, str]] = []
         self.made: list[str | None] = []
-        self.failing: Callable[[str, str], Answer | None] = lambda _method, _path: None
+        self.failing: Callable[[str, str], Response | None] = lambda _method, _path: None
         self.gates: deque[asyncio.Event | None] = deque()
         self.headers: dict[str, str] = {}
 
-    async def send(self, request: Request) -> Answer:
+    async def send(self, request: Request) -> Response:
         assert not request.secrets
         assert not request.anonymous
         method, path = request.method, request.path
@@ -125,9 +125,9 @@ class Wire:
         await asyncio.sleep(0)
         return answer if loss is None else loss[0](answer)
 
-    def _ask(self, request: Request) -> Answer:
+    def _ask(self, request: Request) -> Response:
         answer = ask(self.sim, request)
-        return Answer(answer.status, CIMultiDict({**answer.headers, **self.headers}), answer.body)
+        return Response(answer.status, CIMultiDict({**answer.headers, **self.headers}), answer.body)
 
     def check_open(self) -> None:
         """Always open."""
@@ -254,13 +254,13 @@ class TestLostAnswer:
         shop.lose()
         looks: list[str] = []
 
-        def answered(_: str, path: str) -> Answer | None:
+        def answered(_: str, path: str) -> Response | None:
             if not path.endswith("/latest"):
                 return None
             looks.append(path)
             build = shop.sim._state.latest(shop.tag) if len(looks) == LOOKS else None
             builds = {other: {}, shop.tag: build and build_body(shop.sim._state, build)}
-            return Answer(
+            return Response(
                 200, CIMultiDict(), msgspec.json.encode({"success": True, "result": {"builds": builds}})
             )
 
@@ -476,8 +476,10 @@ class TestLooking:
         scripts = {"success": True, "result": [{"id": "odd", "tag": tag}, {"id": "shop", "tag": shop.tag}]}
         headers: CIMultiDict[str] = CIMultiDict()
 
-        def listing(_: str, path: str) -> Answer | None:
-            return Answer(200, headers, msgspec.json.encode(scripts)) if "/workers/scripts" in path else None
+        def listing(_: str, path: str) -> Response | None:
+            return (
+                Response(200, headers, msgspec.json.encode(scripts)) if "/workers/scripts" in path else None
+            )
 
         shop.wire.failing = listing
         shop.lose(arrived=False)
@@ -490,7 +492,7 @@ class TestLooking:
         listed = {"success": True, "result": [{"trigger_uuid": shop.main, "external_script_id": tag}]}
         headers: CIMultiDict[str] = CIMultiDict()
         shop.wire.failing = lambda _, path: (
-            Answer(200, headers, msgspec.json.encode(listed)) if path.endswith("/triggers") else None
+            Response(200, headers, msgspec.json.encode(listed)) if path.endswith("/triggers") else None
         )
         await shop.know()
         shop.lose(arrived=False)
@@ -505,7 +507,9 @@ class TestLooking:
         """When the look fails too, the loss is raised, and says so, and nothing is sent again."""
         await shop.know()
         headers: CIMultiDict[str] = CIMultiDict()
-        shop.wire.failing = lambda method, _: Answer(status, headers, b"<html>") if method == "GET" else None
+        shop.wire.failing = lambda method, _: (
+            Response(status, headers, b"<html>") if method == "GET" else None
+        )
         shop.lose("time-out")
         with pytest.raises(
             BuildsTimeoutError, match="started is unknown, looking for the build failed"
@@ -520,13 +524,13 @@ class TestLooking:
             shop.sim.add_worker(f"w{number}")
         chunks = 0
 
-        def fail(_: str, path: str) -> Answer | None:
+        def fail(_: str, path: str) -> Response | None:
             nonlocal chunks
             if not path.endswith("/latest"):
                 return None
             chunks += 1
             headers: CIMultiDict[str] = CIMultiDict()
-            return Answer(404, headers, b"") if chunks == 2 else None
+            return Response(404, headers, b"") if chunks == 2 else None
 
         shop.wire.failing = fail
         shop.lose()

@@ -37,7 +37,7 @@ from builds_async.resources.subscriptions import Subscriptions
 from builds_async.resources.triggers import Triggers
 from builds_async.resources.workers import Workers
 from builds_async.session.api import ApiSession
-from builds_async.session.wire import Answer, Request
+from builds_async.session.transport import Request, Response
 from tests.support import ACCOUNT, TAG, TOKEN, FakeClock, MockApi, drive, envelope, refusal
 from tests.support.connections import GIT, SETTINGS
 
@@ -300,10 +300,10 @@ class Recorder:
         self.raw = b""
         self.bodies: list[Any] = []
 
-    async def send(self, request: Request) -> Answer:
+    async def send(self, request: Request) -> Response:
         self.raw = request.body or b""
         self.bodies.append(json.loads(self.raw))
-        return Answer(200, {}, json.dumps(envelope(self.result)).encode())
+        return Response(200, {}, json.dumps(envelope(self.result)).encode())
 
     def check_open(self) -> None:
         """Always open."""

@@ -24,7 +24,8 @@ from builds_async.models.lenient import date_in, first_items, number_in
 from builds_async.models.reason import failure_reason
 from builds_async.session import lenient
 from builds_async.session.http import MAX_BODY, MAX_REFUSAL
-from builds_async.session.wire import Answer, allowances, blot, ray_id, read, retry_after
+from builds_async.session.transport import Response
+from builds_async.session.wire import allowances, blot, ray_id, read, retry_after
 from tests.support import ACCOUNT, BUILD_UUID, TOKEN, Exchange, RawServer, answer, head, settle
 
 MIB = 2**20
@@ -65,7 +66,7 @@ BODIES: dict[str, tuple[int, Callable[[], bytes]]] = {
 def test_memory(name: str) -> None:
     """What is made of a body takes a bounded amount of memory, however much is packed into it."""
     status, make = BODIES[name]
-    answered = Answer(status, {}, make())
+    answered = Response(status, {}, make())
     tracemalloc.start()
     try:
         with suppress(BuildsError):
@@ -156,11 +157,11 @@ def test_first_errors_are_kept() -> None:
     entries = [{"code": number, "message": "m"} for number in range(1000)]
     body = msgspec.json.encode({"success": False, "errors": entries})
     with pytest.raises(APIError) as caught:
-        read(Answer(400, {}, body), BUILDS)
+        read(Response(400, {}, body), BUILDS)
     assert caught.value.codes == tuple(range(20))
     body = msgspec.json.encode({"success": False, "errors": [entries[7], {"message": "x" * MIB}, entries[8]]})
     with pytest.raises(APIError) as caught:
-        read(Answer(400, {}, body), BUILDS)
+        read(Response(400, {}, body), BUILDS)
     assert caught.value.codes == (7,)
 
 
@@ -190,7 +191,7 @@ def test_no_part_of_a_secret_at_the_cut() -> None:
     for shift in range(0, 4 * len(TOKEN), 7):
         body = b" " * shift + TOKEN.encode() * 10_000
         with pytest.raises(APIError) as caught:
-            read(Answer(500, {}, body), BUILDS, secrets=[TOKEN])
+            read(Response(500, {}, body), BUILDS, secrets=[TOKEN])
         assert TOKEN[:6] not in str(caught.value)
 
 
@@ -204,7 +205,7 @@ def reasons_of_lines(text: str) -> object:
 
 def refused(text: str) -> object:
     with pytest.raises(BuildsError) as caught:
-        read(Answer(500, {}, text.encode()), BUILDS, secrets=["token", TOKEN])
+        read(Response(500, {}, text.encode()), BUILDS, secrets=["token", TOKEN])
     return caught
 
 
@@ -273,6 +274,6 @@ def test_bounds() -> None:
 async def test_large_answer_of_few_things_is_read() -> None:
     """A large answer is refused for what is in it, not for its size."""
     body = msgspec.json.encode({"success": True, "result": [{"build_uuid": "x" * MIB}] * 20})
-    assert len(read(Answer(200, {}, body), BUILDS).result) == 20
+    assert len(read(Response(200, {}, body), BUILDS).result) == 20
     with pytest.raises(ResponseDecodeError, match="more than 1000000 objects"):
-        read(Answer(200, {}, listed(b'{"build_uuid":"a"},', 30 * MIB)), BUILDS)
+        read(Response(200, {}, listed(b'{"build_uuid":"a"},', 30 * MIB)), BUILDS)

@@ -24,7 +24,7 @@ from builds_async import (
 )
 from builds_async._version import __version__
 from builds_async.session.http import MAX_BODY, HttpTransport
-from builds_async.session.wire import Request as WireRequest
+from builds_async.session.transport import Request as WireRequest
 from tests.support import (
     ACCOUNT,
     BUILD_UUID,

@@ -30,17 +30,8 @@ from builds_async import (
     ResponseDecodeError,
 )
 from builds_async.models.envelope import Envelope
-from builds_async.session.wire import (
-    Allowance,
-    Answer,
-    allowances,
-    blot,
-    id_list,
-    query,
-    read,
-    retry_after,
-    segment,
-)
+from builds_async.session.transport import Response
+from builds_async.session.wire import Allowance, allowances, blot, id_list, query, read, retry_after, segment
 from tests.support import TOKEN, build, envelope, refusal
 
 NUMBER = msgspec.json.Decoder(Envelope[int])
@@ -50,15 +41,15 @@ HTML = b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>cloudfla
 TEXT = b"upstream connect error or disconnect/reset before headers. reset reason: connection termination"
 
 
-def an_answer(body: object, status: int = 200, **headers: str) -> Answer:
+def an_answer(body: object, status: int = 200, **headers: str) -> Response:
     """An answer as it came over the wire."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return Answer(
+    return Response(
         status, CIMultiDict({name.replace("_", "-"): value for name, value in headers.items()}), data
     )
 
 
-def refused(answer: Answer, *, method: str = "GET", secrets: Iterable[str] = ()) -> BuildsError:
+def refused(answer: Response, *, method: str = "GET", secrets: Iterable[str] = ()) -> BuildsError:
     """The error that an answer is."""
     with pytest.raises(BuildsError) as caught:
         read(answer, NUMBER, method=method, secrets=secrets)

@@ -3,7 +3,7 @@
 from multidict import CIMultiDict
 
 from builds_async import simulator
-from builds_async.session.wire import Answer, Request
+from builds_async.session.transport import Request, Response
 from builds_async.simulator import BuildsSimulator
 
 
@@ -20,6 +20,6 @@ def ask(sim: BuildsSimulator, request: Request) -> simulator.Answer:
     )
 
 
-def received(answer: simulator.Answer) -> Answer:
+def received(answer: simulator.Answer) -> Response:
     """An answer of the simulator as it comes to the session."""
-    return Answer(answer.status, CIMultiDict(answer.headers), answer.body)
+    return Response(answer.status, CIMultiDict(answer.headers), answer.body)

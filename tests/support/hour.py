@@ -28,7 +28,8 @@ from builds_async.live.tail import BuildTail
 from builds_async.models.envelope import Envelope
 from builds_async.resources.builds import Builds, DatedBuilds
 from builds_async.session.api import ApiSession
-from builds_async.session.wire import Answer, Request, query, read
+from builds_async.session.transport import Request, Response
+from builds_async.session.wire import query, read
 from builds_async.simulator import BuildsSimulator, RateLimit, SimulatedBuild, VirtualClock
 from tests.support.bridge import ask, received
 
@@ -88,7 +89,7 @@ class Hour:
 
     # The transport of the client.
 
-    async def send(self, request: Request) -> Answer:
+    async def send(self, request: Request) -> Response:
         await self.clock.sleep(LATENCY / 2)
         answer = ask(self.sim, request)
         self.statuses[answer.status] += 1
