@@ -558,7 +558,7 @@ class Echo:
 
 
 async def test_own_transport() -> None:
-    """A transport that is passed carries the requests, with the credentials, and is closed with the client."""
+    """A transport that is passed carries the requests and the credentials, and is closed with the client."""
     echo = Echo()
     async with BuildsClient(account_id=ACCOUNT, api_token=TOKEN, transport=echo) as client:
         assert (await client.builds.get(BUILD_UUID)).build_uuid == BUILD_UUID
