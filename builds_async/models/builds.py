@@ -1,8 +1,8 @@
-"""A build and what hangs on it: https://developers.cloudflare.com/api/resources/workers_builds/."""
+"""A build and its parts: https://developers.cloudflare.com/api/resources/workers_builds/."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from builds_async.models.base import Id, Model, Moment, OpenStrEnum
 from builds_async.models.logs import LogLine
@@ -10,156 +10,232 @@ from builds_async.models.reason import failure_reason
 
 
 class BuildStatus(OpenStrEnum):
-    """Where a build is on its way. `stopped` says nothing about success: see `BuildOutcome`."""
+    """The stage that a build has reached. Success or failure is its `BuildOutcome`."""
 
     QUEUED = "queued"
+    """Waiting for a free slot among the account's concurrent builds, which can take hours."""
     INITIALIZING = "initializing"
+    """The build environment is being prepared."""
     RUNNING = "running"
+    """The build is at work: clone, install, build, deploy."""
     STOPPED = "stopped"
+    """The build is over. Its outcome may follow a moment later."""
+    if TYPE_CHECKING:
+        _UNLISTED = "any other word"
 
 
 class BuildOutcome(OpenStrEnum):
-    """How a stopped build ended. The REST API says `fail` and `cancelled`."""
+    """How a stopped build ended, in the words of the REST API."""
 
     SUCCESS = "success"
+    """All commands succeeded. That need not have deployed anything: see `client.builds.by_version`."""
     FAIL = "fail"
+    """A command or the service failed; `Build.failure_reason` finds the line of the log that says why."""
     SKIPPED = "skipped"
+    """Not built. The reason is not documented: probably the watch paths or the commit message."""
     CANCELLED = "cancelled"
+    """Canceled, in the dashboard or through the API."""
     TERMINATED = "terminated"
+    """Ended by the service. The reason is not documented: probably the time limit for builds."""
+    if TYPE_CHECKING:
+        _UNLISTED = "any other word"
 
 
 class BuildTriggerSource(OpenStrEnum):
-    """What started a build. The schema lists `push`; the live API has been seen to say `push_event`."""
+    """What started a build. The words of the schema and those of the live API differ."""
 
     PUSH = "push"
+    """A push, in the schema's word; the live API has been seen to say `push_event`."""
     PUSH_EVENT = "push_event"
+    """A push, in the live API's word, which the schema does not list."""
     PULL_REQUEST = "pull_request"
+    """A pull request, by the schema."""
     MANUAL = "manual"
+    """Started by hand. Builds started through the API have been seen with this word too."""
     API = "api"
+    """Started through the API, by the schema."""
     DEPLOY_HOOK = "deploy_hook"
+    """Started by a deploy hook. Documented, but missing from the schema."""
+    if TYPE_CHECKING:
+        _UNLISTED = "any other word"
 
 
 class ProviderType(OpenStrEnum):
     """The host of a Git repository."""
 
     GITHUB = "github"
+    """GitHub."""
     GITLAB = "gitlab"
+    """GitLab."""
     GITLAB_INTERNAL = "gitlab_internal"
+    """An internal GitLab integration, connected by a `grant_id`; not documented further."""
     ORIGIN = "origin"
+    """A host that is connected by a `grant_id`; not documented further."""
+    if TYPE_CHECKING:
+        _UNLISTED = "any other word"
 
 
 class EnvironmentVariable(Model, frozen=True, kw_only=True):
-    """A build variable; `value` is None for a secret, which the API never gives back."""
+    """An environment variable of builds, as the API gives it."""
 
     is_secret: bool | None = None
+    """Whether the value is hidden from everything but the build."""
     created_on: Moment | None = None
+    """When the variable was created."""
     value: str | None = None
+    """The value; None for a secret, which the API never gives back."""
 
 
 class BuildTriggerMetadata(Model, frozen=True, kw_only=True):
-    """The settings and the commit that a build was started with: a snapshot, not the trigger of today.
-
-    `commit_hash`, `commit_message` and `author` are `""` for a build that was started without a commit.
-    A value of `environment_variables` is an object or a plain string, depending on the API's version.
-    """
+    """The commit and the settings that a build was started with: a snapshot, not the trigger as it is now."""
 
     build_trigger_source: BuildTriggerSource | None = None
+    """What started the build."""
     branch: str | None = None
+    """The Git branch that was built."""
     commit_hash: str | None = None
+    """The commit that was built; `""` for a build that was started without one, in full or shortened."""
     commit_message: str | None = None
+    """The message of the commit; `""` for a build that was started without one."""
     author: str | None = None
+    """The author of the commit, as a login or an e-mail address; `""` for a build without a commit."""
     build_command: str | None = None
+    """The build command; `""` for a build that has only a deploy command."""
     deploy_command: str | None = None
+    """The deploy command."""
     root_directory: str | None = None
+    """The directory of the repository in which the commands run."""
     build_token_uuid: str | None = None
+    """The id of the build token that the build deploys with."""
     build_token_name: str | None = None
+    """The display name of that build token."""
     environment_variables: dict[str, EnvironmentVariable | str | None] | None = None
+    """The variables that the build sees, by name: as an object or as a plain value, depending on the API."""
     repo_name: str | None = None
+    """The name of the repository."""
     provider_account_name: str | None = None
+    """The user, organization or group that owns the repository."""
     provider_type: ProviderType | None = None
+    """The host of the repository."""
 
 
 class RepoConnection(Model, frozen=True, kw_only=True):
-    """A connected Git repository. `repo_id` and `provider_account_id` are the provider's ids, as strings."""
+    """A Git repository that is connected to the account."""
 
     repo_connection_uuid: str | None = None
+    """The id of the connection in Workers Builds."""
     repo_id: str | None = None
+    """The Git host's id of the repository, as a string: a number on GitHub."""
     repo_name: str | None = None
+    """The name of the repository."""
     provider_type: ProviderType | None = None
+    """The Git host."""
     provider_account_id: str | None = None
+    """The Git host's id of the owner, as a string: a number on GitHub."""
     provider_account_name: str | None = None
+    """The user, organization or group that owns the repository."""
     grant_id: str | None = None
+    """The grant behind a `gitlab_internal` or `origin` connection; None for other hosts."""
     created_on: Moment | None = None
+    """When the repository was connected."""
     modified_on: Moment | None = None
+    """When the connection was last changed or confirmed."""
     deleted_on: Moment | None = None
+    """When the connection was deleted; None while it exists."""
 
 
 class Trigger(Model, frozen=True, kw_only=True):
-    """A rule that starts builds. Inside a `Build` it comes without its build token.
-
-    `external_script_id` is the tag of the Worker, not its name.
-    """
+    """A rule that starts the builds of a Worker. Inside a `Build` it comes without its build token."""
 
     trigger_uuid: str | None = None
+    """The id of the trigger."""
     external_script_id: str | None = None
+    """The tag of the Worker, 32 hex digits; not its name."""
     trigger_name: str | None = None
+    """The display name."""
     build_command: str | None = None
+    """The command that builds the Worker; None or empty where nothing has to be built."""
     deploy_command: str | None = None
+    """The command that deploys the Worker or uploads a version of it."""
     root_directory: str | None = None
+    """The directory of the repository in which the commands run."""
     branch_includes: tuple[str, ...] | None = None
+    """The branches that start builds: full names, or `*` for all."""
     branch_excludes: tuple[str, ...] | None = None
+    """The branches that start no builds: full names. The API refuses `*` here."""
     path_includes: tuple[str, ...] | None = None
+    """Patterns of paths: a push that changes one of these starts a build. `*` stands for all."""
     path_excludes: tuple[str, ...] | None = None
+    """Patterns of paths: changes to these start no build."""
     build_caching_enabled: bool | None = None
+    """Whether builds reuse cached dependencies and build output."""
     build_token_uuid: str | None = None
+    """The id of the build token that builds deploy with; None inside a `Build`."""
     build_token_name: str | None = None
+    """The display name of that build token; None inside a `Build`."""
     repo_connection: RepoConnection | None = None
+    """The repository that is built."""
     created_on: Moment | None = None
+    """When the trigger was created."""
     modified_on: Moment | None = None
+    """When the trigger was last changed."""
     deleted_on: Moment | None = None
+    """When the trigger was deleted; None while it exists."""
 
 
 class PullRequest(Model, frozen=True, kw_only=True):
-    """The pull request that a build belongs to."""
+    """The pull request that a build belongs to. The API does not give its number."""
 
     pull_request_url: str | None = None
+    """The address of the pull request at the Git host."""
     created_on: Moment | None = None
+    """When it was created."""
     closed_on: Moment | None = None
+    """When it was closed; None while it is open."""
 
 
 class BuildDeployHook(Model, frozen=True, kw_only=True):
     """The deploy hook that started a build."""
 
     deploy_hook_name: str | None = None
+    """The display name of the hook."""
 
 
 class Build(Model, frozen=True, kw_only=True):
-    """One build of one Worker.
-
-    `build_outcome` is None until the build has stopped, and for a moment after. `preview_url` comes only
-    from `client.builds.get`, once the build has produced a preview.
-    """
+    """One build of one Worker."""
 
     build_uuid: Id
+    """The id of the build."""
     status: BuildStatus | None = None
+    """The stage that the build has reached."""
     build_outcome: BuildOutcome | None = None
+    """How the build ended; None until it has stopped, and possibly for a moment after."""
     created_on: Moment | None = None
+    """When the build was created and queued."""
     modified_on: Moment | None = None
+    """When the record of the build last changed."""
     initializing_on: Moment | None = None
+    """When the build left the queue; None before that."""
     running_on: Moment | None = None
+    """When the build began to run; None before that."""
     stopped_on: Moment | None = None
+    """When the build stopped; None before that."""
     preview_url: str | None = None
+    """Where the deployed version is served: only from `client.builds.get`, once there is a preview."""
     pull_request: PullRequest | None = None
+    """The pull request that the build belongs to; None if there is none."""
     deploy_hook: BuildDeployHook | None = None
+    """The deploy hook that started the build; None if something else did."""
     trigger: Trigger | None = None
+    """The trigger that started the build, without its build token."""
     build_trigger_metadata: BuildTriggerMetadata | None = None
+    """The commit and the settings that the build was started with."""
 
     @property
     def is_stopped(self) -> bool:
-        """True when the build runs no more, however it ended.
+        """True when the build no longer runs, however it ended.
 
-        That is when its status says so, or when it has both an outcome and `stopped_on`, whatever word its
-        status is.
+        That is when its status says so, or when it has both an outcome and `stopped_on`, whatever its status.
         """
         return self.status == BuildStatus.STOPPED or (
             bool(self.build_outcome) and self.stopped_on is not None
@@ -172,53 +248,53 @@ class Build(Model, frozen=True, kw_only=True):
 
     @property
     def is_finished(self) -> bool:
-        """True when the build has stopped and its outcome is known: nothing of it will change."""
+        """True when the build has stopped and its outcome is known: nothing about it will change."""
         return self.is_stopped and bool(self.build_outcome)
 
     def failure_reason(self, lines: Iterable[LogLine]) -> str | None:
         """Why this build did not succeed, in one line of at most 300 characters, from the lines of its log.
 
-        None for a build that succeeded or has not stopped. For one that failed, the line of the log that
-        tells best: the service's particular verdict, the first error, or the last line. For other outcomes,
-        or without lines, the outcome itself. A guess at free text: show it, do not act upon it.
+        None for a build that succeeded or has not stopped. For a build that failed, the most telling line of
+        the log: the service's specific verdict, the first error, or the last line. For any other outcome,
+        or without lines, the outcome itself. A guess from free text: show it, do not act on it.
         """
         if not self.is_stopped or self.succeeded:
             return None
-        told = (
+        reason = (
             failure_reason(line.message for line in lines)
             if self.build_outcome == BuildOutcome.FAIL
             else None
         )
-        return told or str(self.build_outcome or BuildStatus.STOPPED)
+        return reason or str(self.build_outcome or BuildStatus.STOPPED)
 
 
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 """Before any build."""
 
-_YEARS = range(2000, 2200)
+_PLAUSIBLE_YEARS = range(2000, 2200)
 
 
 def usable_date(date: datetime | None) -> datetime | None:
-    """A date that builds can be ordered by; None for one that is missing or absurd.
+    """A date that builds can be ordered by, or None for one that is missing or absurd.
 
-    A build of the year 9999 would hide each later one, and one of the year 1 would itself be hidden. A
-    date without a zone is taken for UTC.
+    A build of the year 9999 would hide every later one, and one of the year 1 would be hidden itself. A
+    date without a time zone is taken as UTC.
     """
-    if date is None or date.year not in _YEARS:
+    if date is None or date.year not in _PLAUSIBLE_YEARS:
         return None
     return date if date.tzinfo is not None else date.replace(tzinfo=UTC)
 
 
 def created(build: Build) -> datetime:
-    """When the build was created; long ago if that is not known, or absurd."""
+    """When the build was created; `LONG_AGO` if that is unknown or absurd."""
     return usable_date(build.created_on) or LONG_AGO
 
 
 def in_order(newest_first: Iterable[Build]) -> tuple[Build, ...]:
-    """Builds of a list that has the newest first, with the oldest first.
+    """The builds of a list, oldest first.
 
-    Their dates tell the order, and the list tells that of builds of one moment. If one of them has no
-    usable date, the list tells the order of all.
+    Ordered by date; builds of the same moment keep the order of the list. If one of them has no usable
+    date, there is no place for it among the others, so the order of the list decides for all.
     """
     builds = tuple(newest_first)[::-1]
     if any(usable_date(build.created_on) is None for build in builds):
@@ -229,14 +305,19 @@ def in_order(newest_first: Iterable[Build]) -> tuple[Build, ...]:
 class BuildMap(Model, frozen=True, kw_only=True):
     """The result of the two bulk look-ups: builds by the id that was asked for."""
 
-    _essential: ClassVar[frozenset[str]] = frozenset({"builds"})  # else no build would mean "never built"
+    # An unreadable map must not pass for an empty one, which would mean that no Worker was ever built.
+    _essential: ClassVar[frozenset[str]] = frozenset({"builds"})
 
     builds: dict[str, Build | None] | None = None
+    """The builds by tag or version id. An id without a build is missing, or possibly null."""
 
 
 class CanceledBuild(Model, frozen=True, kw_only=True):
-    """What cancelling answers: the outcome and the end of the build, without its status."""
+    """The response to a cancellation: the outcome and the end of the build, but not its status."""
 
     build_uuid: str | None = None
+    """The id of the build."""
     build_outcome: BuildOutcome | None = None
+    """How the build ended."""
     stopped_on: Moment | None = None
+    """When the build stopped."""

@@ -1,4 +1,4 @@
-"""The wrapping that every answer of Cloudflare's API comes in."""
+"""The envelope around every response of Cloudflare's API."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
@@ -12,73 +12,87 @@ T = TypeVar("T")
 
 
 class ErrorDetail(Model, frozen=True, kw_only=True):
-    """One entry of an answer's `errors`. Codes are not tied to one HTTP status."""
+    """One entry of `errors` in a response."""
 
     message: str = ""
+    """What went wrong, in the API's words."""
     code: int | None = None
+    """Cloudflare's error code, which may come with any HTTP status; None if the entry has none."""
 
 
 class ResultInfo(Model, frozen=True, kw_only=True):
-    """Where a page stands in its list."""
+    """The place of a page in its list. Any field may be None: not every list gives all of them."""
 
     page: int | None = None
+    """The number of this page, from 1."""
     per_page: int | None = None
+    """How many items a full page has."""
     count: int | None = None
+    """How many items this page has."""
     total_count: int | None = None
+    """How many items the whole list has."""
     total_pages: int | None = None
+    """How many pages the whole list has."""
     next_page: bool | None = None
+    """Whether there is a next page. Seen live, missing from the schema."""
 
 
 class Envelope(Model, Generic[T], frozen=True, kw_only=True):
-    """A successful answer. What only a failed one carries is not read here: this is the hot path."""
+    """A successful response. Decoding it is the hot path: what only a refusal carries is not read here."""
 
     _essential: ClassVar[frozenset[str]] = frozenset({"result"})
 
     success: bool | None = None
+    """What the response says of itself. The HTTP status decides, not this field."""
     if TYPE_CHECKING:
-        result: T  # null only where the call says that it may be
+        result: T  # callers see None only where the call says that it is nullable
     else:
         result: T | msgspec.UnsetType | None = msgspec.UNSET
     result_info: ResultInfo | None = None
+    """The place of the page, for a list."""
 
 
 class Receipt(Envelope[T], Generic[T], frozen=True, kw_only=True):
-    """The successful answer to a call that has changed something.
+    """The successful response to a call that changed something.
 
-    It was done, whatever the answer says: a result that is missing, null or odd is no error.
+    The change is done, so a result that is missing, null or unreadable is not an error.
     """
 
     _essential: ClassVar[frozenset[str]] = frozenset()
 
 
 class Done(Model, frozen=True, kw_only=True):
-    """The same for a call that gives nothing back: nothing is made of the result, however large it is."""
+    """The same for a call without a result: whatever came is kept as raw bytes and never decoded."""
 
     success: bool | None = None
+    """What the response says of itself."""
     result: msgspec.Raw = msgspec.Raw(b"null")
+    """The result, not decoded."""
 
 
 class MendedEnvelope(Envelope[T], Generic[T], frozen=True, kw_only=True):
-    """An answer of which something odd was left out. It is made, never decoded."""
+    """An envelope without the odd values of the response. Made by the lenient pass, never decoded itself."""
 
     losses: tuple[Loss, ...] = ()
+    """What was left out."""
 
 
 class ErrorEnvelope(Model, frozen=True, kw_only=True):
-    """A failed answer. Its `errors` stay as they are: there may be millions of them."""
+    """A refusal. Its `errors` stay raw bytes: a hostile response may have millions of them."""
 
     errors: msgspec.Raw = msgspec.Raw(b"[]")
+    """The entries, not decoded."""
 
 
 class Page(Model, Generic[T], frozen=True, kw_only=True):
-    """One page of a list, in the API's order. It can be iterated, indexed and counted.
-
-    `skipped` is how many items of the page are left out because they can't be read: null, or without an id.
-    """
+    """One page of a list, in the API's order. It can be iterated, indexed and counted."""
 
     result: tuple[T, ...] = ()
+    """The items of the page."""
     result_info: ResultInfo | None = None
+    """The place of the page in its list; None if the API does not give it."""
     skipped: int = 0
+    """How many items were left out because they are null, have no id or can't be read."""
 
     def __iter__(self) -> Iterator[T]:
         return iter(self.result)

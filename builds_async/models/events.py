@@ -1,55 +1,74 @@
 """Build events, as Cloudflare's event subscriptions put them into a queue.
 
 https://developers.cloudflare.com/queues/event-subscriptions/events-schemas/. The documents and Cloudflare's
-own consumer disagree on the words, and the REST API has yet others: all are read, and come out as those of
-the REST API.
+own consumer disagree on the words, and the REST API uses yet others. All of them are understood, and become
+those of the REST API.
 """
 
 from base64 import b64decode
 from datetime import datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from builds_async.models import lenient
 from builds_async.models.base import Id, Model, Moment, OpenStrEnum
 from builds_async.models.builds import BuildOutcome, BuildStatus, BuildTriggerMetadata
+from builds_async.models.lenient import convert_or_none
+from builds_async.models.lenient_json import loads
 from builds_async.models.queues import QueueMessage
 
 
 class BuildEventType(OpenStrEnum):
-    """What has happened. A cancelled build may come as `FAILED`: its outcome tells."""
+    """What happened to a build. Decide by the event's `build_outcome` where there is one."""
 
     QUEUED = "cf.workersBuilds.worker.build.queued"
+    """The build was queued. Cloudflare's own consumer knows this type; the documents do not list it."""
     STARTED = "cf.workersBuilds.worker.build.started"
+    """The build began to run."""
     SUCCEEDED = "cf.workersBuilds.worker.build.succeeded"
+    """The build stopped with success."""
     FAILED = "cf.workersBuilds.worker.build.failed"
+    """The build stopped without success. A canceled build may come as this type too."""
     CANCELED = "cf.workersBuilds.worker.build.canceled"
+    """The build was canceled."""
+    if TYPE_CHECKING:
+        _UNLISTED = "any other word"
 
 
 class BuildEvent(Model, frozen=True, kw_only=True):
     """Something that happened to a build, with the words and field names of the REST API.
 
-    `status` is `stopped` whenever there is a `build_outcome`. `worker_name` is the name of the Worker; its
-    tag is not told. `build_trigger_metadata` has no token and no variables. Only `type` and `build_uuid`
-    are sure to be there: what else is missing, or can't be read, is None.
-
-    `message_id` and `attempts` are of the queue message: `attempts` counts its deliveries, from 1.
+    Only `type` and `build_uuid` are certain. Any other value that is missing or can't be read is None.
     """
 
     type: BuildEventType
+    """What happened."""
     build_uuid: Id
+    """The id of the build."""
     status: BuildStatus | None = None
+    """The stage that the build has reached: always `stopped` when there is a `build_outcome`."""
     build_outcome: BuildOutcome | None = None
+    """How the build ended; None while it is queued or running."""
     worker_name: str | None = None
+    """The name of the Worker. An event does not have its tag."""
     created_on: Moment | None = None
+    """When the build was created."""
     initializing_on: Moment | None = None
+    """When the build left the queue; None before that."""
     running_on: Moment | None = None
+    """When the build began to run; None before that."""
     stopped_on: Moment | None = None
+    """When the build stopped; None before that."""
     event_timestamp: Moment | None = None
+    """When the event happened."""
     account_id: str | None = None
+    """The account of the Worker."""
     event_subscription_id: str | None = None
+    """The subscription that put the event into the queue."""
     build_trigger_metadata: BuildTriggerMetadata | None = None
+    """The commit and the settings that the build was started with, without token and variables."""
     message_id: str = ""
+    """The id of the queue message."""
     attempts: int = 1
+    """How many times the queue message was delivered, this time included."""
 
 
 _OUTCOMES: Final = {
@@ -61,7 +80,7 @@ _OUTCOMES: Final = {
     "cancelled": BuildOutcome.CANCELLED,
 }
 _STATUSES: Final = {"queued": BuildStatus.QUEUED, "started": BuildStatus.RUNNING}
-_LAYERS: Final = 4  # text in base64 in JSON in base64 is the most that anybody could mean
+_MAX_LAYERS: Final = 4  # base64 of JSON, itself a string of base64 of JSON: nobody means more than that
 
 
 def _camel(name: str) -> str:
@@ -73,9 +92,10 @@ _METADATA_FIELDS: Final = {_camel(name): name for name in BuildTriggerMetadata._
 
 
 def read_event(message: QueueMessage) -> BuildEvent | None:
-    """The build event that a message brings; None if it is none, or can't be read.
+    """The build event in a message; None if it has none, or one that can't be read.
 
-    The body may be an object, JSON, or base64 of JSON, whatever the message says of its content.
+    The body may be an object, JSON, or base64 of JSON, whatever `CF-Content-Type` says: Cloudflare's own
+    documents show a `json` message both with and without base64.
     """
     event = _unpacked(message.body)
     payload, metadata = _object(event, "payload"), _object(event, "metadata")
@@ -83,12 +103,12 @@ def read_event(message: QueueMessage) -> BuildEvent | None:
     if not kind or not build_uuid:
         return None
     word = kind.rpartition(".")[2]
-    said = _word(payload, "status")
-    outcome = _outcome(_word(payload, "buildOutcome"), word, said)
+    status = _word(payload, "status")
+    outcome = _outcome(_word(payload, "buildOutcome"), word, status)
     return BuildEvent(
         type=BuildEventType(kind),
         build_uuid=build_uuid,
-        status=BuildStatus.STOPPED if outcome else _status(said, word),
+        status=BuildStatus.STOPPED if outcome else _status(status, word),
         build_outcome=outcome,
         worker_name=_text(_object(event, "source"), "workerName"),
         created_on=_date(payload, "createdAt"),
@@ -105,7 +125,7 @@ def read_event(message: QueueMessage) -> BuildEvent | None:
 
 
 def _outcome(outcome: str | None, word: str, status: str | None) -> BuildOutcome | None:
-    """By the outcome, else by the last word of the type, else by the status."""
+    """The outcome, else what the last word of the type says, else what the status says."""
     if outcome:
         return _OUTCOMES.get(outcome) or BuildOutcome(outcome)
     return _OUTCOMES.get(word) or _OUTCOMES.get(status or "")
@@ -118,16 +138,16 @@ def _status(status: str | None, word: str) -> BuildStatus | None:
 def _trigger_metadata(payload: dict[str, Any]) -> BuildTriggerMetadata | None:
     metadata = _object(payload, "buildTriggerMetadata")
     fields = {_METADATA_FIELDS.get(name, name): value for name, value in metadata.items()}
-    return lenient.convert_or_none(fields, BuildTriggerMetadata) if fields else None
+    return convert_or_none(fields, BuildTriggerMetadata) if fields else None
 
 
 def _unpacked(body: object) -> dict[str, Any]:
-    """The object that a body is, or that is written in it; an empty one if there is none."""
-    for _ in range(_LAYERS):
+    """The JSON object that the body is or contains; an empty one if there is none."""
+    for _ in range(_MAX_LAYERS):
         if not isinstance(body, str):
             break
         try:
-            body = lenient.loads(body if body.lstrip()[:1] in {"{", '"'} else b64decode(body + "=="))
+            body = loads(body if body.lstrip()[:1] in {"{", '"'} else b64decode(body + "=="))
         except (ValueError, RecursionError):
             break
     return body if isinstance(body, dict) else {}
@@ -144,9 +164,9 @@ def _word(parent: dict[str, Any], name: str) -> str | None:
 
 
 def _text(parent: dict[str, Any], name: str) -> str | None:
-    """A field as the text that it should be, else None: no raw event is published, an event is worth more."""
-    return lenient.convert_or_none(parent.get(name), str)
+    """A field as a str, else None: an odd field must not cost the event."""
+    return convert_or_none(parent.get(name), str)
 
 
 def _date(parent: dict[str, Any], name: str) -> datetime | None:
-    return lenient.convert_or_none(parent.get(name), datetime)
+    return convert_or_none(parent.get(name), datetime)

@@ -1,4 +1,4 @@
-"""A build's log: https://developers.cloudflare.com/api/resources/workers_builds/."""
+"""The log of a build: https://developers.cloudflare.com/api/resources/workers_builds/."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -6,70 +6,74 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
-from builds_async.models import lenient
 from builds_async.models.base import Model, Moment
+from builds_async.models.scalars import date_in, moment, number_of
 from builds_async.models.text import plain
 
 
 class LogLine(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One line of a log. `timestamp` is the API's number as it came; `time` reads it.
+    """One line of a log.
 
-    `message` is whatever the build printed: treat it as untrusted data, and print `text`.
-
-    An odd line keeps its place, because positions count lines. A null text is an empty one; a number, list
-    or object in place of the text is shown as JSON. A timestamp that is a date, or a number as text, is
-    read; any other takes that of the line before it in the page, or 0 (1970) for the first line.
+    An odd line keeps its place, because positions count lines. A null message is an empty one; a number, list
+    or object in its place becomes JSON. A timestamp that is a date, or a number in a string, is converted;
+    in place of any other stands that of the line before it on the page, or 0 (1970) for the first line.
     """
 
     timestamp: int | float
+    """The API's number as it came: epoch milliseconds, though the schema shows seconds. `time` reads it."""
     message: str
+    """Whatever the build printed, unchanged. Untrusted data: print `text` instead."""
 
     @property
     def time(self) -> datetime:
-        """The timestamp as an aware UTC datetime.
+        """The timestamp as an aware datetime in UTC.
 
-        The API counts milliseconds; its schema shows seconds. The size of the number tells which it is.
-        Every number gives a date that can be shown in every time zone.
+        The size of the number decides whether it is seconds, milliseconds or a smaller unit. Every number
+        gives a time that can be converted to any time zone.
         """
-        return lenient.moment(self.timestamp)
+        return moment(self.timestamp)
 
     @property
     def text(self) -> str:
         """The message as one line that is safe to print, at a terminal and in a CI job.
 
-        Colors and other escape sequences are left out, control characters are visible, and a space breaks
-        what GitHub Actions or Azure Pipelines would obey as a command: anybody who can put a line into a log
-        could otherwise act in the job that prints it.
+        Colors and other escape sequences are removed, control characters are made visible, and a space breaks
+        up what GitHub Actions or Azure Pipelines would execute as a command. Otherwise anyone who can put a
+        line into a log could act in the job that prints it.
         """
         return plain(self.message)
 
 
 class LogEvent(Model, frozen=True, kw_only=True):
-    """A phase of the build as the log answer reports it, for example `initializing`."""
+    """A phase of the build as the log reports it. Seen live, missing from the schema."""
 
     type: str | None = None
+    """The name of the phase. `initializing` has been seen; other words are not documented."""
     started_on: Moment | None = None
+    """When the phase began."""
     ended_on: Moment | None = None
+    """When the phase ended; None until then."""
 
 
 if TYPE_CHECKING:
     _Lines = tuple[LogLine, ...]
 else:
-    _Lines = tuple[LogLine, ...] | None  # a null list decodes too, and reads as an empty one
+    _Lines = tuple[LogLine, ...] | None  # a null list decodes too, and becomes an empty one
 
 
 class LogPage(Model, frozen=True, kw_only=True):
-    """One answer of the logs endpoint.
-
-    `cursor` is opaque: pass it to the next call. `truncated` says that more lines are behind this page.
-    """
+    """One page of a build's log."""
 
     _essential: ClassVar[frozenset[str]] = frozenset({"lines"})
 
     lines: _Lines = ()
+    """The lines of the page, oldest first as far as seen: timestamps may go back."""
     cursor: str | None = None
+    """The opaque place behind this page, for the next call; None if the API gives none."""
     truncated: bool | None = None
+    """True when more lines follow this page; False does not say that the log is complete."""
     events: tuple[LogEvent, ...] | None = None
+    """The phases of the build; None if the API gives none."""
 
     def __post_init__(self) -> None:
         if self.lines is None:
@@ -85,11 +89,11 @@ class LogPage(Model, frozen=True, kw_only=True):
 
 
 def _pairs(lines: list[Any], note: Callable[[str], None]) -> list[list[Any]]:
-    """Odd lines as pairs of a timestamp and a text, as many as there are lines."""
+    """Odd lines as pairs of a timestamp and a text: one for each line, because positions count lines."""
     pairs = list[list[Any]]()
     before: float = 0
     for line in lines:
-        if _is_pair(line):
+        if _is_pair(line):  # most lines of an odd page are good
             before = line[0]
             pairs.append(line)
             continue
@@ -117,8 +121,8 @@ def _halves(line: object) -> tuple[object, object]:
 
 
 def _timestamp(value: object, before: float) -> float:
-    number = lenient.number_of(value)
-    if number is None and isinstance(value, str) and (date := lenient.date_in(value)):
+    number = number_of(value)
+    if number is None and isinstance(value, str) and (date := date_in(value)):
         number = round(date.timestamp() * 1000)
     return before if number is None else number
 
@@ -130,11 +134,12 @@ def _text(value: object) -> str:
 
 
 class LogPosition(msgspec.Struct, frozen=True):
-    """A place in a build's log: the cursor to ask with, and how many lines of that page are done.
+    """A place in a build's log.
 
-    Small and made of plain values: `msgspec.json.encode(position)` and
-    `msgspec.json.decode(data, type=LogPosition)` store it and read it back.
+    To store it: `msgspec.json.encode(position)`. To load it: `msgspec.json.decode(data, type=LogPosition)`.
     """
 
     cursor: str | None = None
+    """The cursor of the page to ask for; None for the first page."""
     offset: int = 0
+    """How many lines of that page were delivered."""

@@ -1,14 +1,19 @@
-"""Previews: the branches of a Worker that are built and served beside production."""
+"""Previews: branches of a Worker that are built and served in addition to production."""
 
 from builds_async.models.base import Id, Model
 from builds_async.models.workers import WorkerBuildSettings
 
 
 class Preview(Model, frozen=True, kw_only=True):
-    """A preview of a Worker. `preview_id` is itself a Worker tag; `settings` don't come with a list."""
+    """A preview of a Worker."""
 
     preview_id: Id
+    """The id of the preview, which is itself a Worker's tag."""
     branch: str | None = None
+    """The Git branch that the preview tracks."""
     auto_build: bool | None = None
+    """Whether a push to the branch builds the preview. Builds started in other ways run regardless."""
     auto_delete: bool | None = None
+    """Whether the preview is deleted together with its branch."""
     settings: WorkerBuildSettings | None = None
+    """How the preview is built; None in a list, which does not have the settings."""

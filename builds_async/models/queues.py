@@ -8,37 +8,40 @@ from builds_async.models.base import Id, Model
 
 
 class QueueMessage(Model, frozen=True, kw_only=True):
-    """A message that was pulled and is leased: others don't get it until its visibility timeout ends.
-
-    `lease_id` is what it is acknowledged by. `attempts` counts its deliveries, this one included. `body` is
-    as it came: mostly base64 or plain text, by `metadata["CF-Content-Type"]`; treat it as untrusted data.
-    """
+    """A message that was pulled and is leased: no other pull gets it until its visibility timeout ends."""
 
     id: Id
+    """The id of the message."""
     lease_id: Id
+    """The id of this delivery: acknowledge the message with it."""
     body: object = None
+    """The body as it came, mostly base64 or plain text, by `metadata["CF-Content-Type"]`. Untrusted data."""
     timestamp_ms: int | float | None = None
+    """A time in epoch milliseconds: probably when the message was sent, which is not documented."""
     attempts: int = 1
+    """How many times the message was delivered, this time included."""
     metadata: dict[str, object] | None = None
+    """The message's metadata, such as `CF-Content-Type`: `json`, `bytes`, `text` or `v8`."""
 
 
 if TYPE_CHECKING:
     _Messages = tuple[QueueMessage, ...]
 else:
-    _Messages = tuple[QueueMessage, ...] | None  # a null list decodes too, and reads as an empty one
+    _Messages = tuple[QueueMessage, ...] | None  # a null list decodes too, and becomes an empty one
 
 
 class QueueBatch(Model, frozen=True, kw_only=True):
-    """One answer to a pull; without messages if none was waiting.
+    """The response to a pull.
 
-    `message_backlog_count` is how many messages of the queue are not acknowledged. A message without an id
-    or a lease can't be acknowledged and is left out: it stays in the queue.
+    A message without an id or a lease can't be acknowledged and is left out: it stays in the queue.
     """
 
     _essential: ClassVar[frozenset[str]] = frozenset({"messages"})
 
     messages: _Messages = ()
+    """The messages; empty if none was waiting."""
     message_backlog_count: int | float | None = None
+    """How many messages of the queue are not acknowledged. Approximate."""
 
     def __post_init__(self) -> None:
         if self.messages is None:
@@ -46,23 +49,22 @@ class QueueBatch(Model, frozen=True, kw_only=True):
 
 
 class QueueAcks(Model, frozen=True, kw_only=True, rename="camel"):
-    """How many messages were acknowledged, and how many will come again.
-
-    `warnings` tells what went wrong by lease id; older versions of the API give a list of texts.
-    """
+    """The response to an acknowledgment."""
 
     ack_count: int | None = None
+    """How many messages were acknowledged."""
     retry_count: int | None = None
+    """How many messages were given back and will be delivered again."""
     warnings: dict[str, str] | tuple[str, ...] | None = None
+    """What went wrong, by lease id; older versions of the API give a list of texts."""
 
 
 class QueueExtension(Model, frozen=True, kw_only=True, rename="camel"):
-    """How many leases were extended. `warnings` as in `QueueAcks`.
-
-    The API's documents say that each message gets a new lease id by that, but show none in the answer.
-    `lease_ids` has the new by the old ones, should it tell them so.
-    """
+    """The response to an extension of leases."""
 
     extend_count: int | None = None
+    """How many leases were extended."""
     lease_ids: dict[str, str] | None = None
+    """The new lease ids by the old ones. The schema announces new ids, but shows no field for them."""
     warnings: dict[str, str] | tuple[str, ...] | None = None
+    """What went wrong, as in `QueueAcks`."""

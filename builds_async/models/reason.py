@@ -1,13 +1,13 @@
-"""Why a build failed, in one line, from what it printed. Pure text, no guarantee: logs are free text."""
+"""Why a build failed, in one line, from its log. A guess: logs are free text."""
 
-# The patterns are compiled when they are first used: few programs need them.
+# `re` compiles and caches the patterns on first use, because few programs need them.
 import re
 from collections.abc import Iterable
 
 from builds_async.models.text import SEQUENCES, plain
 
 _LONGEST = 300
-# The service's own last line, which says that something failed, not what.
+# The service's own last line: it says that a command failed, but not why.
 _GENERAL = r"Failed: error occurred while \w+"
 _FINAL = "Failed: "
 _ERROR = r"""(?x)✘\s*\[ERROR\] | \[ERROR\] | ❌
@@ -26,12 +26,13 @@ _NPM_NOISE = (
 
 
 def failure_reason(texts: Iterable[str]) -> str | None:
-    """The line of a log that tells best why its build failed, None if none does.
+    """The line of a log that best explains why its build failed; None if the log is empty.
 
-    The service's own verdict where it is a particular one (a deleted build token, say), else the first line
-    that reads like an error, with the next one where it ends in a colon, else the service's general
-    verdict, else the last line that is not empty. At most 300 characters, safe to print anywhere: without
-    escape sequences, control characters and commands of CI jobs. One pass; holds a few lines.
+    The service's own verdict where it is specific (a deleted build token, say), else the first line that
+    reads like an error, with the next one if it ends in a colon, else what npm says, else the service's
+    general verdict, else the last line that is not empty. At most 300 characters, safe to print anywhere:
+    without escape sequences, control characters or commands of CI jobs. Reads the log once and keeps only a
+    few lines of it.
     """
     found: str | None = None
     noise = general = last = None
@@ -51,4 +52,5 @@ def failure_reason(texts: Iterable[str]) -> str | None:
         elif found is None and re.search(_ERROR, text):
             found = text
     reason = found or noise or general or last
+    # Cut twice: before, so that a huge line is cheap; after, because a control character becomes several.
     return plain(reason[:_LONGEST])[:_LONGEST] if reason else None

@@ -1,4 +1,4 @@
-"""Files that a build is started with."""
+"""The repository and files that a build is seeded with."""
 
 from msgspec import UNSET, UnsetType, field
 
@@ -9,23 +9,33 @@ MAX_FILES = 2
 
 
 class SeedFile(Body, frozen=True, kw_only=True):
-    """A file to add, or to replace a text in."""
+    """A file to add, or a replacement of text in an existing file."""
 
     filename: str
+    """The name of the file."""
     content: str
+    """The content of the file, or the replacement for `replace`."""
     is_base64: bool | UnsetType = field(default=UNSET, name="isBase64")
+    """Whether `content` is base64; the API's default is False."""
     replace: str | UnsetType = UNSET
+    """The text of the file that `content` replaces; without it the whole file is written."""
 
 
 class SeedRepo(Body, frozen=True, kw_only=True):
     """A repository, and changes to it, that one build is seeded with. ValueError for more than 2 files."""
 
     provider: str
+    """The Git host, `github` or `gitlab`."""
     owner: str
+    """The user, organization or group that owns the repository."""
     repository: str
+    """The name of the repository."""
     branch: str | UnsetType = UNSET
+    """The branch to seed; the API's default is not documented."""
     path: str | UnsetType = UNSET
+    """The directory of the repository to seed; the API's default is not documented."""
     files: tuple[SeedFile, ...] | UnsetType = UNSET
+    """At most 2 files to add or change for this build."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.files, UnsetType) and len(self.files) > MAX_FILES:

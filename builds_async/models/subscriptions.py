@@ -1,4 +1,4 @@
-"""Event subscriptions: what puts build events into a queue."""
+"""Event subscriptions, which put build events into a queue."""
 
 from msgspec import UNSET, UnsetType
 
@@ -6,33 +6,45 @@ from builds_async.models.base import Body, Id, Model, Moment
 
 
 class EventSource(Body, frozen=True, kw_only=True):
-    """What a subscription listens to; by default the builds of a Worker, by its name.
-
-    Each other `type` of the API goes with the name of its own field, or with none.
-    """
+    """What a subscription listens to, by default builds. Each `type` has its own name field, or none."""
 
     type: str | None = "workersBuilds.worker"
+    """The kind of source, in the API's words. The default is Workers Builds."""
     worker_name: str | UnsetType | None = UNSET
+    """The name of the Worker, with `workersBuilds.worker`."""
     script_tag: str | UnsetType | None = UNSET
+    """The tag of the Worker, with `workers.script`."""
     workflow_name: str | UnsetType | None = UNSET
+    """The name of the Workflow, with `workflows.workflow`."""
     model_name: str | UnsetType | None = UNSET
+    """The name of the model, with `workersAi.model`."""
 
 
 class EventDestination(Body, frozen=True, kw_only=True):
-    """Where the events of a subscription go: a queue."""
+    """Where a subscription sends its events: a queue."""
 
     queue_id: str | None
+    """The id of the queue, which is not its name."""
     type: str | None = "queues.queue"
+    """The kind of destination. `queues.queue` is the only one in the schema."""
 
 
 class Subscription(Model, frozen=True, kw_only=True):
-    """An event subscription. `events` are words such as `build.failed`."""
+    """An event subscription."""
 
     id: Id
+    """The id of the subscription."""
     name: str | None = None
+    """The display name."""
     enabled: bool | None = None
+    """Whether events are delivered."""
     source: EventSource | None = None
+    """What the subscription listens to."""
     destination: EventDestination | None = None
+    """Where the events go."""
     events: tuple[str, ...] | None = None
+    """Which events are delivered: words such as `build.failed`."""
     created_at: Moment | None = None
+    """When the subscription was created."""
     modified_at: Moment | None = None
+    """When the subscription was last changed."""

@@ -1,25 +1,27 @@
-"""The variables that a build sees."""
+"""Environment variables of builds, as they are sent."""
 
 import re
 from collections.abc import Mapping
 from typing import ClassVar
 
-from builds_async.models.base import Body, Discreet
+from builds_async.models.base import Body, RedactedRepr
 
 MAX_VALUE = 5000
 """How many characters the value of a variable may have."""
 
+# A longer "name" may be a credential in the wrong argument, so an error does not repeat it.
+_LONGEST_SHOWN_NAME = 30
 
-class NewVariable(Discreet, Body, frozen=True, kw_only=True):
-    """A variable to set. With `is_secret` its value is hidden once it is saved, and in `repr`.
 
-    ValueError for a value of more than 5,000 characters.
-    """
+class NewVariable(RedactedRepr, Body, frozen=True, kw_only=True):
+    """A variable to set. The repr redacts the value of a secret. ValueError beyond 5,000 characters."""
 
     _secret: ClassVar[str] = "value"  # noqa: S105  # the name of the field
 
     value: str
+    """The value that the build sees, at most 5,000 characters."""
     is_secret: bool = False
+    """Whether the API hides the value once it is saved. The build sees it all the same."""
 
     def __post_init__(self) -> None:
         if len(self.value) > MAX_VALUE:
@@ -29,28 +31,25 @@ class NewVariable(Discreet, Body, frozen=True, kw_only=True):
         return self.is_secret
 
 
-_LONGEST_SHOWN = 30  # what is longer may be a credential
-
-
 def checked_name(name: str) -> str:
-    """`name`, if a variable can have it, else ValueError."""
+    """`name` if it is valid for a variable, else ValueError."""
     if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", name):
-        shown = repr(name) if len(name) <= _LONGEST_SHOWN else "what was passed (it is not shown, it is long)"
+        shown = repr(name) if len(name) <= _LONGEST_SHOWN_NAME else "this name (not shown: it is long)"
         raise ValueError(
-            f"{shown} can't name a variable: letters, digits and underscores, and no digit at the beginning"
+            f"{shown} can't name a variable: use letters, digits and underscores, and no digit first"
         )
     return name
 
 
 def new_variables(variables: Mapping[str, str | NewVariable]) -> dict[str, NewVariable]:
-    """`variables` as they are sent, their names checked; a plain text is a value that is no secret."""
+    """`variables` as they are sent, with checked names; a plain str is a value that is not secret."""
     return {checked_name(name): _variable(value) for name, value in variables.items()}
 
 
 def changed_variables(
     variables: Mapping[str, str | NewVariable | None],
 ) -> dict[str, NewVariable | None]:
-    """The same for a change, where None deletes a variable."""
+    """The same for an update, where None deletes a variable."""
     return {
         checked_name(name): None if value is None else _variable(value) for name, value in variables.items()
     }
@@ -60,10 +59,10 @@ def _variable(value: str | NewVariable) -> NewVariable:
     if isinstance(value, str):
         return NewVariable(value=value)
     if not isinstance(value, NewVariable):
-        raise TypeError(f"a variable is a text or a NewVariable, not {type(value).__name__}")
+        raise TypeError(f"a variable is a str or a NewVariable, not {type(value).__name__}")
     return value
 
 
 def secret_values(variables: Mapping[str, str | NewVariable | None]) -> tuple[str, ...]:
-    """The values that no error may tell."""
+    """The secret values, for redaction: no error may show them."""
     return tuple(it.value for it in variables.values() if isinstance(it, NewVariable) and it.is_secret)

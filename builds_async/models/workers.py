@@ -1,4 +1,4 @@
-"""Worker scripts, and how they are built."""
+"""Workers, and how they are built."""
 
 from collections.abc import Iterable, Mapping
 
@@ -14,89 +14,129 @@ MAX_BRANCH = 256
 
 
 class WorkerScript(Model, frozen=True, kw_only=True):
-    """An entry of the account's list of Workers: `id` is the name, `tag` the immutable id."""
+    """An entry of the account's list of Workers. Here `id` is the Worker's name."""
 
     id: Id
+    """The name of the Worker."""
     tag: str | None = None
+    """The immutable id of the Worker, 32 hex digits: what Workers Builds calls `external_script_id`."""
     created_on: Moment | None = None
+    """When the Worker was created."""
     modified_on: Moment | None = None
+    """When the Worker was last changed."""
     etag: str | None = None
+    """A hash of the script's content; its form is not documented."""
     handlers: tuple[str, ...] | None = None
+    """The event handlers that the script exports, such as `fetch`."""
     has_assets: bool | None = None
+    """Whether the Worker has static assets."""
     has_modules: bool | None = None
+    """Whether the script consists of ES modules."""
     last_deployed_from: str | None = None
+    """What deployed the Worker last, such as `wrangler`; the words are not documented."""
     compatibility_date: str | None = None
+    """The date of the runtime behavior that the Worker asks for, as `YYYY-MM-DD`."""
     compatibility_flags: tuple[str, ...] | None = None
+    """The runtime features that the Worker turns on or off."""
     usage_model: str | None = None
+    """How requests are billed: `standard`, or `bundled` or `unbound` in older accounts."""
     tags: tuple[str | None, ...] | None = None
+    """The free labels of the Worker, not to be confused with `tag`; None if it has none."""
 
 
 class FoundWorker(Model, frozen=True, kw_only=True):
-    """What a search for Workers finds: here `id` is the tag, and `script_name` the name."""
+    """A result of a search for Workers. Here `id` is the Worker's tag."""
 
     id: Id
+    """The tag of the Worker, 32 hex digits: what Workers Builds calls `external_script_id`."""
     script_name: str | None = None
+    """The name of the Worker."""
     service_name: str | None = None
+    """The name of the service that the Worker belongs to."""
     environment_name: str | None = None
+    """The name of the environment of that service."""
     environment_is_default: bool | None = None
+    """Whether that environment is the default one."""
     created_on: Moment | None = None
+    """When the Worker was created."""
     modified_on: Moment | None = None
+    """When the Worker was last changed."""
 
 
 class WorkerGitRepository(Model, frozen=True, kw_only=True):
-    """The repository and branch that a Worker is built from. `repo_id` is the provider's id, as a string."""
+    """The repository and the branch that a Worker is built from."""
 
     branch: str | None = None
+    """The Git branch whose pushes are built for production."""
     repo_id: str | None = None
+    """The Git host's id of the repository, as a string."""
     repo_name: str | None = None
+    """The name of the repository."""
     provider_type: ProviderType | None = None
+    """The Git host."""
     provider_account_id: str | None = None
+    """The Git host's id of the owner, as a string."""
     provider_account_name: str | None = None
+    """The user, organization or group that owns the repository."""
     grant_id: str | None = None
+    """The grant behind a `gitlab_internal` or `origin` repository; None for other hosts."""
 
 
 class WorkerBuildSettings(Model, frozen=True, kw_only=True):
-    """How a Worker, or a preview of it, is built and deployed.
-
-    `proposed_deploy_command` comes only with a Worker's `previews_base_config`, while there is a legacy
-    trigger to migrate.
-    """
+    """How a Worker, or a preview of it, is built and deployed."""
 
     build_command: str | None = None
+    """The command that builds the Worker."""
     deploy_command: str | None = None
+    """The command that deploys the Worker or uploads a version of it."""
     root_directory: str | None = None
+    """The directory of the repository in which the commands run."""
     build_caching_enabled: bool | None = None
+    """Whether builds reuse cached dependencies and build output."""
     build_token_uuid: str | None = None
+    """The id of the build token that builds deploy with."""
     environment_variables: dict[str, EnvironmentVariable | None] | None = None
+    """The variables that builds see, by name."""
     path_includes: tuple[str, ...] | None = None
+    """Patterns of paths: a push that changes one of these starts a build. `*` stands for all."""
     path_excludes: tuple[str, ...] | None = None
+    """Patterns of paths: changes to these start no build."""
     proposed_deploy_command: str | None = None
+    """A deploy command for the migration to previews: only in `previews_base_config`, before it is done."""
 
 
 class WorkerConfig(Model, frozen=True, kw_only=True):
     """The build configuration of a Worker."""
 
     script_tag: str | None = None
+    """The tag of the Worker."""
     git_repository: WorkerGitRepository | None = None
+    """The repository and the branch that the Worker is built from."""
     production_settings: WorkerBuildSettings | None = None
+    """How production is built."""
     previews_enabled: bool | None = None
+    """Whether the Worker has previews."""
     previews_base_config: WorkerBuildSettings | None = None
+    """The settings that previews start from."""
 
 
 class NewGitRepository(Body, frozen=True, kw_only=True):
-    """The repository of a new build configuration.
-
-    `repo_id` and `provider_account_id` are the provider's ids, as strings. `grant_id` goes with
-    `gitlab_internal` and `origin`. ValueError for a branch of no or more than 256 characters.
-    """
+    """The repository of a new build configuration. ValueError for a branch of 0 or over 256 characters."""
 
     provider_type: str
+    """The Git host: see `ProviderType`."""
     provider_account_id: str
+    """The Git host's id of the owner, as a string."""
     provider_account_name: str
+    """The user, organization or group that owns the repository."""
     repo_id: str
+    """The Git host's id of the repository, as a string."""
     repo_name: str
+    """The name of the repository."""
     branch: str
+    """The Git branch whose pushes are built for production."""
     grant_id: str | UnsetType = UNSET
+    """The grant; required with `gitlab_internal` and `origin`, and only there."""
 
     def __post_init__(self) -> None:
         checked_branch(self.branch)
@@ -105,48 +145,61 @@ class NewGitRepository(Body, frozen=True, kw_only=True):
 
 
 class NewBuildSettings(Body, frozen=True, kw_only=True):
-    """The settings of a new build configuration. The API's defaults hold for what is UNSET."""
+    """The settings of a new build configuration. The API's defaults apply to what is UNSET."""
 
     build_command: str
+    """The command that builds the Worker; may be `""`."""
     deploy_command: str
+    """The command that deploys the Worker or uploads a version of it."""
     build_token_uuid: str
+    """The id of the build token that builds deploy with: see `client.tokens`."""
     root_directory: str | UnsetType = UNSET
+    """The directory of the repository in which the commands run; the API's default is `/`."""
     build_caching_enabled: bool | UnsetType = UNSET
+    """Whether builds reuse cached dependencies and build output; the API's default is True."""
     environment_variables: Mapping[str, str | NewVariable] | UnsetType = UNSET
+    """The variables that builds see, by name; a plain str is a value that is not secret."""
     path_includes: Iterable[str] | UnsetType = UNSET
+    """Patterns of paths: a push that changes one of these starts a build; the API's default is `*`."""
     path_excludes: Iterable[str] | UnsetType = UNSET
+    """Patterns of paths: changes to these start no build."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.environment_variables, UnsetType):
             force_setattr(self, "environment_variables", new_variables(self.environment_variables))
-        _settle_patterns(self)
+        _freeze_patterns(self)
 
 
 class BuildSettingsUpdate(Body, frozen=True, kw_only=True):
-    """A change of build settings: what is UNSET stays. A variable that is set to None is deleted.
-
-    ValueError if all is UNSET.
-    """
+    """A change of build settings: a field that is UNSET keeps its value. ValueError if all are UNSET."""
 
     build_command: str | UnsetType | None = UNSET
+    """The command that builds the Worker."""
     deploy_command: str | UnsetType | None = UNSET
+    """The command that deploys the Worker or uploads a version of it."""
     build_token_uuid: str | UnsetType = UNSET
+    """The id of the build token that builds deploy with."""
     root_directory: str | UnsetType | None = UNSET
+    """The directory of the repository in which the commands run."""
     build_caching_enabled: bool | UnsetType = UNSET
+    """Whether builds reuse cached dependencies and build output."""
     environment_variables: Mapping[str, str | NewVariable | None] | UnsetType = UNSET
+    """The variables to set, by name. None deletes a variable; those that are not named stay."""
     path_includes: Iterable[str] | UnsetType = UNSET
+    """Patterns of paths: a push that changes one of these starts a build."""
     path_excludes: Iterable[str] | UnsetType = UNSET
+    """Patterns of paths: changes to these start no build."""
 
     def __post_init__(self) -> None:
         if all(getattr(self, name) is UNSET for name in self.__struct_fields__):
-            raise ValueError("a change of build settings changes at least one field")
+            raise ValueError("a change of build settings needs at least one field")
         if not isinstance(self.environment_variables, UnsetType):
             force_setattr(self, "environment_variables", changed_variables(self.environment_variables))
-        _settle_patterns(self)
+        _freeze_patterns(self)
 
 
 def settings_secrets(*settings: NewBuildSettings | BuildSettingsUpdate | UnsetType) -> tuple[str, ...]:
-    """The secret values in these settings, which no error may tell."""
+    """The secret values in these settings, for redaction: no error may show them."""
     return tuple(value for it in settings for value in _secrets(it))
 
 
@@ -162,13 +215,13 @@ def _secrets(settings: NewBuildSettings | BuildSettingsUpdate | UnsetType) -> tu
 
 
 def checked_branch(branch: str) -> str:
-    """`branch`, if it has a length that the API takes, else ValueError."""
+    """`branch` if its length is one that the API accepts, else ValueError."""
     if not 1 <= len(branch) <= MAX_BRANCH:
         raise ValueError(f"a branch has 1 to {MAX_BRANCH} characters, not {len(branch)}")
     return branch
 
 
-def _settle_patterns(settings: NewBuildSettings | BuildSettingsUpdate) -> None:
-    """Keep patterns as tuples, whatever they were given as."""
+def _freeze_patterns(settings: NewBuildSettings | BuildSettingsUpdate) -> None:
+    """Keep patterns as tuples: a generator could be read only once, and a list could change later."""
     force_setattr(settings, "path_includes", texts(settings.path_includes))
     force_setattr(settings, "path_excludes", texts(settings.path_excludes))

@@ -7,7 +7,8 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from builds_async.models.envelope import Done, Envelope, MendedEnvelope, Receipt
-from builds_async.models.lenient import Loss, Unusable, convert, loads
+from builds_async.models.lenient import Loss, Unusable, convert
+from builds_async.models.lenient_json import loads
 
 T = TypeVar("T")
 

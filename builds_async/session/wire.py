@@ -27,7 +27,7 @@ from builds_async.errors import (
     ResponseDecodeError,
 )
 from builds_async.models.envelope import Envelope, ErrorDetail, ErrorEnvelope
-from builds_async.models.lenient import first_items
+from builds_async.models.lenient_json import first_items
 from builds_async.session import lenient
 from builds_async.session.transport import Response
 

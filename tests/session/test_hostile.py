@@ -20,8 +20,9 @@ from builds_async import (
 )
 from builds_async.models.builds import Build
 from builds_async.models.envelope import Envelope
-from builds_async.models.lenient import date_in, first_items, number_in
+from builds_async.models.lenient_json import first_items
 from builds_async.models.reason import failure_reason
+from builds_async.models.scalars import date_in, number_in
 from builds_async.session import lenient
 from builds_async.session.http import MAX_BODY, MAX_REFUSAL
 from builds_async.session.transport import Response
