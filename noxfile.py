@@ -40,8 +40,11 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    session.install(".[cli]", *group("types"))
+    """What mypy and pyright say of the code, and that every public symbol has a declared type."""
+    session.install(".[cli]", *group("types"))  # not editable: pyright judges the package that users install
     session.run("mypy")
+    session.run("basedpyright")
+    session.run("basedpyright", "--verifytypes", "builds_async", "--ignoreexternal")
 
 
 @nox.session(python=PYTHONS)

@@ -1,0 +1,65 @@
+"""The types of the live verbs."""
+
+from collections.abc import Mapping
+from typing import assert_type
+
+from builds_async import (
+    Build,
+    BuildChange,
+    BuildEvent,
+    BuildsClient,
+    BuildsError,
+    BuildTail,
+    BuildWatcher,
+    EventStream,
+    LogFollower,
+    LogLine,
+    LogPosition,
+    TailLine,
+    TailPosition,
+)
+
+
+async def follow(client: BuildsClient) -> None:
+    log = client.follow("b", start=LogPosition(), tail=None, poll_interval=1)
+    assert_type(log, LogFollower)
+    async for line in log:
+        assert_type(line, LogLine)
+    assert_type(await log.read(), tuple[LogLine, ...])
+    assert_type(log.position, LogPosition)
+    assert_type(log.build, Build)
+    assert_type(log.complete, bool)
+
+
+async def wait(client: BuildsClient) -> None:
+    assert_type(await client.wait("b"), Build)
+    assert_type(await client.wait_for_commit("t", "abcdef0", branch="main"), Build)
+
+
+async def watch(client: BuildsClient) -> None:
+    watcher = client.watch(["t"])
+    assert_type(watcher, BuildWatcher)
+    async for change in watcher:
+        assert_type(change, BuildChange)
+        assert_type(change.build, Build)
+        assert_type(change.previous, Build | None)
+        assert_type(change.is_new, bool)
+    assert_type(watcher.failures, Mapping[str, BuildsError])
+
+
+async def tail(client: BuildsClient) -> None:
+    async with client.tail(["t"], start=TailPosition()) as stream:
+        assert_type(stream, BuildTail)
+        async for line in stream:
+            assert_type(line, TailLine)
+            assert_type(line.line, LogLine)
+            assert_type(line.build, Build)
+        assert_type(stream.position, TailPosition)
+
+
+async def events(client: BuildsClient) -> None:
+    async with client.events("q") as stream:
+        assert_type(stream, EventStream)
+        async for event in stream:
+            assert_type(event, BuildEvent)
+            await stream.retry(event, delay=60)
