@@ -1,4 +1,4 @@
-"""Why a build failed, from realistic endings of logs."""
+"""The reason for a failed build, from realistic ends of logs."""
 
 import pytest
 
@@ -37,7 +37,7 @@ def reason(*texts: str, outcome: str | None = "fail") -> str | None:
                 "Failed: error occurred while running deploy command",
             ],
             '✘ [ERROR] Build failed with 1 error: src/index.ts:3:21: ERROR: Could not resolve "./missing"',
-            id="what stands behind a colon",
+            id="the line after a colon",
         ),
         pytest.param(
             [
@@ -45,7 +45,7 @@ def reason(*texts: str, outcome: str | None = "fail") -> str | None:
                 GENERAL,
             ],
             "✘ [ERROR] No account id",
-            id="colours",
+            id="colors",
         ),
         pytest.param(
             [
@@ -79,7 +79,7 @@ def reason(*texts: str, outcome: str | None = "fail") -> str | None:
             id="Rust",
         ),
         pytest.param(
-            ["/bin/sh: 1: hugo: not found", GENERAL], "/bin/sh: 1: hugo: not found", id="no command"
+            ["/bin/sh: 1: hugo: not found", GENERAL], "/bin/sh: 1: hugo: not found", id="command not found"
         ),
         pytest.param(
             ["Executing user build command: npm run build", "fatal: could not read Username", GENERAL],
@@ -97,29 +97,29 @@ def reason(*texts: str, outcome: str | None = "fail") -> str | None:
     ],
 )
 def test_reason(texts: list[str], expected: str) -> None:
-    """The line that tells best is found among those that do not."""
+    """The most telling line is found among the others."""
     assert reason(*texts) == expected[:300]
 
 
 def test_long_lines_are_cut() -> None:
     """A reason has at most 300 characters."""
-    told = reason("Error: " + "x" * 1000)
-    assert told is not None
-    assert len(told) == 300
+    found = reason("Error: " + "x" * 1000)
+    assert found is not None
+    assert len(found) == 300
 
 
 @pytest.mark.parametrize("outcome", ["cancelled", "terminated", "skipped", "dce"])
-def test_other_outcomes_speak_for_themselves(outcome: str) -> None:
-    """A build that was cancelled, terminated or skipped has its outcome for a reason, whatever it printed."""
+def test_other_outcomes(outcome: str) -> None:
+    """The reason for a canceled, terminated or skipped build is its outcome, whatever it printed."""
     assert reason("Error: x", outcome=outcome) == outcome
 
 
 def test_success_has_no_reason() -> None:
-    """A build that succeeded, or runs, has no reason to have failed."""
+    """A build that succeeded or is running has no reason."""
     assert reason("Error: x", outcome="success") is None
     assert build(None, "running").failure_reason([]) is None
 
 
 def test_stopped_without_an_outcome() -> None:
-    """A build that stopped without an outcome is said to be stopped."""
+    """The reason for a build without an outcome is its status."""
     assert reason(outcome=None) == "stopped"

@@ -28,7 +28,7 @@ SHOWN = {
 
 @pytest.mark.parametrize(("text", "shown"), SHOWN.values(), ids=list(SHOWN))
 def test_controls_are_visible(text: str, shown: str) -> None:
-    """What a terminal would obey, or nobody would see, can be seen; everything else stays."""
+    """Control characters and invisible text become visible; everything else stays."""
     assert visible(text) == shown
     assert visible_but_colors(text, colors=True) == shown
     escaped = json_escaped(json.dumps(text, ensure_ascii=False))
@@ -43,8 +43,8 @@ def test_controls_are_visible(text: str, shown: str) -> None:
         (True, False, "\x1b[1;31mred\x1b[0m^J^[[2J"),
     ],
 )
-def test_colors_and_lines_stay_if_they_may(colors: bool, lines: bool, shown: str) -> None:
-    """Colors, and nothing like them, are dropped or kept; line breaks are shown or kept."""
+def test_colors_and_line_breaks(colors: bool, lines: bool, shown: str) -> None:
+    """Colors are removed or kept, and so are line breaks; other sequences never stay."""
     assert visible_but_colors("\x1b[1;31mred\x1b[0m\n\x1b[2J", colors=colors, lines=lines) == shown
 
 
@@ -62,8 +62,8 @@ INERT = {
 
 
 @pytest.mark.parametrize(("text", "safe"), INERT.values(), ids=list(INERT))
-def test_commands_of_ci_jobs_are_broken(text: str, safe: str) -> None:
-    """A space keeps a CI job from obeying a line; text that only looks similar stays."""
+def test_ci_commands_are_disarmed(text: str, safe: str) -> None:
+    """A space disarms commands of CI jobs; text that only looks similar stays."""
     assert inert(text) == safe
     record = json.dumps({"message": text}, ensure_ascii=False)
     assert json.loads(json_escaped(record)) == {"message": text}
@@ -71,7 +71,7 @@ def test_commands_of_ci_jobs_are_broken(text: str, safe: str) -> None:
 
 
 def test_plain_is_one_safe_line() -> None:
-    """Sequences that are complete go; what is left of others is visible."""
+    """Complete escape sequences are removed; parts of others become visible."""
     hostile = "\x1b]0;title\x07::add-mask::e\x1b[2J \x1bP1$r\x1b\\\x1b]52;c;aGk=\nnext\x1b"
     assert plain(hostile) == ": :add-mask::e ^[]52;c;aGk=^Jnext^["
 
@@ -80,7 +80,7 @@ def test_plain_is_one_safe_line() -> None:
     "unit", ["\x1b", "\x1b]", "\x1b[0;", "\n", " \n", ":", "#", "\u200d", " ", "\x1b[0m", "\x1bP"], ids=repr
 )
 def test_time_is_linear(unit: str) -> None:
-    """Four times as much text takes some four times as long, whatever is in it."""
+    """Four times the text takes about four times as long, whatever is in it."""
 
     def seconds(length: int) -> float:
         text = unit * (length // len(unit))
@@ -92,8 +92,8 @@ def test_time_is_linear(unit: str) -> None:
     assert min(seconds(400_000) for _ in range(3)) < 12 * min(seconds(100_000) for _ in range(3)) + 0.02
 
 
-def test_line_has_its_text_safe_to_print() -> None:
-    """What the examples print of a line is safe wherever they run; the message stays as it came."""
+def test_text_of_a_line() -> None:
+    """A line's `text` is safe to print; its `message` stays as it came."""
     line = LogLine(0, "::add-mask::e\n\x1b[31m##[x]")
     assert line.text == ": :add-mask::e^J# #[x]"
     assert line.message == "::add-mask::e\n\x1b[31m##[x]"

@@ -1,0 +1,111 @@
+"""What all models share: values are frozen, and enums are open."""
+
+import copy
+import inspect
+import pickle
+from collections.abc import Callable
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builds_async import (
+    BuildOutcome,
+    BuildStatus,
+    BuildTriggerSource,
+    ErrorDetail,
+    LogLine,
+    LogPage,
+    LogPosition,
+    Page,
+    ProviderType,
+)
+from builds_async.models.base import OpenStrEnum
+from tests.support import build
+from tests.support.decoding import decoded
+
+
+@pytest.mark.parametrize(
+    ("value", "field"),
+    [
+        (decoded(build()), "status"),
+        (LogLine(1, "a"), "message"),
+        (LogPage(), "lines"),
+        (LogPosition(), "offset"),
+        (Page(), "result"),
+        (ErrorDetail(), "code"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, msgspec.Struct) else "",
+)
+def test_frozen(value: msgspec.Struct, field: str) -> None:
+    """A model can't be changed."""
+    with pytest.raises(AttributeError, match="immutable"):
+        setattr(value, field, None)
+
+
+class TestOpenEnum:
+    @pytest.mark.parametrize("kind", [BuildStatus, BuildOutcome, BuildTriggerSource, ProviderType])
+    def test_unknown(self, kind: type[OpenStrEnum]) -> None:
+        """An unknown word passes `isinstance`, and `str`, f-strings, `==` and `hash` go by the word."""
+        word: OpenStrEnum = decoded("brand_new", kind)
+        assert isinstance(word, kind)
+        assert (str(word), f"{word}", word.value, word.name) == ("brand_new",) * 4
+        assert word == "brand_new"
+        assert word == kind("brand_new")
+        assert word != kind("other")
+        assert hash(word) == hash("brand_new")
+        assert {"brand_new": 1}[word] == 1
+
+    @pytest.mark.parametrize("word", [*BuildStatus, *BuildOutcome, *BuildTriggerSource, *ProviderType])
+    def test_known(self, word: OpenStrEnum) -> None:
+        """A known word is always the same member, and equal to the plain string."""
+        assert decoded(str(word), type(word)) is word
+        assert word == word.value == str(word) == f"{word}"
+        assert hash(word) == hash(word.value)
+
+    def test_listed(self) -> None:
+        """The words of the schema are listed."""
+        assert list(BuildStatus) == ["queued", "initializing", "running", "stopped"]
+        assert list(BuildOutcome) == ["success", "fail", "skipped", "cancelled", "terminated"]
+
+    @pytest.mark.parametrize("kind", OpenStrEnum.__subclasses__(), ids=lambda kind: kind.__name__)
+    def test_member_for_type_checkers(self, kind: type[OpenStrEnum]) -> None:
+        """The member that keeps a `match` open for type checkers is in each enum, and not at run time."""
+        assert "        _UNLISTED = " in inspect.getsource(kind)
+        assert "_UNLISTED" not in kind.__members__
+
+    def test_unknown_words_do_not_pile_up(self) -> None:
+        """Unknown words are not kept in the class."""
+        known = len(BuildStatus._value2member_map_)
+        for number in range(100):
+            assert BuildStatus(f"word-{number}") == f"word-{number}"
+        assert len(BuildStatus) == 4
+        assert len(BuildStatus._value2member_map_) == known
+
+    @given(st.text())
+    def test_any_word(self, word: str) -> None:
+        """Every string is kept as it came."""
+        assert str(BuildOutcome(word)) == word
+
+    @pytest.mark.parametrize("value", [1, None, True, ["stopped"]])
+    def test_not_a_word(self, value: object) -> None:
+        """Anything but a string is refused."""
+        with pytest.raises(ValueError, match="is not a valid BuildStatus"):
+            BuildStatus(value)  # type: ignore[arg-type]  # the point
+
+    @pytest.mark.parametrize("word", ["stopped", "brand_new"])
+    @pytest.mark.parametrize(
+        "trip",
+        [
+            copy.deepcopy,
+            lambda word: pickle.loads(pickle.dumps(word)),  # noqa: S301  # our own
+            lambda word: msgspec.json.decode(msgspec.json.encode(word), type=BuildStatus),
+        ],
+        ids=["deepcopy", "pickle", "json"],
+    )
+    def test_stored(self, word: str, trip: Callable[[BuildStatus], BuildStatus]) -> None:
+        """Every word survives a round trip, known or not."""
+        again = trip(BuildStatus(word))
+        assert again == word
+        assert isinstance(again, BuildStatus)
