@@ -1,4 +1,4 @@
-"""The account itself."""
+"""The build minutes of the account."""
 
 import msgspec
 
@@ -10,15 +10,15 @@ _LIMITS = msgspec.json.Decoder(Envelope[AccountLimits])
 
 
 class Account:
-    """What the account may still do: https://developers.cloudflare.com/api/resources/workers_builds/."""
+    """The limits of the account: https://developers.cloudflare.com/api/resources/workers_builds/."""
 
     def __init__(self, session: ApiSession) -> None:
         self._session = session
 
     async def limits(self) -> AccountLimits:
-        """Whether build minutes are left.
+        """Whether build minutes are left, and when they are refilled. Both are None on paid plans.
 
-        A `BuildsError` when there is no good answer.
+        The API does not say how many minutes were used. A `BuildsError` if the call fails.
 
         Needs "Workers CI Read".
         https://developers.cloudflare.com/api/resources/workers_builds/methods/get_account_limits/

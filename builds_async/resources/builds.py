@@ -26,13 +26,13 @@ _LOGS = msgspec.json.Decoder(Envelope[LogPage])
 class Builds:
     """The builds of an account: https://developers.cloudflare.com/api/resources/workers_builds/.
 
-    Reading needs the permission "Workers CI Read", cancelling "Workers CI Write"; the dashboard calls them
-    "Workers Builds Configuration", Read and Edit. The token must be owned by a user: the Builds API refuses
-    account-owned tokens. A Worker is named by its tag (`external_script_id`, 32 hex digits), not by its
-    name.
+    Reading needs the permission "Workers CI Read", canceling "Workers CI Write"; the dashboard calls them
+    "Workers Builds Configuration", Read and Edit. A user must own the token: the Builds API refuses
+    account-owned tokens. A Worker goes by its tag (`external_script_id`, 32 hex digits), not by its name:
+    `client.workers.tags` looks tags up.
 
-    Every method raises a `BuildsError` when there is no good answer, and ValueError, before anything is
-    sent, for an id that can't be one.
+    Every method raises a `BuildsError` if the call fails, and a ValueError, before anything is sent, for an
+    id that is not valid.
     """
 
     def __init__(self, session: ApiSession) -> None:
@@ -41,6 +41,8 @@ class Builds:
     async def get(self, build_uuid: str) -> Build:
         """One build, as it is now. NotFoundError if the account has no such build.
 
+        The only call that gives a `preview_url`. To wait for the end of a build, use `client.wait`.
+
         Needs "Workers CI Read".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/builds/methods/get/
         """
@@ -48,11 +50,11 @@ class Builds:
         return (await self._session.envelope("GET", path, _BUILD, nullable=False)).result
 
     async def cancel(self, build_uuid: str) -> CanceledBuild:
-        """Cancel a queued or running build.
+        """Cancel a queued or running build. NotFoundError if the account has no such build.
 
-        Repeated like a read when no answer came: cancelling twice is cancelling.
-        What the API answers for a build that has already stopped is not documented; read the build
-        after an `APIError`. A success that says nothing, or nothing that can be read, gives the UUID alone.
+        Canceling twice does no harm, so it is retried like a read. What the API does for a build that has
+        stopped already is not documented: after any other `APIError`, read the build. If the response has no
+        readable result, the result here has only the `build_uuid`.
 
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/builds/methods/cancel/
@@ -64,8 +66,8 @@ class Builds:
     async def logs(self, build_uuid: str, *, cursor: str | None = None) -> LogPage:
         """One page of a build's log: the first, or the one behind `cursor`.
 
-        NotFoundError for an unknown build, and perhaps for one that has not begun. To read a whole log,
-        or one that still grows, use `client.follow`.
+        To read a whole log, or one that is still growing, use `client.follow`. NotFoundError for an unknown
+        build, and possibly for one that has not begun or whose log is no longer kept (90 days).
 
         Needs "Workers CI Read".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/builds/subresources/logs/methods/get/
@@ -77,11 +79,13 @@ class Builds:
     async def latest(self, external_script_ids: Iterable[str]) -> BulkResult[Build]:
         """The latest build of each of these Workers, by their tags.
 
-        Any number of tags: 20 go into one request, and requests go out concurrently within the client's
-        `max_in_flight` and budget. A Worker without builds is in `missing`. AuthenticationError and
-        PermissionDeniedError end the look-up and are raised; other errors are in `failed`, as is a
-        ResponseDecodeError for a Worker whose build can't be read. The result has the tags as they were
-        passed; upper case or lower case is the same Worker, and is asked for once.
+        Any number of tags: a request asks for 20, and requests run concurrently within the client's
+        `max_in_flight` and budget. The result has the tags as they were passed. Upper and lower case are the
+        same Worker, and it is asked for once.
+
+        A Worker without builds is in `missing`. AuthenticationError and PermissionDeniedError end the look-up
+        and are raised, because they would fail every request. Any other error is in `failed` and costs only
+        the Workers of its request; so is a ResponseDecodeError for a Worker whose build can't be read.
 
         Needs "Workers CI Read".
         https://developers.cloudflare.com/api/resources/workers_builds/methods/get_latest_builds/
@@ -92,8 +96,8 @@ class Builds:
     async def by_version(self, version_ids: Iterable[str]) -> BulkResult[Build]:
         """The build that made each of these Worker versions, by version id.
 
-        A successful build need not have deployed: this is how to learn which build the deployed version
-        came from. Any number of ids, answered as by `latest`, under the ids as they were passed.
+        A successful build need not have deployed anything: this tells which build a deployed version came
+        from. A version that no build made is in `missing`. Everything else is as in `latest`.
 
         Needs "Workers CI Read".
         https://developers.cloudflare.com/api/resources/workers_builds/methods/get_builds_by_version/
@@ -103,7 +107,8 @@ class Builds:
     async def list(self, external_script_id: str, *, page: int = 1, per_page: int = 50) -> Page[Build]:
         """One page of a Worker's builds, newest first as far as seen; the API promises no order.
 
-        `page` counts from 1, `per_page` is 1 to 200. There is no filter and no list of the whole account.
+        `page` counts from 1 (1), `per_page` is 1 to 200 (50). The API has no filter, and no list of the whole
+        account. Builds of pull requests may be missing: see `client.previews.builds`.
 
         Needs "Workers CI Read".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/builds/methods/list/
@@ -113,9 +118,9 @@ class Builds:
         return await get_page(self._session, path, _BUILDS, query(page=page, per_page=per_page))
 
     def iter(self, external_script_id: str, *, per_page: int = 50) -> Pages[Build]:
-        """All builds of a Worker, one page at a time as they are asked for; each once, in the API's order.
+        """All builds of a Worker, each once, in the API's order; a page is fetched when the loop reaches it.
 
-        `async for build in client.builds.iter(tag)`: may be left with `break` at any time and taken up again.
+        `async for build in client.builds.iter(tag)`. After a `break` the same object continues where it was.
 
         Needs "Workers CI Read".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/builds/methods/list/

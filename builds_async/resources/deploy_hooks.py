@@ -22,13 +22,14 @@ class DeployHooks:
 
     https://developers.cloudflare.com/api/resources/workers_builds/subresources/deploy_hooks/
 
-    These methods take the **name** of a Worker, not its tag. Reading needs the permission "Workers CI
-    Read", all else "Workers CI Write" (the dashboard also says "Workers Builds: Edit"); `trigger` needs none.
+    These methods take the **name** of a Worker, not its tag. Reading needs the permission "Workers CI Read",
+    everything else "Workers CI Write" (the dashboard also says "Workers Builds: Edit"); `trigger` needs none.
 
-    Whoever knows a `deploy_hook_uuid` can start builds: it is kept out of errors, logs and `repr`.
+    Anyone who has a `deploy_hook_uuid` can start builds, so it is redacted in errors, logs and reprs.
 
-    Every method raises a `BuildsError` when there is no good answer, and ValueError, before anything is
-    sent, for what the API's schema rules out.
+    Every method raises a `BuildsError` if the call fails, and a ValueError, before anything is sent, for an
+    argument that the API can't accept. A call that changes something is repeated only if it can't have taken
+    effect.
     """
 
     def __init__(self, session: ApiSession) -> None:
@@ -36,7 +37,7 @@ class DeployHooks:
         self._root = session.at_root()
 
     async def list(self, script_name: str) -> tuple[DeployHook, ...]:
-        """The deploy hooks of a Worker, each with when it last started a build. It has no pages.
+        """All deploy hooks of a Worker, each with its latest build. The list has no pages.
 
         Needs "Workers CI Read".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/deploy_hooks/methods/list/
@@ -45,9 +46,9 @@ class DeployHooks:
         return (await self._session.envelope("GET", path, _HOOKS, confidential=True)).result or ()
 
     async def create(self, script_name: str, *, deploy_hook_name: str, branch: str) -> DeployHook:
-        """Make a hook that starts builds of a branch.
+        """Create a hook that starts builds of a branch.
 
-        `deploy_hook_name` has 1 to 58 characters. ConflictError if there is one of that name.
+        `deploy_hook_name` has 1 to 58 characters. ConflictError if the Worker has a hook of that name.
 
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/deploy_hooks/methods/create/
@@ -63,7 +64,7 @@ class DeployHooks:
         return envelope.result
 
     async def get(self, script_name: str, deploy_hook_uuid: str) -> DeployHook:
-        """One deploy hook.
+        """One deploy hook. NotFoundError if the Worker has no such hook.
 
         Needs "Workers CI Read".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/deploy_hooks/methods/get/
@@ -76,7 +77,8 @@ class DeployHooks:
     ) -> DeployHook:
         """Replace the name and the branch of a hook; its UUID stays.
 
-        Repeated like a read when no answer came: replacing twice is replacing.
+        Replacing twice does no harm, so it is retried like a read. If the API gives no hook back, the result
+        has only what was passed. ConflictError if another hook of the Worker has that name.
 
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/deploy_hooks/methods/update/
@@ -89,7 +91,7 @@ class DeployHooks:
         )
 
     async def delete(self, script_name: str, deploy_hook_uuid: str) -> DeployHook | None:
-        """Delete a hook, and give it as it was, if the API tells: its UUID starts no more builds.
+        """Delete a hook, so that its UUID starts no more builds. The hook as it was, or None.
 
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/deploy_hooks/methods/delete/
@@ -98,12 +100,14 @@ class DeployHooks:
         return (await self._one("DELETE", script_name, deploy_hook_uuid, _CHANGED)).result or None
 
     async def trigger(self, deploy_hook_uuid: str) -> DeployHookBuild:
-        """Start a build of the hook's branch, or learn of the one that is pending: see `already_exists`.
+        """Start a build of the hook's branch, or get the one that is pending: see `already_exists`.
 
-        No token is sent along, the UUID is the secret. Sent once. After a lost answer (a
-        `BuildsConnectionError` with `sent`, a 5xx) it may be triggered again: while a build of the branch is
-        pending the API starts no second one, but one that has begun by then is built again. NotFoundError for
-        an unknown hook, RateLimitError beyond 10 builds a minute of one Worker.
+        The UUID is the secret: no token is sent. The request is sent once. If its response is lost (a
+        `BuildsConnectionError` with `sent`, a 5xx), triggering again is safe as long as the build is pending,
+        because the API then starts no second one; a build that is running by then is built again.
+
+        NotFoundError for an unknown hook. RateLimitError beyond 10 builds a minute of one Worker, or 100 of
+        the account.
 
         Needs no permission.
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/deploy_hooks/methods/trigger/

@@ -17,7 +17,7 @@ _BARREN = 3
 
 
 def check_page(page: int, per_page: int, most: int = 200) -> None:
-    """ValueError for a page that the API does not have; `most` items are in one."""
+    """ValueError for a page number or size that the API does not accept; a page has at most `most` items."""
     if page < 1 or not 1 <= per_page <= most:
         raise ValueError(f"page is at least 1 and per_page 1 to {most}, not {page} and {per_page}")
 
@@ -25,7 +25,7 @@ def check_page(page: int, per_page: int, most: int = 200) -> None:
 async def get_page(
     session: ApiSession, path: str, decoder: msgspec.json.Decoder[Envelope[tuple[T, ...]]], query: str
 ) -> Page[T]:
-    """One page of a list; without a result it is empty."""
+    """One page of a list; a response without a result is an empty page."""
     envelope = await session.envelope("GET", path, decoder, query)
     return Page(
         result=envelope.result or (),
@@ -39,16 +39,16 @@ class _Fetch(Protocol[T]):
 
 
 class Pages(Generic[T]):
-    """All items of a paged list, one page fetched at a time, as they are asked for.
+    """All items of a paged list; a page is fetched when the loop reaches it.
 
-    A class, not a generator: a time-out, an error or a `break` leaves it where it is, and the next loop
-    goes on there. It holds nothing open. Every item comes once, also when the list grows at its front
-    while it is read and items move on to the next page; for that it remembers the last 1,000 keys.
+    A class, not a generator: after a timeout, an error or a `break`, the next loop continues where the last
+    one was. It holds no connection. Every item comes once, even if the list grows at its front while it is
+    read and items move to the next page; for that it remembers the last 1,000 keys.
 
-    It ends on an empty page, on a page that repeats only known items, and on a short one or one that the
-    API calls the last. Where that contradicts itself, the items decide: a page that is full, or that
-    anything says is followed by another, is not taken for the last. Items that can't be read are left out
-    and logged, and count as items of their page; three pages in a row without any other end the list.
+    It ends after an empty page, a page of known items only, a short page, or one that the API calls the last.
+    Where these signs disagree, it continues: a page that is full, or followed by another according to any of
+    them, is not the last. Items that can't be read are left out and logged, and count as items of their
+    page; three pages in a row with no other items end the list.
     """
 
     def __init__(self, fetch: _Fetch[T], key: Callable[[T], str], per_page: int) -> None:
@@ -86,10 +86,10 @@ class Pages(Generic[T]):
         self._seen = dict.fromkeys([*self._seen, *fresh][-_REMEMBERED:])
 
     def _has_news(self, fresh: Mapping[str, T]) -> bool:
-        """Whether to go on behind this page, if there is more.
+        """Whether this page is a reason to fetch the next one.
 
-        Not behind one of known items only: there is a server that repeats itself, unless the list has grown
-        and moved on.
+        A page of known items only is not: the server repeats itself. Unless the list has grown, which moves
+        known items to this page.
         """
         return bool(fresh) or self._moved > 0 or 0 < self._barren < _BARREN
 
@@ -105,7 +105,7 @@ class Pages(Generic[T]):
 
 
 def _signs(number: int, per_page: int, info: ResultInfo) -> set[bool]:
-    """What is said of a next page behind one that has items: that there is one, or none, or both."""
+    """What the response says of a next page, after a page with items: True, False, both or neither."""
     signs = set[bool]() if info.next_page is None else {info.next_page}
     if info.total_pages:  # 0 is wrong, as there are items
         signs.add(number < info.total_pages)

@@ -25,13 +25,13 @@ _BUILDS = msgspec.json.Decoder(Envelope[tuple[Build, ...]])
 class Previews:
     """The previews of Workers: https://developers.cloudflare.com/api/resources/workers_builds/.
 
-    Reading needs the permission "Workers CI Read", all else "Workers CI Write"; the dashboard calls them
-    "Workers Builds Configuration", Read and Edit. A Worker is named by its tag, and so is a preview:
-    `preview_id` is a Worker tag of its own.
+    Reading needs the permission "Workers CI Read", everything else "Workers CI Write"; the dashboard calls
+    them "Workers Builds Configuration", Read and Edit. A Worker goes by its tag, and so does a preview:
+    `preview_id` is a tag too.
 
-    Every method raises a `BuildsError` when there is no good answer, and ValueError, before anything is
-    sent, for what the API's schema rules out. What changes something is repeated only when it can't have
-    been carried out.
+    Every method raises a `BuildsError` if the call fails, and a ValueError, before anything is sent, for an
+    argument that the API can't accept. A call that changes something is repeated only if it can't have taken
+    effect.
     """
 
     def __init__(self, session: ApiSession) -> None:
@@ -39,7 +39,9 @@ class Previews:
         self._starter = Starter(session)
 
     async def list(self, script_tag: str, *, page: int = 1, per_page: int = 50) -> Page[Preview]:
-        """One page of a Worker's previews, without their settings. `per_page` is 1 to 200.
+        """One page of a Worker's previews, without their settings.
+
+        `page` counts from 1 (1), `per_page` is 1 to 200 (50).
 
         Needs "Workers CI Read".
         https://developers.cloudflare.com/api/resources/workers_builds/
@@ -49,7 +51,7 @@ class Previews:
         return await get_page(self._session, _previews(script_tag), _PREVIEWS, asked)
 
     def iter(self, script_tag: str, *, per_page: int = 50) -> Pages[Preview]:
-        """All previews of a Worker, page by page as they are asked for, each once.
+        """All previews of a Worker, each once; a page is fetched when the loop reaches it.
 
         Needs "Workers CI Read".
         https://developers.cloudflare.com/api/resources/workers_builds/
@@ -63,7 +65,7 @@ class Previews:
         )
 
     async def get(self, script_tag: str, preview_id: str) -> Preview:
-        """One preview, with the settings that it uses now.
+        """One preview, with its current settings. NotFoundError if the Worker has no such preview.
 
         Needs "Workers CI Read".
         https://developers.cloudflare.com/api/resources/workers_builds/
@@ -81,10 +83,12 @@ class Previews:
         auto_delete: bool | UnsetType = UNSET,
         settings: BuildSettingsUpdate | UnsetType = UNSET,
     ) -> Preview:
-        """Change a preview; what is UNSET stays.
+        """Change a preview; fields left UNSET keep their values.
 
-        `auto_build` says whether pushes build it, `auto_delete` whether it goes when its branch goes.
-        ValueError without any change, ConflictError if another preview has the branch.
+        `auto_build`: whether a push to the branch builds the preview. `auto_delete`: whether the preview is
+        deleted together with its branch. ValueError if nothing is to be changed, NotFoundError if there is no
+        such preview, ConflictError if another preview has the branch. If the API gives no preview back, the
+        result has only the id.
 
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/
@@ -109,7 +113,9 @@ class Previews:
     async def builds(
         self, script_tag: str, preview_id: str, *, page: int = 1, per_page: int = 50
     ) -> Page[Build]:
-        """One page of the builds of a preview. `per_page` is 1 to 200.
+        """One page of the builds of a preview. NotFoundError if there is no such preview.
+
+        `page` counts from 1 (1), `per_page` is 1 to 200 (50).
 
         Needs "Workers CI Read".
         https://developers.cloudflare.com/api/resources/workers_builds/
@@ -119,7 +125,7 @@ class Previews:
         return await get_page(self._session, path, _BUILDS, asked)
 
     def iter_builds(self, script_tag: str, preview_id: str, *, per_page: int = 50) -> Pages[Build]:
-        """All builds of a preview, page by page as they are asked for, each once.
+        """All builds of a preview, each once; a page is fetched when the loop reaches it.
 
         Needs "Workers CI Read".
         https://developers.cloudflare.com/api/resources/workers_builds/
@@ -141,10 +147,10 @@ class Previews:
         commit_hash: str | None = None,
         seed_repo: SeedRepo | None = None,
     ) -> Build:
-        """Start a build of a preview.
+        """Start a build of a preview, from a `branch` or a full `commit_hash`; ValueError without either.
 
-        Sent once, and looked for among the builds of the preview when the answer is lost, as
-        `client.triggers.start_build`.
+        Never sent twice if it may have arrived. If the response is lost, the build is looked up among those
+        of the preview, as in `client.triggers.start_build`.
 
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/

@@ -26,13 +26,13 @@ _EXTENSION = receipts(QueueExtension)
 
 
 class Queues:
-    """The messages of Cloudflare Queues. The queue needs an HTTP pull consumer, and no Worker as one.
+    """The messages of Cloudflare Queues. The queue needs an HTTP pull consumer in place of a Worker consumer.
 
-    All of it needs the permission "Queues Write", in the dashboard "Queues Edit". To read build events, use
-    `client.events`, which extends leases and acknowledges by itself.
+    Every method needs the permission "Queues Write", in the dashboard "Queues Edit". To read build events,
+    use `client.events`, which extends leases and acknowledges messages.
 
-    Every method raises a `BuildsError` when there is no good answer, and ValueError, before anything is
-    sent, for what can't be. A call is repeated only when it can't have arrived.
+    Every method raises a `BuildsError` if the call fails, and a ValueError, before anything is sent, for an
+    argument that the API can't accept. A call is repeated only if it can't have taken effect.
     """
 
     def __init__(self, session: ApiSession) -> None:
@@ -41,10 +41,11 @@ class Queues:
     async def pull(
         self, queue_id: str, *, batch_size: int = 5, visibility_timeout_ms: int = 30_000
     ) -> QueueBatch:
-        """Up to `batch_size` (1 to 100) of the messages that wait now, perhaps none: it waits for none.
+        """Up to `batch_size` of the messages in the queue, possibly none: it returns at once.
 
-        They are leased for `visibility_timeout_ms` milliseconds, at most 12 hours. What is not acknowledged
-        by then comes again, until the queue's `max_retries`.
+        `batch_size` is 1 to 100 (5). The messages are leased for `visibility_timeout_ms` milliseconds
+        (30,000), at most 12 hours. A message that is not acknowledged by then is delivered again, up to the
+        queue's `max_retries`.
 
         Needs "Queues Write".
         https://developers.cloudflare.com/api/resources/queues/subresources/messages/methods/pull/
@@ -60,11 +61,11 @@ class Queues:
     async def ack(
         self, queue_id: str, *, acks: Iterable[str] = (), retries: Iterable[tuple[str, float]] = ()
     ) -> QueueAcks:
-        """Acknowledge messages, and ask for others again, by their lease ids.
+        """Acknowledge messages, and give others back for another delivery, by their lease ids.
 
-        `retries` are pairs of a lease id and the seconds after which the message shall come again, at most 24
-        hours, in whole seconds rounded up. Late ones are accepted; what is not known any more is in the
-        answer's `warnings`. Without any nothing is sent.
+        `retries` are pairs of a lease id and a delay before the next delivery, in seconds, rounded up to
+        whole ones, at most 24 hours. An expired lease is accepted too; lease ids that the queue no longer
+        knows are in the result's `warnings`. With nothing to acknowledge or give back, nothing is sent.
 
         Needs "Queues Write".
         https://developers.cloudflare.com/api/resources/queues/subresources/messages/methods/ack/
@@ -80,7 +81,10 @@ class Queues:
     async def extend(
         self, queue_id: str, lease_ids: Iterable[str], *, visibility_timeout_ms: int
     ) -> QueueExtension:
-        """Lease messages for `visibility_timeout_ms` milliseconds from now. Without any nothing is sent.
+        """Lease messages for another `visibility_timeout_ms` milliseconds from now, at most 12 hours.
+
+        Whether a message gets a new lease id is unclear in the API's documents: see
+        `QueueExtension.lease_ids`. Without lease ids, nothing is sent.
 
         Needs "Queues Write".
         https://developers.cloudflare.com/api/resources/queues/subresources/messages/

@@ -1,4 +1,4 @@
-"""Repository connections, and what can be read from a repository."""
+"""Connections to Git repositories, and the configuration that a repository suggests."""
 
 import msgspec
 
@@ -15,13 +15,15 @@ _AUTOFILL = msgspec.json.Decoder(Envelope[ConfigAutofill])
 class Repos:
     """The connected Git repositories: https://developers.cloudflare.com/api/resources/workers_builds/subresources/repos/.
 
-    Reading needs the permission "Workers CI Read", all else "Workers CI Write"; the dashboard calls them
-    "Workers Builds Configuration", Read and Edit. The Cloudflare App must be installed for the owner of the
-    repository first, in the dashboard: without it the API says 404, with code 8000008, or 8000012 when it
-    may not see this repository.
+    Reading needs the permission "Workers CI Read", everything else "Workers CI Write"; the dashboard calls
+    them "Workers Builds Configuration", Read and Edit.
 
-    Every method raises a `BuildsError` when there is no good answer, and ValueError, before anything is
-    sent, for what can't be.
+    The Cloudflare App must be installed for the owner of the repository first, in the dashboard. Without it
+    a call is a NotFoundError with code 8000008, or 8000012 if the App has no access to this repository. The
+    API's messages for these codes are misleading.
+
+    Every method raises a `BuildsError` if the call fails, and a ValueError, before anything is sent, for an
+    argument that the API can't accept.
     """
 
     def __init__(self, session: ApiSession) -> None:
@@ -36,10 +38,10 @@ class Repos:
         repo_id: str,
         repo_name: str,
     ) -> RepoConnection:
-        """Connect a repository, or learn of its connection: the same one each time.
+        """Connect a repository, or get its connection if it is connected already.
 
-        `provider_account_id` and `repo_id` are the provider's numeric ids, as strings. Repeated like a read
-        when no answer came.
+        `provider_type` is a word of `ProviderType`. `provider_account_id` and `repo_id` are the Git host's
+        numeric ids, as strings. The same call always gives the same connection, so it is retried like a read.
 
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/repos/subresources/connections/methods/upsert/
@@ -57,7 +59,7 @@ class Repos:
         return envelope.result
 
     async def delete_connection(self, repo_connection_uuid: str) -> None:
-        """Disconnect a repository.
+        """Disconnect a repository. NotFoundError if there is no such connection.
 
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/repos/subresources/connections/methods/delete/
@@ -74,7 +76,9 @@ class Repos:
         branch: str,
         root_directory: str | None = None,
     ) -> ConfigAutofill:
-        """What a build configuration for this repository could be, read from a branch of it.
+        """The build configuration that the API suggests for a repository, from the files of a branch.
+
+        `root_directory` is the directory to look in; the API's default is not documented.
 
         Needs "Workers CI Read".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/repos/subresources/config_autofill/methods/get/

@@ -1,4 +1,4 @@
-"""Event subscriptions: what puts build events into a queue."""
+"""Event subscriptions, which put build events into a queue."""
 
 from collections.abc import Iterable
 from functools import partial
@@ -22,15 +22,16 @@ _ROOT = "/event_subscriptions/subscriptions"
 
 
 class Subscriptions:
-    """The event subscriptions of an account, which put events of builds into a queue for `client.events`.
+    """The event subscriptions of an account. They put build events into a queue for `client.events`.
 
     https://developers.cloudflare.com/api/resources/queues/subresources/subscriptions/
 
-    A list needs the permission "Queues Read", all else "Queues Write" ("Queues Edit" in the dashboard).
+    Listing needs the permission "Queues Read", everything else "Queues Write" ("Queues Edit" in the
+    dashboard).
 
-    Every method raises a `BuildsError` when there is no good answer, and ValueError, before anything is
-    sent, for what the API's schema rules out. What changes something is repeated only when it can't have
-    been carried out.
+    Every method raises a `BuildsError` if the call fails, and a ValueError, before anything is sent, for an
+    argument that the API can't accept. A call that changes something is repeated only if it can't have taken
+    effect.
     """
 
     def __init__(self, session: ApiSession) -> None:
@@ -44,7 +45,9 @@ class Subscriptions:
         order: Literal["created_at", "name", "enabled", "source"] = "name",
         direction: Literal["asc", "desc"] = "asc",
     ) -> Page[Subscription]:
-        """One page of the subscriptions. `per_page` is 1 to 100.
+        """One page of the subscriptions, sorted by `order` in this `direction`.
+
+        `page` counts from 1 (1), `per_page` is 1 to 100 (20).
 
         Needs "Queues Read".
         https://developers.cloudflare.com/api/resources/queues/subresources/subscriptions/methods/list/
@@ -54,7 +57,7 @@ class Subscriptions:
         return await get_page(self._session, _ROOT, _SUBSCRIPTIONS, asked)
 
     def iter(self, *, per_page: int = 20) -> Pages[Subscription]:
-        """All subscriptions, page by page as they are asked for, each once.
+        """All subscriptions, each once; a page is fetched when the loop reaches it.
 
         Needs "Queues Read".
         https://developers.cloudflare.com/api/resources/queues/subresources/subscriptions/methods/list/
@@ -75,9 +78,10 @@ class Subscriptions:
         """Put events of a source into a queue.
 
         For builds: `source=EventSource(worker_name="shop")`, `destination=EventDestination(queue_id=...)` and
-        `events` out of `build.started`, `build.succeeded`, `build.failed` and `build.canceled`, at least one.
-        NotFoundError if there is no such queue or Worker; an APIError with status 405 if the source has a
-        subscription already.
+        at least one of the `events` `build.started`, `build.succeeded`, `build.failed`, `build.canceled`.
+
+        ValueError without events. NotFoundError if there is no such queue or Worker. An APIError with status
+        405 if the source has a subscription: find it with `iter` and `update` it.
 
         Needs "Queues Write".
         https://developers.cloudflare.com/api/resources/queues/subresources/subscriptions/methods/create/
@@ -88,7 +92,7 @@ class Subscriptions:
         return (await self._session.envelope("POST", _ROOT, _SUBSCRIPTION, body=data, nullable=False)).result
 
     async def get(self, subscription_id: str) -> Subscription:
-        """One subscription. The permission is the one for writing, as the API has it.
+        """One subscription. NotFoundError if there is none. The API asks for the permission to write.
 
         Needs "Queues Write".
         https://developers.cloudflare.com/api/resources/queues/subresources/subscriptions/methods/get/
@@ -106,7 +110,9 @@ class Subscriptions:
         events: Iterable[str] | UnsetType = UNSET,
         enabled: bool | UnsetType = UNSET,
     ) -> Subscription:
-        """Change a subscription; what is UNSET stays. Its source can't be changed.
+        """Change a subscription; fields left UNSET keep their values. The source can't be changed.
+
+        ValueError for empty `events`. If the API gives no subscription back, the result has only the id.
 
         Needs "Queues Write".
         https://developers.cloudflare.com/api/resources/queues/subresources/subscriptions/methods/update/
@@ -116,7 +122,7 @@ class Subscriptions:
         return envelope.result or Subscription(id=subscription_id)
 
     async def delete(self, subscription_id: str) -> Subscription | None:
-        """Delete a subscription, and give it as it was, if the API tells.
+        """Delete a subscription: its source puts no more events into the queue. As it was, or None.
 
         Needs "Queues Write".
         https://developers.cloudflare.com/api/resources/queues/subresources/subscriptions/methods/delete/

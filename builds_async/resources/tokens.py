@@ -18,11 +18,12 @@ _STATUS = msgspec.json.Decoder(Envelope[TokenStatus])
 class Tokens:
     """The build tokens of the user: https://developers.cloudflare.com/api/resources/workers_builds/subresources/tokens/.
 
-    Reading needs the permission "Workers CI Read", all else "Workers CI Write"; the dashboard calls them
-    "Workers Builds Configuration", Read and Edit.
+    Reading needs the permission "Workers CI Read", everything else "Workers CI Write"; the dashboard calls
+    them "Workers Builds Configuration", Read and Edit.
 
-    Every method raises a `BuildsError` when there is no good answer, and ValueError, before anything is
-    sent, for what can't be.
+    Every method raises a `BuildsError` if the call fails, and a ValueError, before anything is sent, for an
+    argument that the API can't accept. A call that changes something is repeated only if it can't have taken
+    effect.
     """
 
     def __init__(self, session: ApiSession) -> None:
@@ -30,7 +31,9 @@ class Tokens:
         self._root = session.at_root()
 
     async def list(self, *, page: int = 1, per_page: int = 50) -> Page[BuildToken]:
-        """One page of the build tokens, without their secrets. `per_page` is 1 to 200.
+        """One page of the build tokens, without their secrets.
+
+        `page` counts from 1 (1), `per_page` is 1 to 200 (50).
 
         Needs "Workers CI Read".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/tokens/methods/list/
@@ -39,7 +42,7 @@ class Tokens:
         return await get_page(self._session, "/builds/tokens", _TOKENS, query(page=page, per_page=per_page))
 
     def iter(self, *, per_page: int = 50) -> Pages[BuildToken]:
-        """All build tokens, page by page as they are asked for, each once.
+        """All build tokens, each once; a page is fetched when the loop reaches it.
 
         Needs "Workers CI Read".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/tokens/methods/list/
@@ -51,11 +54,11 @@ class Tokens:
     async def create(
         self, *, build_token_name: str, build_token_secret: str, cloudflare_token_id: str
     ) -> BuildToken:
-        """Register an API token that exists, for builds to deploy with.
+        """Register an existing API token, so that builds can deploy with it. This creates no API token.
 
-        It mints nothing: `build_token_secret` is the token itself, which the API never gives back, and
-        which no error tells; `cloudflare_token_id` is its id, `(await client.tokens.verify()).id` of a client
-        that uses it. Builds then have the rights of that token, which must be owned by a user.
+        `build_token_secret` is the token itself: the API never gives it back, and it is redacted in errors.
+        `cloudflare_token_id` is its id: `(await client.tokens.verify()).id` of a client that uses it. Builds
+        then have the permissions of that token, which a user must own.
 
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/tokens/methods/create/
@@ -72,7 +75,10 @@ class Tokens:
         return envelope.result
 
     async def delete(self, build_token_uuid: str) -> None:
-        """Forget a build token; builds that use it will fail.
+        """Delete a build token; builds that use it will fail. The API token behind it stays.
+
+        To replace one without failed builds, first give the triggers another: `client.triggers.update`.
+        NotFoundError if there is no such build token.
 
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/tokens/methods/delete/
@@ -80,9 +86,9 @@ class Tokens:
         await self._session.envelope("DELETE", f"/builds/tokens/{identifier(build_token_uuid)}", DONE)
 
     async def verify(self) -> TokenStatus:
-        """What the API token of this client is: its id and whether it is active.
+        """The id of this client's API token, and whether it is active.
 
-        AuthenticationError for a token that is wrong, or not owned by a user.
+        AuthenticationError for a token that is wrong or that no user owns: `client.diagnose` tells which.
 
         Needs no permission.
         https://developers.cloudflare.com/api/resources/user/subresources/tokens/methods/verify/

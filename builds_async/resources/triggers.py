@@ -1,4 +1,4 @@
-"""Triggers: the rules that start a Worker's builds."""
+"""Triggers: the rules that start the builds of Workers."""
 
 from collections.abc import Iterable, Mapping
 from functools import partial
@@ -42,13 +42,13 @@ class Triggers:
 
     https://developers.cloudflare.com/api/resources/workers_builds/subresources/triggers/
 
-    Reading needs the permission "Workers CI Read", all else "Workers CI Write"; the dashboard calls them
-    "Workers Builds Configuration", Read and Edit. A Worker is named by its tag. A keyword that is UNSET is
-    not sent: the API leaves it as it is.
+    Reading needs the permission "Workers CI Read", everything else "Workers CI Write"; the dashboard calls
+    them "Workers Builds Configuration", Read and Edit. A Worker goes by its tag. A keyword argument that is
+    UNSET is not sent, and its value stays as it is.
 
-    Every method raises a `BuildsError` when there is no good answer, and ValueError, before anything is
-    sent, for what the API's schema rules out. What changes something is repeated only when it can't have
-    been carried out.
+    Every method raises a `BuildsError` if the call fails, and a ValueError, before anything is sent, for an
+    argument that the API can't accept. A call that changes something is repeated only if it can't have taken
+    effect.
     """
 
     def __init__(self, session: ApiSession, builds: Builds, workers: Workers) -> None:
@@ -59,7 +59,9 @@ class Triggers:
         self._tags: dict[str, str] = {}  # of the Workers of triggers that were seen
 
     async def list(self, external_script_id: str) -> tuple[Trigger, ...]:
-        """The triggers of a Worker, at most one for production and one for previews. It has no pages.
+        """The triggers of a Worker: at most one for production and one for previews. The list has no pages.
+
+        Builds of pull requests may run under a trigger that is not in this list.
 
         Needs "Workers CI Read".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/triggers/methods/list/
@@ -84,11 +86,13 @@ class Triggers:
         root_directory: str = "/",
         build_caching_enabled: bool | UnsetType = UNSET,
     ) -> Trigger:
-        """Let pushes to branches that match `branch_includes` build this Worker.
+        """Create a trigger: from then on, a push to a branch in `branch_includes` builds the Worker.
 
         `repo_connection_uuid` comes from `client.repos.upsert_connection`, `build_token_uuid` from
-        `client.tokens`. Patterns have `*` for any text. By default all paths count, the commands run in the
-        root of the repository, and build caching is as the API has it, off.
+        `client.tokens`. Branches are full names, or `*` for all of them: partial wildcards such as
+        `preview/*` have been seen to be a BadRequestError (code 12002). Paths are patterns, where `*` stands
+        for any text. By default every path counts, the commands run in the
+        root of the repository, and build caching is left to the API's default, which is off.
 
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/triggers/methods/create/
@@ -127,7 +131,11 @@ class Triggers:
         build_caching_enabled: bool | UnsetType = UNSET,
         build_token_uuid: str | UnsetType = UNSET,
     ) -> Trigger:
-        """Change a trigger. Only what is given is sent, all else stays; None goes out as null.
+        """Change a trigger. Fields left UNSET keep their values; None is sent as null.
+
+        The branch rules are those of `create`; `["*"]` in `branch_excludes` is a BadRequestError.
+        NotFoundError if there is no such trigger. If the API gives no trigger back, the result has only its
+        id.
 
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/triggers/methods/update/
@@ -148,7 +156,7 @@ class Triggers:
         return self._noted(envelope.result or Trigger(trigger_uuid=trigger_uuid))
 
     async def delete(self, trigger_uuid: str) -> None:
-        """Delete a trigger and cancel its unfinished builds.
+        """Delete a trigger and cancel its unfinished builds. NotFoundError if there is no such trigger.
 
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/triggers/methods/delete/
@@ -163,19 +171,20 @@ class Triggers:
         commit_hash: str | None = None,
         seed_repo: SeedRepo | None = None,
     ) -> Build:
-        """Start a build of a branch, or of a commit, and give it as it was queued.
+        """Start a build of a `branch`, of a `commit_hash`, or of both, and get it as it was queued.
 
-        A `commit_hash` is the full hash: a short one fails when the repository is cloned, and is refused
-        here. Keep the `build_uuid`: a build that was started without a commit shows none, and can be found
-        by nothing else.
+        `commit_hash` is the full hash: a short one is a ValueError here, because the build would fail when it
+        clones the repository. Keep the `build_uuid`: nothing else finds a build that was started without a
+        commit. `seed_repo` is a repository to seed the build with.
 
-        It is never sent twice when it may have arrived, and starts of one trigger go one after another.
-        When the answer is lost (a cut connection, a time-out, a 5xx, a garbled body) the build is looked
-        for, for some seconds: the latest of the same Worker, of this trigger, branch and commit, not started
-        by a push or a hook, created since. If there is none, the error is raised and says so: the build may
-        have been started, or be started yet. For a trigger that this client has not listed, created or
-        changed, the Worker has to be found first among all of the account, which needs "Workers Scripts
-        Read".
+        The API has no idempotency key, so the request is never sent twice if it may have arrived, and starts
+        of one trigger go one after another. If the response is lost (a broken connection, a timeout, a 5xx, a
+        garbled body), the build is looked up for a few seconds: the latest of the Worker, with this trigger,
+        branch and commit, created since, and not started by a push or a hook. If there is none, the error is
+        raised and says so. The build may have started, or may still start: look before you start it again.
+
+        For a trigger that this client has not listed, created or changed, the lookup has to find its Worker
+        among all of the account, which needs "Workers Scripts Read" too.
 
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/triggers/methods/create_build/
@@ -188,7 +197,7 @@ class Triggers:
         )
 
     async def purge_cache(self, trigger_uuid: str) -> None:
-        """Delete the cached dependencies and build output of a trigger.
+        """Delete the cached dependencies and build output of a trigger. The next build starts without them.
 
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/triggers/methods/purge_cache/
@@ -196,7 +205,7 @@ class Triggers:
         await self._session.envelope("POST", f"{_path(trigger_uuid)}/purge_build_cache", DONE)
 
     async def variables(self, trigger_uuid: str) -> dict[str, EnvironmentVariable]:
-        """The variables that builds of a trigger see, by name; the value of a secret is None.
+        """The variables that builds of a trigger see, by name. The value of a secret is None.
 
         Needs "Workers CI Read".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/triggers/subresources/environment_variables/methods/list/
@@ -207,11 +216,12 @@ class Triggers:
     async def set_variables(
         self, trigger_uuid: str, variables: Mapping[str, str | NewVariable]
     ) -> dict[str, EnvironmentVariable]:
-        """Add or replace these variables; others stay. Gives what is there then, as far as the API says.
+        """Add or replace these variables; all others stay. The variables afterwards, as far as the API says.
 
-        A plain text is a value that everybody may see; `NewVariable(value=..., is_secret=True)` is hidden
-        from then on, also in errors. ValueError for a name that is not of letters, digits and underscores,
-        or begins with a digit, and for a value of more than 5,000 characters.
+        A plain str is a value that stays visible. `NewVariable(value=..., is_secret=True)` is hidden from
+        then on, and redacted in errors. ValueError for a value of more than 5,000 characters, and for a name
+        that has anything but letters, digits and underscores or begins with a digit. A trigger has at most
+        64 variables.
 
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/triggers/subresources/environment_variables/methods/upsert/
@@ -227,7 +237,7 @@ class Triggers:
         return _some(envelope.result)
 
     async def delete_variable(self, trigger_uuid: str, name: str) -> None:
-        """Delete one variable. NotFoundError if there is none of that name.
+        """Delete one variable. NotFoundError if there is no variable of that name.
 
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/triggers/subresources/environment_variables/methods/delete/

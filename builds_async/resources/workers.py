@@ -33,19 +33,19 @@ _NEAR = 3
 
 
 class Workers:
-    """The Workers of an account: what they are called, and how they are built.
+    """The Workers of an account: their names and tags, and their build configuration.
 
     https://developers.cloudflare.com/api/resources/workers/subresources/scripts/ and
     https://developers.cloudflare.com/api/resources/workers_builds/
 
-    `list`, `search` and `tags` need the permission "Workers Scripts Read"; `get` needs "Workers CI Read",
-    what changes something "Workers CI Write" (in the dashboard "Workers Builds Configuration", Read and
-    Edit). A Worker is named by its tag (`script_tag`, 32 hex digits), which stays when it is renamed; `tags`
-    finds it.
+    `list`, `search` and `tags` need the permission "Workers Scripts Read", `get` needs "Workers CI Read", and
+    everything that changes something "Workers CI Write" (in the dashboard "Workers Builds Configuration",
+    Read and Edit). A Worker goes by its tag (`script_tag`, 32 hex digits), which survives renaming; `tags`
+    looks it up.
 
-    Every method raises a `BuildsError` when there is no good answer, and ValueError, before anything is
-    sent, for what the API's schema rules out. What changes something is repeated only when it can't have
-    been carried out.
+    Every method raises a `BuildsError` if the call fails, and a ValueError, before anything is sent, for an
+    argument that the API can't accept. A call that changes something is repeated only if it can't have taken
+    effect.
     """
 
     def __init__(self, session: ApiSession) -> None:
@@ -55,10 +55,10 @@ class Workers:
         self._begun = self._listed = 0  # listings, by their number: the last begun, and the one kept
 
     async def list(self, *, tags: Mapping[str, bool] | None = None) -> tuple[WorkerScript, ...]:
-        """All Workers that were ever deployed; `id` is the name, `tag` the tag. It has no pages.
+        """All Workers that were ever deployed: `id` is the name, `tag` the tag. The list has no pages.
 
-        `tags` filters by labels of Workers, which are no Worker tags: `{"production": True}` gives those
-        that have the label, False those that don't.
+        `tags` filters by the labels of Workers, not by Worker tags: `{"production": True}` gives the Workers
+        with that label, False those without it.
 
         Needs "Workers Scripts Read".
         https://developers.cloudflare.com/api/resources/workers/subresources/scripts/methods/list/
@@ -78,9 +78,9 @@ class Workers:
         page: int = 1,
         per_page: int = 10,
     ) -> Page[FoundWorker]:
-        """One page of the Workers whose name has `name` in it, or whose tag is `id`.
+        """One page of the Workers whose name contains `name`, or whose tag is `id`, in ascending order.
 
-        `page` counts from 1, `per_page` is 1 to 100.
+        `page` counts from 1 (1), `per_page` is 1 to 100 (10).
 
         Needs "Workers Scripts Read".
         https://developers.cloudflare.com/api/resources/workers/subresources/scripts/methods/search/
@@ -92,7 +92,7 @@ class Workers:
         return await get_page(self._session, "/workers/scripts-search", _FOUND, asked)
 
     def iter_search(self, *, name: str | None = None, per_page: int = 100) -> Pages[FoundWorker]:
-        """All Workers whose name has `name` in it, page by page as they are asked for, each once.
+        """All Workers whose name contains `name`, each once; a page is fetched when the loop reaches it.
 
         Needs "Workers Scripts Read".
         https://developers.cloudflare.com/api/resources/workers/subresources/scripts/methods/search/
@@ -104,14 +104,14 @@ class Workers:
         )
 
     async def tags(self, names_or_tags: Iterable[str], *, refresh: bool = False) -> dict[str, str]:
-        """The tag of each of these Workers, in order, by what it was named with: its name, or its tag.
+        """The tags of these Workers, by the name or tag that was passed, in the order of the request.
 
-        Names are looked up in the account's list of Workers, which is fetched once and kept as long as the
-        client, and once more for a name that is not in it; concurrent calls share the request. A Worker that
-        was deleted and made again has another tag: `refresh=True` fetches the list in any case. What is
-        32 hex digits is taken for a tag and not looked up; with tags only nothing is sent.
+        Names are looked up in the account's list of Workers. It is fetched once, kept as long as the client,
+        and fetched again for a name that is not in it; concurrent calls share the request. A Worker that was
+        deleted and created again has another tag: `refresh=True` always fetches the list. 32 hex digits are
+        taken as a tag and not looked up; with tags alone, nothing is sent.
 
-        NotFoundError for a name that the account does not have, with those that are like it.
+        NotFoundError for a name that the account does not have; the message suggests similar names.
 
         Needs "Workers Scripts Read".
         https://developers.cloudflare.com/api/resources/workers/subresources/scripts/methods/list/
@@ -124,7 +124,7 @@ class Workers:
         return {it: tag(it) if is_tag(it) else known[it] for it in asked}
 
     async def get(self, script_tag: str) -> WorkerConfig:
-        """The build configuration of a Worker. NotFoundError if it has none.
+        """The build configuration of a Worker. NotFoundError if the Worker has none.
 
         Needs "Workers CI Read".
         https://developers.cloudflare.com/api/resources/workers_builds/
@@ -143,8 +143,9 @@ class Workers:
     ) -> WorkerConfig:
         """Connect a Worker to a repository.
 
-        The API wants `previews_base_config` also for a Worker without previews. ConflictError if the Worker
-        is connected already.
+        The API requires `previews_base_config` even if `previews_enabled` is False. ConflictError if the
+        Worker is connected already: `update` it instead. Secret variables are redacted in errors. If the API
+        gives no configuration back, the result has only the tag.
 
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/
@@ -173,11 +174,12 @@ class Workers:
         previews_base_config: BuildSettingsUpdate | UnsetType = UNSET,
         patch_existing_previews: bool = False,
     ) -> WorkerConfig:
-        """Change the build configuration of a Worker; what is UNSET stays.
+        """Change the build configuration of a Worker; fields left UNSET keep their values.
 
-        `branch` is the production branch, `git_repository.branch` of the API. With
-        `patch_existing_previews` the change of `previews_base_config` is made to each preview as well, not
-        only to those to come. ValueError without any change.
+        `branch` is the production branch, the API's `git_repository.branch`. With `patch_existing_previews`,
+        a change of `previews_base_config` applies to existing previews too, not only to new ones (False).
+        ValueError if nothing is to be changed, NotFoundError if the Worker has no build configuration. If the
+        API gives no configuration back, the result has only the tag.
 
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/
@@ -198,9 +200,9 @@ class Workers:
         return envelope.result or WorkerConfig(script_tag=tag(script_tag))
 
     async def delete(self, script_tag: str) -> None:
-        """Delete the build settings and triggers of a Worker, and cancel its unfinished builds.
+        """Delete the build configuration and the triggers of a Worker, and cancel its unfinished builds.
 
-        The Worker itself stays.
+        The Worker itself stays, and so does what it serves. NotFoundError if it has no build configuration.
 
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/
@@ -210,10 +212,10 @@ class Workers:
     async def migrate_to_previews(
         self, script_tag: str, *, deploy_command: str | UnsetType = UNSET
     ) -> WorkerConfig:
-        """Turn the legacy trigger for other branches than production into previews.
+        """Replace the legacy trigger, which builds all branches but production, by previews.
 
-        Without a `deploy_command` the API rewrites `wrangler versions upload` to `wrangler preview`;
-        BadRequestError if it can't.
+        Without a `deploy_command`, the API rewrites `wrangler versions upload` to `wrangler preview`, and
+        refuses with a BadRequestError a command that it can't rewrite: pass one then.
 
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/
