@@ -4,15 +4,15 @@ import importlib
 import typing
 
 if typing.TYPE_CHECKING:
-    from builds_async._public import *  # noqa: F403  # it has `__all__`
+    from builds_async._public import *  # noqa: F403  # bounded by its `__all__`
     from builds_async._public import __all__ as __all__
 else:
 
     def __getattr__(name: str) -> object:
-        """Import all that is public when the first of it is asked for.
+        """Import all public names when the first one is used.
 
-        So the command can be stopped quietly from its first moment on, and show its help without loading
-        the library.
+        Importing aiohttp and the rest takes a while. Until then the command can already handle Ctrl-C, and
+        its help does not need them at all.
         """
         public = importlib.import_module("builds_async._public")
         globals().update({it: getattr(public, it) for it in ("__all__", *public.__all__)})

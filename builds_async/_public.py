@@ -1,4 +1,4 @@
-"""What the package shows at its front door."""
+"""The public names: all that `builds_async` exports."""
 
 from builds_async._version import __version__
 from builds_async.client import BuildsClient

@@ -1,4 +1,4 @@
-"""What all models share: results, request bodies, redacted reprs and open enums. No I/O."""
+"""The bases of all models: results, request bodies, redacted reprs and open enums. No I/O."""
 
 from collections.abc import Iterable
 from datetime import datetime

@@ -296,7 +296,7 @@ def in_order(newest_first: Iterable[Build]) -> tuple[Build, ...]:
     Ordered by date; builds of the same moment keep the order of the list. If one of them has no usable
     date, there is no place for it among the others, so the order of the list decides for all.
     """
-    builds = tuple(newest_first)[::-1]
+    builds = tuple(newest_first)[::-1]  # and the sort is stable
     if any(usable_date(build.created_on) is None for build in builds):
         return builds
     return tuple(sorted(builds, key=created))

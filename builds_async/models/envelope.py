@@ -43,7 +43,7 @@ class Envelope(Model, Generic[T], frozen=True, kw_only=True):
     _essential: ClassVar[frozenset[str]] = frozenset({"result"})
 
     success: bool | None = None
-    """What the response says of itself. The HTTP status decides, not this field."""
+    """The response's own claim of success. The HTTP status decides, not this field."""
     if TYPE_CHECKING:
         result: T  # callers see None only where the call says that it is nullable
     else:
@@ -65,7 +65,7 @@ class Done(Model, frozen=True, kw_only=True):
     """The same for a call without a result: whatever came is kept as raw bytes and never decoded."""
 
     success: bool | None = None
-    """What the response says of itself."""
+    """The response's own claim of success."""
     result: msgspec.Raw = msgspec.Raw(b"null")
     """The result, not decoded."""
 

@@ -71,6 +71,8 @@ class BuildEvent(Model, frozen=True, kw_only=True):
     """How many times the queue message was delivered, this time included."""
 
 
+# The documents, Cloudflare's own consumer and the REST API spell outcomes differently. The last word of an
+# event's type reads like an outcome too.
 _OUTCOMES: Final = {
     "succeeded": BuildOutcome.SUCCESS,
     "success": BuildOutcome.SUCCESS,
@@ -108,6 +110,7 @@ def read_event(message: QueueMessage) -> BuildEvent | None:
     return BuildEvent(
         type=BuildEventType(kind),
         build_uuid=build_uuid,
+        # With an outcome the documents give words such as `failed` for the status, which REST does not have.
         status=BuildStatus.STOPPED if outcome else _status(status, word),
         build_outcome=outcome,
         worker_name=_text(_object(event, "source"), "workerName"),
@@ -147,6 +150,7 @@ def _unpacked(body: object) -> dict[str, Any]:
         if not isinstance(body, str):
             break
         try:
+            # `==` completes padding that was cut off; what is too much of it is ignored.
             body = loads(body if body.lstrip()[:1] in {"{", '"'} else b64decode(body + "=="))
         except (ValueError, RecursionError):
             break

@@ -80,7 +80,7 @@ def _read(value: _Value, kind: inspect.Type, place: str, losses: Losses) -> _Val
             return _read_list(value, kind.item_type, place, losses)
         case inspect.DictType():
             return _read_map(value, kind.value_type, place, losses)
-    return _SCALARS[type(kind)](value, kind)
+    return _SCALARS[type(kind)](value, kind)  # a KeyError would be a model with a type that is not listed
 
 
 def _read_union(value: _Value, kind: inspect.UnionType, place: str, losses: Losses) -> _Value:
@@ -101,6 +101,7 @@ def _read_struct(value: _Value, kind: inspect.StructType, place: str, losses: Lo
         value = normalize(value, lambda name: losses.append(Loss(f"{place}.{name}")))
     with suppress(msgspec.ValidationError):
         return msgspec.convert(value, kind.cls)  # most elements of an odd list are good
+    # A struct that is an array, a log line, has no field names to go by: `LogPage._normalized` repairs those.
     if kind.array_like or not isinstance(value, dict):
         raise Unusable
     essential = getattr(model, "_essential", ())

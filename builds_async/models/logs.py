@@ -113,7 +113,7 @@ def _halves(line: object) -> tuple[object, object]:
     if isinstance(line, list):
         if len(line) == 1 and isinstance(line[0], str):
             return None, line[0]
-        first, second, *_ = [*line, None, None]
+        first, second, *_ = [*line, None, None]  # the list may be too short
         return first, second
     if isinstance(line, dict):
         return line.get("timestamp"), line.get("message")
@@ -123,7 +123,7 @@ def _halves(line: object) -> tuple[object, object]:
 def _timestamp(value: object, before: float) -> float:
     number = number_of(value)
     if number is None and isinstance(value, str) and (date := date_in(value)):
-        number = round(date.timestamp() * 1000)
+        number = round(date.timestamp() * 1000)  # the API's unit
     return before if number is None else number
 
 

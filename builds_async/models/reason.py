@@ -19,6 +19,7 @@ _ERROR = r"""(?x)✘\s*\[ERROR\] | \[ERROR\] | ❌
     | ^(?:FAIL|FAILED)\s
     | :\s(?:command\snot\sfound|not\sfound|Permission\sdenied|No\ssuch\sfile\sor\sdirectory)\b
     """
+# What npm prints around an error, in the form of errors: better than nothing, if nothing else is found.
 _NPM_NOISE = (
     r"npm\s+(?:error|ERR!)\s*(?:$|code\s|errno\s|path\s|command\s|lifecycle\sscript|workspace\s|location\s|in\sworkspace|"
     r"at\s|signal\s|cwd\s|A\scomplete\slog|/|Lifecycle\s)"
@@ -46,7 +47,7 @@ def failure_reason(texts: Iterable[str]) -> str | None:
         if re.match(_GENERAL, text):
             general = text
         elif text.startswith(_FINAL):
-            found = text
+            found = text  # a specific verdict of the service beats any error before it
         elif re.match(_NPM_NOISE, text):
             noise = noise or text
         elif found is None and re.search(_ERROR, text):
