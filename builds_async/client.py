@@ -27,16 +27,16 @@ from builds_async.resources.subscriptions import Subscriptions
 from builds_async.resources.tokens import Tokens
 from builds_async.resources.triggers import Triggers
 from builds_async.resources.workers import Workers
-from builds_async.session.api import ApiSession
-from builds_async.session.budget import RateBudget
+from builds_async.session.aiohttp_transport import AiohttpTransport
+from builds_async.session.budget import Budget, RateBudget
 from builds_async.session.clock import Clock, SystemClock
-from builds_async.session.http import HttpTransport
+from builds_async.session.credentials import resolve
+from builds_async.session.ids import checked_tags, segment, tag
 from builds_async.session.numbers import seconds, whole
 from builds_async.session.observe import Observer
 from builds_async.session.retry import RetryPolicy
-from builds_async.session.settings import resolve
+from builds_async.session.session import ApiSession
 from builds_async.session.transport import Transport
-from builds_async.session.wire import checked_tags, segment, tag
 
 
 class _Closable(Protocol):
@@ -84,7 +84,7 @@ class BuildsClient:
     none runs (trio), a call is a RuntimeError that says so.
     """
 
-    budget: RateBudget
+    budget: Budget
     """What paces this client; `client.budget.snapshot()` says what is left and until when."""
 
     builds: Builds
@@ -129,7 +129,7 @@ class BuildsClient:
         transport: Transport | None = None,
         timeout: float = 30.0,
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008  # frozen
-        budget: RateBudget | None = None,
+        budget: Budget | None = None,
         max_in_flight: int = 10,
         clock: Clock = SystemClock(),  # noqa: B008  # has no state
         observer: Observer | None = None,
@@ -149,12 +149,8 @@ class BuildsClient:
         self._clock = clock
         self.budget = budget if budget is not None else RateBudget()
         if transport is None:
-            transport = HttpTransport(
-                settings.base_url,
-                settings.credentials,
-                session=session,
-                timeout=timeout,
-                secrets=settings.secrets,
+            transport = AiohttpTransport(
+                settings.base_url, session=session, timeout=timeout, secrets=settings.secrets
             )
         elif session is not None:
             raise ValueError("pass a session or a transport, not both: a transport has no use for a session")
@@ -171,7 +167,8 @@ class BuildsClient:
         )
         self.builds = Builds(self._session)
         self.workers = Workers(self._session)
-        self.triggers = Triggers(self._session, self.builds, self.workers)
+        self._singles = DatedBuilds(self._session)
+        self.triggers = Triggers(self._session, self._singles, self.workers)
         self.previews = Previews(self._session)
         self.deploy_hooks = DeployHooks(self._session)
         self.repos = Repos(self._session)
@@ -180,7 +177,6 @@ class BuildsClient:
         self.subscriptions = Subscriptions(self._session)
         self.queues = Queues(self._session)
         self._polls = DatedBuilds(self._session.polling())
-        self._singles = DatedBuilds(self._session)
         self._closables: WeakSet[_Closable] = WeakSet()  # what may have requests on their way
 
     def __repr__(self) -> str:

@@ -98,10 +98,10 @@ class TestSecondLoop:
     async def test_a_full_client(self, other: Thread) -> None:
         """Also a call that would have to wait for others finds that out, instead of waiting for ever."""
         async with RawServer(GOOD) as server, a_client(base_url=server.url, max_in_flight=1) as client:
-            assert client._session._places.try_take(poll=False)
+            assert client._session._gate.in_flight.try_acquire(poll=False)
             with pytest.raises(RuntimeError, match=self.SAID):
                 await other.run(call(client))
-            client._session._places.leave(poll=False)
+            client._session._gate.in_flight.release(poll=False)
 
     async def test_entered(self, other: Thread) -> None:
         """And `async with` does."""

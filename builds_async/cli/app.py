@@ -105,9 +105,9 @@ def _redacted(text: str) -> str:
     secrets = [secret for name in _SECRETS if (secret := os.environ.get(name, "").strip())]
     if "cf" not in text and not any(secret in text for secret in secrets):
         return text
-    from builds_async.session.wire import blot  # noqa: PLC0415  # slow to load, and rarely needed
+    from builds_async.session.redact import redact  # noqa: PLC0415  # slow to load, and rarely needed
 
-    return blot(text, secrets)
+    return redact(text, secrets)
 
 
 def _end_line() -> None:

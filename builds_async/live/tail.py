@@ -18,7 +18,7 @@ from builds_async.live.tracker import BuildChange, Tracker, WatchSource, WorkerM
 from builds_async.models.builds import Build
 from builds_async.models.logs import LogLine, LogPage, LogPosition
 from builds_async.session.clock import Clock
-from builds_async.session.wire import normalized_id
+from builds_async.session.ids import normalized_id
 
 logger = logging.getLogger("builds_async")
 

@@ -20,7 +20,7 @@ from builds_async.models.builds import LONG_AGO, Build, BuildStatus, created, in
 from builds_async.models.envelope import Page
 from builds_async.resources.bulk import BulkResult
 from builds_async.session.clock import Clock
-from builds_async.session.wire import is_id, normalized_id
+from builds_async.session.ids import is_id, normalized_id
 
 logger = logging.getLogger("builds_async")
 

@@ -8,7 +8,7 @@ from builds_async.live.ending import Ending
 from builds_async.models.builds import Build, BuildStatus, in_order
 from builds_async.models.envelope import Page
 from builds_async.session.clock import Clock
-from builds_async.session.wire import quoted
+from builds_async.session.redact import quoted
 
 QUEUED_FACTOR = 3
 """How many times longer the pause is while a build is queued: with one slot, that may be for hours."""

@@ -4,7 +4,7 @@ import msgspec
 
 from builds_async.models.account import AccountLimits
 from builds_async.models.envelope import Envelope
-from builds_async.session.api import ApiSession
+from builds_async.session.session import ApiSession
 
 _LIMITS = msgspec.json.Decoder(Envelope[AccountLimits])
 
@@ -23,6 +23,4 @@ class Account:
         Needs "Workers CI Read".
         https://developers.cloudflare.com/api/resources/workers_builds/methods/get_account_limits/
         """
-        return (
-            await self._session.envelope("GET", "/builds/account/limits", _LIMITS)
-        ).result or AccountLimits()
+        return await self._session.get("/builds/account/limits", _LIMITS, nullable=True) or AccountLimits()

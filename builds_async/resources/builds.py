@@ -1,6 +1,6 @@
 """Builds and their logs."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 
@@ -11,16 +11,22 @@ from builds_async.models.builds import Build, BuildMap, CanceledBuild
 from builds_async.models.envelope import Envelope, Page
 from builds_async.models.logs import LogPage
 from builds_async.resources.bulk import BulkResult, fan_out
-from builds_async.resources.paging import Pages, check_page, get_page
-from builds_async.session.api import ApiSession
-from builds_async.session.lenient import receipts, skipped
-from builds_async.session.wire import checked_tags, id_list, identifier, normalized_id, query, tag
+from builds_async.resources.paging import Pages, check_page, page_of
+from builds_async.session.call import Call
+from builds_async.session.decode import receipts
+from builds_async.session.encode import query
+from builds_async.session.ids import checked_tags, id_list, identifier, normalized_id, tag
+from builds_async.session.session import ApiSession
 
 _BUILD = msgspec.json.Decoder(Envelope[Build])
 _BUILDS = msgspec.json.Decoder(Envelope[tuple[Build, ...]])
 _BUILD_MAP = msgspec.json.Decoder(Envelope[BuildMap])
 _CANCELED = receipts(CanceledBuild)
 _LOGS = msgspec.json.Decoder(Envelope[LogPage])
+_LATEST = "/builds/builds/latest"
+
+_Note = Callable[[datetime | None], object]
+"""Takes the server's date of a response."""
 
 
 class Builds:
@@ -46,8 +52,7 @@ class Builds:
         Needs "Workers CI Read".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/builds/methods/get/
         """
-        path = f"/builds/builds/{identifier(build_uuid)}"
-        return (await self._session.envelope("GET", path, _BUILD, nullable=False)).result
+        return await self._session.get(_path(build_uuid), _BUILD)
 
     async def cancel(self, build_uuid: str) -> CanceledBuild:
         """Cancel a queued or running build. NotFoundError if the account has no such build.
@@ -59,9 +64,8 @@ class Builds:
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/builds/methods/cancel/
         """
-        path = f"/builds/builds/{identifier(build_uuid)}/cancel"
-        envelope = await self._session.envelope("PUT", path, _CANCELED)
-        return envelope.result or CanceledBuild(build_uuid=build_uuid)
+        canceled = await self._session.put(f"{_path(build_uuid)}/cancel", _CANCELED)
+        return canceled or CanceledBuild(build_uuid=build_uuid)
 
     async def logs(self, build_uuid: str, *, cursor: str | None = None) -> LogPage:
         """One page of a build's log: the first, or the one behind `cursor`.
@@ -72,9 +76,8 @@ class Builds:
         Needs "Workers CI Read".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/builds/subresources/logs/methods/get/
         """
-        path = f"/builds/builds/{identifier(build_uuid)}/logs"
-        envelope = await self._session.envelope("GET", path, _LOGS, query(cursor=cursor))
-        return envelope.result or LogPage()
+        path, position = f"{_path(build_uuid)}/logs", query(cursor=cursor)
+        return await self._session.get(path, _LOGS, position, nullable=True) or LogPage()
 
     async def latest(self, external_script_ids: Iterable[str]) -> BulkResult[Build]:
         """The latest build of each of these Workers, by their tags.
@@ -91,7 +94,7 @@ class Builds:
         https://developers.cloudflare.com/api/resources/workers_builds/methods/get_latest_builds/
         """
         tags = checked_tags(external_script_ids)
-        return await self._look_up("/builds/builds/latest", "external_script_ids", tags)
+        return await self._look_up(_LATEST, "external_script_ids", tags)
 
     async def by_version(self, version_ids: Iterable[str]) -> BulkResult[Build]:
         """The build that made each of these Worker versions, by version id.
@@ -114,8 +117,7 @@ class Builds:
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/builds/methods/list/
         """
         check_page(page, per_page)
-        path = f"/builds/workers/{tag(external_script_id)}/builds"
-        return await get_page(self._session, path, _BUILDS, query(page=page, per_page=per_page))
+        return page_of(await self._session.exchange(_list(external_script_id, page, per_page)))
 
     def iter(self, external_script_id: str, *, per_page: int = 50) -> Pages[Build]:
         """All builds of a Worker, each once, in the API's order; a page is fetched when the loop reaches it.
@@ -133,31 +135,57 @@ class Builds:
             per_page=per_page,
         )
 
-    async def _look_up(self, path: str, name: str, ids: Iterable[str]) -> BulkResult[Build]:
-        return await fan_out(ids, partial(self._chunk, path, name), workers=self._session.max_in_flight)
+    async def _look_up(
+        self, path: str, name: str, ids: Iterable[str], note: _Note | None = None
+    ) -> BulkResult[Build]:
+        chunk = partial(self._chunk, path, name, note)
+        return await fan_out(ids, chunk, workers=self._session.max_in_flight)
 
     async def _chunk(
-        self, path: str, name: str, ids: Sequence[str]
+        self, path: str, name: str, note: _Note | None, ids: Sequence[str]
     ) -> Mapping[str, Build | BuildsError | None]:
-        envelope = await self._session.envelope("GET", path, _BUILD_MAP, f"{name}={id_list(ids)}")
-        builds = (envelope.result and envelope.result.builds) or {}
-        unreadable = {
-            loss.key: _unreadable(path) for loss in skipped(envelope, ".result.builds{}") if loss.key
-        }
+        call = Call("GET", path, _BUILD_MAP, f"{name}={id_list(ids)}", nullable=True)
+        reply = await self._session.exchange(call)
+        if note is not None:
+            note(reply.date)
+        builds = (reply.result and reply.result.builds) or {}
+        unreadable = {loss.key: _unreadable(path) for loss in reply.lost(".result.builds{}") if loss.key}
         return {normalized_id(key): it for key, it in {**builds, **unreadable}.items()}
 
 
 class DatedBuilds(Builds):
-    """The builds as live verbs read them: with the date of the response, which no clock of ours can shift."""
+    """The builds as live verbs read them: with the server's date, which no clock of ours can shift."""
 
     async def get_dated(self, build_uuid: str) -> tuple[Build, datetime]:
         """One build as `get` gives it, and the server's date of the response, to the second.
 
         By this machine's clock where the response has no `Date`.
         """
-        build = await self.get(build_uuid)
-        # Nothing else runs between the response and this line, so it is the date of that response.
-        return build, self._session.date or datetime.now(UTC)
+        reply = await self._session.exchange(Call("GET", _path(build_uuid), _BUILD))
+        return reply.result, reply.date or datetime.now(UTC)
+
+    async def latest_dated(
+        self, external_script_ids: Iterable[str]
+    ) -> tuple[BulkResult[Build], datetime | None]:
+        """As `latest`, with the server's date of the last response, if it says."""
+        dates: list[datetime | None] = [None]
+        tags = checked_tags(external_script_ids)
+        result = await self._look_up(_LATEST, "external_script_ids", tags, dates.append)
+        return result, dates[-1]
+
+    async def list_dated(self, external_script_id: str) -> tuple[Page[Build], datetime | None]:
+        """The first page of `list`, with the server's date of the response, if it says."""
+        reply = await self._session.exchange(_list(external_script_id))
+        return page_of(reply), reply.date
+
+
+def _list(external_script_id: str, page: int = 1, per_page: int = 50) -> Call[tuple[Build, ...]]:
+    path = f"/builds/workers/{tag(external_script_id)}/builds"
+    return Call("GET", path, _BUILDS, query(page=page, per_page=per_page), nullable=True)
+
+
+def _path(build_uuid: str) -> str:
+    return f"/builds/builds/{identifier(build_uuid)}"
 
 
 def _unreadable(path: str) -> ResponseDecodeError:

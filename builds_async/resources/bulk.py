@@ -7,8 +7,8 @@ import anyio
 import msgspec
 
 from builds_async.errors import AuthenticationError, BuildsError, PermissionDeniedError
-from builds_async.session.api import PastedCredentialError
-from builds_async.session.wire import MAX_IDS, checked_ids, normalized_id
+from builds_async.session.ids import MAX_IDS, checked_ids, normalized_id
+from builds_async.session.session import PastedCredentialError
 
 T = TypeVar("T")
 

@@ -4,9 +4,11 @@ import msgspec
 
 from builds_async.models.deploy_hooks import DeployHook, DeployHookBuild
 from builds_async.models.envelope import Envelope
-from builds_async.session.api import ApiSession
-from builds_async.session.lenient import receipts
-from builds_async.session.wire import Secret, body, identifier, segment
+from builds_async.session.decode import receipts
+from builds_async.session.encode import body
+from builds_async.session.ids import identifier, segment
+from builds_async.session.redact import Secret
+from builds_async.session.session import ApiSession
 
 MAX_NAME = 58
 """How many characters the name of a deploy hook may have."""
@@ -43,7 +45,7 @@ class DeployHooks:
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/deploy_hooks/methods/list/
         """
         path = _path(script_name)
-        return (await self._session.envelope("GET", path, _HOOKS, confidential=True)).result or ()
+        return await self._session.get(path, _HOOKS, nullable=True, confidential=True) or ()
 
     async def create(self, script_name: str, *, deploy_hook_name: str, branch: str) -> DeployHook:
         """Create a hook that starts builds of a branch.
@@ -53,15 +55,8 @@ class DeployHooks:
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/deploy_hooks/methods/create/
         """
-        envelope = await self._session.envelope(
-            "POST",
-            _path(script_name),
-            _HOOK,
-            body=_request(deploy_hook_name, branch),
-            nullable=False,
-            confidential=True,
-        )
-        return envelope.result
+        data = _request(deploy_hook_name, branch)
+        return await self._session.post(_path(script_name), _HOOK, data, confidential=True)
 
     async def get(self, script_name: str, deploy_hook_uuid: str) -> DeployHook:
         """One deploy hook. NotFoundError if the Worker has no such hook.
@@ -70,7 +65,8 @@ class DeployHooks:
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/deploy_hooks/methods/get/
         """
         deploy_hook_uuid = Secret(deploy_hook_uuid)
-        return (await self._one("GET", script_name, deploy_hook_uuid, _HOOK)).result
+        path, secrets = _hook(script_name, deploy_hook_uuid)
+        return await self._session.get(path, _HOOK, secrets=secrets)
 
     async def update(
         self, script_name: str, deploy_hook_uuid: str, *, deploy_hook_name: str, branch: str
@@ -85,8 +81,9 @@ class DeployHooks:
         """
         deploy_hook_uuid = Secret(deploy_hook_uuid)
         data = _request(deploy_hook_name, branch)
-        envelope = await self._one("PUT", script_name, deploy_hook_uuid, _CHANGED, data)
-        return envelope.result or DeployHook(
+        path, secrets = _hook(script_name, deploy_hook_uuid)
+        hook = await self._session.put(path, _CHANGED, data, secrets=secrets)
+        return hook or DeployHook(
             deploy_hook_uuid=str(deploy_hook_uuid), deploy_hook_name=deploy_hook_name, branch=branch
         )
 
@@ -97,7 +94,9 @@ class DeployHooks:
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/deploy_hooks/methods/delete/
         """
         deploy_hook_uuid = Secret(deploy_hook_uuid)
-        return (await self._one("DELETE", script_name, deploy_hook_uuid, _CHANGED)).result or None
+        path, secrets = _hook(script_name, deploy_hook_uuid)
+        hook = await self._session.delete(path, _CHANGED, secrets=secrets)
+        return hook or None
 
     async def trigger(self, deploy_hook_uuid: str) -> DeployHookBuild:
         """Start a build of the hook's branch, or get the one that is pending: see `already_exists`.
@@ -114,40 +113,21 @@ class DeployHooks:
         """
         deploy_hook_uuid = Secret(deploy_hook_uuid)
         place = _place(deploy_hook_uuid)
-        envelope = await self._root.envelope(
-            "POST",
-            f"/workers/builds/deploy_hooks/{place}",
-            _BUILD,
-            nullable=False,
-            secrets=(deploy_hook_uuid, place),
-            anonymous=True,
-        )
-        return envelope.result
-
-    async def _one(
-        self,
-        method: str,
-        script_name: str,
-        deploy_hook_uuid: str,
-        decoder: msgspec.json.Decoder[Envelope[DeployHook]],
-        data: bytes | None = None,
-    ) -> Envelope[DeployHook]:
-        place = _place(deploy_hook_uuid)
-        return await self._session.envelope(
-            method,
-            f"{_path(script_name)}/{place}",
-            decoder,
-            body=data,
-            nullable=False,
-            secrets=(deploy_hook_uuid, place),
-        )
+        path = Secret(f"/workers/builds/deploy_hooks/{place}")
+        return await self._root.post(path, _BUILD, secrets=(deploy_hook_uuid, place), anonymous=True)
 
 
 def _path(script_name: str) -> str:
     return f"/builds/workers/{segment(script_name)}/deploy_hooks"
 
 
-def _place(deploy_hook_uuid: str) -> str:
+def _hook(script_name: str, deploy_hook_uuid: Secret) -> tuple[Secret, tuple[Secret, ...]]:
+    """The path of a hook, and the secrets in it."""
+    place = _place(deploy_hook_uuid)
+    return Secret(f"{_path(script_name)}/{place}"), (deploy_hook_uuid, place)
+
+
+def _place(deploy_hook_uuid: str) -> Secret:
     """The UUID as a segment of a path; the error for what can't be one does not show it."""
     try:
         return Secret(identifier(deploy_hook_uuid))

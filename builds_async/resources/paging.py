@@ -6,8 +6,9 @@ from typing import Generic, Protocol, Self, TypeVar
 import msgspec
 
 from builds_async.models.envelope import Envelope, Page, ResultInfo
-from builds_async.session.api import ApiSession
-from builds_async.session.lenient import skipped
+from builds_async.session.call import Call
+from builds_async.session.reply import Reply
+from builds_async.session.session import ApiSession
 
 T = TypeVar("T")
 
@@ -26,11 +27,15 @@ async def get_page(
     session: ApiSession, path: str, decoder: msgspec.json.Decoder[Envelope[tuple[T, ...]]], query: str
 ) -> Page[T]:
     """One page of a list; a response without a result is an empty page."""
-    envelope = await session.envelope("GET", path, decoder, query)
+    return page_of(await session.exchange(Call("GET", path, decoder, query, nullable=True)))
+
+
+def page_of(reply: Reply[tuple[T, ...]]) -> Page[T]:
+    """The page that a reply is."""
     return Page(
-        result=envelope.result or (),
-        result_info=envelope.result_info,
-        skipped=len(skipped(envelope, ".result[]")),
+        result=reply.result or (),
+        result_info=reply.result_info,
+        skipped=len(reply.lost(".result[]")),
     )
 
 

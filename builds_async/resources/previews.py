@@ -11,10 +11,13 @@ from builds_async.models.previews import Preview
 from builds_async.models.seeds import SeedRepo
 from builds_async.models.workers import BuildSettingsUpdate, checked_branch, settings_secrets
 from builds_async.resources.paging import Pages, check_page, get_page
-from builds_async.resources.starting import Starter
-from builds_async.session.api import ApiSession
-from builds_async.session.lenient import receipts
-from builds_async.session.wire import body, hidden, query, tag
+from builds_async.resources.starting import BuildStarter, Seen
+from builds_async.session.call import Call
+from builds_async.session.decode import receipts
+from builds_async.session.encode import body, query
+from builds_async.session.ids import tag
+from builds_async.session.redact import hidden
+from builds_async.session.session import ApiSession
 
 _PREVIEW = msgspec.json.Decoder(Envelope[Preview])
 _CHANGED = receipts(Preview)
@@ -36,7 +39,7 @@ class Previews:
 
     def __init__(self, session: ApiSession) -> None:
         self._session = session
-        self._starter = Starter(session)
+        self._starter = BuildStarter(session)
 
     async def list(self, script_tag: str, *, page: int = 1, per_page: int = 50) -> Page[Preview]:
         """One page of a Worker's previews, without their settings.
@@ -71,7 +74,7 @@ class Previews:
         https://developers.cloudflare.com/api/resources/workers_builds/
         """
         path = _preview(script_tag, preview_id)
-        return (await self._session.envelope("GET", path, _PREVIEW, nullable=False)).result
+        return await self._session.get(path, _PREVIEW)
 
     async def update(
         self,
@@ -101,14 +104,9 @@ class Previews:
         }
         if all(change is UNSET for change in changes.values()):
             raise ValueError("an update of a preview changes at least one field")
-        envelope = await self._session.envelope(
-            "PATCH",
-            _preview(script_tag, preview_id),
-            _CHANGED,
-            body=body(**changes),
-            secrets=hidden(settings_secrets(settings)),
-        )
-        return envelope.result or Preview(preview_id=tag(preview_id))
+        path, secrets = _preview(script_tag, preview_id), hidden(settings_secrets(settings))
+        preview = await self._session.patch(path, _CHANGED, body(**changes), secrets=secrets)
+        return preview or Preview(preview_id=tag(preview_id))
 
     async def builds(
         self, script_tag: str, preview_id: str, *, page: int = 1, per_page: int = 50
@@ -155,13 +153,20 @@ class Previews:
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/
         """
+        path = f"{_preview(script_tag, preview_id)}/builds"
         return await self._starter.start(
-            f"{_preview(script_tag, preview_id)}/builds",
-            (partial(self.builds, script_tag, preview_id),),
+            path,
+            (partial(self._latest, path),),
             branch=branch,
             commit_hash=commit_hash,
             seed_repo=seed_repo,
         )
+
+    async def _latest(self, path: str) -> Seen:
+        """The last builds of a preview, as a starter looks for one among them."""
+        call = Call("GET", path, _BUILDS, query(page=1, per_page=50), nullable=True)
+        reply = await self._session.exchange(call)
+        return Seen(reply.result or (), reply.date)
 
 
 def _previews(script_tag: str) -> str:

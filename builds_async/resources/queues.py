@@ -7,9 +7,10 @@ import msgspec
 
 from builds_async.models.envelope import Envelope
 from builds_async.models.queues import QueueAcks, QueueBatch, QueueExtension
-from builds_async.session.api import ApiSession
-from builds_async.session.lenient import receipts
-from builds_async.session.wire import encoded, identifier
+from builds_async.session.decode import receipts
+from builds_async.session.encode import encoded
+from builds_async.session.ids import identifier
+from builds_async.session.session import ApiSession
 
 MAX_BATCH = 100
 """How many messages one pull gives at the most."""
@@ -55,8 +56,7 @@ class Queues:
         _check_visibility(visibility_timeout_ms)
         body = {"batch_size": batch_size, "visibility_timeout_ms": visibility_timeout_ms}
         path, data = _path(queue_id, "pull"), encoded(body)
-        envelope = await self._session.envelope("POST", path, _BATCH, body=data)
-        return envelope.result or QueueBatch()
+        return await self._session.post(path, _BATCH, data, nullable=True) or QueueBatch()
 
     async def ack(
         self, queue_id: str, *, acks: Iterable[str] = (), retries: Iterable[tuple[str, float]] = ()
@@ -74,9 +74,7 @@ class Queues:
         body = {"acks": _leases(acks), "retries": again}
         if not any(body.values()):
             return QueueAcks(ack_count=0, retry_count=0)
-        path, data = _path(queue_id, "ack"), encoded(body)
-        envelope = await self._session.envelope("POST", path, _ACKS, body=data)
-        return envelope.result or QueueAcks()
+        return await self._session.post(_path(queue_id, "ack"), _ACKS, encoded(body)) or QueueAcks()
 
     async def extend(
         self, queue_id: str, lease_ids: Iterable[str], *, visibility_timeout_ms: int
@@ -94,8 +92,7 @@ class Queues:
         if not body["extend"]:
             return QueueExtension(extend_count=0)
         path, data = _path(queue_id, "extend"), encoded(body)
-        envelope = await self._session.envelope("POST", path, _EXTENSION, body=data)
-        return envelope.result or QueueExtension()
+        return await self._session.post(path, _EXTENSION, data) or QueueExtension()
 
 
 def _path(queue_id: str, action: str) -> str:

@@ -5,8 +5,10 @@ import msgspec
 from builds_async.models.builds import RepoConnection
 from builds_async.models.envelope import Envelope
 from builds_async.models.repos import ConfigAutofill
-from builds_async.session.api import ApiSession
-from builds_async.session.wire import DONE, body, identifier, query, segment
+from builds_async.session.decode import DONE
+from builds_async.session.encode import body, query
+from builds_async.session.ids import identifier, segment
+from builds_async.session.session import ApiSession
 
 _CONNECTION = msgspec.json.Decoder(Envelope[RepoConnection])
 _AUTOFILL = msgspec.json.Decoder(Envelope[ConfigAutofill])
@@ -53,10 +55,7 @@ class Repos:
             repo_id=repo_id,
             repo_name=repo_name,
         )
-        envelope = await self._session.envelope(
-            "PUT", "/builds/repos/connections", _CONNECTION, body=data, nullable=False
-        )
-        return envelope.result
+        return await self._session.put("/builds/repos/connections", _CONNECTION, data)
 
     async def delete_connection(self, repo_connection_uuid: str) -> None:
         """Disconnect a repository. NotFoundError if there is no such connection.
@@ -64,8 +63,7 @@ class Repos:
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/repos/subresources/connections/methods/delete/
         """
-        path = f"/builds/repos/connections/{identifier(repo_connection_uuid)}"
-        await self._session.envelope("DELETE", path, DONE)
+        await self._session.delete(f"/builds/repos/connections/{identifier(repo_connection_uuid)}", DONE)
 
     async def config_autofill(
         self,
@@ -84,11 +82,5 @@ class Repos:
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/repos/subresources/config_autofill/methods/get/
         """
         place = "/".join(segment(part) for part in (provider_type, provider_account_id, repo_id))
-        envelope = await self._session.envelope(
-            "GET",
-            f"/builds/repos/{place}/config_autofill",
-            _AUTOFILL,
-            query(branch=branch, root_directory=root_directory),
-            nullable=False,
-        )
-        return envelope.result
+        asked = query(branch=branch, root_directory=root_directory)
+        return await self._session.get(f"/builds/repos/{place}/config_autofill", _AUTOFILL, asked)

@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 from weakref import WeakValueDictionary
 
 import msgspec
@@ -13,17 +14,20 @@ from builds_async.errors import (
     BuildsError,
     InternalServerError,
     ResponseDecodeError,
+    with_advice,
 )
 from builds_async.models.builds import Build, BuildTriggerSource, created
 from builds_async.models.envelope import Envelope
 from builds_async.models.seeds import SeedRepo
-from builds_async.session.api import ApiSession
-from builds_async.session.wire import body, quoted
+from builds_async.session.call import Call
+from builds_async.session.encode import body
+from builds_async.session.redact import quoted
+from builds_async.session.session import ApiSession
 
-LOOKS = 3
-"""How often a build is looked for after a lost answer, `BETWEEN_LOOKS` seconds apart."""
+LOOKUPS = 3
+"""How often a build is looked up after a lost response, `BETWEEN_LOOKUPS` seconds apart."""
 
-BETWEEN_LOOKS = 2.0
+BETWEEN_LOOKUPS = 2.0
 
 CLOCKS_APART = timedelta(seconds=30)
 """How far this machine's clock may be from the server's, when the server does not tell its time."""
@@ -39,10 +43,18 @@ _OTHERS = frozenset(
     }
 )
 
-Look = Callable[[], Awaitable[Iterable[Build]]]
+
+class Seen(NamedTuple):
+    """What a lookup has seen: builds, newest first, and the server's date of its last response."""
+
+    builds: Iterable[Build]
+    date: datetime | None
 
 
-class Starter:
+Lookup = Callable[[], Awaitable[Seen]]
+
+
+class BuildStarter:
     """Starts builds, and finds a build again whose answer was lost; each at most for one call."""
 
     def __init__(self, session: ApiSession) -> None:
@@ -53,66 +65,69 @@ class Starter:
     async def start(
         self,
         path: str,
-        looks: Iterable[Look],
+        lookups: Iterable[Lookup],
         *,
         branch: str | None,
         commit_hash: str | None,
         seed_repo: SeedRepo | None,
     ) -> Build:
-        """POST once to `path`; if the answer is lost, find the build by one of `looks`.
+        """POST once to `path`; if the response is lost, find the build by one of `lookups`.
 
-        What is lost is an answer to a request that may have arrived. A look gives builds of the same
-        trigger or preview, newest first.
+        Lost is the response to a request that may have arrived. A lookup gives builds of the same trigger or
+        preview, newest first.
         """
-        data = _request(branch, commit_hash, seed_repo)
-        # One after another: else a lost call could take the build whose answer is on its way to another.
+        call = Call("POST", path, _BUILD, body=_request(branch, commit_hash, seed_repo))
+        sent_at = 0.0
+
+        def note() -> None:
+            nonlocal sent_at
+            sent_at = self._session.clock.now()
+
+        # One after another: else a lost call could take the build whose response is on its way to another.
         async with self._locks.setdefault(path, asyncio.Lock()):
             try:
-                envelope = await self._session.envelope("POST", path, _BUILD, body=data, nullable=False)
-                build = envelope.result
+                build = (await self._session.exchange(call, on_sent=note)).result
             except (BuildsConnectionError, InternalServerError, ResponseDecodeError) as error:
                 if isinstance(error, BuildsConnectionError) and not error.sent:
                     raise
-                found = await self._find(error, tuple(looks), branch, commit_hash)
-                if found is None:
-                    raise
-                build = found
+                build = await self._find(error, tuple(lookups), sent_at, branch, commit_hash)
             self._started = dict.fromkeys([*self._started, build.build_uuid][-_REMEMBERED:])
             return build
 
     async def _find(
         self,
         lost: BuildsError,
-        looks: Sequence[Look],
+        lookups: Sequence[Lookup],
+        sent_at: float,
         branch: str | None,
         commit_hash: str | None,
-    ) -> Build | None:
-        """The build that was started all the same; None, and `lost` says so, if none is to be seen."""
+    ) -> Build:
+        """The build that was started all the same. If none is to be seen, `lost` with what that means."""
         clock = self._session.clock
-        sent_at = clock.now() if lost.sent_at is None else lost.sent_at
-        for number in range(LOOKS):
+        for number in range(LOOKUPS):
             if number:
-                await clock.sleep(BETWEEN_LOOKS)
-            for look in looks:
+                await clock.sleep(BETWEEN_LOOKUPS)
+            for lookup in lookups:
                 try:
-                    builds = await look()
+                    seen = await lookup()
                 except BuildsError as error:
-                    lost.add(f"Whether it was started is unknown, looking for the build failed: {error}")
-                    return None
-                since = self._since(clock.now() - sent_at)
-                for build in builds:
+                    raise with_advice(
+                        lost, f"Whether it was started is unknown, looking for the build failed: {error}"
+                    ) from lost
+                since = _since(seen.date, clock.now() - sent_at)
+                for build in seen.builds:
                     if build.build_uuid not in self._started and _fits(build, since, branch, commit_hash):
                         return build
-        lost.add(
+        raise with_advice(
+            lost,
             f"Whether it was started is unknown, no build of {_wanted(branch, commit_hash)} was found;"
-            " look at the Worker's latest build before you start it again"
-        )
-        return None
+            " look at the Worker's latest build before you start it again",
+        ) from lost
 
-    def _since(self, seconds: float) -> datetime:
-        """The date `seconds` ago by the server's clock, which dates builds; the machine's may be wrong."""
-        now = self._session.date or datetime.now(UTC) - CLOCKS_APART
-        return now - timedelta(seconds=seconds)
+
+def _since(date: datetime | None, seconds: float) -> datetime:
+    """The date `seconds` ago by the server's clock, which dates builds; the machine's may be wrong."""
+    return (date or datetime.now(UTC) - CLOCKS_APART) - timedelta(seconds=seconds)
 
 
 def _request(branch: str | None, commit_hash: str | None, seed_repo: SeedRepo | None) -> bytes:

@@ -11,9 +11,10 @@ from builds_async.models.base import texts
 from builds_async.models.envelope import Envelope, Page
 from builds_async.models.subscriptions import EventDestination, EventSource, Subscription
 from builds_async.resources.paging import Pages, check_page, get_page
-from builds_async.session.api import ApiSession
-from builds_async.session.lenient import receipts
-from builds_async.session.wire import body, identifier, query
+from builds_async.session.decode import receipts
+from builds_async.session.encode import body, query
+from builds_async.session.ids import identifier
+from builds_async.session.session import ApiSession
 
 _SUBSCRIPTION = msgspec.json.Decoder(Envelope[Subscription])
 _SUBSCRIPTIONS = msgspec.json.Decoder(Envelope[tuple[Subscription, ...]])
@@ -89,7 +90,7 @@ class Subscriptions:
         data = body(
             name=name, source=source, destination=destination, events=_events(events), enabled=enabled
         )
-        return (await self._session.envelope("POST", _ROOT, _SUBSCRIPTION, body=data, nullable=False)).result
+        return await self._session.post(_ROOT, _SUBSCRIPTION, data)
 
     async def get(self, subscription_id: str) -> Subscription:
         """One subscription. NotFoundError if there is none. The API asks for the permission to write.
@@ -97,9 +98,7 @@ class Subscriptions:
         Needs "Queues Write".
         https://developers.cloudflare.com/api/resources/queues/subresources/subscriptions/methods/get/
         """
-        return (
-            await self._session.envelope("GET", _path(subscription_id), _SUBSCRIPTION, nullable=False)
-        ).result
+        return await self._session.get(_path(subscription_id), _SUBSCRIPTION)
 
     async def update(
         self,
@@ -118,8 +117,8 @@ class Subscriptions:
         https://developers.cloudflare.com/api/resources/queues/subresources/subscriptions/methods/update/
         """
         data = body(name=name, destination=destination, events=_events(events), enabled=enabled)
-        envelope = await self._session.envelope("PATCH", _path(subscription_id), _CHANGED, body=data)
-        return envelope.result or Subscription(id=subscription_id)
+        subscription = await self._session.patch(_path(subscription_id), _CHANGED, data)
+        return subscription or Subscription(id=subscription_id)
 
     async def delete(self, subscription_id: str) -> Subscription | None:
         """Delete a subscription: its source puts no more events into the queue. As it was, or None.
@@ -127,7 +126,8 @@ class Subscriptions:
         Needs "Queues Write".
         https://developers.cloudflare.com/api/resources/queues/subresources/subscriptions/methods/delete/
         """
-        return (await self._session.envelope("DELETE", _path(subscription_id), _CHANGED)).result or None
+        subscription = await self._session.delete(_path(subscription_id), _CHANGED)
+        return subscription or None
 
 
 def _path(subscription_id: str) -> str:

@@ -7,8 +7,11 @@ import msgspec
 from builds_async.models.envelope import Envelope, Page
 from builds_async.models.tokens import BuildToken, TokenStatus
 from builds_async.resources.paging import Pages, check_page, get_page
-from builds_async.session.api import ApiSession
-from builds_async.session.wire import DONE, Secret, body, identifier, query
+from builds_async.session.decode import DONE
+from builds_async.session.encode import body, query
+from builds_async.session.ids import identifier
+from builds_async.session.redact import Secret
+from builds_async.session.session import ApiSession
 
 _TOKEN = msgspec.json.Decoder(Envelope[BuildToken])
 _TOKENS = msgspec.json.Decoder(Envelope[tuple[BuildToken, ...]])
@@ -69,10 +72,7 @@ class Tokens:
             build_token_secret=str(build_token_secret),
             cloudflare_token_id=cloudflare_token_id,
         )
-        envelope = await self._session.envelope(
-            "POST", "/builds/tokens", _TOKEN, body=data, nullable=False, secrets=(build_token_secret,)
-        )
-        return envelope.result
+        return await self._session.post("/builds/tokens", _TOKEN, data, secrets=(build_token_secret,))
 
     async def delete(self, build_token_uuid: str) -> None:
         """Delete a build token; builds that use it will fail. The API token behind it stays.
@@ -83,7 +83,7 @@ class Tokens:
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/tokens/methods/delete/
         """
-        await self._session.envelope("DELETE", f"/builds/tokens/{identifier(build_token_uuid)}", DONE)
+        await self._session.delete(f"/builds/tokens/{identifier(build_token_uuid)}", DONE)
 
     async def verify(self) -> TokenStatus:
         """The id of this client's API token, and whether it is active.
@@ -93,4 +93,4 @@ class Tokens:
         Needs no permission.
         https://developers.cloudflare.com/api/resources/user/subresources/tokens/methods/verify/
         """
-        return (await self._root.envelope("GET", "/user/tokens/verify", _STATUS, nullable=False)).result
+        return await self._root.get("/user/tokens/verify", _STATUS)

@@ -12,22 +12,14 @@ from builds_async.models.builds import Build, EnvironmentVariable, Trigger
 from builds_async.models.envelope import Envelope
 from builds_async.models.seeds import SeedRepo
 from builds_async.models.variables import NewVariable, checked_name, new_variables, secret_values
-from builds_async.resources.builds import Builds
-from builds_async.resources.starting import Starter
+from builds_async.resources.builds import DatedBuilds
+from builds_async.resources.starting import BuildStarter, Seen
 from builds_async.resources.workers import Workers
-from builds_async.session.api import ApiSession
-from builds_async.session.lenient import receipts
-from builds_async.session.wire import (
-    DONE,
-    body,
-    encoded,
-    hidden,
-    identifier,
-    is_tag,
-    normalized_id,
-    segment,
-    tag,
-)
+from builds_async.session.decode import DONE, receipts
+from builds_async.session.encode import body, encoded
+from builds_async.session.ids import identifier, is_tag, normalized_id, segment, tag
+from builds_async.session.redact import hidden
+from builds_async.session.session import ApiSession
 
 _TRIGGER = msgspec.json.Decoder(Envelope[Trigger])
 _TRIGGERS = msgspec.json.Decoder(Envelope[tuple[Trigger, ...]])
@@ -51,11 +43,11 @@ class Triggers:
     effect.
     """
 
-    def __init__(self, session: ApiSession, builds: Builds, workers: Workers) -> None:
+    def __init__(self, session: ApiSession, builds: DatedBuilds, workers: Workers) -> None:
         self._session = session
         self._builds = builds
         self._workers = workers
-        self._starter = Starter(session)
+        self._starter = BuildStarter(session)
         self._tags: dict[str, str] = {}  # of the Workers of triggers that were seen
 
     async def list(self, external_script_id: str) -> tuple[Trigger, ...]:
@@ -67,7 +59,7 @@ class Triggers:
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/triggers/methods/list/
         """
         path = f"/builds/workers/{tag(external_script_id)}/triggers"
-        triggers = (await self._session.envelope("GET", path, _TRIGGERS)).result or ()
+        triggers = await self._session.get(path, _TRIGGERS, nullable=True) or ()
         return tuple(self._noted(trigger) for trigger in triggers)
 
     async def create(
@@ -111,10 +103,7 @@ class Triggers:
             path_excludes=texts(path_excludes),
             build_caching_enabled=build_caching_enabled,
         )
-        envelope = await self._session.envelope(
-            "POST", "/builds/triggers", _TRIGGER, body=data, nullable=False
-        )
-        return self._noted(envelope.result)
+        return self._noted(await self._session.post("/builds/triggers", _TRIGGER, data))
 
     async def update(
         self,
@@ -152,8 +141,8 @@ class Triggers:
             build_caching_enabled=build_caching_enabled,
             build_token_uuid=build_token_uuid,
         )
-        envelope = await self._session.envelope("PATCH", _path(trigger_uuid), _CHANGED, body=data)
-        return self._noted(envelope.result or Trigger(trigger_uuid=trigger_uuid))
+        trigger = await self._session.patch(_path(trigger_uuid), _CHANGED, data)
+        return self._noted(trigger or Trigger(trigger_uuid=trigger_uuid))
 
     async def delete(self, trigger_uuid: str) -> None:
         """Delete a trigger and cancel its unfinished builds. NotFoundError if there is no such trigger.
@@ -161,7 +150,7 @@ class Triggers:
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/triggers/methods/delete/
         """
-        await self._session.envelope("DELETE", _path(trigger_uuid), DONE)
+        await self._session.delete(_path(trigger_uuid), DONE)
 
     async def start_build(
         self,
@@ -202,7 +191,7 @@ class Triggers:
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/triggers/methods/purge_cache/
         """
-        await self._session.envelope("POST", f"{_path(trigger_uuid)}/purge_build_cache", DONE)
+        await self._session.post(f"{_path(trigger_uuid)}/purge_build_cache", DONE)
 
     async def variables(self, trigger_uuid: str) -> dict[str, EnvironmentVariable]:
         """The variables that builds of a trigger see, by name. The value of a secret is None.
@@ -210,8 +199,8 @@ class Triggers:
         Needs "Workers CI Read".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/triggers/subresources/environment_variables/methods/list/
         """
-        path = _variables(trigger_uuid)
-        return _some((await self._session.envelope("GET", path, _VARIABLES)).result)
+        variables = await self._session.get(_variables(trigger_uuid), _VARIABLES, nullable=True)
+        return _some(variables)
 
     async def set_variables(
         self, trigger_uuid: str, variables: Mapping[str, str | NewVariable]
@@ -227,14 +216,9 @@ class Triggers:
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/triggers/subresources/environment_variables/methods/upsert/
         """
         checked = new_variables(variables)
-        envelope = await self._session.envelope(
-            "PATCH",
-            _variables(trigger_uuid),
-            _SET,
-            body=encoded(checked),
-            secrets=hidden(secret_values(checked)),
-        )
-        return _some(envelope.result)
+        path, secrets = _variables(trigger_uuid), hidden(secret_values(checked))
+        stored = await self._session.patch(path, _SET, encoded(checked), secrets=secrets)
+        return _some(stored)
 
     async def delete_variable(self, trigger_uuid: str, name: str) -> None:
         """Delete one variable. NotFoundError if there is no variable of that name.
@@ -242,8 +226,7 @@ class Triggers:
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/triggers/subresources/environment_variables/methods/delete/
         """
-        path = f"{_variables(trigger_uuid)}/{segment(checked_name(name))}"
-        await self._session.envelope("DELETE", path, DONE)
+        await self._session.delete(f"{_variables(trigger_uuid)}/{segment(checked_name(name))}", DONE)
 
     def _noted(self, trigger: Trigger) -> Trigger:
         """Remember which Worker a trigger belongs to: the API has no way to ask for that."""
@@ -253,25 +236,26 @@ class Triggers:
             self._tags[normalized_id(trigger.trigger_uuid)] = trigger.external_script_id or ""
         return trigger
 
-    async def _latest(self, trigger_uuid: str) -> Iterable[Build]:
+    async def _latest(self, trigger_uuid: str) -> Seen:
         """The latest build of the trigger's Worker, if it is one of this trigger's."""
         known = self._tags.get(trigger_uuid)
         tags = [known] if known else [it.tag for it in await self._workers.list() if is_tag(it.tag or "")]
-        result = await self._builds.latest(filter(None, tags))
+        result, date = await self._builds.latest_dated(filter(None, tags))
         found = [build for build in result.found.values() if _is_of(build, trigger_uuid)]
         if not found and not all(map(_is_unreadable, result.failed.values())):
             result.raise_for_failures()
         for build in found:
             if build.trigger is not None:
                 self._noted(build.trigger)
-        return found
+        return Seen(found, date)
 
-    async def _listed(self, trigger_uuid: str) -> Iterable[Build]:
+    async def _listed(self, trigger_uuid: str) -> Seen:
         """The last builds of this trigger, for when another trigger has started one since."""
         known = self._tags.get(trigger_uuid)
         if known is None:
-            return ()
-        return [build for build in await self._builds.list(known) if _is_of(build, trigger_uuid)]
+            return Seen((), None)
+        page, date = await self._builds.list_dated(known)
+        return Seen([build for build in page if _is_of(build, trigger_uuid)], date)
 
 
 def _some(variables: Mapping[str, EnvironmentVariable | None] | None) -> dict[str, EnvironmentVariable]:

@@ -21,9 +21,11 @@ from builds_async.models.workers import (
     settings_secrets,
 )
 from builds_async.resources.paging import Pages, check_page, get_page
-from builds_async.session.api import ApiSession
-from builds_async.session.lenient import receipts
-from builds_async.session.wire import DONE, body, hidden, is_tag, query, quoted, tag
+from builds_async.session.decode import DONE, receipts
+from builds_async.session.encode import body, query
+from builds_async.session.ids import is_tag, tag
+from builds_async.session.redact import hidden, quoted
+from builds_async.session.session import ApiSession
 
 _SCRIPTS = msgspec.json.Decoder(Envelope[tuple[WorkerScript, ...]])
 _FOUND = msgspec.json.Decoder(Envelope[tuple[FoundWorker, ...]])
@@ -67,7 +69,7 @@ class Workers:
             raise TypeError("tags are a mapping of labels to True or False")
         labels = tags and ",".join(f"{label}:{'yes' if has else 'no'}" for label, has in tags.items())
         asked = query(tags=labels or None)
-        return (await self._session.envelope("GET", "/workers/scripts", _SCRIPTS, asked)).result or ()
+        return await self._session.get("/workers/scripts", _SCRIPTS, asked, nullable=True) or ()
 
     async def search(
         self,
@@ -129,8 +131,7 @@ class Workers:
         Needs "Workers CI Read".
         https://developers.cloudflare.com/api/resources/workers_builds/
         """
-        path = _path(script_tag)
-        return (await self._session.envelope("GET", path, _CONFIG, nullable=False)).result
+        return await self._session.get(_path(script_tag), _CONFIG)
 
     async def create(
         self,
@@ -159,10 +160,8 @@ class Workers:
             previews_base_config=previews_base_config,
         )
         secrets = hidden(settings_secrets(production_settings, previews_base_config))
-        envelope = await self._session.envelope(
-            "POST", "/builds/workers", _CHANGED, body=data, secrets=secrets
-        )
-        return envelope.result or WorkerConfig(script_tag=script_tag)
+        config = await self._session.post("/builds/workers", _CHANGED, data, secrets=secrets)
+        return config or WorkerConfig(script_tag=script_tag)
 
     async def update(
         self,
@@ -194,10 +193,10 @@ class Workers:
             raise ValueError("an update of a Worker changes at least one field")
         asked = query(patch_existing_previews="true" if patch_existing_previews else None)
         secrets = hidden(settings_secrets(production_settings, previews_base_config))
-        envelope = await self._session.envelope(
-            "PATCH", _path(script_tag), _CHANGED, asked, body=body(**changes), secrets=secrets
+        config = await self._session.patch(
+            _path(script_tag), _CHANGED, body(**changes), asked, secrets=secrets
         )
-        return envelope.result or WorkerConfig(script_tag=tag(script_tag))
+        return config or WorkerConfig(script_tag=tag(script_tag))
 
     async def delete(self, script_tag: str) -> None:
         """Delete the build configuration and the triggers of a Worker, and cancel its unfinished builds.
@@ -207,7 +206,7 @@ class Workers:
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/
         """
-        await self._session.envelope("DELETE", _path(script_tag), DONE)
+        await self._session.delete(_path(script_tag), DONE)
 
     async def migrate_to_previews(
         self, script_tag: str, *, deploy_command: str | UnsetType = UNSET
@@ -221,8 +220,8 @@ class Workers:
         https://developers.cloudflare.com/api/resources/workers_builds/
         """
         path, data = f"{_path(script_tag)}/migrate_to_previews", body(deploy_command=deploy_command)
-        envelope = await self._session.envelope("POST", path, _CHANGED, body=data)
-        return envelope.result or WorkerConfig(script_tag=tag(script_tag))
+        config = await self._session.post(path, _CHANGED, data)
+        return config or WorkerConfig(script_tag=tag(script_tag))
 
     async def _known(self, names: Collection[str], *, refresh: bool) -> dict[str, str]:
         """The tags of all Workers by name, with these names among them."""

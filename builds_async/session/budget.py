@@ -1,16 +1,17 @@
-"""The rate budget: how many requests may go out, and when. Plain counters; anyio only where one waits."""
+"""The rate budget: how many requests may go out, and when. Counters and dates; a future only to wait."""
 
 import asyncio
 import logging
 from collections import deque
 from collections.abc import Mapping
+from typing import Protocol
 
 import msgspec
 
 from builds_async.session.clock import Clock, SystemClock
+from builds_async.session.headers import Allowance
 from builds_async.session.numbers import seconds as checked_seconds
 from builds_async.session.numbers import whole
-from builds_async.session.wire import Allowance
 
 logger = logging.getLogger("builds_async")
 
@@ -37,6 +38,64 @@ class BudgetSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     left: int
     resets_in: float
     closed_for: float
+
+
+class Budget(Protocol):
+    """What paces a client. `RateBudget` does it within one process.
+
+    A request is counted by `try_acquire` or `acquire`, and each that was counted is over exactly once: by
+    `done` when it was sent, whatever became of it, or by `give_back` when it was not. `poll` says that it
+    belongs to a live verb: single calls go first.
+
+    All methods are called in the event loop of the client. Only `acquire` waits; the others return at once.
+    """
+
+    def bind(self, clock: Clock) -> None:
+        """The clock of the client, once, before the first request."""
+        ...
+
+    def try_acquire(self, *, poll: bool) -> bool:
+        """Count a request and return True, if it may go out now and no other waits for the same."""
+        ...
+
+    async def acquire(self, *, poll: bool, max_wait: float) -> bool:
+        """Wait until a request may go out, and count it.
+
+        False, and nothing is counted, if the API lets nothing through for longer than `max_wait` seconds; a
+        wait for the budget's own pacing is not limited by it. Cancelled while it waits, it has counted
+        nothing.
+        """
+        ...
+
+    def done(self, *, poll: bool = False) -> None:
+        """A counted request was answered, has failed or was cancelled."""
+        ...
+
+    def give_back(self) -> None:
+        """A counted request was not sent after all."""
+        ...
+
+    def close(self, seconds: float) -> float:
+        """A response was 429: let nothing through for that many seconds, or fewer. Returns how many."""
+        ...
+
+    def observe(self, allowances: Mapping[str, Allowance]) -> None:
+        """What the `Ratelimit` headers of a response say."""
+        ...
+
+    @property
+    def closings(self) -> int:
+        """How often `close` was called. A request that was counted before the last time may not be sent."""
+        ...
+
+    @property
+    def blocked_for(self) -> float:
+        """For how many seconds the API lets nothing through, as far as it said: by a 429 or its headers."""
+        ...
+
+    def snapshot(self) -> BudgetSnapshot:
+        """What is left, and until when."""
+        ...
 
 
 class RateBudget:
@@ -73,7 +132,6 @@ class RateBudget:
         self._reserve = reserve
         self._clock: Clock = SystemClock()
         self._in_flight = 0
-        self._ahead = self._clear = 0  # see _look_ahead
         self._answered: deque[float] = deque()  # when the counted requests were answered, oldest first
         self._answered_singles: deque[float] = deque()
         self._closed_until = _NEVER
@@ -82,7 +140,7 @@ class RateBudget:
         self._staggered = False
         self._next_at = _NEVER
         self._next_poll_at = _NEVER
-        self._told: dict[str, _Told] = {}
+        self._server_limits: dict[str, _ServerLimit] = {}
         self._singles: deque[asyncio.Future[None]] = deque()
         self._polls: deque[asyncio.Future[None]] = deque()
         self._freed: set[asyncio.Future[None]] = set()
@@ -95,10 +153,9 @@ class RateBudget:
     def snapshot(self) -> BudgetSnapshot:
         """What is left, and until when."""
         now = self._clock.now()
-        self._settle()
         self._forget(now)
         used = self._in_flight + len(self._answered)
-        left = min([self._capacity - used, *(told.left for told in self._told.values())])
+        left = min([self._capacity - used, *(it.left for it in self._server_limits.values())])
         closed_for = max(0.0, self._closed_until - now)
         if closed_for or self._probing:
             left = 0
@@ -119,9 +176,7 @@ class RateBudget:
             at = max(at, now + self._window)
         elif self._answered:
             at = max(at, self._answered[-1] + self._window)
-        return max([at, *(told.reset_at for told in self._told.values() if told.left < self._capacity)])
-
-    # What the session layer calls, in this order: acquire, then done or give_back.
+        return max([at, *(it.reset_at for it in self._server_limits.values() if it.left < self._capacity)])
 
     def bind(self, clock: Clock) -> None:
         """Measure and wait by `clock` from now on."""
@@ -136,7 +191,6 @@ class RateBudget:
     def blocked_for(self) -> float:
         """How many seconds the API lets nothing through, as far as it said: by a 429 or by its headers."""
         now = self._clock.now()
-        self._settle()
         return max(0.0, self._blocked_until(now) - now)
 
     @property
@@ -146,17 +200,12 @@ class RateBudget:
 
     def try_acquire(self, *, poll: bool) -> bool:
         """Count a request and return True, if it may go out now and nobody waits for the same."""
-        if self._clear and not poll:
-            self._clear -= 1
-            self._in_flight += 1
-            return True
         if self._singles or (poll and self._polls):
             return False
         now = self._clock.now()
         if self._ready_at(now, poll=poll) > now:
             return False
         self._count(now, poll=poll)
-        self._look_ahead()
         return True
 
     async def acquire(self, *, poll: bool, max_wait: float) -> bool:
@@ -241,10 +290,9 @@ class RateBudget:
 
     def give_back(self) -> None:
         """A counted request was not sent after all: who waits may go instead."""
-        self._settle()
         self._in_flight -= 1
-        for told in self._told.values():
-            told.left += 1
+        for it in self._server_limits.values():
+            it.left += 1
         if self._probing and not self._in_flight:
             self._probing, self._probe_due = False, True
         self._wake()
@@ -255,51 +303,29 @@ class RateBudget:
             if not freed.done():
                 freed.set_result(None)
 
-    def close(self, seconds: float) -> None:
-        """Let nothing through for that long, at most for LONGEST_CLOSURE: the response was 429."""
-        self._settle()
-        self._closed_until = max(self._closed_until, self._clock.now() + min(seconds, LONGEST_CLOSURE))
+    def close(self, seconds: float) -> float:
+        """A response was 429: let nothing through for that long, at most for LONGEST_CLOSURE."""
+        seconds = min(seconds, LONGEST_CLOSURE)
+        self._closed_until = max(self._closed_until, self._clock.now() + seconds)
         self._closings += 1
         self._probe_due, self._probing = True, False
         self._staggered = True
         self._wake()
+        return seconds
 
     def observe(self, allowances: Mapping[str, Allowance]) -> None:
         """Learn from the rate headers of an answer."""
-        self._settle()
         now = self._clock.now()
         for name, said in allowances.items():
             # Those in flight may not be counted by the server yet.
             left = int(said.left * (1 - self._reserve)) - self._in_flight
-            self._told[name] = _Told(left, now + min(said.reset, _LONGEST_RESET))
+            self._server_limits[name] = _ServerLimit(left, now + min(said.reset, _LONGEST_RESET))
             if said.quota and said.quota < self._narrowest and said.window == self._window:
                 self._set_limit(said.quota)
-        self._look_ahead()
         if self._freed:
             self._wake()
 
     # The arithmetic.
-
-    def _look_ahead(self) -> None:
-        """Work out how many single calls may go before anything has to be looked at again.
-
-        Far below the limit, that looking is most of what the budget costs a call. Time only makes them more.
-        """
-        if self._singles or self._polls or self._staggered or self._probing:
-            return
-        if self._probe_due or self._closed_until > self._clock.now():
-            return
-        left = self._capacity - self._in_flight - len(self._answered)
-        for told in self._told.values():
-            left = min(left, told.left)
-        self._ahead = self._clear = max(0, left // 2)
-
-    def _settle(self) -> None:
-        """Stop going by what was worked out ahead, and count what went by it."""
-        gone, self._ahead, self._clear = self._ahead - self._clear, 0, 0
-        if gone:
-            for told in self._told.values():
-                told.left -= gone
 
     def _set_limit(self, limit: int) -> None:
         self._narrowest = limit
@@ -309,8 +335,8 @@ class RateBudget:
 
     def _count(self, now: float, *, poll: bool) -> None:
         self._in_flight += 1
-        for told in self._told.values():
-            told.left -= 1
+        for it in self._server_limits.values():
+            it.left -= 1
         if poll:
             self._next_poll_at = now + self._poll_spacing(now)
         if self._probe_due:
@@ -324,7 +350,6 @@ class RateBudget:
 
         Infinity while a probe is out: the end of that is not known.
         """
-        self._settle()
         self._forget(now)
         if self._probing:
             return _UNKNOWN
@@ -335,9 +360,9 @@ class RateBudget:
             # The end of those in flight is not known; it can't be before now.
             oldest = self._answered[over - 1] if over <= len(self._answered) else now
             at = max(at, oldest + self._window)
-        for told in self._told.values():
-            if told.left <= 0:
-                at = max(at, told.reset_at)
+        for it in self._server_limits.values():
+            if it.left <= 0:
+                at = max(at, it.reset_at)
         if poll:
             at = max(at, self._next_poll_at)
             if self._singles:
@@ -346,7 +371,7 @@ class RateBudget:
 
     def _blocked_until(self, now: float) -> float:
         """Until when the API lets nothing through, as far as it said."""
-        used_up = (told.reset_at for told in self._told.values() if told.left <= 0)
+        used_up = (it.reset_at for it in self._server_limits.values() if it.left <= 0)
         return max([now, self._closed_until, *used_up])
 
     def _forget(self, now: float) -> None:
@@ -356,8 +381,8 @@ class RateBudget:
         singles = self._answered_singles
         while singles and singles[0] <= gone:
             singles.popleft()
-        if self._told:
-            self._told = {name: told for name, told in self._told.items() if told.reset_at > now}
+        if self._server_limits:
+            self._server_limits = {name: it for name, it in self._server_limits.items() if it.reset_at > now}
 
     def _poll_spacing(self, now: float) -> float:
         """Seconds between two polls so that what is left lasts: no stop-and-go, no echo of an old burst.
@@ -377,13 +402,13 @@ class RateBudget:
                 rate = min(rate, (left + i) / max(answered[i] + self._window - now, 1e-9))
             # A third of the rate at the most: a burst of single calls need not come again.
             rate -= min(len(self._answered_singles) / self._window, rate / 3)
-        for told in self._told.values():
-            if 4 * told.left < 3 * self._capacity:
-                rate = min(rate, max(1, told.left) / (told.reset_at - now))
+        for it in self._server_limits.values():
+            if 4 * it.left < 3 * self._capacity:
+                rate = min(rate, max(1, it.left) / (it.reset_at - now))
         return 1 / rate
 
 
-class _Told:
+class _ServerLimit:
     """What the server said is left, until when."""
 
     __slots__ = ("left", "reset_at")

@@ -6,8 +6,6 @@ from typing import TypeAlias
 import msgspec
 
 from builds_async.errors import BuildsError
-from builds_async.session.clock import Clock
-from builds_async.session.transport import Request, Response, Transport
 
 
 class RequestDone(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,36 +68,3 @@ class Counters:
         else:
             self.waits += 1
             self.seconds_waited += observation.seconds
-
-
-class ObservedTransport:
-    """A transport that tells of each request. Only a client with an observer has one."""
-
-    def __init__(self, transport: Transport, observer: Observer, clock: Clock) -> None:
-        self._transport = transport
-        self._observer = observer
-        self._clock = clock
-        self.check_open = transport.check_open
-        self.aclose = transport.aclose
-
-    async def send(self, request: Request) -> Response:
-        """One request and its whole answer, and an observation of it."""
-        began = self._clock.now()
-        status, failure = None, None
-        try:
-            answer = await self._transport.send(request)
-            status = answer.status
-        except BuildsError as error:
-            failure = error
-            raise
-        finally:  # a request that was cancelled was sent as well
-            self._observer(
-                RequestDone(
-                    method=request.method,
-                    path=request.shown_path,
-                    seconds=self._clock.now() - began,
-                    status=status,
-                    error=failure,
-                )
-            )
-        return answer

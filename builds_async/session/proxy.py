@@ -10,8 +10,8 @@ from urllib.parse import unquote_to_bytes
 from yarl import URL
 
 from builds_async.errors import ConfigurationError
-from builds_async.session.settings import is_host, is_loopback
-from builds_async.session.wire import Secret
+from builds_async.session.credentials import is_host, is_loopback
+from builds_async.session.redact import Secret
 
 _SOCKS = frozenset({"socks", "socks4", "socks4a", "socks5", "socks5h"})
 _HOST_AND_PORT = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9_.-]+)(?::(\d{1,5}))?(?:/.*)?", re.DOTALL)

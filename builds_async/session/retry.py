@@ -1,4 +1,4 @@
-"""Retrying as a value: whether and when. The loop that obeys it is in `session.api`."""
+"""Retrying as a value: whether and when. The loop that obeys it is in `session.session`."""
 
 import random
 from collections.abc import Callable, Iterator

@@ -1,6 +1,6 @@
 """What carries a request: the protocol, and the two values that cross it.
 
-The transport of a client is `session.aiohttp_transport` unless `BuildsClient(transport=...)` names another.
+The transport of a client is an `AiohttpTransport` unless `BuildsClient(transport=...)` names another.
 """
 
 import re
@@ -13,45 +13,64 @@ _HOOK = re.compile(r"(?<=/deploy_hooks/)[^/]+")
 
 
 class Request(msgspec.Struct, frozen=True, gc=False):
-    """What goes over the wire. `path` is below the base URL; it and `query` are encoded already.
-
-    `secrets` are what the path or the body carries that nobody may be told. `headers` are the credentials;
-    an `anonymous` request has none.
-    """
+    """One request on the wire."""
 
     method: str
+
     path: str
+    """Below the base URL, encoded."""
+
     query: str = ""
+    """Encoded."""
+
     body: bytes | None = None
-    secrets: tuple[str, ...] = ()
-    anonymous: bool = False
+    """JSON."""
+
     headers: Mapping[str, str] = {}
+    """The credentials. An `anonymous` request has none."""
+
+    secrets: tuple[str, ...] = ()
+    """What the path or the body carries that no error of the transport may show."""
+
+    anonymous: bool = False
 
     def __repr__(self) -> str:
-        return f"<Request {self.method} {self.shown_path}>"  # no contents: it may stand in a traceback
+        return f"<Request {self.method} {self.shown_path}>"  # no more: it may stand in a traceback
 
     @property
     def shown_path(self) -> str:
-        """The path without the secret that it may hold: the UUID of a deploy hook starts builds."""
+        """The path without the secret that it may contain: the UUID of a deploy hook starts builds."""
         return _HOOK.sub("***", self.path) if self.secrets else self.path
 
 
 class Response(msgspec.Struct, frozen=True, gc=False):
-    """What came over the wire, whole."""
+    """One complete response from the wire."""
 
     status: int
-    headers: Mapping[str, str]  # case-insensitive
+
+    headers: Mapping[str, str]
+    """Case-insensitive."""
+
     body: bytes
+    """Decompressed."""
 
     def __repr__(self) -> str:
-        return f"<Response {self.status}, {len(self.body)} bytes>"  # no contents: it may stand in a traceback
+        return f"<Response {self.status}, {len(self.body)} bytes>"  # no more: it may stand in a traceback
 
 
 class Transport(Protocol):
-    """What carries a request."""
+    """Carries requests.
+
+    It knows nothing of credentials, budgets or retries: a request has everything that goes out, and each is
+    sent once.
+    """
 
     async def send(self, request: Request) -> Response:
-        """One request and its whole answer. No error tells its secrets."""
+        """The complete response, whatever its status.
+
+        Raises BuildsConnectionError or BuildsTimeoutError if there is none, with a message alone: the session
+        adds the call. No error shows `request.secrets`.
+        """
         ...
 
     def check_open(self) -> None:
@@ -59,5 +78,5 @@ class Transport(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """Close it."""
+        """Close it. Calling it again does nothing."""
         ...

@@ -12,7 +12,7 @@ import pytest
 from builds_async import BuildsConnectionError, RateBudget, RetryPlanned, SystemClock
 from builds_async.cli.connect import _tell_long_waits
 from builds_async.session.clock import Clock
-from builds_async.session.wire import Allowance
+from builds_async.session.headers import Allowance
 from builds_async.simulator import Fault, SimulatedBuild, TokenKind
 from tests.cli.support import NOBODY, Run, Served
 from tests.support import FakeClock
@@ -113,7 +113,7 @@ def test_no_answer(account: Served, cli: Cli, monkeypatch: pytest.MonkeyPatch) -
     async def refuse(*_: object, **__: object) -> None:
         raise BuildsConnectionError("could not connect")
 
-    monkeypatch.setattr("builds_async.session.api.ApiSession.envelope", refuse)
+    monkeypatch.setattr("builds_async.session.session.ApiSession.exchange", refuse)
     plain, debug = cli("logs", UUID), cli("logs", UUID, "--debug")
     assert plain == Run(4, "", "builds-async: could not connect\n")
     assert debug.code == 4

@@ -33,7 +33,7 @@ from builds_async.live.backlog import Backlog
 from builds_async.live.follow import SETTLE
 from builds_async.models.builds import Build, BuildStatus
 from builds_async.resources.builds import DatedBuilds
-from builds_async.session.api import ApiSession
+from builds_async.session.session import ApiSession
 from builds_async.session.transport import Request, Response
 from builds_async.simulator import (
     Behaviour,

@@ -84,10 +84,13 @@ class Cloud:
         """Nothing to close."""
 
     def client(self, credentials: Mapping[str, str], retry: RetryPolicy) -> BuildsClient:
-        client = BuildsClient(account_id=ACCOUNT, retry=retry, clock=FakeClock(), **credentials)  # type: ignore[arg-type]
-        for session in (client._session, client.tokens._root):
-            session._transport = self
-        return client
+        return BuildsClient(
+            account_id=ACCOUNT,
+            transport=self,
+            retry=retry,
+            clock=FakeClock(),
+            **credentials,  # type: ignore[arg-type]
+        )
 
 
 async def diagnosed(

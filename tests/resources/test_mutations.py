@@ -214,14 +214,8 @@ async def canned() -> Any:
         "clock": FakeClock(),
         "budget": RateBudget(limit=10**9),
     }
-    async with BuildsClient(account_id=ACCOUNT, api_token=TOKEN, **options) as client:
-        transport = client._session._transport = Canned()
-        for resource in vars(client).values():
-            for session in ("_session", "_root"):
-                if hasattr(resource, session):
-                    getattr(resource, session)._transport = transport
-        client.triggers._starter._session._transport = transport
-        client.previews._starter._session._transport = transport
+    transport = Canned()
+    async with BuildsClient(account_id=ACCOUNT, api_token=TOKEN, transport=transport, **options) as client:
         yield client, transport
 
 

@@ -31,12 +31,12 @@ from builds_async import (
     RetryPolicy,
 )
 from builds_async.models.seeds import SeedFile, SeedRepo
-from builds_async.resources.builds import Builds
+from builds_async.resources.builds import DatedBuilds
 from builds_async.resources.previews import Previews
-from builds_async.resources.starting import BETWEEN_LOOKS, LOOKS
+from builds_async.resources.starting import BETWEEN_LOOKUPS, LOOKUPS
 from builds_async.resources.triggers import Triggers
 from builds_async.resources.workers import Workers
-from builds_async.session.api import ApiSession
+from builds_async.session.session import ApiSession
 from builds_async.session.transport import Request, Response
 from builds_async.simulator import (
     BuildDetails,
@@ -159,7 +159,7 @@ class Shop:
             clock=self.clock,
             rng=lambda: 0.0,
         )
-        self.builds = Builds(self.session)
+        self.builds = DatedBuilds(self.session)
         self.triggers = Triggers(self.session, self.builds, Workers(self.session))
         self.previews = Previews(self.session)
         worker = self.sim._state.scripts[self.tag]
@@ -233,7 +233,7 @@ class TestLostAnswer:
         assert caught.value.method == "POST"
         assert "look at the Worker's latest build" in str(caught.value)
         assert isinstance(shop.clock, FakeClock)
-        assert shop.clock.naps == [BETWEEN_LOOKS] * (LOOKS - 1)
+        assert shop.clock.naps == [BETWEEN_LOOKUPS] * (LOOKUPS - 1)
 
     @pytest.mark.parametrize("seconds", [30.0, 300.0])
     async def test_answer_that_is_lost_late(self, seconds: float, shop: Shop) -> None:
@@ -258,7 +258,7 @@ class TestLostAnswer:
             if not path.endswith("/latest"):
                 return None
             looks.append(path)
-            build = shop.sim._state.latest(shop.tag) if len(looks) == LOOKS else None
+            build = shop.sim._state.latest(shop.tag) if len(looks) == LOOKUPS else None
             builds = {other: {}, shop.tag: build and build_body(shop.sim._state, build)}
             return Response(
                 200, CIMultiDict(), msgspec.json.encode({"success": True, "result": {"builds": builds}})
@@ -267,7 +267,7 @@ class TestLostAnswer:
         shop.wire.failing = answered
         assert (await shop.start()).build_uuid == shop.wire.made[0]
 
-    @pytest.mark.parametrize("looks", range(LOOKS))
+    @pytest.mark.parametrize("looks", range(LOOKUPS))
     async def test_build_that_appears_late(self, looks: int, shop: Shop) -> None:
         """A build that shows itself only some seconds after the answer was lost is found as well."""
         await shop.know()

@@ -117,7 +117,7 @@ async def test_deletion_that_was_done_is_no_error(what: str, reply: dict[str, An
 
 async def test_lost_answer_without_dates(api: MockApi, monkeypatch: pytest.MonkeyPatch) -> None:
     """No Date header, and a build dated to the second or by a clock that is a moment behind: it is ours."""
-    monkeypatch.setattr(starting, "BETWEEN_LOOKS", 0.01)
+    monkeypatch.setattr(starting, "BETWEEN_LOOKUPS", 0.01)
     build = {
         "build_uuid": OTHER,
         "status": "queued",

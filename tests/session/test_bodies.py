@@ -31,12 +31,12 @@ from builds_async import (
 from builds_async.models.subscriptions import EventDestination, EventSource
 from builds_async.models.variables import NewVariable
 from builds_async.models.workers import BuildSettingsUpdate, NewGitRepository
-from builds_async.resources.builds import Builds
+from builds_async.resources.builds import DatedBuilds
 from builds_async.resources.previews import Previews
 from builds_async.resources.subscriptions import Subscriptions
 from builds_async.resources.triggers import Triggers
 from builds_async.resources.workers import Workers
-from builds_async.session.api import ApiSession
+from builds_async.session.session import ApiSession
 from builds_async.session.transport import Request, Response
 from tests.support import ACCOUNT, TAG, TOKEN, FakeClock, MockApi, drive, envelope, refusal
 from tests.support.connections import GIT, SETTINGS
@@ -357,7 +357,7 @@ def test_patch_sends_what_is_given(resource: str, data: st.DataObject) -> None:
         recorder, "", retry=RetryPolicy(), budget=RateBudget(), max_in_flight=1, clock=FakeClock()
     )
     updates: dict[str, Callable[..., Any]] = {
-        "triggers": Triggers(session, Builds(session), Workers(session)).update,
+        "triggers": Triggers(session, DatedBuilds(session), Workers(session)).update,
         "previews": Previews(session).update,
         "subscriptions": Subscriptions(session).update,
         "workers": Workers(session).update,
@@ -661,8 +661,7 @@ async def _told(setter: str, secret: str, echo: str, client: BuildsClient, api: 
 async def _body(call: Setter, secret: str) -> str:
     """The body that a call sends, as text."""
     recorder = Recorder({})
-    async with BuildsClient(account_id=ACCOUNT, api_token=TOKEN) as client:
-        client._session._transport = recorder
+    async with BuildsClient(account_id=ACCOUNT, api_token=TOKEN, transport=recorder) as client:
         with suppress(BuildsError):  # there is no such result
             await call(client, secret)
     return recorder.raw.decode()

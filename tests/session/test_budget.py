@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builds_async import BudgetSnapshot, RateBudget
-from builds_async.session.wire import Allowance
+from builds_async.session.headers import Allowance
 from tests.support import FakeClock, VirtualClock, nothing_left, settle
 
 EPSILON = 1e-9

@@ -7,7 +7,7 @@ import pytest
 
 from builds_async import BuildsClient, BuildStatus, RateBudget, RateLimitError, RetryPolicy
 from builds_async.session.budget import LONGEST_CLOSURE
-from builds_async.session.wire import Allowance
+from builds_async.session.headers import Allowance
 from builds_async.simulator import BuildsSimulator, Fault, VirtualClock
 from tests.support import (
     ACCOUNT,
@@ -208,14 +208,14 @@ class TestProbe:
         clock = StillClock()
         api.on("GET", GET, json=envelope(build()))
         async with BuildsClient(account_id=ACCOUNT, api_token=TOKEN, clock=clock, max_in_flight=1) as client:
-            places, budget = client._session._places, client.budget
-            assert places.try_take(poll=False)
+            places, budget = client._session._gate.in_flight, client.budget
+            assert places.try_acquire(poll=False)
             call = asyncio.create_task(client.builds.get(BUILD_UUID))
             await settle()
             budget.close(5)
             await clock.run_until(5)
             assert await budget.acquire(poll=False, max_wait=0)  # the probe
-            places.leave(poll=False)
+            places.release(poll=False)
             await settle()
             assert api.sent == []
             budget.done()

@@ -33,8 +33,9 @@ from builds_async import (
 )
 from builds_async.models.envelope import Envelope
 from builds_async.resources.builds import Builds
-from builds_async.session.api import ApiSession
-from builds_async.session.http import HttpTransport
+from builds_async.session.aiohttp_transport import AiohttpTransport
+from builds_async.session.call import Call
+from builds_async.session.session import ApiSession
 from tests.support import (
     ACCOUNT,
     BASE_URL,
@@ -83,7 +84,7 @@ REFUSED = aiohttp.ClientConnectorError(
 @pytest.fixture
 async def session(clock: FakeClock) -> ApiSession:
     """A session whose pauses are not shortened by chance; it holds nothing that must be closed."""
-    transport = HttpTransport(BASE_URL, {}, session=None, timeout=30)
+    transport = AiohttpTransport(BASE_URL, session=None, timeout=30)
     return ApiSession(
         transport,
         f"/accounts/{ACCOUNT}",
@@ -134,7 +135,7 @@ SEQUENCES = [
         [status(502), status(503), status(500), status(504)], InternalServerError, [0.5, 1.0, 2.0], "504 "
     ),
     Sequence([status(502), status(404)], NotFoundError, [0.5], "404 "),
-    Sequence([status(200)] * 4, ResponseDecodeError, [0.5, 1.0, 2.0], "the answer (200) can't be read"),
+    Sequence([status(200)] * 4, ResponseDecodeError, [0.5, 1.0, 2.0], "the response (200) can't be read"),
     Sequence(
         [broken(aiohttp.ServerDisconnectedError())] * 4,
         BuildsConnectionError,
@@ -314,7 +315,7 @@ class TestUnsafe:
         """What may have arrived is not sent again."""
         api.on(method, "/x", **step)
         with pytest.raises(kind) as caught:
-            await session.envelope(method, "/x", ANYTHING)
+            await session.exchange(Call(method, "/x", ANYTHING))
         await session.aclose()
         assert (caught.value.attempts, caught.value.method) == (1, method)
         assert getattr(caught.value, "sent", True) is True
@@ -332,7 +333,7 @@ class TestUnsafe:
         """What can't have been carried out is sent again."""
         api.on(method, "/x", **step)
         api.on(method, "/x", json=envelope("done"))
-        assert (await session.envelope(method, "/x", ANYTHING)).result == "done"
+        assert (await session.exchange(Call(method, "/x", ANYTHING))).result == "done"
         await session.aclose()
         assert (len(api.sent), clock.naps) == (2, [nap])
 
@@ -340,7 +341,7 @@ class TestUnsafe:
         """An error says when the request can't have arrived."""
         api.on("POST", "/x", **broken(REFUSED), repeat=True)
         with pytest.raises(BuildsConnectionError) as caught:
-            await session.envelope("POST", "/x", ANYTHING)
+            await session.post("/x", ANYTHING)
         await session.aclose()
         assert (caught.value.sent, caught.value.attempts) == (False, 4)
         assert caught.value.__cause__ is REFUSED
@@ -434,7 +435,7 @@ class TestNull:
     async def test_needed(self, api: MockApi, client: BuildsClient) -> None:
         """A null where a result is always due is an answer that can't be read, and was asked for once."""
         api.on("GET", GET, json=envelope(None), headers={"cf-ray": RAY})
-        with pytest.raises(ResponseDecodeError, match="the `result` of the answer is null") as caught:
+        with pytest.raises(ResponseDecodeError, match="the `result` of the response is null") as caught:
             await client.builds.get(BUILD_UUID)
         error = caught.value
         assert (error.method, error.path) == ("GET", f"/accounts/{ACCOUNT}{GET}")

@@ -14,8 +14,8 @@ import pytest
 from builds_async import BuildsClient, BuildsError, ConfigurationError, RetryPolicy
 from builds_async.cli.connect import read_token
 from builds_async.cli.exits import CommandError
-from builds_async.session.settings import resolve
-from builds_async.session.wire import blot, quoted
+from builds_async.session.credentials import resolve
+from builds_async.session.redact import quoted, redact
 from tests.support import (
     ACCOUNT,
     BUILD_UUID,
@@ -75,7 +75,7 @@ def test_ordinary_text_is_quoted(text: str) -> None:
 
 def test_echo_of_another_token() -> None:
     """A token of Cloudflare's in a text of a server is redacted, though it is not the client's own."""
-    assert blot(f"no build {PASTED['user token']} here", []) == "no build *** here"
+    assert redact(f"no build {PASTED['user token']} here", []) == "no build *** here"
 
 
 @pytest.mark.parametrize(

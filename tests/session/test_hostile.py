@@ -23,11 +23,13 @@ from builds_async.models.envelope import Envelope
 from builds_async.models.lenient_json import first_items
 from builds_async.models.reason import failure_reason
 from builds_async.models.scalars import date_in, number_in
-from builds_async.session import lenient
-from builds_async.session.http import MAX_BODY, MAX_REFUSAL
+from builds_async.session import decode
+from builds_async.session.aiohttp_transport import MAX_BODY, MAX_REFUSAL
+from builds_async.session.headers import allowances, ray_id, retry_after
+from builds_async.session.redact import redact
 from builds_async.session.transport import Response
-from builds_async.session.wire import allowances, blot, ray_id, read, retry_after
 from tests.support import ACCOUNT, BUILD_UUID, TOKEN, Exchange, RawServer, answer, head, settle
+from tests.support.reading import read
 
 MIB = 2**20
 START = b'{"success":true,"result":'
@@ -219,7 +221,7 @@ def policies(text: str) -> object:
 
 
 def redacted(text: str) -> object:
-    return blot(f"{text}token", ["token", TOKEN])
+    return redact(f"{text}token", ["token", TOKEN])
 
 
 LOOKS: dict[str, tuple[Callable[[str], object], Iterable[str]]] = {
@@ -269,7 +271,7 @@ def test_linear(look: Callable[[str], object], unit: str) -> None:
 
 def test_bounds() -> None:
     """A refusal has a far smaller bound than a success, and the second look one of its own."""
-    assert MAX_REFUSAL * 16 <= lenient.LARGEST * 4 <= MAX_BODY
+    assert MAX_REFUSAL * 16 <= decode.LARGEST * 4 <= MAX_BODY
 
 
 async def test_large_answer_of_few_things_is_read() -> None:

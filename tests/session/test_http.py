@@ -23,7 +23,7 @@ from builds_async import (
     RetryPolicy,
 )
 from builds_async._version import __version__
-from builds_async.session.http import MAX_BODY, HttpTransport
+from builds_async.session.aiohttp_transport import MAX_BODY, AiohttpTransport
 from builds_async.session.transport import Request as WireRequest
 from tests.support import (
     ACCOUNT,
@@ -134,8 +134,8 @@ class TestRequest:
     async def test_body(self) -> None:
         """A body goes out as JSON."""
         async with nothing_left(), RawServer(GOOD) as server:
-            transport = HttpTransport(server.url, {"X-A": "b"}, session=None, timeout=5)
-            reply = await transport.send(WireRequest("POST", "/x", body=b'{"a": 1}'))
+            transport = AiohttpTransport(server.url, session=None, timeout=5)
+            reply = await transport.send(WireRequest("POST", "/x", body=b'{"a": 1}', headers={"X-A": "b"}))
             await transport.aclose()
         assert (reply.status, reply.body) == (200, BODY)
         (request,) = server.requests
@@ -298,7 +298,7 @@ class TestSize:
         async with RawServer(reply) as server, a_client(server.url) as client:
             error = await failure(client)
         assert isinstance(error, ResponseDecodeError)
-        assert error.message == "the answer (200) is larger than 64 MiB"
+        assert error.message == "the response (200) is larger than 64 MiB"
         assert (error.status, error.ray_id, error.transient, error.attempts) == (200, "r", False, 1)
 
     async def test_endless(self) -> None:
@@ -317,7 +317,7 @@ class TestSize:
         async with RawServer(endless) as server, a_client(server.url) as client:
             error = await failure(client)
             assert isinstance(error, ResponseDecodeError)
-            assert error.message == "the answer (200) is larger than 64 MiB"
+            assert error.message == "the response (200) is larger than 64 MiB"
             assert (error.status, error.transient, error.attempts) == (200, False, 1)
             await settle()
         assert 64 <= sent <= 80
@@ -331,14 +331,14 @@ class TestSize:
         async with RawServer(reply) as server, a_client(server.url) as client:
             error = await failure(client)
         assert isinstance(error, ResponseDecodeError)
-        assert error.message == "the answer (200) is larger than 64 MiB"
+        assert error.message == "the response (200) is larger than 64 MiB"
         assert (error.status, error.transient, error.attempts) == (200, False, 1)
 
     async def test_largest(self) -> None:
         """A body of just the bound is read."""
         reply = answer(b"x" * MAX_BODY)
         async with nothing_left(), RawServer(reply) as server:
-            transport = HttpTransport(server.url, {}, session=None, timeout=10)
+            transport = AiohttpTransport(server.url, session=None, timeout=10)
             assert len((await transport.send(WireRequest("GET", "/"))).body) == MAX_BODY
             await transport.aclose()
 
@@ -381,7 +381,7 @@ class TestAnswer:
         ):
             error = await failure(client)
         assert isinstance(error, ResponseDecodeError)
-        assert error.message.startswith("the answer (200) can't be read: ")
+        assert error.message.startswith("the response (200) can't be read: ")
         assert (error.status, error.body, error.ray_id) == (200, start, "8f2c-FRA")
         assert (error.transient, error.attempts) == (True, 2)
 
@@ -545,7 +545,7 @@ class TestLeft:
             client = BuildsClient(account_id=ACCOUNT, api_token=TOKEN, base_url=server.url)
             await client.builds.get(BUILD_UUID)
             transport = client._session._transport
-            assert isinstance(transport, HttpTransport)
+            assert isinstance(transport, AiohttpTransport)
             session = transport._session
             assert session is not None
             assert not session.closed

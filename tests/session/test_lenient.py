@@ -27,7 +27,7 @@ from builds_async.models import lenient
 from builds_async.models.builds import BuildTriggerMetadata
 from builds_async.models.events import read_event
 from builds_async.models.queues import QueueBatch
-from builds_async.session import lenient as second_look
+from builds_async.session import decode
 from tests.support import BUILD_UUID, TAG, MockApi, build, envelope
 
 WHEN = datetime(2026, 8, 13, 2, 33, 54, 80_000, tzinfo=UTC)
@@ -262,7 +262,7 @@ class TestLog:
         [record] = caplog.records
         assert record.levelno == logging.WARNING
         said = record.getMessage()
-        assert f"/builds/workers/{TAG}/builds: odd values of the answer are left out: " in said
+        assert f"/builds/workers/{TAG}/builds: odd values of the response are left out: " in said
         for part in (
             "2 x result[].build_trigger_metadata.environment_variables{}",
             "1 x result[].pull_request",
@@ -293,14 +293,14 @@ class TestLog:
     def test_many_places(self) -> None:
         """Of an answer that is odd all over, a few places are named."""
         losses = [lenient.Loss(f".result.{name}") for name in "aabcdefghh"]
-        said = second_look.described(losses)
+        said = decode.described(losses)
         assert said.startswith("2 x result.a, 2 x result.h, 1 x result.")
         assert said.endswith("and 3 more places")
 
 
 async def test_size(client: BuildsClient, api: MockApi, monkeypatch: pytest.MonkeyPatch) -> None:
     """A body that is larger than can be read field by field is refused when it is odd, as it always was."""
-    monkeypatch.setattr(second_look, "LARGEST", 2000)
+    monkeypatch.setattr(decode, "LARGEST", 2000)
     path = f"/builds/builds/{BUILD_UUID}"
     api.on("GET", path, envelope(build(pull_request=5, later="x" * 2000)))
     api.on("GET", path, envelope(build(later="x" * 2000)))
@@ -320,9 +320,9 @@ def test_one_decode_for_a_good_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*_: object) -> None:
         raise AssertionError
 
-    monkeypatch.setattr(second_look, "_decode_again", never)
+    monkeypatch.setattr(decode, "_decode_again", never)
     decoder = msgspec.json.Decoder(Build)
-    assert second_look.decode(decoder, json.dumps(build()).encode()).succeeded
+    assert decode.decode(decoder, json.dumps(build()).encode()).succeeded
 
 
 @given(st.binary(max_size=60))
@@ -331,6 +331,6 @@ def test_any_bytes(data: bytes) -> None:
     decoder = msgspec.json.Decoder(Build)
     body = b'{"build_uuid":"a","preview_url":"' + data + b'"}'
     try:
-        assert second_look.decode(decoder, body).build_uuid
-    except second_look.UNREADABLE:
+        assert decode.decode(decoder, body).build_uuid
+    except decode.UNREADABLE:
         assert b'"' in data or b"\\" in data

@@ -21,7 +21,6 @@ from builds_async import (
     RetryPolicy,
     Waited,
 )
-from builds_async.session.observe import ObservedTransport
 from builds_async.simulator import BuildsSimulator, Fault, FaultKind, RateLimit, VirtualClock, build_script
 from tests.support import ACCOUNT, BUILD_UUID, FakeClock, settle, tags
 
@@ -231,13 +230,6 @@ class TestObservations:
             quiet.append(True)
             await client.builds.get(build.build_uuid)
             assert client.budget.snapshot().used >= len(sim.requests)
-
-    async def test_without_an_observer(self) -> None:
-        """A client without an observer has nothing between itself and its transport."""
-        async with connected(BuildsSimulator()) as client:
-            assert not isinstance(client._session._transport, ObservedTransport)
-        async with connected(BuildsSimulator(), observer=Counters()) as client:
-            assert isinstance(client._session._transport, ObservedTransport)
 
     async def test_secrets(self) -> None:
         """Nothing that is told shows the token."""

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from builds_async import BuildsClient, BuildsError, ConfigurationError
-from builds_async.session.settings import Settings, is_loopback, resolve
-from builds_async.session.wire import Secret
+from builds_async.session.credentials import Settings, is_loopback, resolve
+from builds_async.session.redact import Secret
 from tests.support import ACCOUNT, BASE_URL, TOKEN
 
 NO_CREDENTIALS = (

@@ -30,9 +30,13 @@ from builds_async import (
     ResponseDecodeError,
 )
 from builds_async.models.envelope import Envelope
+from builds_async.session.encode import query
+from builds_async.session.headers import Allowance, allowances, retry_after
+from builds_async.session.ids import id_list, segment
+from builds_async.session.redact import redact
 from builds_async.session.transport import Response
-from builds_async.session.wire import Allowance, allowances, blot, id_list, query, read, retry_after, segment
 from tests.support import TOKEN, build, envelope, refusal
+from tests.support.reading import read
 
 NUMBER = msgspec.json.Decoder(Envelope[int])
 BUILD = msgspec.json.Decoder(Envelope[Build])
@@ -152,7 +156,7 @@ class TestUnreadable:
         """A 200 that is not JSON is unreadable but transient, with status, ray id and the body's start."""
         error = refused(an_answer(body, cf_ray=RAY))
         assert isinstance(error, ResponseDecodeError)
-        assert error.message.startswith("the answer (200) can't be read: ")
+        assert error.message.startswith("the response (200) can't be read: ")
         assert shown in error.message
         assert error.message.endswith(f" (cf-ray {RAY})")
         assert (error.status, error.ray_id, error.transient) == (200, RAY, True)
@@ -175,7 +179,7 @@ class TestUnreadable:
         """Whole JSON of an unknown shape is unreadable for good, and the message says where."""
         error = refused(an_answer(body))
         assert isinstance(error, ResponseDecodeError)
-        assert error.message.startswith(f"the answer (200) can't be read: {why}; ")
+        assert error.message.startswith(f"the response (200) can't be read: {why}; ")
         assert (error.status, error.ray_id, error.transient) == (200, None, False)
         assert error.body == json.dumps(body)
 
@@ -481,13 +485,13 @@ class TestRedaction:
     )
     def test_by_place(self, text: str, token: str, shown: str) -> None:
         """A token that reads like a word is redacted where tokens stand, any other wherever it stands."""
-        assert blot(text, (token,)) == shown
+        assert redact(text, (token,)) == shown
 
     @given(st.integers(0, 2**32))
     def test_real(self, seed: int) -> None:
         """What is random like a real token is redacted in the middle of anything."""
         token = "".join(Random(seed).choices(ascii_letters + digits, k=40))  # noqa: S311  # no secret
-        assert token not in blot(f"x{token}y={token}%20{token}", (token,))
+        assert token not in redact(f"x{token}y={token}%20{token}", (token,))
 
     @pytest.mark.parametrize("value", [f"Bearer {TOKEN}", TOKEN, "a" * 21, "a b", "", "a-b-c"])
     def test_ray(self, value: str) -> None:
@@ -697,7 +701,7 @@ class TestPaths:
         assert id_list([]) == ""
 
     @pytest.mark.parametrize(
-        ("value", "why"), [("a,b", "it has a comma"), ("..", "empty or"), ("", "empty or")]
+        ("value", "why"), [("a,b", "it contains a comma"), ("..", "empty or"), ("", "empty or")]
     )
     def test_id_list_refused(self, value: str, why: str) -> None:
         """An id that would be two, or none, is refused."""

@@ -27,11 +27,12 @@ from builds_async.live.follow import LogFollower
 from builds_async.live.tail import BuildTail
 from builds_async.models.envelope import Envelope
 from builds_async.resources.builds import Builds, DatedBuilds
-from builds_async.session.api import ApiSession
+from builds_async.session.encode import query
+from builds_async.session.session import ApiSession
 from builds_async.session.transport import Request, Response
-from builds_async.session.wire import query, read
 from builds_async.simulator import BuildsSimulator, RateLimit, SimulatedBuild, VirtualClock
 from tests.support.bridge import ask, received
+from tests.support.reading import read
 
 LATENCY = 0.06
 LINE_EVERY = 5.0

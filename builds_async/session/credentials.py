@@ -8,16 +8,9 @@ from typing import NamedTuple
 
 from builds_async.errors import ConfigurationError
 from builds_async.models.diagnosis import CredentialKind
-from builds_async.session.wire import Secret
+from builds_async.session.redact import TOKEN_KINDS, Secret
 
 DEFAULT_BASE_URL = "https://api.cloudflare.com/client/v4"
-
-
-_PREFIXES = {
-    "cfut": CredentialKind.USER_TOKEN,
-    "cfat": CredentialKind.ACCOUNT_TOKEN,
-    "cfoat": CredentialKind.OAUTH_TOKEN,
-}
 
 
 class Settings(NamedTuple):
@@ -40,7 +33,7 @@ class Settings(NamedTuple):
         if "Authorization" not in self.credentials:
             return CredentialKind.GLOBAL_KEY
         prefix = self.secrets[0].partition("_")[0]
-        return _PREFIXES.get(prefix, CredentialKind.UNKNOWN)
+        return TOKEN_KINDS.get(prefix, CredentialKind.UNKNOWN)
 
 
 def resolve(

@@ -1,4 +1,4 @@
-"""The second look at the body of an answer, taken only after its typed decode has failed."""
+"""From the bytes of a body to a Struct; with a second reading, field by field, where the typed one fails."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -121,10 +121,3 @@ def described(losses: Iterable[Loss]) -> str:
     named = [f"{count} x {place.lstrip('.')}" for place, count in places.most_common(MOST_PLACES)]
     rest = len(places) - len(named)
     return ", ".join([*named, f"and {rest} more places"] if rest else named)
-
-
-def skipped(envelope: Envelope[Any], place: str) -> tuple[Loss, ...]:
-    """The elements that were left out of a list or map of an answer."""
-    if not isinstance(envelope, MendedEnvelope):
-        return ()
-    return tuple(loss for loss in envelope.losses if loss.place == place)

@@ -1,4 +1,4 @@
-"""The only file that touches aiohttp: bytes out, an `Response` in, or one of our connection errors."""
+"""The only file that touches aiohttp: a `Request` out, a `Response` in, or one of our connection errors."""
 
 import asyncio
 import ssl
@@ -20,9 +20,10 @@ from builds_async.errors import (
     ConfigurationError,
     ResponseDecodeError,
 )
+from builds_async.session.headers import ray_id
 from builds_async.session.proxy import proxy_for
+from builds_async.session.redact import Secret, redact
 from builds_async.session.transport import Request, Response
-from builds_async.session.wire import Secret, blot, ray_id
 
 MAX_BODY = 64 * 1024 * 1024
 """The largest body of a success (2xx) that is read, in bytes; a larger one is refused without being held."""
@@ -36,24 +37,23 @@ _HEADERS = {"User-Agent": f"builds-async/{__version__}", "Accept": "application/
 
 class _RequestOptions(TypedDict, total=False):
     allow_redirects: bool
-    headers: Mapping[str, str]
     timeout: aiohttp.ClientTimeout
     raise_for_status: bool
     proxy_headers: Mapping[str, str]
-    data: bytes
 
 
-class HttpTransport:
+class AiohttpTransport:
     """Sends requests over an `aiohttp.ClientSession`, its own or a borrowed one.
 
-    `credentials` are headers that each request to `base_url` carries, and nothing else does: they are no
-    defaults of a session, so neither a proxy nor an anonymous request nor another user of the session gets
-    them. Redirects are not followed.
+    The headers of a request go with it to `base_url`, and nowhere else: they are no defaults of a session, so
+    neither a proxy nor another user of the session gets them. Redirects are not followed.
 
     Its own session is made at the first request, inside the running loop, and closed with the transport. A
     borrowed one is never closed, and its proxy, TLS and tracing settings hold, as do its own default headers
     and aiohttp's habit of sending all but POST and PATCH once more when a kept connection breaks. The time
     limit is this transport's in both cases.
+
+    `secrets` are redacted in what aiohttp says of an error: a server may have echoed them.
 
     Raises ConfigurationError for a proxy of the environment, or a borrowed session, that can't be used;
     RuntimeError when it is closed, or used in another event loop than before or in none.
@@ -62,7 +62,6 @@ class HttpTransport:
     def __init__(
         self,
         base_url: str,
-        credentials: Mapping[str, str],
         *,
         session: aiohttp.ClientSession | None,
         timeout: float,
@@ -73,15 +72,11 @@ class HttpTransport:
         # Options that are the same for every receiver are defaults of our own session. A borrowed session
         # gets them with each request.
         self._options: _RequestOptions = {"allow_redirects": False}
-        if session is None:
-            self._options["headers"] = CIMultiDict(credentials)
-        else:
-            self._options["headers"] = CIMultiDict({**_HEADERS, **credentials})
+        if session is not None:
             self._options |= {"timeout": self._client_timeout, "raise_for_status": False}
         self._proxy = None if session is not None else proxy_for(URL(base_url))
         if self._proxy is not None and self._proxy.headers:
             self._options["proxy_headers"] = CIMultiDict(self._proxy.headers)
-        self._anonymous: dict[str, str] = {} if session is None else _HEADERS
         self._borrowed = session
         self._session: aiohttp.ClientSession | None = None  # once it was looked at, in its event loop
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -95,15 +90,21 @@ class HttpTransport:
         Connect, headers and body share one time limit.
         """
         session = self._open_session()
-        options = self._options
-        if request.body is not None or request.anonymous:
-            options = self._options_for(request)
+        headers = request.headers
+        if self._borrowed is not None:
+            headers = {**_HEADERS, **headers}
+        if request.body is not None:
+            headers = {**headers, "Content-Type": "application/json"}
         place = f"{request.path}?{request.query}" if request.query else request.path
         if request.secrets:
             place = Secret(place)
         try:
             async with session.request(
-                request.method, URL(self._base_url + place, encoded=True), **options
+                request.method,
+                URL(self._base_url + place, encoded=True),
+                headers=headers,
+                data=request.body,
+                **self._options,
             ) as response:
                 content = response.content
                 # Most bodies are here already: they came with their headers.
@@ -138,16 +139,6 @@ class HttpTransport:
             return _unusable(self._borrowed)
         return self._misuse(error)
 
-    def _options_for(self, request: Request) -> "_RequestOptions":
-        """The options of a request with a body, or without the credentials."""
-        options = self._options.copy()
-        headers = CIMultiDict(self._anonymous if request.anonymous else self._options["headers"])
-        if request.body is not None:
-            headers["Content-Type"] = "application/json"
-            options["data"] = request.body
-        options["headers"] = headers
-        return options
-
     def _cause(self, error: Exception, secrets: Sequence[str]) -> Exception | None:
         """`error`, unless it tells a secret: one in its URL, or that the server has echoed.
 
@@ -158,7 +149,7 @@ class HttpTransport:
         if self._borrowed is not None and _may_have_proxy(self._borrowed):
             return None
         shown = "".join(traceback.format_exception(error))
-        return None if blot(shown, self._secrets) != shown else error
+        return None if redact(shown, self._secrets) != shown else error
 
     def _misuse(self, error: Exception) -> RuntimeError:
         """What a RuntimeError of aiohttp means here."""
@@ -254,7 +245,7 @@ async def _read_bounded(response: aiohttp.ClientResponse, limit: int) -> bytes:
     if limit == MAX_REFUSAL:
         return b"".join(chunks)[:limit]
     raise ResponseDecodeError(
-        f"the answer ({response.status}) is larger than {MAX_BODY // 2**20} MiB",
+        f"the response ({response.status}) is larger than {MAX_BODY // 2**20} MiB",
         status=response.status,
         ray_id=ray_id(response.headers),
     )
@@ -278,7 +269,7 @@ def _failure(
         return _not_connected(error)
     # The text of a response error has a URL, of the proxy with its password if that sent the response.
     text = error.message if isinstance(error, aiohttp.ClientResponseError) else str(error)
-    said = "not shown" if confidential else blot(text, secrets)
+    said = "not shown" if confidential else redact(text, secrets)
     # A payload error is a ClientError, but no ClientConnectionError.
     if isinstance(error, aiohttp.ClientPayloadError):
         return BuildsConnectionError(f"the answer was cut short ({said})")

@@ -1,0 +1,24 @@
+"""What a request carries: bodies as JSON, queries as text."""
+
+from urllib.parse import quote
+
+import msgspec
+
+from builds_async.session.redact import SecretBytes
+
+
+def encoded(value: object) -> bytes:
+    """`value` as the JSON of a body, which no traceback shows."""
+    return SecretBytes(msgspec.json.encode(value))
+
+
+def body(**fields: object) -> bytes:
+    """`fields` as a JSON object; those that are UNSET are left out, None is null."""
+    return encoded({name: it for name, it in fields.items() if it is not msgspec.UNSET})
+
+
+def query(**parameters: str | int | None) -> str:
+    """`parameters` as an encoded query; those that are None are left out."""
+    return "&".join(
+        f"{name}={quote(str(value), safe='')}" for name, value in parameters.items() if value is not None
+    )

@@ -1,0 +1,99 @@
+"""Ids: checked, and written as the API writes them, where they enter."""
+
+import re
+from collections.abc import Iterable
+from urllib.parse import quote
+
+from builds_async.session.redact import NOT_SHOWN, has_token_prefix, quoted
+
+MAX_IDS = 20
+"""How many ids the bulk lookups accept in one request; with more the API answers 400."""
+
+_PLAIN = re.compile(r"[A-Za-z0-9_-]+").fullmatch
+_TAG = re.compile(r"[0-9a-fA-F]{32}").fullmatch
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").fullmatch
+
+
+def segment(value: str) -> str:
+    """`value` as one percent-encoded segment of a path. ValueError if it can't be one.
+
+    A credential that was pasted in place of an id is refused: it is neither sent in a URL nor shown.
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"an id is a str, not {type(value).__name__}")
+    if has_token_prefix(value):
+        raise ValueError(f"{NOT_SHOWN}: pass the id; if it was one, replace it, it may be in logs by now")
+    if _PLAIN(value):
+        return value
+    # An encoded slash is refused too: proxies on the way decode it and would see another path.
+    if value in {"", ".", ".."} or "/" in value or "\\" in value:
+        raise ValueError(f"{quoted(value)} can't be an id: it is empty or would leave its place in the path")
+    return quote(value, safe="")
+
+
+def identifier(value: str) -> str:
+    """An id as the API writes it, as one segment of a path. ValueError if it can't be one.
+
+    UUIDs and ids of 32 hex digits are in lower case there. Names of Workers are no such ids: see `segment`.
+    """
+    text = segment(value)
+    return text if text.islower() else normalized_id(text)  # nearly all are, and islower is the cheaper check
+
+
+def normalized_id(value: str) -> str:
+    """An id as the API writes it: a UUID, or one of 32 hex digits, in lower case."""
+    return value.lower() if _UUID(value) or _TAG(value) else value
+
+
+def is_id(value: str) -> bool:
+    """Whether a text can be an id in a path."""
+    try:
+        segment(value)
+    except ValueError:
+        return False
+    return True
+
+
+def id_list(values: Iterable[str]) -> str:
+    """`values` as the comma-separated list of a bulk lookup. ValueError if one of them can't be an id."""
+    if isinstance(values, str):
+        raise TypeError("pass a list of ids, not one str: its characters would be taken for ids")
+    encoded = []
+    for value in values:
+        encoded.append(segment(value))
+        if "," in value:
+            raise ValueError(f"{quoted(value)} can't be an id: it contains a comma; pass ids one by one")
+    return ",".join(encoded)
+
+
+def checked_ids(values: Iterable[str]) -> tuple[str, ...]:
+    """`values` unchanged, each fit to be an id of a bulk lookup; else what `id_list` raises."""
+    ids = values if isinstance(values, str) else tuple(values)
+    id_list(ids)
+    return tuple(ids)
+
+
+def checked_tags(values: Iterable[str]) -> tuple[str, ...]:
+    """`values` unchanged, each fit to be a Worker's tag; else ValueError."""
+    if isinstance(values, str):
+        raise TypeError("pass a list of tags, not one str: its characters would be taken for tags")
+    tags = tuple(values)
+    for value in tags:
+        tag(value)
+    return tags
+
+
+def is_tag(value: str) -> bool:
+    """Whether `value` can be the tag of a Worker: 32 hex digits."""
+    return _TAG(value) is not None
+
+
+def tag(value: str) -> str:
+    """A Worker's tag as the API writes it, fit for a path. ValueError if it can't be one."""
+    if not (isinstance(value, str) and is_tag(value)):
+        segment(value)
+        raise ValueError(
+            f"{quoted(value)} is no tag of a Worker (32 hex digits): this is a Worker name;"
+            " use client.workers.tags"
+        )
+    return value.lower()

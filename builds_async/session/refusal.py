@@ -1,0 +1,231 @@
+"""A response that is an error, as one of our errors: what was refused, why, and what to do about it."""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Unpack
+
+import msgspec
+
+from builds_async.errors import (
+    APIError,
+    AuthenticationError,
+    BadRequestError,
+    CallFacts,
+    ConflictError,
+    InternalServerError,
+    NotFoundError,
+    PermissionDeniedError,
+    RateLimitError,
+    RefusalFacts,
+    ResponseDecodeError,
+)
+from builds_async.models.envelope import ErrorDetail, ErrorEnvelope
+from builds_async.models.lenient_json import first_items
+from builds_async.session.decode import UNREADABLE, decode
+from builds_async.session.headers import ray_id, retry_after
+from builds_async.session.redact import redact
+from builds_async.session.transport import Response
+
+_EXCERPT = 300
+_MOST_ERRORS = 20
+_LONGEST_ERRORS = 64 * 1024
+_STYLE = r"(?i)<style\b[^<]*</style>|<script\b[^<]*</script>"
+_ERRORS = msgspec.json.Decoder(ErrorEnvelope)
+
+_BY_STATUS: dict[int, type[APIError]] = {
+    400: BadRequestError,
+    401: AuthenticationError,
+    403: PermissionDeniedError,
+    404: NotFoundError,
+    409: ConflictError,
+    422: BadRequestError,
+    429: RateLimitError,
+}
+# For a refusal under the status of a success.
+_BY_CODE: dict[int, type[APIError]] = {
+    971: RateLimitError,
+    10000: PermissionDeniedError,
+    12000: NotFoundError,
+    12002: BadRequestError,
+    12005: AuthenticationError,
+    12006: AuthenticationError,
+    12013: BadRequestError,
+    12049: ConflictError,
+    12051: RateLimitError,
+}
+
+
+# What the API says with its codes, for responses whose own text is not shown.
+_TEXTS = {
+    10000: "Authentication error",
+    12000: "Not found",
+    12002: "Invalid request body",
+    12005: "Missing token from authorization header",
+    12006: "Invalid token",
+    12013: "Invalid query parameter",
+    12049: "Resource already exists",
+    12051: "Rate limit exceeded",
+}
+
+
+def unreadable(
+    response: Response,
+    why: str,
+    secrets: Iterable[str],
+    *,
+    transient: bool,
+    **call: Unpack[CallFacts],
+) -> ResponseDecodeError:
+    """The error for a success that can't be used."""
+    ray = ray_id(response.headers)
+    start = _excerpt(response.body, secrets)
+    shown = f"the body starts with {start!r}" if start else "the body is empty"
+    return ResponseDecodeError(
+        f"the response ({response.status}) can't be read: {why}; {shown}{_ray(ray)}",
+        status=response.status,
+        body=start,
+        ray_id=ray,
+        transient=transient,
+        **call,
+    )
+
+
+def refusal(response: Response, secrets: Iterable[str], **call: Unpack[CallFacts]) -> APIError:
+    """The error for a response in which the API, or something on the way to it, refuses."""
+    details = _details(response.body, secrets)
+    kind = _kind(response.status, details)
+    text = (_text(details) or _no_text(response, secrets))[: 2 * _EXCERPT]
+    hint = _hint(kind, response.status, details, call["method"], call["path"])
+    ray = ray_id(response.headers)
+    facts: RefusalFacts = {"status": response.status, "errors": details, "ray_id": ray, **call}
+    if issubclass(kind, RateLimitError):
+        wait = retry_after(response.headers)
+        hint += " some minutes" if wait is None else f" {wait:.0f} s"
+        return kind(f"{response.status} {text}. {hint}{_ray(ray)}", retry_after=wait, **facts)
+    message = f"{response.status} {text}. {hint}{_ray(ray)}"
+    if issubclass(kind, InternalServerError):
+        wait = retry_after(response.headers) if response.status == 503 else None
+        return kind(message, retry_after=wait, **facts)
+    return kind(message, **facts)
+
+
+def without_text(response: Response) -> Response:
+    """The same response with nothing in its body but the error codes: its own text may have a secret."""
+    if not response.body:
+        return response
+    codes = [detail.code for detail in _details(response.body, ()) if detail.code is not None]
+    errors = [{"code": code, "message": _TEXTS.get(code, "")} for code in codes]
+    body = msgspec.json.encode({"errors": errors}) if errors else b"(not shown, it may hold a secret)"
+    return Response(response.status, response.headers, body)
+
+
+def _text(details: Sequence[ErrorDetail]) -> str:
+    codes = ((detail.message, "" if detail.code is None else f"[{detail.code}]") for detail in details)
+    return "; ".join(" ".join(filter(None, words)) for words in codes)
+
+
+def _no_text(response: Response, secrets: Iterable[str]) -> str:
+    """What to say of a refusal that says nothing."""
+    start = _excerpt(response.body, secrets)
+    if not start:
+        return "the body is empty"
+    what = "no error text" if start[0] == "{" else "not the API's JSON"
+    return f"{what}, the body starts with {start!r}"
+
+
+def _details(body: bytes, secrets: Iterable[str]) -> tuple[ErrorDetail, ...]:
+    """The first entries of `errors`, as far as they can be read: an odd one takes none of the others with it.
+
+    At most 20, out of the first 64 KiB: the number and size of the others cost nothing.
+    """
+    try:
+        errors = decode(_ERRORS, body).errors
+    except UNREADABLE:
+        return ()
+    entries = first_items(bytes(memoryview(errors)[:_LONGEST_ERRORS]), _MOST_ERRORS)
+    details = (_detail(entry, secrets) for entry in entries)
+    return tuple(detail for detail in details if detail is not None)
+
+
+def _detail(entry: object, secrets: Iterable[str]) -> ErrorDetail | None:
+    if isinstance(entry, str):
+        return ErrorDetail(message=redact(entry, secrets))
+    if not isinstance(entry, dict):
+        return None
+    message, code = entry.get("message"), entry.get("code")
+    if isinstance(code, str) and code.isdecimal():
+        code = int(code[:9])
+    return ErrorDetail(
+        message=redact(message, secrets) if isinstance(message, str) else "",
+        code=code if isinstance(code, int) else None,
+    )
+
+
+def _kind(status: int, details: Sequence[ErrorDetail]) -> type[APIError]:
+    if status >= 500:
+        return InternalServerError
+    if status >= 300:
+        return _BY_STATUS.get(status, APIError)
+    return next((_BY_CODE[detail.code] for detail in details if detail.code in _BY_CODE), APIError)
+
+
+_USER_OWNED = (
+    "The token is wrong or expired, or it is account-owned (cfat_...): the Builds API takes user-owned tokens"
+    " only; create one under My Profile, API Tokens"
+)
+_PROXY = "A proxy on the way wants a user and a password: put them into the URL of HTTPS_PROXY"
+_HINTS: dict[type[APIError], str] = {
+    AuthenticationError: "Check the token (CLOUDFLARE_API_TOKEN): it is missing, wrong or expired",
+    PermissionDeniedError: "This looks like a firewall or proxy on the way, not like the API",
+    NotFoundError: "Check the id and the account; a Worker goes by its tag (32 hex digits), not by its name",
+    ConflictError: "Read what is there before you try again",
+    RateLimitError: "All tools of this user share 1,200 requests per 5 minutes; wait",
+    InternalServerError: "Cloudflare failed to answer; try again later",
+}
+
+
+def _hint(kind: type[APIError], status: int, details: Sequence[ErrorDetail], method: str, path: str) -> str:
+    """What the caller can do about it."""
+    if any(detail.code == 12006 for detail in details):
+        return _USER_OWNED
+    if kind is PermissionDeniedError and details:
+        return f"The token may not do this in this account: give it {_permission(method, path)}"
+    if kind is InternalServerError and method not in {"", "GET"}:
+        return "Cloudflare failed to answer: look whether it was done before you do it again"
+    if kind is NotFoundError and "/deploy_hooks" in path:
+        return "Check the deploy hook and the account; deploy hooks go by the Worker's name, not by its tag"
+    if 300 <= status < 400:
+        return "Redirects are not followed, the token would go along: check base_url"
+    return _HINTS.get(kind, _PROXY if status == 407 else "Change the request")
+
+
+def _permission(method: str, path: str) -> str:
+    """What a call needs, under each of its names."""
+    api, dashboard = ("Read", "Read") if method == "GET" else ("Write", "Edit")
+    place = path.split("/")[3:4]  # /accounts/{account_id}/...
+    if place in (["queues"], ["event_subscriptions"]):
+        return f'"Queues {api}", in the dashboard "Queues {dashboard}"'
+    if place == ["workers"]:
+        return f'"Workers Scripts {api}", in the dashboard "Workers Scripts: {dashboard}"'
+    return (
+        f'"Workers CI {api}", in the dashboard'
+        f' "Workers Builds Configuration: {dashboard}" or "Workers Builds: {dashboard}",'
+        ' in token templates "workers_ci"'
+    )
+
+
+def _ray(ray: str | None) -> str:
+    return f" (cf-ray {ray})" if ray else ""
+
+
+def _excerpt(body: bytes, secrets: Iterable[str]) -> str:
+    # Redacted before it is cut, so that no part of a secret is left at the end. A character has at most 4
+    # bytes, so this is enough of the body for the text and, behind it, the part of a secret that is cut.
+    secrets = tuple(secrets)
+    longest = max(map(len, secrets), default=0)
+    start = body[: 4 * (64 * _EXCERPT + longest)]
+    text = redact(start.decode("utf-8", "replace"), secrets)
+    if len(start) < len(body) and longest:
+        text = text[:-longest]
+    text = re.sub(_STYLE, " ", text[: 64 * _EXCERPT])  # of a page all that is no text of it, mostly
+    return " ".join(text.split())[:_EXCERPT]

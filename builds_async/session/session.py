@@ -1,0 +1,286 @@
+"""The session: sends calls, each as often as the retry policy allows, through one gate."""
+
+import asyncio
+import copy
+import logging
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from math import inf
+from typing import Self, TypeVar
+
+import msgspec
+
+from builds_async.errors import BuildsError, CallFacts, ConfigurationError, RateLimitError, with_call
+from builds_async.models.envelope import Envelope
+from builds_async.session.admission import Admission, InFlightLimit
+from builds_async.session.budget import Budget
+from builds_async.session.call import Call
+from builds_async.session.clock import Clock
+from builds_async.session.decode import described
+from builds_async.session.headers import allowances
+from builds_async.session.observe import Observer, RequestDone, RetryPlanned, Waited
+from builds_async.session.redact import Secret, unmistakable
+from builds_async.session.reply import Reply, read
+from builds_async.session.retry import RetryPolicy
+from builds_async.session.transport import Request, Response, Transport
+
+T = TypeVar("T")
+
+logger = logging.getLogger("builds_async")
+
+_REMEMBERED = 1000
+
+
+class PastedCredentialError(ConfigurationError, ValueError):
+    """The client's own credential was passed in place of an id. A ValueError, as for any other odd id."""
+
+
+class ApiSession:
+    """Makes the calls of one client: enters the gate, sends, reads the response, and repeats.
+
+    The happy path awaits nothing but the transport, unless the budget is spent or all places are taken.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        account_path: str,
+        *,
+        retry: RetryPolicy,
+        budget: Budget,
+        max_in_flight: int,
+        clock: Clock,
+        credentials: Mapping[str, str] | None = None,
+        secrets: tuple[str, ...] = (),
+        observer: Observer | None = None,
+        rng: Callable[[], float] = random.random,
+    ) -> None:
+        self._transport = transport
+        self._account_path = account_path
+        self._retry = retry
+        self._budget = budget
+        self._gate = Admission(budget, InFlightLimit(max_in_flight))
+        self._clock = clock
+        self._credentials = {} if credentials is None else credentials
+        self._secrets = secrets
+        self._unmistakable = unmistakable(secrets)
+        self._observer = observer
+        self._rng = rng
+        self._poll = False
+        self._losses: dict[str, None] = {}  # those that were logged, so that a poll logs each once
+        budget.bind(clock)
+
+    @property
+    def max_in_flight(self) -> int:
+        """How many requests may be in flight at once."""
+        return self._gate.in_flight.limit
+
+    @property
+    def clock(self) -> Clock:
+        """The time of the client."""
+        return self._clock
+
+    def polling(self) -> Self:
+        """The same session for what polls: polls slow down before single calls do."""
+        poller = copy.copy(self)
+        poller._poll = True  # noqa: SLF001  # a copy of ourselves
+        return poller
+
+    def at_root(self) -> Self:
+        """The same session for the few paths that are not below the account."""
+        root = copy.copy(self)
+        root._account_path = ""  # noqa: SLF001  # a copy of ourselves
+        return root
+
+    def get(
+        self,
+        path: str,
+        decoder: msgspec.json.Decoder[Envelope[T]],
+        query: str = "",
+        *,
+        nullable: bool = False,
+        secrets: tuple[Secret, ...] = (),
+        confidential: bool = False,
+    ) -> Awaitable[T]:
+        """The result of a GET. See `Call` for the arguments and `exchange` for what it raises."""
+        return self.send(
+            Call("GET", path, decoder, query, None, nullable, secrets, confidential=confidential)
+        )
+
+    def post(
+        self,
+        path: str,
+        decoder: msgspec.json.Decoder[Envelope[T]],
+        body: bytes | None = None,
+        *,
+        nullable: bool = False,
+        secrets: tuple[Secret, ...] = (),
+        confidential: bool = False,
+        anonymous: bool = False,
+    ) -> Awaitable[T]:
+        """The result of a POST, which is repeated only when it can't have arrived."""
+        return self.send(Call("POST", path, decoder, "", body, nullable, secrets, confidential, anonymous))
+
+    def put(
+        self,
+        path: str,
+        decoder: msgspec.json.Decoder[Envelope[T]],
+        body: bytes | None = None,
+        *,
+        secrets: tuple[Secret, ...] = (),
+    ) -> Awaitable[T]:
+        """The result of a PUT, which is repeated like a GET."""
+        return self.send(Call("PUT", path, decoder, "", body, secrets=secrets))
+
+    def patch(
+        self,
+        path: str,
+        decoder: msgspec.json.Decoder[Envelope[T]],
+        body: bytes,
+        query: str = "",
+        *,
+        secrets: tuple[Secret, ...] = (),
+    ) -> Awaitable[T]:
+        """The result of a PATCH, which is repeated only when it can't have arrived."""
+        return self.send(Call("PATCH", path, decoder, query, body, secrets=secrets))
+
+    def delete(
+        self,
+        path: str,
+        decoder: msgspec.json.Decoder[Envelope[T]],
+        *,
+        secrets: tuple[Secret, ...] = (),
+    ) -> Awaitable[T]:
+        """The result of a DELETE, which is repeated only when it can't have arrived."""
+        return self.send(Call("DELETE", path, decoder, secrets=secrets))
+
+    async def send(self, call: Call[T]) -> T:
+        """The result of a call. Raises what `exchange` raises."""
+        return (await self.exchange(call)).result
+
+    async def exchange(self, call: Call[T], *, on_sent: Callable[[], object] | None = None) -> Reply[T]:
+        """The reply to a call, for those that need more of it than its result.
+
+        `on_sent` is called each time that a request of this call goes out.
+        Raises what the last attempt has raised. ValueError, and nothing is sent, for a path or query that
+        contains the client's own credential.
+        """
+        request = self._request(call)
+        delays, attempts = None, 0
+        while True:
+            if not self._gate.try_enter(poll=self._poll):
+                await self._wait_to_enter(request, attempts)
+            attempts += 1
+            if on_sent is not None:
+                on_sent()
+            try:
+                return await self._attempt(call, request, attempts)
+            except BuildsError as error:
+                delays = delays or self._retry.delays(self._rng)
+                delay = self._retry.delay(error, next(delays))
+                # A limit that an anonymous request meets is not one of the user's.
+                if limited := isinstance(error, RateLimitError) and not call.anonymous:
+                    delay = self._budget.close(delay)  # for all calls, whether or not this one is repeated
+                if attempts >= self._retry.attempts or not self._retry.repeats(error, call.method):
+                    raise
+                self._report_retry(error, delay)
+            if not limited:  # else the gate holds it back, in line with the others
+                await self._clock.sleep(delay)
+
+    def _request(self, call: Call[T]) -> Request:
+        for secret in self._unmistakable:
+            if secret in call.path or secret in call.query:
+                raise PastedCredentialError(
+                    "the client's own credential was passed in place of an id (it is not shown): pass the id"
+                )
+        credentials = {} if call.anonymous else self._credentials
+        path = self._account_path + call.path
+        return Request(call.method, path, call.query, call.body, credentials, call.secrets, call.anonymous)
+
+    async def _attempt(self, call: Call[T], request: Request, attempts: int) -> Reply[T]:
+        """Send once, and read the response. Whatever is raised names the call."""
+        response = await self._respond(request, attempts)
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug("%s %s: %d", request.method, request.shown_path, response.status)
+        if not request.anonymous and (said := allowances(response.headers)):
+            self._budget.observe(said)
+        reply = read(response, call, request, attempts=attempts, secrets=self._secrets)
+        if reply.losses:
+            self._report_losses(reply, request)
+        return reply
+
+    async def _respond(self, request: Request, attempts: int) -> Response:
+        began = self._clock.now()
+        status, failure = None, None
+        try:
+            response = await self._transport.send(request)
+            status = response.status
+            return response
+        except BuildsError as error:
+            failure = with_call(error, **_facts(request, attempts))
+        finally:  # a request that was cancelled was sent as well
+            self._gate.leave(poll=self._poll)
+            if self._observer is not None:
+                self._observer(
+                    RequestDone(
+                        method=request.method,
+                        path=request.shown_path,
+                        seconds=self._clock.now() - began,
+                        status=status,
+                        error=failure,
+                    )
+                )
+        raise failure  # in the place of the transport's own, which is not its context
+
+    async def _wait_to_enter(self, request: Request, attempts: int) -> None:
+        self.check_open()
+        began = self._clock.now()
+        max_wait = inf if self._poll else self._retry.max_wait
+        if not await self._gate.enter(poll=self._poll, max_wait=max_wait):
+            await asyncio.sleep(0)  # a loop around this error must not keep the event loop to itself
+            wait = self._budget.blocked_for
+            raise RateLimitError(
+                f"not sent: the API said that it lets nothing through for {wait:.0f} s more, and max_wait is"
+                f" {max_wait:g} s",
+                retry_after=wait,
+                **_facts(request, attempts),
+            )
+        if self._observer is not None:
+            try:
+                self._observer(Waited(seconds=self._clock.now() - began, poll=self._poll))
+            except BaseException:
+                self._gate.leave(poll=self._poll)
+                raise
+
+    def _report_retry(self, error: BuildsError, delay: float) -> None:
+        # Its text: a record that is kept must not keep the caller's frames alive.
+        logger.info("%s; trying again in %.1f s", str(error), delay)
+        if self._observer is not None:
+            self._observer(
+                RetryPlanned(
+                    method=error.method, path=error.path, attempts=error.attempts, delay=delay, error=error
+                )
+            )
+
+    def _report_losses(self, reply: Reply[T], request: Request) -> None:
+        """Log what was left out of a reply, as a warning, once for each call."""
+        text = (
+            f"{request.method} {request.shown_path}: odd values of the response are left out:"
+            f" {described(reply.losses)}"
+        )
+        logger.log(logging.DEBUG if text in self._losses else logging.WARNING, "%s", text)
+        self._losses[text] = None
+        if len(self._losses) > _REMEMBERED:
+            del self._losses[next(iter(self._losses))]
+
+    def check_open(self) -> None:
+        """RuntimeError if the session was closed, or belongs to another event loop than the running one."""
+        self._transport.check_open()
+
+    async def aclose(self) -> None:
+        """Close the transport: every later call is a RuntimeError."""
+        await self._transport.aclose()
+
+
+def _facts(request: Request, attempts: int) -> CallFacts:
+    return {"method": request.method, "path": request.shown_path, "attempts": attempts}
