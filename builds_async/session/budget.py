@@ -202,11 +202,24 @@ class RateBudget:
         """Count a request and return True, if it may go out now and nobody waits for the same."""
         if self._singles or (poll and self._polls):
             return False
+        if not poll and self._has_room:
+            self._take()
+            return True
         now = self._clock.now()
         if self._ready_at(now, poll=poll) > now:
             return False
         self._count(now, poll=poll)
         return True
+
+    @property
+    def _has_room(self) -> bool:
+        """Whether a single call may go out whatever the time is, as nearly all may: time only frees more."""
+        if self._probing or self._probe_due or self._staggered:
+            return False
+        for it in self._server_limits.values():
+            if it.left <= 0:
+                return False
+        return self._in_flight + len(self._answered) < self._capacity
 
     async def acquire(self, *, poll: bool, max_wait: float) -> bool:
         """Wait for one's turn and count a request.
@@ -283,6 +296,8 @@ class RateBudget:
         self._answered.append(now)
         if not poll:
             self._answered_singles.append(now)
+        if self._answered[0] <= now - self._window:
+            self._forget(now)
         # While a probe is out nothing else goes: it has been answered when nothing is in flight any more.
         if self._probing and not self._in_flight:
             self._probing = False
@@ -319,7 +334,8 @@ class RateBudget:
         for name, said in allowances.items():
             # Those in flight may not be counted by the server yet.
             left = int(said.left * (1 - self._reserve)) - self._in_flight
-            self._server_limits[name] = _ServerLimit(left, now + min(said.reset, _LONGEST_RESET))
+            reset = min(_LONGEST_RESET, said.reset)
+            self._server_limits[name] = _ServerLimit(left, now + reset)
             if said.quota and said.quota < self._narrowest and said.window == self._window:
                 self._set_limit(said.quota)
         if self._freed:
@@ -333,10 +349,13 @@ class RateBudget:
         self._even_spacing = self._window / self._capacity
         self._poll_capacity = max(1, self._capacity - max(1, self._capacity // 10))
 
-    def _count(self, now: float, *, poll: bool) -> None:
+    def _take(self) -> None:
         self._in_flight += 1
         for it in self._server_limits.values():
             it.left -= 1
+
+    def _count(self, now: float, *, poll: bool) -> None:
+        self._take()
         if poll:
             self._next_poll_at = now + self._poll_spacing(now)
         if self._probe_due:
@@ -408,11 +427,8 @@ class RateBudget:
         return 1 / rate
 
 
-class _ServerLimit:
+class _ServerLimit(msgspec.Struct, gc=False):
     """What the server said is left, until when."""
 
-    __slots__ = ("left", "reset_at")
-
-    def __init__(self, left: int, reset_at: float) -> None:
-        self.left = left
-        self.reset_at = reset_at
+    left: int
+    reset_at: float

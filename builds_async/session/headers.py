@@ -70,47 +70,52 @@ class Allowance(msgspec.Struct, frozen=True, gc=False):
 
 def allowances(headers: Mapping[str, str]) -> Mapping[str, Allowance]:
     """What the `Ratelimit` and `Ratelimit-Policy` headers say, by the name of the policy."""
-    said = headers.get("Ratelimit")
-    if said is None:
+    if "Ratelimit" not in headers:
         return _NOTHING
-    policy = headers.get("Ratelimit-Policy", "")
-    if getall := getattr(headers, "getall", None):  # a list may come in several lines
-        said, policy = ", ".join(getall("Ratelimit")), ", ".join(getall("Ratelimit-Policy", _NO_LINES))
-    # Nearly every response has one item in the usual spelling, `"default";r=1199;t=60`. Slicing it takes a
-    # third of the time of a regular expression, and this is done for each response.
-    name, _, rest = said.partition('";r=')
-    left, _, reset = rest.partition(";t=")
-    if _is_number(left) and _is_number(reset) and name.startswith('"') and _is_plain(name[1:]):
-        name = name[1:]
-        quota, window = _policies(policy).get(name, _NO_POLICY)
-        return {name: Allowance(int(left), float(reset), quota, window)}
+    said, policy = _whole(headers, "Ratelimit"), _whole(headers, "Ratelimit-Policy")
+    # Nearly every response has one item in the usual spelling, `"default";r=1199;t=60`, and all but the
+    # numbers is as it was the last time. So only they are read: this is done for each response.
+    name, _, numbers = said.partition(";r=")
+    left, _, reset = numbers.partition(";t=")
+    if left.isdecimal() and reset.isdecimal() and len(numbers) < _LONG and (item := _usual(name, policy)):
+        name, quota, window = item
+        return {name: Allowance(int(left), int(reset), quota, window)}
+    policies = _policies(policy)
     return {
-        name: Allowance(int(item["r"]), item["t"], *_policies(policy).get(name, _NO_POLICY))
+        name: Allowance(int(item["r"]), item["t"], *policies.get(name, _NO_POLICY))
         for name, item in _items(said).items()
         if "r" in item and "t" in item
     }
 
 
-def _is_number(text: str) -> bool:
-    return text.isdecimal() and len(text) <= _DIGITS
+def _whole(headers: Mapping[str, str], name: str) -> str:
+    """A header that is a list, which may come in several lines. A plain dict has but one."""
+    getall = getattr(headers, "getall", None)
+    if getall is None:
+        return headers.get(name, "")
+    lines = getall(name, _NO_LINES)
+    return lines[0] if len(lines) == 1 else ", ".join(lines)
 
 
-def _is_plain(name: str) -> bool:
-    return '"' not in name and "\\" not in name
-
-
-_DIGITS = 15
 _NOTHING: dict[str, Allowance] = {}
 _NO_LINES = ("",)
 _NO_POLICY = (None, None)
+_LONG = 32
+_QUOTED = re.compile(r'"([^"\\]*)"').fullmatch
 # A string without an end is read to the end of the header, so that no character is looked at twice.
 _ITEM = r'"((?:[^"\\]|\\.)*+)(?:"((?:\s*+;\s*+[a-z*][a-z0-9_.*-]*+=[0-9.]++)*+)|)'
 _PARAMETER = r";\s*([a-z*][a-z0-9_.*-]*)=(\d{1,15}(?:\.\d{1,15})?)(?![\d.])"
 
 
 @lru_cache(maxsize=16)
+def _usual(quoted: str, policy: str) -> tuple[str, int | None, float | None] | None:
+    """The name, quota and window of an item that begins with a plain quoted name."""
+    found = _QUOTED(quoted)
+    return found and (found[1], *_policies(policy).get(found[1], _NO_POLICY))
+
+
 def _policies(header: str) -> dict[str, tuple[int | None, float | None]]:
-    """Quota and window by name. The header hardly ever changes."""
+    """Quota and window by name."""
     return {
         name: (int(item["q"]) if "q" in item else None, item.get("w"))
         for name, item in _items(header).items()

@@ -48,7 +48,7 @@ def hidden(secrets: Iterable[str]) -> tuple[Secret, ...]:
 
 def has_token_prefix(value: str) -> bool:
     """Whether a text begins like one of Cloudflare's tokens or keys."""
-    return value.startswith("cf") and _PREFIXED.match(value) is not None
+    return _PREFIXED.match(value) is not None
 
 
 def quoted(value: str) -> str:

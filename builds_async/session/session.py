@@ -174,7 +174,7 @@ class ApiSession:
             if on_sent is not None:
                 on_sent()
             try:
-                return await self._attempt(call, request, attempts)
+                return self._read(call, request, await self._respond(request, attempts), attempts)
             except BuildsError as error:
                 delays = delays or self._retry.delays(self._rng)
                 delay = self._retry.delay(error, next(delays))
@@ -197,19 +197,8 @@ class ApiSession:
         path = self._account_path + call.path
         return Request(call.method, path, call.query, call.body, credentials, call.secrets, call.anonymous)
 
-    async def _attempt(self, call: Call[T], request: Request, attempts: int) -> Reply[T]:
-        """Send once, and read the response. Whatever is raised names the call."""
-        response = await self._respond(request, attempts)
-        if logger.isEnabledFor(logging.DEBUG):
-            logger.debug("%s %s: %d", request.method, request.shown_path, response.status)
-        if not request.anonymous and (said := allowances(response.headers)):
-            self._budget.observe(said)
-        reply = read(response, call, request, attempts=attempts, secrets=self._secrets)
-        if reply.losses:
-            self._report_losses(reply, request)
-        return reply
-
     async def _respond(self, request: Request, attempts: int) -> Response:
+        """Send once. An error that is raised names the call."""
         began = self._clock.now()
         status, failure = None, None
         try:
@@ -230,7 +219,18 @@ class ApiSession:
                         error=failure,
                     )
                 )
-        raise failure  # in the place of the transport's own, which is not its context
+        raise failure  # out here, in the place of the transport's own: that is not its context
+
+    def _read(self, call: Call[T], request: Request, response: Response, attempts: int) -> Reply[T]:
+        """Take in what a response says: of the rate limit, and of the call. Its error names the call."""
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug("%s %s: %d", request.method, request.shown_path, response.status)
+        if not call.anonymous and (said := allowances(response.headers)):
+            self._budget.observe(said)
+        reply = read(response, call, request, attempts=attempts, secrets=self._secrets)
+        if reply.losses:
+            self._report_losses(reply, request)
+        return reply
 
     async def _wait_to_enter(self, request: Request, attempts: int) -> None:
         self.check_open()
