@@ -8,8 +8,8 @@ from weakref import WeakSet
 
 import aiohttp
 
+from builds_async.diagnose import diagnose
 from builds_async.live import wait
-from builds_async.live.diagnose import diagnose
 from builds_async.live.events import EventStream
 from builds_async.live.follow import LogFollower
 from builds_async.live.tail import BuildTail, TailPosition

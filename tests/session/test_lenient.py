@@ -22,7 +22,7 @@ from builds_async import (
     ResponseDecodeError,
     Trigger,
 )
-from builds_async.live.diagnose import _date
+from builds_async.diagnose import _date
 from builds_async.models import lenient
 from builds_async.models.builds import BuildTriggerMetadata
 from builds_async.models.events import read_event
