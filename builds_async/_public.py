@@ -19,8 +19,7 @@ from builds_async.errors import (
 )
 from builds_async.live.events import EventStream
 from builds_async.live.follow import LogFollower
-from builds_async.live.tail import BuildTail, TailLine, TailLog, TailPosition
-from builds_async.live.tracker import BuildChange, WorkerMark
+from builds_async.live.tail import BuildTail
 from builds_async.live.watch import BuildWatcher
 from builds_async.models import (
     AccountLimits,
@@ -69,10 +68,12 @@ from builds_async.models import (
     WorkerGitRepository,
     WorkerScript,
 )
+from builds_async.models.changes import BuildChange, WorkerMark
 from builds_async.models.events import BuildEvent, BuildEventType
 from builds_async.models.queues import QueueAcks, QueueBatch, QueueExtension, QueueMessage
-from builds_async.resources.bulk import BulkResult
+from builds_async.models.tail import TailLine, TailLog, TailPosition
 from builds_async.resources.paging import Pages
+from builds_async.results import BulkResult
 from builds_async.session.budget import BudgetSnapshot, RateBudget
 from builds_async.session.clock import Clock, SystemClock
 from builds_async.session.observe import Counters, Observation, Observer, RequestDone, RetryPlanned, Waited

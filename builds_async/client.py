@@ -12,11 +12,12 @@ from builds_async.diagnose import diagnose
 from builds_async.live import wait
 from builds_async.live.events import EventStream
 from builds_async.live.follow import LogFollower
-from builds_async.live.tail import BuildTail, TailPosition
+from builds_async.live.tail import BuildTail
 from builds_async.live.watch import BuildWatcher
 from builds_async.models.builds import Build
 from builds_async.models.diagnosis import Diagnosis
 from builds_async.models.logs import LogPosition
+from builds_async.models.tail import TailPosition
 from builds_async.resources.account import Account
 from builds_async.resources.builds import Builds, DatedBuilds
 from builds_async.resources.deploy_hooks import DeployHooks

@@ -29,7 +29,7 @@ HARM = "<script>document.title='harm'</script><img src=x onerror=\"document.titl
 def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("INTERVAL", "POLL_INTERVAL", "RETRY"):
         monkeypatch.setattr(dashboard, name, 0.02)
-    monkeypatch.setattr("builds_async.live.follow.SETTLE", 0.0)
+    monkeypatch.setattr("builds_async.live.log_reader.SETTLE", 0.0)
 
 
 @pytest.fixture(autouse=True)

@@ -91,7 +91,7 @@ async def test_resume_log(
 
 async def test_offline_demo(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """It needs nothing: a real command's output is followed live to its outcome."""
-    monkeypatch.setattr("builds_async.live.follow.SETTLE", 0.0)
+    monkeypatch.setattr("builds_async.live.log_reader.SETTLE", 0.0)
     await load("offline_demo").main()
     out = capsys.readouterr().out
     assert "loops, best of 5" in out
@@ -146,7 +146,7 @@ async def test_notify_bot(
     build = sim.add_build(external_script_id=tag)
     build.emit("npm run build", "Error: out of cheese")
     build.finish(BuildOutcome.FAIL)
-    monkeypatch.setattr("builds_async.live.follow.SETTLE", 0.0)
+    monkeypatch.setattr("builds_async.live.log_reader.SETTLE", 0.0)
     text = await taken.get()
     task.cancel()
     await asyncio.wait([task])

@@ -14,10 +14,10 @@ import builds_async.models
 from builds_async import _public
 
 ROOT = Path(builds_async.__file__).parent
-LOWER = ["_version", "models", "errors", "session", "resources", "live", "diagnose", "client"]
+LOWER = ["_version", "models", "errors", "results", "session", "resources", "live", "diagnose", "client"]
 LAYERS = [*LOWER, "_public", "__init__", "cli"]
-APART = {"diagnose": {"resources", "live"}}
-"""Lower layers that a layer does without."""
+APART = {"live": {"resources"}, "diagnose": {"resources", "live"}}
+"""Lower layers that a layer does without: live verbs and the diagnosis see resources as Protocols only."""
 MODULES = sorted(ROOT.rglob("*.py"))
 SIMULATOR = [path for path in MODULES if path.is_relative_to(ROOT / "simulator")]
 LAYERED = [path for path in MODULES if path not in SIMULATOR]

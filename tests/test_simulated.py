@@ -23,7 +23,7 @@ from builds_async import (
     ResponseDecodeError,
     RetryPolicy,
 )
-from builds_async.live.follow import SETTLE
+from builds_async.live.log_reader import SETTLE
 from builds_async.simulator import (
     Behaviour,
     BuildsSimulator,

@@ -1,1 +1,1 @@
-"""What goes on for longer than a call. Written against small Protocols; knows no HTTP."""
+"""Verbs that last longer than one call. They see the API through the Protocols in `sources`; no HTTP here."""

@@ -1,12 +1,104 @@
-"""Requests that go on when nobody waits for them any more."""
+"""Requests that outlive the call that began them."""
 
 import asyncio
-from typing import TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, Generic, TypeVar
+
+from builds_async.session.clock import Clock
 
 T = TypeVar("T")
 
 
-def take_note(request: "asyncio.Future[T]") -> None:
-    """Look at the error of a request that nobody may come back for, or asyncio complains."""
+def retrieve_exception(request: "asyncio.Future[Any]") -> None:
+    """Mark the exception of a request as seen: else asyncio logs it when no caller is left to take it."""
     if not request.cancelled():
         request.exception()
+
+
+class SharedRequest(Generic[T]):
+    """One request at a time that goes on when its caller is cancelled; the next caller takes it over.
+
+    It is for requests that must not be cut short: a pull that is cancelled may have leased messages already,
+    and a caller with a timeout shorter than the request would never get to the end of one.
+    """
+
+    def __init__(self) -> None:
+        self._running: asyncio.Future[T] | None = None
+        self._has_ended = False
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a request is under way, or its result was not taken yet."""
+        return self._running is not None
+
+    async def result(self, send: Callable[[], Coroutine[object, object, T]]) -> T | None:
+        """The result of the request under way, or of a new one; None if `end` took it away.
+
+        `send` is passed with each call, not kept: it would tie the owner into a reference cycle, and an owner
+        that is dropped has to go at once.
+        """
+        if self._running is None:
+            self._running = asyncio.ensure_future(send())
+            self._running.add_done_callback(retrieve_exception)
+        running = self._running
+        await asyncio.wait({running})
+        if self._has_ended:
+            return None
+        if self._running is running:  # else another caller was quicker, and may have begun a new one
+            self._running = None
+        try:
+            return running.result()
+        finally:
+            del running  # else an error would keep itself alive: its traceback holds this frame
+
+    async def end(self) -> T | None:
+        """Cancel the request under way, for good; its result if it has one all the same."""
+        self._has_ended = True
+        running, self._running = self._running, None
+        if running is None:
+            return None
+        running.cancel()
+        await asyncio.wait({running})
+        return None if running.cancelled() or running.exception() is not None else running.result()
+
+
+class Tasks:
+    """Named tasks that go on between two reads: a reader waits until one is done, or something is due."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._names: dict[asyncio.Task[None], str] = {}
+        self._alarm: asyncio.Future[None] | None = None
+
+    @property
+    def names(self) -> set[str]:
+        """The names of the tasks that are under way, or whose result was not taken yet."""
+        return set(self._names.values())
+
+    def start(self, name: str, work: Coroutine[object, object, None]) -> None:
+        """Start a task."""
+        task = asyncio.get_running_loop().create_task(work)
+        task.add_done_callback(retrieve_exception)
+        self._names[task] = name
+
+    async def wait_until(self, moment: float) -> None:
+        """Wait until a task is done, or until `moment`. Raises what a task raised."""
+        alarm = self._alarm = asyncio.ensure_future(self._clock.sleep(moment - self._clock.now()))
+        try:
+            done, _ = await asyncio.wait({alarm, *self._names}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            alarm.cancel()
+        for task in done - {alarm}:
+            self._names.pop(task, None)
+            if not task.cancelled():
+                task.result()
+
+    async def aclose(self) -> None:
+        """End all tasks. A reader that waits goes on, and is not cancelled by that."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+        for task in self._names:
+            task.cancel()
+        if self._names:
+            await asyncio.wait(self._names)
+        self._names.clear()

@@ -1,30 +1,22 @@
-"""Build events out of a queue, each acknowledged when its consumer is done with it."""
+"""Build events from a queue, each acknowledged when its consumer is done with it."""
 
-import asyncio
 import logging
 from collections import deque
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Generic, Self, TypeVar
 
-from builds_async.errors import APIError, BuildsConnectionError, BuildsError, ResponseDecodeError
-from builds_async.live.background import take_note
-from builds_async.live.leases import Leases, QueueSource
+from builds_async.live.leases import Leases
+from builds_async.live.queue_poller import QueuePoller
+from builds_async.live.sources import QueueSource
 from builds_async.models.events import BuildEvent, read_event
-from builds_async.models.queues import QueueBatch, QueueMessage
-from builds_async.resources.queues import MAX_BATCH, MAX_DELAY, MAX_VISIBILITY
+from builds_async.models.queues import MAX_BATCH, MAX_DELAY, MAX_VISIBILITY, QueueBatch, QueueMessage
 from builds_async.session.clock import Clock
+from builds_async.session.numbers import seconds
 
 K = TypeVar("K")
 
 MEMORY = 1000
-"""How many acknowledged events are remembered, so that a repeat of one is known."""
-
-MAX_FAILURES = 5
-"""How many pulls in a row may fail before the error is raised."""
-
-_SLOW_DOWN = 1.5
-
-_Key = tuple[str, str]
+"""How many acknowledged events are remembered, to recognize repeats."""
 
 logger = logging.getLogger("builds_async")
 
@@ -32,30 +24,30 @@ logger = logging.getLogger("builds_async")
 class EventStream:
     """The build events of a queue, as an endless async iterator of `BuildEvent`.
 
-    **At least once.** An event is acknowledged when the next one is asked for, never before. A consumer
-    that raises, stops or is killed leaves it unacknowledged, and it comes again: at once when the next loop
+    **At least once.** An event is acknowledged when the next one is asked for, never before. If the consumer
+    raises, stops or is killed, its event is not acknowledged and comes again: at once when the next loop
     begins or the stream is closed, else when its lease ends. The queue counts each delivery and gives up
     after its `max_retries`. `await stream.ack(event)` acknowledges at once, `await stream.retry(event,
-    delay=60)` asks for it again later. Acknowledgements go out in batches, no later than half a
+    delay=60)` asks for it again later. Acknowledgements go out in batches, at most half a
     `visibility_timeout` after they were due.
 
     **Slow consumers.** While events are in hand, a task extends their leases, for at most an hour each; after
-    that, an event that was not given out yet comes again, and the one that was may. The task ends
+    that, an event that was not given out yet comes again, and one that was may come again. The task ends
     when nothing is in hand, with `aclose()`, and when the stream is dropped.
 
-    **Repeats.** An event that equals one of the last 1,000 acknowledged in `build_uuid` and `type` is
+    **Repeats.** An event that equals one of the last 1,000 acknowledged ones in `build_uuid` and `type` is
     acknowledged and dropped. The order is the queue's, which promises none.
 
-    A message that is no build event, or can't be read, is logged once and left in the queue, for its dead
-    letter queue.
+    A message that is not a build event, or can't be read, is logged once and left in the queue, for its
+    dead letter queue.
 
-    A class, not a generator: after a `break`, a time-out, a cancel or an error the next loop goes on.
-    Connection errors, time-outs, 5xx and answers that can't be read are tolerated five times in a row, with
-    growing pauses; then, like all others at once, they are raised. A failed acknowledgement or extension is
-    logged and made up for.
+    It is not a generator: after a `break`, a timeout, a cancellation or an error the next loop goes on.
+    Connection errors, timeouts, 5xx and responses that can't be read are tolerated five times in a row, with
+    growing pauses; the sixth is raised, and any other error at once. A failed acknowledgement or extension
+    is logged and repeated.
 
-    `async with` or `aclose()` ends the stream: what is in hand is handed back, no task is left, and the loop
-    of whoever still waits ends. Closing the client does the same.
+    `async with` or `aclose()` ends the stream: it hands back what is in hand, leaves no task, and ends a
+    loop that is waiting for an event. Closing the client does the same.
     """
 
     def __init__(
@@ -73,32 +65,23 @@ class EventStream:
             raise ValueError(f"batch_size is 1 to {MAX_BATCH}, not {batch_size}")
         if not 1 <= visibility_timeout <= MAX_VISIBILITY:
             raise ValueError(f"visibility_timeout is 1 to {MAX_VISIBILITY} seconds, not {visibility_timeout}")
-        if poll_interval <= 0 or max_poll_interval <= 0:
-            raise ValueError(
-                f"poll intervals are seconds above 0, not {poll_interval} and {max_poll_interval}"
-            )
-        self._source = source
         self._queue_id = queue_id
-        self._clock = clock
-        self._batch_size = batch_size
-        self._visibility = visibility_timeout
         self._leases = Leases(source, queue_id, visibility=visibility_timeout, clock=clock)
+        self._poller = QueuePoller(
+            source,
+            queue_id,
+            clock=clock,
+            batch_size=batch_size,
+            visibility_timeout=visibility_timeout,
+            poll_interval=seconds("poll_interval", poll_interval, above_zero=True),
+            max_poll_interval=seconds("max_poll_interval", max_poll_interval, above_zero=True),
+        )
+        self._buffer: deque[BuildEvent] = deque()
+        self._current: BuildEvent | None = None  # given out last, and not acknowledged
+        self._acknowledged: _Recent[tuple[str, str]] = _Recent(MEMORY)
+        self._unreadable: _Recent[str] = _Recent(MEMORY)
         self._reading = False
         self._closed = False
-
-        # What is in hand, and what was.
-        self._buffer: deque[BuildEvent] = deque()
-        self._current: BuildEvent | None = None
-        self._acknowledged: dict[_Key, None] = {}
-        self._left: dict[str, None] = {}
-
-        # When: not before `_due`.
-        self._min_interval = self._interval = poll_interval
-        self._max_interval = max(poll_interval, max_poll_interval)
-        self._due = self._asked_at = clock.now()
-        self._failures = 0
-        self._alarm: asyncio.Future[None] | None = None
-        self._pulling: asyncio.Future[QueueBatch] | None = None
 
     def __repr__(self) -> str:
         return f"<EventStream {self._queue_id} {'closed' if self._closed else 'open'}>"
@@ -112,7 +95,7 @@ class EventStream:
         await self.aclose()
 
     def __aiter__(self) -> Self:
-        """Begin a loop. The event that an interrupted one left unacknowledged is handed back."""
+        """Begin a loop. The event that an interrupted loop left unacknowledged is handed back."""
         if self._current is not None:
             self._leases.hand_back(self._current.message_id)
             self._current = None
@@ -138,22 +121,22 @@ class EventStream:
         raise StopAsyncIteration
 
     async def ack(self, event: BuildEvent) -> None:
-        """Acknowledge the event given out last, now, along with what else is due.
+        """Acknowledge the event given out last, now, along with all acknowledgements that are due.
 
-        ValueError if it is neither that one nor acknowledged already. Raises what the call raises; the event
-        is done all the same, and its acknowledgement goes out with the next one.
+        ValueError if it is neither that one nor acknowledged already. Raises what the call raises; even then
+        the event counts as done, and its acknowledgement goes out with the next one.
         """
         if self._is_current(event):
             self._finish_current()
         elif _key(event) not in self._acknowledged:
             raise ValueError(f"only the event given out last can be acknowledged, not {event.message_id!r}")
-        await self._leases.tell()
+        await self._leases.flush()
 
     async def retry(self, event: BuildEvent, *, delay: float = 0.0) -> None:
         """Ask for the event given out last to come again, after `delay` seconds, at most 24 hours.
 
         It counts as another delivery. ValueError if it is not the event given out last, or was acknowledged.
-        Raises what the call raises; then it goes out with the next acknowledgements.
+        Raises what the call raises; the request then goes out with the next acknowledgements.
         """
         if not self._is_current(event):
             raise ValueError(
@@ -163,14 +146,14 @@ class EventStream:
             raise ValueError(f"delay is 0 to {MAX_DELAY} seconds, not {delay}")
         self._current = None
         self._leases.hand_back(event.message_id, delay)
-        await self._leases.tell()
+        await self._leases.flush()
 
     async def aclose(self) -> None:
         """Send the acknowledgements that are due, hand back what is in hand, and end the stream."""
         self._closed = True
-        if self._alarm is not None:
-            self._alarm.cancel()
-        await self._end_pull()
+        if (batch := await self._poller.aclose()) is not None:
+            for message in batch.messages:
+                self._leases.hold(message, self._poller.asked_at)
         self._current = None
         await self._leases.aclose()
 
@@ -183,8 +166,8 @@ class EventStream:
             self._current = None
 
     def _acknowledge(self, event: BuildEvent) -> None:
-        self._leases.done(event.message_id)
-        _remember(self._acknowledged, _key(event))
+        self._leases.acknowledge(event.message_id)
+        self._acknowledged.add(_key(event))
 
     def _next_in_hand(self) -> BuildEvent | None:
         while self._buffer:
@@ -193,120 +176,59 @@ class EventStream:
                 self._acknowledge(event)
             elif self._leases.is_leased(event.message_id):
                 return event
-            else:
+            else:  # another consumer may have it by now
                 self._leases.forget(event.message_id)
         return None
 
     async def _fetch(self) -> None:
-        """Tell the queue what is done, wait until the next pull is due, and make it."""
-        await self._leases.try_to_tell()
-        if not await self._wait():
-            return
-        try:
-            batch = await self._pull()
-        except BuildsError as error:
-            if not self._tolerates(error):
-                raise
-            return
-        self._failures = 0
-        if batch is not None:
-            self._absorb(batch)
+        """Flush acknowledgements, and pull when that is due.
 
-    async def _wait(self) -> bool:
-        """Until the next pull is due; False if the stream was closed meanwhile."""
-        if (pause := self._due - self._clock.now()) > 0 and not self._closed:
-            alarm = self._alarm = asyncio.ensure_future(self._clock.sleep(pause))
-            try:
-                await asyncio.wait({alarm})
-            finally:
-                alarm.cancel()
-        return not self._closed
-
-    async def _pull(self) -> QueueBatch | None:
-        """One pull; None if closing the stream has ended it, or taken it over.
-
-        It goes on when this call is cancelled, and the next call takes it over: cut short, it would lease
-        messages that nobody sees.
+        In that order: a pull may wait, and what was acknowledged should not wait with it.
         """
-        if self._pulling is None:
-            self._asked_at = self._clock.now()
-            self._pulling = asyncio.ensure_future(
-                self._source.pull(
-                    self._queue_id,
-                    batch_size=self._batch_size,
-                    visibility_timeout_ms=round(self._visibility * 1000),
-                )
-            )
-            self._pulling.add_done_callback(take_note)
-        pulling = self._pulling
-        await asyncio.wait({pulling})
-        if self._pulling is not pulling:
-            return None
-        self._pulling = None
-        try:
-            return pulling.result()
-        finally:
-            del pulling  # else an error would keep this stream alive, by way of its own traceback
+        await self._leases.try_flush()
+        batch = await self._poller.pull()
+        if batch is not None:
+            self._take(batch)
 
-    async def _end_pull(self) -> None:
-        pulling, self._pulling = self._pulling, None
-        if pulling is None:
-            return
-        pulling.cancel()
-        await asyncio.wait({pulling})
-        if not pulling.cancelled() and pulling.exception() is None:
-            for message in pulling.result().messages:
-                self._leases.hold(message, self._asked_at)
-
-    def _absorb(self, batch: QueueBatch) -> None:
-        """Take messages in hand, and set the time of the next pull."""
+    def _take(self, batch: QueueBatch) -> None:
+        """Take the messages of a batch in hand."""
         for message in batch.messages:
             event = read_event(message)
             if event is None:
                 self._leave(message)
-            elif self._leases.hold(message, self._asked_at):
+            elif self._leases.hold(message, self._poller.asked_at):
                 self._buffer.append(event)
-        if batch.messages:
-            self._interval = self._min_interval
-        is_full = len(batch.messages) >= self._batch_size and bool(self._buffer)
-        self._due = self._asked_at + (0 if is_full else self._interval)
-        if not batch.messages:
-            self._interval = min(self._interval * _SLOW_DOWN, self._max_interval)
+        self._poller.taken(batch, useful=bool(self._buffer))
 
     def _leave(self, message: QueueMessage) -> None:
-        if message.id not in self._left:
-            _remember(self._left, message.id)
+        """Leave a message in the queue, and log that once: it comes again until it is a dead letter."""
+        if message.id not in self._unreadable:
+            self._unreadable.add(message.id)
             logger.warning(
                 "Message %s of queue %s is no build event that can be read; it is left there",
                 message.id,
                 self._queue_id,
             )
 
-    def _tolerates(self, error: BuildsError) -> bool:
-        """Whether to go on after a failed pull. Sets the time of the next one, also if it is not."""
-        self._failures += 1
-        pause = min(self._min_interval * 2.0 ** (self._failures - 1), self._max_interval)
-        self._due = self._clock.now() + pause  # who tries again in a loop is paced as well
-        if self._failures <= MAX_FAILURES and _is_passing(error):
-            logger.info("%s; pulling again in %.1f s", str(error), pause)
-            return True
-        self._failures = 0
-        return False
+
+class _Recent(Generic[K]):
+    """The keys that were added last, at most `size` of them."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._keys: dict[K, None] = {}  # in the order in which they were first added
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def __contains__(self, key: K) -> bool:
+        return key in self._keys
+
+    def add(self, key: K) -> None:
+        self._keys[key] = None
+        if len(self._keys) > self._size:
+            del self._keys[next(iter(self._keys))]
 
 
-def _is_passing(error: BuildsError) -> bool:
-    if isinstance(error, APIError):
-        return error.status >= 500 or error.status == 408
-    if isinstance(error, BuildsConnectionError):
-        return error.transient
-    return isinstance(error, ResponseDecodeError)
-
-
-def _key(event: BuildEvent) -> _Key:
+def _key(event: BuildEvent) -> tuple[str, str]:
     return event.build_uuid, event.type
-
-
-def _remember(memory: dict[K, None], key: K) -> None:
-    memory[key] = None
-    if len(memory) > MEMORY:
-        del memory[next(iter(memory))]

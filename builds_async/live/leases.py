@@ -3,17 +3,17 @@
 import asyncio
 import logging
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from itertools import islice
-from typing import Protocol
 
 from builds_async.errors import BuildsError
-from builds_async.live.background import take_note
-from builds_async.models.queues import QueueAcks, QueueBatch, QueueExtension, QueueMessage
+from builds_async.live.background import SharedRequest
+from builds_async.live.sources import QueueSource
+from builds_async.models.queues import QueueMessage
 from builds_async.session.clock import Clock
 
 MAX_HELD = 3600.0
-"""How many seconds a message is held at the most; after that its lease is not extended."""
+"""The most seconds for which a message is held; after that its lease is not extended."""
 
 _AT_ONCE = 100
 """How many messages one request acknowledges. No limit is documented; a pull gives no more."""
@@ -22,26 +22,6 @@ _TRIES = 4
 """How often a failed extension is tried again before the lease ends."""
 
 logger = logging.getLogger("builds_async")
-
-
-class QueueSource(Protocol):
-    """What is asked of a queue."""
-
-    async def pull(self, queue_id: str, *, batch_size: int, visibility_timeout_ms: int) -> QueueBatch:
-        """Messages that wait now, leased."""
-        ...
-
-    async def ack(
-        self, queue_id: str, *, acks: Iterable[str], retries: Iterable[tuple[str, float]]
-    ) -> QueueAcks:
-        """Acknowledge messages, ask for others again after some seconds."""
-        ...
-
-    async def extend(
-        self, queue_id: str, lease_ids: Iterable[str], *, visibility_timeout_ms: int
-    ) -> QueueExtension:
-        """Lease messages anew."""
-        ...
 
 
 class _Lease:
@@ -56,12 +36,14 @@ class _Lease:
 
 
 class Leases:
-    """The messages of one queue that are in hand, and those given up of which the queue is not told yet.
+    """The messages of one queue that are in hand, and those given up that still have to be flushed.
 
-    While there are any, one task (the keeper) extends leases and tells the queue, both when half of the
-    visibility timeout is over; what fails is tried again. It holds this object by a weak reference only and
-    ends with it: who drops it gets its messages again when their leases end. No message is held for
-    longer than an hour.
+    A message is given up with `acknowledge`, `hand_back` or `forget`. `flush` sends what was given up.
+
+    While there are any messages, one task (the keeper) extends leases and flushes, whenever half of the
+    visibility timeout has passed; it retries what fails. The keeper has only a weak reference to this object
+    and ends with it: messages of a dropped object come again when their leases end. No message is held
+    for longer than an hour.
     """
 
     def __init__(self, source: QueueSource, queue_id: str, *, visibility: float, clock: Clock) -> None:
@@ -73,106 +55,99 @@ class Leases:
         self._acks: dict[str, _Lease] = {}
         self._retries: dict[str, _Lease] = {}
         self._due = clock.now()
-        self._telling: asyncio.Future[None] | None = None
+        self._flushing: SharedRequest[None] = SharedRequest()
         self._keeper: asyncio.Task[None] | None = None
         self._closed = False
 
     def hold(self, message: QueueMessage, since: float) -> bool:
-        """Take a message in hand that was asked for at `since`; False if it just has a new lease."""
+        """Take a message in hand that was requested at `since`; False if it was held already.
+
+        Its lease counts from the request, not from the response: the server may have begun it then. A message
+        that was held already has a new lease, and only that one is good.
+        """
         until = since + self._visibility
         known = self._held.get(message.id)
         if known is not None:
             known.lease_id, known.until = message.lease_id, until
             return False
-        self._retries.pop(message.id, None)  # here it is again
+        self._retries.pop(message.id, None)  # it has been delivered again, so there is nothing to ask for
         if not self._held:
             self._due = since + self._visibility / 2
         self._held[message.id] = _Lease(message, since, until)
-        self._awake(self._due)
+        self._ensure_keeper(self._due)
         return True
 
     def is_leased(self, message_id: str) -> bool:
-        """Whether the message is in hand and surely nobody else's."""
+        """Whether the message is in hand, and no other consumer can have it."""
         lease = self._held.get(message_id)
         return lease is not None and self._clock.now() < lease.until
 
-    def done(self, message_id: str) -> None:
-        """Give a message up for good: it is acknowledged with the next `tell`."""
+    def acknowledge(self, message_id: str) -> None:
+        """Give a message up for good, with the next `flush`."""
         if lease := self._held.pop(message_id, None):
             self._acks[message_id] = lease
 
     def hand_back(self, message_id: str, delay: float = 0.0) -> None:
-        """Give a message up for now: it is asked for again with the next `tell`."""
+        """Give a message up for now: with the next `flush`, ask for it again after `delay` seconds."""
         if lease := self._held.pop(message_id, None):
             lease.delay = delay
             self._retries[message_id] = lease
 
     def forget(self, message_id: str) -> None:
-        """Give a message up whose lease has ended: it comes again by itself."""
+        """Drop a message whose lease has ended: it comes again by itself."""
         self._held.pop(message_id, None)
 
-    async def tell(self) -> None:
-        """Tell the queue what was given up. After an error it is told again the next time.
+    async def flush(self) -> None:
+        """Send what was given up. After an error it is sent again with the next flush.
 
-        A request goes on when this call is cancelled: who asks for events with a short time-out would never
-        get to the end of one.
+        A request goes on when this call is cancelled; the next call takes it over.
         """
-        while self._telling is not None or self._acks or self._retries:
-            if self._telling is None:
-                self._telling = asyncio.ensure_future(self._tell_some())
-                self._telling.add_done_callback(take_note)
-            telling = self._telling
-            await asyncio.wait({telling})
-            if self._telling is telling:
-                self._telling = None
-            try:
-                telling.result()
-            finally:
-                del telling  # else an error would keep this object alive, by way of its own traceback
+        while self._flushing.is_running or self._acks or self._retries:
+            await self._flushing.result(self._flush_some)
 
-    async def try_to_tell(self) -> bool:
-        """The same, but an error is only logged; False if there was one."""
+    async def try_flush(self) -> bool:
+        """Flush, but only log an error; False if there was one."""
         try:
-            await self.tell()
+            await self.flush()
         except BuildsError as error:
-            # Its text: a record that is kept would keep this object alive, by way of the traceback.
-            logger.warning("%s; what was acknowledged will be so with the next request", str(error))
+            # Only its text: a log record that is kept would keep this object alive through the traceback.
+            logger.warning("%s; acknowledgements are sent again with the next request", str(error))
             return False
         return True
 
     async def aclose(self) -> None:
-        """Hand back what is held, tell the queue, and end the keeper. What can't be told now never is."""
+        """Hand back what is held, flush, and end the keeper. What can't be sent now is never sent."""
         self._closed = True
         if self._keeper is not None:
             self._keeper.cancel()
             await asyncio.wait({self._keeper})
         for message_id in tuple(self._held):
             self.hand_back(message_id)
-        await self.try_to_tell()
+        await self.try_flush()
         self._acks.clear()
         self._retries.clear()
 
     @property
-    def next_duty(self) -> float | None:
-        """When leases are to be extended and the queue is to be told; None if there is nothing to do."""
+    def next_due(self) -> float | None:
+        """When the keeper has to extend and flush next; None if there is nothing to do."""
         oldest = self._clock.now() - MAX_HELD
         waiting = (*self._held.values(), *self._acks.values(), *self._retries.values())
         return self._due if any(lease.since > oldest for lease in waiting) else None
 
-    async def tend(self) -> None:
-        """Do what is due."""
+    async def renew_due(self) -> None:
+        """Extend leases and flush, if that is due. What fails is due again well before the leases end."""
         now = self._clock.now()
         if now < self._due:
             return
         self._due = now + self._visibility / 2
-        extended, told = await self._extend(), await self.try_to_tell()
-        if not (extended and told):
+        extended, flushed = await self._extend(), await self.try_flush()
+        if not (extended and flushed):
             self._due = self._next_try()
 
-    async def _tell_some(self) -> None:
-        acks, retries = _first(self._acks), _first(self._retries)
+    async def _flush_some(self) -> None:
+        acks, retries = _take(self._acks), _take(self._retries)
         try:
-            answer = await self._source.ack(
+            response = await self._source.ack(
                 self._queue_id,
                 acks=[lease.lease_id for lease in acks],
                 retries=[(lease.lease_id, lease.delay) for lease in retries],
@@ -180,7 +155,7 @@ class Leases:
         except BuildsError:
             self._put_back(acks, retries)
             raise
-        self._warn("acknowledging", answer.warnings)
+        self._warn("acknowledging", response.warnings)
 
     async def _extend(self) -> bool:
         now = self._clock.now()
@@ -188,7 +163,7 @@ class Leases:
         if not leases:
             return True
         try:
-            answer = await self._source.extend(
+            response = await self._source.extend(
                 self._queue_id,
                 [lease.lease_id for lease in leases],
                 visibility_timeout_ms=round(self._visibility * 1000),
@@ -196,27 +171,29 @@ class Leases:
         except BuildsError as error:
             logger.warning("%s; leases could not be extended", str(error))
             return False
-        self._warn("extending leases", answer.warnings)
+        self._warn("extending leases", response.warnings)
         for lease in leases:
-            if lease.lease_id not in (answer.warnings or ()):
+            if lease.lease_id not in (response.warnings or ()):
                 lease.until = now + self._visibility
-            # The old id goes on to be used unless the answer names another.
-            lease.lease_id = (answer.lease_ids or {}).get(lease.lease_id, lease.lease_id)
+            # The old id stays in use unless the response names a new one.
+            lease.lease_id = (response.lease_ids or {}).get(lease.lease_id, lease.lease_id)
         return True
 
     def _put_back(self, acks: list[_Lease], retries: list[_Lease]) -> None:
+        """Keep what a failed flush took. It may have arrived all the same; sending it twice does no harm."""
         for lease in acks:
             self._acks.setdefault(lease.message_id, lease)
         for lease in retries:
-            if lease.message_id not in self._held:  # else it has come by itself
+            if lease.message_id not in self._held:  # else it was delivered again during the request
                 self._retries.setdefault(lease.message_id, lease)
-        self._awake(self._next_try())
+        self._ensure_keeper(self._next_try())
 
     def _next_try(self) -> float:
+        # Leases are renewed at half time, which leaves the other half for retries.
         return self._clock.now() + self._visibility / 2 / _TRIES
 
-    def _awake(self, due: float) -> None:
-        """Have a keeper; a new one has its first duty when it is `due`."""
+    def _ensure_keeper(self, due: float) -> None:
+        """Start a keeper that is first due at `due`, unless there is one."""
         if self._closed or (self._keeper is not None and not self._keeper.done()):
             return
         self._due = due
@@ -224,7 +201,7 @@ class Leases:
 
         def end(_: object) -> None:
             if not loop.is_closed():
-                loop.call_soon_threadsafe(keeper.cancel)  # the collector may run in any thread
+                loop.call_soon_threadsafe(keeper.cancel)  # the garbage collector may run in any thread
 
         keeper = loop.create_task(_keep(weakref.ref(self, end), self._clock))
         self._keeper = keeper
@@ -236,12 +213,13 @@ class Leases:
 
 
 async def _keep(reference: weakref.ref[Leases], clock: Clock) -> None:
-    while (leases := reference()) is not None and (moment := leases.next_duty) is not None:
-        del leases  # not held while asleep
+    while (leases := reference()) is not None and (moment := leases.next_due) is not None:
+        del leases  # no reference while asleep: a dropped stream is to end at once
         await clock.sleep(moment - clock.now())
         if (leases := reference()) is not None:
-            await leases.tend()
+            await leases.renew_due()
 
 
-def _first(leases: dict[str, _Lease]) -> list[_Lease]:
+def _take(leases: dict[str, _Lease]) -> list[_Lease]:
+    """Remove the first leases, as many as one request may name."""
     return [leases.pop(message_id) for message_id in tuple(islice(leases, _AT_ONCE))]

@@ -4,8 +4,12 @@ from collections.abc import Iterable, Mapping
 from typing import Self
 
 from builds_async.errors import BuildsError
-from builds_async.live.tracker import BuildChange, Tracker, WatchSource
+from builds_async.live.pace import Pace
+from builds_async.live.sources import WatchSource
+from builds_async.live.tracker import Tracker
+from builds_async.models.changes import BuildChange
 from builds_async.session.clock import Clock
+from builds_async.session.numbers import seconds
 
 
 class BuildWatcher:
@@ -13,27 +17,23 @@ class BuildWatcher:
 
     The first pass gives the present state: the latest build of each Worker that has one. From then on each
     change that is seen comes once, in the order of a build's life: a new build, another status, the
-    outcome. Passes are `interval` seconds apart and ask for 20 Workers in one request; a status that a
-    build leaves again within one interval may not show, but no build and no outcome is missed, also
-    when another build of that Worker began meanwhile, up to 200 of one Worker in one interval.
+    outcome. Passes are `interval` seconds apart and ask for 20 Workers in one request. A status that a
+    build leaves again within one interval may not show, but no build and no outcome is missed, even
+    when another build of that Worker began meanwhile, up to 200 builds of one Worker in one interval.
 
-    A class, not a generator: after a `break`, a time-out, a cancel or an error the next loop goes on
-    and has missed nothing; a pass that was cancelled is taken up where it was. Between two changes it
+    It is not a generator: after a `break`, a timeout, a cancellation or an error the next loop goes on
+    and has missed nothing; a pass that was cancelled continues where it was. Between two changes it
     holds nothing open. A second task that reads at the same time gets a RuntimeError.
 
-    `failures` has, by tag, what kept the last pass from asking for a Worker. Such Workers are asked for
-    again with the next pass, the others go on. Wrong credentials are raised.
+    Wrong credentials are raised. Any other error leaves the Workers it hit in `failures` until the next
+    pass, which asks for them again; the other Workers go on.
     """
 
     def __init__(
         self, source: WatchSource, external_script_ids: Iterable[str], *, interval: float, clock: Clock
     ) -> None:
-        if not interval > 0:
-            raise ValueError(f"interval is seconds above 0, not {interval}")
+        self._pace = Pace(clock, seconds("interval", interval, above_zero=True))
         self._tracker = Tracker(source, external_script_ids, clock)
-        self._interval = interval
-        self._clock = clock
-        self._due = clock.now()
         self._reading = False
 
     @property
@@ -58,12 +58,11 @@ class BuildWatcher:
         return self._tracker.changes.popleft()
 
     async def _look(self) -> None:
-        if (pause := self._due - self._clock.now()) > 0:
-            await self._clock.sleep(pause)
-        began = self._clock.now()
+        began = await self._pace.turn()
         try:
             await self._tracker.look()
         except BuildsError:
-            self._due = began + self._interval  # who tries again in a loop is paced as well
+            self._pace.next_after(began)  # a caller that retries in a loop is throttled too
             raise
-        self._due = began + self._interval
+        # Not after a cancellation: a pass that was cut short goes on at once.
+        self._pace.next_after(began)

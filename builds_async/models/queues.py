@@ -6,6 +6,15 @@ import msgspec
 
 from builds_async.models.base import Id, Model
 
+MAX_BATCH = 100
+"""The most messages that one pull gives."""
+
+MAX_VISIBILITY = 12 * 3600
+"""The longest visibility timeout, in seconds."""
+
+MAX_DELAY = 24 * 3600
+"""The longest delay of a retry, in seconds."""
+
 
 class QueueMessage(Model, frozen=True, kw_only=True):
     """A message that was pulled and is leased: no other pull gets it until its visibility timeout ends."""

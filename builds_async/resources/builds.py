@@ -10,8 +10,9 @@ from builds_async.errors import BuildsError, ResponseDecodeError
 from builds_async.models.builds import Build, BuildMap, CanceledBuild
 from builds_async.models.envelope import Envelope, Page
 from builds_async.models.logs import LogPage
-from builds_async.resources.bulk import BulkResult, fan_out
+from builds_async.resources.bulk import fan_out
 from builds_async.resources.paging import Pages, check_page, page_of
+from builds_async.results import BulkResult
 from builds_async.session.call import Call
 from builds_async.session.decode import receipts
 from builds_async.session.encode import query

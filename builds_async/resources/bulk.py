@@ -1,39 +1,18 @@
-"""Many ids in a few requests: chunks, bounded workers, and a result that keeps apart what failed."""
+"""Many ids in few requests: chunks, and a bounded number of workers."""
 
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
-from typing import Generic, NoReturn, TypeVar
+from typing import NoReturn, TypeVar
 
 import anyio
-import msgspec
 
 from builds_async.errors import AuthenticationError, BuildsError, PermissionDeniedError
+from builds_async.results import BulkResult
 from builds_async.session.ids import MAX_IDS, checked_ids, normalized_id
 from builds_async.session.session import PastedCredentialError
 
 T = TypeVar("T")
 
 _Fetch = Callable[[Sequence[str]], Awaitable[Mapping[str, T | BuildsError | None]]]
-
-
-class BulkResult(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
-    """What came of a look-up of many ids, each in exactly one of three places, in the order of the request.
-
-    Each id is there as it was passed. Two spellings of one id, in upper and lower case, are two ids with
-    the same answer.
-
-    `found` maps an id to its answer. `missing` are the ids that the API has nothing for, which is an
-    answer, not an error. `failed` maps an id to what kept its request from being answered, after the
-    usual retries, or to a ResponseDecodeError if its part of the answer can't be read.
-    """
-
-    found: dict[str, T]
-    missing: tuple[str, ...] = ()
-    failed: dict[str, BuildsError] = msgspec.field(default_factory=dict)
-
-    def raise_for_failures(self) -> None:
-        """Raise the first of `failed`, if there is one."""
-        for error in self.failed.values():
-            raise error
 
 
 async def fan_out(ids: Iterable[str], fetch: _Fetch[T], *, workers: int) -> BulkResult[T]:

@@ -6,20 +6,18 @@ from collections.abc import Iterable
 import msgspec
 
 from builds_async.models.envelope import Envelope
-from builds_async.models.queues import QueueAcks, QueueBatch, QueueExtension
+from builds_async.models.queues import (
+    MAX_BATCH,
+    MAX_DELAY,
+    MAX_VISIBILITY,
+    QueueAcks,
+    QueueBatch,
+    QueueExtension,
+)
 from builds_async.session.decode import receipts
 from builds_async.session.encode import encoded
 from builds_async.session.ids import identifier
 from builds_async.session.session import ApiSession
-
-MAX_BATCH = 100
-"""How many messages one pull gives at the most."""
-
-MAX_VISIBILITY = 12 * 3600
-"""The longest visibility timeout, in seconds."""
-
-MAX_DELAY = 24 * 3600
-"""The longest delay of a retry, in seconds."""
 
 _BATCH = msgspec.json.Decoder(Envelope[QueueBatch])
 _ACKS = receipts(QueueAcks)

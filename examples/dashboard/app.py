@@ -120,14 +120,15 @@ class Dashboard:
             raise web.HTTPBadRequest(text=str(error)) from None
         stream = await EventStream.open(request)
         try:
-            while not log.ended:
+            while True:
                 try:
                     lines = await stream.beating(log.read())
                 except PASSING as error:  # the next read goes on, and is paced
                     await stream.send("problem", str(error))
                     continue
-                if lines:
-                    await stream.send("lines", [(it.time, it.message) for it in lines], log.position)
+                if not lines:
+                    break
+                await stream.send("lines", [(it.time, it.message) for it in lines], log.position)
             await stream.send("end", {"state": state(log.build), "complete": log.complete})
         except BuildsError as error:
             await stream.send("failed", str(error))

@@ -131,7 +131,7 @@ def test_wait_times_out(account: Served, cli: Cli) -> None:
 
 def test_start(account: Served, shop: str, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """Prints the UUID; waits, or follows the log, when asked to; ends as the build does."""
-    monkeypatch.setattr("builds_async.live.follow.SETTLE", 0.0)
+    monkeypatch.setattr("builds_async.live.log_reader.SETTLE", 0.0)
     started = cli("start", shop)
     assert started.code == 0
     assert started.out.strip() == builds_of(account, shop)[-1].build_uuid

@@ -14,7 +14,7 @@ from tests.cli.support import ended, started
 
 async def test_demo_runs_a_real_build_and_many_look_ups(monkeypatch: pytest.MonkeyPatch) -> None:
     """The demo follows a real process to its outcome, looks Workers up, and shows the code for it."""
-    monkeypatch.setattr("builds_async.live.follow.SETTLE", 0.0)
+    monkeypatch.setattr("builds_async.live.log_reader.SETTLE", 0.0)
     monkeypatch.setattr("builds_async.cli.demo._PACKAGES", ("json",))
     out = io.StringIO()
     await run_demo(Console(file=out, width=100), 120)

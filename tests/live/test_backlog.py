@@ -30,7 +30,7 @@ from builds_async import (
     TailPosition,
 )
 from builds_async.live.backlog import Backlog
-from builds_async.live.follow import SETTLE
+from builds_async.live.log_reader import SETTLE
 from builds_async.models.builds import Build, BuildStatus
 from builds_async.resources.builds import DatedBuilds
 from builds_async.session.session import ApiSession

@@ -40,8 +40,9 @@ from builds_async import (
     RateLimitError,
     ResponseDecodeError,
 )
-from builds_async.live.events import MAX_FAILURES, MEMORY
+from builds_async.live.events import MEMORY
 from builds_async.live.leases import Leases
+from builds_async.live.queue_poller import MAX_FAILURES
 from builds_async.models.events import read_event
 from builds_async.models.queues import QueueAcks, QueueExtension
 from builds_async.simulator import (
@@ -411,7 +412,7 @@ async def taken(stream: EventStream, number: int) -> list[str]:
 
 async def within(seconds: float, stream: EventStream) -> BuildEvent | None:
     """The next event, if it comes within so many seconds of the virtual clock."""
-    clock = stream._clock
+    clock = stream._poller._clock
     asking = asyncio.ensure_future(anext(stream))
     alarm = asyncio.ensure_future(clock.sleep(seconds))
     await asyncio.wait({asking, alarm}, return_when=asyncio.FIRST_COMPLETED)
@@ -971,8 +972,8 @@ class TestPace:
             ({"batch_size": 101}, "batch_size is 1 to 100, not 101"),
             ({"visibility_timeout": 0.5}, "visibility_timeout is 1 to 43200 seconds, not 0.5"),
             ({"visibility_timeout": 43201}, "seconds, not 43201"),
-            ({"poll_interval": 0}, "poll intervals are seconds above 0, not 0 and 15.0"),
-            ({"max_poll_interval": -1}, "poll intervals are seconds above 0, not 2.0 and -1"),
+            ({"poll_interval": 0}, "poll_interval is above 0 s and finite, not 0"),
+            ({"max_poll_interval": -1}, "max_poll_interval is above 0 s and finite, not -1"),
         ],
         ids=str,
     )
@@ -1217,7 +1218,7 @@ class TestLeases:
     async def test_not_in_hand(self, source: Source) -> None:
         """What is not in hand can't be given up: nothing is told of it."""
         leases = self.leases(source)
-        leases.done("m")
+        leases.acknowledge("m")
         leases.hand_back("m")
         leases.forget("m")
         assert not leases.is_leased("m")
@@ -1231,11 +1232,11 @@ class TestLeases:
         source.fail("ack", BuildsTimeoutError("slow"))
         leases.hold(message, clock.now())
         leases.hand_back("m")
-        telling = asyncio.ensure_future(leases.try_to_tell())
+        telling = asyncio.ensure_future(leases.try_flush())
         await clock.sleep(1)
         leases.hold(message, clock.now())
         assert not await telling
-        leases.done("m")
+        leases.acknowledge("m")
         await leases.aclose()
         assert [len(body["retries"]) for body in source.of("ack")] == [1, 0]
 

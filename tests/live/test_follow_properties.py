@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from builds_async.errors import BuildsConnectionError, NotFoundError
-from builds_async.live.follow import SETTLE, LogFollower
+from builds_async.live.follow import LogFollower
+from builds_async.live.log_reader import SETTLE
 from builds_async.models.builds import Build, BuildOutcome, BuildStatus
 from builds_async.models.logs import LogLine, LogPage, LogPosition
 from tests.support import CancelledStep, drive

@@ -68,10 +68,10 @@ async def test_message_that_is_pulled_again(leases: Leases, queue: Queue, still:
     assert not leases.hold(QueueMessage(id="m", lease_id="new"), since=60.0)
     still.advance(60)  # the old lease is over
     assert leases.is_leased("m")
-    await leases.tend()
+    await leases.renew_due()
     assert queue.extended == [["new"]]
-    leases.done("m")
-    await leases.tell()
+    leases.acknowledge("m")
+    await leases.flush()
     assert queue.acks == ["new"]
     still.advance(200)
     assert not leases.is_leased("m")
@@ -92,6 +92,6 @@ async def test_message_that_was_given_back(leases: Leases, queue: Queue) -> None
     leases.hold(QueueMessage(id="m", lease_id="old"), since=0.0)
     leases.hand_back("m")
     assert leases.hold(QueueMessage(id="m", lease_id="new"), since=1.0)
-    leases.done("m")
-    await leases.tell()
+    leases.acknowledge("m")
+    await leases.flush()
     assert (queue.acks, queue.retries) == (["new"], [])

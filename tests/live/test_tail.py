@@ -405,7 +405,7 @@ class TestRequests:
         await it.sim.clock.sleep(3600)
         assert it.asked().total() <= on_the_way
         assert not it.under_way.total()
-        ready = [stream for stream in tail._streams.values() if stream.log.next_in_hand() is not None]
+        ready = [log for log in tail._logs.values() if next(log.reader.hand, None) is not None]
         assert len(ready) <= MAX_AT_ONCE
         await tail.aclose()
 

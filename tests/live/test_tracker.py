@@ -7,12 +7,14 @@ import msgspec
 import pytest
 
 from builds_async import BuildsError, InternalServerError, LogPage, NotFoundError, ResponseDecodeError
-from builds_async.live.tail import BuildTail, TailLog, TailPosition
-from builds_async.live.tracker import Tracker, WorkerMark
+from builds_async.live.tail import BuildTail
+from builds_async.live.tracker import Tracker
 from builds_async.models.builds import Build, BuildOutcome, BuildStatus
+from builds_async.models.changes import WorkerMark
 from builds_async.models.envelope import Page
 from builds_async.models.logs import LogLine, LogPosition
-from builds_async.resources.bulk import BulkResult
+from builds_async.models.tail import TailLog, TailPosition
+from builds_async.results import BulkResult
 from tests.support import FakeClock, drive, tags
 
 A, B = tags(2)

@@ -20,7 +20,7 @@ from builds_async import (
     PermissionDeniedError,
     RateLimitError,
 )
-from builds_async.live.ending import OUTCOME_WAIT, Ending
+from builds_async.live.finish import OUTCOME_WAIT, Finish
 from builds_async.live.wait import QUEUED_FACTOR, newest_of_commit, wait_for_build, wait_for_commit
 from builds_async.models.builds import Build, BuildOutcome, BuildStatus, BuildTriggerMetadata
 from builds_async.models.envelope import Page
@@ -107,20 +107,20 @@ class TestEnding:
     )
     def test_finished(self, clock: FakeClock, seen: Build, reached: bool) -> None:
         """A build has finished when it is stopped and has an outcome, whatever the words."""
-        ending = Ending(clock)
-        assert ending.reached(seen) is reached
-        assert ending.has_begun is seen.is_stopped
+        finish = Finish(clock)
+        assert finish.is_final(seen) is reached
+        assert finish.has_begun is seen.is_stopped
 
     def test_outcome_is_waited_for_from_the_stop(self, clock: FakeClock) -> None:
         """The time that an outcome has to come counts from when the build was first seen stopped."""
-        ending = Ending(clock)
+        finish = Finish(clock)
         clock.advance(1000)
-        assert not ending.reached(RUNNING)
-        assert not ending.reached(STOPPED)
+        assert not finish.is_final(RUNNING)
+        assert not finish.is_final(STOPPED)
         clock.advance(OUTCOME_WAIT - 0.1)
-        assert not ending.reached(STOPPED)
+        assert not finish.is_final(STOPPED)
         clock.advance(0.1)
-        assert ending.reached(STOPPED)
+        assert finish.is_final(STOPPED)
 
 
 class TestPace:
@@ -151,7 +151,7 @@ class TestPace:
         clock.naps.clear()
         _, asked = await waited(clock, RUNNING, RUNNING, FINISHED, latency=7.0)
         assert [later - earlier for earlier, later in pairwise(asked)] == [7.0, 7.0]
-        assert max(clock.naps) <= 0
+        assert clock.naps == []
 
     async def test_outcome_that_never_comes(self, clock: FakeClock) -> None:
         """A stopped build without an outcome is given back as it is after 30 s, not before."""

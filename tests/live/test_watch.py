@@ -26,12 +26,12 @@ from builds_async import (
     RateLimitError,
     RetryPolicy,
 )
-from builds_async.live.ending import OUTCOME_WAIT
+from builds_async.live.finish import OUTCOME_WAIT
 from builds_async.live.tracker import Tracker
 from builds_async.live.watch import BuildWatcher
 from builds_async.models.builds import Build, BuildOutcome, BuildStatus
 from builds_async.models.envelope import Page
-from builds_async.resources.bulk import BulkResult
+from builds_async.results import BulkResult
 from builds_async.simulator import BuildsSimulator, Fault, RateLimit, TokenKind, VirtualClock, build_script
 from tests.support import CancelledStep, drive, nothing_left, settle, tags
 

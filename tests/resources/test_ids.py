@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from builds_async import Build, BuildsClient, TailPosition
-from builds_async.live.tracker import WorkerMark
+from builds_async.models.changes import WorkerMark
 from tests.support import MockApi, build, envelope, log_page
 from tests.support.connections import GIT, SETTINGS
 

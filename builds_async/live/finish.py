@@ -4,11 +4,11 @@ from builds_async.models.builds import Build
 from builds_async.session.clock import Clock
 
 OUTCOME_WAIT = 30.0
-"""How many seconds a stopped build may stay without an outcome before it is taken as it is."""
+"""Seconds that a stopped build has to get its outcome; after that it is final without one."""
 
 
-class Ending:
-    """Tells when one build has finished: it is `stopped` and has its outcome, which may be written later."""
+class Finish:
+    """Decides when one build is final: it is `stopped` and has its outcome, which may come a moment later."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -16,11 +16,14 @@ class Ending:
 
     @property
     def has_begun(self) -> bool:
-        """Whether the build was seen stopped, with or without an outcome."""
+        """True once the build was seen stopped, with or without an outcome."""
         return self._stopped_at is not None
 
-    def reached(self, build: Build) -> bool:
-        """Whether the build, as seen now, is final: nothing of it will change, or that was waited for."""
+    def is_final(self, build: Build) -> bool:
+        """Whether the build, as seen now, will not change any more.
+
+        Without an outcome that is so 30 s after it was first seen stopped: some builds never get one.
+        """
         if not build.is_stopped:
             return False
         now = self._clock.now()

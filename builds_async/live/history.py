@@ -1,0 +1,76 @@
+"""What is known of one Worker's builds, without I/O."""
+
+from builds_async.live.finish import Finish
+from builds_async.models.builds import Build, BuildStatus
+from builds_async.session.clock import Clock
+
+_REMEMBERED = 50
+_RANKS = {BuildStatus.QUEUED: 0, BuildStatus.INITIALIZING: 1}
+
+
+class History:
+    """The builds of one Worker that were seen, and the last state of each that may still change."""
+
+    def __init__(self, tag: str, clock: Clock) -> None:
+        self.tag = tag
+        """The Worker, in lower case."""
+
+        self.newest: Build | None = None
+        """The newest build."""
+
+        self.builds: dict[str, Build | None] = {}
+        """The builds that were seen, by UUID. None where only that matters, not the state."""
+
+        self.open: dict[str, Finish] = {}
+        """The builds that are not final, by UUID."""
+
+        self._clock = clock
+
+    def add(self, build: Build, *, newest: bool) -> None:
+        """Add a build that was not seen before."""
+        if newest:
+            if self.newest is not None and self.newest.build_uuid not in self.open:
+                self.builds[self.newest.build_uuid] = None
+            self.newest = build
+        self.builds[build.build_uuid] = build
+        self.open[build.build_uuid] = Finish(self._clock)
+        self.update(build)
+        # Lists and copies that lag bring back recent builds only: memory need not grow with each build.
+        for build_uuid in [it for it in self.builds if it not in self.open][:-_REMEMBERED]:
+            del self.builds[build_uuid]
+
+    def update(self, build: Build) -> None:
+        """Take the new state of a known build, unless it is an earlier one than is known."""
+        known = self.builds[build.build_uuid]
+        if known is None or not _is_before(build, known):
+            self.builds[build.build_uuid] = build
+            if self.newest is not None and build.build_uuid == self.newest.build_uuid:
+                self.newest = build
+        finish = self.open.get(build.build_uuid)
+        if finish is not None and finish.is_final(build):
+            del self.open[build.build_uuid]
+            if build is not self.newest:
+                self.builds[build.build_uuid] = None
+
+    def forget(self, build_uuid: str) -> None:
+        """Close a build that was deleted."""
+        self.open.pop(build_uuid, None)
+        self.builds[build_uuid] = None
+
+
+def moved_on(known: Build, build: Build) -> bool:
+    """Whether the build has another status or outcome than was known, and not an earlier one."""
+    changed = (known.status, known.build_outcome) != (build.status, build.build_outcome)
+    return changed and not _is_before(build, known)
+
+
+def _is_before(build: Build, known: Build) -> bool:
+    """Whether a response is staler than what is known: two requests may be served by different copies."""
+    return _rank(build) < _rank(known)
+
+
+def _rank(build: Build) -> int:
+    """How far a build has come; an unknown status counts as running."""
+    if build.is_stopped:
+        return 4 if build.is_finished else 3
+    return _RANKS.get(build.status or BuildStatus.RUNNING, 2)

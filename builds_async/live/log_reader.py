@@ -1,0 +1,210 @@
+"""Reading one build's log, request by request: what to ask next, when, and whether the log has ended.
+
+It does not wait. `LogFollower` waits for one log, `BuildTail` for many at once.
+"""
+
+import logging
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from operator import length_hint
+
+from builds_async.errors import BuildsError, NotFoundError
+from builds_async.live.backlog import Backlog
+from builds_async.live.finish import Finish
+from builds_async.live.log_cursor import LogCursor, Step
+from builds_async.live.pace import Pace
+from builds_async.live.sources import LogSource
+from builds_async.models.builds import Build
+from builds_async.models.logs import LogLine, LogPosition
+from builds_async.session.clock import Clock
+from builds_async.session.numbers import seconds
+
+SETTLE = 2.0
+"""Seconds after which a log is read once more if its build has only just stopped: lines may lag behind."""
+
+_JUST_NOW = timedelta(seconds=5)
+
+logger = logging.getLogger("builds_async")
+
+
+class LogReader:
+    """One log, from `start` or from its last `tail` lines, to its end.
+
+    Take the lines in `hand`. When there are none, and the log has not `ended`, call `step` when `pace` says
+    that it is due. State moves only after a response has been read, so a step that fails or is cancelled
+    loses nothing and repeats nothing.
+    """
+
+    def __init__(
+        self,
+        source: LogSource,
+        build_uuid: str,
+        *,
+        clock: Clock,
+        finished_source: LogSource | None = None,
+        start: LogPosition | None,
+        tail: int | None,
+        poll_interval: float,
+        max_poll_interval: float,
+    ) -> None:
+        start = LogPosition() if start is None else start
+        if not isinstance(start, LogPosition):
+            raise TypeError(f"start is a LogPosition, not {type(start).__name__}: decode it with msgspec")
+        if start.offset < 0:
+            raise ValueError(f"a position's offset counts lines, it can't be {start.offset}")
+        self.pace = Pace(
+            clock,
+            seconds("poll_interval", poll_interval, above_zero=True),
+            seconds("max_poll_interval", max_poll_interval, above_zero=True),
+        )
+        """When the next `step` is due."""
+
+        self.hand: Iterator[LogLine] = iter(())
+        """The lines that were fetched and not taken. Of a tuple: `length_hint` says how many are left."""
+
+        self._source = source
+        self._finished_source = source if finished_source is None else finished_source
+        self._build_uuid = build_uuid
+        self._clock = clock
+        self._cursor = LogCursor(start)
+        self._backlog = None if tail is None else Backlog(tail)  # as long as lines are skipped
+        self._build: Build | None = None
+        self._finish = Finish(clock)
+        self._finished = False  # the build is final; what is left is to drain its log
+        self._settle = False  # read once more before the end
+        self._missing = False  # the last response for the log was a 404
+        self._ended = False
+        self._complete = False
+
+    @property
+    def build(self) -> Build | None:
+        """The build as last seen; None before the first step."""
+        return self._build
+
+    @property
+    def ended(self) -> bool:
+        """True when the last line was fetched and nothing more will be asked for."""
+        return self._ended
+
+    @property
+    def complete(self) -> bool:
+        """True once the log has ended and the API had no more to give."""
+        return self._complete
+
+    @property
+    def position(self) -> LogPosition:
+        """The place behind the last line taken; while lines are skipped, the place where they will begin."""
+        here = self._cursor.position(length_hint(self.hand))
+        return here if self._backlog is None else self._backlog.start or here
+
+    async def step(self) -> None:
+        """Ask once, now. Does nothing while lines are in hand, and after the end."""
+        if length_hint(self.hand) or self._ended:
+            return
+        settle = self._settle
+        try:
+            caught_up = await self._ask()
+        except BuildsError:
+            self.pace.failed()
+            raise
+        if self._backlog is not None:
+            self._skip(self._backlog)
+            if caught_up:
+                self._go_back(self._backlog, settle=settle)
+
+    def _skip(self, backlog: Backlog) -> None:
+        if lines := length_hint(self.hand):
+            backlog.add(self._cursor.position(lines), lines)
+            self.hand = iter(())
+
+    def _go_back(self, backlog: Backlog, *, settle: bool) -> None:
+        """Go back to where the last lines begin, now that the end of the log is known.
+
+        The log may seem to have ended, and its second look may have been used up, while lines were skipped.
+        Both have to come after the lines that are given now.
+        """
+        self._backlog = None
+        if backlog.start is not None:
+            self._cursor.back_to(backlog.start)
+            self.pace.due = self._clock.now()
+            self._settle = self._settle or settle
+            self._ended = self._complete = False
+
+    async def _ask(self) -> bool:
+        """Take the next page, and return whether it was the last one for now."""
+        build = await self._look() if self._build is None else self._build
+        asked_at = self._clock.now()
+        step, newly_missing = await self._page(build)
+        if step.lines:
+            self.hand = iter(step.lines)
+            self.pace.reset()
+        if step.more or self._finished:
+            self.pace.due = asked_at  # at once: nothing has to be written first
+        else:
+            self.pace.next_after(asked_at)
+        if step.more:
+            return False
+        if step.lines:
+            return not self._finished  # a finished log is read on until a page brings nothing
+        self.pace.slow_down()
+        await self._nothing_new(step, newly_missing=newly_missing)
+        return not self._finished or self._ended or self.pace.due > asked_at
+
+    async def _page(self, build: Build) -> tuple[Step, bool]:
+        """The next page as a step, and whether the log is missing now but was not the time before."""
+        try:
+            page = await self._source.logs(self._build_uuid, cursor=self._cursor.asked)
+        except NotFoundError:  # the build exists, so it is the log that does not
+            newly_missing, self._missing = not self._missing, True
+            return self._cursor.not_found(build), newly_missing
+        self._missing = False
+        return self._cursor.take(page, final=self._finished), False
+
+    async def _nothing_new(self, step: Step, *, newly_missing: bool) -> None:
+        """A page brought nothing: see whether the build has finished, or whether the log has ended.
+
+        The build is asked for only here: while lines come, a second request with each poll would be wasted.
+        """
+        if not self._finished:
+            await self._look()
+        elif self._settle or (newly_missing and not step.complete):
+            # Read once more: late lines may come, and a log that was there a moment ago may be back, if the
+            # 404 came from a replica that lags.
+            self._settle = False
+            self.pace.due += SETTLE
+        else:
+            self._end(step)
+
+    def _end(self, step: Step) -> None:
+        self._ended, self._complete = True, step.complete
+        if self._missing and not step.complete:
+            logger.warning(
+                "The log of build %s is gone: the API answers 404; lines may be missing", self._build_uuid
+            )
+
+    async def _look(self) -> Build:
+        """Ask how the build is. When it has finished, the log is due at once, to be drained."""
+        first = self._build is None
+        build, seen_on = await self._source.get_dated(self._build_uuid)
+        self._build = build
+        if build.is_stopped and not self._finish.has_begun:
+            # A build that was seen running, or has no outcome yet, stopped just now whatever its dates say.
+            self._settle = not first or build.build_outcome is None or _stopped_just_before(build, seen_on)
+        if self._finish.is_final(build):
+            self._finished = True
+            self._source = self._finished_source
+            self.pace.due = self._clock.now()
+        return build
+
+
+def _stopped_just_before(build: Build, seen_on: datetime | None) -> bool:
+    """Whether the build may have stopped less than 5 s before it was seen, both by the server's clock.
+
+    A stop in the future is as good as one in the past: two servers may differ by some seconds.
+    """
+    stopped_on = build.stopped_on
+    if stopped_on is None or seen_on is None:
+        return True
+    if stopped_on.tzinfo is None:
+        stopped_on = stopped_on.replace(tzinfo=UTC)
+    return abs(seen_on - stopped_on) < _JUST_NOW

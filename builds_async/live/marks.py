@@ -1,0 +1,97 @@
+"""Which builds of a Worker came after its mark: by their dates, and by their place in the list. No I/O.
+
+The API lists builds newest first and dates them, but either may fail: a date may be missing or absurd,
+several builds may have the same date, the list may lag, and the marked build may have been deleted. No new
+build may go unseen, and no old one should be reported again; where only one of the two can be had, a
+repetition is the smaller harm.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+
+from builds_async.models.builds import LONG_AGO, Build, created, usable_date
+from builds_async.models.changes import WorkerMark
+
+
+def mark_of(build: Build) -> WorkerMark:
+    """The mark that says: up to this build, all was seen."""
+    return WorkerMark(build.build_uuid, usable_date(build.created_on))
+
+
+def usable(mark: WorkerMark | None) -> WorkerMark | None:
+    """A stored mark without a date that is absurd: one in the year 9999 would hide every later build."""
+    return mark and WorkerMark(mark.build_uuid, usable_date(mark.created_on))
+
+
+def place_of(newest_first: Sequence[Build], mark: WorkerMark | None) -> int | None:
+    """The place of the marked build in a list; None if it is not there."""
+    if mark is None:
+        return None
+    return next((n for n, build in enumerate(newest_first) if build.build_uuid == mark.build_uuid), None)
+
+
+def listed_before(newest_first: Sequence[Build], mark: WorkerMark | None) -> set[str]:
+    """The UUIDs of the builds that a list has before the marked one."""
+    return {build.build_uuid for build in newest_first[: place_of(newest_first, mark) or 0]}
+
+
+def is_older(build: Build, mark: WorkerMark | None) -> bool:
+    """Whether the build is older than the marked one by its date; False where one of the dates is missing."""
+    if mark is None or mark.created_on is None:
+        return False
+    date = usable_date(build.created_on)
+    return date is not None and date < mark.created_on
+
+
+def is_younger(build: Build, mark: WorkerMark | None, before: Collection[str] = ()) -> bool:
+    """Whether the build is newer than the marked one, or is that one.
+
+    Where one of the dates is missing, a build counts as newer if it is among `before`, the builds that the
+    list has before the marked one.
+    """
+    if mark is None or mark.build_uuid == build.build_uuid:
+        return True
+    date = usable_date(build.created_on)
+    if date is None or mark.created_on is None:
+        return build.build_uuid in before
+    return date > mark.created_on
+
+
+def may_be_marked(build: Build, mark: WorkerMark | None) -> bool:
+    """Whether the mark may move to this build. Without a date it may only if the mark has none either."""
+    return mark is None or created(build) >= (mark.created_on or LONG_AGO)
+
+
+def newer_than_listed(
+    before: Sequence[Build], mark: WorkerMark | None, latest: Build, *, behind: Sequence[Build]
+) -> list[Build]:
+    """The builds that are newer than the marked one, which the list has between `before` and `behind`.
+
+    Dates count, unless the latest build stands before the marked one and is older by its date: then one of
+    the two dates is wrong. A latest build without a date that is not listed at all is new as well: the list
+    lags.
+    """
+    listed = {build.build_uuid for build in (*before, *behind)}
+    late = [latest] if latest.build_uuid not in listed and usable_date(latest.created_on) is None else []
+    in_front = any(build.build_uuid == latest.build_uuid for build in before)
+    if in_front and is_older(latest, mark):
+        return [*late, *before]
+    return [*late, *(build for build in before if not is_older(build, mark))]
+
+
+def newer_than_gone(
+    newest_first: Sequence[Build], mark: WorkerMark | None, known: Mapping[str, Build | None]
+) -> list[Build]:
+    """The builds that are newer than a marked one that is not listed any more, and all `known` ones.
+
+    A build without a date counts as new if it stands before all older ones.
+    """
+    if mark is None:
+        return [*newest_first]
+    newer, passed = [], False
+    for build in newest_first:
+        date = usable_date(build.created_on)
+        is_newer = not passed if date is None else date > (mark.created_on or LONG_AGO)
+        if is_newer or build.build_uuid in known:
+            newer.append(build)
+        passed = passed or not is_newer
+    return newer

@@ -1,0 +1,61 @@
+"""When a poller makes its next request."""
+
+from builds_async.session.clock import Clock
+
+GROWTH = 1.5
+
+
+class Pace:
+    """The next moment at which a poller is due, and the interval that leads to it.
+
+    The interval starts at `minimum` seconds, grows by the factor `growth` up to `maximum` while nothing
+    comes, and is `minimum` again as soon as something does. A `minimum` above `maximum` wins, so that
+    a caller who asks for a long interval need not raise the default maximum too.
+
+    Intervals run from request to request, not from response to request: the time that a response and its
+    consumer take is part of the interval, and lost time is not made up for.
+    """
+
+    def __init__(
+        self, clock: Clock, minimum: float, maximum: float | None = None, *, growth: float = GROWTH
+    ) -> None:
+        self.due = clock.now()
+        """The moment before which the next request is not made. May be set."""
+
+        self._clock = clock
+        self._minimum = self._interval = minimum
+        self._maximum = minimum if maximum is None else max(minimum, maximum)
+        self._growth = growth
+
+    @property
+    def pause(self) -> float:
+        """Seconds until the next request is due; 0 or less if it is."""
+        return self.due - self._clock.now()
+
+    async def turn(self) -> float:
+        """Sleep until the next request is due, and return the moment at which it is made.
+
+        It may be cancelled and called again: `due` does not move, so no time is waited for twice.
+        """
+        if (pause := self.pause) > 0:
+            await self._clock.sleep(pause)
+        return self._clock.now()
+
+    def next_after(self, asked_at: float, *, factor: float = 1) -> None:
+        """Be due one interval, or `factor` intervals, after the request that was made at `asked_at`."""
+        self.due = asked_at + self._interval * factor
+
+    def failed(self) -> None:
+        """Be due one interval from now: a caller that retries in a loop is throttled too.
+
+        From now, not from the request: its own retries may have taken longer than the interval.
+        """
+        self.next_after(self._clock.now())
+
+    def slow_down(self) -> None:
+        """Nothing came: lengthen the interval, from the next time on."""
+        self._interval = min(self._interval * self._growth, self._maximum)
+
+    def reset(self) -> None:
+        """Something came: the interval is at its minimum again."""
+        self._interval = self._minimum

@@ -1,0 +1,126 @@
+"""Pulling from a queue: when, how often after failures, and without losing what a cancelled pull leased."""
+
+import asyncio
+import logging
+
+from builds_async.errors import APIError, BuildsConnectionError, BuildsError, ResponseDecodeError
+from builds_async.live.background import SharedRequest
+from builds_async.live.pace import Pace
+from builds_async.live.sources import QueueSource
+from builds_async.models.queues import QueueBatch
+from builds_async.session.clock import Clock
+
+MAX_FAILURES = 5
+"""How many pulls in a row may fail before the error is raised."""
+
+logger = logging.getLogger("builds_async")
+
+
+class QueuePoller:
+    """Pulls batches of messages, at a pace that slows down while the queue is empty or can't be reached."""
+
+    def __init__(
+        self,
+        source: QueueSource,
+        queue_id: str,
+        *,
+        clock: Clock,
+        batch_size: int,
+        visibility_timeout: float,
+        poll_interval: float,
+        max_poll_interval: float,
+    ) -> None:
+        self.asked_at = clock.now()
+        """When the last pull was sent: the leases of its messages count from here."""
+
+        self._source = source
+        self._queue_id = queue_id
+        self._clock = clock
+        self._batch_size = batch_size
+        self._visibility_timeout = visibility_timeout
+        self._pace = Pace(clock, poll_interval, max_poll_interval)
+        self._backoff = Pace(clock, poll_interval, max_poll_interval, growth=2)
+        self._failures = 0
+        self._alarm: asyncio.Future[None] | None = None
+        self._request: SharedRequest[QueueBatch] = SharedRequest()
+        self._closed = False
+
+    async def pull(self) -> QueueBatch | None:
+        """The next batch, when it is due. None if the pull failed in passing, or the poller was closed.
+
+        Cancelling it is safe: the request goes on, and the next call takes it over.
+        """
+        await self._wait()
+        if self._closed:
+            return None
+        try:
+            batch = await self._request.result(self._send)
+        except BuildsError as error:
+            if not self._tolerates(error):
+                raise
+            return None
+        self._failures = 0
+        self._backoff.reset()
+        return batch
+
+    def taken(self, batch: QueueBatch, *, useful: bool) -> None:
+        """Set the time of the next pull: at once after a full batch, for there is more; else at the pace.
+
+        A batch that was not `useful` does not count as full: a queue full of messages that nobody can read
+        would be pulled without a pause.
+        """
+        if batch.messages:
+            self._pace.reset()
+        if useful and len(batch.messages) >= self._batch_size:
+            self._pace.due = self.asked_at
+        else:
+            self._pace.next_after(self.asked_at)
+        if not batch.messages:
+            self._pace.slow_down()
+
+    async def aclose(self) -> QueueBatch | None:
+        """End the pull on its way and the wait for the next; a batch that it brought all the same."""
+        self._closed = True
+        if self._alarm is not None:
+            self._alarm.cancel()
+        return await self._request.end()
+
+    async def _wait(self) -> None:
+        """Wait until the next pull is due, or the poller is closed."""
+        if self._pace.pause > 0 and not self._closed:
+            # A future of its own, so that closing wakes the reader without cancelling the reader's task.
+            alarm = self._alarm = asyncio.ensure_future(self._clock.sleep(self._pace.pause))
+            try:
+                await asyncio.wait({alarm})
+            finally:
+                alarm.cancel()
+
+    async def _send(self) -> QueueBatch:
+        self.asked_at = self._clock.now()
+        return await self._source.pull(
+            self._queue_id,
+            batch_size=self._batch_size,
+            visibility_timeout_ms=round(self._visibility_timeout * 1000),
+        )
+
+    def _tolerates(self, error: BuildsError) -> bool:
+        """Count a failed pull, set the time of the next one, and say whether to go on without raising."""
+        self._failures += 1
+        self._backoff.failed()
+        self._backoff.slow_down()
+        self._pace.due = self._backoff.due
+        if self._failures <= MAX_FAILURES and _is_transient(error):
+            logger.info("%s; pulling again in %.1f s", str(error), self._pace.pause)
+            return True
+        self._failures = 0
+        self._backoff.reset()
+        return False
+
+
+def _is_transient(error: BuildsError) -> bool:
+    """Whether a failed pull may be repeated. Not after a 429: its wait is longer than `max_wait` allows."""
+    if isinstance(error, APIError):
+        return error.status >= 500 or error.status == 408
+    if isinstance(error, BuildsConnectionError):
+        return error.transient
+    return isinstance(error, ResponseDecodeError)

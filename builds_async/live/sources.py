@@ -1,0 +1,74 @@
+"""What live verbs ask of the API, as Protocols: resources fulfill them, and so does any fake."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Protocol
+
+from builds_async.models.builds import Build
+from builds_async.models.envelope import Page
+from builds_async.models.logs import LogPage
+from builds_async.models.queues import QueueAcks, QueueBatch, QueueExtension
+from builds_async.results import BulkResult
+
+
+class BuildSource(Protocol):
+    """Single builds."""
+
+    async def get(self, build_uuid: str) -> Build:
+        """The build as it is now; NotFoundError if there is none."""
+        ...
+
+
+class HistorySource(BuildSource, Protocol):
+    """Builds, and the list of a Worker's builds."""
+
+    async def list(self, external_script_id: str, *, page: int = 1, per_page: int = 50) -> Page[Build]:
+        """One page of the Worker's builds, newest first."""
+        ...
+
+
+class WatchSource(HistorySource, Protocol):
+    """Builds, lists, and the latest builds of many Workers."""
+
+    async def latest(self, external_script_ids: Iterable[str]) -> BulkResult[Build]:
+        """The latest build of each of these Workers."""
+        ...
+
+
+class LogSource(Protocol):
+    """A build, and the pages of its log."""
+
+    async def get_dated(self, build_uuid: str) -> tuple[Build, datetime | None]:
+        """The build as it is now, and the date of the response by the server's clock, None if not known.
+
+        NotFoundError if there is no such build.
+        """
+        ...
+
+    async def logs(self, build_uuid: str, *, cursor: str | None = None) -> LogPage:
+        """The page of the log behind `cursor`; NotFoundError if there is no such log."""
+        ...
+
+
+class TailSource(WatchSource, LogSource, Protocol):
+    """The builds of many Workers, and their logs."""
+
+
+class QueueSource(Protocol):
+    """The messages of queues."""
+
+    async def pull(self, queue_id: str, *, batch_size: int, visibility_timeout_ms: int) -> QueueBatch:
+        """Lease up to `batch_size` of the messages that are waiting."""
+        ...
+
+    async def ack(
+        self, queue_id: str, *, acks: Iterable[str], retries: Iterable[tuple[str, float]]
+    ) -> QueueAcks:
+        """Acknowledge the leases in `acks`; have those in `retries` delivered again after some seconds."""
+        ...
+
+    async def extend(
+        self, queue_id: str, lease_ids: Iterable[str], *, visibility_timeout_ms: int
+    ) -> QueueExtension:
+        """Extend leases: they last for the visibility timeout from now."""
+        ...

@@ -1,0 +1,36 @@
+"""What watching Workers reports, and how far it has come."""
+
+from datetime import datetime
+
+import msgspec
+
+from builds_async.models.builds import Build
+
+
+class BuildChange(msgspec.Struct, frozen=True, kw_only=True):
+    """A build of a Worker that is new, or has another status or outcome than before."""
+
+    external_script_id: str
+    """The tag of the Worker, as the caller wrote it."""
+
+    previous: Build | None
+    """The same build as it was last reported. For a new build, the newest build of the Worker until then;
+    None if there was none."""
+
+    build: Build
+    """The build as it is now."""
+
+    @property
+    def is_new(self) -> bool:
+        """True when this build was not reported before."""
+        return self.previous is None or self.previous.build_uuid != self.build.build_uuid
+
+
+class WorkerMark(msgspec.Struct, frozen=True):
+    """The newest build of a Worker that was seen: what comes after it is new."""
+
+    build_uuid: str
+    """The UUID of that build."""
+
+    created_on: datetime | None = None
+    """When the build was created; None if the API gave no date, or an absurd one."""

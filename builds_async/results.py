@@ -1,0 +1,32 @@
+"""Results that hold errors: a look-up of many ids can succeed in part."""
+
+from typing import Generic, TypeVar
+
+import msgspec
+
+from builds_async.errors import BuildsError
+
+T = TypeVar("T")
+
+
+class BulkResult(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
+    """The result of looking up many ids: each id is in exactly one of the three fields, in request order.
+
+    Ids are spelled as the caller wrote them. Two spellings of one id, in upper and lower case, are two ids
+    with the same result.
+    """
+
+    found: dict[str, T]
+    """What the API has, by id."""
+
+    missing: tuple[str, ...] = ()
+    """The ids for which the API has nothing, which is no error."""
+
+    failed: dict[str, BuildsError] = msgspec.field(default_factory=dict)
+    """The error of each id whose request failed after the usual retries, or whose part of the response can't
+    be read (a ResponseDecodeError)."""
+
+    def raise_for_failures(self) -> None:
+        """Raise the first error of `failed`, if there is one."""
+        for error in self.failed.values():
+            raise error
