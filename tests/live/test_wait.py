@@ -1,8 +1,7 @@
 """Waiting for a build, and for the build of a commit: what is asked, when, and what comes of it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import pairwise
@@ -13,14 +12,13 @@ import pytest
 
 from builds_async import (
     AuthenticationError,
-    BuildsClient,
     BuildsConnectionError,
     BuildsError,
     NotFoundError,
     PermissionDeniedError,
     RateLimitError,
 )
-from builds_async.live.finish import OUTCOME_WAIT, Finish
+from builds_async.live.finish import OUTCOME_WAIT
 from builds_async.live.wait import QUEUED_FACTOR, newest_of_commit, wait_for_build, wait_for_commit
 from builds_async.models.builds import Build, BuildOutcome, BuildStatus, BuildTriggerMetadata
 from builds_async.models.envelope import Page
@@ -34,6 +32,7 @@ from builds_async.simulator import (
     VirtualClock,
     build_script,
 )
+from tests.live.support import connected
 from tests.support import BUILD_UUID, TAG, FakeClock, nothing_left, settle
 
 EPOCH = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -91,36 +90,6 @@ async def waited(
     script = Script(clock, builds, latency)
     result = await wait_for_build(script, BUILD_UUID, poll_interval=5.0, clock=clock)
     return result, script.asked
-
-
-class TestEnding:
-    @pytest.mark.parametrize(
-        ("seen", "reached"),
-        [
-            pytest.param(RUNNING, False, id="running"),
-            pytest.param(STOPPED, False, id="stopped without an outcome"),
-            pytest.param(FINISHED, True, id="stopped with an outcome"),
-            pytest.param(build("paused"), False, id="an unknown status"),
-            pytest.param(build(outcome="vanished"), True, id="an unknown outcome"),
-            pytest.param(Build(build_uuid="x", build_outcome=BuildOutcome.FAIL), False, id="only an outcome"),
-        ],
-    )
-    def test_finished(self, clock: FakeClock, seen: Build, reached: bool) -> None:
-        """A build has finished when it is stopped and has an outcome, whatever the words."""
-        finish = Finish(clock)
-        assert finish.is_final(seen) is reached
-        assert finish.has_begun is seen.is_stopped
-
-    def test_outcome_is_waited_for_from_the_stop(self, clock: FakeClock) -> None:
-        """The time that an outcome has to come counts from when the build was first seen stopped."""
-        finish = Finish(clock)
-        clock.advance(1000)
-        assert not finish.is_final(RUNNING)
-        assert not finish.is_final(STOPPED)
-        clock.advance(OUTCOME_WAIT - 0.1)
-        assert not finish.is_final(STOPPED)
-        clock.advance(0.1)
-        assert finish.is_final(STOPPED)
 
 
 class TestPace:
@@ -377,15 +346,6 @@ class TestCommit:
         history = History(clock, build(uuid="dev", branch="dev", at=9))
         history.at(12, build(uuid="main", at=3))
         assert await history.wait(branch="main") == "main"
-
-
-@asynccontextmanager
-async def connected(sim: BuildsSimulator, **options: Any) -> AsyncIterator[BuildsClient]:
-    """A started simulator and a client of it, on the same clock."""
-    async with sim:
-        given = {"account_id": sim.account_id, "api_token": sim.api_token, "base_url": sim.url}
-        async with BuildsClient(**{**given, "clock": sim.clock, **options}) as client:
-            yield client
 
 
 def routes(sim: BuildsSimulator) -> list[str]:

@@ -1,0 +1,111 @@
+"""Closing a stream hands back what is in hand and leaves no task."""
+
+import asyncio
+
+import pytest
+
+from builds_async import (
+    BuildEvent,
+    BuildsConnectionError,
+)
+from builds_async.simulator import (
+    VirtualClock,
+)
+from tests.live.events.support import Source, ended, stream_of, taken, within
+from tests.support import nothing_left, tasks
+
+
+class TestClosing:
+    async def test_hands_back(self, source: Source) -> None:
+        """Closing acknowledges what is done, and hands back at once what is in hand."""
+        uuids = ended(source.sim, 5)
+        async with nothing_left():
+            async with stream_of(source) as stream:
+                await taken(stream, 2)
+            (told,) = source.of("ack")
+            assert (len(told["acks"]), len(told["retries"])) == (1, 4)
+            assert {retry["delay_seconds"] for retry in told["retries"]} == {0}
+            await stream.aclose()
+            assert len(source.of("ack")) == 1
+        async with stream_of(source) as other:
+            assert sorted(await taken(other, 4)) == sorted(uuids[1:])
+
+    async def test_ends_the_loop(self, source: Source, clock: VirtualClock) -> None:
+        """The loop of who waits for an event ends, without waiting."""
+        async with nothing_left():
+            stream = stream_of(source)
+
+            async def consume() -> list[BuildEvent]:
+                return [event async for event in stream]
+
+            consumer = asyncio.ensure_future(consume())
+            await clock.sleep(3)
+            await stream.aclose()
+            assert await consumer == []
+            assert clock.now() == 3
+            assert [event async for event in stream] == []
+        assert repr(stream) == f"<EventStream {source.queue_id} closed>"
+
+    async def test_while_it_pulls(self, source: Source, clock: VirtualClock) -> None:
+        """A pull on its way is ended; its reader's loop just ends."""
+        source.latency = 5.0
+        ended(source.sim)
+        async with nothing_left():
+            stream = stream_of(source)
+            asking = asyncio.ensure_future(anext(stream))
+            await clock.sleep(1)
+            await stream.aclose()
+            with pytest.raises(StopAsyncIteration):
+                await asking
+
+    async def test_pull_nobody_took(self, source: Source, clock: VirtualClock) -> None:
+        """What a pull brought after its reader was cancelled is handed back as well."""
+        source.latency = 1.0
+        ended(source.sim)
+        async with nothing_left():
+            stream = stream_of(source)
+            assert await within(0.5, stream) is None
+            await clock.sleep(5)
+            await stream.aclose()
+        async with stream_of(source) as other:
+            await anext(other)
+            assert clock.now() < 20
+
+    async def test_failing(self, source: Source, clock: VirtualClock) -> None:
+        """Closing does not fail: what could not be said is logged, and the events come by themselves."""
+        ended(source.sim, 2)
+        source.fail("ack", BuildsConnectionError("reset"))
+        async with nothing_left():
+            stream = stream_of(source)
+            await taken(stream, 2)
+            with clock.hold():
+                await stream.aclose()
+                assert len(tasks()) == 1
+        assert source.queue.backlog == 2
+
+    async def test_while_the_keeper_works(self, source: Source, clock: VirtualClock) -> None:
+        """What the keeper was just telling is waited for, and not told twice."""
+        ended(source.sim, 3)
+        async with nothing_left():
+            stream = stream_of(source, visibility_timeout=40)
+            await taken(stream, 2)
+            source.latency = 3.0
+            await clock.sleep(24)  # extends at 20, tells from 23 on
+            assert source.when("ack") == [23]
+            await stream.aclose()
+            assert clock.now() == 29
+        assert [(len(body["acks"]), len(body["retries"])) for body in source.of("ack")] == [(1, 0), (0, 2)]
+        assert source.queue.backlog == 2
+
+    async def test_while_the_reader_tells(self, source: Source, clock: VirtualClock) -> None:
+        """A reader that is cancelled by the end of everything leaves no keeper behind."""
+        ended(source.sim, 1)
+        async with nothing_left():
+            stream = stream_of(source)
+            await anext(stream)
+            source.latency = 3.0
+            asking = asyncio.ensure_future(anext(stream))
+            await clock.sleep(1)
+            await stream.aclose()
+            asking.cancel()
+            await asyncio.wait({asking})

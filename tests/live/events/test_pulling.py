@@ -1,0 +1,195 @@
+"""When a queue is pulled, which failures are tolerated, and what becomes of a cancelled pull."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from builds_async import (
+    APIError,
+    AuthenticationError,
+    BadRequestError,
+    BuildEvent,
+    BuildsConnectionError,
+    BuildsError,
+    BuildsTimeoutError,
+    InternalServerError,
+    NotFoundError,
+    PermissionDeniedError,
+    RateLimitError,
+    ResponseDecodeError,
+)
+from builds_async.live.queue_poller import MAX_FAILURES
+from builds_async.simulator import (
+    VirtualClock,
+)
+from tests.live.events.support import Source, ended, stream_of, taken, within
+from tests.support import nothing_left, settle
+
+
+class TestPace:
+    async def test_empty(self, source: Source) -> None:
+        """An empty queue is asked ever more seldom, up to the maximum; a message resets that."""
+        async with stream_of(source, poll_interval=2, max_poll_interval=8) as stream:
+            assert await within(40, stream) is None
+            assert source.when("pull") == [0, 2, 5, 9.5, 16.25, 24.25, 32.25]
+            ended(source.sim)
+            await anext(stream)
+            del source.calls[:]
+            assert await within(7, stream) is None
+            assert [round(when - 40.25, 2) for when in source.when("pull")] == [2, 4]
+
+    async def test_full(self, source: Source, clock: VirtualClock) -> None:
+        """After a full batch the next pull is made at once, after another one after the interval."""
+        ended(source.sim, 25)
+        async with stream_of(source, poll_interval=7) as stream:
+            await taken(stream, 25)
+            assert clock.now() == 0
+            ended(source.sim, 1)
+            await anext(stream)
+            assert clock.now() == 7
+
+    async def test_slow_reader(self, source: Source, clock: VirtualClock) -> None:
+        """Who took longer than the interval waits no more."""
+        ended(source.sim, 2)
+        async with stream_of(source, batch_size=5) as stream:
+            await taken(stream, 2)
+            await clock.sleep(3)
+            ended(source.sim, 1)
+            await anext(stream)
+            assert clock.now() == 3
+
+    @pytest.mark.parametrize(
+        ("options", "said"),
+        [
+            ({"batch_size": 0}, "batch_size is 1 to 100, not 0"),
+            ({"batch_size": 101}, "batch_size is 1 to 100, not 101"),
+            ({"visibility_timeout": 0.5}, "visibility_timeout is 1 to 43200 seconds, not 0.5"),
+            ({"visibility_timeout": 43201}, "seconds, not 43201"),
+            ({"poll_interval": 0}, "poll_interval is above 0 s and finite, not 0"),
+            ({"max_poll_interval": -1}, "max_poll_interval is above 0 s and finite, not -1"),
+        ],
+        ids=str,
+    )
+    def test_misuse(self, options: Any, said: str, source: Source) -> None:
+        """What can't be is a ValueError."""
+        with pytest.raises(ValueError, match=said):
+            stream_of(source, **options)
+
+
+class TestErrors:
+    @pytest.mark.parametrize(
+        "error",
+        [
+            AuthenticationError("no", status=401),
+            PermissionDeniedError("no", status=403),
+            NotFoundError("no", status=404),
+            BadRequestError("no", status=400),
+            RateLimitError("no", status=429, retry_after=300.0),
+            BuildsConnectionError("not trusted", sent=False, transient=False),
+        ],
+        ids=lambda error: type(error).__name__,
+    )
+    async def test_raised(self, error: BuildsError, source: Source) -> None:
+        """A refusal is raised at once; the stream can be iterated on, at its pace."""
+        uuids = ended(source.sim)
+        source.fail("pull", error)
+        async with stream_of(source) as stream:
+            with pytest.raises(type(error)) as caught:
+                await anext(stream)
+            assert caught.value is error
+            assert await taken(stream, 1) == uuids
+            assert source.when("pull") == [0, 2]
+
+    @pytest.mark.parametrize(
+        "error",
+        [
+            BuildsConnectionError("reset"),
+            BuildsTimeoutError("slow"),
+            InternalServerError("oh", status=500),
+            APIError("slow", status=408),
+            ResponseDecodeError("<html>", status=200),
+        ],
+        ids=lambda error: type(error).__name__,
+    )
+    async def test_tolerated(self, error: BuildsError, source: Source, clock: VirtualClock) -> None:
+        """What may pass is tolerated five times in a row, with growing pauses; the sixth is raised."""
+        assert MAX_FAILURES == 5
+        uuids = ended(source.sim)
+        source.fail("pull", *[error] * 5, None, *[error] * 11)
+        async with stream_of(source) as stream:
+            assert await taken(stream, 1) == uuids
+            assert source.when("pull") == [0, 2, 6, 14, 29, 44]
+            start = clock.now()
+            with pytest.raises(type(error)):
+                await anext(stream)
+            assert [when - start for when in source.when("pull")[6:]] == [2, 4, 8, 16, 31, 46]
+            ended(source.sim)
+            await anext(stream)
+            assert [when - start for when in source.when("pull")[12:]] == [61, 63, 67, 75, 90, 105]
+
+    async def test_in_a_row(self, source: Source) -> None:
+        """A pull that goes well makes the count start again."""
+        error = BuildsConnectionError("reset")
+        source.fail("pull", *[error, error, error, None] * 5)
+        async with stream_of(source) as stream:
+            assert await within(500, stream) is None
+
+    async def test_lost_answer(self, source: Source) -> None:
+        """Events whose pull was lost on its way back come when their lease ends."""
+        uuids = ended(source.sim, 3)
+        source.fail("pull", BuildsTimeoutError("slow"), lost=True)
+        async with stream_of(source) as stream:
+            events = [await anext(stream) for _ in range(3)]
+        assert [event.build_uuid for event in events] == uuids
+        assert [event.attempts for event in events] == [2, 2, 2]
+
+
+class TestCancelling:
+    async def test_time_outs(self, source: Source) -> None:
+        """A time-out round each event loses none, and costs none an attempt."""
+        source.latency = 1.0
+        uuids = ended(source.sim, 4)
+        got: list[BuildEvent] = []
+        async with stream_of(source, batch_size=2) as stream:
+            for _ in range(100):
+                if event := await within(0.3, stream):
+                    got.append(event)
+        assert [event.build_uuid for event in got] == uuids
+        assert [event.attempts for event in got] == [1] * 4
+
+    async def test_taken_over_too_late(self, source: Source, clock: VirtualClock) -> None:
+        """What a cancelled pull brought is not given out when its lease has ended meanwhile."""
+        source.latency = 1.0
+        ended(source.sim)
+        async with stream_of(source, visibility_timeout=10) as stream:
+            assert await within(0.5, stream) is None
+            await clock.sleep(60)
+            assert (await anext(stream)).attempts == 2
+
+    @pytest.mark.parametrize("action", ["pull", "ack"])
+    async def test_nobody_comes_back(
+        self, action: str, source: Source, clock: VirtualClock, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """The error of a request that nobody comes back for is no complaint of asyncio."""
+        ended(source.sim)
+        async with nothing_left():
+            stream = stream_of(source)
+            if action == "ack":
+                await anext(stream)
+            source.latency = 1.0
+            source.fail(action, BuildsTimeoutError("slow"))
+            assert await within(0.5, stream) is None
+            del stream
+            await clock.sleep(5)
+        assert [record for record in caplog.records if record.name == "asyncio"] == []
+
+    async def test_two_readers(self, source: Source) -> None:
+        """A second task that reads while one waits is an error."""
+        async with stream_of(source) as stream:
+            first = asyncio.ensure_future(anext(stream))
+            await settle()
+            with pytest.raises(RuntimeError, match="another task is already reading this stream"):
+                await anext(stream)
+            first.cancel()
+            await asyncio.wait({first})

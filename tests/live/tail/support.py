@@ -1,0 +1,174 @@
+"""The simulator behind a tail, without a socket."""
+
+import asyncio
+import gc
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest.mock import patch
+
+import msgspec
+
+from builds_async import (
+    BuildsConnectionError,
+    BuildsError,
+    RateBudget,
+    RetryPolicy,
+    TailLine,
+    TailPosition,
+)
+from builds_async.live.tail import BuildTail
+from builds_async.models.builds import BuildOutcome, BuildStatus
+from builds_async.resources.builds import DatedBuilds
+from builds_async.session.session import ApiSession
+from builds_async.session.transport import Request, Response
+from builds_async.simulator import (
+    BuildsSimulator,
+    Moment,
+    SimulatedBuild,
+    VirtualClock,
+)
+from builds_async.simulator.builds import BuildDetails
+from tests.support.bridge import ask, received
+
+
+class Wire:
+    """The simulator's API without a socket: an answer takes `latency` seconds of the clock."""
+
+    def __init__(self, sim: BuildsSimulator, latency: float = 0.0) -> None:
+        self.sim = sim
+        self.latency = latency
+        self.under_way: Counter[str] = Counter()
+        self.most: Counter[str] = Counter()
+        self.answered: Counter[str] = Counter()
+        self.broken: dict[str, BuildsError] = {}
+        self.planned: list[tuple[float, BuildDetails, list[Moment]]] = []  # builds to come
+        self.first_look: float | None = None
+        self.stale: dict[str, SimulatedBuild] = {}  # what the looks give as the latest build
+
+    async def send(self, request: Request) -> Response:
+        path = request.path
+        kind = "look" if "/latest" in path else "list" if "/workers/" in path else path.rpartition("/")[2]
+        kind = kind if kind in {"look", "list", "logs"} else "status"
+        self.under_way[kind] += 1
+        self.most[kind] = max(self.most[kind], self.under_way[kind])
+        try:
+            await self.sim.clock.sleep(self.latency)
+        finally:
+            self.under_way[kind] -= 1
+        self.plant()
+        latest = self.sim._state.latest
+        with patch.object(self.sim._state, "latest", lambda tag: self.stale.get(tag) or latest(tag)):
+            answer = ask(self.sim, request)
+        for part, error in self.broken.items():
+            if part in path:
+                raise error
+        if answer.fault:
+            raise BuildsConnectionError(answer.fault.kind)
+        if kind == "look" and answer.status == 200 and self.sim.requests[-1].fault is None:
+            self.first_look = self.sim.clock.now() if self.first_look is None else self.first_look
+        self.answered[kind] += 1
+        return received(answer)
+
+    def plant(self) -> None:
+        """Add the builds that have begun by now."""
+        while self.planned and self.planned[0][0] <= self.sim.clock.now():
+            created, details, script = self.planned.pop(0)
+            self.sim._state.add_build(details, script, created)
+
+    def check_open(self) -> None: ...
+
+    async def aclose(self) -> None: ...
+
+    def source(self, **options: Any) -> DatedBuilds:
+        """What a client of this API would tail with."""
+        options = {"retry": RetryPolicy(attempts=2), "budget": RateBudget(), **options}
+        session = ApiSession(
+            self, f"/accounts/{self.sim.account_id}", max_in_flight=100, clock=self.sim.clock, **options
+        )
+        return DatedBuilds(session.polling())
+
+    def tail(
+        self, ids: Iterable[str], start: TailPosition | None = None, *, source: DatedBuilds | None = None
+    ) -> BuildTail:
+        return BuildTail(
+            source or self.source(),
+            ids,
+            clock=self.sim.clock,
+            start=start,
+            interval=10.0,
+            poll_interval=1.0,
+            max_poll_interval=5.0,
+        )
+
+    def asked(self) -> Counter[str]:
+        """How often each kind of request was answered since the last time."""
+        answered, self.answered = self.answered, Counter()
+        return answered
+
+
+def wire(latency: float = 0.0, **options: Any) -> Wire:
+    options = {"rate_limit": None, **options}
+    return Wire(BuildsSimulator(clock=VirtualClock(idle_turns=15), **options), latency)
+
+
+async def within(tail: BuildTail, seconds: float) -> TailLine | None:
+    """The next line, or None if `seconds` pass without one: then the step is cancelled."""
+    clock = tail._clock
+    step = asyncio.ensure_future(tail.__anext__())
+    alarm = asyncio.ensure_future(clock.sleep(seconds))
+    try:
+        await asyncio.wait({step, alarm}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (step, alarm):
+            task.cancel()
+        await asyncio.wait({step, alarm})
+    return None if step.cancelled() else step.result()
+
+
+Got = dict[str, list[str]]
+
+
+async def collect(tail: BuildTail, until: float, got: Got | None = None) -> Got:
+    """The texts that come until a moment of the clock, by build."""
+    got = defaultdict(list) if got is None else got
+    while (left := until - tail._clock.now()) > 0:
+        if (line := await within(tail, left)) is not None:
+            got[line.build.build_uuid].append(line.line.message)
+    return got
+
+
+def texts(*builds: SimulatedBuild) -> Got:
+    return {build.build_uuid: [line.message for line in build.lines] for build in builds}
+
+
+def kept(position: TailPosition) -> TailPosition:
+    """A position after its way through JSON."""
+    decoded = msgspec.json.decode(msgspec.json.encode(position), type=TailPosition)
+    assert decoded == position
+    return decoded
+
+
+def script(lines: int, *, start: float = 0.0, every: float = 1.0, end: float | None = None) -> list[Moment]:
+    """A build that begins to run after `start` seconds and writes a line every so often."""
+    after = start + lines * every if end is None else end
+    return [
+        (start, BuildStatus.RUNNING),
+        *((start + n * every, f"line {n}") for n in range(lines)),
+        (after, BuildOutcome.SUCCESS),
+    ]
+
+
+@contextmanager
+def no_complaints() -> Iterator[None]:
+    """Assert that the loop has nothing to complain of: no error that nobody asked for."""
+    complaints: list[dict[str, Any]] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: complaints.append(context))
+    try:
+        yield
+        gc.collect()
+    finally:
+        loop.set_exception_handler(None)
+    assert [it["message"] for it in complaints] == []

@@ -1,0 +1,166 @@
+"""Failing requests: what is raised, what is in `failures`, and how fast it is tried again."""
+
+import msgspec
+import pytest
+
+from builds_async import (
+    AuthenticationError,
+    BuildsError,
+    InternalServerError,
+    PermissionDeniedError,
+    RateLimitError,
+    TailPosition,
+)
+from builds_async.models.logs import LogPage
+from builds_async.simulator import (
+    Fault,
+    RateLimit,
+)
+from tests.live.tail.support import collect, no_complaints, script, texts, wire
+from tests.support import settle
+
+
+class TestFailures:
+    async def test_log_that_stays_broken(self) -> None:
+        """The error of one log stands in `failures`, asked again at the usual pace; the others go on."""
+        it = wire()
+        bad, good = (it.sim.add_build(script(20, end=100)) for _ in range(2))
+        it.broken[f"{bad.build_uuid}/logs"] = error = InternalServerError("502", status=502)
+        tail = it.tail([bad.external_script_id, good.external_script_id])
+        got = await collect(tail, 60)
+        assert got == texts(good)
+        assert tail.failures == {bad.build_uuid: error}
+        assert len(it.sim.requests) < 250
+        it.broken.clear()
+        await collect(tail, 90, got)
+        assert tail.failures == {}
+        await collect(tail, 130, got)
+        assert got == texts(good, bad)
+        await tail.aclose()
+
+    async def test_look_that_stays_broken(self) -> None:
+        """While no look succeeds, the logs that are open go on, and the error is there by Worker."""
+        it = wire()
+        build = it.sim.add_build(script(30))
+        tail = it.tail([build.external_script_id])
+        got = await collect(tail, 5)
+        it.broken["/latest"] = error = InternalServerError("502", status=502)
+        await collect(tail, 60, got)
+        assert got == texts(build)
+        assert tail.failures == {build.external_script_id: error}
+        it.broken.clear()
+        await collect(tail, 90, got)
+        assert tail.failures == {}
+        assert tail.position.logs == {}
+        await tail.aclose()
+
+    async def test_restored_log_that_is_gone(self) -> None:
+        """A log of the position whose build does not exist any more is dropped."""
+        it = wire()
+        tag = it.sim.add_worker()
+        stored = {"workers": {}, "logs": {"gone": {"external_script_id": tag, "position": {}}}}
+        tail = it.tail([tag], msgspec.convert(stored, TailPosition))
+        assert await collect(tail, 60) == {}
+        assert tail.position.logs == {}
+        assert tail.failures == {}
+        assert it.asked()["status"] <= 2
+        await tail.aclose()
+
+    @pytest.mark.parametrize("kind", [AuthenticationError, PermissionDeniedError])
+    async def test_wrong_credentials(self, kind: type[BuildsError]) -> None:
+        """Credentials that go wrong are one bare error; a loop round it is paced and loses nothing."""
+        it = wire()
+        builds = [it.sim.add_build(script(60)) for _ in range(20)]
+        tail = it.tail([build.external_script_id for build in builds])
+        with no_complaints():
+            got = await collect(tail, 5)
+            it.broken["/"] = error = kind("no")
+            raised = 0
+            while it.sim.clock.now() < 15:
+                try:
+                    line = await anext(tail)
+                except kind:
+                    raised += 1
+                else:
+                    got[line.build.build_uuid].append(line.line.message)
+            assert 1 <= raised <= 20 * 15
+            it.broken.clear()
+            await collect(tail, 100, got)
+            it.broken["/"] = error
+            with pytest.raises(kind):
+                await collect(tail, 200, got)
+            await settle()
+            await tail.aclose()
+            del tail
+        assert {uuid: lines[-1] for uuid, lines in got.items()} == {
+            build.build_uuid: "line 59" for build in builds
+        }
+
+    @pytest.mark.parametrize("kind", [AuthenticationError, PermissionDeniedError])
+    async def test_log_that_may_not_be_read(self, kind: type[BuildsError]) -> None:
+        """Credentials that a log refuses end the tail, even if they are good for everything else."""
+        it = wire()
+        build = it.sim.add_build(script(60))
+        tail = it.tail([build.external_script_id])
+        got = await collect(tail, 5)
+        it.broken["/logs"] = error = kind("no")
+        with pytest.raises(kind) as caught:
+            await collect(tail, 30, got)
+        assert caught.value is error
+        assert tail.failures == {}
+        it.broken.clear()
+        await collect(tail, 100, got)
+        assert got == texts(build)
+        await tail.aclose()
+
+    @pytest.mark.parametrize("closed", [True, False], ids=["closed", "dropped"])
+    async def test_errors_of_many_logs_at_once(self, closed: bool) -> None:
+        """When all logs fail alike at once, one error is raised, and nobody complains of the others."""
+        it = wire(latency=0.5)
+        builds = [it.sim.add_build(script(60)) for _ in range(9)]
+        tail = it.tail([build.external_script_id for build in builds])
+        with no_complaints():
+            await collect(tail, 1.7)
+            it.broken["/logs"] = AuthenticationError("revoked")
+            with pytest.raises(AuthenticationError):
+                await collect(tail, 60)
+            await it.sim.clock.sleep(5)
+            if closed:
+                await tail.aclose()
+            it.broken.clear()  # else its traceback keeps the tasks
+            del tail
+
+    async def test_long_block_does_not_spin(self) -> None:
+        """While the API asks all to stay away, nothing is sent, nor tried more often than usual."""
+        it = wire()
+        builds = [it.sim.add_build(script(50, every=5.0)) for _ in range(11)]
+        source, tried = it.source(), []
+        ask = source.logs
+
+        async def logs(build_uuid: str, *, cursor: str | None = None) -> LogPage:
+            tried.append(build_uuid)
+            return await ask(build_uuid, cursor=cursor)
+
+        source.logs = logs  # type: ignore[method-assign]  # to count
+        tail = it.tail([build.external_script_id for build in builds], source=source)
+        got = await collect(tail, 5)
+        it.sim.fault(Fault(kind="rate_limited", retry_after=300))
+        await collect(tail, 7, got)
+        it.asked()
+        tried.clear()
+        await collect(tail, 240, got)
+        assert it.asked().total() == 0
+        assert len(tried) <= 11 * 240
+        assert {type(error) for error in tail.failures.values()} == {RateLimitError}
+        await collect(tail, 500, got)
+        assert got == texts(*builds)
+        await tail.aclose()
+
+    async def test_limit_is_never_met(self) -> None:
+        """Sixty builds at once stay within the account's limit, and still all lines come."""
+        it = wire(rate_limit=RateLimit())
+        builds = [it.sim.add_build(script(30, every=5.0)) for _ in range(60)]
+        tail = it.tail([build.external_script_id for build in builds])
+        assert await collect(tail, 400) == texts(*builds)
+        assert {seen.status for seen in it.sim.requests} == {200}
+        await tail.aclose()

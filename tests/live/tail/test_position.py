@@ -1,0 +1,160 @@
+"""A tail that starts with the position of an earlier one gives exactly what is left."""
+
+import asyncio
+from collections import defaultdict
+
+import msgspec
+
+from builds_async import (
+    TailPosition,
+)
+from builds_async.simulator.builds import BuildDetails
+from tests.live.tail.support import Got, collect, kept, script, texts, wire, within
+from tests.support import tags
+
+
+class TestPosition:
+    async def test_hand_over_after_each_line(self) -> None:
+        """A new tail at a stored position gives exactly the lines that are left, wherever it was taken."""
+        it = wire(page_size=3)
+        builds = [it.sim.add_build(script(8)) for _ in range(3)]
+        ids = [build.external_script_id for build in builds]
+        got: Got = defaultdict(list)
+        start = None
+        for _ in range(24):
+            tail = it.tail(ids, start)
+            line = await anext(tail)
+            got[line.build.build_uuid].append(line.line.message)
+            start = kept(tail.position)
+            await tail.aclose()
+            assert kept(tail.position) == start
+        assert got == texts(*builds)
+        tail = it.tail(ids, start)
+        assert await collect(tail, 60) == {}
+        assert kept(tail.position).logs == {}
+        await tail.aclose()
+
+    async def test_while_it_was_away(self) -> None:
+        """Builds that went on, ended, or began and ended while nobody was tailing are made up for."""
+        it = wire()
+        ids = [it.sim.add_worker() for _ in range(4)]
+        done = it.sim.add_finished_build(5, external_script_id=ids[0])
+        running = it.sim.add_build(script(30), external_script_id=ids[1])
+        tail = it.tail(ids)
+        got = await collect(tail, 11)
+        await tail.aclose()
+        start = kept(tail.position)
+        builds = [running]
+        for tag in (ids[0], ids[0], ids[1], ids[2]):  # a Worker without builds as well
+            builds.append(it.sim.add_build(script(5), external_script_id=tag))
+            await it.sim.clock.sleep(9)
+        await it.sim.clock.sleep(100)
+        builds.append(it.sim.add_build(script(50), external_script_id=ids[3]))
+        tail = it.tail(ids, start)
+        await collect(tail, 300, got)
+        assert done.build_uuid not in got
+        assert got == texts(*builds)
+        await tail.aclose()
+
+    async def test_quiet_workers(self) -> None:
+        """A restart for hundreds of Workers on which nothing new runs costs looks, and nothing else."""
+        it = wire()
+        ids = [it.sim.add_finished_build(1).external_script_id for _ in range(400)]
+        tail = it.tail(ids)
+        assert await collect(tail, 5) == {}
+        await tail.aclose()
+        assert it.asked() == {"look": 20}
+        tail = it.tail(ids, kept(tail.position))
+        assert await collect(tail, 9) == {}
+        assert it.asked() == {"look": 20}
+        await tail.aclose()
+
+    async def test_stale_answer_after_a_restart(self) -> None:
+        """A look that gives an older build than the position knows of, repeats nothing of that build."""
+        it = wire()
+        first = it.sim.add_build(script(5))
+        tag = first.external_script_id
+        tail = it.tail([tag])
+        got = await collect(tail, 20)
+        second = it.sim.add_build(script(5), external_script_id=tag)
+        await collect(tail, 40, got)
+        await tail.aclose()
+        tail = it.tail([tag], kept(tail.position))
+        it.stale[tag] = first
+        await collect(tail, 60, got)
+        it.stale.clear()
+        await collect(tail, 80, got)
+        assert got == texts(first, second)
+        await tail.aclose()
+
+    async def test_build_that_begins_within_the_first_look(self) -> None:
+        """A build that begins while the first look is under way, comes once, also across a restart."""
+        it = wire(latency=1.0)
+        first = it.sim.add_build(script(30))
+        tag = first.external_script_id
+        it.planned = [(1.5, BuildDetails(external_script_id=tag), script(5))]
+        tail = it.tail([tag])
+        got = await collect(tail, 60)
+        await tail.aclose()
+        tail = it.tail([tag], kept(tail.position))
+        await collect(tail, 90, got)
+        assert got == texts(*it.sim.builds.values())
+        await tail.aclose()
+
+    async def test_in_the_middle_of_a_look(self) -> None:
+        """A position that is taken while a look is under way has all that the look has found by then."""
+        it = wire(latency=1.0)
+        ids = [it.sim.add_finished_build(1).external_script_id for _ in range(4)]
+        tail = it.tail(ids)
+        got = await collect(tail, 5)
+        builds = [it.sim.add_build(script(3), external_script_id=tag) for tag in ids]
+        while it.answered["list"] < 2:
+            await within(tail, 0.5)
+        assert it.under_way["list"]
+        start = kept(tail.position)
+        await tail.aclose()
+        tail = it.tail(ids, start)
+        await collect(tail, 60, got)
+        assert got == texts(*builds)
+        await tail.aclose()
+
+    async def test_before_the_first_look(self) -> None:
+        """The position of a tail that has not looked yet is where it started."""
+        it = wire()
+        tail = it.tail([it.sim.add_worker()])
+        assert tail.position == TailPosition()
+        start = TailPosition()
+        assert it.tail([it.sim.add_worker()], start).position == start
+
+    async def test_other_workers(self) -> None:
+        """A position is good for a tail of other Workers too: what it does not know begins anew."""
+        it = wire()
+        builds = [it.sim.add_build(script(20)) for _ in range(3)]
+        a, b, c = (build.external_script_id for build in builds)
+        tail = it.tail([a, b])
+        got = await collect(tail, 5)
+        await tail.aclose()
+        tail = it.tail([b, c], kept(tail.position))
+        await collect(tail, 60, got)
+        await tail.aclose()
+        expected = texts(*builds)
+        assert (
+            got[builds[0].build_uuid]
+            == expected[builds[0].build_uuid][: len(got[builds[0].build_uuid])]
+            != []
+        )
+        assert {uuid: got[uuid] for uuid in (builds[1].build_uuid, builds[2].build_uuid)} == texts(
+            *builds[1:]
+        )
+
+    async def test_thousands_of_workers(self) -> None:
+        """A position of thousands of Workers is taken up at once."""
+        it = wire()
+        ids = tags(5000)
+        marks = {tag: {"build_uuid": "b", "created_on": None} for tag in ids}
+        start = msgspec.convert({"workers": marks, "logs": {}}, TailPosition)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        tail = it.tail(ids, start)
+        assert loop.time() - began < 0.25
+        assert tail.position == start

@@ -1,0 +1,141 @@
+"""Random walks of a tail: every line once and in order."""
+
+import asyncio
+from collections import defaultdict
+from typing import Literal, NamedTuple
+
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from builds_async.models.builds import BuildOutcome, BuildStatus
+from builds_async.simulator import (
+    Behaviour,
+    Fault,
+    Moment,
+)
+from builds_async.simulator.builds import BuildDetails
+from tests.live.tail.support import Got, Wire, kept, wire, within
+from tests.support import settle
+
+
+class Planned(NamedTuple):
+    worker: int
+    begins: float
+    queued: float
+    lines: int
+    every: float
+    rest: float  # seconds from the last line to the end
+
+
+class Step(NamedTuple):
+    what: Literal["take", "sleep", "restart"]
+    seconds: float
+    lines: int = 1
+
+
+planned = st.builds(
+    Planned,
+    worker=st.integers(0, 2),
+    begins=st.integers(-20, 60) | st.sampled_from([0.2, 0.5, 0.6, 1.0, 10.5]),
+    queued=st.sampled_from([0.0, 0.0, 2.0, 25.0]),
+    lines=st.integers(0, 6),
+    every=st.sampled_from([0.0, 0.3, 1.0, 4.0]),
+    rest=st.sampled_from([0.0, 0.0, 5.0, 30.0]),
+)
+steps = st.one_of(
+    st.builds(Step, st.just("take"), st.sampled_from([0.0, 0.05, 0.3, 2.0, 11.0]), st.integers(1, 9)),
+    st.builds(Step, st.just("take"), st.just(15.0), st.integers(1, 9)),
+    st.builds(Step, st.just("sleep"), st.sampled_from([0.0, 1.0, 13.0])),
+    st.builds(Step, st.just("restart"), st.sampled_from([0.0, 4.0, 33.0])),
+)
+faults = st.builds(
+    Fault,
+    kind=st.sampled_from(["reset", "cut_body", "server_error", "not_json", "empty_body", "rate_limited"]),
+    after=st.integers(0, 25),
+    times=st.integers(1, 3),
+)
+behaviours = st.builds(
+    Behaviour,
+    last_page_cursor=st.sampled_from(["tail", "same", "null", "absent"]),
+    queued_logs=st.sampled_from(["empty", "not_found"]),
+    late_outcome=st.sampled_from([0.0, 0.0, 12.0]),
+    null_logs_result=st.booleans(),
+    truncated_hollow=st.sampled_from([0, 0, 2]),
+)
+
+
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],  # shrinking takes minutes
+    report_multiple_bugs=False,
+)
+@given(
+    builds=st.lists(planned, min_size=1, max_size=7),
+    walk=st.lists(steps, max_size=10),
+    plan=st.lists(faults, max_size=3),
+    behaviour=behaviours,
+    served=st.tuples(st.integers(1, 5), st.sampled_from([0.0, 0.4])),  # lines in a page, and seconds
+)
+def test_every_line_once_and_in_order(
+    builds: list[Planned],
+    walk: list[Step],
+    plan: list[Fault],
+    behaviour: Behaviour,
+    served: tuple[int, float],
+) -> None:
+    """No build, fault, time-out, sleep or restart makes a tail lose, repeat or reorder a line of a build."""
+    it = wire(served[1], behaviour=behaviour, page_size=served[0], faults=plan)
+    ids = [it.sim.add_worker() for _ in range(3)]
+    for number, build in enumerate(sorted(builds, key=lambda build: build.begins)):
+        end = build.queued + build.lines * build.every + build.rest
+        moments: list[Moment] = [
+            (build.queued, BuildStatus.RUNNING),
+            *((build.queued + n * build.every, f"{number}.{n}") for n in range(build.lines)),
+            (end, BuildOutcome.SUCCESS),
+        ]
+        it.planned.append((build.begins, BuildDetails(external_script_id=ids[build.worker]), moments))
+    got = asyncio.run(walked(it, ids, walk))
+    assert it.first_look is not None
+    for uuid, made in it.sim.builds.items():
+        expected, lines = [line.message for line in made.lines], got[uuid]
+        stopped = made.entered(BuildStatus.STOPPED)
+        before = [
+            other
+            for other in it.sim.builds.values()
+            if other.external_script_id == made.external_script_id and other.created <= it.first_look
+        ]
+        if made.created > it.first_look or (before[-1] is made and stopped and stopped > it.first_look):
+            assert lines == expected
+        elif stopped and stopped <= it.first_look:
+            assert lines == []
+        else:
+            assert lines in ([], expected)  # see test_all_builds_that_run_at_first
+
+
+async def walked(it: Wire, ids: list[str], walk: list[Step]) -> Got:
+    """All texts by build, of a reader that goes the walk and then reads on to the end of all builds."""
+    before = asyncio.all_tasks()
+    tail = it.tail(ids)
+    got: Got = defaultdict(list)
+    for step in [*walk, Step("take", 30.0, 10**6)]:
+        if step.what == "sleep":
+            await it.sim.clock.sleep(step.seconds)
+        elif step.what == "restart":
+            start = kept(tail.position)
+            await tail.aclose()
+            await it.sim.clock.sleep(step.seconds)
+            tail = it.tail(ids, start)
+        else:
+            for _ in range(step.lines):
+                line = await within(tail, step.seconds)
+                if line is not None:
+                    got[line.build.build_uuid].append(line.line.message)
+                elif step.lines < 100 or it.sim.clock.now() > 250:
+                    break
+    assert tail.position.logs == {}
+    await tail.aclose()
+    await settle()
+    assert asyncio.all_tasks() == before
+    return got

@@ -1,0 +1,104 @@
+"""Requests that outlive their caller, and tasks between two reads."""
+
+import asyncio
+
+import pytest
+
+from builds_async import BuildsTimeoutError
+from builds_async.live.background import SharedRequest, Tasks
+from tests.support import FakeClock, settle
+
+
+class Server:
+    """Responds when the test says so; `sent` counts requests."""
+
+    def __init__(self) -> None:
+        self.sent = 0
+        self.response: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    async def send(self) -> str:
+        self.sent += 1
+        return await self.response
+
+
+async def cancelled(call: "asyncio.Task[str | None]") -> None:
+    await settle()
+    call.cancel()
+    await asyncio.wait({call})
+    assert call.cancelled()
+
+
+class TestSharedRequest:
+    async def test_taken_over(self) -> None:
+        """A request goes on when its caller is cancelled, and the next caller gets its response."""
+        server = Server()
+        shared: SharedRequest[str] = SharedRequest()
+        await cancelled(asyncio.create_task(shared.result(server.send)))
+        assert shared.is_running
+        server.response.set_result("done")
+        assert await shared.result(server.send) == "done"
+        assert server.sent == 1
+        assert not shared.is_running
+
+    async def test_error_reaches_all_callers(self) -> None:
+        """Callers that wait for the same request all get its error; the next one sends a new request."""
+        server = Server()
+        shared: SharedRequest[str] = SharedRequest()
+        calls = [asyncio.create_task(shared.result(server.send)) for _ in range(2)]
+        await settle()
+        server.response.set_exception(BuildsTimeoutError("slow"))
+        await asyncio.wait(calls)
+        assert [type(call.exception()) for call in calls] == [BuildsTimeoutError] * 2
+        server.response = asyncio.get_running_loop().create_future()
+        server.response.set_result("done")
+        assert await shared.result(server.send) == "done"
+        assert server.sent == 2
+
+    @pytest.mark.parametrize("response", ["done", None], ids=["responded", "under way"])
+    async def test_end(self, response: str | None) -> None:
+        """Ending takes the request away from its caller, with the response if there is one already."""
+        server = Server()
+        shared: SharedRequest[str] = SharedRequest()
+        call = asyncio.create_task(shared.result(server.send))
+        await settle()
+        if response is not None:
+            server.response.set_result(response)
+            await asyncio.sleep(0)  # one turn: the request is done, its caller does not know yet
+        assert await shared.end() == response
+        assert await call is None
+
+    async def test_end_of_nothing(self) -> None:
+        """Without a request there is nothing to end."""
+        assert await SharedRequest[str]().end() is None
+
+
+class TestTasks:
+    async def test_error_of_a_task(self, clock: FakeClock) -> None:
+        """The error of a task is raised to the reader that waits, once."""
+        tasks = Tasks(clock)
+
+        async def fail() -> None:
+            raise BuildsTimeoutError("slow")
+
+        tasks.start("a", fail())
+        assert tasks.names == {"a"}
+        with pytest.raises(BuildsTimeoutError):
+            await tasks.wait_until(10)
+        assert tasks.names == set()
+        await tasks.wait_until(10)
+
+    async def test_close_wakes_the_reader(self) -> None:
+        """Closing ends all tasks, and a reader that waits goes on without being cancelled."""
+
+        class Still(FakeClock):
+            async def sleep(self, _: float) -> None:
+                await asyncio.Event().wait()
+
+        tasks = Tasks(Still())
+        tasks.start("a", asyncio.sleep(3600))
+        reader = asyncio.create_task(tasks.wait_until(10))
+        await settle()
+        await tasks.aclose()
+        await asyncio.wait({reader})
+        assert not reader.cancelled()
+        assert tasks.names == set()

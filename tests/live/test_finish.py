@@ -1,0 +1,48 @@
+"""When a build counts as finished."""
+
+import pytest
+
+from builds_async.live.finish import OUTCOME_WAIT, Finish
+from builds_async.models.builds import Build, BuildOutcome, BuildStatus
+from tests.support import BUILD_UUID, FakeClock
+
+
+def build(status: str | None, outcome: str | None = None) -> Build:
+    return Build(
+        build_uuid=BUILD_UUID,
+        status=BuildStatus(status) if status else None,
+        build_outcome=BuildOutcome(outcome) if outcome else None,
+    )
+
+
+RUNNING, STOPPED = build("running"), build("stopped")
+
+
+@pytest.mark.parametrize(
+    ("seen", "final"),
+    [
+        pytest.param(RUNNING, False, id="running"),
+        pytest.param(STOPPED, False, id="stopped without an outcome"),
+        pytest.param(build("stopped", "success"), True, id="stopped with an outcome"),
+        pytest.param(build("paused"), False, id="an unknown status"),
+        pytest.param(build("stopped", "vanished"), True, id="an unknown outcome"),
+        pytest.param(build(None, "fail"), False, id="only an outcome"),
+    ],
+)
+def test_stopped_with_an_outcome(clock: FakeClock, seen: Build, final: bool) -> None:
+    """A build has finished when it is stopped and has an outcome, whatever the words are."""
+    finish = Finish(clock)
+    assert finish.is_final(seen) is final
+    assert finish.has_begun is seen.is_stopped
+
+
+def test_outcome_is_waited_for_from_the_stop(clock: FakeClock) -> None:
+    """The time that an outcome has to come counts from when the build was first seen stopped."""
+    finish = Finish(clock)
+    clock.advance(1000)
+    assert not finish.is_final(RUNNING)
+    assert not finish.is_final(STOPPED)
+    clock.advance(OUTCOME_WAIT - 0.1)
+    assert not finish.is_final(STOPPED)
+    clock.advance(0.1)
+    assert finish.is_final(STOPPED)

@@ -1,0 +1,61 @@
+"""The iterator: loops, pauses, cancellation."""
+
+import pytest
+
+from builds_async.live.watch import BuildWatcher
+from tests.live.watch.support import ENDLESS, QUICK, A, B, C, Over, World, everything, life, told
+from tests.support import CancelledStep, drive
+
+
+class TestTheIterator:
+    async def test_no_workers(self) -> None:
+        """Without Workers there is nothing to wait for: the loop ends."""
+        world = World()
+        assert [change async for change in BuildWatcher(world, [], interval=1, clock=world)] == []
+
+    @pytest.mark.parametrize("interval", [0, -1])
+    def test_no_interval(self, interval: float) -> None:
+        """An interval that is no pause is a ValueError."""
+        with pytest.raises(ValueError, match="interval"):
+            BuildWatcher(World(), [A], interval=interval, clock=World())
+
+    async def test_second_loop_goes_on(self) -> None:
+        """After a `break` the next loop has the changes that are left, and no pass begins before its time."""
+        world = World(*(life(tag[-1], 0, ENDLESS, tag=tag) for tag in (A, B, C)), until=10)
+        watcher = world.watch(A, B, C)
+        async for change in watcher:
+            assert told(change) == "+1 running"
+            break
+        assert await everything(watcher) == ["+2 running", "+3 running"]
+        assert world.asked.count("latest") == 1
+
+    async def test_interval_counts_from_one_pass_to_the_next(self) -> None:
+        """How long a pass took, or its consumer, is part of the interval; nobody is made up for."""
+        world = World(life("a", -99), latency=4, until=40)
+        watcher = world.watch()
+        await anext(watcher)
+        with pytest.raises(Over):
+            await anext(watcher)
+        assert world.naps == [11.0, 11.0, 11.0]
+        world.time, world.until, world.naps = 5000.0, 5020.0, []
+        with pytest.raises(Over):
+            await anext(watcher)
+        assert world.naps[:2] == [11.0, 11.0]
+
+    @pytest.mark.parametrize("wait", range(14))
+    async def test_cancel_anywhere(self, wait: int) -> None:
+        """A look that is cancelled, at whatever wait, has lost nothing for the next one."""
+        world = World(life("a", 0), life("b", 1), life("c", 2, QUICK), until=99)
+        watcher = world.watch()
+        changes = [told(await anext(watcher))]
+        for _ in range(3):
+            try:
+                changes.append(told(drive(watcher.__anext__(), wait)))
+            except CancelledStep:
+                continue
+        changes += await everything(watcher)
+        assert sorted(it for it in changes if it.startswith("+")) == sorted(
+            ["+a queued", "+b running", "+c fail"]
+        )
+        assert {"a success", "b success"} <= set(changes)
+        assert len(changes) == len(set(changes))

@@ -1,0 +1,16 @@
+"""A tracker that goes on from marks."""
+
+from builds_async.live.tracker import Tracker
+from tests.live.watch.support import A, B, World, life
+
+
+async def test_restart_is_cheap() -> None:
+    """A tracker that goes on from marks lists no Worker whose newest build is still the one marked."""
+    world = World(life("a", -99), life("b", -99, tag=B))
+    first = Tracker(world, [A, B], world)
+    await first.look()
+    world.asked.clear()
+    second = Tracker(world, [A, B], world, first.marks)
+    await second.look()
+    assert world.asked == ["latest"]
+    assert second.marks == first.marks
