@@ -1,4 +1,4 @@
-"""The client: owns the session, hangs resources and live verbs on it."""
+"""The client: owns the session, and has the resources and the live verbs."""
 
 from collections.abc import Iterable
 from functools import partial
@@ -49,36 +49,36 @@ class BuildsClient:
 
     https://developers.cloudflare.com/api/resources/workers_builds/
 
-    What is None is read from the environment: `account_id` from CLOUDFLARE_ACCOUNT_ID, `api_token` from
-    CLOUDFLARE_API_TOKEN, else `api_key` and `api_email` from CLOUDFLARE_API_KEY and CLOUDFLARE_EMAIL,
-    `base_url` from CLOUDFLARE_BASE_URL or https://api.cloudflare.com/client/v4. What is then still missing,
-    or can't be used, is a ConfigurationError; so is a credential that is passed but empty. A passed key or
-    e-mail address is completed from the environment by the other half of its pair, never by a token. Plain
-    http is taken for loopback addresses only. The account id
-    is 32 hex digits; dashes and spaces of a pasted one are dropped.
+    Arguments that are None are read from the environment: `account_id` from CLOUDFLARE_ACCOUNT_ID,
+    `api_token` from CLOUDFLARE_API_TOKEN, else `api_key` and `api_email` from CLOUDFLARE_API_KEY and
+    CLOUDFLARE_EMAIL, `base_url` from CLOUDFLARE_BASE_URL or https://api.cloudflare.com/client/v4. A value
+    that is still missing then, or can't be used, is a ConfigurationError; so is a credential that is passed
+    but empty. A passed key or e-mail address is completed from the environment by the other half of its pair,
+    never by a token. Plain http is allowed for loopback addresses only. The account id is 32 hex digits;
+    dashes and spaces in it are dropped.
 
     The token must be owned by a user and needs "Workers CI Read" ("Workers Builds Configuration: Read" in
-    the dashboard), to cancel "Workers CI Write".
+    the dashboard); canceling a build needs "Workers CI Write".
 
-    - `session`: an `aiohttp.ClientSession` of your own, for its proxy, TLS or tracing settings; it is
-      never closed here. It must have no credentials of its own (`auth=`, a netrc entry for the API), else a
-      call is a ConfigurationError. Without one the client makes its own at the first call and closes it, and
-      goes through the proxy that HTTPS_PROXY or ALL_PROXY names (http and https proxies; a user and a
-      password in its URL go to the proxy alone).
-    - `transport`: what carries the requests, in place of aiohttp: `sim.transport` of a simulator, or your own
-      `Transport`. `base_url` and `timeout` are then its own business. It is closed with the client.
-    - `timeout`: seconds for one request, connect and body included (30); above 0 and finite, TypeError or
-      ValueError for anything else. Each retry has as long again;
-      waiting for the rate budget is not part of it, that is bounded by your own `asyncio.timeout`.
+    - `session`: an `aiohttp.ClientSession` of your own, with its proxy, TLS or tracing settings; the client
+      never closes it. It must have no credentials (`auth=`, a netrc entry for the API), else a call is a
+      ConfigurationError. Without one the client opens its own at the first call and closes it, and uses the
+      proxy that HTTPS_PROXY or ALL_PROXY names (http and https proxies; a user and a password in its URL are
+      sent to the proxy alone).
+    - `transport`: carries the requests instead of aiohttp: `sim.transport` of a simulator, or your own
+      `Transport`, which then decides about `base_url` and `timeout`. It is closed with the client.
+    - `timeout`: seconds for one request, connect and body included (30); TypeError or ValueError unless it is
+      above 0 and finite. Each retry has its own. Waiting for the rate budget does not count; use
+      `asyncio.timeout` to limit that.
     - `retry`: see `RetryPolicy`. `budget`: see `RateBudget`; pass one object to several clients of the
-      same user. Each client has one of its own by default.
-    - `max_in_flight`: how many requests may be under way at once (10), over all calls of the client.
+      same user. By default each client has its own.
+    - `max_in_flight`: the most requests in flight at once (10), over all calls of the client.
     - `clock`: time as an argument, for tests.
     - `observer`: is called with each `RequestDone`, `RetryPlanned` and `Waited`, for metrics; it must be
       quick and not raise. `Counters` is one that adds up.
 
-    The credentials are sent with each request to `base_url`, and to nothing else: no proxy, no redirect, no
-    call that needs none, no other request of a borrowed session.
+    The credentials go to `base_url` only: not to a proxy, not to a redirect's target, not with a call that
+    needs none, not with other requests of a borrowed session.
 
     Use it as `async with BuildsClient() as client:`, or call `aclose()`. A closed client stays closed: a
     call is a RuntimeError. Calls may run concurrently, in one asyncio event loop: from a second one, or where
@@ -86,7 +86,7 @@ class BuildsClient:
     """
 
     budget: Budget
-    """What paces this client; `client.budget.snapshot()` says what is left and until when."""
+    """The rate budget of this client; `client.budget.snapshot()` says what is left and until when."""
 
     builds: Builds
     """Builds and their logs."""
@@ -95,7 +95,7 @@ class BuildsClient:
     """Workers: their names and tags, and their build configuration."""
 
     triggers: Triggers
-    """What starts builds: triggers, their variables, builds started by hand."""
+    """Triggers, their variables, and builds started by hand."""
 
     previews: Previews
     """Previews of Workers, and their builds."""
@@ -107,13 +107,13 @@ class BuildsClient:
     """Connected repositories."""
 
     tokens: Tokens
-    """The API tokens that builds deploy with."""
+    """The API tokens with which builds deploy."""
 
     account: Account
     """Build minutes."""
 
     subscriptions: Subscriptions
-    """What puts build events into a queue."""
+    """Event subscriptions, which put build events into a queue."""
 
     queues: Queues
     """Messages of Cloudflare Queues."""
@@ -193,10 +193,10 @@ class BuildsClient:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close the client and the session that it made. Calling it again does nothing.
+        """Close the client and the session that it opened. Calling it again does nothing.
 
-        A tail and an event stream end at once. A call that waits for the rate budget, or between two polls,
-        is a RuntimeError when its wait is over: cancel it, if that is too late.
+        Tails and event streams end at once. A call that waits for the rate budget, or between two polls,
+        raises RuntimeError when its wait is over; to end it sooner, cancel it.
         """
         try:
             for closable in tuple(self._closables):
@@ -205,14 +205,13 @@ class BuildsClient:
             await self._session.aclose()
 
     async def diagnose(self) -> Diagnosis:
-        """What is wrong with the credentials or the account, before work starts, and what to do about it.
+        """Check the credentials and the account before work starts, and say what is wrong and what to do.
 
-        The kind of the token (by its prefix, and by what the API says of it), whether the account can be
-        reached, each permission that reading can show, and whether build minutes are left: four reads,
-        nothing is written. Whether builds may be started and cancelled can't be seen that way.
+        It finds the kind of the token (by its prefix, and by what the API says about it), whether the account
+        can be reached, each permission that reading can show, and whether build minutes are left. That takes
+        four reads and writes nothing, so it can't find whether builds may be started and canceled.
 
-        What the probes meet is in the findings and is not raised, also when the network is down. Needs no
-        permission.
+        Errors become findings and are not raised, even when the network is down. Needs no permission.
         """
         return await diagnose(
             verify=self.tokens.verify,
@@ -235,11 +234,11 @@ class BuildsClient:
     ) -> LogFollower:
         """The log of a build, line by line while it is written, until the build has finished.
 
-        `start` is a `position` saved from another follower of this build: no line is lost or repeated.
-        With `tail` it begins at the last so many of the lines that are there now; 0 gives only new ones.
-        `poll_interval` (1 s) is the pause between two polls of a running build, stretched up to
-        `max_poll_interval` (5 s) while nothing comes, and further when the rate budget runs low. What is
-        guaranteed, and what is raised, stands with `LogFollower`. Needs "Workers CI Read".
+        `start` is the `position` of an earlier follower of this build: no line is lost or repeated. `tail`
+        skips all but the last `tail` lines that exist now; 0 gives only new ones. A running build is polled
+        every `poll_interval` seconds (1), less often up to `max_poll_interval` (5) while nothing comes, and
+        less often still when the rate budget runs low. `LogFollower` says what is guaranteed and what is
+        raised. Needs "Workers CI Read".
         """
         segment(build_uuid)
         return LogFollower(
@@ -254,11 +253,11 @@ class BuildsClient:
         )
 
     async def wait(self, build_uuid: str, *, poll_interval: float = 5.0) -> Build:
-        """The build when it has finished: `stopped`, with its outcome.
+        """Wait until a build has finished, and return it: `stopped`, with its outcome.
 
-        Reads no log. Asks every `poll_interval` seconds (5), three times more seldom while the build is
-        queued, and never faster than the rate budget allows. An outcome that does not come within 30 s of
-        `stopped` is waited for no longer.
+        Reads no log. Polls every `poll_interval` seconds (5), a third as often while the build is queued, and
+        never faster than the rate budget allows. A build that has no outcome 30 s after it stopped is
+        returned without one.
 
         It has no time limit of its own, and a build may be queued for hours: use
         `async with asyncio.timeout(...)`. Raises what `builds.get` raises, after its retries. Needs
@@ -276,15 +275,16 @@ class BuildsClient:
         branch: str | None = None,
         poll_interval: float = 5.0,
     ) -> Build:
-        """The finished build of a commit of this Worker: waits until it appears, then until it has finished.
+        """Wait until this Worker has a build of a commit, then until it has finished, and return it.
 
-        `commit_hash` is the full hash or the beginning of one, at least 4 digits; ValueError if builds of
-        several commits begin so. With `branch`, only builds of that branch count. When the commit was
-        built more than once, or is built again meanwhile, the newest build counts. The commit is looked for
-        among the Worker's last 200 builds. Builds that were started
-        without a commit never do: `wait` for those by their `build_uuid`.
+        `commit_hash` is the full hash or its beginning, at least 4 digits; ValueError if several commits
+        begin with it. With `branch`, only builds of that branch count. If the commit was built more than
+        once, or is built again meanwhile, the newest build counts. The commit is looked for among the
+        Worker's last 200 builds. A build that was started without a commit is never found: `wait` for it by
+        its `build_uuid`.
 
-        A build that succeeded need not have deployed; see `builds.by_version`. Else as `wait`.
+        A build that succeeded need not have deployed; see `builds.by_version`. Polling, time limit and errors
+        are those of `wait`.
         """
         tag(external_script_id)
         return await wait.wait_for_commit(
@@ -299,9 +299,9 @@ class BuildsClient:
     def watch(self, external_script_ids: Iterable[str], *, interval: float = 15.0) -> BuildWatcher:
         """The changes of the builds of these Workers, without end: `async for change in client.watch(tags)`.
 
-        First the latest build of each Worker, then each new build, status and outcome once. One request asks
-        for 20 Workers, every `interval` seconds (15) or as the rate budget allows: a thousand Workers are
-        50 requests a pass. What is guaranteed stands with `BuildWatcher`. Needs "Workers CI Read".
+        First comes the latest build of each Worker, then each new build, status and outcome once. One request
+        asks for 20 Workers, every `interval` seconds (15) or as the rate budget allows: a thousand Workers
+        are 50 requests a pass. `BuildWatcher` says what is guaranteed. Needs "Workers CI Read".
         """
         return BuildWatcher(
             self._polls, checked_tags(external_script_ids), interval=interval, clock=self._clock
@@ -319,11 +319,11 @@ class BuildsClient:
     ) -> BuildTail:
         """The log lines of all builds of these Workers, merged: `async for line in client.tail(tags)`.
 
-        Builds that run now from their first line (with `tail`, from the last so many lines that are there, 0
-        for none), and each new build by itself, which is found every `interval` seconds (10); it never
-        ends. Each log is asked for every `poll_interval` (1 s) to `max_poll_interval` (5 s), or as the rate
-        budget allows. `start` is the `position` of an earlier tail. What is guaranteed stands with
-        `BuildTail`. Needs "Workers CI Read".
+        Builds that run now come from their first line; `tail` skips all but the last `tail` lines that they
+        have. New builds are found by themselves, every `interval` seconds (10); it never ends. Each log is
+        polled every `poll_interval` seconds (1), less often up to `max_poll_interval` (5) while nothing
+        comes, or as the rate budget allows. `start` is the `position` of an earlier tail. `BuildTail` says
+        what is guaranteed. Needs "Workers CI Read".
         """
         stream = BuildTail(
             self._polls,
@@ -349,11 +349,11 @@ class BuildsClient:
     ) -> EventStream:
         """The build events of a Cloudflare Queue, without end: `async for event in client.events(queue_id)`.
 
-        Each is acknowledged when the next one is asked for. A pull gives up to `batch_size` events (10),
-        leased for `visibility_timeout` seconds (120) at a time. An empty queue is asked every `poll_interval`
-        (2 s), more seldom up to `max_poll_interval` (15 s), or as the rate budget allows. What is guaranteed
-        stands with `EventStream`. The queue needs an event subscription to Workers Builds and an HTTP pull
-        consumer, the token "Queues Write" ("Queues Edit" in the dashboard).
+        Each event is acknowledged when the next one is asked for. A pull leases up to `batch_size` events
+        (10) for `visibility_timeout` seconds (120). An empty queue is pulled every `poll_interval` seconds
+        (2), less often up to `max_poll_interval` (15), or as the rate budget allows. `EventStream` says what
+        is guaranteed. The queue needs an event subscription to Workers Builds and an HTTP pull consumer.
+        Needs "Queues Write" ("Queues Edit" in the dashboard).
         """
         segment(queue_id)
         events = EventStream(

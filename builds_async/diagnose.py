@@ -1,4 +1,4 @@
-"""What is wrong with the credentials or the account, found out by reading."""
+"""Finding what is wrong with the credentials or the account, by reads alone."""
 
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
@@ -29,14 +29,14 @@ _PERMISSIONS = {
         '"Workers CI Read", in the dashboard "Workers Builds Configuration: Read"',
         "every call for builds needs it",
     ),
-    "scripts": ("The list of Workers", '"Workers Scripts Read"', "only their names need it"),
+    "scripts": ("The list of Workers", '"Workers Scripts Read"', "only the names of Workers need it"),
     "queues": ("Event subscriptions", '"Queues Read"', "only queues need it, and client.events (Write)"),
 }
 
 Probe: TypeAlias = Callable[[], Awaitable[T]]
 
-_NO_TOKEN = frozenset({6003, 6103, 6111})  # 400: what has not even the form of a token or key
-_NO_ROUTE = frozenset({7000, 7003})  # what has not the form of an account
+_MALFORMED_TOKEN = frozenset({6003, 6103, 6111})  # with a 400: it has not even the form of a token or key
+_NO_ROUTE = frozenset({7000, 7003})  # the id has not the form of an account's
 _CREATE = (
     'Create one under My Profile, API Tokens, with "Workers Builds Configuration: Read" (or Edit) and'
     ' "Workers Scripts: Read" for this account'
@@ -44,12 +44,12 @@ _CREATE = (
 _KINDS = {
     CredentialKind.USER_TOKEN: "An API token that is owned by a user",
     CredentialKind.OAUTH_TOKEN: "An OAuth access token",
-    CredentialKind.GLOBAL_KEY: "A global key with an e-mail address",
+    CredentialKind.GLOBAL_KEY: "A global API key with an e-mail address",
 }
 
 
-class _Seen(msgspec.Struct, frozen=True, kw_only=True):
-    """What the probes answered: a value, or the error that came instead."""
+class _Results(msgspec.Struct, frozen=True, kw_only=True):
+    """The results of the probes: each a value, or the error that came instead."""
 
     account_id: str
     looks_like: CredentialKind
@@ -60,13 +60,13 @@ class _Seen(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def works(self) -> bool:
-        """Whether any call below the account was answered."""
-        answers = (self.limits, self.scripts, self.queues)
-        return not all(isinstance(answer, BuildsError) for answer in answers)
+        """Whether any call below the account succeeded."""
+        results = (self.limits, self.scripts, self.queues)
+        return not all(isinstance(result, BuildsError) for result in results)
 
     @property
     def kind(self) -> CredentialKind:
-        """What the credentials are, by what they look like and what they can do."""
+        """The kind of the credentials, by what they look like and what they can do."""
         if self.looks_like != CredentialKind.UNKNOWN:
             return self.looks_like
         if isinstance(self.token, TokenStatus):
@@ -85,26 +85,26 @@ async def diagnose(
     looks_like: CredentialKind,
     foreign_host: str | None = None,
 ) -> Diagnosis:
-    """Ask what the token is, and one thing that needs each permission, and say what the answers mean.
+    """Ask for the token, and for one thing that needs each permission, and interpret the results.
 
-    The probes only read. What one raises becomes a finding. `foreign_host` is who gets the credentials, if
-    that is not Cloudflare.
+    The probes only read. An error that one raises becomes a finding. `foreign_host` is the host that gets the
+    credentials, if it is not Cloudflare's.
     """
     address = () if foreign_host is None else (_address(foreign_host),)
-    minutes = await _answer(limits)
-    if isinstance(minutes, BuildsConnectionError | RateLimitError):  # so would the others
+    minutes = await _result(limits)
+    if isinstance(minutes, BuildsConnectionError | RateLimitError):  # the other probes would fail alike
         return Diagnosis(
             account_id=account_id,
             credential_kind=looks_like,
             findings=(*address, _problem("account", minutes)),
         )
-    seen = _Seen(
+    seen = _Results(
         account_id=account_id,
         looks_like=looks_like,
-        token=None if looks_like == CredentialKind.GLOBAL_KEY else await _answer(verify),
+        token=None if looks_like == CredentialKind.GLOBAL_KEY else await _result(verify),
         limits=minutes,
-        scripts=await _answer(scripts),
-        queues=await _answer(queues),
+        scripts=await _result(scripts),
+        queues=await _result(queues),
     )
     return Diagnosis(
         account_id=account_id,
@@ -123,14 +123,14 @@ def _address(host: str) -> Finding:
     )
 
 
-async def _answer(probe: Probe[T]) -> T | BuildsError:
+async def _result(probe: Probe[T]) -> T | BuildsError:
     try:
         return await probe()
     except BuildsError as error:
         return error
 
 
-def _findings(seen: _Seen) -> Iterator[Finding]:
+def _findings(seen: _Results) -> Iterator[Finding]:
     yield _credentials(seen)
     yield _account(seen)
     yield _permission("builds", seen.limits)
@@ -139,52 +139,54 @@ def _findings(seen: _Seen) -> Iterator[Finding]:
     yield Finding(
         check="write",
         state="unknown",
-        message="Whether builds may be started, cancelled and configured can't be told by reading",
+        message="Reading can't show whether builds may be started, canceled and configured",
         advice='For that, give the token "Workers CI Write" ("Workers Builds Configuration: Edit")',
     )
     if isinstance(seen.limits, AccountLimits):
         yield _minutes(seen.limits)
 
 
-def _credentials(seen: _Seen) -> Finding:
+def _credentials(seen: _Results) -> Finding:
     kind, token = seen.kind, seen.token
     if isinstance(seen.limits, AuthenticationError) and kind == CredentialKind.ACCOUNT_TOKEN:
-        return _bad("This token is owned by the account; the Builds API takes only those owned by a user")
+        return _bad("This token is owned by the account; the Builds API accepts only tokens owned by a user")
     if isinstance(token, TokenStatus) and token.status not in (None, "active"):
         return _bad(f"The token is not active, but {token.status}")
     if isinstance(seen.limits, AuthenticationError) and (seen.works or isinstance(token, TokenStatus)):
-        return _bad("The Builds API does not take these credentials, though others do")
+        return _bad("The Builds API does not accept these credentials, though other APIs do")
     if seen.works or isinstance(token, TokenStatus):
         until = token.expires_on if isinstance(token, TokenStatus) else None
-        told = _KINDS.get(kind, "Credentials that are accepted")
-        return _good("credentials", f"{told}, until {_date(until)}" if until else told)
+        what = _KINDS.get(kind, "Credentials that are accepted")
+        return _good("credentials", f"{what}, until {_date(until)}" if until else what)
     if _is_wrong(token) or _is_wrong(seen.limits):
-        told = "The key and the e-mail address" if kind == CredentialKind.GLOBAL_KEY else "The token"
-        return _bad(f"{told} can't be used: wrong, expired or revoked", "Check CLOUDFLARE_API_TOKEN. ")
+        what = "The key and the e-mail address" if kind == CredentialKind.GLOBAL_KEY else "The token"
+        return _bad(f"{what} can't be used: wrong, expired or revoked", "Check CLOUDFLARE_API_TOKEN. ")
     refusal = seen.limits if token is None else token
-    return Finding(check="credentials", state="unknown", message=f"Could not be looked at: {refusal}")
+    return Finding(
+        check="credentials", state="unknown", message=f"The credentials could not be checked: {refusal}"
+    )
 
 
-def _account(seen: _Seen) -> Finding:
+def _account(seen: _Results) -> Finding:
     if seen.works:
         return _good("account", "The account can be reached")
     refusals = [it for it in (seen.limits, seen.scripts, seen.queues) if isinstance(it, BuildsError)]
     if all(map(_is_wrong, refusals)):
-        return Finding(check="account", state="unknown", message="Nothing is told to these credentials")
+        return Finding(check="account", state="unknown", message="Can't be checked without valid credentials")
     advice = "Check CLOUDFLARE_ACCOUNT_ID (32 hex digits), and that the token includes this account"
     if any(isinstance(it, PermissionDeniedError) and it.errors for it in refusals):
-        told = f"The token may see nothing of the account {seen.account_id}"
-        return Finding(check="account", state="problem", message=told, advice=advice)
+        message = f"The token may see nothing of the account {seen.account_id}"
+        return Finding(check="account", state="problem", message=message, advice=advice)
     if any(isinstance(it, APIError) and _NO_ROUTE.intersection(it.codes) for it in refusals):
-        told = f"There is no account {seen.account_id}"
-        return Finding(check="account", state="problem", message=told, advice=advice)
+        message = f"There is no account {seen.account_id}"
+        return Finding(check="account", state="problem", message=message, advice=advice)
     return _problem("account", seen.limits)
 
 
-def _is_wrong(answer: object) -> bool:
-    """Whether an answer says that the credentials themselves are no good."""
-    return isinstance(answer, AuthenticationError) or (
-        isinstance(answer, BadRequestError) and not _NO_TOKEN.isdisjoint(answer.codes)
+def _is_wrong(result: object) -> bool:
+    """Whether a result is an error that blames the credentials themselves."""
+    return isinstance(result, AuthenticationError) or (
+        isinstance(result, BadRequestError) and not _MALFORMED_TOKEN.isdisjoint(result.codes)
     )
 
 
@@ -196,21 +198,23 @@ def _bad(message: str, before: str = "") -> Finding:
     return Finding(check="credentials", state="problem", message=message, advice=f"{before}{_CREATE}")
 
 
-def _permission(check: str, answer: object) -> Finding:
+def _permission(check: str, result: object) -> Finding:
     what, permission, needed = _PERMISSIONS[check]
-    if not isinstance(answer, BuildsError):
+    if not isinstance(result, BuildsError):
         return _good(check, f"{what} can be read")
-    if isinstance(answer, AuthenticationError):
+    if isinstance(result, AuthenticationError):
         return Finding(check=check, state="unknown", message=f"{what}: the credentials are not accepted")
-    if isinstance(answer, PermissionDeniedError) and answer.errors:  # without any it comes from a firewall
+    if (
+        isinstance(result, PermissionDeniedError) and result.errors
+    ):  # without `errors` a firewall sent the 403
         return Finding(
             check=check,
             state="problem",
             message=f"{what} can't be read: the token lacks the permission",
             advice=f"Give it {permission}; {needed}",
-            status=answer.status,
+            status=result.status,
         )
-    return _problem(check, answer)
+    return _problem(check, result)
 
 
 def _problem(check: str, error: BuildsError | AccountLimits) -> Finding:
@@ -221,10 +225,10 @@ def _problem(check: str, error: BuildsError | AccountLimits) -> Finding:
 
 _ADVICE: tuple[tuple[type[BuildsError], str], ...] = (
     (BuildsConnectionError, "Check the network, DNS, proxy and CLOUDFLARE_BASE_URL"),
-    (RateLimitError, "Wait, up to five minutes: all tools of this user share the limit, the dashboard too"),
+    (RateLimitError, "Wait up to five minutes: all tools of this user share the limit, even the dashboard"),
     (InternalServerError, "Try again later"),
-    (PermissionDeniedError, "Look for a firewall or proxy on the way"),
-    (ResponseDecodeError, "Check CLOUDFLARE_BASE_URL: this is not how the API answers"),
+    (PermissionDeniedError, "Look for a firewall or proxy in between"),
+    (ResponseDecodeError, "Check CLOUDFLARE_BASE_URL: the response is not one of the API"),
     (BuildsError, "Check CLOUDFLARE_ACCOUNT_ID and CLOUDFLARE_BASE_URL"),
 )
 
@@ -245,6 +249,6 @@ def _minutes(limits: AccountLimits) -> Finding:
 def _date(moment: datetime) -> str:
     try:
         moment = (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).astimezone(UTC)
-    except OverflowError:  # at the edge of the calendar
+    except OverflowError:  # a date at the edge of the calendar has no UTC time
         return moment.isoformat(" ", "minutes")
     return f"{moment.replace(tzinfo=None).isoformat(' ', 'minutes')} UTC"

@@ -1,4 +1,4 @@
-"""Print a build's log while it is written, then say how the build ended; the exit code says it too.
+"""Print a build's log while it is written, then its outcome; the exit code is 0 if it succeeded.
 
 python examples/follow_build.py BUILD_UUID
 """
@@ -15,7 +15,7 @@ async def main(build_uuid: str) -> int:
         async for line in log:
             print(f"{line.time:%H:%M:%S}", line.text)
         if not log.complete:
-            print("(the log is possibly incomplete)")
+            print("(the log may be incomplete)")
         print("outcome:", log.build.build_outcome)
         return 0 if log.build.succeeded else 1
 

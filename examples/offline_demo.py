@@ -1,4 +1,4 @@
-"""The simulator in ten lines: a real command becomes a build, and its log is followed live. No account.
+"""The simulator in ten lines: a real command becomes a build, and its log is followed live. Needs no account.
 
 python examples/offline_demo.py
 """

@@ -1,4 +1,4 @@
-"""Follow a log so that a killed and restarted process prints every line once: the position is in a file.
+"""Follow a log so that a process that is killed and restarted goes on: the position is kept in a file.
 
 python examples/resume_log.py BUILD_UUID POSITION_FILE
 """
@@ -17,9 +17,9 @@ def load(file: Path) -> LogPosition:
 
 
 def save(file: Path, position: LogPosition) -> None:
-    beside = file.with_suffix(".new")
-    beside.write_bytes(msgspec.json.encode(position))
-    beside.replace(file)  # atomic: a kill leaves the old position or the new one
+    new = file.with_suffix(".new")
+    new.write_bytes(msgspec.json.encode(position))
+    new.replace(file)  # atomic: a kill leaves the old position or the new one
 
 
 async def main(build_uuid: str, file: Path) -> None:

@@ -2,7 +2,7 @@
 
 python examples/wait_in_ci.py TAG COMMIT [BRANCH]   (the Worker's tag: 32 hex digits)
 
-0 success, 1 fail, 2 skipped, 3 cancelled, 4 terminated, 5 another outcome or none, 124 not in time.
+0 success, 1 fail, 2 skipped, 3 cancelled, 4 terminated, 5 another outcome or none, 124 timeout.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import sys
 
 from builds_async import Build, BuildOutcome, BuildsClient
 
-MINUTES = 45.0  # a build runs for 20 at the most, but may be queued behind others before
+MINUTES = 45.0  # a build runs for at most 20, but may be queued behind others first
 EXIT_CODES = {
     BuildOutcome.SUCCESS: 0,
     BuildOutcome.FAIL: 1,

@@ -1,4 +1,4 @@
-"""Where the last lines of a log begin."""
+"""Where the last N lines of a log begin, found while reading it forward: the API has no way back."""
 
 from collections import deque
 
@@ -6,25 +6,26 @@ from builds_async.models.logs import LogPosition
 
 
 class Backlog:
-    """Notes where the batches of a log begin, as far back as its last `count` lines reach."""
+    """Remembers where the batches of a log begin, only as far back as its last `count` lines reach."""
 
     def __init__(self, count: int) -> None:
         if not isinstance(count, int) or count < 0:
-            raise ValueError(f"tail counts lines, it can't be {count}")
+            raise ValueError(f"tail is a number of lines, 0 or more, not {count}")
         self._count = count
         self._batches: deque[tuple[LogPosition, int]] = deque()
         self._lines = 0
 
     def add(self, start: LogPosition, lines: int) -> None:
-        """Note a batch of `lines` that begins at `start`."""
+        """Add a batch of `lines` lines that begins at `start`."""
         self._batches.append((start, lines))
         self._lines += lines
+        # Drop the first batch as soon as the others have enough lines by themselves.
         while self._batches and self._lines - self._batches[0][1] >= self._count:
             self._lines -= self._batches.popleft()[1]
 
     @property
     def start(self) -> LogPosition | None:
-        """The place before the last lines; None if there is nothing to go back to."""
+        """The place before the last `count` lines; None if there is nothing to go back to."""
         if not self._batches:
             return None
         place = self._batches[0][0]

@@ -1,7 +1,7 @@
-"""The log protocol without I/O: a page goes in; its new lines, and where to go on, come out.
+"""The log protocol without I/O: a page goes in; its new lines, and the next cursor to ask with, come out.
 
-Whatever reads a log goes through `LogCursor`, so that it gives each line once and in order, whichever way the
-API hands out cursors.
+All code that reads a log goes through `LogCursor`, which gives each line once and in order, however the API
+hands out cursors.
 """
 
 from typing import NamedTuple
@@ -10,24 +10,25 @@ from builds_async.models.builds import Build
 from builds_async.models.logs import LogLine, LogPage, LogPosition
 
 MAX_EMPTY_TRUNCATED = 10
-"""How many truncated pages without lines are followed in a row at the end of a log."""
+"""The most truncated pages without lines that are followed in a row at the end of a log."""
 
 
 class Step(NamedTuple):
-    """What one page brought.
-
-    `lines` are the new ones. `more` says whether to ask again at once; if not, the reader has caught up with
-    the log as it is now. `complete` is False when the API says that there is more than it gives, has lost the
-    log, or has fewer lines than were given out before.
-    """
+    """What one page brought."""
 
     lines: tuple[LogLine, ...]
+    """The new lines."""
+
     more: bool
+    """Whether to ask again at once; if not, the reader has caught up with the log as it is now."""
+
     complete: bool
+    """False if the API says that it has more than it gives, has lost the log, or has fewer lines than were
+    given out before."""
 
 
 class _Fingerprint(NamedTuple):
-    """What identifies a page, and the cursor that it was asked for with. It holds two lines, not all."""
+    """What identifies a page, and the cursor with which it was asked for. It holds two lines, not all."""
 
     asked: str | None
     cursor: str | None
@@ -37,7 +38,7 @@ class _Fingerprint(NamedTuple):
     truncated: bool
 
     def begins(self, page: LogPage) -> bool:
-        """Whether `page` is this page, or this page grown."""
+        """Whether `page` is this page again, perhaps with more lines."""
         lines = page.lines
         return (
             page.cursor == self.cursor
@@ -50,16 +51,16 @@ class _Fingerprint(NamedTuple):
 class LogCursor:
     """One reader's place in one log.
 
-    Ask for the page behind `asked`, hand it to `take` (or call `not_found` for a 404), use the lines, repeat.
+    Ask for the page behind `asked`, pass it to `take` (or call `not_found` for a 404), use the lines, repeat.
     State changes only there, so a request that fails or is cancelled changes nothing.
 
     It assumes that the lines of a page do not change when the page is asked for again. A page that begins
     with all the lines of the page before it, timestamps included, and names the same cursor, is that page
-    again: a server may answer so at the end of a log, as often as it is asked. Where timestamps can't tell,
-    because all were equal so far, such a page is skipped while the build runs, and taken for new lines when
-    the build has finished and the page stays the same. Nothing else is ever taken for a repetition: equal
-    lines side by side, and blocks of lines that come again with their old timestamps, are given as the API
-    gave them.
+    again: at the end of a log a server may repeat its last page with every response. If all timestamps so
+    far were equal, they can't prove that: such a page is skipped while the build runs, and counts as new
+    lines when the build has finished and the page stays the same. Nothing else ever counts as a repetition:
+    equal neighbors, and blocks of lines that come again with their old timestamps, are given as the API gave
+    them.
     """
 
     def __init__(self, start: LogPosition) -> None:
@@ -79,15 +80,15 @@ class LogCursor:
         return self._asked
 
     def position(self, left: int = 0) -> LogPosition:
-        """The place behind the lines of the last step, less the `left` ones that were not given out.
+        """The place behind the lines of the last step, or before the `left` last ones that are still in hand.
 
-        A page counts as left behind only when the one behind it has come: a new reader that starts here would
-        not recognize a page that it never saw.
+        It stays in a page until the page behind it has come: a new reader that starts behind a page could not
+        recognize a repetition of it.
         """
         return LogPosition(self._place.cursor, self._place.offset - left) if left else self._place
 
     def back_to(self, place: LogPosition) -> None:
-        """Go on at `place`, which lies behind the reader."""
+        """Go back to `place`: the lines from there on are given again."""
         self._asked, self._skip, self._place = place.cursor, place.offset, place
         self._last = None
 
@@ -102,7 +103,7 @@ class LogCursor:
         self._suspected = False
         fresh = page.lines[self._skip :]
         self._advance(page, moved=moved)
-        # A position beyond what the log has is a wrong one: what it names was never written, or is gone.
+        # A position beyond the end of the log counts lines that were never written, or are gone.
         beyond = not moved and self._skip > len(page.lines)
         more = self._has_more(page, fresh, moved=moved, final=final)
         return Step(fresh, more, not page.truncated and not beyond)
@@ -110,13 +111,13 @@ class LogCursor:
     def not_found(self, build: Build) -> Step:
         """Take a 404 for the log of a build that exists.
 
-        Before the first line there is just no log yet. After it, or when the build has run, the log is gone.
+        Before the first line there is no log yet. After it, or if the build has run, the log is gone.
         """
         has_run = build.initializing_on is not None or build.running_on is not None
         return Step((), more=False, complete=not self._begun and not has_run)
 
     def _take_again(self, last: _Fingerprint, page: LogPage, *, final: bool) -> Step | None:
-        """Take the page that led here once more, perhaps grown; None if it is to be read as a new one."""
+        """Take a page that looks like the page before it, perhaps grown; None to read it as a new page."""
         done, grown = last.length + self._skip, len(page.lines) > last.length
         suspected, self._suspected = self._suspected, True
         if self._is_surely(last, page):
@@ -129,14 +130,15 @@ class LogCursor:
         fresh = page.lines[done:]
         if fresh:
             self._suspected = False
-        # Once more where the log can't be over, or is to be read to its end: it may have been a slip.
+        # One repetition may be a slip of the server. Ask once more, at once, where the log can't be over
+        # (the page said that more was to come) or no more will be written.
         more = not suspected and (final or last.truncated)
         return Step(fresh, more, not page.truncated)
 
     def _is_surely(self, last: _Fingerprint, page: LogPage) -> bool:
-        """Whether timestamps tell that `page` repeats the `last` one. One and the same says nothing."""
+        """Whether timestamps prove that `page` repeats the `last` one. They can't if all are equal so far."""
         varied = self._varied or page.lines[-1].timestamp != last.first.timestamp
-        return varied and not last.truncated  # else there is a page behind it, which may begin alike
+        return varied and not last.truncated  # behind a truncated page is another, which may begin alike
 
     def _advance(self, page: LogPage, *, moved: bool) -> None:
         asked, count = self._asked, len(page.lines)
@@ -148,20 +150,20 @@ class LogCursor:
             self._begun = True
             self._note_stamps(page)
         if moved:
-            # Lines that were not skipped yet lie behind this page.
+            # If the page has fewer lines than were to be skipped, the rest is skipped behind it.
             self._asked, self._skip = page.cursor, max(0, self._skip - count)
             if self._skip or not count:
                 self._place = LogPosition(self._asked, self._skip)
             self._begun = True
         else:
-            # The same page will be asked for again, and has grown by then.
+            # The same page will be asked for again, and may have grown by then.
             self._skip = self._place.offset
 
     def _has_more(self, page: LogPage, fresh: tuple[LogLine, ...], *, moved: bool, final: bool) -> bool:
         if page.lines:
             self._empty_truncated = 0
-            skipped = not fresh  # it can't be the end
-            unknown = final and page.truncated is None
+            skipped = not fresh  # the reader was further already, so the log goes on
+            unknown = final and page.truncated is None  # the API does not say, so one more request decides
             return moved and (skipped or unknown or bool(page.truncated))
         self._empty_truncated += 1
         return final and moved and bool(page.truncated) and self._empty_truncated <= MAX_EMPTY_TRUNCATED

@@ -51,7 +51,7 @@ class LogReader:
         if not isinstance(start, LogPosition):
             raise TypeError(f"start is a LogPosition, not {type(start).__name__}: decode it with msgspec")
         if start.offset < 0:
-            raise ValueError(f"a position's offset counts lines, it can't be {start.offset}")
+            raise ValueError(f"the offset of a position is 0 or more lines, not {start.offset}")
         self.pace = Pace(
             clock,
             seconds("poll_interval", poll_interval, above_zero=True),

@@ -54,6 +54,26 @@ class TestSharedRequest:
         assert await shared.result(server.send) == "done"
         assert server.sent == 2
 
+    async def test_new_request_before_the_other_caller_wakes(self) -> None:
+        """A caller that wakes after another one has sent the next request leaves that one alone."""
+        server = Server()
+        shared: SharedRequest[str] = SharedRequest()
+
+        async def twice() -> None:
+            await shared.result(server.send)
+            server.response = asyncio.get_running_loop().create_future()
+            await shared.result(server.send)
+
+        first = asyncio.create_task(twice())
+        second = asyncio.create_task(shared.result(server.send))
+        await settle()
+        server.response.set_result("done")
+        assert await second == "done"
+        assert shared.is_running
+        server.response.set_result("done")
+        await first
+        assert server.sent == 2
+
     @pytest.mark.parametrize("response", ["done", None], ids=["responded", "under way"])
     async def test_end(self, response: str | None) -> None:
         """Ending takes the request away from its caller, with the response if there is one already."""
