@@ -1,6 +1,6 @@
 """The bodies of answers: builds, envelopes, and the pages of things that are not the API."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -13,6 +13,8 @@ from builds_async.simulator.state import State
 BEFORE_HEADERS = (
     "upstream connect error or disconnect/reset before headers. reset reason: connection termination"
 )
+
+_CHUNK = 64 * 1024
 
 
 def envelope(
@@ -29,6 +31,14 @@ def error_envelope(code: int, message: str) -> bytes:
     """The body of a refusal."""
     errors = [{"code": code, "message": message}]
     return msgspec.json.encode({"success": False, "errors": errors, "messages": [], "result": None})
+
+
+def huge_json(size: int) -> Iterator[bytes]:
+    """A success with a message of `size` bytes, in pieces."""
+    yield b'{"success":true,"errors":[],"messages":["'
+    for start in range(0, size, _CHUNK):
+        yield b"x" * min(_CHUNK, size - start)
+    yield b'"],"result":null}'
 
 
 def build_body(state: State, build: SimulatedBuild, *, single: bool = False) -> dict[str, Any]:

@@ -4,18 +4,17 @@ import asyncio
 import ipaddress
 import socket
 import struct
-from collections.abc import AsyncIterator
 from contextlib import suppress
 
 from aiohttp import web
 
 from builds_async.session.clock import Clock
 from builds_async.simulator.api import Api
+from builds_async.simulator.bodies import huge_json
 from builds_async.simulator.faults import Fault
 from builds_async.simulator.messages import Answer, Request
 
 _GRACE = 0.5
-_CHUNK = 64 * 1024
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -124,7 +123,7 @@ class ApiServer:
         response = web.StreamResponse(status=answer.status, headers=answer.headers)
         await response.prepare(request)
         with suppress(ConnectionError):  # the client had enough
-            async for chunk in _much_json(size):
+            for chunk in huge_json(size):
                 await response.write(chunk)
         return response
 
@@ -140,10 +139,3 @@ class ApiServer:
 
 def _response(answer: Answer) -> web.Response:
     return web.Response(status=answer.status, headers=answer.headers, body=answer.body)
-
-
-async def _much_json(size: int) -> AsyncIterator[bytes]:
-    yield b'{"success":true,"errors":[],"messages":["'
-    for start in range(0, size, _CHUNK):
-        yield b"x" * min(_CHUNK, size - start)
-    yield b'"],"result":null}'

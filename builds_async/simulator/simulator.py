@@ -7,10 +7,11 @@ from datetime import datetime
 from itertools import count
 from os import PathLike
 from types import TracebackType
-from typing import Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from builds_async.models.builds import BuildOutcome
 from builds_async.session.clock import Clock, SystemClock
+from builds_async.session.transport import Transport
 from builds_async.simulator.api import PREFIX, Api
 from builds_async.simulator.behaviour import Behaviour, RateLimit, TokenKind
 from builds_async.simulator.builds import BuildDetails, BuildOptions, Moment, SimulatedBuild
@@ -22,6 +23,12 @@ from builds_async.simulator.records import BUILD_EVENTS, BUILDS_OF_WORKER, Worke
 from builds_async.simulator.scripts import finished_script, typical_build
 from builds_async.simulator.server import ApiServer
 from builds_async.simulator.state import State, TriggerOptions
+from builds_async.simulator.transport import SimulatorTransport
+
+if TYPE_CHECKING:
+    from builds_async.client import BuildsClient
+
+_NOWHERE = "http://127.0.0.1/client/v4"  # the base URL of a client that needs none
 
 
 class BuildsSimulator:
@@ -117,8 +124,43 @@ class BuildsSimulator:
     def url(self) -> str:
         """The base URL for a client; it ends in `/client/v4`. Only while it is started."""
         if self._url is None:
-            raise RuntimeError("the simulator is not started")
+            raise RuntimeError("the simulator is not started: its URL needs `async with sim`")
         return self._url
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """The environment variables that connect a child process. RuntimeError unless it is started."""
+        return {
+            "CLOUDFLARE_ACCOUNT_ID": self.account_id,
+            "CLOUDFLARE_API_TOKEN": self.api_token,
+            "CLOUDFLARE_BASE_URL": self.url,
+        }
+
+    @property
+    def transport(self) -> Transport:
+        """A new `Transport` for one client, without a socket; the simulator need not be started.
+
+        `BuildsClient(transport=sim.transport, ...)`. A response has 30 seconds of the simulator's clock;
+        `client` has a timeout of your own.
+        """
+        return SimulatorTransport(self._api, self.clock)
+
+    def client(self, **options: Any) -> "BuildsClient":  # noqa: ANN401  # those of BuildsClient
+        """A client of this account, without a socket; the simulator need not be started.
+
+        Account, token, clock and transport are filled in. `options` are those of `BuildsClient` and override
+        them. With `transport=None` or a `session` of your own the requests go over the socket to `url`.
+        """
+        from builds_async.client import BuildsClient  # noqa: PLC0415  # the simulator works without it
+
+        filled: dict[str, Any] = {"account_id": self.account_id, "clock": self.clock}
+        if options.get("api_key") is None:  # else the token would win over the key
+            filled["api_token"] = self.api_token
+        if options.get("session") is None:
+            filled["transport"] = SimulatorTransport(self._api, self.clock, options.get("timeout", 30.0))
+        over_socket = (filled | options).get("transport") is None
+        filled["base_url"] = self.url if over_socket else self._url or _NOWHERE
+        return BuildsClient(**filled | options)
 
     @property
     def account_id(self) -> str:

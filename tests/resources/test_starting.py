@@ -48,7 +48,6 @@ from builds_async.simulator import (
 )
 from builds_async.simulator.bodies import build_body
 from tests.support import ACCOUNT, BUILD_UUID, TOKEN, FakeClock, drive, nothing_left
-from tests.support.bridge import ask
 
 FAR = datetime(2020, 2, 3, 4, 5, 6, 700_000, UTC)
 """The server's date, years from the machine's."""
@@ -95,6 +94,7 @@ class Wire:
 
     def __init__(self, sim: BuildsSimulator) -> None:
         self.sim = sim
+        self._simulated = sim.transport
         self.losses: deque[tuple[Lose, bool] | None] = deque()
         self.after_post: Callable[[], object] = lambda: None
         self.sent: list[tuple[str, str]] = []
@@ -107,7 +107,6 @@ class Wire:
         assert not request.secrets
         assert not request.anonymous
         method, path = request.method, request.path
-        await asyncio.sleep(0)
         self.sent.append((method, path.removeprefix(f"/accounts/{self.sim.account_id}")))
         if (failure := self.failing(method, path)) is not None:
             return failure
@@ -115,7 +114,7 @@ class Wire:
         gate = self.gates.popleft() if method == "POST" and self.gates else None
         before = len(self.sim.builds)
         arrives = loss is None or loss[1]
-        answer = self._ask(request if arrives else Request("GET", "/nothing"))
+        answer = await self._ask(request if arrives else Request("GET", "/nothing"))
         if method == "POST":
             made = [*self.sim.builds][before:]
             self.made.append(made[0] if made else None)
@@ -125,8 +124,8 @@ class Wire:
         await asyncio.sleep(0)
         return answer if loss is None else loss[0](answer)
 
-    def _ask(self, request: Request) -> Response:
-        answer = ask(self.sim, request)
+    async def _ask(self, request: Request) -> Response:
+        answer = await self._simulated.send(request)
         return Response(answer.status, CIMultiDict({**answer.headers, **self.headers}), answer.body)
 
     def check_open(self) -> None:
@@ -157,6 +156,7 @@ class Shop:
             budget=RateBudget(),
             max_in_flight=10,
             clock=self.clock,
+            credentials={"Authorization": f"Bearer {self.sim.api_token}"},
             rng=lambda: 0.0,
         )
         self.builds = DatedBuilds(self.session)

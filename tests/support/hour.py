@@ -1,6 +1,6 @@
 """An hour of an account, simulated: many running builds followed, and many Workers looked up meanwhile.
 
-No socket: requests go to the simulator's pure half, after a pause for the network, on a virtual clock.
+No socket: requests go through the simulator's transport, after a pause for the network, on a virtual clock.
 """
 
 import asyncio
@@ -31,7 +31,6 @@ from builds_async.session.encode import query
 from builds_async.session.session import ApiSession
 from builds_async.session.transport import Request, Response
 from builds_async.simulator import BuildsSimulator, RateLimit, SimulatedBuild, VirtualClock
-from tests.support.bridge import ask, received
 from tests.support.reading import read
 
 LATENCY = 0.06
@@ -54,7 +53,7 @@ class Hour:
     got: dict[str, list[LogLine]] = field(default_factory=dict)
     lags: list[float] = field(default_factory=list)
     statuses: Counter[int] = field(default_factory=Counter)
-    blocked: set[int] = field(default_factory=set)  # seconds in which an answer was 429
+    blocked: set[int] = field(default_factory=set)  # seconds with a 429
 
     def __post_init__(self) -> None:
         self.clock = VirtualClock(idle_turns=6, keep_naps=1)
@@ -65,6 +64,8 @@ class Hour:
             seed=1,
         )
         rng = random.Random(1)  # noqa: S311  # the same hour every time
+        self.credentials = {"Authorization": f"Bearer {self.sim.api_token}"}
+        self._wire = self.sim.transport
         self.running = [self._add_build(rng) for _ in range(self.builds)]
         tags = [build.external_script_id for build in self.running]
         self.tags = [*tags, *(self.sim.add_worker() for _ in range(self.workers - self.builds))]
@@ -75,6 +76,7 @@ class Hour:
             budget=RateBudget(limit=self.limit, window=WINDOW),
             max_in_flight=10,
             clock=self.clock,
+            credentials=self.credentials,
             rng=rng.random,
         )
         self.calls, self.polls = Builds(session), DatedBuilds(session.polling())
@@ -92,12 +94,12 @@ class Hour:
 
     async def send(self, request: Request) -> Response:
         await self.clock.sleep(LATENCY / 2)
-        answer = ask(self.sim, request)
-        self.statuses[answer.status] += 1
-        if answer.status == 429:
+        response = await self._wire.send(request)
+        self.statuses[response.status] += 1
+        if response.status == 429:
             self.blocked.add(int(self.clock.now()))
         await self.clock.sleep(LATENCY / 2)
-        return received(answer)
+        return response
 
     def check_open(self) -> None:
         """Always open."""
@@ -178,8 +180,9 @@ async def naive(hour: Hour) -> None:
         path, cursor = f"/accounts/{hour.sim.account_id}/builds/builds/{build.build_uuid}/logs", None
         while hour.clock.now() < hour.seconds + WINDOW:
             try:
-                answer = await hour.send(Request("GET", path, query(cursor=cursor)))
-                page = read(answer, _LOGS).result
+                request = Request("GET", path, query(cursor=cursor), headers=hour.credentials)
+                response = await hour.send(request)
+                page = read(response, _LOGS).result
             except (RateLimitError, NotFoundError):
                 page = None
             if isinstance(page, LogPage):

@@ -1,0 +1,101 @@
+"""`sim.transport`: carries a client's requests to the simulated API without a socket.
+
+Here faults of the wire become the errors that the client's own transport raises for them. `server` has the
+other half: the same faults on a real connection.
+"""
+
+import asyncio
+from typing import NoReturn
+
+from multidict import CIMultiDict
+
+from builds_async.errors import BuildsConnectionError, BuildsTimeoutError, ResponseDecodeError
+from builds_async.session.clock import Clock
+from builds_async.session.transport import Request, Response
+from builds_async.simulator import messages
+from builds_async.simulator.api import PREFIX, Api
+from builds_async.simulator.bodies import huge_json
+from builds_async.simulator.faults import Fault
+
+# What the client's own transport reads at most: of a success, which is worth nothing without its end, and of
+# anything else, of which the start is enough. A test compares the two transports.
+_MAX_BODY = 64 * 1024 * 1024
+_MAX_REFUSAL = 1024 * 1024
+
+
+class SimulatorTransport:
+    """A `Transport` for one `BuildsClient`. The credentials of each request are checked as over HTTP.
+
+    Delays pass on the simulator's clock. A response that is not there after `timeout` seconds of it (30) is a
+    BuildsTimeoutError. Once closed, by its client, every later request is a RuntimeError.
+    """
+
+    def __init__(self, api: Api, clock: Clock, timeout: float = 30.0) -> None:
+        self._api = api
+        self._clock = clock
+        self._timeout = timeout
+        self._closed = False
+
+    async def send(self, request: Request) -> Response:
+        """Serve one request. Its connection faults are raised as errors, after the request was acted upon."""
+        self.check_open()
+        await asyncio.sleep(0)  # as on a network, other tasks run and a cancel can strike
+        answer = self._api.answer(
+            messages.Request(
+                method=request.method,
+                target=f"{PREFIX}{request.path}?{request.query}" if request.query else PREFIX + request.path,
+                headers={name.lower(): value for name, value in request.headers.items()},
+                body=request.body or b"",
+            )
+        )
+        response = Response(answer.status, CIMultiDict(answer.headers), answer.body)
+        if answer.fault is None:
+            return response
+        return await self._spoil(response, answer.fault)
+
+    async def _spoil(self, response: Response, fault: Fault) -> Response:
+        match fault.kind:
+            case "reset":
+                raise BuildsConnectionError("the connection failed (the simulator reset it)")
+            case "cut_body":
+                raise BuildsConnectionError("the response was cut short (by the simulator)")
+            case "stall":
+                await self._time_out()
+            case "slow" if fault.delay >= self._timeout:
+                await self._time_out()
+            case "slow":
+                await self._clock.sleep(fault.delay)
+            case "huge_body":
+                return _read_bounded(response, fault.size)
+        return response
+
+    async def _time_out(self) -> NoReturn:
+        await self._clock.sleep(self._timeout)
+        raise BuildsTimeoutError(f"no whole response within {self._timeout:g} s; raise `timeout`")
+
+    def check_open(self) -> None:
+        """RuntimeError if the client was closed."""
+        if self._closed:
+            raise RuntimeError("this BuildsClient is closed; make a new one")
+
+    async def aclose(self) -> None:
+        """Close it. The simulator and its other transports stay as they are."""
+        self._closed = True
+
+
+def _read_bounded(response: Response, size: int) -> Response:
+    """A response with a huge body, of which no more is read than the client reads of a real one."""
+    success = 200 <= response.status < 300
+    limit = _MAX_BODY if success else _MAX_REFUSAL
+    body = bytearray()
+    for chunk in huge_json(size):
+        body += chunk
+        if len(body) > limit:
+            break
+    if success and len(body) > limit:
+        raise ResponseDecodeError(
+            f"the response ({response.status}) is larger than {_MAX_BODY // 2**20} MiB",
+            status=response.status,
+            ray_id=response.headers.get("cf-ray"),
+        )
+    return Response(response.status, response.headers, bytes(body[:limit]))
