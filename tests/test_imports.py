@@ -90,6 +90,38 @@ def test_simulator(path: Path) -> None:
     assert [module for module in ours(path) if not module.startswith(tuple(allowed))] == []
 
 
+def rings(graph: dict[str, set[str]]) -> list[set[str]]:
+    """The groups of modules that import each other, directly or not."""
+
+    def reachable(start: str) -> set[str]:
+        found, waiting = set[str](), [start]
+        while waiting:
+            new = graph.get(waiting.pop(), set()) - found
+            found |= new
+            waiting += new
+        return found
+
+    reached = {module: reachable(module) for module in graph}
+    groups = [
+        {module, *(other for other in reached[module] if module in reached.get(other, ()))}
+        for module in sorted(graph)
+        if module in reached[module]
+    ]
+    return [group for number, group in enumerate(groups) if group not in groups[:number]]
+
+
+def test_no_rings() -> None:
+    """No two modules import each other, on whatever way: not even for types, or inside of a function."""
+    modules = [path for path in MODULES if not path.is_relative_to(ROOT / "cli")]
+    assert rings({name_of(path): set(ours(path)) for path in modules}) == []
+
+
+def test_rings() -> None:
+    """The test above sees rings of any length, and nothing else."""
+    graph = {"a": {"b"}, "b": {"c"}, "c": {"a", "d"}, "d": {"e"}, "e": set[str](), "f": {"f"}}
+    assert rings(graph) == [{"a", "b", "c"}, {"f"}]
+
+
 @pytest.mark.parametrize("path", LAYERED, ids=name_of)
 def test_aiohttp(path: Path) -> None:
     """Outside of simulator and command, two files know aiohttp: the transport, and the client for a type."""

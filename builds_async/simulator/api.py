@@ -1,22 +1,20 @@
-"""The simulated API as a function: a request in, an answer out. It never waits and knows no socket.
+"""The simulated API as a function: a request in, a response out. It never waits and knows no socket.
 
-What a request meets, in this order: the rate limit, the plan of faults, the token, the account, the route,
-the permission, the endpoint. Of the few routes outside of the account, some need no token.
+A request passes, in this order: the rate limit, the plan of faults, the token, the account, the route, the
+permission, the endpoint. Of the few routes outside of the account, some need no token.
 
-A request without a valid token, where its route needs one, is nobody's: it uses up neither the user's rate
-limit nor a fault of the plan.
+A request without a valid token, where its route needs one, belongs to no user: it uses up neither the user's
+rate limit nor a fault of the plan.
 """
 
 from collections import deque
 from collections.abc import Iterable
-from typing import Final
 
 import msgspec
 
-from builds_async.simulator import bodies
-from builds_async.simulator.answers import INSTEAD, Speaker
+from builds_async.simulator.account import Account
 from builds_async.simulator.behaviour import RateLimit, TokenKind
-from builds_async.simulator.endpoints.calls import Call, Reply
+from builds_async.simulator.endpoints import ROUTES
 from builds_async.simulator.faults import Fault, FaultKind, FaultPlan
 from builds_async.simulator.limits import RateWindow
 from builds_async.simulator.messages import Answer, Request, SeenRequest
@@ -28,42 +26,44 @@ from builds_async.simulator.refusals import (
     RefusalError,
     UnknownError,
 )
-from builds_async.simulator.routes import Route, find_route
-from builds_async.simulator.state import State
+from builds_async.simulator.responses import FAULT_RESPONSES, ResponseFactory, envelope, error_envelope
+from builds_async.simulator.routing import Call, Reply, Route, Router
 
-PREFIX: Final = "/client/v4"
+PREFIX = "/client/v4"
+
+_ROUTER = Router(ROUTES)
 
 
 class Api:
-    """Answers requests out of a `State`.
+    """Serves requests from an `Account`.
 
-    It remembers the last `keep_requests` requests, and of each build the last page of its log.
+    It remembers the last `keep_requests` requests, and the last page of each build's log.
     """
 
     def __init__(
         self,
-        state: State,
+        account: Account,
         *,
         rate_limit: RateLimit | None = None,
         faults: Iterable[Fault | FaultKind] = (),
         keep_requests: int = 10_000,
     ) -> None:
-        self.state: Final = state
-        self.rate: Final = RateWindow(rate_limit, state.calendar.now())
-        self.faults: Final = FaultPlan(faults)
-        self.requests: Final[deque[SeenRequest]] = deque(maxlen=keep_requests)
-        self._speaker = Speaker(state, self.rate)
+        self.account = account
+        self.rate = RateWindow(rate_limit, account.now())
+        self.faults = FaultPlan(faults)
+        self.requests: deque[SeenRequest] = deque(maxlen=keep_requests)
+        self._responses = ResponseFactory(account, self.rate)
         self._pages: dict[str, bytes] = {}
-        queues = () if state.behaviour.account_owned_queues else (("queues",), ("event_subscriptions",))
-        self._users_only = {("builds",), *queues}
+        queues = () if account.behaviour.account_owned_queues else ("queues", "event_subscriptions")
+        self._users_only = {("builds",), *((name,) for name in queues)}
 
     def answer(self, request: Request) -> Answer:
-        """Answer one request at the clock's `now()`."""
-        now = self.state.calendar.now()
+        """Serve one request at the clock's `now()`."""
+        now = self.account.now()
         counts = self._is_authenticated(request) or _is_public(request)
         wait = self.rate.enter(now) if counts else 0.0
         fault = self.faults.take(request.method, request.path) if counts and not wait else None
-        answer = self._speaker.too_many(wait) if wait else self._answer(request, fault)
+        answer = self._responses.too_many(wait) if wait else self._answer(request, fault)
         self.requests.append(
             SeenRequest(
                 method=request.method,
@@ -80,47 +80,49 @@ class Api:
         if fault is None:
             return self._serve(request)
         if fault.kind == "repeated_page" and request.path in self._pages:
-            return self._speaker.say(200, self._pages[request.path])
-        if fault.kind in INSTEAD:
-            return INSTEAD[fault.kind](self._speaker, fault)
+            return self._responses.make(200, self._pages[request.path])
+        if fault.kind in FAULT_RESPONSES:
+            return FAULT_RESPONSES[fault.kind](self._responses, fault)
         return msgspec.structs.replace(self._serve(request), fault=fault)
 
     def _serve(self, request: Request) -> Answer:
         try:
             reply = self._reply(request)
         except RefusalError as refusal:
-            return self._speaker.say(refusal.status, bodies.error_envelope(refusal.code, refusal.message))
-        body = bodies.envelope(reply.result, reply.result_info, reply.messages)
+            return self._responses.make(refusal.status, error_envelope(refusal.code, refusal.message))
+        body = envelope(reply.result, reply.result_info, reply.messages)
         if request.path.endswith("/logs"):
             self._pages[request.path] = body
-        return self._speaker.say(reply.status, body)
+        return self._responses.make(reply.status, body)
 
     def _reply(self, request: Request) -> Reply:
         segments = request.segments
         prefix, place = segments[:2], segments[2:]
         if prefix == ("client", "v4") and place[:1] != ("accounts",):
             return self._root_reply(request, place)
+        # Each check stands where the real API has it: a bad token hides whether there is such a route, and an
+        # account-owned token is refused before another account is.
         kind = self._authenticate(request)
         if prefix != ("client", "v4") or len(place) == 1:
             raise UnknownError
         if kind == TokenKind.ACCOUNT_OWNED and place[2:3] in self._users_only:
             raise InvalidTokenError
-        if place[1] != self.state.account_id or kind == TokenKind.NO_PERMISSION:
+        if place[1] != self.account.account_id or kind == TokenKind.NO_PERMISSION:
             raise ForbiddenError
-        route, names = find_route(request.method, place[2:])
+        route, names = _ROUTER.find(request.method, place[2:])
         if not _may(kind, route):
             raise ForbiddenError
-        return route.endpoint(Call(self.state, names, request))
+        return route.serve(Call(self.account, names, request))
 
     def _root_reply(self, request: Request, place: tuple[str, ...]) -> Reply:
         try:
-            route, names = find_route(request.method, place, root=True)
+            route, names = _ROUTER.find(request.method, place, "root")
         except UnknownError:
             self._authenticate(request)
             raise
         if route.permission == "user" and self._token_kind(request) in {None, TokenKind.ACCOUNT_OWNED}:
             raise InvalidApiTokenError
-        return route.endpoint(Call(self.state, names, request))
+        return route.serve(Call(self.account, names, request))
 
     def _authenticate(self, request: Request) -> TokenKind:
         scheme, token = _authorization(request)
@@ -128,7 +130,7 @@ class Api:
         if scheme == "bearer" and token:
             kind = self._token_kind(request)
         elif email and key:
-            known = self.state.behaviour.email_key_pair and self.state.key_pairs.get(email) == key
+            known = self.account.behaviour.email_key_pair and self.account.key_pairs.get(email) == key
             kind = TokenKind.FULL if known else None
         else:
             raise MissingTokenError
@@ -145,12 +147,12 @@ class Api:
 
     def _token_kind(self, request: Request) -> TokenKind | None:
         scheme, token = _authorization(request)
-        return self.state.tokens.get(token) if scheme == "bearer" else None
+        return self.account.api_tokens.get(token) if scheme == "bearer" else None
 
 
 def _is_public(request: Request) -> bool:
     try:
-        route, _ = find_route(request.method, request.segments[2:], root=True)
+        route, _ = _ROUTER.find(request.method, request.segments[2:], "root")
     except UnknownError:
         return False
     return request.segments[:2] == ("client", "v4") and route.permission == "anybody"

@@ -2,75 +2,22 @@
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping
-from typing import Final, TypeAlias, TypedDict
-
-import msgspec
+from collections.abc import Callable, Iterable
 
 from builds_async.models.builds import BuildOutcome, BuildStatus
 from builds_async.models.logs import LogLine
 from builds_async.simulator.behaviour import Behaviour
-from builds_async.simulator.identity import Calendar
+from builds_async.simulator.build_details import BuildDetails, Moment
+from builds_async.simulator.calendar import Calendar
 from builds_async.simulator.records import Trigger
 
-Moment: TypeAlias = tuple[float, str | BuildStatus | BuildOutcome]
-"""Something that happens in a build: seconds after it was added, and a log line, a status or the outcome."""
-
-_ANSI: Final = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
-
-
-class BuildOptions(TypedDict, total=False):
-    """What may be said about a build when it is added. `BuildDetails` has the meanings and the defaults."""
-
-    external_script_id: str | None
-    version_id: str | None
-    branch: str
-    commit_hash: str | None
-    commit_message: str
-    author: str
-    source: str
-    trigger_uuid: str | None
-    build_command: str | None
-    deploy_command: str | None
-    environment_variables: Mapping[str, str | None] | None
-    pull_request_url: str | None
-    deploy_hook_name: str | None
-    preview_url: str | None
-    listed: bool
-
-
-class BuildDetails(msgspec.Struct, frozen=True, kw_only=True):
-    """What does not change while a build runs."""
-
-    external_script_id: str | None = None
-    """The tag of its Worker, which must exist. None: a new Worker is added for this build."""
-    version_id: str | None = None
-    """The Worker version under which the build is found by version. None: a new one."""
-    branch: str = "main"
-    commit_hash: str | None = None
-    """None: a new one. An empty text, as for builds started without a commit, is kept."""
-    commit_message: str = "Update the Worker"
-    author: str = "octocat"
-    source: str = "push_event"
-    trigger_uuid: str | None = None
-    """The trigger that started it. None: the one of its Worker that builds the branch."""
-    build_command: str | None = None
-    """None: the trigger's, as it is when the build is added; so for the next two."""
-    deploy_command: str | None = None
-    environment_variables: Mapping[str, str | None] | None = None
-    """Values by name; None is a secret."""
-    pull_request_url: str | None = None
-    deploy_hook_name: str | None = None
-    preview_url: str | None = None
-    """Shown by the single look-up once the build has succeeded. None: one is made up."""
-    listed: bool = True
-    """False: it can be looked up by its UUID only, as has been seen of builds of pull requests."""
+_ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 
 
 class SimulatedBuild:
     """A build of a simulator. It plays its script, or is driven by hand, or both.
 
-    Nothing runs in the background: whoever looks, over the API or here, sees what has happened until the
+    Nothing runs in the background: each look at it, over the API or here, shows what has happened until the
     clock's `now()`. What is done by hand happens at `now()`.
     """
 
@@ -86,15 +33,18 @@ class SimulatedBuild:
         created: float | None = None,
     ) -> None:
         self.build_uuid = build_uuid
+        """Its UUID."""
         self.details = details
-        self.trigger: Final = trigger
-        """What started it, as it is now."""
-        self.settings: Final = trigger.settings.copy()
+        """What does not change while it runs."""
+        self.trigger = trigger
+        """The trigger that started it, as it is now."""
+        self.settings = trigger.settings.copy()
         """The trigger's settings of the moment at which it was added."""
         self.created = calendar.now() if created is None else created
+        """The moment of the clock at which it was queued."""
         self._calendar = calendar
         self._behaviour = behaviour
-        self._script = sorted(script, key=lambda moment: moment[0])[::-1]
+        self._script = _last_first(script)
         self._status = BuildStatus.QUEUED
         self._outcome: BuildOutcome | None = None
         self._entered: dict[str, float] = {}
@@ -102,7 +52,7 @@ class SimulatedBuild:
         self._lines: list[LogLine] = []
         self._written: list[float] = []
         self.on_finish: Callable[[], None] | None = None
-        """Called when the build is finished or cancelled other than by its script."""
+        """Called when the build is finished or canceled, unless its script does it."""
 
     def __repr__(self) -> str:
         return f"<SimulatedBuild {self.build_uuid} {self.status} {self.outcome} {len(self._lines)} lines>"
@@ -119,40 +69,40 @@ class SimulatedBuild:
 
     @property
     def status(self) -> BuildStatus:
-        """Where it is now."""
+        """Its status now."""
         self._catch_up()
         return self._status
 
     @property
     def outcome(self) -> BuildOutcome | None:
-        """How it ended, also while `Behaviour.late_outcome` still hides that from the API."""
+        """Its outcome, also while `Behaviour.late_outcome` still hides it from the API."""
         self._catch_up()
         return self._outcome
 
     @property
     def lines(self) -> tuple[LogLine, ...]:
-        """The true log so far, timestamps as the API gives them; also lines that it does not give yet."""
+        """The whole log so far, with the API's timestamps, lines that the API does not show yet included."""
         self._catch_up()
         return tuple(self._lines)
 
     def play(self, script: Iterable[Moment]) -> None:
-        """Play a script whose seconds count from now, beside what is left of an earlier one."""
+        """Play a script whose seconds count from now, together with what is left of an earlier one."""
         now = self._catch_up() - self.created
         moments = [*reversed(self._script), *((now + seconds, what) for seconds, what in script)]
-        self._script = sorted(moments, key=lambda moment: moment[0])[::-1]
+        self._script = _last_first(moments)
 
     def emit(self, *texts: str) -> None:
-        """Write log lines. A queued build begins to run by that, for a queued one has no log."""
+        """Write log lines. A queued build starts to run first: a queued build has no log."""
         now = self._catch_up()
         for text in texts:
             self._write(now, text)
 
     def set_status(self, status: BuildStatus) -> None:
-        """Go to a status, in whatever order."""
+        """Enter a status. Any order is possible."""
         self._enter(self._catch_up(), status)
 
     def finish(self, outcome: BuildOutcome | None = BuildOutcome.SUCCESS) -> None:
-        """Stop with an outcome, or None for one that comes later by another `finish`. Ends the script."""
+        """Stop with an outcome and end the script. None: the outcome comes later, with another `finish`."""
         now = self._catch_up()
         self._script.clear()
         self._stop(now)
@@ -162,20 +112,20 @@ class SimulatedBuild:
             self.on_finish()
 
     def cancel(self) -> bool:
-        """Stop with the outcome `cancelled`; False, and no effect, if it has stopped before."""
+        """Stop with the outcome `cancelled`. False, without any effect, if it has stopped already."""
         if self.status == BuildStatus.STOPPED:
             return False
         self.finish(BuildOutcome.CANCELLED)
         return True
 
     def entered(self, status: BuildStatus) -> float | None:
-        """The moment of the clock at which it came to a status, None if it has not."""
+        """The moment of the clock at which it entered a status, None if it has not."""
         self._catch_up()
         return self._entered.get(status)
 
     @property
     def begun(self) -> bool:
-        """False while it is queued, and for ever if it stopped there."""
+        """Whether it has left the queue other than by stopping."""
         return self.entered(BuildStatus.INITIALIZING) is not None
 
     @property
@@ -186,7 +136,7 @@ class SimulatedBuild:
 
     @property
     def visible_outcome(self) -> BuildOutcome | None:
-        """The outcome as the API tells it now."""
+        """The outcome that the API shows now."""
         now = self._catch_up()
         if self._behaviour.late_outcome == "never" or self._outcome is None or now < self._outcome_due:
             return None
@@ -194,13 +144,13 @@ class SimulatedBuild:
 
     @property
     def readable(self) -> int:
-        """How many lines of the log the API gives now."""
+        """The number of log lines that the API shows now."""
         now = self._catch_up()
         late = self._behaviour.late_lines
         return bisect_right(self._written, now - late) if late else len(self._lines)
 
     def page(self, start: int, end: int) -> list[LogLine]:
-        """Lines by their position in the log."""
+        """The lines of the log from position `start` to before `end`."""
         return self._lines[start:end]
 
     @property
@@ -209,6 +159,7 @@ class SimulatedBuild:
         return self._decided + (late if isinstance(late, int | float) else 0.0)
 
     def _catch_up(self) -> float:
+        """Let the script happen until now, and return now."""
         now = self._calendar.now()
         while self._script and self.created + self._script[-1][0] <= now:
             seconds, what = self._script.pop()
@@ -239,7 +190,7 @@ class SimulatedBuild:
         self._decided = self._changed = moment
 
     def _write(self, moment: float, text: str) -> None:
-        if self._status == BuildStatus.QUEUED:
+        if self._status == BuildStatus.QUEUED:  # a queued build has no log
             self._enter(moment, BuildStatus.RUNNING)
         if self._behaviour.ansi_codes == "stripped":
             text = _ANSI.sub("", text)
@@ -248,3 +199,8 @@ class SimulatedBuild:
             timestamp //= 1000
         self._lines.append(LogLine(timestamp, text))
         self._written.append(moment)
+
+
+def _last_first(moments: Iterable[Moment]) -> list[Moment]:
+    """Moments in reverse, so that the next one is popped off the end; equal times keep their order."""
+    return sorted(moments, key=lambda moment: moment[0])[::-1]

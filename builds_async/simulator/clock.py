@@ -1,4 +1,4 @@
-"""A clock whose minutes pass in milliseconds. It knows nothing of builds: both sides of a test may use it."""
+"""A clock whose minutes pass in milliseconds. Both sides of a test may use it."""
 
 import asyncio
 import heapq
@@ -11,26 +11,21 @@ from contextlib import contextmanager
 
 
 class VirtualClock:
-    """A `Clock` that jumps to the next waker as soon as nobody has anything left to do.
+    """A `Clock` that jumps to the next moment at which a task wakes, as soon as every task waits.
 
     Any number of tasks may sleep at once. Time moves only while all of them wait: when at least one task
-    sleeps here and the event loop has made `idle_turns` turns in a row in which nobody asked this clock for
-    anything, time jumps to the earliest moment that someone waits for. All who wait for that very moment wake
-    together, in the order in which they lay down; nobody else does. A simulator and a client that share the
-    clock both ask it for the time with each request, so a request that is under way on a loopback socket
-    keeps time still, and what a program does on this clock is the same in every run.
+    sleeps here and the event loop has made `idle_turns` turns in a row (50) without a call of this clock,
+    time jumps to the earliest moment at which a task wakes. All tasks of that moment wake together, in the
+    order in which they went to sleep; no other does. A simulator and a client that share the clock both read
+    it with each request, so a request in flight on a loopback socket keeps time still, and a program on this
+    clock does the same in every run. More `idle_turns` are safer and slower.
 
-    It can't see real waiting. A real timer, a thread (a name look-up, for example), a process or a peer
-    outside of this event loop looks like idleness, and time runs ahead of it. Wrap such a stretch in `hold()`
-    or `real_time()`. A timeout of `asyncio` or `aiohttp` counts real seconds and takes no notice of this
-    clock.
+    It can't see real waiting. A real timer, a thread (such as a name lookup), a process or a peer outside
+    of this loop looks like idleness, and time runs ahead of it. Wrap such a stretch in `hold()` or
+    `real_time()`. A timeout of `asyncio` or `aiohttp` counts real seconds and does not follow this clock.
 
-    Use one clock in one event loop at a time. It does no work while nobody sleeps.
-
-    Args:
-        start: What `now()` says at first, in seconds.
-        idle_turns: How many quiet turns of the loop count as idle. More is safer and slower.
-        keep_naps: How many of the last durations `naps` remembers.
+    `now()` starts at `start` seconds (0.0); `naps` remembers the last `keep_naps` durations (1000). Use one
+    clock in one event loop at a time. It does no work while no task sleeps.
     """
 
     def __init__(self, start: float = 0.0, *, idle_turns: int = 50, keep_naps: int = 1000) -> None:
@@ -52,23 +47,23 @@ class VirtualClock:
 
     @property
     def naps(self) -> list[float]:
-        """The durations that were asked for, oldest first; only the last `keep_naps` of them."""
+        """The durations of the last `keep_naps` sleeps, oldest first."""
         return list(self._naps)
 
     @property
     def sleepers(self) -> int:
-        """How many tasks wait now."""
+        """How many tasks sleep now."""
         return len(self._sleepers)
 
     def now(self) -> float:
-        """Seconds on this clock. Asking keeps time still for another `idle_turns` turns of the loop."""
+        """Seconds on this clock. The call keeps time still for another `idle_turns` turns of the loop."""
         self._quiet_turns = 0
         return self._time()
 
     async def sleep(self, seconds: float) -> None:
         """Return when `seconds` have passed on this clock, or at the next turn of the loop if not positive.
 
-        A cancelled sleep leaves nothing behind: time does not stop at the moment that it would have ended.
+        A canceled sleep leaves nothing behind: time does not stop at the moment at which it would have ended.
         """
         self._quiet_turns = 0
         self._naps.append(seconds)
@@ -91,7 +86,7 @@ class VirtualClock:
 
     @contextmanager
     def hold(self) -> Iterator[None]:
-        """Time does not jump inside of this block; sleepers wait until it is left. May be nested."""
+        """Stop time inside of this block; sleepers wait until it is left. May be nested."""
         self._holders += 1
         self._rearm()
         try:
@@ -103,7 +98,7 @@ class VirtualClock:
 
     @contextmanager
     def real_time(self) -> Iterator[None]:
-        """Time passes as on the wall inside of this block, and jumps again after it. May be nested."""
+        """Let real time pass inside of this block; after it, time jumps again. May be nested."""
         self._settle()
         self._real_users += 1
         self._rearm()
@@ -126,6 +121,7 @@ class VirtualClock:
         if self._pulse is not None:
             self._pulse.cancel()
             self._pulse = None
+        # The loop of a test may be closed by now; its sleepers never wake.
         if self._sleepers and self._loop is not None and not self._loop.is_closed():
             self._arm(self._loop)
 
@@ -157,6 +153,7 @@ class VirtualClock:
         self._rearm()
 
     def _next_moment(self) -> float:
+        # Wakers of canceled sleeps are dropped when they come up, or all at once by `_sweep`.
         while self._wakers:
             moment, number = self._wakers[0]
             sleeper = self._sleepers.get(number)
@@ -174,6 +171,6 @@ class VirtualClock:
                 sleeper.set_result(None)
 
     def _sweep(self) -> None:
-        if len(self._wakers) > 2 * len(self._sleepers) + 64:  # left by cancelled sleepers
+        if len(self._wakers) > 2 * len(self._sleepers) + 64:  # left by canceled sleeps
             self._wakers = [waker for waker in self._wakers if waker[1] in self._sleepers]
             heapq.heapify(self._wakers)

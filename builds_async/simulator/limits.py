@@ -7,7 +7,7 @@ from builds_async.simulator.behaviour import RateLimit
 
 
 class RateWindow:
-    """Counts the requests of one user, whoever makes them. None as the limit allows everything."""
+    """Counts the requests of one user, over all clients. Without a limit everything is allowed."""
 
     def __init__(self, limit: RateLimit | None, now: float) -> None:
         self.limit = limit
@@ -16,9 +16,9 @@ class RateWindow:
         self._blocked_until = now
 
     def enter(self, now: float) -> float:
-        """Count a request; the seconds for which it is refused, 0.0 if it is not.
+        """Count a request, and return the seconds for which it is refused, 0.0 for none.
 
-        The request that exceeds the limit begins a block of a whole window, for everybody.
+        The request that exceeds the limit starts a block of a whole window, for every client.
         """
         limit = self.limit
         if limit is None:
@@ -32,14 +32,14 @@ class RateWindow:
         return 0.0
 
     def spend(self, requests: int, now: float) -> None:
-        """Count requests of somebody else. They use up the window; they don't begin a block."""
+        """Count requests of other clients. They use up the window, but don't start a block."""
         if requests < 1:
             return
         self._spent.append((now, requests))
         self._used += requests
 
     def headers(self, now: float) -> dict[str, str]:
-        """What each answer tells of the window: what is left, and the seconds until some of it comes back."""
+        """The rate limit headers: what is left, and the seconds until some of it comes back."""
         limit = self.limit
         if limit is None:
             return {}
@@ -50,6 +50,7 @@ class RateWindow:
         }
 
     def _left(self, limit: RateLimit, now: float) -> int:
+        # The window slides: what was spent longer than a window ago counts no more.
         while self._spent and self._spent[0][0] <= now - limit.window:
             self._used -= self._spent.popleft()[1]
         return limit.limit - self._used

@@ -1,41 +1,41 @@
 """Pages of a build's log and the cursors between them."""
 
 from base64 import b64decode, b64encode
-from typing import Any
 
 import msgspec
 
 from builds_async.models.builds import BuildStatus
 from builds_async.simulator.behaviour import Behaviour
 from builds_async.simulator.builds import SimulatedBuild
-from builds_async.simulator.identity import Calendar
+from builds_async.simulator.calendar import Calendar
+from builds_async.simulator.records import Json
 
-_SPICE = ">>>>>?????"  # makes "+" and "/" occur in the base64 text, whatever number stands before it
+_SALT = ">>>>>?????"  # puts "+" and "/" into the base64 text, whatever number stands before it
 
 
 class BadCursorError(ValueError):
-    """Not a cursor that this log has given out."""
+    """Not a cursor of this log."""
 
 
 class Cursor(msgspec.Struct, frozen=True, array_like=True):
-    """A place in a log: the number of lines before it, and of the hollow pages passed there."""
+    """A place in a log: the number of lines before it, and of the empty truncated pages passed there."""
 
     hollow: int
     line: int
-    spice: str = _SPICE
-    first: int | None = None  # line of the page that gave this cursor, where that page may come again
+    salt: str = _SALT
+    first: int | None = None
+    """The first line of the page with this cursor, if that page may come again."""
 
     def encode(self) -> str:
-        """Standard base64 of JSON: `+`, `/` and `=` occur, and mean something else in an unquoted query."""
+        """Standard base64 of JSON, so it has characters that must be quoted in a query: `+`, `/` and `=`."""
         fields = msgspec.structs.astuple(self)
         return b64encode(msgspec.json.encode(fields[:3] if self.first is None else fields)).decode()
 
 
 def read_cursor(text: str, lines: int) -> Cursor:
-    """The place that a cursor names in a log of so many lines.
+    """The place that a cursor names in a log of `lines` lines.
 
-    Raises:
-        BadCursorError: It was not made by `Cursor.encode`, or lies beyond the log.
+    BadCursorError if `Cursor.encode` has not made it, or it lies beyond the log.
     """
     try:
         cursor = msgspec.json.decode(b64decode(text, validate=True), type=Cursor)
@@ -47,21 +47,18 @@ def read_cursor(text: str, lines: int) -> Cursor:
 
 
 def log_page(
-    build: SimulatedBuild, asked: str | None, *, size: int, behaviour: Behaviour, calendar: Calendar
-) -> dict[str, Any] | None:
-    """The `result` of the logs endpoint for the cursor that was `asked` for.
-
-    Raises:
-        BadCursorError: See `read_cursor`.
-    """
+    build: SimulatedBuild, cursor: str | None, *, size: int, behaviour: Behaviour, calendar: Calendar
+) -> Json | None:
+    """The `result` of the logs endpoint for a cursor. BadCursorError as in `read_cursor`."""
     readable = build.readable
-    place = Cursor(0, 0) if asked is None else read_cursor(asked, readable)
+    place = Cursor(0, 0) if cursor is None else read_cursor(cursor, readable)
     end = min(place.line + size, readable)
     lines = build.page(place.line, end)
     if place.first is not None and not lines:
-        return {"truncated": False, "lines": build.page(place.first, end), "cursor": asked}
+        return {"truncated": False, "lines": build.page(place.first, end), "cursor": cursor}
     if not lines and behaviour.null_logs_result:
         return None
+    # Empty truncated pages come after the last line only, and each line starts their count anew.
     passed = 0 if lines else place.hollow
     hollow = end == readable and (
         behaviour.truncated_hollow == "endless" or passed < behaviour.truncated_hollow
@@ -72,15 +69,15 @@ def log_page(
         end,
         first=place.line if behaviour.behind_the_end == "last_page" else None,
     )
-    page: dict[str, Any] = {"truncated": truncated, "lines": lines, "events": _events(build, calendar)}
+    page: Json = {"truncated": truncated, "lines": lines, "events": _events(build, calendar)}
     if truncated or behaviour.last_page_cursor == "tail":
         page["cursor"] = following.encode()
     elif behaviour.last_page_cursor != "absent":
-        page["cursor"] = asked if behaviour.last_page_cursor == "same" else None
+        page["cursor"] = cursor if behaviour.last_page_cursor == "same" else None
     return page
 
 
-def _events(build: SimulatedBuild, calendar: Calendar) -> list[dict[str, Any]]:
+def _events(build: SimulatedBuild, calendar: Calendar) -> list[Json]:
     started = build.entered(BuildStatus.INITIALIZING)
     if started is None:
         return []

@@ -1,4 +1,4 @@
-"""What goes in and out of the simulated API, without a socket."""
+"""What goes into the simulated API and comes out of it, without a socket."""
 
 from collections.abc import Mapping
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -9,16 +9,17 @@ from builds_async.simulator.faults import Fault, FaultKind
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """A request as it comes over the wire.
-
-    `target` is the path with its query, percent-encoded, for example
-    `/client/v4/accounts/{id}/builds/builds/latest?external_script_ids=...`. Header names are lower case.
-    """
+    """A request as it comes over the wire."""
 
     target: str
+    """The path with its query, percent-encoded, for example
+    `/client/v4/accounts/{id}/builds/builds/latest?external_script_ids=...`."""
     method: str = "GET"
+    """The method, in capital letters."""
     headers: Mapping[str, str] = {}
+    """Header values by lower-case name."""
     body: bytes = b""
+    """The body, empty for none."""
 
     @property
     def path(self) -> str:
@@ -37,20 +38,30 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """An answer. `fault` is what a server shall do to it on the wire."""
+    """A response, before any fault of the connection."""
 
     status: int
+    """The HTTP status."""
     headers: Mapping[str, str]
+    """Header values by name."""
     body: bytes
+    """The whole body."""
     fault: Fault | None = None
+    """What the server, or the transport, does to it on the wire."""
 
 
 class SeenRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What was asked and how it was answered, for assertions. `when` is on the simulator's clock."""
+    """A request that was served, for assertions."""
 
     method: str
+    """The method."""
     path: str
+    """The path, as it was sent."""
     query: dict[str, str]
+    """The decoded query."""
     when: float
+    """Seconds on the simulator's clock."""
     status: int
+    """The status of the response."""
     fault: FaultKind | None = None
+    """The fault that it met."""

@@ -1,4 +1,4 @@
-"""Real processes as builds: what they write becomes the log. POSIX only: it ends whole process groups."""
+"""Real processes as builds: their output becomes the log. POSIX only: it ends whole process groups."""
 
 import asyncio
 import codecs
@@ -8,21 +8,21 @@ import signal
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from os import PathLike
-from typing import BinaryIO, Final, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from builds_async.models.builds import BuildOutcome, BuildStatus
 from builds_async.session.clock import Clock
 from builds_async.simulator.builds import SimulatedBuild
 from builds_async.simulator.clock import VirtualClock
 
-_CHUNK: Final = 64 * 1024
-_LONGEST_LINE: Final = 64 * 1024
-_LAST_WORDS: Final = 1.0
-_FAILED: Final = "Failed: error occurred while running build command"
+_CHUNK = 64 * 1024
+_LONGEST_LINE = 64 * 1024
+_LAST_OUTPUT = 1.0  # seconds in which the output of an ended process has to arrive
+_FAILED = "Failed: error occurred while running build command"
 
 
 class LineSplitter:
-    """Turns pieces of bytes into lines. It holds back less than one line of `longest` characters."""
+    """Splits pieces of bytes into lines of at most `longest` characters. It holds back less than one line."""
 
     def __init__(self, longest: int = _LONGEST_LINE) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
@@ -30,7 +30,7 @@ class LineSplitter:
         self._rest = ""
 
     def feed(self, data: bytes, *, last: bool = False) -> list[str]:
-        """The lines that are complete now; with `last` also one without its end."""
+        """The lines that are complete now; with `last` also one without a line break."""
         *whole, rest = (self._rest + self._decoder.decode(data, last)).split("\n")
         lines = [part for line in whole for part in self._cut(line.removesuffix("\r"))]
         *pieces, self._rest = self._cut(rest)
@@ -55,7 +55,7 @@ class _Job(NamedTuple):
 
 
 class ProcessRunner:
-    """Owns the processes of a simulator's builds. After `stop` none of them is left."""
+    """Runs the processes of a simulator's builds. After `stop` none of them is left."""
 
     def __init__(self, clock: Clock, kill_after: float) -> None:
         self._clock = clock
@@ -70,7 +70,7 @@ class ProcessRunner:
         cwd: str | PathLike[str] | None,
         env: Mapping[str, str] | None,
     ) -> None:
-        """Start a build's command; returns when the process runs, or could not be started."""
+        """Start a build's command, and return once the process runs, or could not be started."""
         environment = {**(_own_environment() if env is None else env), **_build_variables(build)}
         job = _Job(build, command, cwd, environment, asyncio.Event(), asyncio.Event())
         build.on_finish = job.ended.set
@@ -89,7 +89,7 @@ class ProcessRunner:
 
     async def _run(self, job: _Job) -> None:
         build = job.build
-        if job.ended.is_set():  # before this task had its first turn
+        if job.ended.is_set():  # canceled before this task had its first turn
             job.started.set()
             return
         build.set_status(BuildStatus.INITIALIZING)
@@ -115,11 +115,11 @@ class ProcessRunner:
         ending = asyncio.create_task(self._end_when(job.ended, process))
         try:
             code = await process.wait()
-            await asyncio.wait((copying,), timeout=_LAST_WORDS)
+            await asyncio.wait((copying,), timeout=_LAST_OUTPUT)
         finally:
             ending.cancel()
-            _signal_group(process, signal.SIGKILL)  # what it left behind, which may hold the pipe open
-            await asyncio.wait((copying,), timeout=_LAST_WORDS)
+            _signal_group(process, signal.SIGKILL)  # its children, which may hold the pipe open
+            await asyncio.wait((copying,), timeout=_LAST_OUTPUT)
             copying.cancel()
             await asyncio.wait((copying, ending))
         return code
@@ -165,7 +165,7 @@ async def _spawned(job: _Job) -> AsyncIterator[tuple[asyncio.subprocess.Process,
 
 
 def _pipe() -> tuple[BinaryIO, int]:
-    # Not asyncio's own: with that, some Pythons wait until all who inherited the pipe have ended.
+    # Not asyncio's own: with that, some Pythons wait until every process that inherited the pipe has ended.
     read_end, write_end = os.pipe()
     return os.fdopen(read_end, "rb"), write_end
 
@@ -178,7 +178,7 @@ async def _copy(output: asyncio.StreamReader, build: SimulatedBuild) -> None:
 
 
 def _write(build: SimulatedBuild, *lines: str) -> None:
-    if build.status != BuildStatus.STOPPED:  # a cancelled build has no more log, whatever is still said
+    if build.status != BuildStatus.STOPPED:  # a canceled build gets no more lines
         build.emit(*lines)
 
 
@@ -194,7 +194,7 @@ def _signal_group(process: asyncio.subprocess.Process, number: signal.Signals) -
 
 
 def _own_environment() -> dict[str, str]:
-    """This process's environment without Cloudflare's credentials: what a build prints is served as a log."""
+    """This process's environment without Cloudflare's credentials: a build's output is served as a log."""
     return {name: value for name, value in os.environ.items() if not name.upper().startswith("CLOUDFLARE_")}
 
 

@@ -1,357 +1,209 @@
-"""Simulated queues: build events become messages, which are pulled, leased and acknowledged."""
+"""Simulated queues: what a queue gets, and the bodies with which it is pulled and acknowledged."""
 
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Mapping
-from itertools import count, islice
-from typing import Annotated, Final, Literal, NamedTuple, TypedDict, TypeVar
+from collections.abc import Callable, Iterable
+from typing import Annotated, Literal, NamedTuple, TypeAlias, TypedDict, TypeVar
 from uuid import NAMESPACE_OID, uuid5
 
 import msgspec
+from msgspec import Meta
 
-from builds_async.models.builds import BuildOutcome, BuildStatus
-from builds_async.simulator import bodies
-from builds_async.simulator.builds import SimulatedBuild
-from builds_async.simulator.records import Json, Subscription
+from builds_async.simulator.calendar import Calendar
+from builds_async.simulator.leasing import LeasedMessages, Message
+from builds_async.simulator.records import Json
 from builds_async.simulator.refusals import BadBodyError
-from builds_async.simulator.state import State
 
 T = TypeVar("T")
 
-_PREFIX: Final = "cf.workersBuilds.worker.build."
-_METADATA: Final = {
-    "build_trigger_source": "buildTriggerSource",
-    "branch": "branch",
-    "commit_hash": "commitHash",
-    "commit_message": "commitMessage",
-    "author": "author",
-    "build_command": "buildCommand",
-    "deploy_command": "deployCommand",
-    "root_directory": "rootDirectory",
-    "repo_name": "repoName",
-    "provider_account_name": "providerAccountName",
-    "provider_type": "providerType",
-}
-
-
-class _Words(NamedTuple):
-    """Last word of the type, status, outcome."""
-
-    type: str
-    status: str
-    outcome: str | None
-
-
-_STARTED: Final = _Words("started", "running", None)
-_ENDED: Final[dict[str, dict[str, _Words]]] = {
-    "documented": {
-        BuildOutcome.SUCCESS: _Words("succeeded", "success", "success"),
-        BuildOutcome.FAIL: _Words("failed", "failed", "failure"),
-        BuildOutcome.CANCELLED: _Words("canceled", "canceled", "canceled"),
-    },
-    "template": {
-        BuildOutcome.SUCCESS: _Words("succeeded", "stopped", "success"),
-        BuildOutcome.FAIL: _Words("failed", "stopped", "failure"),
-        BuildOutcome.CANCELLED: _Words("failed", "stopped", "cancelled"),
-    },
-}
+_Milliseconds: TypeAlias = Annotated[int, Meta(ge=1, le=43_200_000)]
 
 
 class QueueOptions(TypedDict, total=False):
-    """What may be said about a queue when it is added. `QueueDetails` has the meanings and the defaults."""
+    """Options of `BuildsSimulator.add_queue`. `QueueDetails` has the meanings and the defaults."""
 
     subscribed: bool
+    """Whether it gets build events from the start."""
     worker_name: str | None
+    """The Worker whose events it gets."""
     words: Literal["documented", "template"]
+    """Which words the events use."""
     encoding: Literal["base64", "plain", "object"]
+    """What the body of a message is."""
     content_type: str
+    """What `CF-Content-Type` says about it."""
     max_retries: int
+    """How often a message is delivered again."""
     duplicate_every: int
+    """Which messages come twice."""
     extended_leases: Literal["same", "told", "secret"]
+    """What extending does to a lease id."""
     warnings: Literal["map", "list"]
+    """The shape of `warnings`."""
 
 
 class QueueDetails(msgspec.Struct, frozen=True, kw_only=True):
     """What a queue gets, and how it behaves where the real one is unknown or may vary."""
 
     subscribed: bool = True
-    """Subscribed to build events from the beginning. False: only what the API subscribes it to."""
+    """Subscribed to build events from the start. False: only what the API subscribes it to."""
     worker_name: str | None = None
     """Events of this Worker only. None: of all."""
     words: Literal["documented", "template"] = "documented"
-    """Whose words do the events use? Those of the documents, or those of Cloudflare's own template, where a
-    cancelled build comes as failed with the outcome `cancelled`."""
+    """Which words do the events use? Those of the documentation, or those of Cloudflare's own template, in
+    which a canceled build comes as failed with the outcome `cancelled`."""
     encoding: Literal["base64", "plain", "object"] = "base64"
     """What is the body of a message? Base64 of JSON, JSON as text, or an object."""
     content_type: str = "json"
-    """What does `CF-Content-Type` say of it?"""
+    """What does `CF-Content-Type` say about it?"""
     max_retries: int = 3
-    """How many deliveries after the first before a message goes to the dead letters."""
+    """How many deliveries after the first one before a message goes to the dead letters."""
     duplicate_every: int = 0
-    """Each so-manieth message is delivered as if there were two of it; 0 for none."""
+    """Deliver every Nth message twice; 0 for none."""
     extended_leases: Literal["same", "told", "secret"] = "same"
-    """Does extending give new lease ids? No; yes, and the answer's `leaseIds` tells them; yes, untold, so
-    that the lease can't be used any more."""
+    """Does extending give new lease ids? `same`: no. `told`: yes, `leaseIds` of the response has them.
+    `secret`: yes, but the response does not have them, so the lease can't be used any more."""
     warnings: Literal["map", "list"] = "map"
-    """What are the `warnings` of an answer? A map by lease id, or a list of texts as in older versions."""
+    """What are the `warnings` of a response? A map by lease id, or a list of texts as in older versions."""
 
     def __post_init__(self) -> None:
         if self.max_retries < 0 or self.duplicate_every < 0:
             raise ValueError("max_retries and duplicate_every must not be negative")
 
 
+class NewMessage(NamedTuple):
+    """Something that goes into a queue. The name makes the id, the same in each run."""
+
+    name: str
+    body: object
+    moment: float
+
+
 class _Pull(msgspec.Struct):
-    batch_size: Annotated[int, msgspec.Meta(ge=1, le=100)] = 5
-    visibility_timeout_ms: Annotated[int, msgspec.Meta(ge=1, le=43_200_000)] = 30_000
+    batch_size: Annotated[int, Meta(ge=1, le=100)] = 5
+    visibility_timeout_ms: _Milliseconds = 30_000
 
 
-class _Named(msgspec.Struct):
+class _Lease(msgspec.Struct):
     lease_id: str
-    delay_seconds: Annotated[int, msgspec.Meta(ge=0, le=86_400)] = 0
+    delay_seconds: Annotated[int, Meta(ge=0, le=86_400)] = 0
 
 
 class _Ack(msgspec.Struct):
-    acks: tuple[_Named, ...] = ()
-    retries: tuple[_Named, ...] = ()
+    acks: tuple[_Lease, ...] = ()
+    retries: tuple[_Lease, ...] = ()
 
 
 class _Extend(msgspec.Struct):
-    extend: tuple[_Named, ...]
-    visibility_timeout_ms: Annotated[int, msgspec.Meta(ge=1, le=43_200_000)]
-
-
-class _Message:
-    def __init__(self, number: int, message_id: str, body: object, moment: float) -> None:
-        self.number = number
-        self.id = message_id
-        self.body = body
-        self.moment = self.visible_at = moment
-        self.attempts = 0
-        self.leases: list[str] = []
-
-    def lease(self, until: float) -> None:
-        """Give it a new lease; the older ones stay good for acknowledging it."""
-        self.visible_at = until
-        # As long, and with as many dots, as real ones.
-        self.leases.append(f"eyJhbGciOiJkaXIifQ..{self.id}.{self.number}.{len(self.leases)}")
-
-    def is_leased_by(self, lease_id: str, now: float) -> bool:
-        """Whether this lease is its last one and still runs."""
-        return self.leases[-1:] == [lease_id] and now < self.visible_at
+    extend: tuple[_Lease, ...]
+    visibility_timeout_ms: _Milliseconds
 
 
 class SimulatedQueue:
     """A queue with an HTTP pull consumer that can be subscribed to build events.
 
-    Transitions of builds that happen after it was subscribed become messages: when a build begins to run, and
+    Transitions of builds that happen after it was subscribed become messages: when a build starts to run, and
     when its outcome can be seen. Skipped builds have none. Nothing runs in the background: messages are made,
-    and leases end, when somebody looks.
+    and leases end, when the queue is looked at.
     """
 
-    def __init__(self, queue_id: str, name: str, details: QueueDetails, state: State) -> None:
-        self.queue_id: Final = queue_id
-        self.name: Final = name
-        self.details: Final = details
-        self._state = state
-        self._messages: list[_Message] = []
-        self._dead: list[_Message] = []
+    def __init__(
+        self,
+        queue_id: str,
+        name: str,
+        details: QueueDetails,
+        calendar: Calendar,
+        news: Callable[[], Iterable[NewMessage]],
+    ) -> None:
+        self.queue_id = queue_id
+        """Its id."""
+        self.name = name
+        """Its name."""
+        self.details = details
+        """The options that it was added with."""
+        self._calendar = calendar
+        self._news = news
+        self._messages = LeasedMessages(details.max_retries)
         self._made = 0
-        self._numbers = count()
-        self._known = 0
-        self._watched: dict[str, tuple[SimulatedBuild, bool]] = {}
-        for _ in self._transitions():  # those that have happened before
-            pass
 
     def __repr__(self) -> str:
         return f"<SimulatedQueue {self.name} {self.backlog} messages>"
 
-    def settle(self) -> None:
-        """Make messages of what has happened so far, before its subscriptions change."""
-        self._catch_up()
-
     @property
     def backlog(self) -> int:
-        """How many messages are not acknowledged yet, leased ones too."""
-        self._catch_up()
-        return len(self._messages)
+        """How many messages are not acknowledged yet, leased ones included."""
+        self.catch_up()
+        return len(self._messages.waiting)
 
     @property
     def dead_letters(self) -> tuple[object, ...]:
         """The bodies of the messages that were delivered too often."""
-        self._catch_up()
-        return tuple(message.body for message in self._dead)
+        self.catch_up()
+        return tuple(message.body for message in self._messages.dead)
 
     def send(self, body: object) -> None:
-        """Put a message of somebody else in: a text as it is, anything else as events are."""
-        self._catch_up()
-        encoded = body if isinstance(body, str) else self._encoded(body)
-        self._add(f"{self._made}", encoded, self._state.calendar.now())
+        """Put in a message of another producer: a text as it is, anything else encoded as events are."""
+        now = self.catch_up()
+        self._add(f"{self._made}", body if isinstance(body, str) else self._encoded(body), now)
 
     def pull(self, request: bytes) -> Json:
-        """The `result` of a pull. BadBodyError if the request makes no sense."""
+        """The `result` of a pull with this body. It leases the oldest visible messages."""
         asked = _read(request or b"{}", _Pull)
-        now = self._catch_up()
-        visible = (message for message in self._messages if message.visible_at <= now)
-        batch = list(islice(visible, asked.batch_size))
-        for message in batch:
-            message.attempts += 1
-            message.lease(now + asked.visibility_timeout_ms / 1000)
-        backlog = len(self._messages)
+        now = self.catch_up()
+        batch = self._messages.pull(asked.batch_size, asked.visibility_timeout_ms / 1000, now)
+        waiting = self._messages.waiting
         metrics = {
-            "backlog_count": backlog,
-            "backlog_bytes": 1024 * backlog,
-            "oldest_message_timestamp_ms": self._milliseconds(self._messages[0].moment) if backlog else 0,
+            "backlog_count": len(waiting),
+            "backlog_bytes": 1024 * len(waiting),
+            "oldest_message_timestamp_ms": self._calendar.milliseconds(waiting[0].moment) if waiting else 0,
         }
         return {
-            "message_backlog_count": backlog,
+            "message_backlog_count": len(waiting),
             "messages": [self._delivered(message) for message in batch],
             "metadata": {"metrics": metrics},
         }
 
     def ack(self, request: bytes) -> Json:
-        """The `result` of acknowledging and retrying. Late ones are accepted, also with a former lease."""
+        """The `result` of acknowledging messages and giving others back, as this body says."""
         asked = _read(request, _Ack)
-        now = self._catch_up()
-        warnings: dict[str, str] = {}
-        acked = self._each(asked.acks, lambda _message, _lease: True, warnings)
-        for message, _ in acked:
-            self._messages.remove(message)
-        again = self._each(
-            asked.retries,
-            lambda message, lease: message.visible_at <= now or message.is_leased_by(lease, now),
-            warnings,
-        )
-        for message, named in again:
-            message.visible_at = now + named.delay_seconds
-        return {"ackCount": len(acked), "retryCount": len(again), "warnings": self._said(warnings)}
-
-    def extend(self, request: bytes) -> Json:
-        """The `result` of extending leases that have not ended."""
-        asked = _read(request, _Extend)
-        now = self._catch_up()
-        warnings: dict[str, str] = {}
-        extended = self._each(asked.extend, lambda message, lease: message.is_leased_by(lease, now), warnings)
-        new = {}
-        for message, named in extended:
-            message.visible_at = now + asked.visibility_timeout_ms / 1000
-            if self.details.extended_leases != "same":
-                message.lease(message.visible_at)
-                message.leases.remove(named.lease_id)
-                new[named.lease_id] = message.leases[-1]
-        told = {"leaseIds": new} if self.details.extended_leases == "told" else {}
-        return {"extendCount": len(extended), "warnings": self._said(warnings), **told}
-
-    def _each(
-        self, asked: Iterable[_Named], fits: Callable[[_Message, str], bool], warnings: dict[str, str]
-    ) -> list[tuple[_Message, _Named]]:
-        """The messages that are meant and fit; the others get a warning."""
-        by_lease = {lease: message for message in self._messages for lease in message.leases}
-        found: dict[int, tuple[_Message, _Named]] = {}
-        for named in asked:
-            message = by_lease.get(named.lease_id)
-            if message is None:
-                warnings[named.lease_id] = "there is no such lease"
-            elif not fits(message, named.lease_id):
-                warnings[named.lease_id] = "the lease has ended"
-            else:
-                found[message.number] = message, named
-        return list(found.values())
-
-    def _said(self, warnings: Mapping[str, str]) -> dict[str, str] | list[str]:
-        return dict(warnings) if self.details.warnings == "map" else list(warnings.values())
-
-    def _delivered(self, message: _Message) -> Json:
+        now = self.catch_up()
+        acked = self._messages.ack(lease.lease_id for lease in asked.acks)
+        retried = self._messages.retry({it.lease_id: it.delay_seconds for it in asked.retries}, now)
         return {
-            "id": message.id,
-            "body": message.body,
-            "lease_id": message.leases[-1],
-            "timestamp_ms": self._milliseconds(message.moment),
-            "attempts": message.attempts,
-            "metadata": {"CF-Content-Type": self.details.content_type, "CF-sourceMessageSource": "events"},
+            "ackCount": len(acked.present),
+            "retryCount": len(retried.present),
+            "warnings": self._shown(acked.warnings | retried.warnings),
         }
 
-    def _milliseconds(self, moment: float) -> int:
-        return self._state.calendar.milliseconds(moment)
+    def extend(self, request: bytes) -> Json:
+        """The `result` of extending leases that have not ended, as this body says."""
+        asked = _read(request, _Extend)
+        now = self.catch_up()
+        extended = self._messages.extend(
+            (lease.lease_id for lease in asked.extend),
+            asked.visibility_timeout_ms / 1000,
+            now,
+            renew=self.details.extended_leases != "same",
+        )
+        result = {"extendCount": len(extended.present), "warnings": self._shown(extended.warnings)}
+        if self.details.extended_leases == "told":
+            result["leaseIds"] = extended.present
+        return result
 
-    def _catch_up(self) -> float:
-        """Make messages of what has happened, and put away those that were delivered too often."""
-        for moment, build, words in sorted(self._transitions(), key=lambda transition: transition[0]):
-            subscription = self._subscription(moment, build, words)
-            if subscription is None:
-                continue
-            body = self._encoded(self._event(moment, build, words, subscription))
-            self._add(f"{build.build_uuid} {words.type}", body, moment)
-        now = self._state.calendar.now()
-        for message in tuple(self._messages):
-            if message.attempts > self.details.max_retries and message.visible_at <= now:
-                self._messages.remove(message)
-                self._dead.append(message)
+    def catch_up(self) -> float:
+        """Make messages of what has happened until now, and return now."""
+        for message in self._news():
+            self._add(message.name, self._encoded(message.body), message.moment)
+        now = self._calendar.now()
+        self._messages.bury(now)
         return now
 
     def _add(self, name: str, body: object, moment: float) -> None:
         self._made += 1
         every = self.details.duplicate_every
         for _ in range(2 if every and self._made % every == 0 else 1):
-            # An id by name: it must not depend on when somebody looked.
+            # An id by name: it must not depend on the moment at which the queue was looked at.
             message_id = uuid5(NAMESPACE_OID, f"{self.queue_id} {name}").hex
-            self._messages.append(_Message(next(self._numbers), message_id, body, moment))
-
-    def _transitions(self) -> Iterable[tuple[float, SimulatedBuild, _Words]]:
-        """What has happened to builds since this was asked last."""
-        for build in islice(self._state.builds.values(), self._known, None):
-            self._watched[build.build_uuid] = build, False
-        self._known = len(self._state.builds)
-        for build, started in tuple(self._watched.values()):
-            for moment, words in self._news(build, started=started):
-                yield moment, build, words
-
-    def _news(self, build: SimulatedBuild, *, started: bool) -> Iterable[tuple[float, _Words]]:
-        running = build.entered(BuildStatus.RUNNING)
-        if running is not None and not started:
-            self._watched[build.build_uuid] = build, True
-            yield running, _STARTED
-        outcome = build.visible_outcome
-        if outcome is not None:
-            del self._watched[build.build_uuid]
-            if outcome != BuildOutcome.SKIPPED:
-                other = _Words("failed", "stopped", str(outcome))
-                yield build.changed, _ENDED[self.details.words].get(outcome, other)
-
-    def _subscription(self, moment: float, build: SimulatedBuild, words: _Words) -> Subscription | None:
-        """The subscription that brings an event here."""
-        name, event = self._worker_name(build), f"build.{words.type}"
-        subscriptions = self._state.registry.subscriptions.values()
-        wide = self._state.behaviour.subscription_scope == "account"
-        return next(
-            (it for it in subscriptions if it.wants(self.queue_id, event, None if wide else name, moment)),
-            None,
-        )
-
-    def _worker_name(self, build: SimulatedBuild) -> str:
-        return self._state.scripts[build.external_script_id].name
-
-    def _event(self, moment: float, build: SimulatedBuild, words: _Words, subscription: Subscription) -> Json:
-        stamp = self._state.calendar.stamp
-        metadata = bodies.build_body(self._state, build)["build_trigger_metadata"]
-        return {
-            "type": _PREFIX + words.type,
-            "source": {"type": "workersBuilds.worker", "workerName": self._worker_name(build)},
-            "payload": {
-                "buildUuid": build.build_uuid,
-                "status": words.status,
-                "buildOutcome": words.outcome,
-                "createdAt": stamp(build.created),
-                "initializingAt": stamp(build.entered(BuildStatus.INITIALIZING)),
-                "runningAt": stamp(build.entered(BuildStatus.RUNNING)),
-                "stoppedAt": stamp(build.entered(BuildStatus.STOPPED)) if words.outcome else None,
-                "buildTriggerMetadata": {camel: metadata[name] for name, camel in _METADATA.items()},
-            },
-            "metadata": {
-                "accountId": self._state.account_id,
-                "eventSubscriptionId": subscription.id,
-                "eventSchemaVersion": 1,
-                "eventTimestamp": stamp(moment),
-            },
-        }
+            self._messages.add(message_id, body, moment)
 
     def _encoded(self, body: object) -> object:
         match self.details.encoding:
@@ -362,9 +214,22 @@ class SimulatedQueue:
             case "object":
                 return body
 
+    def _delivered(self, message: Message) -> Json:
+        return {
+            "id": message.id,
+            "body": message.body,
+            "lease_id": message.leases[-1],
+            "timestamp_ms": self._calendar.milliseconds(message.moment),
+            "attempts": message.attempts,
+            "metadata": {"CF-Content-Type": self.details.content_type, "CF-sourceMessageSource": "events"},
+        }
+
+    def _shown(self, warnings: dict[str, str]) -> dict[str, str] | list[str]:
+        return warnings if self.details.warnings == "map" else list(warnings.values())
+
 
 def _read(request: bytes, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(request, type=kind)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise BadBodyError from error

@@ -1,19 +1,23 @@
-"""What a simulated account holds besides builds: plain records, with moments of the clock for dates."""
+"""What a simulated account holds besides builds.
+
+Fields have the API's names where the API shows them, and are listed nowhere else; `views` says how they are
+shown. Dates (`*_on`, `*_at`) are moments of the clock, in seconds.
+"""
 
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 
 Json: TypeAlias = dict[str, Any]
 
-BUILDS_OF_WORKER: Final = "workersBuilds.worker"
-BUILD_EVENTS: Final = ("build.started", "build.succeeded", "build.failed", "build.canceled")
+BUILDS_OF_WORKER = "workersBuilds.worker"
+BUILD_EVENTS = ("build.started", "build.succeeded", "build.failed", "build.canceled")
 
 
 class BuildToken(msgspec.Struct, kw_only=True):
-    """An API token that was registered for builds; its secret is kept nowhere."""
+    """An API token that is registered for builds. Its secret is not kept."""
 
     build_token_uuid: str
     build_token_name: str
@@ -31,9 +35,9 @@ class Connection(msgspec.Struct, kw_only=True):
     provider_account_name: str
     provider_type: str
     grant_id: str | None = None
-    created: float
-    modified: float
-    deleted: float | None = None
+    created_on: float
+    modified_on: float
+    deleted_on: float | None = None
 
 
 class Variable(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,7 +45,7 @@ class Variable(msgspec.Struct, frozen=True, kw_only=True):
 
     value: str
     is_secret: bool
-    created: float
+    created_on: float
 
 
 class Settings(msgspec.Struct, kw_only=True):
@@ -57,7 +61,7 @@ class Settings(msgspec.Struct, kw_only=True):
     variables: dict[str, Variable] = {}
 
     def copy(self) -> "Settings":
-        """The same settings, which can be changed without these."""
+        """The same settings, independent of these."""
         return msgspec.structs.replace(
             self,
             path_includes=list(self.path_includes),
@@ -76,12 +80,12 @@ class Trigger(msgspec.Struct, kw_only=True):
     branch_excludes: list[str] = []
     connection: Connection
     settings: Settings
-    created: float
-    modified: float
-    deleted: float | None = None
+    created_on: float
+    modified_on: float
+    deleted_on: float | None = None
 
     def takes(self, branch: str) -> bool:
-        """Whether pushes to a branch are its to build."""
+        """Whether it builds pushes to a branch."""
         included, excluded = (
             any(fnmatchcase(branch, pattern) for pattern in patterns)
             for patterns in (self.branch_includes, self.branch_excludes)
@@ -94,12 +98,12 @@ class Worker(msgspec.Struct, kw_only=True):
 
     tag: str
     name: str
-    created: float
-    modified: float
+    created_on: float
+    modified_on: float
     deployed: bool = True
     tags: tuple[str, ...] = ()
     triggers: list[Trigger] = []
-    """Also deleted ones, oldest first."""
+    """Oldest first, deleted ones included."""
     previews_enabled: bool = False
     previews_base: Settings | None = None
     parent: str | None = None
@@ -108,7 +112,7 @@ class Worker(msgspec.Struct, kw_only=True):
     @property
     def live_triggers(self) -> list[Trigger]:
         """Those that are not deleted."""
-        return [trigger for trigger in self.triggers if trigger.deleted is None]
+        return [trigger for trigger in self.triggers if trigger.deleted_on is None]
 
     @property
     def production(self) -> Trigger | None:
@@ -122,7 +126,7 @@ class Worker(msgspec.Struct, kw_only=True):
         return _first(trigger for trigger in self.live_triggers if trigger is not self.production)
 
     def trigger_for(self, branch: str) -> Trigger | None:
-        """The trigger whose builds a branch gets; the production trigger if none names it."""
+        """The trigger that builds a branch; the production trigger if none names it."""
         return _first(trigger for trigger in self.live_triggers if trigger.takes(branch)) or self.production
 
 
@@ -147,9 +151,10 @@ class DeployHook(msgspec.Struct, kw_only=True):
     deploy_hook_name: str
     branch: str
     external_script_id: str
-    created: float
-    modified: float
-    last_build: float | None = None
+    created_on: float
+    modified_on: float
+    last_build_on: float | None = None
+    """When it last started a build."""
 
 
 class Subscription(msgspec.Struct, kw_only=True):
@@ -161,14 +166,14 @@ class Subscription(msgspec.Struct, kw_only=True):
     source: Json
     destination: Json
     events: list[str]
-    created: float
-    modified: float
+    created_at: float
+    modified_at: float
 
     def wants(self, queue_id: str, event: str, worker_name: str | None, moment: float) -> bool:
-        """Whether it puts an event into a queue that happened after its last change. None: of any Worker."""
+        """Whether it puts an event of `moment` into a queue. None as the Worker matches every source."""
         return (
             self.enabled
-            and moment >= self.modified
+            and moment >= self.modified_at  # a change holds for what happens from then on
             and self.destination["queue_id"] == queue_id
             and self.source["type"] == BUILDS_OF_WORKER
             and (worker_name is None or self.source.get("worker_name") in {None, worker_name})

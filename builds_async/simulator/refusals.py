@@ -1,10 +1,10 @@
-"""How the API says no: one exception for each status and code, with the words that go with them."""
+"""How the API refuses a request: one exception for each status and code, with its text."""
 
-from typing import ClassVar, Final
+from typing import ClassVar
 
 
 class RefusalError(Exception):
-    """A request is refused: the HTTP status, and the code and the message of the envelope."""
+    """A refused request: the HTTP status, and the code and the message of the envelope."""
 
     status: ClassVar[int]
     code: ClassVar[int]
@@ -12,76 +12,76 @@ class RefusalError(Exception):
 
 
 class MissingTokenError(RefusalError):
-    """Nothing was shown."""
+    """No credentials."""
 
     status, code, message = 401, 12005, "Missing token from authorization header"
 
 
 class InvalidTokenError(RefusalError):
-    """What was shown is unknown, or not of a user."""
+    """Unknown credentials, or not those of a user."""
 
     status, code, message = 401, 12006, "Invalid token"
 
 
 class InvalidApiTokenError(RefusalError):
-    """No token of a user, where the token itself is the question."""
+    """No token of a user, where the token itself is looked up."""
 
     status, code, message = 401, 1000, "Invalid API Token"
 
 
 class ForbiddenError(RefusalError):
-    """Another account, or a permission is missing."""
+    """Another account, or a missing permission."""
 
     status, code, message = 403, 10000, "Authentication error"
 
 
 class UnknownError(RefusalError):
-    """There is no such thing, or no such route."""
+    """No such thing, or no such route."""
 
     status, code, message = 404, 12000, "Not found"
 
 
 class BadBodyError(RefusalError):
-    """The request makes no sense."""
+    """A body that makes no sense."""
 
     status, code, message = 400, 12002, "Invalid request body"
 
 
 class BadQueryError(RefusalError):
-    """A parameter is missing or wrong."""
+    """A query parameter that is missing or wrong."""
 
     status, code, message = 400, 12013, "Invalid query parameter"
 
 
 class ConflictError(RefusalError):
-    """It does not go together with what is there."""
+    """A conflict with what exists."""
 
     status, code, message = 409, 12049, "Resource already exists"
 
 
 class NotInstalledError(RefusalError):
-    """The account of a provider has not let Cloudflare in. The text misleads, as the real one does."""
+    """A provider account that has not installed Cloudflare's app. The text misleads, as the real one does."""
 
     status, code, message = 404, 8000008, "This project's Git account is disconnected"
 
 
 class NotSelectedError(RefusalError):
-    """The account has let Cloudflare in, but not to this repository. The text misleads as well."""
+    """A repository that Cloudflare's app may not see. The text misleads as well."""
 
     status, code, message = 404, 8000012, "This project's repository no longer exists"
 
 
 class AlreadySubscribedError(RefusalError):
-    """The resource has a subscription."""
+    """A second subscription to one resource."""
 
     status, code, message = 405, 10405, "Multiple subscriptions on same resource not supported"
 
 
 class TooManyBuildsError(RefusalError):
-    """Deploy hooks started too many builds."""
+    """Too many builds that deploy hooks started."""
 
     status, code, message = 429, 12051, "Rate limit exceeded"
 
 
-UNKNOWN_REFERENCE: Final[dict[int, type[RefusalError]]] = {400: BadBodyError, 404: UnknownError}
-THIRD_TRIGGER: Final[dict[int, type[RefusalError]]] = {400: BadBodyError, 409: ConflictError}
+BY_STATUS: dict[int, type[RefusalError]] = {400: BadBodyError, 404: UnknownError, 409: ConflictError}
+"""The refusal for a status that a switch of `Behaviour` names."""

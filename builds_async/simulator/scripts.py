@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 
 from builds_async.models.builds import BuildOutcome, BuildStatus
-from builds_async.simulator.builds import Moment, SimulatedBuild
+from builds_async.simulator.build_details import Moment
+from builds_async.simulator.builds import SimulatedBuild
 
 _BEGINNING = (
     "Initializing build environment...",
@@ -44,16 +45,12 @@ def build_script(
 ) -> tuple[Moment, ...]:
     """The script of a typical build, for `BuildsSimulator.add_build`.
 
-    Its log holds more than `lines`: what the service writes before and after them, among it equal neighbours
-    and empty lines. A failure ends in an error and the service's own last line. Skipped builds have no log.
+    The build command writes `lines`, or that many numbered ones, at `rate` lines per second. The log has more
+    than these: what the service writes before and after them, equal neighbors and empty lines included. A
+    failure ends in an error and the service's own last line. Skipped builds have no log.
 
-    Args:
-        lines: The output of the build command, or how many numbered lines it has.
-        rate: Lines in a second.
-        outcome: How it ends.
-        queued: Seconds before it begins.
-        initializing: Seconds from then until the build command runs.
-        outcome_after: Seconds from `stopped` to the outcome.
+    The build waits `queued` seconds, then `initializing` seconds until its command runs. `outcome` is set
+    `outcome_after` seconds after the status `stopped`.
     """
     outcome = BuildOutcome(outcome)  # a plain word would be taken for a log line
     if outcome == BuildOutcome.SKIPPED:
@@ -80,7 +77,7 @@ def typical_build(_: SimulatedBuild) -> tuple[Moment, ...]:
 
 
 def finished_script(lines: int | Iterable[str], outcome: BuildOutcome, duration: float) -> tuple[Moment, ...]:
-    """A build whose log is exactly `lines`, spread evenly, and which stops after `duration` seconds."""
+    """The script of a build that stops after `duration` seconds. `lines` are its whole log, evenly spread."""
     outcome = BuildOutcome(outcome)  # a plain word would be taken for a log line
     output = numbered(lines)
     start = min(1.0, duration)
@@ -95,7 +92,7 @@ def finished_script(lines: int | Iterable[str], outcome: BuildOutcome, duration:
 
 
 def numbered(lines: int | Iterable[str]) -> tuple[str, ...]:
-    """The lines themselves, or so many made-up ones."""
+    """The lines themselves, or that many made-up ones."""
     if isinstance(lines, int):
         return tuple(f"line {number} of {lines}" for number in range(1, lines + 1))
     return tuple(lines)

@@ -1,4 +1,4 @@
-"""Carries the simulated API over a socket, and does to its answers what can only be done on the wire."""
+"""Serves the simulated API over a socket, with the faults that only a connection can have."""
 
 import asyncio
 import ipaddress
@@ -10,12 +10,12 @@ from aiohttp import web
 
 from builds_async.session.clock import Clock
 from builds_async.simulator.api import Api
-from builds_async.simulator.bodies import huge_json
 from builds_async.simulator.faults import Fault
 from builds_async.simulator.messages import Answer, Request
+from builds_async.simulator.responses import huge_json
 
 _GRACE = 0.5
-_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER of zero seconds: closing sends RST instead of FIN
 
 
 class ApiServer:
@@ -34,12 +34,7 @@ class ApiServer:
         return len(self._server.connections) if self._server is not None else 0
 
     async def start(self, host: str, port: int) -> int:
-        """Listen, and give the port.
-
-        Raises:
-            ValueError: `host` is not a loopback address.
-            OSError: The port is taken.
-        """
+        """Listen, and return the port. ValueError unless `host` is loopback; OSError for a taken port."""
         if host != "localhost" and not ipaddress.ip_address(host).is_loopback:
             raise ValueError(f"the simulator serves loopback addresses only, not {host!r}")
         self._server = web.Server(self._handle, handler_cancellation=True, access_log=None)
@@ -51,10 +46,11 @@ class ApiServer:
         return address[1]
 
     async def stop(self) -> None:
-        """Stop listening and close every connection; answers on their way end unfinished."""
+        """Stop listening and close every connection; responses in flight end unfinished."""
         runner, self._runner = self._runner, None
         if runner is None:
             return
+        # First the handlers: one that stalls would hold up the cleanup for its whole grace period.
         handlers = tuple(self._handlers)
         for handler in handlers:
             handler.cancel()
@@ -116,13 +112,13 @@ class ApiServer:
         await response.prepare(request)
         await response.write(answer.body[: max(1, len(answer.body) // 2)])
         if request.transport is not None:
-            request.transport.close()  # sends what is written, unlike abort
+            request.transport.close()  # unlike abort, this sends what is written
         return await self._hang_up(request, response)
 
     async def _huge_body(self, request: web.BaseRequest, answer: Answer, size: int) -> web.StreamResponse:
         response = web.StreamResponse(status=answer.status, headers=answer.headers)
         await response.prepare(request)
-        with suppress(ConnectionError):  # the client had enough
+        with suppress(ConnectionError):  # the client has gone
             for chunk in huge_json(size):
                 await response.write(chunk)
         return response

@@ -14,8 +14,8 @@ from builds_async.session.clock import Clock
 from builds_async.session.transport import Request, Response
 from builds_async.simulator import messages
 from builds_async.simulator.api import PREFIX, Api
-from builds_async.simulator.bodies import huge_json
 from builds_async.simulator.faults import Fault
+from builds_async.simulator.responses import huge_json
 
 # What the client's own transport reads at most: of a success, which is worth nothing without its end, and of
 # anything else, of which the start is enough. A test compares the two transports.

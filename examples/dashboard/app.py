@@ -2,7 +2,7 @@
 
 python examples/dashboard/app.py [NAME_OR_TAG ...]   (default: all Workers of the account)
 
-Without an account: run `python -m builds_async.simulator` and paste its `export` lines into this shell first.
+Without an account: run `builds-async simulate` and paste its `export` lines into this shell first.
 
 One watch serves all browsers. Each log that is looked at has a follower of its own, whose position is the id
 of the event: a browser that lost its connection goes on exactly there, even if this server was restarted, and

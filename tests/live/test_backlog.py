@@ -96,7 +96,7 @@ class World:
             moments = [(min(moment, end), text) for moment, text in moments]
         born = min(end, 0.0) - 200
         script = [(moment - born, what) for moment, what in [*moments, (end, BuildOutcome.SUCCESS)]]
-        self.build = self.sim._state.add_build(BuildDetails(), script, created=born)
+        self.build = self.sim._add_build(BuildDetails(), script, created=born)
         session = ApiSession(
             self,
             f"/accounts/{self.sim.account_id}",

@@ -46,7 +46,7 @@ from builds_async.simulator import (
     SimulatedBuild,
     VirtualClock,
 )
-from builds_async.simulator.bodies import build_body
+from builds_async.simulator.views import Views
 from tests.support import ACCOUNT, BUILD_UUID, TOKEN, FakeClock, drive, nothing_left
 
 FAR = datetime(2020, 2, 3, 4, 5, 6, 700_000, UTC)
@@ -162,7 +162,7 @@ class Shop:
         self.builds = DatedBuilds(self.session)
         self.triggers = Triggers(self.session, self.builds, Workers(self.session))
         self.previews = Previews(self.session)
-        worker = self.sim._state.scripts[self.tag]
+        worker = self.sim._account.scripts[self.tag]
         self.main = next(it.trigger_uuid for it in worker.triggers if "main" in it.branch_includes)
 
     async def know(self) -> None:
@@ -187,7 +187,7 @@ class Shop:
     def add(self, **details: object) -> SimulatedBuild:
         """A build that is not ours, made now. By default of our trigger, by hand."""
         options = {"external_script_id": self.tag, "source": "manual", **details}
-        return self.sim._state.add_build(msgspec.convert(options, BuildDetails), ())
+        return self.sim._add_build(msgspec.convert(options, BuildDetails), ())
 
     async def start(self, branch: str | None = "main", commit_hash: str | None = None) -> Build:
         return await self.triggers.start_build(self.main, branch=branch, commit_hash=commit_hash)
@@ -258,8 +258,8 @@ class TestLostAnswer:
             if not path.endswith("/latest"):
                 return None
             looks.append(path)
-            build = shop.sim._state.latest(shop.tag) if len(looks) == LOOKUPS else None
-            builds = {other: {}, shop.tag: build and build_body(shop.sim._state, build)}
+            build = shop.sim._account.latest(shop.tag) if len(looks) == LOOKUPS else None
+            builds = {other: {}, shop.tag: build and Views(shop.sim._account).build(build)}
             return Response(
                 200, CIMultiDict(), msgspec.json.encode({"success": True, "result": {"builds": builds}})
             )

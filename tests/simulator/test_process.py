@@ -185,7 +185,7 @@ async def test_a_child_that_stays_behind_does_not_keep_the_build_running(
     sim: BuildsSimulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The build ends with its command, and what the command left is ended too."""
-    monkeypatch.setattr("builds_async.simulator.process._LAST_WORDS", 0.05)
+    monkeypatch.setattr("builds_async.simulator.process._LAST_OUTPUT", 0.05)
     began = time.monotonic()
     build = await sim.run_build(["sh", "-c", "sleep 60 & echo $!"])
     await until(lambda: build.outcome is not None)

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from builds_async.simulator import Answer, BuildsSimulator, Request, VirtualClock, build_script
-from builds_async.simulator.routes import ROUTES
+from builds_async.simulator.endpoints import ROUTES
 from tests.simulator.contract import (
     OPERATIONS,
     PERMISSIONS,
@@ -269,7 +269,7 @@ def test_every_operation_has_a_route_and_every_route_an_operation() -> None:
     assert routes.keys() - OPERATIONS.keys() == NOT_IN_THE_SCHEMA.keys()
     for name, operation in OPERATIONS.items():
         route = routes[name]
-        path = route.path if route.path.startswith("/") else f"/accounts/{{account_id}}/{route.path}"
+        path = f"/accounts/{{account_id}}{route.path}" if route.scope == "account" else route.path
         assert (route.method, re.sub(r"\{\w+\}", "*", path)) == (
             operation.method,
             re.sub(r"\{\w+\}", "*", operation.path),

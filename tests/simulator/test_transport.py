@@ -24,7 +24,7 @@ from builds_async import (
 )
 from builds_async.session.transport import Request
 from builds_async.simulator import BuildsSimulator, Fault, TokenKind, VirtualClock, build_script
-from builds_async.simulator.bodies import huge_json
+from builds_async.simulator.responses import huge_json
 
 ONCE = RetryPolicy(attempts=1)
 SHORT = 0.05

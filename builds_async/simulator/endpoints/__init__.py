@@ -1,1 +1,37 @@
-"""The endpoints, one short function each: a module for each resource."""
+"""The endpoints: a module for each resource of the API, with functions that `routing.endpoint` declares."""
+
+from builds_async.simulator.endpoints import (
+    account,
+    builds,
+    deploy_hooks,
+    previews,
+    queues,
+    repos,
+    scripts,
+    subscriptions,
+    tokens,
+    triggers,
+    user,
+    workers,
+)
+from builds_async.simulator.routing import Route
+
+_RESOURCES = (
+    account,
+    builds,
+    deploy_hooks,
+    previews,
+    queues,
+    repos,
+    scripts,
+    subscriptions,
+    tokens,
+    triggers,
+    user,
+    workers,
+)
+
+ROUTES = tuple(
+    declared for resource in _RESOURCES for declared in vars(resource).values() if isinstance(declared, Route)
+)
+"""Every endpoint of the simulated API."""

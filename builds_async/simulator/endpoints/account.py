@@ -1,8 +1,9 @@
 """The account's build minutes."""
 
-from builds_async.simulator.endpoints.calls import Call, Reply
+from builds_async.simulator.routing import Call, Reply, endpoint
 
 
+@endpoint("getAccountLimits", "GET", "/builds/account/limits", "builds:read")
 def account_limits(call: Call) -> Reply:
-    """GET builds/account/limits."""
-    return Reply(call.state.limits())
+    """Whether the build minutes are used up."""
+    return Reply(call.account.limits())

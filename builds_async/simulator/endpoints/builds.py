@@ -1,61 +1,58 @@
-"""Builds: looked up, listed, cancelled, and their logs."""
+"""Builds: looked up, listed, canceled, and their logs."""
 
 from collections.abc import Callable
-from typing import Final
 
 from builds_async.models.builds import BuildStatus
-from builds_async.simulator import bodies
 from builds_async.simulator.builds import SimulatedBuild
-from builds_async.simulator.endpoints.calls import Call, Reply, known, listed_worker, paged
+from builds_async.simulator.endpoints.workers import listed_worker
 from builds_async.simulator.logs import BadCursorError, log_page
-from builds_async.simulator.refusals import (
-    BadBodyError,
-    BadQueryError,
-    ConflictError,
-    RefusalError,
-    UnknownError,
-)
+from builds_async.simulator.refusals import BY_STATUS, BadQueryError, UnknownError
+from builds_async.simulator.routing import Call, Reply, endpoint
 
-MAX_IDS: Final = 20
-
-_CANCEL_REFUSALS: Final[dict[int, type[RefusalError]]] = {
-    refusal.status: refusal for refusal in (BadBodyError, UnknownError, ConflictError)
-}
+MAX_IDS = 20
 
 
+@endpoint("getBuildsByVersionIds", "GET", "/builds/builds", "builds:read")
 def builds_by_version(call: Call) -> Reply:
-    """GET builds/builds."""
-    return _bulk(call, "version_ids", call.state.by_version)
+    """The builds that made some Worker versions."""
+    return _bulk(call, "version_ids", call.account.by_version)
 
 
+@endpoint("getLatestBuildsByScripts", "GET", "/builds/builds/latest", "builds:read")
 def latest_builds(call: Call) -> Reply:
-    """GET builds/builds/latest."""
-    return _bulk(call, "external_script_ids", call.state.latest)
+    """The latest builds of some Workers."""
+    return _bulk(call, "external_script_ids", call.account.latest)
 
 
+@endpoint("getBuildByUuid", "GET", "/builds/builds/{build_uuid}", "builds:read")
 def get_build(call: Call) -> Reply:
-    """GET builds/builds/{build_uuid}."""
-    return Reply(bodies.build_body(call.state, _build(call), single=True))
+    """One build."""
+    return Reply(call.views.single_build(_build(call)))
 
 
+@endpoint("cancelBuildByUuid", "PUT", "/builds/builds/{build_uuid}/cancel", "builds:write")
 def cancel_build(call: Call) -> Reply:
-    """PUT builds/builds/{build_uuid}/cancel."""
+    """Cancel a build that has not stopped."""
     build = _build(call)
-    answer = call.state.behaviour.cancel_finished
-    if not build.cancel() and answer != "ok":
-        raise _CANCEL_REFUSALS[answer]
-    return Reply(bodies.canceled_body(call.state, build))
+    finished = call.account.behaviour.cancel_finished
+    if not build.cancel() and finished != "ok":
+        raise BY_STATUS[finished]
+    return Reply(call.views.canceled_build(build))
 
 
+@endpoint("getBuildLogs", "GET", "/builds/builds/{build_uuid}/logs", "builds:read")
 def build_logs(call: Call) -> Reply:
-    """GET builds/builds/{build_uuid}/logs."""
-    state, build = call.state, _build(call)
+    """A page of a build's log."""
+    account, build = call.account, _build(call)
     if _has_no_log(call, build):
         raise UnknownError
-    asked = call.request.query.get("cursor")
     try:
         page = log_page(
-            build, asked, size=state.page_size, behaviour=state.behaviour, calendar=state.calendar
+            build,
+            call.request.query.get("cursor"),
+            size=account.page_size,
+            behaviour=account.behaviour,
+            calendar=account.calendar,
         )
     except BadCursorError as error:
         raise BadQueryError from error
@@ -63,21 +60,21 @@ def build_logs(call: Call) -> Reply:
 
 
 def _has_no_log(call: Call, build: SimulatedBuild) -> bool:
-    behaviour, stopped = call.state.behaviour, build.entered(BuildStatus.STOPPED)
+    behaviour, stopped = call.account.behaviour, build.entered(BuildStatus.STOPPED)
     if behaviour.logs_kept is not None and stopped is not None:
         return call.now >= stopped + behaviour.logs_kept
     return not build.begun and behaviour.queued_logs == "not_found"
 
 
+@endpoint("listBuildsByScript", "GET", "/builds/workers/{script_tag}/builds", "builds:read")
 def worker_builds(call: Call) -> Reply:
-    """GET builds/workers/{script_tag}/builds."""
+    """A page of a Worker's builds, newest first."""
     listed_worker(call)
-    builds = call.state.builds_of(call.names["script_tag"])
-    return paged(call, builds, lambda build: bodies.build_body(call.state, build))
+    return call.page(call.account.builds_of(call.names["script_tag"]), call.views.build)
 
 
 def _build(call: Call) -> SimulatedBuild:
-    return known(call.state.builds, call.names["build_uuid"])
+    return call.find(call.account.builds, "build_uuid")
 
 
 def _bulk(call: Call, parameter: str, find: Callable[[str], SimulatedBuild | None]) -> Reply:
@@ -85,7 +82,7 @@ def _bulk(call: Call, parameter: str, find: Callable[[str], SimulatedBuild | Non
     if len(ids) > MAX_IDS or not all(ids):
         raise BadQueryError
     found = {name: find(name) for name in ids}
-    builds = {name: bodies.build_body(call.state, build) if build else None for name, build in found.items()}
-    if call.state.behaviour.unknown_ids == "absent":
+    builds = {name: call.views.build(build) if build else None for name, build in found.items()}
+    if call.account.behaviour.unknown_ids == "absent":
         builds = {name: body for name, body in builds.items() if body is not None}
     return Reply({"builds": builds})

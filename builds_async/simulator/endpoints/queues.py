@@ -1,23 +1,28 @@
 """Messages of queues."""
 
-from builds_async.simulator.endpoints.calls import Call, Reply, known
 from builds_async.simulator.queues import SimulatedQueue
+from builds_async.simulator.routing import Call, Reply, endpoint
+
+_MESSAGES = "/queues/{queue_id}/messages"
 
 
+@endpoint("queues-pull-messages", "POST", f"{_MESSAGES}/pull", "queues:write")
 def pull_messages(call: Call) -> Reply:
-    """POST queues/{queue_id}/messages/pull."""
+    """Lease a batch of messages."""
     return Reply(_queue(call).pull(call.request.body))
 
 
+@endpoint("queues-ack-messages", "POST", f"{_MESSAGES}/ack", "queues:write")
 def ack_messages(call: Call) -> Reply:
-    """POST queues/{queue_id}/messages/ack."""
+    """Acknowledge messages, and give others back."""
     return Reply(_queue(call).ack(call.request.body))
 
 
+@endpoint("queues-extend-messages", "POST", f"{_MESSAGES}/extend", "queues:write")
 def extend_messages(call: Call) -> Reply:
-    """POST queues/{queue_id}/messages/extend."""
+    """Extend leases that have not ended."""
     return Reply(_queue(call).extend(call.request.body))
 
 
 def _queue(call: Call) -> SimulatedQueue:
-    return known(call.state.queues, call.names["queue_id"])
+    return call.find(call.account.queues, "queue_id")

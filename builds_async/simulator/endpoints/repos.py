@@ -1,33 +1,50 @@
-"""Repository connections, and what can be told of a repository."""
+"""Repository connections, and what is known about a repository."""
 
-from typing import get_args
+from typing import Literal, TypeAlias, get_args
 
 import msgspec
 
-from builds_async.simulator.endpoints.calls import Call, Reply, known, read
-from builds_async.simulator.endpoints.requests import NewConnection, Provider
-from builds_async.simulator.records import Connection
 from builds_async.simulator.refusals import BadQueryError, NotInstalledError, NotSelectedError, UnknownError
-from builds_async.simulator.shapes import connection_body
+from builds_async.simulator.routing import Call, Reply, endpoint
+
+Provider: TypeAlias = Literal["github", "gitlab", "gitlab_internal", "origin"]
 
 
+class NewConnection(msgspec.Struct, kw_only=True):
+    """A repository to connect."""
+
+    provider_type: Provider
+    provider_account_id: str
+    provider_account_name: str
+    repo_id: str
+    repo_name: str
+
+
+@endpoint("upsertRepoConnection", "PUT", "/builds/repos/connections", "builds:write")
 def upsert_connection(call: Call) -> Reply:
-    """PUT builds/repos/connections."""
-    asked = read(call, NewConnection)
-    check_repository(call, asked.provider_account_id, asked.repo_id)
-    connection = call.state.registry.connect(**msgspec.structs.asdict(asked))
-    return Reply(connection_body(call.state.calendar, connection))
+    """Connect a repository, or give a connected one new names."""
+    new = call.read(NewConnection)
+    check_repository(call, new.provider_account_id, new.repo_id)
+    return Reply(call.views.connection(call.account.connect(**msgspec.structs.asdict(new))))
 
 
+@endpoint(
+    "deleteRepoConnection", "DELETE", "/builds/repos/connections/{repo_connection_uuid}", "builds:write"
+)
 def delete_connection(call: Call) -> Reply:
-    """DELETE builds/repos/connections/{repo_connection_uuid}."""
-    registry, uuid = call.state.registry, call.names["repo_connection_uuid"]
-    registry.disconnect(known(registry.connections, uuid))
+    """Delete a connection; triggers still show it."""
+    call.account.disconnect(call.find(call.account.connections, "repo_connection_uuid"))
     return Reply(None)
 
 
+@endpoint(
+    "getWorkerConfigAutofill",
+    "GET",
+    "/builds/repos/{provider_type}/{provider_account_id}/{repo_id}/config_autofill",
+    "builds:read",
+)
 def config_autofill(call: Call) -> Reply:
-    """GET builds/repos/{provider_type}/{provider_account_id}/{repo_id}/config_autofill."""
+    """What the configuration of a repository looks like."""
     provider, account, repository = (
         call.names[name] for name in ("provider_type", "provider_account_id", "repo_id")
     )
@@ -36,11 +53,11 @@ def config_autofill(call: Call) -> Reply:
     if not call.request.query.get("branch"):
         raise BadQueryError
     check_repository(call, account, repository)
-    connection = call.state.registry.connection_of(provider, account, repository)
+    connection = call.account.connection_of(provider, account, repository)
     return Reply(
         {
             "config_file": "wrangler.jsonc",
-            "default_worker_name": _name(connection),
+            "default_worker_name": connection.repo_name if connection else None,
             "env_worker_names": {},
             "scripts": {"build": "tsc", "test": "vitest run"},
             "package_manager": "npm",
@@ -49,13 +66,9 @@ def config_autofill(call: Call) -> Reply:
 
 
 def check_repository(call: Call, account: str, repository: str) -> None:
-    """Refuse what `BuildsSimulator.refuse_repository` names."""
-    refused = call.state.registry.refused
+    """Refuse the repositories that `BuildsSimulator.refuse_repository` names."""
+    refused = call.account.refused_repositories
     if (account, None) in refused:
         raise NotInstalledError
     if (account, repository) in refused:
         raise NotSelectedError
-
-
-def _name(connection: Connection | None) -> str | None:
-    return connection.repo_name if connection else None

@@ -1,58 +1,43 @@
-"""The lists of Workers, and the token that asks for them."""
+"""The lists of Workers."""
 
-from typing import Final
-from uuid import NAMESPACE_OID, uuid5
-
-from builds_async.simulator.endpoints.calls import Call, Reply, choice, paged
-from builds_async.simulator.records import Json, Worker
+from builds_async.simulator.records import Worker
 from builds_async.simulator.refusals import BadQueryError
-from builds_async.simulator.shapes import script_body, search_body
-
-_MAX_PER_PAGE: Final = 100
-_VALID: Final = {"code": 10000, "message": "This API Token is valid and active", "type": None}
+from builds_async.simulator.routing import Call, Reply, endpoint
 
 
+@endpoint("worker-script-list-workers", "GET", "/workers/scripts", "scripts:read")
 def list_scripts(call: Call) -> Reply:
-    """GET workers/scripts."""
+    """All deployed Workers, or those with some tags and without others."""
     wanted = _tags(call.request.query.get("tags", ""))
     workers = [worker for worker in _workers(call) if worker.deployed and _fits(worker, wanted)]
-    return Reply([script_body(call.state.calendar, worker) for worker in workers])
+    return Reply([call.views.script(worker) for worker in workers])
 
 
+@endpoint("worker-script-search-workers", "GET", "/workers/scripts-search", "scripts:read")
 def search_scripts(call: Call) -> Reply:
-    """GET workers/scripts-search."""
+    """A page of the Workers with a part of a name or a whole tag."""
     query = call.request.query
-    order = choice(call, "order_by", ("name", "created_on", "modified_on"))
+    order = call.choice("order_by", ("name", "created_on", "modified_on"))
     name, tag = query.get("name", ""), query.get("id")
     found = [
         worker
         for worker in _workers(call)
-        if (worker.deployed or call.state.behaviour.undeployed_search)
+        if (worker.deployed or call.account.behaviour.undeployed_search)
         and name in worker.name
         and tag in (None, worker.tag)
     ]
     if order != "name":
-        found.sort(key=lambda worker: worker.created if order == "created_on" else worker.modified)
-
-    def body(worker: Worker) -> Json:
-        return search_body(call.state.calendar, worker)
-
-    return paged(call, found, body, default=10, largest=_MAX_PER_PAGE)
-
-
-def verify_token(call: Call) -> Reply:
-    """GET /user/tokens/verify."""
-    token = call.request.headers.get("authorization", "").partition(" ")[2]
-    return Reply({"id": uuid5(NAMESPACE_OID, token).hex, "status": "active"}, messages=[_VALID])
+        found.sort(key=lambda worker: worker.created_on if order == "created_on" else worker.modified_on)
+    return call.page(found, call.views.found_script, default=10, largest=100)
 
 
 def _workers(call: Call) -> list[Worker]:
     """All Workers by name, without Previews."""
-    return [call.state.scripts[tag] for _, tag in sorted(call.state.workers.items())]
+    return [call.account.scripts[tag] for _, tag in sorted(call.account.workers.items())]
 
 
 def _tags(text: str) -> dict[str, bool]:
-    """Whether Workers shall have a tag, by tag."""
+    """Tags by whether Workers must have them (True) or must not."""
     wanted = {}
     for pair in text.split(",") if text else ():
         tag, _, allowed = pair.rpartition(":")

@@ -1,48 +1,91 @@
-"""What several endpoints do with build settings: look up what they name, and change them."""
+"""Build settings, as triggers, Workers and Previews have them: their bodies, and how they are changed."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Annotated, TypeAlias
 
-from builds_async.simulator.endpoints.calls import Call
-from builds_async.simulator.endpoints.requests import NewSettings, NewTrigger, NewVariable, SettingsChange
-from builds_async.simulator.records import BuildToken, Settings, Variable, Worker
-from builds_async.simulator.refusals import UNKNOWN_REFERENCE, BadBodyError
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
 
-MAX_VARIABLES: Final = 64
+from builds_async.simulator.endpoints.changes import Change, Patterns, SomeChange
+from builds_async.simulator.records import BuildToken, Settings, Variable
+from builds_async.simulator.refusals import BY_STATUS, BadBodyError
+from builds_async.simulator.routing import Call
+
+MAX_VARIABLES = 64
+
+_Name: TypeAlias = Annotated[str, Meta(pattern=r"\A[A-Za-z_][A-Za-z0-9_]*\Z")]
 
 
-def named_worker(call: Call, tag: str) -> Worker:
-    """The Worker whose tag a body names."""
-    worker = call.state.scripts.get(tag)
-    if worker is None or worker.parent is not None:
-        raise UNKNOWN_REFERENCE[call.state.behaviour.unknown_references]
-    return worker
+class NewVariable(msgspec.Struct, kw_only=True):
+    """A variable or a secret."""
+
+    value: Annotated[str, Meta(max_length=5000)]
+    is_secret: bool
+
+
+NewVariables: TypeAlias = dict[_Name, NewVariable]
+
+
+class SettingsBody(msgspec.Struct, kw_only=True):
+    """Build settings, without the variables."""
+
+    build_token_uuid: str
+    build_command: str
+    deploy_command: str
+    root_directory: str = "/"
+    path_includes: Patterns = msgspec.field(default_factory=lambda: ["*"])
+    path_excludes: Patterns = []
+    build_caching_enabled: bool = True
+
+
+class NewSettings(SettingsBody, kw_only=True):
+    """Build settings."""
+
+    environment_variables: NewVariables = {}
+
+
+class SettingsChange(Change):
+    """A change of build settings, without the variables."""
+
+    build_token_uuid: str | UnsetType = UNSET
+    build_command: str | UnsetType = UNSET
+    deploy_command: str | UnsetType = UNSET
+    root_directory: str | UnsetType = UNSET
+    path_includes: Patterns | UnsetType = UNSET
+    path_excludes: Patterns | UnsetType = UNSET
+    build_caching_enabled: bool | UnsetType = UNSET
+
+
+class WorkerSettingsChange(SettingsChange, SomeChange):
+    """A change of build settings; a variable that is null is deleted."""
+
+    environment_variables: dict[_Name, NewVariable | None] | UnsetType = UNSET
 
 
 def named_token(call: Call, uuid: str) -> BuildToken:
     """The build token whose UUID a body names."""
-    token = call.state.registry.tokens.get(uuid)
+    token = call.account.build_tokens.get(uuid)
     if token is None:
-        raise UNKNOWN_REFERENCE[call.state.behaviour.unknown_references]
+        raise BY_STATUS[call.account.behaviour.unknown_references]
     return token
 
 
-def new_settings(call: Call, asked: NewSettings | NewTrigger) -> Settings:
-    """The settings that a body gives."""
+def new_settings(call: Call, new: SettingsBody) -> Settings:
+    """The settings that a body has."""
     return Settings(
-        build_command=asked.build_command,
-        deploy_command=asked.deploy_command,
-        token=named_token(call, asked.build_token_uuid),
-        root_directory=asked.root_directory,
-        path_includes=asked.path_includes,
-        path_excludes=asked.path_excludes,
-        build_caching_enabled=asked.build_caching_enabled,
-        variables={} if isinstance(asked, NewTrigger) else merged(call, {}, asked.environment_variables),
+        build_command=new.build_command,
+        deploy_command=new.deploy_command,
+        token=named_token(call, new.build_token_uuid),
+        root_directory=new.root_directory,
+        path_includes=new.path_includes,
+        path_excludes=new.path_excludes,
+        build_caching_enabled=new.build_caching_enabled,
+        variables=merged(call, {}, new.environment_variables) if isinstance(new, NewSettings) else {},
     )
 
 
 def changed(call: Call, settings: Settings, change: SettingsChange) -> Settings:
-    """The settings with what a body changes of them."""
+    """A copy of the settings with the changes of a body."""
     result, sent = settings.copy(), change.sent()
     if "build_token_uuid" in sent:
         result.token = named_token(call, sent.pop("build_token_uuid"))
@@ -56,18 +99,14 @@ def changed(call: Call, settings: Settings, change: SettingsChange) -> Settings:
 def merged(
     call: Call, variables: Mapping[str, Variable], changes: Mapping[str, NewVariable | None]
 ) -> dict[str, Variable]:
-    """The variables with those of a body in their place; null deletes one.
-
-    Raises:
-        BadBodyError: They would be too many.
-    """
+    """The variables with those of a body in their place; null deletes one. BadBodyError for too many."""
     result = dict(variables)
     for name, new in changes.items():
         if new is None:
             result.pop(name, None)
         else:
-            created = variables[name].created if name in variables else call.now
-            result[name] = Variable(value=new.value, is_secret=new.is_secret, created=created)
+            created = variables[name].created_on if name in variables else call.now
+            result[name] = Variable(value=new.value, is_secret=new.is_secret, created_on=created)
     if len(result) > MAX_VARIABLES:
         raise BadBodyError
     return result

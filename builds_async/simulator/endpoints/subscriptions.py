@@ -1,95 +1,143 @@
 """Event subscriptions of queues."""
 
-from typing import Final
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import UNSET, Meta, UnsetType
 
-from builds_async.simulator.endpoints.calls import Call, Reply, choice, known, paged, read
-from builds_async.simulator.endpoints.requests import EventSource, NewSubscription, SubscriptionChange
-from builds_async.simulator.records import Json, Subscription
+from builds_async.simulator.endpoints.changes import Change
+from builds_async.simulator.records import Subscription
 from builds_async.simulator.refusals import AlreadySubscribedError, UnknownError
-from builds_async.simulator.shapes import subscription_body
-
-_MAX_PER_PAGE: Final = 100
+from builds_async.simulator.routing import Call, Reply, endpoint, find
 
 
+class EventSource(Change):
+    """Whose events: a Worker by its name or by its tag, as the type wants it."""
+
+    type: Literal[
+        "images",
+        "kv",
+        "r2",
+        "superSlurper",
+        "vectorize",
+        "workersAi.model",
+        "workersBuilds.worker",
+        "workers.script",
+        "workflows.workflow",
+    ]
+    model_name: str | UnsetType = UNSET
+    worker_name: str | UnsetType = UNSET
+    script_tag: str | UnsetType = UNSET
+    workflow_name: str | UnsetType = UNSET
+
+
+class EventDestination(msgspec.Struct, kw_only=True):
+    """Where events go."""
+
+    type: Literal["queues.queue"]
+    queue_id: str
+
+
+class NewSubscription(msgspec.Struct, kw_only=True):
+    """A subscription of a queue."""
+
+    name: str
+    source: EventSource
+    destination: EventDestination
+    events: Annotated[list[str], Meta(min_length=1)]
+    enabled: bool = True
+
+
+class SubscriptionChange(Change):
+    """A change of a subscription."""
+
+    name: str | UnsetType = UNSET
+    destination: EventDestination | UnsetType = UNSET
+    events: Annotated[list[str], Meta(min_length=1)] | UnsetType = UNSET
+    enabled: bool | UnsetType = UNSET
+
+
+_SUBSCRIPTIONS = "/event_subscriptions/subscriptions"
+_SUBSCRIPTION = f"{_SUBSCRIPTIONS}/{{subscription_id}}"
+
+
+@endpoint("subscriptions-list", "GET", _SUBSCRIPTIONS, "queues:read")
 def list_subscriptions(call: Call) -> Reply:
-    """GET event_subscriptions/subscriptions."""
-    order = choice(call, "order", ("name", "created_at", "enabled", "source"))
-    descending = choice(call, "direction", ("asc", "desc")) == "desc"
-    found = sorted(
-        call.state.registry.subscriptions.values(), key=lambda it: _key(it, order), reverse=descending
-    )
-    return paged(call, found, lambda it: _body(call, it), default=20, largest=_MAX_PER_PAGE)
+    """A page of the subscriptions."""
+    order = call.choice("order", ("name", "created_at", "enabled", "source"))
+    descending = call.choice("direction", ("asc", "desc")) == "desc"
+    found = sorted(call.account.subscriptions.values(), key=lambda it: _key(it, order), reverse=descending)
+    return call.page(found, call.views.subscription, default=20, largest=100)
 
 
+@endpoint("subscriptions-create", "POST", _SUBSCRIPTIONS, "queues:write")
 def create_subscription(call: Call) -> Reply:
-    """POST event_subscriptions/subscriptions."""
-    asked, registry = read(call, NewSubscription), call.state.registry
-    known(call.state.queues, asked.destination.queue_id)
-    _check_source(call, asked.source)
-    source = asked.source.sent()
-    if any(it.source == source for it in registry.subscriptions.values()):
+    """Subscribe a queue to the events of a source that has no subscription yet."""
+    new = call.read(NewSubscription)
+    find(call.account.queues, new.destination.queue_id)
+    _check_source(call, new.source)
+    source = new.source.sent()
+    if any(it.source == source for it in call.account.subscriptions.values()):
         raise AlreadySubscribedError
-    _settle(call)
-    subscription = registry.subscribe(
-        asked.name, source, asked.destination.queue_id, asked.events, enabled=asked.enabled
+    _catch_up(call)
+    subscription = call.account.subscribe(
+        new.name, source, new.destination.queue_id, new.events, enabled=new.enabled
     )
-    return Reply(_body(call, subscription))
+    return Reply(call.views.subscription(subscription))
 
 
+@endpoint("subscriptions-get", "GET", _SUBSCRIPTION, "queues:write")
 def get_subscription(call: Call) -> Reply:
-    """GET event_subscriptions/subscriptions/{subscription_id}."""
-    return Reply(_body(call, _subscription(call)))
+    """One subscription."""
+    return Reply(call.views.subscription(_subscription(call)))
 
 
+@endpoint("subscriptions-patch", "PATCH", _SUBSCRIPTION, "queues:write")
 def update_subscription(call: Call) -> Reply:
-    """PATCH event_subscriptions/subscriptions/{subscription_id}."""
-    subscription, change = _subscription(call), read(call, SubscriptionChange)
+    """Change a subscription; a field that is not sent stays as it is."""
+    subscription, change = _subscription(call), call.read(SubscriptionChange)
     sent = change.sent()
     if "destination" in sent:
-        known(call.state.queues, sent["destination"].queue_id)
+        find(call.account.queues, sent["destination"].queue_id)
         sent["destination"] = msgspec.to_builtins(sent["destination"])
-    _settle(call)
+    _catch_up(call)
     for name, value in sent.items():
         setattr(subscription, name, value)
-    subscription.modified = call.now
-    return Reply(_body(call, subscription))
+    subscription.modified_at = call.now
+    return Reply(call.views.subscription(subscription))
 
 
+@endpoint("subscriptions-delete", "DELETE", _SUBSCRIPTION, "queues:write")
 def delete_subscription(call: Call) -> Reply:
-    """DELETE event_subscriptions/subscriptions/{subscription_id}."""
+    """Delete a subscription."""
     subscription = _subscription(call)
-    _settle(call)
-    del call.state.registry.subscriptions[subscription.id]
-    return Reply(_body(call, subscription))
+    _catch_up(call)
+    del call.account.subscriptions[subscription.id]
+    return Reply(call.views.subscription(subscription))
 
 
-def _settle(call: Call) -> None:
-    for queue in call.state.queues.values():
-        queue.settle()
+def _catch_up(call: Call) -> None:
+    """Make messages of what has happened until now, under the subscriptions as they are."""
+    for queue in call.account.queues.values():
+        queue.catch_up()
 
 
 def _check_source(call: Call, source: EventSource) -> None:
     named = source.sent()
-    if named.get("worker_name", "") not in {"", *call.state.workers}:
+    if named.get("worker_name", "") not in {"", *call.account.workers}:
         raise UnknownError
-    if named.get("script_tag", "") not in {"", *call.state.scripts}:
+    if named.get("script_tag", "") not in {"", *call.account.scripts}:
         raise UnknownError
 
 
 def _subscription(call: Call) -> Subscription:
-    return known(call.state.registry.subscriptions, call.names["subscription_id"])
-
-
-def _body(call: Call, subscription: Subscription) -> Json:
-    return subscription_body(call.state.calendar, subscription)
+    return call.find(call.account.subscriptions, "subscription_id")
 
 
 def _key(subscription: Subscription, order: str) -> str | float:
     match order:
         case "created_at":
-            return subscription.created
+            return subscription.created_at
         case "enabled":
             return subscription.enabled
         case "source":

@@ -1,36 +1,85 @@
 """Build configurations of Workers."""
 
+from typing import Annotated
+
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, Meta, UnsetType
 
-from builds_async.simulator.endpoints.calls import Call, Reply, choice, find_worker, read
-from builds_async.simulator.endpoints.repos import check_repository
-from builds_async.simulator.endpoints.requests import (
-    Migration,
-    NewWorkerBuild,
-    WorkerBuildChange,
+from builds_async.simulator.endpoints.changes import Branch, SomeChange
+from builds_async.simulator.endpoints.repos import NewConnection, check_repository
+from builds_async.simulator.endpoints.settings import (
+    NewSettings,
     WorkerSettingsChange,
+    changed,
+    named_token,
+    new_settings,
 )
-from builds_async.simulator.endpoints.settings import changed, named_token, named_worker, new_settings
-from builds_async.simulator.records import Settings, Trigger, Worker
-from builds_async.simulator.refusals import BadBodyError, ConflictError, UnknownError
-from builds_async.simulator.shapes import configuration_body, proposed_deploy_command
+from builds_async.simulator.records import Json, Settings, Trigger, Worker
+from builds_async.simulator.refusals import BY_STATUS, BadBodyError, ConflictError, UnknownError
+from builds_async.simulator.routing import Call, Reply, endpoint
+from builds_async.simulator.views import proposed_deploy_command
+
+TAG_LENGTH = 32
+
+_WITH_GRANT = ("gitlab_internal", "origin")
+_WORKER = "/builds/workers/{script_tag}"
 
 
+class NewGitRepository(NewConnection):
+    """A repository and its production branch."""
+
+    branch: Branch
+    grant_id: Annotated[str, Meta(min_length=1)] | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        if self.provider_type in _WITH_GRANT and self.grant_id is UNSET:
+            raise ValueError("this provider needs a grant")
+
+
+class NewWorkerBuild(msgspec.Struct, kw_only=True):
+    """The build configuration of a Worker."""
+
+    script_tag: str
+    git_repository: NewGitRepository
+    production_settings: NewSettings
+    previews_enabled: bool
+    previews_base_config: NewSettings
+
+
+class GitChange(SomeChange):
+    """A change of the production branch."""
+
+    branch: Branch | UnsetType = UNSET
+
+
+class WorkerBuildChange(SomeChange):
+    """A change of a Worker's build configuration."""
+
+    git_repository: GitChange | UnsetType = UNSET
+    production_settings: WorkerSettingsChange | UnsetType = UNSET
+    previews_enabled: bool | UnsetType = UNSET
+    previews_base_config: WorkerSettingsChange | UnsetType = UNSET
+
+
+class Migration(msgspec.Struct, kw_only=True):
+    """How Previews are deployed after a migration."""
+
+    deploy_command: str | UnsetType = UNSET
+
+
+@endpoint("createWorkerBuild", "POST", "/builds/workers", "builds:write")
 def create_worker_build(call: Call) -> Reply:
-    """POST builds/workers."""
-    asked = read(call, NewWorkerBuild)
-    worker = named_worker(call, asked.script_tag)
+    """Connect a Worker to a repository."""
+    new = call.read(NewWorkerBuild)
+    worker = named_worker(call, new.script_tag)
     if worker.production is not None:
         raise ConflictError
-    production, base = (
-        new_settings(call, it) for it in (asked.production_settings, asked.previews_base_config)
-    )
-    repository = msgspec.structs.asdict(asked.git_repository)
+    production, base = (new_settings(call, it) for it in (new.production_settings, new.previews_base_config))
+    repository = msgspec.structs.asdict(new.git_repository)
     branch, grant_id = repository.pop("branch"), repository.pop("grant_id") or None
     check_repository(call, repository["provider_account_id"], repository["repo_id"])
-    connection = call.state.registry.connect(**repository, grant_id=grant_id)
-    call.state.registry.add_trigger(
+    connection = call.account.connect(**repository, grant_id=grant_id)
+    call.account.add_trigger(
         worker,
         connection,
         production,
@@ -38,27 +87,30 @@ def create_worker_build(call: Call) -> Reply:
         branch_includes=[branch],
         branch_excludes=[],
     )
-    worker.previews_base, worker.previews_enabled = base, asked.previews_enabled
+    worker.previews_base, worker.previews_enabled = base, new.previews_enabled
     return Reply(_body(call, worker), status=201)
 
 
+@endpoint("getWorkerBuild", "GET", _WORKER, "builds:read")
 def get_worker_build(call: Call) -> Reply:
-    """GET builds/workers/{script_tag}."""
-    return Reply(_body(call, find_worker(call)))
+    """The build configuration of a Worker."""
+    return Reply(_body(call, _worker(call)))
 
 
+@endpoint("updateWorkerBuild", "PATCH", _WORKER, "builds:write")
 def update_worker_build(call: Call) -> Reply:
-    """PATCH builds/workers/{script_tag}."""
-    worker = find_worker(call)
+    """Change a build configuration; a field that is not sent stays as it is."""
+    worker = _worker(call)
     production = _production(worker)
-    everywhere = choice(call, "patch_existing_previews", ("false", "true")) == "true"
-    change = read(call, WorkerBuildChange)
+    everywhere = call.choice("patch_existing_previews", ("false", "true")) == "true"
+    change = call.read(WorkerBuildChange)
     new = _changed(call, production.settings, change.production_settings)
-    base, previews = _new_base(call, worker, change), call.state.previews_of(worker.tag) if everywhere else []
+    base = _new_base(call, worker, change)
+    previews = call.account.previews_of(worker.tag) if everywhere else []
     new_previews = [_changed(call, it.trigger.settings, change.previews_base_config) for it in previews]
     if change.previews_enabled is True and base is None:
         raise BadBodyError
-    # Nothing was changed before all of it was found good.
+    # Nothing is changed before all of it is known to be good.
     production.settings = new
     _set_base(worker, base)
     for preview, settings in zip(previews, new_previews, strict=True):
@@ -67,41 +119,65 @@ def update_worker_build(call: Call) -> Reply:
         worker.previews_enabled = change.previews_enabled
     if change.git_repository is not UNSET and change.git_repository.branch is not UNSET:
         _set_branch(worker, production, change.git_repository.branch)
-    production.modified = call.now
+    production.modified_on = call.now
     return Reply(_body(call, worker))
 
 
+@endpoint("deleteWorkerBuild", "DELETE", _WORKER, "builds:write")
 def delete_worker_build(call: Call) -> Reply:
-    """DELETE builds/workers/{script_tag}."""
-    worker = find_worker(call)
+    """Disconnect a Worker: delete its triggers and Previews, and cancel their builds."""
+    worker = _worker(call)
     _production(worker)
     for trigger in worker.live_triggers:
-        call.state.remove_trigger(trigger)
-    for preview in call.state.previews_of(worker.tag):
-        call.state.cancel_builds(preview.trigger)
-        del call.state.registry.previews[preview.worker.tag]
+        call.account.remove_trigger(trigger)
+    for preview in call.account.previews_of(worker.tag):
+        call.account.cancel_builds(preview.trigger)
+        del call.account.previews[preview.worker.tag]
     worker.previews_base, worker.previews_enabled = None, False
     return Reply("ok")
 
 
+@endpoint("migrateWorkerToPreviews", "POST", f"{_WORKER}/migrate_to_previews", "builds:write")
 def migrate_to_previews(call: Call) -> Reply:
-    """POST builds/workers/{script_tag}/migrate_to_previews."""
-    worker, asked = find_worker(call), read(call, Migration)
+    """Replace the trigger of all other branches by Previews."""
+    worker, new = _worker(call), call.read(Migration)
     _production(worker)
     legacy = worker.legacy
     if legacy is None:
         raise BadBodyError
-    command = asked.deploy_command or proposed_deploy_command(legacy.settings.deploy_command)
+    command = new.deploy_command or proposed_deploy_command(legacy.settings.deploy_command)
     if command is None:
         raise BadBodyError
     worker.previews_base, worker.previews_enabled = legacy.settings.copy(), True
     worker.previews_base.deploy_command = command
-    call.state.remove_trigger(legacy)
+    call.account.remove_trigger(legacy)
     return Reply(_body(call, worker))
 
 
-def _body(call: Call, worker: Worker) -> dict[str, object]:
-    return configuration_body(call.state.calendar, worker, _production(worker))
+def _body(call: Call, worker: Worker) -> Json:
+    return call.views.configuration(worker, _production(worker))
+
+
+def _worker(call: Call) -> Worker:
+    return call.find(call.account.scripts, "script_tag")
+
+
+def listed_worker(call: Call) -> Worker | None:
+    """The Worker of a list's path; None if the list of an unknown one is empty."""
+    tag = call.names["script_tag"]
+    if tag not in call.account.scripts and (
+        len(tag) != TAG_LENGTH or call.account.behaviour.unknown_worker == "not_found"
+    ):
+        raise UnknownError
+    return call.account.scripts.get(tag)
+
+
+def named_worker(call: Call, tag: str) -> Worker:
+    """The Worker whose tag a body names."""
+    worker = call.account.scripts.get(tag)
+    if worker is None or worker.parent is not None:
+        raise BY_STATUS[call.account.behaviour.unknown_references]
+    return worker
 
 
 def _production(worker: Worker) -> Trigger:
@@ -115,7 +191,7 @@ def _changed(call: Call, settings: Settings, change: WorkerSettingsChange | msgs
 
 
 def _new_base(call: Call, worker: Worker, change: WorkerBuildChange) -> Settings | None:
-    """The base of Previews after a change. The first one must be complete."""
+    """The base of Previews after a change. BadBodyError for a first one that is not complete."""
     base = worker.legacy.settings if worker.legacy else worker.previews_base
     if change.previews_base_config is UNSET or base is not None:
         return base and _changed(call, base, change.previews_base_config)
@@ -135,7 +211,7 @@ def _set_base(worker: Worker, base: Settings | None) -> None:
 
 
 def _set_branch(worker: Worker, production: Trigger, branch: str) -> None:
-    """Move the production branch; the legacy trigger leaves that one alone from now on."""
+    """Change the production branch, which the legacy trigger excludes from now on."""
     if worker.legacy is not None:
         worker.legacy.branch_excludes = [branch]
     production.branch_includes = [branch]

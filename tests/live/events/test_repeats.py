@@ -32,7 +32,9 @@ class TestRepeats:
         ended(sim)
         async with stream_of(source) as stream:
             await stream.ack(await anext(stream))
-        assert [message.number for message in source.queue._messages] == [0]  # the second was acknowledged
+        assert [message.number for message in source.queue._messages.waiting] == [
+            0
+        ]  # the second was acknowledged
 
     async def test_other_message(self, source: Source) -> None:
         """Another message with the same build and type is acknowledged and dropped, another type is not."""

@@ -178,7 +178,7 @@ class TestWarnings:
         async with stream_of(source) as stream:
             event = await anext(stream)
             assert source.queue.ack(
-                msgspec.json.encode({"acks": [{"lease_id": source.queue._messages[0].leases[0]}]})
+                msgspec.json.encode({"acks": [{"lease_id": source.queue._messages.waiting[0].leases[0]}]})
             )
             with caplog.at_level(logging.WARNING, "builds_async"):
                 await clock.sleep(61)

@@ -29,7 +29,7 @@ from builds_async.simulator import (
     SimulatedBuild,
     VirtualClock,
 )
-from builds_async.simulator.builds import BuildDetails
+from builds_async.simulator.build_details import BuildDetails
 from tests.support.bridge import ask, received
 
 
@@ -58,8 +58,8 @@ class Wire:
         finally:
             self.under_way[kind] -= 1
         self.plant()
-        latest = self.sim._state.latest
-        with patch.object(self.sim._state, "latest", lambda tag: self.stale.get(tag) or latest(tag)):
+        latest = self.sim._account.latest
+        with patch.object(self.sim._account, "latest", lambda tag: self.stale.get(tag) or latest(tag)):
             answer = ask(self.sim, request)
         for part, error in self.broken.items():
             if part in path:
@@ -75,7 +75,7 @@ class Wire:
         """Add the builds that have begun by now."""
         while self.planned and self.planned[0][0] <= self.sim.clock.now():
             created, details, script = self.planned.pop(0)
-            self.sim._state.add_build(details, script, created)
+            self.sim._add_build(details, script, created)
 
     def check_open(self) -> None: ...
 

@@ -138,8 +138,8 @@ class TestLines:
         await collect(tail, 40, got)
         assert got == texts(first, second)
         expected = texts(first, second)
-        del it.sim._state.builds[second.build_uuid]
-        it.sim._state._by_worker[tag].pop()
+        del it.sim._account.builds[second.build_uuid]
+        it.sim._account._by_worker[tag].pop()
         await collect(tail, 100, got)
         it.asked()
         await collect(tail, 200, got)

@@ -13,7 +13,7 @@ from builds_async.simulator import (
     Fault,
     Moment,
 )
-from builds_async.simulator.builds import BuildDetails
+from builds_async.simulator.build_details import BuildDetails
 from tests.live.tail.support import Got, Wire, kept, wire, within
 from tests.support import settle
 

@@ -1,47 +1,14 @@
-"""What a simulated service makes up: ids, tokens, and dates for the seconds of its clock."""
+"""Dates for the seconds of a clock, in the formats of the API and of HTTP."""
 
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import lru_cache
-from random import Random
-from typing import Final
-from uuid import UUID
 
 from builds_async.session.clock import Clock
 
-_LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-
-
-class Identities:
-    """Ids that look random: the same ones in the same order for the same seed, fresh ones for None."""
-
-    def __init__(self, seed: int | None = None) -> None:
-        self._random = Random(seed)  # noqa: S311  # nothing to protect
-        self._rays = Random(seed)  # noqa: S311  # apart: ids must not depend on the number of requests
-
-    def uuid(self) -> str:
-        """A version 4 UUID."""
-        return str(UUID(int=self._random.getrandbits(128), version=4))
-
-    def tag(self) -> str:
-        """32 hex characters, as of accounts and Workers."""
-        return f"{self._random.getrandbits(128):032x}"
-
-    def commit(self) -> str:
-        """40 hex characters."""
-        return f"{self._random.getrandbits(160):040x}"
-
-    def token(self, prefix: str) -> str:
-        """A secret of 40 letters and digits behind `prefix`."""
-        return prefix + "".join(self._random.choices(_LETTERS, k=40))
-
-    def ray(self) -> str:
-        """The id of a request, as in the `cf-ray` header."""
-        return f"{self._rays.getrandbits(64):016x}-SIM"
-
 
 class Calendar:
-    """Puts dates to the seconds of a clock: `epoch` is the date of the moment at which this was made."""
+    """Dates of a clock's moments. `epoch` is the date of the moment at which the calendar was made."""
 
     def __init__(self, clock: Clock, epoch: datetime | None = None) -> None:
         self.clock = clock
@@ -74,6 +41,7 @@ class Calendar:
         return format_datetime(datetime.fromtimestamp(int(moment + self._offset), UTC), usegmt=True)
 
 
+# A list of builds repeats a few dates hundreds of times, and strftime is most of the cost of showing them.
 @lru_cache(maxsize=4096)
 def _api_date(milliseconds: int) -> str:
     seconds, rest = divmod(milliseconds, 1000)

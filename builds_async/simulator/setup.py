@@ -1,0 +1,248 @@
+"""What tests put into a simulated account: the half of `BuildsSimulator` that needs no server."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from itertools import count
+from typing import TypedDict, Unpack
+
+import msgspec
+
+from builds_async.models.builds import BuildOutcome
+from builds_async.session.clock import Clock
+from builds_async.simulator.account import MAX_TRIGGERS, Account
+from builds_async.simulator.behaviour import Behaviour, TokenKind
+from builds_async.simulator.build_details import BuildDetails, BuildOptions, Moment
+from builds_async.simulator.builds import SimulatedBuild
+from builds_async.simulator.events import EventFeed
+from builds_async.simulator.queues import QueueDetails, QueueOptions, SimulatedQueue
+from builds_async.simulator.records import BUILD_EVENTS, BUILDS_OF_WORKER, Preview, Worker
+from builds_async.simulator.scripts import finished_script
+
+
+class TriggerOptions(TypedDict, total=False):
+    """Options of `BuildsSimulator.add_trigger`; the rest is as the dashboard would make it."""
+
+    name: str
+    """What the trigger is called."""
+    branch_includes: Iterable[str]
+    """The branches that it builds, with `*` for all."""
+    branch_excludes: Iterable[str]
+    """The branches that it does not build, whatever `branch_includes` says."""
+    build_command: str
+    """The command that builds."""
+    deploy_command: str
+    """The command that deploys."""
+    environment_variables: Mapping[str, str | None]
+    """Values by name; None is a secret."""
+
+
+class AccountSetup:
+    """Adds to a simulated account, and shows what it holds."""
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+
+    @property
+    def clock(self) -> Clock:
+        """The time of builds, of the rate limit and of slow responses."""
+        return self._account.calendar.clock
+
+    @property
+    def account_id(self) -> str:
+        """The id of the one account."""
+        return self._account.account_id
+
+    @property
+    def behaviour(self) -> Behaviour:
+        """The switches that it was made with."""
+        return self._account.behaviour
+
+    @property
+    def workers(self) -> Mapping[str, str]:
+        """The tag of each Worker by its name."""
+        return self._account.workers
+
+    @property
+    def builds(self) -> Mapping[str, SimulatedBuild]:
+        """Each build by its UUID, in the order in which they were added."""
+        return self._account.builds
+
+    @property
+    def queues(self) -> Mapping[str, SimulatedQueue]:
+        """Each queue by its id."""
+        return self._account.queues
+
+    def add_token(self, kind: TokenKind = TokenKind.FULL, token: str | None = None) -> str:
+        """Accept another API token, with the rights of its kind. Unknown tokens get 401 with 12006."""
+        kind = TokenKind(kind)  # a misspelled word would have every right
+        prefix = "cfat_" if kind == TokenKind.ACCOUNT_OWNED else "cfut_"
+        token = self._account.ids.token(prefix) if token is None else token
+        self._account.api_tokens[token] = kind
+        return token
+
+    def add_worker(
+        self,
+        name: str | None = None,
+        *,
+        tag: str | None = None,
+        connected: bool = True,
+        deployed: bool = True,
+        tags: Iterable[str] = (),
+    ) -> str:
+        """Add a Worker and return its tag, 32 hex characters. An existing name returns its tag.
+
+        It has a repository connection, a build token and a trigger for the branch `main`, unless `connected`
+        is False. Unless it is `deployed`, the list of Workers does not have it. `tags` are the account's own
+        labels, by which the list can be filtered. None as `name` or `tag`: a new one. ValueError if the name
+        or the tag belongs to another Worker.
+        """
+        name = self._new_name() if name is None else name
+        known = self._account.workers.get(name)
+        if known is not None and tag in (None, known):
+            return known
+        tag = self._account.ids.tag() if tag is None else tag
+        if known is not None or tag in self._account.scripts:
+            raise ValueError(f"there is another Worker with the name {name!r} or the tag {tag!r}")
+        worker = self._add_script(tag, name)
+        worker.deployed, worker.tags = deployed, tuple(tags)
+        if connected:
+            self._account.next_trigger(worker)
+        self._account.workers[name] = tag
+        return tag
+
+    def _new_name(self) -> str:
+        names = (f"worker-{number}" for number in count(len(self.workers) + 1))
+        return next(name for name in names if name not in self.workers)
+
+    def _add_script(self, tag: str, name: str) -> Worker:
+        now = self._account.now()
+        worker = Worker(tag=tag, name=name, created_on=now, modified_on=now)
+        self._account.scripts[tag] = worker
+        return worker
+
+    def add_trigger(self, external_script_id: str, **options: Unpack[TriggerOptions]) -> str:
+        """Give a Worker its next trigger, of `main`, then of all other branches, and return its UUID.
+
+        ValueError if there is no such Worker, or it has two triggers.
+        """
+        worker = self._worker(external_script_id)
+        if len(worker.live_triggers) >= MAX_TRIGGERS:
+            raise ValueError(f"the Worker {worker.name!r} has {MAX_TRIGGERS} triggers")
+        trigger = self._account.next_trigger(worker)
+        settings = trigger.settings
+        trigger.trigger_name = options.get("name", trigger.trigger_name)
+        trigger.branch_includes = list(options.get("branch_includes", trigger.branch_includes))
+        trigger.branch_excludes = list(options.get("branch_excludes", trigger.branch_excludes))
+        settings.build_command = options.get("build_command", settings.build_command)
+        settings.deploy_command = options.get("deploy_command", settings.deploy_command)
+        settings.variables = self._account.variables(options.get("environment_variables", {}))
+        return trigger.trigger_uuid
+
+    def add_preview(self, external_script_id: str, branch: str) -> str:
+        """Give a Worker a Preview of a branch, as a push would, and return its id.
+
+        A Preview's id is a Worker's tag of its own, under which builds are added to it. Its settings are
+        those of the base of the Worker's Previews, or else of production. ValueError if there is no such
+        Worker, or it has no trigger, or a Preview of that branch.
+        """
+        worker = self._worker(external_script_id)
+        production, known = worker.production, self._account.previews_of(worker.tag)
+        if production is None or any(preview.branch == branch for preview in known):
+            raise ValueError(f"the Worker {worker.name!r} can't have a Preview of {branch!r}")
+        if worker.previews_base is None:
+            worker.previews_base = production.settings.copy()
+            worker.previews_base.deploy_command = "npx wrangler preview"
+        worker.previews_enabled = True
+        script = self._add_script(self._account.ids.tag(), worker.name)
+        script.parent = worker.tag
+        trigger = self._account.add_trigger(
+            script,
+            production.connection,
+            worker.previews_base.copy(),
+            name="Preview",
+            branch_includes=[branch],
+            branch_excludes=[],
+            listed=False,
+        )
+        self._account.previews[script.tag] = Preview(worker=script, trigger=trigger)
+        return script.tag
+
+    def add_deploy_hook(self, external_script_id: str, name: str = "nightly", branch: str = "main") -> str:
+        """Give a Worker a deploy hook and return its UUID. ValueError if there is no such Worker."""
+        hook = self._account.add_hook(self._worker(external_script_id).tag, name, branch)
+        return hook.deploy_hook_uuid
+
+    def refuse_repository(self, provider_account_id: str, repo_id: str | None = None) -> None:
+        """Refuse to connect a repository from now on: 404 with 8000012.
+
+        None: every repository of that account, which has not installed Cloudflare's app: 404 with 8000008.
+        """
+        self._account.refused_repositories.add((provider_account_id, repo_id))
+
+    def set_limits(self, reached: bool | None, refresh_on: datetime | None = None) -> None:
+        """Set the account's build minutes; None twice for a paid plan. No build is refused for them."""
+        self._account.minutes = (reached, refresh_on)
+
+    def _worker(self, tag: str) -> Worker:
+        worker = self._account.scripts.get(tag)
+        if worker is None or worker.parent is not None:
+            raise ValueError(f"there is no Worker with the tag {tag!r}; add_worker() returns tags")
+        return worker
+
+    def add_build(self, script: Iterable[Moment] = (), **options: Unpack[BuildOptions]) -> SimulatedBuild:
+        """Add a build that is queued now and plays `script` on the clock.
+
+        A script is pairs of seconds from now and what happens then: a text (a log line), a `BuildStatus`, or
+        a `BuildOutcome`, which also stops a build that still runs. Lines may come after the end.
+        `build_script` makes a typical one. Without a script the build is driven by hand. ValueError if there
+        is no Worker with the tag `external_script_id`, or it has no trigger.
+        """
+        return self._add_build(BuildDetails(**options), script)
+
+    def add_finished_build(
+        self,
+        lines: int | Iterable[str] = 20,
+        outcome: BuildOutcome = BuildOutcome.SUCCESS,
+        *,
+        age: float = 3600.0,
+        duration: float = 60.0,
+        **options: Unpack[BuildOptions],
+    ) -> SimulatedBuild:
+        """Add a build that took `duration` seconds and stopped `age` seconds ago.
+
+        Its log is exactly `lines`, or that many numbered lines. ValueError as in `add_build`.
+        """
+        created = self._account.now() - age - duration
+        return self._add_build(BuildDetails(**options), finished_script(lines, outcome, duration), created)
+
+    def _add_build(
+        self, details: BuildDetails, script: Iterable[Moment], created: float | None = None
+    ) -> SimulatedBuild:
+        tag = self.add_worker() if details.external_script_id is None else details.external_script_id
+        if tag not in self._account.scripts:
+            raise ValueError(f"there is no Worker with the tag {tag!r}; add_worker() returns tags")
+        details = msgspec.structs.replace(details, external_script_id=tag)
+        return self._account.add_build(details, script, created)
+
+    def add_queue(self, name: str | None = None, **options: Unpack[QueueOptions]) -> str:
+        """Add a queue with an HTTP pull consumer, subscribed to build events from now on; return its id.
+
+        Its subscription has the queue's name. Pulling needs a token that may write, as acknowledging does.
+        ValueError if there is a queue of that name.
+        """
+        names = {queue.name for queue in self.queues.values()}
+        if name is None:
+            name = next(it for it in (f"queue-{number}" for number in count(1)) if it not in names)
+        if name in names:
+            raise ValueError(f"there is another queue with the name {name!r}")
+        details = QueueDetails(**options)
+        queue_id = self._account.ids.tag()
+        feed = EventFeed(self._account, queue_id, details.words)
+        self._account.queues[queue_id] = SimulatedQueue(
+            queue_id, name, details, self._account.calendar, feed.news
+        )
+        if details.subscribed:
+            worker = details.worker_name
+            source = {"type": BUILDS_OF_WORKER} | ({} if worker is None else {"worker_name": worker})
+            self._account.subscribe(name, source, queue_id, list(BUILD_EVENTS))
+        return queue_id
