@@ -1,19 +1,11 @@
-"""Triggers, their variables, and the builds that they are told to start."""
+"""Triggers and their variables."""
 
 from typing import Any
 
 import pytest
 
-from builds_async.models import BuildOutcome, BuildStatus
-from builds_async.simulator import Behaviour, BuildsSimulator, Fault, FaultKind, SimulatedBuild, VirtualClock
-
-UUID = "8d3b7a4e-3c57-4e0a-9a39-0a3f6c0f3b11"
-
-
-def triggers_of(sim: BuildsSimulator, tag: str, door: Any) -> list[Any]:
-    """The triggers that are listed for a Worker."""
-    found: list[Any] = door(sim).result(f"workers/{tag}/triggers")
-    return found
+from builds_async.simulator import Behaviour, BuildsSimulator, VirtualClock
+from tests.simulator.support import UUID, triggers_of
 
 
 def new_trigger(sim: BuildsSimulator, tag: str, door: Any, **fields: Any) -> dict[str, Any]:
@@ -281,110 +273,3 @@ class TestVariables:
         metadata = door(sim).result(f"builds/{build.build_uuid}")["build_trigger_metadata"]
         assert metadata["environment_variables"]["S"]["value"] is None
         assert metadata["environment_variables"]["S"]["is_secret"] is True
-
-
-class TestStartedBuilds:
-    @pytest.fixture
-    def path(self, sim: BuildsSimulator, door: Any) -> str:
-        """That of the builds of a trigger."""
-        (trigger,) = triggers_of(sim, sim.add_worker("shop"), door)
-        return f"triggers/{trigger['trigger_uuid']}/builds"
-
-    def test_branch(self, path: str, sim: BuildsSimulator, door: Any) -> None:
-        """A build of a branch knows no commit; it is queued and the latest of its Worker."""
-        body = door(sim).result(path, method="POST", body={"branch": "release"})
-        metadata = body["build_trigger_metadata"]
-        assert (body["status"], body["build_outcome"]) == ("queued", None)
-        assert (metadata["build_trigger_source"], metadata["branch"]) == ("manual", "release")
-        assert [metadata[name] for name in ("commit_hash", "commit_message", "author")] == ["", "", ""]
-        tag = sim.workers["shop"]
-        assert door(sim).result("builds/latest", external_script_ids=tag)["builds"][tag] == body
-
-    def test_commit(self, path: str, sim: BuildsSimulator, door: Any) -> None:
-        """A build of a commit alone is of the trigger's branch; both may be given."""
-        alone = door(sim).result(path, method="POST", body={"commit_hash": "abc"})["build_trigger_metadata"]
-        both = door(sim).result(path, method="POST", body={"commit_hash": "abc", "branch": "x"})
-        assert (alone["commit_hash"], alone["branch"]) == ("abc", "main")
-        assert alone["author"]
-        assert both["build_trigger_metadata"]["branch"] == "x"
-
-    @pytest.mark.parametrize(
-        "body",
-        [{}, {"branch": ""}, {"branch": 5}, {"branch": "x", "seed_repo": {}}, b"", b"{"],
-        ids=["nothing", "empty", "number", "seed", "no body", "no JSON"],
-    )
-    def test_bad(self, body: Any, path: str, sim: BuildsSimulator, door: Any) -> None:
-        """400 with 12002, and nothing is started."""
-        assert door(sim).error(path, method="POST", body=body) == (400, 12002)
-        assert not sim.builds
-
-    async def test_typical(self, path: str, sim: BuildsSimulator, clock: VirtualClock, door: Any) -> None:
-        """It plays a typical build of some seconds by itself."""
-        door(sim).result(path, method="POST", body={"branch": "main"})
-        (build,) = sim.builds.values()
-        await clock.sleep(3.0)
-        assert str(build.status) == "initializing"
-        await clock.sleep(10.0)
-        assert (build.status, build.outcome) == (BuildStatus.STOPPED, BuildOutcome.SUCCESS)
-        assert len(build.lines) > 5
-
-    async def test_script(self, clock: VirtualClock, door: Any) -> None:
-        """Its script can be given, and may depend on the build; its seconds count from the start."""
-
-        def script(build: SimulatedBuild) -> list[tuple[float, Any]]:
-            outcome = BuildOutcome.FAIL if build.details.branch == "bad" else BuildOutcome.SUCCESS
-            return [(1.0, f"of {build.details.branch}"), (2.0, outcome)]
-
-        sim = BuildsSimulator(clock=clock, started_builds=script)
-        (trigger,) = triggers_of(sim, sim.add_worker(), door)
-        await clock.sleep(100.0)
-        for branch in ("good", "bad"):
-            path = f"triggers/{trigger['trigger_uuid']}/builds"
-            door(sim).result(path, method="POST", body={"branch": branch})
-        good, bad = sim.builds.values()
-        assert (good.outcome, bad.lines) == (None, ())
-        await clock.sleep(2.0)
-        assert (good.outcome, bad.outcome) == (BuildOutcome.SUCCESS, BuildOutcome.FAIL)
-        assert [line.message for line in bad.lines] == ["of bad"]
-
-    @pytest.mark.parametrize("kind", ["reset", "cut_body", "stall"])
-    def test_lost_answer(self, kind: FaultKind, path: str, sim: BuildsSimulator, door: Any) -> None:
-        """A build whose answer is lost was started all the same."""
-        sim.fault(Fault(kind, method="POST"))
-        answer = door(sim)(path, method="POST", body={"branch": "main"})
-        assert answer.fault is not None
-        assert len(sim.builds) == 1
-
-    def test_unsent(self, path: str, sim: BuildsSimulator, door: Any) -> None:
-        """A fault in place of the answer starts nothing."""
-        sim.fault("server_error")
-        assert door(sim)(path, method="POST", body={"branch": "main"}).status == 502
-        assert not sim.builds
-
-    def test_source(self, clock: VirtualClock, door: Any) -> None:
-        """Its source may be `api`."""
-        sim = BuildsSimulator(clock=clock, behaviour=Behaviour(started_source="api"))
-        (trigger,) = triggers_of(sim, sim.add_worker(), door)
-        path = f"triggers/{trigger['trigger_uuid']}/builds"
-        body = door(sim).result(path, method="POST", body={"branch": "main"})
-        assert body["build_trigger_metadata"]["build_trigger_source"] == "api"
-
-    def test_settings(self, path: str, sim: BuildsSimulator, door: Any) -> None:
-        """A build keeps the commands that it was started with; its trigger is shown as it is now."""
-        uuid = door(sim).result(path, method="POST", body={"branch": "main"})["build_uuid"]
-        change = {"build_command": "make", "root_directory": "/app"}
-        door(sim).result(path.removesuffix("/builds"), method="PATCH", body=change)
-        body = door(sim).result(f"builds/{uuid}")
-        assert body["trigger"]["build_command"] == "make"
-        assert body["build_trigger_metadata"]["build_command"] == "npm run build"
-        assert body["build_trigger_metadata"]["root_directory"] == "/"
-
-
-async def test_a_script_can_be_played_later(sim: BuildsSimulator, clock: VirtualClock) -> None:
-    """Its seconds count from then, beside what is left of the first one."""
-    build = sim.add_build([(1, "a"), (4, "d"), (5, BuildOutcome.SUCCESS)])
-    await clock.sleep(2.0)
-    build.play([(1, "c"), (0, "b")])
-    await clock.sleep(3.0)
-    assert [line.message for line in build.lines] == ["a", "b", "c", "d"]
-    assert build.outcome == BuildOutcome.SUCCESS

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from builds_async.simulator import Behaviour, BuildsSimulator, Fault, RateLimit, VirtualClock
+from tests.simulator.support import UUID
 
 ROOT = "/client/v4/workers/builds/deploy_hooks"
-UUID = "8d3b7a4e-3c57-4e0a-9a39-0a3f6c0f3b11"
 
 
 @pytest.fixture

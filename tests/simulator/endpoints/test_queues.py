@@ -1,0 +1,73 @@
+"""The endpoints of queues: who may use them, and what they refuse."""
+
+from typing import Any
+
+import pytest
+
+from builds_async.simulator import (
+    BuildsSimulator,
+    TokenKind,
+)
+from tests.simulator.support import Consumer
+
+
+class TestDoor:
+    @pytest.mark.parametrize("action", ["pull", "ack", "extend"])
+    @pytest.mark.parametrize(
+        ("kind", "expected"),
+        [
+            (TokenKind.FULL, 200),
+            (TokenKind.READ_ONLY, 403),
+            (TokenKind.NO_PERMISSION, 403),
+            (TokenKind.NO_QUEUES, 403),
+            (TokenKind.NO_SCRIPTS, 200),
+            (TokenKind.ACCOUNT_OWNED, 200),
+        ],
+    )
+    def test_tokens(self, kind: TokenKind, expected: int, action: str, sim: BuildsSimulator) -> None:
+        """All three need a token that may write."""
+        consumer = Consumer(sim)
+        consumer.token = sim.add_token(kind)
+        body = {"extend": [], "visibility_timeout_ms": 1} if action == "extend" else {}
+        assert consumer.ask(action, body)[0] == expected
+
+    def test_unknown(self, sim: BuildsSimulator) -> None:
+        """An unknown queue, action or method is 404."""
+        consumer = Consumer(sim)
+        assert Consumer(sim, "nowhere").ask("pull")[0] == 404
+        assert consumer.ask("push")[0] == 404
+        assert consumer.ask("pull", method="GET")[0] == 404
+
+    @pytest.mark.parametrize(
+        ("action", "body"),
+        [
+            ("pull", b"{"),
+            ("pull", {"batch_size": 0}),
+            ("pull", {"batch_size": 101}),
+            ("pull", {"visibility_timeout_ms": 43_200_001}),
+            ("ack", {"acks": ["lease"]}),
+            ("ack", {"retries": [{"lease_id": "a", "delay_seconds": 86_401}]}),
+            ("extend", {"extend": []}),
+        ],
+        ids=str,
+    )
+    def test_bad_body(self, action: str, body: Any, sim: BuildsSimulator) -> None:
+        """What makes no sense is 400."""
+        status, answer = Consumer(sim).ask(action, body)
+        assert (status, answer["errors"][0]["code"]) == (400, 12002)
+
+    def test_names(self, sim: BuildsSimulator) -> None:
+        """A queue has the name that it was given, or a new one; no two have the same."""
+        sim.add_queue("queue-1")
+        sim.add_queue()
+        assert [queue.name for queue in sim.queues.values()] == ["queue-1", "queue-2"]
+        assert repr(next(iter(sim.queues.values()))) == "<SimulatedQueue queue-1 0 messages>"
+        with pytest.raises(ValueError, match="another queue with the name 'queue-2'"):
+            sim.add_queue("queue-2")
+
+    def test_misuse(self, sim: BuildsSimulator) -> None:
+        """Counts that make no sense are refused."""
+        with pytest.raises(ValueError, match="must not be negative"):
+            sim.add_queue(max_retries=-1)
+        with pytest.raises(ValueError, match="must not be negative"):
+            sim.add_queue(duplicate_every=-1)
