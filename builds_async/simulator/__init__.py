@@ -9,7 +9,7 @@ from builds_async.simulator.build_details import BuildDetails, BuildOptions, Mom
 from builds_async.simulator.builds import SimulatedBuild
 from builds_async.simulator.clock import VirtualClock
 from builds_async.simulator.faults import Fault, FaultKind
-from builds_async.simulator.messages import Answer, Request, SeenRequest
+from builds_async.simulator.messages import Answer, Request, Response, SeenRequest
 from builds_async.simulator.queues import QueueDetails, QueueOptions, SimulatedQueue
 from builds_async.simulator.scripts import build_script
 from builds_async.simulator.setup import TriggerOptions
@@ -28,6 +28,7 @@ __all__ = [
     "QueueOptions",
     "RateLimit",
     "Request",
+    "Response",
     "SeenRequest",
     "SimulatedBuild",
     "SimulatedQueue",

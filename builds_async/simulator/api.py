@@ -17,7 +17,7 @@ from builds_async.simulator.behaviour import RateLimit, TokenKind
 from builds_async.simulator.endpoints import ROUTES
 from builds_async.simulator.faults import Fault, FaultKind, FaultPlan
 from builds_async.simulator.limits import RateWindow
-from builds_async.simulator.messages import Answer, Request, SeenRequest
+from builds_async.simulator.messages import Request, Response, SeenRequest
 from builds_async.simulator.refusals import (
     ForbiddenError,
     InvalidApiTokenError,
@@ -57,26 +57,26 @@ class Api:
         queues = () if account.behaviour.account_owned_queues else ("queues", "event_subscriptions")
         self._users_only = {("builds",), *((name,) for name in queues)}
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: Request) -> Response:
         """Serve one request at the clock's `now()`."""
         now = self.account.now()
         counts = self._is_authenticated(request) or _is_public(request)
         wait = self.rate.enter(now) if counts else 0.0
         fault = self.faults.take(request.method, request.path) if counts and not wait else None
-        answer = self._responses.too_many(wait) if wait else self._answer(request, fault)
+        response = self._responses.too_many(wait) if wait else self._respond(request, fault)
         self.requests.append(
             SeenRequest(
                 method=request.method,
                 path=request.path,
                 query=request.query,
                 when=now,
-                status=answer.status,
+                status=response.status,
                 fault=None if fault is None else fault.kind,
             )
         )
-        return answer
+        return response
 
-    def _answer(self, request: Request, fault: Fault | None) -> Answer:
+    def _respond(self, request: Request, fault: Fault | None) -> Response:
         if fault is None:
             return self._serve(request)
         if fault.kind == "repeated_page" and request.path in self._pages:
@@ -85,7 +85,7 @@ class Api:
             return FAULT_RESPONSES[fault.kind](self._responses, fault)
         return msgspec.structs.replace(self._serve(request), fault=fault)
 
-    def _serve(self, request: Request) -> Answer:
+    def _serve(self, request: Request) -> Response:
         try:
             reply = self._reply(request)
         except RefusalError as refusal:

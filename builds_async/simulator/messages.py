@@ -1,6 +1,7 @@
 """What goes into the simulated API and comes out of it, without a socket."""
 
 from collections.abc import Mapping
+from typing import TypeAlias
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import msgspec
@@ -37,7 +38,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
         return dict(parse_qsl(urlsplit(self.target).query, keep_blank_values=True))
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
+class Response(msgspec.Struct, frozen=True, kw_only=True):
     """A response, before any fault of the connection."""
 
     status: int
@@ -48,6 +49,10 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """The whole body."""
     fault: Fault | None = None
     """What the server, or the transport, does to it on the wire."""
+
+
+Answer: TypeAlias = Response
+"""Another name of `Response`."""
 
 
 class SeenRequest(msgspec.Struct, frozen=True, kw_only=True):

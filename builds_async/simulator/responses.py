@@ -9,7 +9,7 @@ import msgspec
 from builds_async.simulator.account import Account
 from builds_async.simulator.faults import Fault, FaultKind
 from builds_async.simulator.limits import RateWindow
-from builds_async.simulator.messages import Answer
+from builds_async.simulator.messages import Response
 from builds_async.simulator.records import Json
 
 _JSON = "application/json"
@@ -46,7 +46,7 @@ class ResponseFactory:
 
     def make(
         self, status: int, body: bytes, *, content_type: str = _JSON, headers: Mapping[str, str] | None = None
-    ) -> Answer:
+    ) -> Response:
         """A response with the common headers and those given."""
         now = self._account.now()
         limits = self._rate.headers(now) if self._account.behaviour.rate_limit_headers else {}
@@ -56,13 +56,13 @@ class ResponseFactory:
             "Server": "cloudflare",
             "cf-ray": self._account.ids.ray(),
         }
-        return Answer(status=status, headers=common | limits | dict(headers or {}), body=body)
+        return Response(status=status, headers=common | limits | dict(headers or {}), body=body)
 
-    def too_many(self, wait: float) -> Answer:
+    def too_many(self, wait: float) -> Response:
         """The rate limiter's 429; `wait` is rounded up to whole seconds."""
         return self.make(429, _SLOW_DOWN, headers={"Retry-After": str(math.ceil(wait))})
 
-    def rate_limited(self, fault: Fault) -> Answer:
+    def rate_limited(self, fault: Fault) -> Response:
         """The same, whatever the window says."""
         if fault.retry_after is None:
             return self.make(429, _SLOW_DOWN)
@@ -70,7 +70,7 @@ class ResponseFactory:
         retry_after = date if fault.as_date else str(fault.retry_after)
         return self.make(429, _SLOW_DOWN, headers={"Retry-After": retry_after})
 
-    def server_error(self, fault: Fault) -> Answer:
+    def server_error(self, fault: Fault) -> Response:
         """A 5xx without JSON."""
         title = f"{fault.status} {HTTPStatus(fault.status).phrase}"
         match fault.body:
@@ -84,25 +84,25 @@ class ResponseFactory:
                 text = "upstream request timeout" if timed_out else _BEFORE_HEADERS
                 return self.make(fault.status, text.encode(), content_type="text/plain")
 
-    def blocked(self, _: Fault) -> Answer:
+    def blocked(self, _: Fault) -> Response:
         """A firewall's page."""
         page = _html_page("Sorry, you have been blocked", "A security rule stopped this request.")
         return self.make(403, page, content_type=_HTML)
 
-    def empty_body(self, _: Fault) -> Answer:
+    def empty_body(self, _: Fault) -> Response:
         """200 and nothing."""
         return self.make(200, b"")
 
-    def not_json(self, _: Fault) -> Answer:
+    def not_json(self, _: Fault) -> Response:
         """200 and a body that its Content-Type denies."""
         return self.make(200, b"<!DOCTYPE html><title>One moment</title>")
 
-    def redirect(self, fault: Fault) -> Answer:
+    def redirect(self, fault: Fault) -> Response:
         """302 to another place."""
         return self.make(302, b"", content_type="text/html", headers={"Location": fault.location})
 
 
-FAULT_RESPONSES: dict[FaultKind, Callable[[ResponseFactory, Fault], Answer]] = {
+FAULT_RESPONSES: dict[FaultKind, Callable[[ResponseFactory, Fault], Response]] = {
     "rate_limited": ResponseFactory.rate_limited,
     "server_error": ResponseFactory.server_error,
     "blocked": ResponseFactory.blocked,

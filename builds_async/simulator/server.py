@@ -11,7 +11,7 @@ from aiohttp import web
 from builds_async.session.clock import Clock
 from builds_async.simulator.api import Api
 from builds_async.simulator.faults import Fault
-from builds_async.simulator.messages import Answer, Request
+from builds_async.simulator.messages import Request, Response
 from builds_async.simulator.responses import huge_json
 
 _GRACE = 0.5
@@ -64,7 +64,7 @@ class ApiServer:
         if task is not None and task not in self._handlers:
             self._handlers.add(task)
             task.add_done_callback(self._handlers.discard)
-        answer = self._api.answer(
+        response = self._api.answer(
             Request(
                 method=request.method,
                 target=request.raw_path,
@@ -72,66 +72,66 @@ class ApiServer:
                 body=await request.read(),
             )
         )
-        if answer.fault is None:
-            return _response(answer)
-        return await self._spoil(request, answer, answer.fault)
+        if response.fault is None:
+            return _web_response(response)
+        return await self._spoil(request, response, response.fault)
 
-    async def _spoil(self, request: web.BaseRequest, answer: Answer, fault: Fault) -> web.StreamResponse:
+    async def _spoil(self, request: web.BaseRequest, response: Response, fault: Fault) -> web.StreamResponse:
         match fault.kind:
             case "reset":
-                return await self._reset(request, answer)
+                return await self._reset(request, response)
             case "stall":
-                return await self._stall(request, answer, headers_sent=fault.headers_sent)
+                return await self._stall(request, response, headers_sent=fault.headers_sent)
             case "cut_body":
-                return await self._cut_body(request, answer)
+                return await self._cut_body(request, response)
             case "huge_body":
-                return await self._huge_body(request, answer, fault.size)
+                return await self._huge_body(request, response, fault.size)
             case "slow":
                 await self._clock.sleep(fault.delay)
-        return _response(answer)
+        return _web_response(response)
 
-    async def _reset(self, request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
+    async def _reset(self, request: web.BaseRequest, response: Response) -> web.StreamResponse:
         transport = request.transport
         connection = transport.get_extra_info("socket") if transport is not None else None
         if connection is not None:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-        return await self._hang_up(request, _response(answer))
+        return await self._hang_up(request, _web_response(response))
 
     async def _stall(
-        self, request: web.BaseRequest, answer: Answer, *, headers_sent: bool
+        self, request: web.BaseRequest, response: Response, *, headers_sent: bool
     ) -> web.StreamResponse:
-        response = web.StreamResponse(status=answer.status, headers=answer.headers)
+        sent = web.StreamResponse(status=response.status, headers=response.headers)
         if headers_sent:
-            response.content_length = len(answer.body)
-            await response.prepare(request)
-        return await self._never(response)
+            sent.content_length = len(response.body)
+            await sent.prepare(request)
+        return await self._never(sent)
 
-    async def _cut_body(self, request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
-        response = web.StreamResponse(status=answer.status, headers=answer.headers)
-        response.content_length = len(answer.body) + 1
-        await response.prepare(request)
-        await response.write(answer.body[: max(1, len(answer.body) // 2)])
+    async def _cut_body(self, request: web.BaseRequest, response: Response) -> web.StreamResponse:
+        sent = web.StreamResponse(status=response.status, headers=response.headers)
+        sent.content_length = len(response.body) + 1
+        await sent.prepare(request)
+        await sent.write(response.body[: max(1, len(response.body) // 2)])
         if request.transport is not None:
             request.transport.close()  # unlike abort, this sends what is written
-        return await self._hang_up(request, response)
+        return await self._hang_up(request, sent)
 
-    async def _huge_body(self, request: web.BaseRequest, answer: Answer, size: int) -> web.StreamResponse:
-        response = web.StreamResponse(status=answer.status, headers=answer.headers)
-        await response.prepare(request)
+    async def _huge_body(self, request: web.BaseRequest, response: Response, size: int) -> web.StreamResponse:
+        sent = web.StreamResponse(status=response.status, headers=response.headers)
+        await sent.prepare(request)
         with suppress(ConnectionError):  # the client has gone
             for chunk in huge_json(size):
-                await response.write(chunk)
-        return response
+                await sent.write(chunk)
+        return sent
 
-    async def _hang_up(self, request: web.BaseRequest, response: web.StreamResponse) -> web.StreamResponse:
+    async def _hang_up(self, request: web.BaseRequest, sent: web.StreamResponse) -> web.StreamResponse:
         if request.transport is not None and not request.transport.is_closing():
             request.transport.abort()
-        return await self._never(response)
+        return await self._never(sent)
 
-    async def _never(self, response: web.StreamResponse) -> web.StreamResponse:
+    async def _never(self, sent: web.StreamResponse) -> web.StreamResponse:
         await asyncio.Event().wait()  # until `stop` or the lost connection cancels this handler
-        return response
+        return sent
 
 
-def _response(answer: Answer) -> web.Response:
-    return web.Response(status=answer.status, headers=answer.headers, body=answer.body)
+def _web_response(response: Response) -> web.Response:
+    return web.Response(status=response.status, headers=response.headers, body=response.body)

@@ -16,7 +16,7 @@ from builds_async.simulator.behaviour import Behaviour, RateLimit
 from builds_async.simulator.build_details import BuildOptions, Moment
 from builds_async.simulator.builds import SimulatedBuild
 from builds_async.simulator.faults import Fault, FaultKind
-from builds_async.simulator.messages import Answer, Request, SeenRequest
+from builds_async.simulator.messages import Request, Response, SeenRequest
 from builds_async.simulator.process import ProcessRunner
 from builds_async.simulator.scripts import typical_build
 from builds_async.simulator.server import ApiServer
@@ -157,8 +157,8 @@ class BuildsSimulator(AccountSetup):
         filled["base_url"] = self.url if over_socket else self._url or _NOWHERE
         return BuildsClient(**filled | options)
 
-    def answer(self, request: Request) -> Answer:
-        """Serve one request without a socket. A fault of the connection is only named in the `Answer`."""
+    def answer(self, request: Request) -> Response:
+        """Serve one request without a socket. A fault of the connection is only named in the response."""
         return self._api.answer(request)
 
     @property

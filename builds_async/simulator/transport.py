@@ -40,7 +40,7 @@ class SimulatorTransport:
         """Serve one request. Its connection faults are raised as errors, after the request was acted upon."""
         self.check_open()
         await asyncio.sleep(0)  # as on a network, other tasks run and a cancel can strike
-        answer = self._api.answer(
+        simulated = self._api.answer(
             messages.Request(
                 method=request.method,
                 target=f"{PREFIX}{request.path}?{request.query}" if request.query else PREFIX + request.path,
@@ -48,10 +48,10 @@ class SimulatorTransport:
                 body=request.body or b"",
             )
         )
-        response = Response(answer.status, CIMultiDict(answer.headers), answer.body)
-        if answer.fault is None:
+        response = Response(simulated.status, CIMultiDict(simulated.headers), simulated.body)
+        if simulated.fault is None:
             return response
-        return await self._spoil(response, answer.fault)
+        return await self._spoil(response, simulated.fault)
 
     async def _spoil(self, response: Response, fault: Fault) -> Response:
         match fault.kind:

@@ -1,4 +1,4 @@
-"""What the tests of the simulator share: a virtual clock, and a way to ask without a socket."""
+"""Fixtures of the simulator's tests: a virtual clock, and requests without a socket."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -10,7 +10,7 @@ from builds_async.simulator import Answer, BuildsSimulator, Request, VirtualCloc
 
 
 class Door:
-    """Asks a simulator in process, with its own token unless told otherwise."""
+    """Asks a simulator in process, by default with its own token."""
 
     def __init__(self, sim: BuildsSimulator) -> None:
         self._sim = sim
@@ -25,7 +25,7 @@ class Door:
         body: object = None,
         **query: object,
     ) -> Answer:
-        """The answer for a path below `builds/` of the account, or with a slash in front below the account.
+        """The response for a path below `builds/` of the account, or with a slash in front below the account.
 
         A whole path is taken as it is. A body is sent as JSON, bytes as they are.
         """
@@ -43,13 +43,13 @@ class Door:
         return msgspec.json.decode(self(path, **query).body)
 
     def result(self, path: str, **query: Any) -> Any:
-        """The `result` of an answer that must be a success."""
+        """The `result` of a response that must be a success."""
         answer = self(path, **query)
         assert answer.status in {200, 201}, answer
         return msgspec.json.decode(answer.body)["result"]
 
     def error(self, path: str, **query: Any) -> tuple[int, int]:
-        """Status and code of an answer that must be a refusal."""
+        """Status and code of a response that must be a refusal."""
         answer = self(path, **query)
         body = msgspec.json.decode(answer.body)
         assert (body["success"], body["result"], body["messages"]) == (False, None, [])

@@ -38,7 +38,7 @@ class Operation(NamedTuple):
         return [parameter for parameter in self.parameters if parameter["in"] == where]
 
     def schema_of(self, status: int) -> Any:
-        """The validator of an answer; None for a status that is not documented."""
+        """The validator of a response; None for a status that is not documented."""
         found = self.responses.get(str(status), self.responses.get(f"{status // 100}XX"))
         return found and validator(found)
 

@@ -1,4 +1,4 @@
-"""What the tests of the simulator share."""
+"""Helpers of the simulator's tests."""
 
 from base64 import b64decode
 from typing import Any
@@ -19,7 +19,7 @@ REPOSITORY = {
 
 
 def headers(sim: BuildsSimulator, kind: TokenKind) -> dict[str, str]:
-    """Those of a new token of a kind."""
+    """The headers of a new token of a kind."""
     return {"authorization": f"Bearer {sim.add_token(kind)}"}
 
 
@@ -49,7 +49,7 @@ class Consumer:
         return self.sim.queues[self.queue_id]
 
     def ask(self, action: str, body: Any = None, *, method: str = "POST") -> tuple[int, Any]:
-        """Status and body of an answer."""
+        """Status and body of a response."""
         path = f"/client/v4/accounts/{self.sim.account_id}/queues/{self.queue_id}/messages/{action}"
         data = body if isinstance(body, bytes) else msgspec.json.encode(body or {})
         headers = {"authorization": f"Bearer {self.token}"}
@@ -57,7 +57,7 @@ class Consumer:
         return answer.status, msgspec.json.decode(answer.body)
 
     def result(self, action: str, **body: Any) -> Any:
-        """The `result` of an answer that must be a success."""
+        """The `result` of a response that must be a success."""
         status, answer = self.ask(action, body)
         assert status == 200, answer
         return answer["result"]

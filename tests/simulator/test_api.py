@@ -26,16 +26,16 @@ from tests.simulator.support import UUID
     ],
     ids=["nothing", "no token", "another scheme", "half a pair", "unknown token", "unknown key"],
 )
-def test_who_is_not_known_is_told_so(
+def test_unknown_credentials_are_refused(
     headers: dict[str, str], expected: tuple[int, int], sim: BuildsSimulator, door: Any
 ) -> None:
-    """401: 12005 when nothing was shown, 12006 when it is not valid, also for unknown routes."""
+    """401, also for unknown routes: 12005 without credentials, 12006 for unknown ones."""
     assert door(sim).error(f"builds/{UUID}", headers=headers) == expected
     assert door(sim).error("nowhere", headers=headers) == expected
 
 
 @pytest.mark.parametrize(
-    ("kind", "reading", "cancelling"),
+    ("kind", "reading", "canceling"),
     [
         (TokenKind.FULL, 200, 200),
         (TokenKind.READ_ONLY, 200, (403, 10000)),
@@ -44,12 +44,12 @@ def test_who_is_not_known_is_told_so(
     ],
 )
 def test_a_token_may_do_what_its_kind_says(
-    kind: TokenKind, reading: Any, cancelling: Any, sim: BuildsSimulator, door: Any
+    kind: TokenKind, reading: Any, canceling: Any, sim: BuildsSimulator, door: Any
 ) -> None:
-    """Each kind of token is refused as the real one is."""
+    """Each kind of token is refused as a real one is."""
     headers = {"authorization": f"Bearer {sim.add_token(kind)}"}
     path = f"builds/{sim.add_build().build_uuid}"
-    for method, where, expected in (("GET", path, reading), ("PUT", f"{path}/cancel", cancelling)):
+    for method, where, expected in (("GET", path, reading), ("PUT", f"{path}/cancel", canceling)):
         if expected == 200:
             assert door(sim)(where, method=method, headers=headers).status == 200
         else:
@@ -57,7 +57,7 @@ def test_a_token_may_do_what_its_kind_says(
 
 
 def test_the_email_and_key_pair_is_accepted_unless_switched_off(clock: VirtualClock, door: Any) -> None:
-    """Whether the real endpoints take the pair is unknown, so both can be had."""
+    """Whether the real endpoints accept the pair is unknown, so it is a switch."""
     pair = {"x-auth-email": "a@example.com", "x-auth-key": "k"}
     for accepted in (True, False):
         sim = BuildsSimulator(
@@ -87,8 +87,8 @@ def test_the_email_and_key_pair_is_accepted_unless_switched_off(clock: VirtualCl
         ("GET", "workers/my-worker/builds"),
     ],
 )
-def test_what_does_not_exist_is_not_found(method: str, path: str, sim: BuildsSimulator, door: Any) -> None:
-    """404 with 12000, for unknown builds, unknown routes and names in place of tags alike."""
+def test_unknown_things_are_not_found(method: str, path: str, sim: BuildsSimulator, door: Any) -> None:
+    """404 with 12000 for unknown builds, unknown routes and names in place of tags."""
     sim.add_worker("my-worker")
     assert door(sim).error(path, method=method) == (404, 12000)
 
@@ -110,18 +110,18 @@ def test_a_method_that_has_no_route_does_nothing(sim: BuildsSimulator, door: Any
     "target", ["/", "/client/v4/user", "/client/v4/accounts", "//", "/client/v4/accounts?x"]
 )
 def test_nothing_is_served_outside_of_the_account(target: str, sim: BuildsSimulator) -> None:
-    """404 with 12000, once the token is known."""
+    """404 with 12000, with a valid token."""
     answer = sim.answer(Request(target=target, headers={"authorization": f"Bearer {sim.api_token}"}))
     assert (answer.status, b"12000" in answer.body) == (404, True)
 
 
 def test_another_account_is_refused(sim: BuildsSimulator, door: Any) -> None:
-    """A token sees its own account only: 403 with 10000."""
+    """A token has access to its own account only: 403 with 10000."""
     assert door(sim).error(f"builds/{UUID}", account="0" * 32) == (403, 10000)
 
 
-def test_it_remembers_what_was_asked(sim: BuildsSimulator, door: Any) -> None:
-    """Method, path, decoded query, time and answer, oldest first."""
+def test_it_remembers_requests(sim: BuildsSimulator, door: Any) -> None:
+    """Method, path, decoded query, time and status, oldest first."""
     door(sim)("builds/latest", external_script_ids="a,b")
     door(sim)(f"builds/{UUID}/cancel", method="PUT")
     first, second = sim.requests

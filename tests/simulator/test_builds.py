@@ -5,12 +5,12 @@ from builds_async.simulator import Behaviour, BuildsSimulator, SimulatedBuild, V
 
 
 def texts(build: SimulatedBuild) -> list[str]:
-    """The messages of the true log."""
+    """The messages of the whole log."""
     return [line.message for line in build.lines]
 
 
 async def test_a_script_happens_at_its_moments(clock: VirtualClock) -> None:
-    """Before its moment nothing of it is to be seen, at its moment all."""
+    """Each moment of a script is seen from its second on."""
     build = BuildsSimulator(clock=clock).add_build(
         [
             (1, BuildStatus.INITIALIZING),
@@ -44,7 +44,7 @@ async def test_a_script_needs_no_order(clock: VirtualClock) -> None:
 
 
 async def test_an_outcome_stops_a_build_that_still_runs(clock: VirtualClock) -> None:
-    """No build has an outcome and runs."""
+    """No build with an outcome runs."""
     build = BuildsSimulator(clock=clock).add_build([(1, "line"), (2, BuildOutcome.SUCCESS)])
     await clock.sleep(1.0)
     assert str(build.status) == "running"
@@ -53,7 +53,7 @@ async def test_an_outcome_stops_a_build_that_still_runs(clock: VirtualClock) -> 
 
 
 async def test_a_build_driven_by_hand_shows_each_step(clock: VirtualClock) -> None:
-    """What is done happens at once, stamped with the clock's time."""
+    """Each step happens at once, with the clock's time."""
     build = BuildsSimulator(clock=clock).add_build()
     assert str(build.status) == "queued"
     build.emit("first", "second")
@@ -69,7 +69,7 @@ async def test_a_build_driven_by_hand_shows_each_step(clock: VirtualClock) -> No
 
 
 async def test_an_outcome_may_come_after_the_end(clock: VirtualClock) -> None:
-    """A build can stop first and be judged later."""
+    """A build can stop first and get its outcome later."""
     build = BuildsSimulator(clock=clock).add_build()
     build.finish(None)
     await clock.sleep(1.0)
@@ -79,8 +79,8 @@ async def test_an_outcome_may_come_after_the_end(clock: VirtualClock) -> None:
     assert build.entered(BuildStatus.STOPPED) == 0.0
 
 
-async def test_cancelling_ends_the_script(clock: VirtualClock) -> None:
-    """What was still to come never happens, and a second cancel has no effect."""
+async def test_canceling_ends_the_script(clock: VirtualClock) -> None:
+    """The rest of the script never happens, and a second cancel has no effect."""
     build = BuildsSimulator(clock=clock).add_build([(0, "before"), (2, "after"), (3, BuildOutcome.SUCCESS)])
     await clock.sleep(1.0)
     assert build.cancel()
@@ -91,13 +91,13 @@ async def test_cancelling_ends_the_script(clock: VirtualClock) -> None:
 
 
 async def test_unknown_status_words_can_be_played(clock: VirtualClock) -> None:
-    """A script may hold words that no client knows."""
+    """A script may have words that no client knows."""
     build = BuildsSimulator(clock=clock).add_build([(0, BuildStatus("paused"))])
     assert build.status == "paused"
 
 
-async def test_escape_sequences_can_be_taken_out(clock: VirtualClock) -> None:
-    """The switch decides what the log holds."""
+async def test_escape_sequences_can_be_stripped(clock: VirtualClock) -> None:
+    """The switch decides."""
     kept, stripped = (
         BuildsSimulator(clock=clock, behaviour=Behaviour(ansi_codes=how)).add_build(
             [(0, "\x1b[31mred\x1b[0m")]
@@ -122,15 +122,15 @@ async def test_a_typical_build_goes_through_all_statuses(clock: VirtualClock) ->
     assert texts(build)[-1].endswith("Success! Build completed.")
 
 
-async def test_a_typical_log_has_equal_neighbours_of_one_millisecond(clock: VirtualClock) -> None:
-    """Who drops repeated lines by text and time loses lines here."""
+async def test_a_typical_log_has_equal_neighbors_of_one_millisecond(clock: VirtualClock) -> None:
+    """A reader that drops repeated lines by text and time loses lines here."""
     build = BuildsSimulator(clock=clock).add_build(build_script(["x", "x"], rate=10_000.0))
     await clock.sleep(60.0)
     pairs = list(zip(build.lines, build.lines[1:], strict=False))
     assert sum(first == second for first, second in pairs) >= 2
 
 
-async def test_a_typical_failure_ends_as_the_service_says_it(clock: VirtualClock) -> None:
+async def test_a_typical_failure_ends_with_the_last_line_of_the_service(clock: VirtualClock) -> None:
     """The cause comes before the last line."""
     build = BuildsSimulator(clock=clock).add_build(build_script(1, outcome=BuildOutcome.FAIL))
     await clock.sleep(60.0)
@@ -157,7 +157,7 @@ async def test_a_finished_build_lies_in_the_past(clock: VirtualClock) -> None:
 
 
 async def test_a_finished_build_can_have_many_lines_or_none(clock: VirtualClock) -> None:
-    """A number stands for so many numbered lines."""
+    """A number makes that many numbered lines."""
     sim = BuildsSimulator(clock=clock)
     long, empty = sim.add_finished_build(100_000, duration=0.0), sim.add_finished_build(0)
     assert (len(long.lines), long.lines[-1].message) == (100_000, "line 100000 of 100000")

@@ -26,7 +26,7 @@ async def test_an_hour_of_polling_by_several_tasks_passes_in_no_time() -> None:
     assert time.perf_counter() - began < 10.0
 
 
-async def test_sleepers_wake_at_their_moment_and_in_the_order_in_which_they_lay_down() -> None:
+async def test_sleepers_wake_at_their_moment_and_in_the_order_of_their_sleeps() -> None:
     """The earliest goes first, and equals keep their order."""
     clock, log = VirtualClock(start=100.0), list[tuple[str, float]]()
 
@@ -39,7 +39,7 @@ async def test_sleepers_wake_at_their_moment_and_in_the_order_in_which_they_lay_
 
 
 async def test_one_jump_wakes_one_moment_only() -> None:
-    """What those do who wake comes before the next moment."""
+    """Tasks that wake run before the next moment comes."""
     clock, log = VirtualClock(), list[str]()
 
     async def busy() -> None:
@@ -57,8 +57,8 @@ async def test_one_jump_wakes_one_moment_only() -> None:
     assert log == ["done", "next"]
 
 
-async def test_a_cancelled_sleeper_has_no_effect_on_time() -> None:
-    """Nobody waits any more for the moment at which it would have woken."""
+async def test_a_canceled_sleeper_has_no_effect_on_time() -> None:
+    """Time does not stop at the moment at which it would have woken."""
     clock = VirtualClock()
     sleeper = asyncio.create_task(clock.sleep(5.0))
     await asyncio.sleep(0)
@@ -74,7 +74,7 @@ async def test_a_cancelled_sleeper_has_no_effect_on_time() -> None:
     assert not [text for text in seen if "5.0" in text]
 
 
-async def test_many_cancelled_sleepers_leave_no_memory_behind() -> None:
+async def test_many_canceled_sleepers_leave_no_memory_behind() -> None:
     """A poller that always times out does not grow the clock."""
     clock = VirtualClock()
     with clock.hold():
@@ -91,7 +91,7 @@ async def test_many_cancelled_sleepers_leave_no_memory_behind() -> None:
 
 @pytest.mark.parametrize("seconds", [0, 0.0, -1.0], ids=str)
 async def test_no_time_to_sleep_is_one_turn_of_the_loop(seconds: float) -> None:
-    """Others get their turn, and time stays."""
+    """Other tasks get their turn, and time stays."""
     clock, turns = VirtualClock(), 0
 
     def turn() -> None:
@@ -103,7 +103,7 @@ async def test_no_time_to_sleep_is_one_turn_of_the_loop(seconds: float) -> None:
     assert (turns, clock.now()) == (1, 0.0)
 
 
-async def test_it_does_nothing_while_nobody_sleeps() -> None:
+async def test_it_does_nothing_while_no_task_sleeps() -> None:
     """An idle clock schedules no callbacks."""
     clock = VirtualClock()
     await clock.sleep(1.0)
@@ -154,7 +154,7 @@ async def test_hold_keeps_time_still() -> None:
     assert clock.now() == 1.0
 
 
-async def test_real_time_lets_time_pass_as_on_the_wall() -> None:
+async def test_real_time_lets_real_time_pass() -> None:
     """Inside of the block a sleep takes as long as it says, also one that is due before an older one."""
     clock, began = VirtualClock(), time.monotonic()
     with clock.real_time():
@@ -168,7 +168,7 @@ async def test_real_time_lets_time_pass_as_on_the_wall() -> None:
     assert time.monotonic() - began < 10.0
 
 
-async def test_a_request_under_way_keeps_time_still() -> None:
+async def test_a_request_in_flight_keeps_time_still() -> None:
     """A client and a server that look at the clock with each request see no time pass between them."""
     clock, seen = VirtualClock(), list[float]()
 
@@ -208,6 +208,6 @@ def test_it_can_be_used_in_one_loop_after_another() -> None:
     assert clock.now() == 2.0
 
 
-def test_its_repr_tells_the_time() -> None:
+def test_its_repr_has_the_time() -> None:
     """Now, and how many wait."""
     assert repr(VirtualClock(2.5)) == "VirtualClock(now=2.5, sleepers=0)"

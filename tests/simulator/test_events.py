@@ -18,7 +18,7 @@ PREFIX = "cf.workersBuilds.worker.build."
 
 class TestEvents:
     async def test_at_their_moments(self, sim: BuildsSimulator, clock: VirtualClock) -> None:
-        """An event can be pulled from the moment on in which it happens."""
+        """An event can be pulled from its own moment on."""
         consumer = Consumer(sim)
         sim.add_build(SCRIPT)
         seen = []
@@ -28,7 +28,7 @@ class TestEvents:
         assert seen == [[], [], ["started"], *[[]] * 7, ["succeeded"], []]
 
     async def test_body(self, sim: BuildsSimulator, clock: VirtualClock) -> None:
-        """An event says what the documents say, as of its own moment, whenever it is looked at."""
+        """An event is as documented, and of its own moment, whenever it is pulled."""
         consumer = Consumer(sim)
         tag = sim.add_worker("shop")
         build = sim.add_build(
@@ -66,7 +66,7 @@ class TestEvents:
     async def test_words(
         self, words: str, outcome: BuildOutcome, expected: tuple[str, str, str], sim: BuildsSimulator
     ) -> None:
-        """An end is told in the words that were asked for."""
+        """An end has the words of the option."""
         consumer = Consumer(sim, words=words)
         sim.add_build().finish(outcome)
         (event,) = consumer.events()
@@ -83,7 +83,7 @@ class TestEvents:
         assert consumer.pull() == []
 
     async def test_from_now_on(self, sim: BuildsSimulator) -> None:
-        """What happened before the queue was added is no event, what goes on then is."""
+        """Only what happens after the queue was added is an event."""
         running, stopped = sim.add_build(), sim.add_build()
         running.emit("line")
         stopped.finish()
@@ -111,7 +111,7 @@ class TestEvents:
         assert said == ["1", "2", "3"]
 
     async def test_late_outcome(self, clock: VirtualClock) -> None:
-        """The end is told when the outcome is, not when the build stops."""
+        """The event of the end comes with the outcome, not when the build stops."""
         sim = BuildsSimulator(clock=clock, behaviour=Behaviour(late_outcome=5.0))
         consumer = Consumer(sim)
         sim.add_build().finish()
@@ -133,7 +133,7 @@ class TestEvents:
         assert message["metadata"]["CF-Content-Type"] == "text"
 
     async def test_ids(self, clock: VirtualClock) -> None:
-        """With a seed ids are the same in each run, whenever somebody looks."""
+        """With a seed ids are the same in each run, whenever the queue is pulled."""
         ids = []
         for looks in (1, 5):
             sim = BuildsSimulator(clock=clock, seed=7)

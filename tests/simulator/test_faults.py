@@ -16,19 +16,19 @@ def sim(clock: VirtualClock) -> BuildsSimulator:
 
 
 def statuses(sim: BuildsSimulator, door: Any, requests: int, path: str = "nowhere") -> list[int]:
-    """The statuses of so many requests in a row."""
+    """The statuses of some requests in a row."""
     return [door(sim)(path).status for _ in range(requests)]
 
 
 def test_faults_come_in_order_and_are_used_up(sim: BuildsSimulator, door: Any) -> None:
-    """One per request, the first that is ready; then everything is well."""
+    """One per request, the first that is ready; after the last one all is well."""
     sim.fault(Fault("server_error", status=503, times=2), "rate_limited")
     assert statuses(sim, door, 5) == [503, 503, 429, 404, 404]
     assert [seen.fault for seen in sim.requests][:3] == ["server_error", "server_error", "rate_limited"]
 
 
 def test_a_fault_can_wait_for_its_request(sim: BuildsSimulator, door: Any) -> None:
-    """`after` lets matching requests pass; others neither meet it nor count."""
+    """`after` lets matching requests pass; other requests neither meet it nor count."""
     sim.fault(Fault("server_error", path="/logs", method="GET", after=1))
     ask = door(sim)
     seen = [
@@ -89,15 +89,15 @@ def test_bodies_that_are_no_json_look_like_the_real_ones(
 
 
 @pytest.mark.parametrize("after", [None, 7], ids=["without", "seconds"])
-def test_a_429_tells_how_long_to_wait_or_not(after: int | None, sim: BuildsSimulator, door: Any) -> None:
-    """With the header as it was asked for, and the global limiter's code."""
+def test_a_429_may_have_the_seconds_to_wait(after: int | None, sim: BuildsSimulator, door: Any) -> None:
+    """It has the header of the fault, and the global limiter's code."""
     sim.fault(Fault("rate_limited", retry_after=after, times=2))
     assert door(sim)("nowhere").headers.get("Retry-After") == (None if after is None else "7")
     assert door(sim).error("nowhere") == (429, 971)
 
 
-def test_a_429_can_tell_a_date(sim: BuildsSimulator, door: Any) -> None:
-    """So many seconds after the answer's own date."""
+def test_a_429_can_have_a_date(sim: BuildsSimulator, door: Any) -> None:
+    """It is `retry_after` seconds after the date of the response."""
     sim.fault(Fault("rate_limited", retry_after=90, as_date=True))
     headers = door(sim)("nowhere").headers
     wait = parsedate_to_datetime(headers["Retry-After"]) - parsedate_to_datetime(headers["Date"])
@@ -105,7 +105,7 @@ def test_a_429_can_tell_a_date(sim: BuildsSimulator, door: Any) -> None:
 
 
 def test_a_page_can_be_repeated(sim: BuildsSimulator, door: Any) -> None:
-    """The log request after it gets what the one before it got; other requests don't use the fault up."""
+    """The next request for the log gets the page before it; other requests don't use the fault up."""
     build, ask = sim.add_finished_build(6), door(sim)
     path = f"builds/{build.build_uuid}"
     first = ask.result(f"{path}/logs")
@@ -118,14 +118,14 @@ def test_a_page_can_be_repeated(sim: BuildsSimulator, door: Any) -> None:
 
 
 def test_the_first_page_can_not_be_repeated(sim: BuildsSimulator, door: Any) -> None:
-    """Without a page before it the request is answered as always."""
+    """Without a page before it the request gets its own response."""
     sim.fault("repeated_page")
     page = door(sim).result(f"builds/{sim.add_finished_build(6).build_uuid}/logs")
     assert len(page["lines"]) == 2
 
 
-def test_a_fault_in_place_of_an_answer_prevents_the_act(sim: BuildsSimulator, door: Any) -> None:
-    """A refused cancel has not cancelled; one whose answer was lost has."""
+def test_a_fault_instead_of_a_response_prevents_the_act(sim: BuildsSimulator, door: Any) -> None:
+    """A refused cancel has not canceled; one with a lost response has."""
     refused, lost = sim.add_build(), sim.add_build()
     sim.fault("server_error", "reset")
     for build in (refused, lost):
@@ -142,10 +142,10 @@ async def test_a_request_past_the_rate_limit_meets_no_fault(clock: VirtualClock,
 
 
 @pytest.mark.parametrize("kind", ["cut_body", "reset", "stall", "slow", "huge_body"])
-def test_a_fault_of_the_wire_is_named_for_the_server(
+def test_a_fault_of_the_connection_is_named_in_the_response(
     kind: FaultKind, sim: BuildsSimulator, door: Any
 ) -> None:
-    """The answer itself is the true one."""
+    """The response itself is the true one."""
     fault = Fault(kind)
     sim.fault(fault)
     answer = door(sim)(f"builds/{sim.add_build().build_uuid}")
@@ -155,7 +155,7 @@ def test_a_fault_of_the_wire_is_named_for_the_server(
 @pytest.mark.parametrize(
     "bad", [{"kind": "unheard_of"}, {"kind": "reset", "times": 0}, {"kind": "reset", "after": -1}]
 )
-def test_a_fault_that_means_nothing_is_refused(bad: dict[str, Any]) -> None:
+def test_a_fault_that_makes_no_sense_is_refused(bad: dict[str, Any]) -> None:
     """When it is written, not when it is due."""
     with pytest.raises(ValueError, match=r"unknown kind|must not be negative"):
         Fault(**bad)

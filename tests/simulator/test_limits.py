@@ -31,7 +31,7 @@ async def test_past_the_limit_everything_is_refused_for_a_whole_window(
 
 
 def test_request_without_a_valid_token_uses_up_nothing(clock: VirtualClock, door: Any) -> None:
-    """Neither the user's rate limit nor a planned fault is for a request that is nobody's."""
+    """It uses up neither the user's rate limit nor a planned fault."""
     sim = BuildsSimulator(clock=clock, rate_limit=RateLimit(1, 10.0), faults=[Fault("not_json")])
     ask, path = door(sim), f"builds/{sim.add_build().build_uuid}"
     strangers: tuple[dict[str, str], ...] = (
@@ -46,7 +46,7 @@ def test_request_without_a_valid_token_uses_up_nothing(clock: VirtualClock, door
 
 
 async def test_the_window_slides(clock: VirtualClock, door: Any) -> None:
-    """At most so many requests in any window, wherever it begins; the oldest makes room first."""
+    """Any window has at most `limit` requests, wherever it starts; the oldest one makes room first."""
     sim = BuildsSimulator(clock=clock, rate_limit=RateLimit(3, 10.0))
     statuses = []
     for wait in (0.0, 4.0, 4.0, 2.0, 4.0, 3.9):
@@ -55,7 +55,7 @@ async def test_the_window_slides(clock: VirtualClock, door: Any) -> None:
     assert statuses == [404, 404, 404, 404, 404, 429]
 
 
-def test_others_use_up_the_same_limit(clock: VirtualClock, door: Any) -> None:
+def test_other_clients_use_up_the_same_limit(clock: VirtualClock, door: Any) -> None:
     """`spend` counts requests that are not seen here."""
     sim = BuildsSimulator(clock=clock, rate_limit=RateLimit(10, 10.0))
     sim.spend(0)

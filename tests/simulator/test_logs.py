@@ -1,4 +1,4 @@
-"""Pages of a log and their cursors, under each answer to the open questions."""
+"""Pages of a log and their cursors, with each setting of the switches."""
 
 from typing import Any
 from urllib.parse import quote
@@ -30,14 +30,14 @@ async def test_pages_follow_each_other_by_cursor(clock: VirtualClock, door: Any)
 
 
 async def test_a_full_last_page_is_the_last(clock: VirtualClock, door: Any) -> None:
-    """`truncated` speaks of lines, not of a full page."""
+    """`truncated` means that there are more lines, not that the page is full."""
     sim = BuildsSimulator(clock=clock, page_size=10)
     page = door(sim).result(f"builds/{sim.add_finished_build(10).build_uuid}/logs", limit=3)
     assert (len(page["lines"]), page["truncated"]) == (10, False)
 
 
 async def test_a_tail_cursor_gives_only_newer_lines(clock: VirtualClock, door: Any) -> None:
-    """Sent back it yields nothing until something is written."""
+    """It leads to an empty page until a line is written."""
     sim = BuildsSimulator(clock=clock)
     build, ask = sim.add_build(), door(sim)
     path = f"builds/{build.build_uuid}/logs"
@@ -55,7 +55,7 @@ async def test_a_tail_cursor_gives_only_newer_lines(clock: VirtualClock, door: A
 async def test_without_a_tail_cursor_the_last_page_is_read_again(
     how: Any, clock: VirtualClock, door: Any
 ) -> None:
-    """The older cursor gives the whole page again, with what is new at its end."""
+    """The older cursor leads to the whole page again, with new lines at its end."""
     sim = BuildsSimulator(clock=clock, page_size=2, behaviour=Behaviour(last_page_cursor=how))
     build, ask = sim.add_build(), door(sim)
     path = f"builds/{build.build_uuid}/logs"
@@ -69,7 +69,7 @@ async def test_without_a_tail_cursor_the_last_page_is_read_again(
 
 
 async def test_last_page_can_come_again_behind_the_end(clock: VirtualClock, door: Any) -> None:
-    """However often it is asked with, the last cursor gives the page it came with until a line is newer."""
+    """The last cursor leads to its own page, time and again, until there is a newer line."""
     sim = BuildsSimulator(clock=clock, page_size=2, behaviour=Behaviour(behind_the_end="last_page"))
     build, ask = sim.add_build(), door(sim)
     path = f"builds/{build.build_uuid}/logs"
@@ -85,7 +85,7 @@ async def test_last_page_can_come_again_behind_the_end(clock: VirtualClock, door
 
 
 async def test_logs_can_be_gone_before_their_build(clock: VirtualClock, door: Any) -> None:
-    """When its time is over a log is 404, with and without a cursor; the build is still there."""
+    """An expired log is 404, with and without a cursor; the build is still found."""
     sim = BuildsSimulator(clock=clock, behaviour=Behaviour(logs_kept=60.0))
     build, ask = sim.add_finished_build(3, age=59.0), door(sim)
     path = f"builds/{build.build_uuid}/logs"
@@ -96,7 +96,7 @@ async def test_logs_can_be_gone_before_their_build(clock: VirtualClock, door: An
 
 
 async def test_a_cursor_must_be_quoted_in_a_query(clock: VirtualClock, door: Any) -> None:
-    """Its `+` is a space when it is pasted in raw, and then it is no cursor."""
+    """An unquoted `+` is a space, and then it is no cursor."""
     sim = BuildsSimulator(clock=clock)
     build, ask = sim.add_finished_build(12), door(sim)
     path = f"builds/{build.build_uuid}/logs"
@@ -130,7 +130,7 @@ async def test_a_foreign_cursor_is_refused(cursor: str, clock: VirtualClock, doo
 
 @pytest.mark.parametrize("how", ["empty", "not_found"])
 async def test_the_log_of_a_queued_build(how: Any, clock: VirtualClock, door: Any) -> None:
-    """Either an empty page or 404, while the build itself can be asked for."""
+    """It is an empty page or 404; the build itself is found."""
     sim = BuildsSimulator(clock=clock, behaviour=Behaviour(queued_logs=how))
     build, ask = sim.add_build([(5, BuildStatus.INITIALIZING)]), door(sim)
     path = f"builds/{build.build_uuid}"
@@ -148,7 +148,7 @@ async def test_the_log_of_a_queued_build(how: Any, clock: VirtualClock, door: An
 async def test_hollow_pages_stand_before_the_end(
     hollow: int, lines: int, clock: VirtualClock, door: Any
 ) -> None:
-    """So many pages say `truncated`, bring nothing and move the cursor; then the log ends."""
+    """Empty truncated pages, each with a new cursor, come before the end of the log."""
     sim = BuildsSimulator(clock=clock, page_size=10, behaviour=Behaviour(truncated_hollow=hollow))
     ask, path = door(sim), f"builds/{sim.add_finished_build(lines).build_uuid}/logs"
     pages = [ask.result(path)]
@@ -162,7 +162,7 @@ async def test_hollow_pages_stand_before_the_end(
 
 
 async def test_new_lines_are_followed_by_hollow_pages_again(clock: VirtualClock, door: Any) -> None:
-    """Each end of what is there looks the same, also while a build runs."""
+    """Empty truncated pages come each time that a reader has caught up, also while a build runs."""
     sim = BuildsSimulator(clock=clock, behaviour=Behaviour(truncated_hollow=1))
     build, ask, seen = sim.add_build(), door(sim), []
     path = f"builds/{build.build_uuid}/logs"
@@ -185,7 +185,7 @@ async def test_new_lines_are_followed_by_hollow_pages_again(clock: VirtualClock,
     ids=["moving", "unchanged"],
 )
 async def test_hollow_pages_can_be_endless(behaviour: Behaviour, clock: VirtualClock, door: Any) -> None:
-    """A loop that goes on while `truncated` says so never ends, whether the cursor moves or not."""
+    """A loop over `truncated` pages never ends, whether the cursor moves or not."""
     sim = BuildsSimulator(clock=clock, behaviour=behaviour)
     ask, path = door(sim), f"builds/{sim.add_finished_build(5).build_uuid}/logs"
     cursor, cursors = ask.result(path)["cursor"], set[str]()
@@ -239,15 +239,15 @@ async def test_a_script_can_write_after_its_end(clock: VirtualClock, door: Any) 
 
 @pytest.mark.parametrize(("unit", "digits"), [("milliseconds", 13), ("seconds", 10)])
 async def test_the_unit_of_timestamps(unit: Any, digits: int, clock: VirtualClock, door: Any) -> None:
-    """Numbers count what the switch says, and `lines` has them as the API gives them."""
+    """Timestamps are in the unit of the switch, over the API and in `lines`."""
     sim = BuildsSimulator(clock=clock, behaviour=Behaviour(timestamp_unit=unit))
     build = sim.add_finished_build(1)
     ((timestamp, _),) = door(sim).result(f"builds/{build.build_uuid}/logs")["lines"]
     assert (timestamp, len(str(timestamp))) == (build.lines[0].timestamp, digits)
 
 
-async def test_the_log_tells_of_its_phases(clock: VirtualClock, door: Any) -> None:
-    """`events` has the initializing phase once it began, and its end when that is over."""
+async def test_the_log_has_its_phases(clock: VirtualClock, door: Any) -> None:
+    """`events` has the initializing phase from its start, and then its end."""
     sim = BuildsSimulator(clock=clock)
     build = sim.add_build([(1, BuildStatus.INITIALIZING), (3, BuildStatus.RUNNING)])
     ask, path, seen = door(sim), f"builds/{build.build_uuid}/logs", []

@@ -57,8 +57,8 @@ def test_a_token_that_may_only_read_changes_nothing(route: Route, sim: BuildsSim
     assert (status == 403) is route.permission.endswith(":write")
 
 
-def test_an_account_owned_token_is_told_so_on_every_path_of_builds(sim: BuildsSimulator, door: Any) -> None:
-    """401 with 12006, also where there is no route, and where somebody else would be told 404."""
+def test_an_account_owned_token_is_refused_on_every_path_of_builds(sim: BuildsSimulator, door: Any) -> None:
+    """It is 401 with 12006, also where there is no route, and where another token gets 404."""
     shown = headers(sim, TokenKind.ACCOUNT_OWNED)
     for path in ("nowhere", "tokens", f"triggers/{'0' * 32}", "workers/shop/deploy_hooks"):
         assert door(sim).error(path, headers=shown) == BUILDS_REFUSED
@@ -66,7 +66,7 @@ def test_an_account_owned_token_is_told_so_on_every_path_of_builds(sim: BuildsSi
 
 
 def test_queues_may_refuse_account_owned_tokens(clock: VirtualClock, door: Any) -> None:
-    """A switch, for nobody knows."""
+    """The real service is unknown, so it is a switch."""
     sim = BuildsSimulator(clock=clock, behaviour=Behaviour(account_owned_queues=False))
     shown = headers(sim, TokenKind.ACCOUNT_OWNED)
     for path in ("/event_subscriptions/subscriptions", f"/queues/{sim.add_queue()}/messages/pull"):

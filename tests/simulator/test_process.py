@@ -31,7 +31,7 @@ def python(code: str) -> list[str]:
 
 
 def output(build: SimulatedBuild) -> list[str]:
-    """What the command itself wrote."""
+    """The output of the command itself."""
     texts = [line.message for line in build.lines]
     begin = next(
         number for number, text in enumerate(texts) if text.startswith("Executing user build command")
@@ -40,7 +40,7 @@ def output(build: SimulatedBuild) -> list[str]:
 
 
 async def until(condition: Any) -> None:
-    """Let the loop turn until something is so, for some seconds at most."""
+    """Let the loop turn until a condition holds, for at most five seconds."""
     deadline = time.monotonic() + 10.0
     while not condition():
         await asyncio.sleep(0.002)
@@ -48,7 +48,7 @@ async def until(condition: Any) -> None:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process exists; one that nobody has waited for does not count."""
+    """Whether a process exists; a zombie does not count."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):
@@ -104,7 +104,7 @@ async def test_a_command_is_a_list_of_words(sim: BuildsSimulator) -> None:
 
 
 async def test_the_environment_is_that_of_a_build(sim: BuildsSimulator, tmp_path: Path) -> None:
-    """What is given, and the variables by which a command knows that it is one."""
+    """It is the given one, with the variables of a real build."""
     names = (
         "MINE",
         "CI",
@@ -121,8 +121,8 @@ async def test_the_environment_is_that_of_a_build(sim: BuildsSimulator, tmp_path
     assert output(build)[0] == f"{tmp_path} x true 1 {build.build_uuid} abc dev False"
 
 
-async def test_cancelling_over_the_api_ends_the_process(sim: BuildsSimulator, tmp_path: Path) -> None:
-    """It gets SIGTERM and so can clean up; what it says after that is not in the log."""
+async def test_canceling_over_the_api_ends_the_process(sim: BuildsSimulator, tmp_path: Path) -> None:
+    """It gets SIGTERM and can clean up; its output after that is not in the log."""
     flag = tmp_path / "flag"
     code = (
         "import os, signal, sys, time\n"
@@ -161,7 +161,7 @@ async def test_a_process_that_ignores_sigterm_is_killed(sim: BuildsSimulator) ->
 
 
 async def test_stopping_ends_and_reaps_every_process() -> None:
-    """Running builds become cancelled ones, and no child is left, not even as a zombie."""
+    """Running builds are canceled, and no child is left, not even as a zombie."""
     async with BuildsSimulator(kill_after=0.05) as sim:
         builds = [await sim.run_build(["sleep", "60"]) for _ in range(3)]
         starting = asyncio.create_task(sim.run_build(["sleep", "60"]))
@@ -184,7 +184,7 @@ async def test_a_build_finished_by_hand_ends_its_process() -> None:
 async def test_a_child_that_stays_behind_does_not_keep_the_build_running(
     sim: BuildsSimulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The build ends with its command, and what the command left is ended too."""
+    """The build ends with its command, and the command's children end too."""
     monkeypatch.setattr("builds_async.simulator.process._LAST_OUTPUT", 0.05)
     began = time.monotonic()
     build = await sim.run_build(["sh", "-c", "sleep 60 & echo $!"])
@@ -194,15 +194,15 @@ async def test_a_child_that_stays_behind_does_not_keep_the_build_running(
     await until(lambda: not is_alive(pid))
 
 
-async def test_what_a_child_says_just_after_its_parent_is_still_heard(sim: BuildsSimulator) -> None:
-    """A pipeline's last words are not lost."""
+async def test_output_of_a_child_just_after_its_parent_has_ended_is_kept(sim: BuildsSimulator) -> None:
+    """The last lines of a pipeline are not lost."""
     build = await sim.run_build(["sh", "-c", "(sleep 0.02; echo late) & echo now"])
     await until(lambda: build.outcome is not None)
     assert output(build)[:2] == ["now", "late"]
 
 
 def test_a_line_without_an_end_is_not_held_back() -> None:
-    """What is kept in memory is less than one longest line."""
+    """Less than one line of the longest length is kept in memory."""
     splitter, lines = LineSplitter(longest=10), list[str]()
     for number in range(1, 100):
         lines += splitter.feed(b"1234567")

@@ -13,7 +13,7 @@ from tests.simulator.support import Consumer
 
 class TestDelivery:
     async def test_lease(self, sim: BuildsSimulator, clock: VirtualClock) -> None:
-        """A message is nobody else's until its visibility timeout ends; then it comes with another lease."""
+        """A leased message is hidden until its visibility timeout ends; then it comes with another lease."""
         consumer = Consumer(sim)
         consumer.queue.send("hello")
         (first,) = consumer.pull(visibility_timeout_ms=5000)
@@ -26,7 +26,7 @@ class TestDelivery:
         assert first["lease_id"] != second["lease_id"]
 
     async def test_defaults(self, sim: BuildsSimulator, clock: VirtualClock) -> None:
-        """Without a body a pull gives five messages for 30 seconds, and counts the backlog."""
+        """A pull without a body leases five messages for 30 seconds, and counts the backlog."""
         consumer = Consumer(sim)
         for number in range(7):
             consumer.queue.send(f"{number}")
@@ -41,7 +41,7 @@ class TestDelivery:
         assert len(consumer.pull()) == 5
 
     async def test_ack(self, sim: BuildsSimulator, clock: VirtualClock) -> None:
-        """An acknowledged message is gone, also when it was acknowledged late or with an older lease."""
+        """An acknowledged message is gone, even if the lease was late or not the last one."""
         consumer = Consumer(sim)
         for number in range(3):
             consumer.queue.send(f"{number}")
@@ -55,7 +55,7 @@ class TestDelivery:
         assert consumer.queue.backlog == 0
 
     async def test_retry(self, sim: BuildsSimulator, clock: VirtualClock) -> None:
-        """A message comes again after the delay that was asked for, at once without one."""
+        """A message that is retried comes again after the delay, or at once without one."""
         consumer = Consumer(sim)
         consumer.queue.send("now")
         consumer.queue.send("later")
@@ -69,7 +69,7 @@ class TestDelivery:
         assert [message["body"] for message in consumer.pull()] == ["later"]
 
     async def test_retry_of_another(self, sim: BuildsSimulator, clock: VirtualClock) -> None:
-        """Who lost a lease can't take the message from who has it now."""
+        """A lost lease can't retry a message that is leased again."""
         consumer = Consumer(sim)
         consumer.queue.send("hello")
         (old,) = consumer.pull(visibility_timeout_ms=1000)
@@ -97,7 +97,7 @@ class TestDelivery:
 
     @pytest.mark.parametrize("mode", ["same", "told", "secret"])
     async def test_extend(self, mode: str, sim: BuildsSimulator, clock: VirtualClock) -> None:
-        """Extending leases anew from now on, without another attempt; the lease id may change by it."""
+        """Extending counts from now, and is no delivery; the lease id may change."""
         consumer = Consumer(sim, extended_leases=mode)
         consumer.queue.send("hello")
         (message,) = consumer.pull(visibility_timeout_ms=5000)
@@ -124,7 +124,7 @@ class TestDelivery:
         assert (answer["extendCount"], list(answer["warnings"])) == (0, [message["lease_id"]])
 
     async def test_dead_letters(self, sim: BuildsSimulator, clock: VirtualClock) -> None:
-        """After `max_retries` deliveries more than the first a message comes no more."""
+        """A message is delivered once and `max_retries` times more."""
         consumer = Consumer(sim, max_retries=2)
         consumer.queue.send("poison")
         attempts = []
@@ -136,7 +136,7 @@ class TestDelivery:
         assert consumer.queue.backlog == 0
 
     async def test_duplicates(self, sim: BuildsSimulator) -> None:
-        """On demand each so-manieth message is delivered twice under its id, with leases of their own."""
+        """Every Nth message is delivered twice with the same id, each time with a lease of its own."""
         consumer = Consumer(sim, duplicate_every=2)
         for number in range(4):
             consumer.queue.send(f"{number}")
@@ -146,7 +146,7 @@ class TestDelivery:
         assert len({message["lease_id"] for message in messages}) == 6
 
     async def test_two_queues(self, sim: BuildsSimulator) -> None:
-        """Each queue gets each event, and its own leases."""
+        """Each queue gets each event, with its own leases."""
         one, other = Consumer(sim), Consumer(sim)
         sim.add_build().finish()
         (message,) = one.pull()

@@ -14,10 +14,10 @@ from builds_async.simulator import (
 )
 
 
-async def test_each_answer_carries_the_headers_of_the_service(
+async def test_each_response_has_the_headers_of_the_service(
     sim: BuildsSimulator, clock: VirtualClock, door: Any
 ) -> None:
-    """A new ray each time, the simulator's own date, and the state of the rate limit."""
+    """Each has a ray of its own, the simulator's date, and the state of the rate limit."""
     build = sim.add_build()
     first = door(sim)(f"builds/{build.build_uuid}").headers
     await clock.sleep(60.0)

@@ -32,7 +32,7 @@ NO_UUID = "00000000-0000-4000-8000-000000000000"
 
 
 class Difference(NamedTuple):
-    """Something in which the simulator follows the live API and not the schema."""
+    """A difference by which the simulator follows the live API and not the schema."""
 
     name: str
     finding: str
@@ -184,7 +184,7 @@ class World:
         query: dict[str, str] | None = None,
         names: dict[str, str] | None = None,
     ) -> Answer:
-        """Ask for an operation, with the ids of what there is unless others are given."""
+        """Send an operation, by default with ids that exist."""
         path = re.sub(
             r"\{(\w+)\}", lambda it: quote((self.names | (names or {}))[it[1]], safe=""), operation.path
         )
@@ -211,7 +211,7 @@ class World:
 
 
 def findings(operation: Operation, answer: Answer) -> Iterator[str]:
-    """In what an answer differs from the schema."""
+    """The differences between a response and the schema."""
     assert answer.status < 500
     body = msgspec.json.decode(answer.body)
     assert body["success"] is (answer.status < 400)
@@ -231,7 +231,7 @@ def named(operation: Operation, found: Iterable[str]) -> set[str]:
 
 
 def every_request(operation: Operation) -> Iterator[Answer]:
-    """The answers to what the schema allows and to what it forbids, each in a world of its own."""
+    """The responses to what the schema allows and to what it forbids, each in a world of its own."""
     world = World()
     yield world.send(operation, world.body(operation), world.query(operation))
     world = World()
@@ -248,7 +248,7 @@ def every_request(operation: Operation) -> Iterator[Answer]:
 
 
 def refused_requests(operation: Operation) -> Iterator[tuple[str, Answer]]:
-    """The answers to what the schema forbids, by what is wrong."""
+    """The responses to what the schema forbids, by what is wrong."""
     world = World()
     for label, body in forbidden(operation, world.ids).items():
         yield label, world.send(operation, body)
@@ -287,7 +287,7 @@ def test_a_route_needs_the_permission_of_the_schema(operation: Operation) -> Non
 
 @pytest.mark.parametrize("operation", EVERY)
 def test_a_request_with_everything_succeeds(operation: Operation) -> None:
-    """With real ids and every field and parameter of the schema the answer is the documented success."""
+    """With real ids and every field and parameter of the schema the response is the documented success."""
     world = World()
     body = world.body(operation)
     assert operation.body is None or validator(operation.body).is_valid(body)
@@ -304,7 +304,7 @@ def test_what_the_schema_forbids_is_refused(operation: Operation) -> None:
 
 
 @pytest.mark.parametrize("operation", EVERY)
-def test_the_answers_differ_from_the_schema_as_is_known(operation: Operation) -> None:
+def test_the_responses_differ_from_the_schema_as_is_known(operation: Operation) -> None:
     """Only in what the table has for this operation, and in all of that."""
     answers = [*every_request(operation), *(answer for _, answer in refused_requests(operation))]
     found = {what for answer in answers for what in findings(operation, answer)}
@@ -313,8 +313,8 @@ def test_the_answers_differ_from_the_schema_as_is_known(operation: Operation) ->
 
 
 @pytest.mark.parametrize("operation", EVERY)
-def test_whatever_the_schema_allows_is_answered_by_it(operation: Operation) -> None:
-    """Made-up bodies and ids never break the simulator, and no answer differs in anything new."""
+def test_whatever_the_schema_allows_is_served_by_it(operation: Operation) -> None:
+    """Made-up bodies and ids never break the simulator, and no response differs in anything new."""
     pools = {
         it["name"]: st.sampled_from(["0" * 32, "shop", "a/ü?"]) | st.just("")
         for it in operation.named("path")

@@ -1,4 +1,4 @@
-"""The simulator over a socket: what only a wire can show, and that nothing is left behind."""
+"""The simulator over a socket: what only a connection can show, and that nothing is left over."""
 
 import asyncio
 import gc
@@ -41,7 +41,7 @@ async def get(session: aiohttp.ClientSession, url: str, **options: Any) -> tuple
         return response.status, await response.read()
 
 
-async def test_it_answers_over_a_socket(sim: BuildsSimulator, session: aiohttp.ClientSession) -> None:
+async def test_it_serves_over_a_socket(sim: BuildsSimulator, session: aiohttp.ClientSession) -> None:
     """The same as in process, with the headers on the wire."""
     assert sim.url.startswith("http://127.0.0.1:")
     assert sim.url.endswith("/client/v4")
@@ -253,7 +253,7 @@ async def follow(
 
 
 async def until(condition: Any) -> None:
-    """Let the loop turn until something is so, for some seconds at most."""
+    """Let the loop turn until a condition holds, for at most five seconds."""
     deadline = time.monotonic() + 5.0
     while not condition():
         await asyncio.sleep(0.001)

@@ -28,7 +28,7 @@ def test_a_seed_makes_the_same_ids_again(clock: VirtualClock) -> None:
 
 
 def test_workers_have_names_and_tags(sim: BuildsSimulator) -> None:
-    """A name is given once, a tag is 32 hex characters, and nothing is filed under an unknown tag."""
+    """A name is unique, a tag is 32 hex characters, and nothing can be added under an unknown tag."""
     shop, given = sim.add_worker("shop"), sim.add_worker("blog", tag="0" * 32)
     assert re.fullmatch("[0-9a-f]{32}", shop)
     assert (sim.add_worker("shop"), given) == (shop, "0" * 32)

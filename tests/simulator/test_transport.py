@@ -1,4 +1,4 @@
-"""A client of the simulator without a socket: the same answers, refusals and errors as over HTTP."""
+"""A client of the simulator without a socket: the same responses, refusals and errors as over HTTP."""
 
 import asyncio
 import os
@@ -159,7 +159,7 @@ def bearer(sim: BuildsSimulator) -> dict[str, str]:
 
 @pytest.mark.parametrize("kind", ["reset", "cut_body", "stall"])
 async def test_lost_response_of_a_request_that_was_acted_upon(kind: Any, sim: BuildsSimulator) -> None:
-    """Whoever loses the response of a cancel has cancelled."""
+    """A cancel whose response is lost has canceled."""
     build = sim.add_build()
     sim.fault(Fault(kind))
     async with sim.client(retry=ONCE) as client:

@@ -61,9 +61,7 @@ async def test_a_build_has_every_field_in_every_state(
     assert modified[4] > modified[3]
 
 
-def test_a_preview_url_comes_with_the_single_look_up_of_a_success_only(
-    sim: BuildsSimulator, door: Any
-) -> None:
+def test_only_the_lookup_of_one_success_has_a_preview_url(sim: BuildsSimulator, door: Any) -> None:
     """The key is absent everywhere else."""
     success = sim.add_finished_build(preview_url="https://preview.example")
     failure = sim.add_finished_build(outcome=BuildOutcome.FAIL)
@@ -74,8 +72,8 @@ def test_a_preview_url_comes_with_the_single_look_up_of_a_success_only(
     assert "preview_url" not in latest["builds"][success.external_script_id]
 
 
-def test_what_is_said_about_a_build_is_shown(sim: BuildsSimulator, door: Any) -> None:
-    """Options go where the API shows them."""
+def test_the_options_of_a_build_are_shown(sim: BuildsSimulator, door: Any) -> None:
+    """Each is where the API has it."""
     tag = sim.add_worker("shop")
     build = sim.add_build(
         external_script_id=tag,
@@ -122,7 +120,7 @@ def test_environment_variables_have_the_shape_of_the_switch(
 
 
 def test_words_can_be_replaced(clock: VirtualClock, door: Any) -> None:
-    """The service may say words that are not documented."""
+    """The service may use undocumented words."""
     assert BuildsSimulator().behaviour == Behaviour()
     words = {"running": "building", "success": "great"}
     sim = BuildsSimulator(clock=clock, behaviour=Behaviour(status_words=words))
@@ -134,7 +132,7 @@ def test_words_can_be_replaced(clock: VirtualClock, door: Any) -> None:
 
 @pytest.mark.parametrize("late", [0.0, 3.0, "never"], ids=str)
 async def test_the_outcome_may_be_late(late: Any, clock: VirtualClock, door: Any) -> None:
-    """`stopped` is seen first, and the outcome after so many seconds, or never."""
+    """`stopped` is seen first, and the outcome some seconds later, or never."""
     sim = BuildsSimulator(clock=clock, behaviour=Behaviour(late_outcome=late))
     build = sim.add_build([(1, "line"), (2, BuildOutcome.SUCCESS)])
     await clock.sleep(2.0)
@@ -148,7 +146,7 @@ async def test_the_outcome_may_be_late(late: Any, clock: VirtualClock, door: Any
 
 
 def test_every_result_decodes_as_its_model(sim: BuildsSimulator, door: Any) -> None:
-    """The six endpoints answer what the models of the wire expect, in the common envelope."""
+    """Six endpoints return what the models expect, in the common envelope."""
     build, ask = sim.add_finished_build(), door(sim)
     path, tag = f"builds/{build.build_uuid}", build.external_script_id
     answers: list[tuple[type, Any]] = [

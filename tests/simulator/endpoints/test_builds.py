@@ -13,7 +13,7 @@ from builds_async.simulator import (
 )
 
 
-def test_cancelling_answers_with_the_end_of_the_build(sim: BuildsSimulator, door: Any) -> None:
+def test_canceling_returns_the_end_of_the_build(sim: BuildsSimulator, door: Any) -> None:
     """The outcome and the date, without a status; afterwards the build says the same."""
     build = sim.add_build([(0, "line")])
     body = door(sim).result(f"builds/{build.build_uuid}/cancel", method="PUT")
@@ -24,10 +24,10 @@ def test_cancelling_answers_with_the_end_of_the_build(sim: BuildsSimulator, door
 
 
 @pytest.mark.parametrize("how", ["ok", 400, 404, 409], ids=str)
-def test_cancelling_a_finished_build_answers_as_the_switch_says(
+def test_canceling_a_finished_build_returns_what_the_switch_says(
     how: Any, clock: VirtualClock, door: Any
 ) -> None:
-    """Whatever the answer, the build stays as it was."""
+    """The build stays as it was in any case."""
     sim = BuildsSimulator(clock=clock, behaviour=Behaviour(cancel_finished=how))
     build = sim.add_finished_build()
     answer = door(sim)(f"builds/{build.build_uuid}/cancel", method="PUT")
@@ -37,8 +37,8 @@ def test_cancelling_a_finished_build_answers_as_the_switch_says(
 
 
 @pytest.mark.parametrize("how", ["absent", "null"])
-def test_bulk_look_ups_are_keyed_by_what_was_asked(how: Any, clock: VirtualClock, door: Any) -> None:
-    """Known ids have their build; the others no key, or null."""
+def test_bulk_lookups_are_keyed_by_the_ids_of_the_request(how: Any, clock: VirtualClock, door: Any) -> None:
+    """Known ids have their build; the others have no key, or null."""
     sim = BuildsSimulator(clock=clock, behaviour=Behaviour(unknown_ids=how))
     build, idle = sim.add_finished_build(), sim.add_worker()
     ask = door(sim)
@@ -59,7 +59,7 @@ def test_bulk_look_ups_are_keyed_by_what_was_asked(how: Any, clock: VirtualClock
     [(None, 400), ("", 400), ("a,,b", 400), (",".join("a" * 20), 200), (",".join("a" * 21), 400)],
     ids=["missing", "empty", "an empty one", "twenty", "twenty-one"],
 )
-def test_bulk_look_ups_take_one_to_twenty_ids(
+def test_bulk_lookups_take_one_to_twenty_ids(
     asked: tuple[str, str], ids: str | None, status: int, sim: BuildsSimulator, door: Any
 ) -> None:
     """Anything else is 400 with 12013."""

@@ -17,14 +17,14 @@ def tag(sim: BuildsSimulator) -> str:
 
 
 def trigger(sim: BuildsSimulator, door: Any, uuid: str) -> Any:
-    """The answer of a hook that was triggered, by somebody without any token."""
+    """The response to triggering a hook without a token."""
     return door(sim).result(f"{ROOT}/{uuid}", method="POST", headers={})
 
 
 async def test_a_hook_is_created_replaced_and_deleted(
     tag: str, sim: BuildsSimulator, clock: VirtualClock, door: Any
 ) -> None:
-    """Below the name of its Worker; the deletion answers what was deleted."""
+    """Its path has the name of its Worker; a deletion returns what was deleted."""
     ask, path = door(sim), "workers/shop/deploy_hooks"
     made = ask.result(path, method="POST", body={"deploy_hook_name": "x" * 58, "branch": "main"})
     assert made["external_script_id"] == tag
@@ -97,7 +97,7 @@ async def test_a_hook_starts_a_build(tag: str, sim: BuildsSimulator, clock: Virt
 async def test_a_pending_build_of_the_branch_is_not_started_twice(
     tag: str, sim: BuildsSimulator, clock: VirtualClock, door: Any
 ) -> None:
-    """While it is queued, whoever started it; another branch has its own, and so has a build that runs."""
+    """A queued build is returned instead; another branch starts its own, and so does one whose build runs."""
     pending = sim.add_build([(5.0, "line")], external_script_id=tag)
     sim.add_build(external_script_id=sim.add_worker("blog"))
     main, other = sim.add_deploy_hook(tag, "a"), sim.add_deploy_hook(tag, "b", "other")
@@ -111,7 +111,7 @@ async def test_a_pending_build_of_the_branch_is_not_started_twice(
 
 
 async def test_ten_builds_a_minute_for_each_worker(clock: VirtualClock, door: Any) -> None:
-    """Beyond them 429 with 12051, for that Worker, until a minute has passed; 100 for all together."""
+    """The next one is 429 with 12051 until a minute has passed; so is the 101st of all Workers."""
     sim = BuildsSimulator(clock=clock, started_builds=lambda _: [(0.0, "runs at once")])
     hooks = [sim.add_deploy_hook(sim.add_worker()) for _ in range(11)]
     for number, hook in enumerate(hooks):
@@ -137,7 +137,7 @@ def test_an_unknown_hook_starts_nothing(sim: BuildsSimulator, door: Any) -> None
 
 
 def test_a_hook_counts_in_the_rate_limit_and_meets_faults(clock: VirtualClock, door: Any) -> None:
-    """As any request; a lost answer leaves its build, which the next one finds."""
+    """It counts as any request does; the build of a lost response is found by the next one."""
     sim = BuildsSimulator(
         clock=clock, rate_limit=RateLimit(2, 10.0), faults=[Fault("reset", path="/deploy_hooks")]
     )
@@ -147,7 +147,7 @@ def test_a_hook_counts_in_the_rate_limit_and_meets_faults(clock: VirtualClock, d
     assert door(sim).error(f"{ROOT}/{hook}", method="POST", headers={}) == (429, 971)
 
 
-def test_a_hook_may_answer_as_the_documents_show_it(clock: VirtualClock, door: Any) -> None:
+def test_a_hook_may_respond_as_the_documentation_shows(clock: VirtualClock, door: Any) -> None:
     """Build, branch and Worker; its source may be another word."""
     behaviour = Behaviour(hook_answer="documents", hook_source="api")
     sim = BuildsSimulator(clock=clock, behaviour=behaviour)

@@ -14,7 +14,7 @@ class TestPreviews:
         return sim.add_worker("shop")
 
     def test_listed(self, tag: str, sim: BuildsSimulator, door: Any) -> None:
-        """In pages, of their Worker, without the settings that the look-up has."""
+        """The list has pages, and no settings, which the lookup has."""
         one, other = (sim.add_preview(tag, branch) for branch in ("one", "other"))
         sim.add_preview(sim.add_worker(), "one")
         summary = {"preview_id": other, "branch": "other", "auto_build": True, "auto_delete": True}
@@ -26,7 +26,7 @@ class TestPreviews:
         assert door(sim).error(f"workers/{tag}/previews/{'0' * 32}") == (404, 12000)
 
     def test_update(self, tag: str, sim: BuildsSimulator, door: Any) -> None:
-        """What is omitted stays; the branch of another Preview is taken."""
+        """Omitted fields stay; the branch of another Preview is a conflict."""
         one = sim.add_preview(tag, "one")
         sim.add_preview(tag, "other")
         path = f"workers/{tag}/previews/{one}"
@@ -40,7 +40,7 @@ class TestPreviews:
         assert door(sim).result(path) == after
 
     def test_builds(self, tag: str, sim: BuildsSimulator, door: Any) -> None:
-        """They are of the Preview and not of its Worker; their trigger can't be asked for."""
+        """They are listed for the Preview and not for its Worker; their trigger can't be looked up."""
         preview = sim.add_preview(tag, "feature")
         path = f"workers/{tag}/previews/{preview}/builds"
         made = door(sim).result(path, method="POST", body={"commit_hash": "abc"})
@@ -63,7 +63,7 @@ class TestPreviews:
         assert listed["build_uuid"] == build.build_uuid
 
     def test_added(self, tag: str, sim: BuildsSimulator) -> None:
-        """One for a branch, of a Worker that has builds and is no Preview itself."""
+        """A branch has one Preview; its Worker has builds, and is no Preview itself."""
         preview = sim.add_preview(tag, "feature")
         for where in (tag, preview, sim.add_worker(connected=False)):
             with pytest.raises(ValueError, match=r"can't have a Preview of|no Worker with the tag"):

@@ -52,7 +52,7 @@ class TestDoor:
         ids=str,
     )
     def test_bad_body(self, action: str, body: Any, sim: BuildsSimulator) -> None:
-        """What makes no sense is 400."""
+        """A body that makes no sense is 400."""
         status, answer = Consumer(sim).ask(action, body)
         assert (status, answer["errors"][0]["code"]) == (400, 12002)
 

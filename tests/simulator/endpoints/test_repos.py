@@ -12,7 +12,7 @@ CONNECTIONS = "repos/connections"
 
 class TestConnections:
     async def test_upsert(self, sim: BuildsSimulator, clock: VirtualClock, door: Any) -> None:
-        """The same repository keeps its UUID and gets a newer date; another provider's is another."""
+        """The same repository keeps its UUID and gets a newer date; one of another provider is another."""
         ask = door(sim)
         first = ask.result(CONNECTIONS, method="PUT", body=REPOSITORY)
         await clock.sleep(1.0)
@@ -40,7 +40,7 @@ class TestConnections:
 
     @pytest.mark.parametrize(("repository", "code"), [(None, 8000008), ("5", 8000012), ("6", None)])
     def test_refused(self, repository: str | None, code: int | None, sim: BuildsSimulator, door: Any) -> None:
-        """404 with the code for the account or the repository, also for what is told of it."""
+        """404 with the code for the account or the repository, for its autofill too."""
         sim.refuse_repository("77", repository)
         autofill = "repos/github/77/5/config_autofill"
         if code is None:
@@ -50,7 +50,7 @@ class TestConnections:
             assert door(sim).error(autofill, branch="main") == (404, code)
 
     def test_autofill(self, sim: BuildsSimulator, door: Any) -> None:
-        """All fields are there; a branch is needed, and a provider that is known."""
+        """All fields are there; it needs a branch and a known provider."""
         door(sim).result(CONNECTIONS, method="PUT", body=REPOSITORY)
         found = door(sim).result("repos/github/77/5/config_autofill", branch="main")
         assert (found["default_worker_name"], found["package_manager"]) == ("site", "npm")

@@ -33,7 +33,7 @@ def test_the_listing_has_names_as_ids(sim: BuildsSimulator, door: Any) -> None:
 def test_the_listing_is_filtered_by_tags(
     tags: str, expected: list[str], sim: BuildsSimulator, door: Any
 ) -> None:
-    """A Worker has each tag that is asked for with yes, and none of those with no."""
+    """A listed Worker has each tag with yes, and none with no."""
     sim.add_worker("shop", tags=["live"])
     sim.add_worker("blog", tags=["live", "old"])
     assert [script["id"] for script in door(sim).result("/workers/scripts", tags=tags)] == expected
@@ -47,7 +47,7 @@ def test_a_filter_that_makes_no_sense_is_refused(tags: str, sim: BuildsSimulator
 
 @pytest.mark.parametrize("found", [False, True])
 def test_a_worker_that_was_never_deployed_is_not_listed(found: bool, clock: VirtualClock, door: Any) -> None:
-    """The search has it or not, as the switch says; its triggers can be asked for."""
+    """The search has it or not, as the switch says; its triggers are listed."""
     sim = BuildsSimulator(clock=clock, behaviour=Behaviour(undeployed_search=found))
     tag = sim.add_worker("new", deployed=False)
     assert door(sim).result("/workers/scripts") == []
@@ -55,7 +55,7 @@ def test_a_worker_that_was_never_deployed_is_not_listed(found: bool, clock: Virt
     assert len(door(sim).result(f"workers/{tag}/triggers")) == 1
 
 
-def test_previews_are_no_workers_of_the_lists(sim: BuildsSimulator, door: Any) -> None:
+def test_previews_are_not_in_the_lists_of_workers(sim: BuildsSimulator, door: Any) -> None:
     """Though a Preview has a Worker's tag."""
     tag = sim.add_worker("shop")
     sim.add_preview(tag, "feature")
@@ -64,7 +64,7 @@ def test_previews_are_no_workers_of_the_lists(sim: BuildsSimulator, door: Any) -
 
 
 def test_the_search_has_tags_as_ids_and_comes_in_pages(sim: BuildsSimulator, door: Any) -> None:
-    """`id` is the tag, ten to a page unless told otherwise, by name."""
+    """`id` is the tag; ten to a page by default, by name."""
     tags = {name: sim.add_worker(name) for name in (f"worker-{number:02}" for number in range(25, 0, -1))}
     body = door(sim).body("/workers/scripts-search", page=3)
     assert [(it["id"], it["script_name"]) for it in body["result"]] == [
@@ -94,7 +94,7 @@ def test_the_search_finds_a_part_of_a_name_and_a_whole_tag(sim: BuildsSimulator,
 
 
 async def test_the_search_can_be_sorted(sim: BuildsSimulator, clock: VirtualClock, door: Any) -> None:
-    """By name unless told otherwise, by dates the oldest first."""
+    """By name by default; by a date the oldest comes first."""
     for name in ("c", "a", "b"):
         sim.add_worker(name)
         await clock.sleep(1.0)

@@ -12,12 +12,12 @@ from tests.simulator.support import triggers_of
 class TestStartedBuilds:
     @pytest.fixture
     def path(self, sim: BuildsSimulator, door: Any) -> str:
-        """That of the builds of a trigger."""
+        """The path of the builds of a trigger."""
         (trigger,) = triggers_of(sim, sim.add_worker("shop"), door)
         return f"triggers/{trigger['trigger_uuid']}/builds"
 
     def test_branch(self, path: str, sim: BuildsSimulator, door: Any) -> None:
-        """A build of a branch knows no commit; it is queued and the latest of its Worker."""
+        """A build of a branch has no commit; it is queued, and the latest of its Worker."""
         body = door(sim).result(path, method="POST", body={"branch": "release"})
         metadata = body["build_trigger_metadata"]
         assert (body["status"], body["build_outcome"]) == ("queued", None)
@@ -27,7 +27,7 @@ class TestStartedBuilds:
         assert door(sim).result("builds/latest", external_script_ids=tag)["builds"][tag] == body
 
     def test_commit(self, path: str, sim: BuildsSimulator, door: Any) -> None:
-        """A build of a commit alone is of the trigger's branch; both may be given."""
+        """A build of a commit alone has the trigger's branch; both may be sent."""
         alone = door(sim).result(path, method="POST", body={"commit_hash": "abc"})["build_trigger_metadata"]
         both = door(sim).result(path, method="POST", body={"commit_hash": "abc", "branch": "x"})
         assert (alone["commit_hash"], alone["branch"]) == ("abc", "main")
@@ -45,7 +45,7 @@ class TestStartedBuilds:
         assert not sim.builds
 
     async def test_typical(self, path: str, sim: BuildsSimulator, clock: VirtualClock, door: Any) -> None:
-        """It plays a typical build of some seconds by itself."""
+        """By default it is a typical build of several seconds."""
         door(sim).result(path, method="POST", body={"branch": "main"})
         (build,) = sim.builds.values()
         await clock.sleep(3.0)
@@ -55,7 +55,7 @@ class TestStartedBuilds:
         assert len(build.lines) > 5
 
     async def test_script(self, clock: VirtualClock, door: Any) -> None:
-        """Its script can be given, and may depend on the build; its seconds count from the start."""
+        """Its script can depend on the build; the seconds count from the start."""
 
         def script(build: SimulatedBuild) -> list[tuple[float, Any]]:
             outcome = BuildOutcome.FAIL if build.details.branch == "bad" else BuildOutcome.SUCCESS
@@ -74,15 +74,15 @@ class TestStartedBuilds:
         assert [line.message for line in bad.lines] == ["of bad"]
 
     @pytest.mark.parametrize("kind", ["reset", "cut_body", "stall"])
-    def test_lost_answer(self, kind: FaultKind, path: str, sim: BuildsSimulator, door: Any) -> None:
-        """A build whose answer is lost was started all the same."""
+    def test_lost_response(self, kind: FaultKind, path: str, sim: BuildsSimulator, door: Any) -> None:
+        """A build whose response is lost was started all the same."""
         sim.fault(Fault(kind, method="POST"))
         answer = door(sim)(path, method="POST", body={"branch": "main"})
         assert answer.fault is not None
         assert len(sim.builds) == 1
 
     def test_unsent(self, path: str, sim: BuildsSimulator, door: Any) -> None:
-        """A fault in place of the answer starts nothing."""
+        """A fault instead of the response starts nothing."""
         sim.fault("server_error")
         assert door(sim)(path, method="POST", body={"branch": "main"}).status == 502
         assert not sim.builds
@@ -107,7 +107,7 @@ class TestStartedBuilds:
 
 
 async def test_a_script_can_be_played_later(sim: BuildsSimulator, clock: VirtualClock) -> None:
-    """Its seconds count from then, beside what is left of the first one."""
+    """Its seconds count from then; the rest of the first one goes on."""
     build = sim.add_build([(1, "a"), (4, "d"), (5, BuildOutcome.SUCCESS)])
     await clock.sleep(2.0)
     build.play([(1, "c"), (0, "b")])

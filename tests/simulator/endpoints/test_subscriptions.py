@@ -1,4 +1,4 @@
-"""Event subscriptions: what they are, and what comes into the queues by them."""
+"""Event subscriptions, and the events that they bring into the queues."""
 
 from base64 import b64decode
 from typing import Any
@@ -37,7 +37,7 @@ def words(events: list[Any]) -> list[tuple[str, str]]:
 
 
 async def test_created_read_updated_deleted(sim: BuildsSimulator, clock: VirtualClock, door: Any) -> None:
-    """Each answer is the subscription; what an update omits stays."""
+    """Each response is the subscription; fields that an update omits stay."""
     sim.add_worker("shop")
     ask, queue = door(sim), sim.add_queue(subscribed=False)
     body = wanted(queue)
@@ -92,7 +92,7 @@ def test_a_queue_is_subscribed_when_it_is_added(sim: BuildsSimulator, door: Any)
 async def test_events_come_while_it_is_there_and_enabled(
     sim: BuildsSimulator, clock: VirtualClock, door: Any
 ) -> None:
-    """From its creation on, those that it names; what came before a change stays in the queue."""
+    """It brings the events that it names from its creation on; those of before a change stay in the queue."""
     tag, other = sim.add_worker("shop"), sim.add_worker("blog")
     queue = sim.add_queue(subscribed=False)
 
@@ -121,7 +121,7 @@ async def test_events_come_while_it_is_there_and_enabled(
 def test_a_subscription_may_be_wider_than_it_says(
     scope: Any, expected: list[str], clock: VirtualClock, door: Any
 ) -> None:
-    """Whether the Worker's name narrows it is unknown, so both can be had."""
+    """Whether the Worker's name narrows it is unknown, so it is a switch."""
     sim = BuildsSimulator(clock=clock, behaviour=Behaviour(subscription_scope=scope))
     queue = sim.add_queue(worker_name="shop")
     for name in ("shop", "blog"):
@@ -130,7 +130,7 @@ def test_a_subscription_may_be_wider_than_it_says(
 
 
 async def test_the_list_is_sorted_and_paged(sim: BuildsSimulator, clock: VirtualClock, door: Any) -> None:
-    """By name unless told otherwise, 20 to a page."""
+    """By name by default, 20 to a page."""
     for number in range(22):
         sim.add_queue(f"queue-{(number * 5) % 22:02}")
         await clock.sleep(1.0)

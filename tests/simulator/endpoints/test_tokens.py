@@ -19,7 +19,7 @@ class TestTokens:
         assert b"hush" not in listed.body
 
     def test_deleted(self, sim: BuildsSimulator, door: Any) -> None:
-        """The answer is `ok`; a second time it is unknown, and no trigger can be given it."""
+        """The response is `ok`; then the token is unknown, and no trigger can get it."""
         uuid = token_of(sim, door)
         assert door(sim).result(f"tokens/{uuid}", method="DELETE") == "ok"
         assert door(sim).error(f"tokens/{uuid}", method="DELETE") == (404, 12000)

@@ -24,7 +24,7 @@ def new_trigger(sim: BuildsSimulator, tag: str, door: Any, **fields: Any) -> dic
 
 
 def test_the_trigger_of_a_build_is_the_listed_one(sim: BuildsSimulator, door: Any) -> None:
-    """The same in every field, but without its token, which the build's metadata names."""
+    """It is the same in every field but its token, which the build's metadata has."""
     build = sim.add_build(external_script_id=sim.add_worker("shop"))
     body = door(sim).result(f"builds/{build.build_uuid}")
     (trigger,) = triggers_of(sim, build.external_script_id, door)
@@ -35,7 +35,7 @@ def test_the_trigger_of_a_build_is_the_listed_one(sim: BuildsSimulator, door: An
 
 
 def test_each_worker_has_its_own_repository_and_token(sim: BuildsSimulator, door: Any) -> None:
-    """Nothing of it is shared."""
+    """No two Workers share one."""
     (one,), (other,) = (triggers_of(sim, sim.add_worker(), door) for _ in range(2))
     for name in ("trigger_uuid", "build_token_uuid"):
         assert one[name] != other[name]
@@ -54,7 +54,7 @@ def test_a_worker_may_be_without_builds(sim: BuildsSimulator, door: Any) -> None
 
 
 def test_a_second_trigger_builds_the_other_branches(sim: BuildsSimulator, door: Any) -> None:
-    """A build is of the trigger that takes its branch, or of the one that was named; there is no third."""
+    """A build belongs to the trigger that takes its branch, or to the named one; there is no third."""
     tag = sim.add_worker()
     uuid = sim.add_trigger(tag)
     production, other = triggers_of(sim, tag, door)
@@ -84,7 +84,7 @@ def test_a_second_trigger_builds_the_other_branches(sim: BuildsSimulator, door: 
 def test_a_trigger_takes_the_branches_of_its_patterns(
     branch: str, expected: int, sim: BuildsSimulator, door: Any
 ) -> None:
-    """Those that are included and not excluded; what nobody takes is the production trigger's."""
+    """It takes those that are included and not excluded; production takes what no trigger does."""
     tag = sim.add_worker()
     sim.add_trigger(tag, branch_includes=["fix/*"], branch_excludes=["fix/old"])
     build = sim.add_build(external_script_id=tag, branch=branch)
@@ -94,7 +94,7 @@ def test_a_trigger_takes_the_branches_of_its_patterns(
 
 
 def test_a_trigger_is_created_with_the_defaults_seen_live(sim: BuildsSimulator, door: Any) -> None:
-    """And is then listed."""
+    """It is listed then."""
     tag = sim.add_worker()
     made = door(sim).result("triggers", method="POST", body=new_trigger(sim, tag, door))
     names = ("root_directory", "branch_excludes", "path_includes", "path_excludes", "build_caching_enabled")
@@ -162,7 +162,7 @@ def test_a_bad_update_changes_nothing(body: Any, sim: BuildsSimulator, door: Any
 
 
 def test_deleting_a_trigger_cancels_its_unfinished_builds(sim: BuildsSimulator, door: Any) -> None:
-    """Those only; its builds stay, and show it with the date of the deletion."""
+    """Only those are canceled; its builds stay, and show it with the date of the deletion."""
     tag = sim.add_worker()
     other, done = sim.add_trigger(tag), sim.add_finished_build(external_script_id=tag)
     queued, running = (sim.add_build(external_script_id=tag) for _ in range(2))
@@ -214,12 +214,12 @@ def test_an_unknown_tag_has_no_triggers(how: Any, status: int, clock: VirtualClo
 class TestVariables:
     @pytest.fixture
     def path(self, sim: BuildsSimulator, door: Any) -> str:
-        """That of the variables of a trigger."""
+        """The path of the variables of a trigger."""
         (trigger,) = triggers_of(sim, sim.add_worker(), door)
         return f"triggers/{trigger['trigger_uuid']}/environment_variables"
 
     async def test_set(self, path: str, sim: BuildsSimulator, clock: VirtualClock, door: Any) -> None:
-        """Those that are sent are added or replaced, the others stay, and no secret is given back."""
+        """Sent variables are added or replaced, the others stay, and no secret is returned."""
         ask = door(sim)
         first = {"A": {"value": "1", "is_secret": False}, "B": {"value": "hush", "is_secret": True}}
         made = ask.result(path, method="PATCH", body=first)
@@ -230,7 +230,7 @@ class TestVariables:
         assert b"hush" not in ask(path).body
 
     def test_changed(self, clock: VirtualClock, door: Any) -> None:
-        """The answer may hold only what was sent."""
+        """The response may have only what was sent."""
         sim = BuildsSimulator(clock=clock, behaviour=Behaviour(variables_answer="changed"))
         uuid = sim.add_trigger(sim.add_worker(), environment_variables={"A": "1"})
         path, body = f"triggers/{uuid}/environment_variables", {"B": {"value": "2", "is_secret": False}}
@@ -238,7 +238,7 @@ class TestVariables:
         assert set(door(sim).result(path)) == {"A", "B"}
 
     def test_delete(self, path: str, sim: BuildsSimulator, door: Any) -> None:
-        """Once; then it is unknown."""
+        """A deleted variable is unknown."""
         door(sim).result(path, method="PATCH", body={"A": {"value": "1", "is_secret": False}})
         assert door(sim).result(f"{path}/A", method="DELETE") is None
         assert door(sim).error(f"{path}/A", method="DELETE") == (404, 12000)
@@ -266,7 +266,7 @@ class TestVariables:
         assert door(sim).error(path, method="PATCH", body=more) == (400, 12002)
 
     def test_build(self, path: str, sim: BuildsSimulator, door: Any) -> None:
-        """A build has those of the moment at which it was added."""
+        """A build has the variables of the moment at which it was added."""
         door(sim).result(path, method="PATCH", body={"S": {"value": "hush", "is_secret": True}})
         build = sim.add_build(external_script_id=next(iter(sim.workers.values())))
         door(sim).result(f"{path}/S", method="DELETE")

@@ -20,13 +20,13 @@ from tests.simulator.support import VERIFY, headers
     ids=["nothing", "unknown", "basic", "key"],
 )
 def test_only_a_token_can_be_verified(shown: dict[str, str], clock: VirtualClock, door: Any) -> None:
-    """401 with 1000 for everything else, the global key among it."""
+    """Anything else is 401 with 1000, the global key included."""
     sim = BuildsSimulator(clock=clock, api_email="a", api_key="k")
     assert door(sim).error(VERIFY, headers=shown) == (401, 1000)
 
 
 def test_a_token_has_an_id(sim: BuildsSimulator, door: Any) -> None:
-    """The same each time, another for each token; the messages of this answer are objects."""
+    """The same each time, another for each token; the messages of this response are objects."""
     first, second = door(sim).body(VERIFY), door(sim).body(VERIFY)
     other = door(sim).result(VERIFY, headers=headers(sim, TokenKind.READ_ONLY))
     assert first == second

@@ -51,7 +51,7 @@ class TestWorkerBuild:
         assert door(sim).error("workers", method="POST", body=body) == (409, 12049)
 
     def test_create_refused(self, sim: BuildsSimulator, door: Any) -> None:
-        """Of an unknown Worker, with an unknown token, or without the grant that a provider needs."""
+        """An unknown Worker, an unknown token and a missing grant are refused."""
         bare = sim.add_worker("bare", connected=False)
         body = configuration(sim, door, bare)
         no_grant = body["git_repository"] | {"provider_type": "origin"}
@@ -66,7 +66,7 @@ class TestWorkerBuild:
         assert door(sim).result("workers", method="POST", body=granted)["git_repository"]["grant_id"] == "g"
 
     def test_update(self, sim: BuildsSimulator, door: Any) -> None:
-        """What is omitted stays; a variable that is null is deleted."""
+        """Omitted fields stay; a variable that is null is deleted."""
         tag = sim.add_worker("bare", connected=False)
         body = configuration(sim, door, tag)
         body["production_settings"]["environment_variables"] = {
@@ -92,7 +92,7 @@ class TestWorkerBuild:
         assert (trigger["branch_includes"], trigger["build_command"]) == (["main"], "npm test")
 
     def test_enabling_previews(self, sim: BuildsSimulator, door: Any) -> None:
-        """Needs a base, there or in the same request; the first one must be complete."""
+        """It needs a base, existing or in the same request; the first one must be complete."""
         tag = sim.add_worker()
         path, enable = f"workers/{tag}", {"previews_enabled": True}
         assert door(sim).error(path, method="PATCH", body=enable) == (400, 12002)
@@ -106,7 +106,7 @@ class TestWorkerBuild:
 
     @pytest.mark.parametrize("everywhere", ["true", "false", None])
     def test_existing_previews(self, everywhere: str | None, sim: BuildsSimulator, door: Any) -> None:
-        """A change of the base reaches the Previews that there are only if it is told to."""
+        """A change of the base changes existing Previews only with the parameter for it."""
         tag = sim.add_worker()
         preview = sim.add_preview(tag, "feature")
         query = {} if everywhere is None else {"patch_existing_previews": everywhere}
@@ -119,7 +119,7 @@ class TestWorkerBuild:
         assert settings["build_command"] == "make preview"
 
     def test_a_bad_update_changes_nothing(self, sim: BuildsSimulator, door: Any) -> None:
-        """Though a part of it is good."""
+        """Not even the part that is valid."""
         tag = sim.add_worker()
         before = door(sim).result(f"workers/{tag}")
         for change in (
@@ -132,7 +132,7 @@ class TestWorkerBuild:
         assert door(sim).result(f"workers/{tag}") == before
 
     def test_deleted(self, sim: BuildsSimulator, door: Any) -> None:
-        """Triggers and Previews go and unfinished builds are cancelled; the Worker stays."""
+        """Triggers and Previews are deleted, unfinished builds canceled; the Worker stays."""
         tag = sim.add_worker("shop")
         preview = sim.add_preview(tag, "feature")
         builds = [sim.add_build(external_script_id=it) for it in (tag, preview)]
@@ -150,7 +150,7 @@ class TestWorkerBuild:
 
 class TestMigration:
     def test_legacy(self, sim: BuildsSimulator, door: Any) -> None:
-        """The legacy trigger becomes the base of the Previews, with the proposed command, and is gone."""
+        """The legacy trigger is replaced by the base of the Previews, with the proposed command."""
         tag = sim.add_worker()
         legacy = sim.add_trigger(tag, build_command="make all")
         build = sim.add_build(external_script_id=tag, branch="feature")
@@ -168,7 +168,7 @@ class TestMigration:
         assert again == (400, 12002)
 
     def test_another_command(self, sim: BuildsSimulator, door: Any) -> None:
-        """What can't be rewritten needs a command of its own."""
+        """A command that can't be rewritten needs a new one."""
         tag = sim.add_worker()
         sim.add_trigger(tag, deploy_command="make preview")
         path = f"workers/{tag}/migrate_to_previews"
@@ -180,7 +180,7 @@ class TestMigration:
         assert after["previews_base_config"]["deploy_command"] == "make it"
 
     def test_branch(self, sim: BuildsSimulator, door: Any) -> None:
-        """A new production branch is none of the legacy trigger's."""
+        """The legacy trigger excludes a new production branch."""
         tag = sim.add_worker()
         sim.add_trigger(tag)
         change = {"git_repository": {"branch": "trunk"}}
