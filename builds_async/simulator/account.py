@@ -109,6 +109,7 @@ class Account:
         return build
 
     def _trigger_of(self, worker: Worker, details: BuildDetails) -> Trigger:
+        # A Preview has one trigger, which takes every build of it.
         preview = self.previews.get(worker.tag)
         if preview is not None:
             return preview.trigger
@@ -131,6 +132,7 @@ class Account:
             external_script_id=trigger.external_script_id,
             trigger_uuid=trigger.trigger_uuid,
             version_id=details.version_id or self.ids.uuid(),
+            # An empty text is a value here: the API has it for builds without a commit.
             commit_hash=self.ids.commit() if commit is None else commit,
             build_command=settings.build_command if details.build_command is None else details.build_command,
             deploy_command=details.deploy_command or settings.deploy_command,
@@ -211,6 +213,7 @@ class Account:
         token = BuildToken(
             build_token_uuid=uuid,
             build_token_name=name,
+            # Made from the UUID: another random id would change all later ones of a seed.
             cloudflare_token_id=UUID(uuid).hex if cloudflare_token_id is None else cloudflare_token_id,
         )
         self.build_tokens[uuid] = token
@@ -227,6 +230,7 @@ class Account:
         grant_id: str | None = None,
     ) -> Connection:
         """Connect a repository. A connected one keeps its connection, with the new names."""
+        # Deleted ones count: their ids are not given to other repositories.
         repo_id = str(_FIRST_REPOSITORY + len(self._connected)) if repo_id is None else repo_id
         now = self.now()
         known = self.connection_of(provider_type, provider_account_id, repo_id)

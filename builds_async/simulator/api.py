@@ -55,12 +55,14 @@ class Api:
         self._responses = ResponseFactory(account, self.rate)
         self._pages: dict[str, bytes] = {}
         queues = () if account.behaviour.account_owned_queues else ("queues", "event_subscriptions")
+        # The first part of the paths that take no account-owned token.
         self._users_only = {("builds",), *((name,) for name in queues)}
 
     def answer(self, request: Request) -> Response:
         """Serve one request at the clock's `now()`."""
         now = self.account.now()
         counts = self._is_authenticated(request) or _is_public(request)
+        # The rate limit comes first: a blocked request must not use up a fault that a test has planned.
         wait = self.rate.enter(now) if counts else 0.0
         fault = self.faults.take(request.method, request.path) if counts and not wait else None
         response = self._responses.too_many(wait) if wait else self._respond(request, fault)
@@ -91,6 +93,7 @@ class Api:
         except RefusalError as refusal:
             return self._responses.make(refusal.status, error_envelope(refusal.code, refusal.message))
         body = envelope(reply.result, reply.result_info, reply.messages)
+        # Kept for the fault `repeated_page`, as bytes: the log itself may have grown by then.
         if request.path.endswith("/logs"):
             self._pages[request.path] = body
         return self._responses.make(reply.status, body)
@@ -162,6 +165,7 @@ def _may(kind: TokenKind, route: Route) -> bool:
     group, _, access = route.permission.partition(":")
     if (kind, group) in {(TokenKind.NO_SCRIPTS, "scripts"), (TokenKind.NO_QUEUES, "queues")}:
         return False
+    # `user` and `anybody` have no access part, and are not checked here: both are for the root only.
     return kind != TokenKind.READ_ONLY or access == "read"
 
 

@@ -9,7 +9,7 @@ from builds_async.models.logs import LogLine
 from builds_async.simulator.behaviour import Behaviour
 from builds_async.simulator.build_details import BuildDetails, Moment
 from builds_async.simulator.calendar import Calendar
-from builds_async.simulator.records import Trigger
+from builds_async.simulator.records import Settings, Trigger
 
 _ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 
@@ -32,15 +32,15 @@ class SimulatedBuild:
         script: Iterable[Moment] = (),
         created: float | None = None,
     ) -> None:
-        self.build_uuid = build_uuid
+        self.build_uuid: str = build_uuid
         """Its UUID."""
-        self.details = details
+        self.details: BuildDetails = details
         """What does not change while it runs."""
-        self.trigger = trigger
+        self.trigger: Trigger = trigger
         """The trigger that started it, as it is now."""
-        self.settings = trigger.settings.copy()
+        self.settings: Settings = trigger.settings.copy()
         """The trigger's settings of the moment at which it was added."""
-        self.created = calendar.now() if created is None else created
+        self.created: float = calendar.now() if created is None else created
         """The moment of the clock at which it was queued."""
         self._calendar = calendar
         self._behaviour = behaviour
@@ -48,6 +48,7 @@ class SimulatedBuild:
         self._status = BuildStatus.QUEUED
         self._outcome: BuildOutcome | None = None
         self._entered: dict[str, float] = {}
+        # The moments are those of the script, not of the look: a late look must find the same dates.
         self._decided = self._changed = self.created
         self._lines: list[LogLine] = []
         self._written: list[float] = []
@@ -131,6 +132,7 @@ class SimulatedBuild:
     @property
     def changed(self) -> float:
         """The moment of the last visible change of status or outcome."""
+        # A hidden outcome must not show itself by the date; once it can be seen, its date is the due one.
         hidden = self.outcome is not None and self.visible_outcome is None
         return self._changed if hidden or self._outcome is None else max(self._changed, self._outcome_due)
 
@@ -147,6 +149,7 @@ class SimulatedBuild:
         """The number of log lines that the API shows now."""
         now = self._catch_up()
         late = self._behaviour.late_lines
+        # Lines are in order of their writing, so those that are old enough are the first ones.
         return bisect_right(self._written, now - late) if late else len(self._lines)
 
     def page(self, start: int, end: int) -> list[LogLine]:
@@ -179,9 +182,11 @@ class SimulatedBuild:
         self._status = status
         self._entered[status] = self._changed = moment
         if status == BuildStatus.RUNNING:
+            # A script may skip a phase that the API has a date for.
             self._entered.setdefault(BuildStatus.INITIALIZING, moment)
 
     def _stop(self, moment: float) -> None:
+        # The first stop counts: an outcome may come later.
         if self._status != BuildStatus.STOPPED:
             self._enter(moment, BuildStatus.STOPPED)
 

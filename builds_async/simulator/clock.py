@@ -72,9 +72,11 @@ class VirtualClock:
             return
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
+        # No waker: such a sleeper ends by being canceled, and must not keep time from moving.
         if seconds == math.inf:
             await future
         number = next(self._numbers)
+        # A number per sleep keeps the heap from comparing futures, and equal moments in their order.
         self._sleepers[number] = future
         heapq.heappush(self._wakers, (self._time() + seconds, number))
         self._arm(loop)
@@ -113,6 +115,7 @@ class VirtualClock:
         return self._now + (time.monotonic() - self._real_since if self._real_users else 0.0)
 
     def _settle(self) -> None:
+        # Nested blocks share one stretch of real time; each end of one adds what has passed so far.
         self._now = self._time()
         self._real_since = time.monotonic()
         self._quiet_turns = 0
@@ -140,9 +143,11 @@ class VirtualClock:
 
     def _turn(self) -> None:
         self._pulse = None
+        # A callback per turn of the loop. Each call of `now` or `sleep` starts the count anew.
         self._quiet_turns += 1
         moment = self._next_moment()
         if moment < math.inf and self._quiet_turns > self._idle_turns:
+            # Real time may have gone past the moment meanwhile.
             self._now = max(self._now, moment)
             self._wake(moment)
         self._rearm()
@@ -164,6 +169,7 @@ class VirtualClock:
 
     def _wake(self, moment: float) -> None:
         self._quiet_turns = 0
+        # Only the sleepers of this moment: they may have work to do before the next one comes.
         while self._wakers and self._wakers[0][0] <= moment:
             _, number = heapq.heappop(self._wakers)
             sleeper = self._sleepers.pop(number, None)

@@ -60,6 +60,7 @@ class EventFeed:
         self._known = 0
         self._watched: dict[str, tuple[SimulatedBuild, bool]] = {}
         """Builds that may still have events, and whether each has started."""
+        # Looked at once, so that these transitions are known and make no events.
         for _ in self._transitions():
             pass
 
@@ -87,6 +88,7 @@ class EventFeed:
             yield running, _STARTED
         outcome = build.visible_outcome
         if outcome is not None:
+            # No event can follow an outcome: a finished build is looked at no more.
             del self._watched[build.build_uuid]
             if outcome != BuildOutcome.SKIPPED:
                 other = _Words("failed", "stopped", str(outcome))
@@ -110,6 +112,7 @@ class EventFeed:
 
     def _event(self, moment: float, build: SimulatedBuild, words: _Words, subscription: Subscription) -> Json:
         stamp = self._account.calendar.stamp
+        # The names differ from those of REST, but the values are the same.
         metadata = Views(self._account).build(build)["build_trigger_metadata"]
         return {
             "type": _PREFIX + words.type,

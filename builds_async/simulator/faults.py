@@ -93,6 +93,7 @@ class FaultPlan:
 
     def take(self, method: str, path: str) -> Fault | None:
         """The fault that this request meets, which counts as one of its times."""
+        # Each entry that matches counts the request, up to the one that it meets.
         for entry in self._entries:
             if entry.fault.matches(method, path) and entry.ready():
                 if entry.is_spent:

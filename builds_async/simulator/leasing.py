@@ -54,6 +54,7 @@ class LeasedMessages:
     def bury(self, now: float) -> None:
         """Move the visible messages that were delivered too often to the dead letters."""
         for message in tuple(self.waiting):
+            # Only once it is visible again: a consumer may still acknowledge its last delivery.
             if message.attempts > self._max_retries and message.visible_at <= now:
                 self.waiting.remove(message)
                 self.dead.append(message)
@@ -101,6 +102,7 @@ class LeasedMessages:
         Of several leases of one message the last one counts.
         """
         by_lease = {lease: message for message in self.waiting for lease in message.leases}
+        # By the number of the message, which a duplicate does not share with its original.
         found: dict[int, tuple[str, Message]] = {}
         warnings = {}
         for lease in leases:

@@ -23,7 +23,7 @@ class RateWindow:
         limit = self.limit
         if limit is None:
             return 0.0
-        if now < self._blocked_until:
+        if now < self._blocked_until:  # which a request during the block does not make longer
             return self._blocked_until - now
         if self._left(limit, now) < 1:
             self._blocked_until = now + limit.window
@@ -35,6 +35,7 @@ class RateWindow:
         """Count requests of other clients. They use up the window, but don't start a block."""
         if requests < 1:
             return
+        # One entry per call: any number of requests at one moment costs the same memory.
         self._spent.append((now, requests))
         self._used += requests
 
@@ -43,6 +44,7 @@ class RateWindow:
         limit = self.limit
         if limit is None:
             return {}
+        # `spend` may overdraw the window, and a block leaves nothing of it.
         left = 0 if now < self._blocked_until else max(self._left(limit, now), 0)
         return {
             "Ratelimit": f'"default";r={left};t={math.ceil(self._reset(limit, now))}',

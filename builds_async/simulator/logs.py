@@ -41,6 +41,7 @@ def read_cursor(text: str, lines: int) -> Cursor:
         cursor = msgspec.json.decode(b64decode(text, validate=True), type=Cursor)
     except (ValueError, msgspec.DecodeError) as error:
         raise BadCursorError(text) from error
+    # The round trip finds a foreign salt and an odd base64 as well.
     if cursor.encode() != text or cursor.hollow < 0 or not 0 <= cursor.line <= lines:
         raise BadCursorError(text)
     return cursor
@@ -54,6 +55,7 @@ def log_page(
     place = Cursor(0, 0) if cursor is None else read_cursor(cursor, readable)
     end = min(place.line + size, readable)
     lines = build.page(place.line, end)
+    # The page of the last request once more, with the cursor that led here.
     if place.first is not None and not lines:
         return {"truncated": False, "lines": build.page(place.first, end), "cursor": cursor}
     if not lines and behaviour.null_logs_result:

@@ -97,6 +97,7 @@ class ProcessRunner:
         build.set_status(BuildStatus.RUNNING)
         build.emit(f"Executing user build command: {shlex.join(job.command)}")
         try:
+            # Time is real before the process starts, else it would jump meanwhile.
             async with self._time(), _spawned(job) as (process, output):
                 job.started.set()
                 code = await self._attend(job, process, output)
@@ -111,6 +112,7 @@ class ProcessRunner:
     async def _attend(
         self, job: _Job, process: asyncio.subprocess.Process, output: asyncio.StreamReader
     ) -> int:
+        # Copied in a task of its own: a child may hold the pipe open after the process has ended.
         copying = asyncio.create_task(_copy(output, job.build))
         ending = asyncio.create_task(self._end_when(job.ended, process))
         try:
@@ -126,6 +128,7 @@ class ProcessRunner:
 
     async def _end_when(self, ended: asyncio.Event, process: asyncio.subprocess.Process) -> None:
         await ended.wait()
+        # The seconds are real ones: a virtual clock would leave the process no time at all.
         _signal_group(process, signal.SIGTERM)
         await asyncio.sleep(self._kill_after)
         _signal_group(process, signal.SIGKILL)
@@ -155,6 +158,7 @@ async def _spawned(job: _Job) -> AsyncIterator[tuple[asyncio.subprocess.Process,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=write_end,
                 stderr=asyncio.subprocess.STDOUT,
+                # A process group of its own, so that signals reach its children and not this process.
                 start_new_session=True,
             )
         finally:
@@ -189,6 +193,7 @@ def _close(build: SimulatedBuild, outcome: BuildOutcome, *lines: str) -> None:
 
 
 def _signal_group(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
+    # The group may be gone; macOS says PermissionError for one with nothing but zombies.
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, number)
 

@@ -114,11 +114,11 @@ class SimulatedQueue:
         calendar: Calendar,
         news: Callable[[], Iterable[NewMessage]],
     ) -> None:
-        self.queue_id = queue_id
+        self.queue_id: str = queue_id
         """Its id."""
-        self.name = name
+        self.name: str = name
         """Its name."""
-        self.details = details
+        self.details: QueueDetails = details
         """The options that it was added with."""
         self._calendar = calendar
         self._news = news
@@ -198,6 +198,7 @@ class SimulatedQueue:
         return now
 
     def _add(self, name: str, body: object, moment: float) -> None:
+        # Before the message is added: `duplicate_every=1` doubles the first one too.
         self._made += 1
         every = self.details.duplicate_every
         for _ in range(2 if every and self._made % every == 0 else 1):

@@ -14,6 +14,7 @@ from builds_async.simulator.records import Json
 
 _JSON = "application/json"
 _HTML = "text/html; charset=UTF-8"
+# Texts and sizes are those of real responses: clients have been seen to stumble over them.
 _BEFORE_HEADERS = (
     "upstream connect error or disconnect/reset before headers. reset reason: connection termination"
 )
@@ -49,6 +50,7 @@ class ResponseFactory:
     ) -> Response:
         """A response with the common headers and those given."""
         now = self._account.now()
+        # A refused request has these headers too.
         limits = self._rate.headers(now) if self._account.behaviour.rate_limit_headers else {}
         common = {
             "Date": self._account.calendar.http_date(now),

@@ -62,6 +62,7 @@ class Call(NamedTuple):
     def number(self, parameter: str, default: int, largest: int = sys.maxsize) -> int:
         """A positive whole number of the query. BadQueryError for anything else."""
         text = self.request.query.get(parameter, str(default))
+        # A long number is no page: int() of a very long one would raise.
         value = int(text) if text.isascii() and text.isdigit() and len(text) < _TOO_LONG else 0
         if not 1 <= value <= largest:
             raise BadQueryError

@@ -56,6 +56,7 @@ def build_script(
     if outcome == BuildOutcome.SKIPPED:
         return ((queued, BuildStatus.STOPPED), (queued + outcome_after, outcome))
     start = queued + initializing
+    # The service writes its last lines one beat after those of the command.
     output = numbered(lines)
     end = start + (len(output) + 1) / rate
     return (
@@ -80,6 +81,7 @@ def finished_script(lines: int | Iterable[str], outcome: BuildOutcome, duration:
     """The script of a build that stops after `duration` seconds. `lines` are its whole log, evenly spread."""
     outcome = BuildOutcome(outcome)  # a plain word would be taken for a log line
     output = numbered(lines)
+    # A build that takes less than a second starts and stops at once.
     start = min(1.0, duration)
     step = (duration - start) / max(len(output), 1)
     return (

@@ -35,8 +35,10 @@ class ApiServer:
 
     async def start(self, host: str, port: int) -> int:
         """Listen, and return the port. ValueError unless `host` is loopback; OSError for a taken port."""
+        # Plain http, and every client with the token may do everything: not for other machines.
         if host != "localhost" and not ipaddress.ip_address(host).is_loopback:
             raise ValueError(f"the simulator serves loopback addresses only, not {host!r}")
+        # Handlers end with their connection: one that stalls must not outlive its client.
         self._server = web.Server(self._handle, handler_cancellation=True, access_log=None)
         runner = web.ServerRunner(self._server, shutdown_timeout=_GRACE)
         await runner.setup()
@@ -60,6 +62,7 @@ class ApiServer:
         self._server = None
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        # One task serves all requests of a connection, so it is added once.
         task = asyncio.current_task()
         if task is not None and task not in self._handlers:
             self._handlers.add(task)
@@ -108,6 +111,7 @@ class ApiServer:
 
     async def _cut_body(self, request: web.BaseRequest, response: Response) -> web.StreamResponse:
         sent = web.StreamResponse(status=response.status, headers=response.headers)
+        # At least one byte is missing, also of an empty body.
         sent.content_length = len(response.body) + 1
         await sent.prepare(request)
         await sent.write(response.body[: max(1, len(response.body) // 2)])
@@ -116,6 +120,7 @@ class ApiServer:
         return await self._hang_up(request, sent)
 
     async def _huge_body(self, request: web.BaseRequest, response: Response, size: int) -> web.StreamResponse:
+        # Without a Content-Length, so that the client finds out about the size by reading.
         sent = web.StreamResponse(status=response.status, headers=response.headers)
         await sent.prepare(request)
         with suppress(ConnectionError):  # the client has gone
@@ -124,6 +129,7 @@ class ApiServer:
         return sent
 
     async def _hang_up(self, request: web.BaseRequest, sent: web.StreamResponse) -> web.StreamResponse:
+        # aiohttp would still write what a handler returns, so this one does not return.
         if request.transport is not None and not request.transport.is_closing():
             request.transport.abort()
         return await self._never(sent)

@@ -75,6 +75,7 @@ class AccountSetup:
     def add_token(self, kind: TokenKind = TokenKind.FULL, token: str | None = None) -> str:
         """Accept another API token, with the rights of its kind. Unknown tokens get 401 with 12006."""
         kind = TokenKind(kind)  # a misspelled word would have every right
+        # Prefixes as of real tokens: clients tell by them what a token is.
         prefix = "cfat_" if kind == TokenKind.ACCOUNT_OWNED else "cfut_"
         token = self._account.ids.token(prefix) if token is None else token
         self._account.api_tokens[token] = kind
@@ -149,6 +150,7 @@ class AccountSetup:
         production, known = worker.production, self._account.previews_of(worker.tag)
         if production is None or any(preview.branch == branch for preview in known):
             raise ValueError(f"the Worker {worker.name!r} can't have a Preview of {branch!r}")
+        # The first Preview makes the base of all later ones.
         if worker.previews_base is None:
             worker.previews_base = production.settings.copy()
             worker.previews_base.deploy_command = "npx wrangler preview"
@@ -212,6 +214,7 @@ class AccountSetup:
 
         Its log is exactly `lines`, or that many numbered lines. ValueError as in `add_build`.
         """
+        # The script then lies in the past as a whole, so the first look plays all of it.
         created = self._account.now() - age - duration
         return self._add_build(BuildDetails(**options), finished_script(lines, outcome, duration), created)
 
@@ -236,6 +239,7 @@ class AccountSetup:
         if name in names:
             raise ValueError(f"there is another queue with the name {name!r}")
         details = QueueDetails(**options)
+        # The feed is made before the subscription: what happened until now is no event.
         queue_id = self._account.ids.tag()
         feed = EventFeed(self._account, queue_id, details.words)
         self._account.queues[queue_id] = SimulatedQueue(

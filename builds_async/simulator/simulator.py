@@ -84,7 +84,7 @@ class BuildsSimulator(AccountSetup):
         self._processes = ProcessRunner(self.clock, kill_after)
         self._url: str | None = None
         self._lifecycle = asyncio.Lock()
-        self.api_token = self.add_token(token=api_token)
+        self.api_token: str = self.add_token(token=api_token)
         """An API token with every permission."""
         if api_email is not None and api_key is not None:
             account.key_pairs[api_email] = api_key

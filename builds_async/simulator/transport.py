@@ -27,13 +27,14 @@ class SimulatorTransport:
     """A `Transport` for one `BuildsClient`. The credentials of each request are checked as over HTTP.
 
     Delays pass on the simulator's clock. A response that is not there after `timeout` seconds of it (30) is a
-    BuildsTimeoutError. Once closed, by its client, every later request is a RuntimeError.
+    BuildsTimeoutError. A closed client stays closed, and belongs to one event loop, as with any transport.
     """
 
     def __init__(self, api: Api, clock: Clock, timeout: float = 30.0) -> None:
         self._api = api
         self._clock = clock
         self._timeout = timeout
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
 
     async def send(self, request: Request) -> Response:
@@ -54,6 +55,7 @@ class SimulatorTransport:
         return await self._spoil(response, simulated.fault)
 
     async def _spoil(self, response: Response, fault: Fault) -> Response:
+        # `sent` of the errors is True, their default: the simulator has acted upon the request.
         match fault.kind:
             case "reset":
                 raise BuildsConnectionError("the connection failed (the simulator reset it)")
@@ -74,9 +76,16 @@ class SimulatorTransport:
         raise BuildsTimeoutError(f"no whole response within {self._timeout:g} s; raise `timeout`")
 
     def check_open(self) -> None:
-        """RuntimeError if the client was closed."""
+        """RuntimeError if the client was closed, or is used in another event loop than before."""
         if self._closed:
             raise RuntimeError("this BuildsClient is closed; make a new one")
+        # There is no connection to a loop here, but a test must not pass with what fails over HTTP.
+        loop = asyncio.get_running_loop()
+        if self._loop not in {None, loop}:
+            raise RuntimeError(
+                "this BuildsClient was first used in another event loop: make a client in each event loop"
+            )
+        self._loop = loop
 
     async def aclose(self) -> None:
         """Close it. The simulator and its other transports stay as they are."""
@@ -88,6 +97,7 @@ def _read_bounded(response: Response, size: int) -> Response:
     success = 200 <= response.status < 300
     limit = _MAX_BODY if success else _MAX_REFUSAL
     body = bytearray()
+    # Not one join of all pieces: a fault may have a size that does not fit into memory.
     for chunk in huge_json(size):
         body += chunk
         if len(body) > limit:

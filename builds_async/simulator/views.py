@@ -18,6 +18,7 @@ from builds_async.simulator.records import (
     Worker,
 )
 
+# Fields of a connection that the repository of a configuration does not have.
 _CONNECTION_ONLY = ("repo_connection_uuid", "created_on", "modified_on", "deleted_on")
 
 
@@ -246,6 +247,7 @@ class Views:
             case "strings":
                 return dict(variables)
             case "objects":
+                # A build keeps no dates of its variables; the API shows some date.
                 made = self._calendar.stamp(build.trigger.created_on)
                 return {
                     name: {"is_secret": value is None, "created_on": made, "value": value}

@@ -1,11 +1,16 @@
 """What a test adds to an account."""
 
 import re
+from typing import Any, get_type_hints
 
 import pytest
 
 from builds_async.simulator import (
+    BuildDetails,
+    BuildOptions,
     BuildsSimulator,
+    QueueDetails,
+    QueueOptions,
     Request,
     VirtualClock,
 )
@@ -41,3 +46,13 @@ def test_workers_have_names_and_tags(sim: BuildsSimulator) -> None:
         sim.add_build(external_script_id="shop")
     with pytest.raises(ValueError, match="page_size"):
         BuildsSimulator(page_size=0)
+
+
+@pytest.mark.parametrize(
+    ("options", "details"),
+    [(BuildOptions, BuildDetails), (QueueOptions, QueueDetails)],
+    ids=["build", "queue"],
+)
+def test_options_are_the_fields_of_the_details(options: Any, details: Any) -> None:
+    """What `add_build` and `add_queue` take is what `BuildDetails` and `QueueDetails` explain."""
+    assert get_type_hints(options) == get_type_hints(details)

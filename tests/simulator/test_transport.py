@@ -205,6 +205,15 @@ async def test_closed_client_stays_closed_alone(sim: BuildsSimulator) -> None:
         await other.builds.get(build.build_uuid)
 
 
+def test_client_belongs_to_one_event_loop(clock: VirtualClock) -> None:
+    """A second event loop is a RuntimeError, as with a socket."""
+    sim = BuildsSimulator(clock=clock)
+    client = sim.client()
+    asyncio.run(client.account.limits())
+    with pytest.raises(RuntimeError, match="another event loop"):
+        asyncio.run(client.account.limits())
+
+
 async def test_session_of_ones_own_goes_over_the_socket(clock: VirtualClock) -> None:
     """`client(session=...)` needs the server, and says so."""
     sim = BuildsSimulator(clock=clock)

@@ -22,10 +22,5 @@ def listing(**names: str | None) -> Any:
 @asynccontextmanager
 async def simulated() -> AsyncIterator[tuple[BuildsSimulator, BuildsClient]]:
     sim = BuildsSimulator(clock=VirtualClock(idle_turns=20))
-    async with (
-        sim,
-        BuildsClient(
-            account_id=sim.account_id, api_token=sim.api_token, base_url=sim.url, clock=sim.clock
-        ) as client,
-    ):
+    async with sim, sim.client() as client:
         yield sim, client

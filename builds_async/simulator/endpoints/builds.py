@@ -63,6 +63,7 @@ def _has_no_log(call: Call, build: SimulatedBuild) -> bool:
     behaviour, stopped = call.account.behaviour, build.entered(BuildStatus.STOPPED)
     if behaviour.logs_kept is not None and stopped is not None:
         return call.now >= stopped + behaviour.logs_kept
+    # A skipped build never begins: it has no log either.
     return not build.begun and behaviour.queued_logs == "not_found"
 
 
@@ -82,6 +83,7 @@ def _bulk(call: Call, parameter: str, find: Callable[[str], SimulatedBuild | Non
     if len(ids) > MAX_IDS or not all(ids):
         raise BadQueryError
     found = {name: find(name) for name in ids}
+    # An id that occurs twice is one key.
     builds = {name: call.views.build(build) if build else None for name, build in found.items()}
     if call.account.behaviour.unknown_ids == "absent":
         builds = {name: body for name, body in builds.items() if body is not None}

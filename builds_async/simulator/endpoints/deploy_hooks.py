@@ -31,6 +31,7 @@ class NewHook(msgspec.Struct, kw_only=True):
 def list_hooks(call: Call) -> Reply:
     """The deploy hooks of a Worker."""
     name = call.names["script_name"]
+    # A tag in place of a name is 404 in any case.
     if name not in call.account.workers and (
         len(name) == TAG_LENGTH or call.account.behaviour.unknown_worker == "not_found"
     ):
@@ -87,6 +88,7 @@ def _start(call: Call, hook: DeployHook) -> SimulatedBuild:
     trigger = call.account.scripts[hook.external_script_id].trigger_for(hook.branch)
     if trigger is None:
         raise UnknownError
+    # Counted once it is certain that a build starts: a refused request uses up nothing.
     _count(call, hook.external_script_id)
     hook.last_build_on = call.now
     return call.account.start_build(

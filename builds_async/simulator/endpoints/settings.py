@@ -91,6 +91,7 @@ def changed(call: Call, settings: Settings, change: SettingsChange) -> Settings:
         result.token = named_token(call, sent.pop("build_token_uuid"))
     if "environment_variables" in sent:
         result.variables = merged(call, result.variables, sent.pop("environment_variables"))
+    # A trigger has other fields besides, which its endpoint sets.
     for name in sent.keys() & set(result.__struct_fields__):
         setattr(result, name, sent[name])
     return result
@@ -105,6 +106,7 @@ def merged(
         if new is None:
             result.pop(name, None)
         else:
+            # A new value keeps the date of the variable.
             created = variables[name].created_on if name in variables else call.now
             result[name] = Variable(value=new.value, is_secret=new.is_secret, created_on=created)
     if len(result) > MAX_VARIABLES:

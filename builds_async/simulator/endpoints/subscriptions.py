@@ -80,6 +80,7 @@ def create_subscription(call: Call) -> Reply:
     if any(it.source == source for it in call.account.subscriptions.values()):
         raise AlreadySubscribedError
     _catch_up(call)
+    # From here on: what has happened before is no event of this subscription.
     subscription = call.account.subscribe(
         new.name, source, new.destination.queue_id, new.events, enabled=new.enabled
     )

@@ -93,6 +93,7 @@ def list_triggers(call: Call) -> Reply:
 def create_trigger(call: Call) -> Reply:
     """Give a Worker a trigger."""
     new = call.read(NewTrigger)
+    # First what the body names, then whether there is room: the refusals of the API come in this order.
     worker, connection = named_worker(call, new.external_script_id), _connection(call, new)
     settings = new_settings(call, new)
     if len(worker.live_triggers) >= MAX_TRIGGERS:
@@ -111,6 +112,7 @@ def create_trigger(call: Call) -> Reply:
 @endpoint("updateTrigger", "PATCH", "/builds/triggers/{trigger_uuid}", "builds:write")
 def update_trigger(call: Call) -> Reply:
     """Change a trigger; a field that is not sent stays as it is."""
+    # 404 comes before 400: the body is read once the trigger is known.
     trigger, change = _trigger(call), call.read(TriggerChange)
     trigger.settings = changed(call, trigger.settings, change)
     sent = change.sent()

@@ -76,6 +76,7 @@ def create_worker_build(call: Call) -> Reply:
         raise ConflictError
     production, base = (new_settings(call, it) for it in (new.production_settings, new.previews_base_config))
     repository = msgspec.structs.asdict(new.git_repository)
+    # What is left are the arguments of `connect`.
     branch, grant_id = repository.pop("branch"), repository.pop("grant_id") or None
     check_repository(call, repository["provider_account_id"], repository["repo_id"])
     connection = call.account.connect(**repository, grant_id=grant_id)
@@ -199,11 +200,13 @@ def _new_base(call: Call, worker: Worker, change: WorkerBuildChange) -> Settings
     if not {"build_command", "deploy_command", "build_token_uuid"} <= sent.keys():
         raise BadBodyError
     token = named_token(call, sent["build_token_uuid"])
+    # All that matters is replaced by the change, which must be complete.
     empty = Settings(build_command="", deploy_command="", token=token)
     return changed(call, empty, change.previews_base_config)
 
 
 def _set_base(worker: Worker, base: Settings | None) -> None:
+    # A legacy trigger stands in for the base of Previews, so the change is its own.
     if worker.legacy is not None and base is not None:
         worker.legacy.settings = base
     else:
