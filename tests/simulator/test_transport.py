@@ -185,6 +185,18 @@ async def test_delay_passes_on_the_clock(
     assert clock.now() == passes
 
 
+async def test_timeout_of_the_client_is_that_of_its_transport(
+    sim: BuildsSimulator, clock: VirtualClock
+) -> None:
+    """`client(timeout=5)` waits five seconds of the clock for a response that never comes."""
+    build = sim.add_build()
+    sim.fault("stall")
+    async with sim.client(retry=ONCE, timeout=5.0) as client:
+        with pytest.raises(BuildsTimeoutError, match="within 5 s"):
+            await client.builds.get(build.build_uuid)
+    assert clock.now() == 5.0
+
+
 async def test_retry_gets_over_a_fault(sim: BuildsSimulator) -> None:
     """A GET is repeated as over HTTP."""
     build = sim.add_build()

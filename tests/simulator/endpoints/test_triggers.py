@@ -161,7 +161,9 @@ def test_a_bad_update_changes_nothing(body: Any, sim: BuildsSimulator, door: Any
     assert triggers_of(sim, tag, door) == before
 
 
-def test_deleting_a_trigger_cancels_its_unfinished_builds(sim: BuildsSimulator, door: Any) -> None:
+async def test_deleting_a_trigger_cancels_its_unfinished_builds(
+    sim: BuildsSimulator, clock: VirtualClock, door: Any
+) -> None:
     """Only those are canceled; its builds stay, and show it with the date of the deletion."""
     tag = sim.add_worker()
     other, done = sim.add_trigger(tag), sim.add_finished_build(external_script_id=tag)
@@ -169,6 +171,7 @@ def test_deleting_a_trigger_cancels_its_unfinished_builds(sim: BuildsSimulator, 
     running.emit("line")
     kept = sim.add_build(external_script_id=tag, trigger_uuid=other)
     path = f"triggers/{triggers_of(sim, tag, door)[0]['trigger_uuid']}"
+    await clock.sleep(1.0)
     assert door(sim).result(path, method="DELETE") is None
     assert [build.outcome for build in (done, queued, running, kept)] == [
         "success",
@@ -177,7 +180,7 @@ def test_deleting_a_trigger_cancels_its_unfinished_builds(sim: BuildsSimulator, 
         None,
     ]
     body = door(sim).result(f"builds/{running.build_uuid}")
-    assert body["trigger"]["deleted_on"] == body["stopped_on"]
+    assert body["trigger"]["deleted_on"] == body["trigger"]["modified_on"] == body["stopped_on"]
     assert [trigger["trigger_uuid"] for trigger in triggers_of(sim, tag, door)] == [other]
     for method, where in (("DELETE", path), ("PATCH", path), ("POST", f"{path}/builds")):
         assert door(sim).error(where, method=method, body={}) == (404, 12000)
