@@ -36,8 +36,8 @@ _FIRST_REPOSITORY = 100200300
 class Account:
     """What the account holds, and the changes that both its API and its owner make.
 
-    It checks little: an endpoint refuses what the API refuses before it asks for a change. Builds are
-    evaluated when they are looked at, so any number of them costs nothing.
+    It checks little: endpoints refuse what the API refuses before they change anything. Builds are evaluated
+    when they are looked at, so any number of them costs nothing.
     """
 
     def __init__(

@@ -28,7 +28,7 @@ _METADATA = {
 
 
 class _Words(NamedTuple):
-    """Last word of the type, status, outcome."""
+    """The words of an event: the last one of its type, the status and the outcome."""
 
     type: str
     status: str
@@ -51,7 +51,7 @@ _ENDED: dict[str, dict[str, _Words]] = {
 
 
 class EventFeed:
-    """The events of one queue. What happened before the feed was made is none."""
+    """The build events for one queue, from the moment on at which the feed was made."""
 
     def __init__(self, account: Account, queue_id: str, words: Literal["documented", "template"]) -> None:
         self._account = account

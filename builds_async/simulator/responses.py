@@ -112,7 +112,7 @@ FAULT_RESPONSES: dict[FaultKind, Callable[[ResponseFactory, Fault], Response]] =
     "not_json": ResponseFactory.not_json,
     "redirect": ResponseFactory.redirect,
 }
-"""The responses of faults in whose place the request is not acted upon."""
+"""The responses of the faults that keep a request from being acted upon."""
 
 
 def huge_json(size: int) -> Iterator[bytes]:

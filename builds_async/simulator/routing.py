@@ -1,4 +1,4 @@
-"""Endpoints: the decorator that declares one, what it gets and gives, and how a request finds its own."""
+"""Endpoints: the decorator that declares one, its call and its reply, and the router."""
 
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -27,7 +27,7 @@ _TOO_LONG = 10
 
 
 class Reply(NamedTuple):
-    """What an endpoint returns: the parts of the response's envelope, and its status."""
+    """The result of an endpoint: the parts of the response's envelope, and the status."""
 
     result: object
     result_info: Json | None = None
@@ -36,7 +36,7 @@ class Reply(NamedTuple):
 
 
 class Call(NamedTuple):
-    """A request on its way to an endpoint; `names` are what the placeholders of its path stand for."""
+    """A request on its way to an endpoint, with the values of the placeholders in its path as `names`."""
 
     account: Account
     names: dict[str, str]
@@ -92,7 +92,7 @@ class Call(NamedTuple):
         return Reply([view(item) for item in shown], info)
 
     def find(self, things: Mapping[str, T], name: str) -> T:
-        """The thing whose id the placeholder `name` of the path stands for. UnknownError for none."""
+        """The thing with the id in the placeholder `name` of the path. UnknownError for none."""
         return find(things, self.names[name])
 
 
@@ -105,7 +105,7 @@ def find(things: Mapping[str, T], key: str) -> T:
 
 
 class Route(NamedTuple):
-    """One endpoint: the operation of the published schema, where it is, who may use it, and its function."""
+    """One endpoint: its operation in the published schema, its place, its permission and its function."""
 
     operation: str
     method: str
@@ -123,7 +123,7 @@ class Route(NamedTuple):
 def endpoint(
     operation: str, method: str, path: str, permission: Permission, scope: Scope = "account"
 ) -> Callable[[Callable[[Call], Reply]], Route]:
-    """Declare a function an endpoint. `{name}` in the path is a placeholder for any one segment."""
+    """Make a function an endpoint. `{name}` in the path is a placeholder for any one segment."""
 
     def declare(serve: Callable[[Call], Reply]) -> Route:
         return Route(operation, method, path, permission, scope, serve)
@@ -144,7 +144,7 @@ class Router:
     def find(
         self, method: str, segments: Sequence[str], scope: Scope = "account"
     ) -> tuple[Route, dict[str, str]]:
-        """The route, and what its placeholders stand for. UnknownError if there is none."""
+        """The route, and the values of its placeholders. UnknownError if there is none."""
         for route in self._routes.get((method, scope, len(segments)), ()):
             pairs = list(zip(route.segments, segments, strict=True))
             if all(part == segment or part.startswith("{") for part, segment in pairs):

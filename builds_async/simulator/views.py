@@ -30,7 +30,7 @@ class Views:
         self._calendar = account.calendar
 
     def _fields(self, record: msgspec.Struct, *without: str) -> Json:
-        """The fields of a record under their own names, moments as dates, but for some."""
+        """The fields of a record under their own names, except some; moments become dates."""
         shown = {}
         for name in record.__struct_fields__:
             if name not in without:
@@ -247,7 +247,7 @@ class Views:
             case "strings":
                 return dict(variables)
             case "objects":
-                # A build keeps no dates of its variables; the API shows some date.
+                # A build keeps no dates of its variables, so they have the date of its trigger.
                 made = self._calendar.stamp(build.trigger.created_on)
                 return {
                     name: {"is_secret": value is None, "created_on": made, "value": value}

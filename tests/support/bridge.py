@@ -8,7 +8,7 @@ from builds_async.simulator import BuildsSimulator
 
 
 def ask(sim: BuildsSimulator, request: Request) -> simulator.Answer:
-    """What the simulator answers to a request of a session that has its token."""
+    """The response of the simulator to a request of a session that has its token."""
     credentials = {} if request.anonymous else {"authorization": f"Bearer {sim.api_token}"}
     return sim.answer(
         simulator.Request(
@@ -21,5 +21,5 @@ def ask(sim: BuildsSimulator, request: Request) -> simulator.Answer:
 
 
 def received(answer: simulator.Answer) -> Response:
-    """An answer of the simulator as it comes to the session."""
+    """A response of the simulator as it comes to the session."""
     return Response(answer.status, CIMultiDict(answer.headers), answer.body)

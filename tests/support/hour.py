@@ -44,7 +44,7 @@ Client: TypeAlias = Callable[["Hour"], Coroutine[object, object, None]]
 
 @dataclass
 class Hour:
-    """The account, and what a client of it has seen."""
+    """The account, and the lines that its client has received."""
 
     builds: int = 50
     workers: int = 1000
@@ -107,7 +107,7 @@ class Hour:
     async def aclose(self) -> None:
         """Nothing to close."""
 
-    # What is seen.
+    # What the client has received.
 
     def take(self, build_uuid: str, line: LogLine) -> None:
         """A line was delivered."""
@@ -126,16 +126,16 @@ class Hour:
 
     @property
     def best_lag(self) -> float:
-        """The mean lag if every poll that the look-ups leave went evenly to the logs."""
+        """The mean lag if the polls that the lookups leave went evenly to the logs."""
         per_window = self.limit * 0.9 - self.workers / 20 * WINDOW / 60
         return self.builds / (per_window / WINDOW) / 2
 
     async def run(self, client: Client) -> None:
         """Let the hour pass."""
-        look_ups = asyncio.create_task(self._look_up_every_minute())
+        lookups = asyncio.create_task(self._look_up_every_minute())
         await client(self)
-        look_ups.cancel()
-        await asyncio.wait([look_ups])
+        lookups.cancel()
+        await asyncio.wait([lookups])
 
     async def _look_up_every_minute(self) -> None:
         while True:
@@ -174,7 +174,7 @@ async def tail(hour: Hour) -> None:
 
 
 async def naive(hour: Hour) -> None:
-    """What one writes first: each log every second by its cursor, and after an error once more."""
+    """The first loop that comes to mind: each log every second by its cursor, again after an error."""
 
     async def one(build: SimulatedBuild) -> None:
         path, cursor = f"/accounts/{hour.sim.account_id}/builds/builds/{build.build_uuid}/logs", None

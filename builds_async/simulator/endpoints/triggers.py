@@ -132,7 +132,7 @@ def delete_trigger(call: Call) -> Reply:
 
 @endpoint("purgeBuildCache", "POST", "/builds/triggers/{trigger_uuid}/purge_build_cache", "builds:write")
 def purge_build_cache(call: Call) -> Reply:
-    """Drop the build cache of a trigger, of which nothing can be seen."""
+    """Purge the build cache of a trigger. Nothing of it is simulated."""
     _trigger(call)
     return Reply(None)
 
