@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 
 
 def main() -> None:
-    """Run the command line, or say what to install for it. Ctrl-C is quiet, also while modules load."""
+    """Run the command line, or say which extra to install. Ctrl-C is quiet, also while modules load."""
     try:
         code = _command()(sys.argv[1:])
     except KeyboardInterrupt:
-        # A second Ctrl-C, or one that came before the command could deal with it.
+        # A second Ctrl-C, or one before the command could handle it.
         code = 130
-    # One more would only spoil the exit code, which is known.
+    # The exit code is known: another signal during the interpreter's exit would only replace it.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     sys.exit(code)

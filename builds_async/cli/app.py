@@ -1,4 +1,4 @@
-"""The command line: which commands there are, and what becomes of their errors."""
+"""The app: it knows the commands, runs one, and turns its errors into messages and exit codes."""
 
 import logging
 import os
@@ -15,11 +15,11 @@ from cyclopts.exceptions import CycloptsError
 
 from builds_async._version import __version__
 from builds_async.cli import exits
+from builds_async.cli.commands import COMMANDS, EXIT_CODES
 from builds_async.cli.exits import CommandError, Terminated
-from builds_async.cli.out import silence, stderr, stdout
 from builds_async.cli.running import run_to_end, terminate
-from builds_async.cli.safe import plain
-from builds_async.cli.texts import COMMANDS, EXIT_CODES, help_of, usage_of
+from builds_async.cli.terminal import silence, stderr, stdout
+from builds_async.cli.text import plain
 from builds_async.errors import BuildsError
 
 _TOKEN_FLAG = re.compile(
@@ -29,32 +29,31 @@ _SECRETS = ("CLOUDFLARE_API_TOKEN", "CLOUDFLARE_API_KEY")
 
 
 def make_app() -> cyclopts.App:
-    """All commands. Each is imported only when it is run, or when the help lists them all."""
+    """The app with all commands. A command is imported only when it is run, or completed."""
     app = cyclopts.App(
         name="builds-async",
-        help="Cloudflare Workers Builds at a terminal.",
+        help="Cloudflare Workers Builds on the command line.",
         help_epilogue=EXIT_CODES,
         help_format="plaintext",
         default_parameter=cyclopts.Parameter(negative=(), show_default=False),
         version=__version__,
     )
-    for number, name in enumerate(COMMANDS):
+    for number, (name, help_) in enumerate(COMMANDS.items()):
         app.command(
             f"builds_async.cli.commands.{name}:{name}_command",
             name=name,
-            help=help_of(name),
-            usage=usage_of(name),
+            help=help_.text,
+            usage=help_.usage(name),
             sort_key=number,
         )
     return app
 
 
 def run(tokens: Sequence[str]) -> int:
-    """Run one command line; the exit code. Errors that are foreseen are one or two lines."""
-    signal.signal(signal.SIGTERM, terminate)
-    debug = "--debug" in tokens
+    """Run one command line and return the exit code. An expected error is one or two lines of text."""
+    signal.signal(signal.SIGTERM, terminate)  # until `run_to_end` handles it
     try:
-        with _telling_warnings():
+        with _printed_warnings():
             return _run(tokens)
     except KeyboardInterrupt:
         _end_line()
@@ -65,13 +64,14 @@ def run(tokens: Sequence[str]) -> int:
         silence(sys.stdout)
         return exits.BROKEN_PIPE
     except (CycloptsError, CommandError, BuildsError) as error:
-        return _fail(_told(error, tokens), exits.code_of(error), debug=debug)
+        message = _usage_error(error, tokens) if isinstance(error, CycloptsError) else str(error)
+        return _fail(message, exits.code_of(error), debug="--debug" in tokens)
 
 
 def _run(tokens: Sequence[str]) -> int:
     app = make_app()
     command, bound, _ = app.parse_args(tokens, exit_on_error=False, print_error=False)
-    if "console" in bound.signature.parameters:  # help and version
+    if "console" in bound.signature.parameters:  # help and version, which cyclopts prints itself
         bound.arguments["console"] = stdout().console
     result = command(*bound.args, **bound.kwargs)
     if iscoroutine(result):
@@ -79,14 +79,10 @@ def _run(tokens: Sequence[str]) -> int:
     return result if isinstance(result, int) else exits.OK
 
 
-def _told(error: CycloptsError | CommandError | BuildsError, tokens: Sequence[str]) -> str:
-    return _usage(error, tokens) if isinstance(error, CycloptsError) else str(error)
-
-
-def _usage(error: CycloptsError, tokens: Sequence[str]) -> str:
+def _usage_error(error: CycloptsError, tokens: Sequence[str]) -> str:
     if any(_TOKEN_FLAG.fullmatch(token) for token in tokens):
         return (
-            "a token is not taken from the command line, where others can see it:"
+            "a token is not taken from the command line, where other users can see it:"
             " set CLOUDFLARE_API_TOKEN, or use --token-file"
         )
     return f"{error} (see --help)"
@@ -101,24 +97,27 @@ def _fail(message: str, code: int, *, debug: bool) -> int:
 
 
 def _redacted(text: str) -> str:
-    """The text without the secrets of the environment, or any token, that was typed as something else."""
+    """The text without the secrets of the environment, and without any token that was typed by mistake.
+
+    The library redacts its own messages; here the words of the command line are quoted too.
+    """
     secrets = [secret for name in _SECRETS if (secret := os.environ.get(name, "").strip())]
     if "cf" not in text and not any(secret in text for secret in secrets):
-        return text
+        return text  # `cf` begins every token that is recognized by its form
     from builds_async.session.redact import redact  # noqa: PLC0415  # slow to load, and rarely needed
 
     return redact(text, secrets)
 
 
 def _end_line() -> None:
-    """Let the shell's prompt begin a line of its own, after the `^C` that a terminal shows."""
+    """Give the shell's prompt a line of its own, after the `^C` that a terminal shows."""
     screen = stderr()
     if screen.is_tty:
         screen.write("\n")
 
 
-class _Warnings(logging.Handler):
-    """Tells what the library warns of, and again only when it is something else."""
+class _WarningPrinter(logging.Handler):
+    """Prints the library's warnings on standard error; one that repeats itself, once."""
 
     _last = ""
 
@@ -130,8 +129,8 @@ class _Warnings(logging.Handler):
 
 
 @contextmanager
-def _telling_warnings() -> Iterator[None]:
-    logger, handler = logging.getLogger("builds_async"), _Warnings(logging.WARNING)
+def _printed_warnings() -> Iterator[None]:
+    logger, handler = logging.getLogger("builds_async"), _WarningPrinter(logging.WARNING)
     logger.addHandler(handler)
     logger.propagate = False
     try:

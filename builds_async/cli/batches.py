@@ -1,70 +1,74 @@
-"""Log lines in batches, each printed as a whole before the next one is taken."""
+"""Log lines in batches: each is printed as a whole, and the position behind it recorded, before the next."""
 
 import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
 from builds_async import BuildTail, LogFollower, LogLine, LogPosition, TailLine, TailLog, TailPosition
+from builds_async.cli.lookup import WorkerNames
 from builds_async.cli.resume import Checkpoint
 from builds_async.cli.running import shielded
-from builds_async.cli.workers import WorkerNames
 
 Line = TypeVar("Line", LogLine, TailLine)
 Position = TypeVar("Position", LogPosition, TailPosition)
 
-_BATCH = 1000
+_MAX_BATCH = 1000
 
 
 class Batches(Protocol[Line, Position]):
-    """Where lines come from."""
+    """A source of lines."""
 
     async def read(self) -> Sequence[Line]:
-        """The next lines, () at the end. It waits while there is none."""
+        """The next lines, () at the end. Waits while there are none."""
         ...
 
     @property
     def position(self) -> Position | None:
-        """The place behind the last batch; None while it is not known, or lines are on their way."""
+        """The position behind the last batch; None while it is unknown, or while lines are in flight."""
         ...
 
     def behind(self, position: Position | None, lines: Sequence[Line]) -> Position:
-        """The place behind these lines, which are the next ones after `position`."""
+        """The position behind these lines, which follow `position`."""
         ...
 
 
 class BuildBatches:
-    """The log of one build. With `tail`, the first batch is one line, since nobody knows where it begins."""
+    """The log of one build."""
 
     def __init__(self, log: LogFollower, names: WorkerNames, *, tail: bool) -> None:
         self._log = log
         self._names = names
-        self._alone = tail
-        self._hand: Sequence[LogLine] = ()
+        # With `tail` only the first line tells where the log begins. It is a batch by itself, so that a
+        # position is known as soon as possible.
+        self._is_first_alone = tail
+        self._in_hand: Sequence[LogLine] = ()
 
     async def read(self) -> Sequence[LogLine]:
-        """The next page; the first one waits a moment for the Worker's name."""
-        if not self._hand:
-            self._hand = await (self._first() if self._alone else self._log.read())
-            self._alone = False
-        await self._names.settle()
-        batch, self._hand = self._hand, ()
+        """The next page. The first one waits a moment for the name of the Worker."""
+        if not self._in_hand:
+            self._in_hand = await (self._first() if self._is_first_alone else self._log.read())
+            self._is_first_alone = False
+        await self._names.settle()  # may be cancelled: the lines stay in hand
+        batch, self._in_hand = self._in_hand, ()
         return batch
 
     @property
     def position(self) -> LogPosition | None:
-        """The place behind the last batch."""
-        return None if self._hand or (self._alone and not self._has_begun) else self._log.position
+        """The position behind the last batch."""
+        if self._in_hand or (self._is_first_alone and not self._has_begun):
+            return None
+        return self._log.position
 
     @property
     def _has_begun(self) -> bool:
         try:
-            self._log.build  # noqa: B018  # it is the build that is known first
+            self._log.build  # noqa: B018  # a follower learns of the build first
         except RuntimeError:
             return False
         return True
 
     def behind(self, position: LogPosition | None, lines: Sequence[LogLine]) -> LogPosition:
-        """The place behind lines of one page."""
+        """The position behind lines of one page."""
         return _advanced(position or LogPosition(), len(lines))
 
     async def _first(self) -> Sequence[LogLine]:
@@ -74,43 +78,44 @@ class BuildBatches:
 
 
 class WorkerBatches:
-    """The lines of a tail, together as many as are there without waiting.
+    """The lines of a tail: as many together as are there without waiting.
 
-    The first line of a build that was not there before ends a batch: from there on its place is known.
+    The first line of a new build ends a batch, because only from that line on its position is known.
     """
 
     def __init__(self, tail: BuildTail) -> None:
         self._tail = tail
         self._builds = set(tail.position.logs)
-        self._hand: list[TailLine] = []
+        self._in_hand: list[TailLine] = []
         self._step: asyncio.Future[TailLine] | None = None
 
     async def read(self) -> Sequence[TailLine]:
-        """The next lines. Cancelling it loses no line that was taken; `aclose` ends what it began."""
-        while len(self._hand) < _BATCH:
+        """The next lines. Cancelling it loses none; `aclose` ends the step that it began."""
+        while len(self._in_hand) < _MAX_BATCH:
+            # A task that outlives a cancelled read, for the next read to take up.
             step = self._step = self._step or asyncio.ensure_future(anext(self._tail))
-            await asyncio.sleep(0)  # one turn for it: a line in hand comes without waiting
-            if self._hand and not _has_line(step):
+            await asyncio.sleep(0)  # one turn of the loop: a line that the tail has in hand is there then
+            if self._in_hand and not _has_line(step):
                 break
             line = await step
             self._step = None
-            self._hand.append(line)
+            self._in_hand.append(line)
             if line.build.build_uuid not in self._builds:
                 self._builds = set(self._tail.position.logs)
                 break
-        batch, self._hand = self._hand, []
+        batch, self._in_hand = self._in_hand, []
         return batch
 
     @property
     def position(self) -> TailPosition | None:
-        """The place behind the last batch."""
-        if self._hand or (self._step is not None and _has_line(self._step)):
-            return None
+        """The position behind the last batch."""
+        if self._in_hand or (self._step is not None and _has_line(self._step)):
+            return None  # the tail is ahead of what was printed
         position = self._tail.position
         return position if position.workers or position.logs else None
 
     def behind(self, position: TailPosition | None, lines: Sequence[TailLine]) -> TailPosition:
-        """The place behind these lines: that of each build moves by its own."""
+        """The position behind these lines: each build's moves on by its own lines."""
         position = position or TailPosition()
         logs = dict(position.logs)
         for line in lines:
@@ -120,17 +125,17 @@ class WorkerBatches:
         return TailPosition(position.workers, logs)
 
     async def aclose(self) -> None:
-        """End what `read` waits for."""
+        """End the step that `read` waits for."""
         if self._step is not None:
             await _end(self._step)
 
 
-class Printer(Generic[Line, Position]):
-    """Prints batches, and notes what was printed.
+class BatchPrinter(Generic[Line, Position]):
+    """Prints batches, and records in a checkpoint how far the output has come.
 
-    However it ends, also in the middle of a batch, the position that was noted last stands behind the last
-    line that was printed whole, with one exception: of a batch whose reader went away nothing counts, since
-    nobody knows what was read of it.
+    However it ends, also in the middle of a batch, the recorded position is the one behind the last line that
+    was printed whole. One exception: of a batch whose reader went away nothing counts, because how much of it
+    was read is unknown. Lines may come twice then, but none is lost.
     """
 
     def __init__(
@@ -144,10 +149,11 @@ class Printer(Generic[Line, Position]):
         self._checkpoint: Checkpoint[Position] = checkpoint
 
     async def run(self) -> None:
-        """Print everything, and save where it ends. Raises what reading and writing raise."""
+        """Print everything, and save the position at the end. Raises what reading and writing raise."""
         step: asyncio.Future[Sequence[Line]] | None = None
         try:
             while True:
+                # A task, so that a pause in the output can be used to save without cancelling the read.
                 step = step or asyncio.ensure_future(self._batches.read())
                 await asyncio.wait((step,), timeout=self._checkpoint.pause)
                 if not step.done():
@@ -162,12 +168,12 @@ class Printer(Generic[Line, Position]):
         finally:
             if step is not None:
                 await _end(step)
-                if not _has_line(step):
+                if not _has_line(step):  # else lines were taken that nobody prints any more
                     self._note()
             self._checkpoint.close()
 
     def _note(self) -> None:
-        """Note where it stands when nothing is on its way."""
+        """Record the position if nothing is in flight."""
         if (position := self._batches.position) is not None:
             self._checkpoint.note(position)
 
@@ -192,7 +198,7 @@ class Printer(Generic[Line, Position]):
 
 
 def _advanced(position: LogPosition, lines: int) -> LogPosition:
-    """The place `lines` further on. An offset may reach beyond its page, into the next ones."""
+    """The position `lines` further on. An offset may reach beyond its page, into the next ones."""
     return LogPosition(position.cursor, position.offset + lines)
 
 
@@ -201,7 +207,7 @@ def _has_line(step: asyncio.Future[Any]) -> bool:
 
 
 async def _end(step: asyncio.Future[Any]) -> None:
-    """Cancel what is not done, and wait for its end."""
+    """Cancel the step unless it is done, and wait for its end."""
     if not step.done():
         step.cancel()
         await asyncio.wait((step,))

@@ -14,8 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from builds_async import Build, BuildOutcome, BuildsClient, BuildStatus, BulkResult
-from builds_async.cli.rendered import rendered
-from builds_async.cli.safe import plain
+from builds_async.cli.render import render
+from builds_async.cli.text import plain
 from builds_async.simulator import BuildsSimulator, build_script
 
 WORKERS = 500
@@ -60,7 +60,7 @@ async def _follow(console: Console, sim: BuildsSimulator, client: BuildsClient, 
     count = 0
     async for line in log:
         count += 1
-        text = Text.assemble((f"{line.time:%H:%M:%S.%f}"[:-3], "dim"), " ", plain(rendered(line.message)))
+        text = Text.assemble((f"{line.time:%H:%M:%S.%f}"[:-3], "dim"), " ", plain(render(line.message)))
         console.print(text, overflow="ellipsis", no_wrap=True)
     outcome = log.build.build_outcome or "unknown"
     console.print(f"The log ended by itself after {count} lines:", Text(outcome, _STYLES.get(outcome, "")))

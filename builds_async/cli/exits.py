@@ -1,4 +1,4 @@
-"""What the command ends with, and how an error becomes that."""
+"""Exit codes, and which error ends the command with which of them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,19 +15,27 @@ from builds_async.errors import (
 from builds_async.models.builds import BuildOutcome
 
 OK = 0
-NO_SUCCESS = 1
+"""Success."""
+UNSUCCESSFUL = 1
+"""The build failed, or was cancelled, terminated or skipped."""
 USAGE = 2
-NO_ACCESS = 3
-NO_ANSWER = 4
+"""A usage error, or something that does not exist."""
+ACCESS_DENIED = 3
+"""The token or its permissions."""
+UNAVAILABLE = 4
+"""The network, the rate limit, or the service."""
 TIMED_OUT = 124
+"""`--timeout` expired. The code of timeout(1)."""
 INTERRUPTED = 130
+"""Ctrl-C: 128 plus SIGINT, as shells count."""
 BROKEN_PIPE = 141
+"""The reader of the output is gone: 128 plus SIGPIPE."""
 
-_SIGNALED = 128  # plus the number of the signal, as shells have it
+_SIGNALED = 128
 
 
 class CommandError(Exception):
-    """An end that is no success: one or two lines for standard error, and the exit code."""
+    """An expected failure: a message of one or two lines for standard error, and the exit code."""
 
     def __init__(self, message: str, code: int = USAGE) -> None:
         super().__init__(message)
@@ -35,7 +43,7 @@ class CommandError(Exception):
 
 
 class Terminated(BaseException):
-    """SIGTERM or SIGHUP came. Like KeyboardInterrupt, it is not to be caught on the way."""
+    """SIGTERM or SIGHUP arrived. Like KeyboardInterrupt, only the top level catches it."""
 
     def __init__(self, number: int = 15) -> None:
         super().__init__(number)
@@ -43,7 +51,7 @@ class Terminated(BaseException):
 
 
 @contextmanager
-def misuse(option: str) -> Iterator[None]:
+def usage_errors(option: str) -> Iterator[None]:
     """Turn the library's ValueError for an argument into a CommandError that names the option."""
     try:
         yield
@@ -52,7 +60,7 @@ def misuse(option: str) -> Iterator[None]:
 
 
 def code_of(error: Exception) -> int:
-    """The exit code for an error of the library, of the command, or of how it was called."""
+    """The exit code for an error of the library, of a command, or of the parser."""
     if isinstance(error, CommandError):
         return error.code
     if not isinstance(error, BuildsError):
@@ -60,10 +68,10 @@ def code_of(error: Exception) -> int:
     if isinstance(error, (ConfigurationError, NotFoundError, BadRequestError, ConflictError)):
         return USAGE
     if isinstance(error, (AuthenticationError, PermissionDeniedError)):
-        return NO_ACCESS
-    return NO_ANSWER
+        return ACCESS_DENIED
+    return UNAVAILABLE
 
 
 def code_of_outcome(outcome: BuildOutcome | None) -> int:
-    """The exit code for how a build ended."""
-    return OK if outcome == BuildOutcome.SUCCESS else NO_SUCCESS
+    """The exit code for the outcome of a build."""
+    return OK if outcome == BuildOutcome.SUCCESS else UNSUCCESSFUL

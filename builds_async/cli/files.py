@@ -1,29 +1,91 @@
-"""Files that the command line names: read within a bound, and only if they are files."""
+"""Files named on the command line: read with a limit, and replaced as a whole."""
 
+import errno
 import os
 import stat
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+_NO_FSYNC = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP}  # some network file systems have none
 
 
 class UnfitFileError(Exception):
-    """What a path leads to is not read; the text says why, as the end of a sentence."""
+    """The path leads to something that is not read; the message says why, as the end of a sentence."""
 
 
-def read_file(path: str | os.PathLike[str], most: int) -> tuple[bytes, os.stat_result]:
-    """The bytes of a regular file of at most `most` bytes, and its status.
+def read_file(path: str | os.PathLike[str], limit: int) -> tuple[bytes, os.stat_result]:
+    """The bytes of a regular file of at most `limit` bytes, and its status.
 
-    `UnfitFileError` for a device, a FIFO, a folder, or a larger file: none of them is waited for, or held.
-    OSError if it can't be read.
+    UnfitFileError for a device, a FIFO, a directory or a larger file: these are neither waited for nor read
+    into memory. OSError if the file can't be read.
     """
-    # Opening a FIFO would wait for a writer; Windows has neither the flag nor named FIFOs.
+    # Opening a FIFO would wait for a writer. Windows has neither the flag nor named FIFOs.
     flags = os.O_RDONLY
     for name in ("O_NONBLOCK", "O_NOCTTY", "O_BINARY"):
         flags |= getattr(os, name, 0)
     number = os.open(path, flags)
     with os.fdopen(number, "rb") as file:
-        status = os.fstat(number)
+        status = os.fstat(number)  # of the open file: the path may lead elsewhere by now
         if not stat.S_ISREG(status.st_mode):
-            raise UnfitFileError("is no regular file")
-        data = file.read(most + 1)
-    if len(data) > most:
-        raise UnfitFileError(f"is larger than {most:,} bytes")
+            raise UnfitFileError("is not a regular file")
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise UnfitFileError(f"is larger than {limit:,} bytes")
     return data, status
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Put the data in place of the file's content, readable by its owner only; OSError if that fails.
+
+    When this returns, the data is on disk. A crash or a power cut before leaves the old content or the new,
+    never a part: the data goes to a new file, the new file to disk, and only then takes over the name.
+    """
+    number, temporary = _temporary(path)
+    try:
+        with os.fdopen(number, "wb") as file:
+            file.write(data)
+            file.flush()
+            _sync(file.fileno())
+        os.replace(temporary, path)  # noqa: PTH105  # the temporary name is a str
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary)  # noqa: PTH108
+        raise
+    _sync_directory(path.parent)
+
+
+def check_replaceable(path: Path) -> None:
+    """Raise the OSError that `replace_file` would raise for lack of a directory or of permission.
+
+    By trying it, since permission bits alone don't tell.
+    """
+    number, temporary = _temporary(path)
+    os.close(number)
+    os.unlink(temporary)  # noqa: PTH108
+
+
+def _temporary(path: Path) -> tuple[int, str]:
+    # In the same directory, because a rename can't cross file systems; made with mode 0600.
+    return tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+
+
+def _sync(number: int) -> None:
+    try:
+        os.fsync(number)
+    except OSError as error:
+        if error.errno not in _NO_FSYNC:
+            raise
+
+
+def _sync_directory(directory: Path) -> None:
+    """Bring the new name of a file to disk too, where a directory can be opened (not on Windows)."""
+    flag = getattr(os, "O_DIRECTORY", None)
+    if flag is None:
+        return
+    with suppress(OSError):  # the file itself is on disk already
+        number = os.open(directory, os.O_RDONLY | flag)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)

@@ -1,4 +1,4 @@
-"""The options that commands share."""
+"""The arguments and options that commands share, and their help."""
 
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal, TypeAlias
@@ -6,43 +6,48 @@ from typing import Annotated, Final, Literal, TypeAlias
 from cyclopts import Group, Parameter
 from cyclopts.validators import Number
 
-_CONNECTION = Group("Connection and debugging", sort_key=9)
+BuildUUID: TypeAlias = Annotated[str, Parameter(help="The UUID of a build.")]
+WorkerName: TypeAlias = Annotated[str, Parameter(help="The name or tag of a Worker.")]
 
 Output: TypeAlias = Annotated[
     Literal["text", "json"],
-    Parameter(name=("--output", "-o"), help="text, for people (the default), or json: one object per line."),
+    Parameter(name=("--output", "-o"), help="text (the default), or json: one object per line."),
 ]
+
+# No command uses it: `app.run` looks for the word, to know it even when the rest can't be parsed.
+Debug: TypeAlias = Annotated[bool, Parameter(help="Show the traceback of an error.")]
+
+_CONNECTION = Group("Connection and debugging", sort_key=9)
 
 
 @Parameter(name="*", group=_CONNECTION)
 @dataclass(frozen=True, kw_only=True)
 class Connection:
-    """Which account is asked, where, and as whom."""
+    """Which account to use, at which address, with which token."""
 
-    account_id: Annotated[
-        str | None, Parameter(help="The account. Else the variable CLOUDFLARE_ACCOUNT_ID.")
-    ] = None
+    account_id: Annotated[str | None, Parameter(help="The account ID. Default: CLOUDFLARE_ACCOUNT_ID.")] = (
+        None
+    )
 
     token_file: Annotated[
         str | None,
         Parameter(
             allow_leading_hyphen=True,
-            help="A file with the API token, - for standard input. Else the variable CLOUDFLARE_API_TOKEN,"
-            " or CLOUDFLARE_API_KEY and CLOUDFLARE_EMAIL. A token is never taken from the command line.",
+            help="Read the API token from this file, or from standard input if it is -. Default:"
+            " CLOUDFLARE_API_TOKEN, or CLOUDFLARE_API_KEY and CLOUDFLARE_EMAIL. There is no option for the"
+            " token itself: other users could see it.",
         ),
     ] = None
 
     base_url: Annotated[
         str | None,
-        Parameter(
-            help="Another address of the API. Else the variable CLOUDFLARE_BASE_URL, else Cloudflare's."
-        ),
+        Parameter(help="The address of the API. Default: CLOUDFLARE_BASE_URL, or Cloudflare's own."),
     ] = None
 
-    debug: Annotated[bool, Parameter(negative=(), help="Show the traceback of an error.")] = False
+    debug: Debug = False
 
 
-_LINES = Group("Which lines, and how", sort_key=5)
+_LINES = Group("Log lines", sort_key=5)
 
 _JSON_KEYS = "build_uuid, external_script_id, worker, timestamp, time, message"
 
@@ -50,51 +55,51 @@ _JSON_KEYS = "build_uuid, external_script_id, worker, timestamp, time, message"
 @Parameter(name="*", group=_LINES)
 @dataclass(frozen=True, kw_only=True)
 class LineOptions:
-    """Which log lines are printed, and how."""
+    """Which log lines to print, and in what form."""
 
     since: Annotated[
         str | None,
         Parameter(
-            help="Only lines from then on: 10m, 1h30m, 2d (ago), or an ISO date or time (in --timezone)."
+            help="Only lines since this time: 10m, 1h30m or 2d (ago), or an ISO date or time in --timezone."
         ),
     ] = None
 
     tail: Annotated[
         int | None,
         Parameter(
-            help="Begin at the last so many lines of what is there; 0 for only new ones.",
+            help="Skip all but the last N lines so far; 0 prints only new ones.",
             validator=Number(gte=0),
         ),
     ] = None
 
     include: Annotated[
-        tuple[str, ...], Parameter(help="Only lines in which one of these regular expressions is found.")
+        tuple[str, ...], Parameter(help="Only lines that match one of these regular expressions.")
     ] = ()
 
     exclude: Annotated[
-        tuple[str, ...], Parameter(help="No lines in which one of these regular expressions is found.")
+        tuple[str, ...], Parameter(help="No lines that match one of these regular expressions.")
     ] = ()
 
     highlight: Annotated[
-        tuple[str, ...],
-        Parameter(help="Set off what matches these regular expressions, where there is colour."),
+        tuple[str, ...], Parameter(help="Highlight matches of these regular expressions, if there is color.")
     ] = ()
 
-    timestamps: Annotated[bool, Parameter(help="Begin each line with its time.")] = False
+    timestamps: Annotated[bool, Parameter(help="Print the time before each line.")] = False
 
     timezone: Annotated[
-        str, Parameter(help="Zone of the times, by its IANA name such as Europe/Berlin (UTC).")
+        str, Parameter(help="The time zone, by IANA name such as Europe/Berlin. Default: UTC.")
     ] = "UTC"
 
     output: Annotated[
         Literal["text", "json", "raw"],
         Parameter(
             name=("--output", "-o"),
-            help="text (the default), safe to print at a terminal and in a CI job; json: one object per line"
-            f" with {_JSON_KEYS}; raw: only the messages, as they came: a CI job obeys commands in them.",
+            help="text (the default): safe to print on a terminal and in a CI job; json: one object per line"
+            f" with {_JSON_KEYS}; raw: the messages byte for byte, and a CI job obeys the commands in them.",
         ),
     ] = "text"
 
 
+# The defaults in signatures: a call there would be made for each command that is imported.
 CONNECTION: Final = Connection()
 LINE_OPTIONS: Final = LineOptions()

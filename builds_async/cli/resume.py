@@ -1,11 +1,8 @@
-"""How far a tail has come, kept in a file."""
+"""How far a tail has come, kept in a file: `--resume`."""
 
-import errno
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -13,67 +10,71 @@ import msgspec
 
 from builds_async import LogPosition, TailPosition
 from builds_async.cli.exits import CommandError
-from builds_async.cli.files import UnfitFileError, read_file
+from builds_async.cli.files import UnfitFileError, check_replaceable, read_file, replace_file
 from builds_async.cli.running import shielded
 
 Position = TypeVar("Position", LogPosition, TailPosition)
 
-_NO_FSYNC = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP}  # some file systems over a network have none
-_LARGEST = 16 * 2**20  # a hundred times what a position of a thousand Workers takes
-_SHARE = 0.1
-_LOOK = 1.0
-_FIRST_LOOK = 0.05
+_MAX_SIZE = 16 * 2**20  # a hundred times what the position of a thousand Workers takes
+_DISK_SHARE = 0.1
+_PAUSE = 1.0
+_FIRST_PAUSE = 0.05
 
 
 class _Saved(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """The content of the file: either a build or Workers, by tag."""
+
     build_uuid: str | None = None
-    workers: tuple[str, ...] | None = None  # their tags
-    position: msgspec.Raw
+    workers: tuple[str, ...] | None = None
+    position: msgspec.Raw  # decoded when its kind is known
 
 
 class ResumeFile(Generic[Position]):
-    """The position in the log of one build, or of some Workers.
+    """The position in the log of one build, or in those of some Workers.
 
-    It is replaced as a whole and reaches the disk before `save` returns: whoever is killed, and a machine
-    whose power fails, leaves either the old position or the new one. Only its owner may read it.
+    The file is replaced as a whole and is on disk when `save` returns: after a kill or a power cut it has
+    either the old position or the new one. Only its owner can read it.
 
-    Each Worker has a place of its own in it. One that is followed for the first time starts as it would
-    without a file; the place of one that is no longer followed is kept, for when it is followed again. That
-    none of the file's Workers is followed is taken for a mistake.
+    Each Worker has a position of its own in it. A Worker that is tailed for the first time starts as it would
+    without a file. The position of one that is not tailed this time is kept. A file none of whose Workers is
+    tailed is taken for a mistake.
     """
 
     def __init__(self, path: str, kind: type[Position], *, build_uuid: str | None = None) -> None:
         if os.path.islink(path) and not os.path.exists(path):  # noqa: PTH110, PTH114
-            # Whoever made the link would choose where the file comes to be.
+            # Another user may have made the link, and would choose where the file appears.
             raise CommandError(f"--resume: {Path(path).name} is a link to a file that does not exist")
-        self._path = Path(os.path.realpath(path))
+        self._path = Path(os.path.realpath(path))  # a link stays a link: its target is replaced
         self._kind: type[Position] = kind
         self._build_uuid = build_uuid
         self._known: tuple[str, ...] | None = None  # the Workers in the file
-        self._workers: tuple[str, ...] | None = None
-        self._kept = TailPosition()  # of Workers that are not followed
+        self._workers: tuple[str, ...] | None = None  # those, and the ones that are tailed
+        self._kept = TailPosition()  # of Workers that are not tailed
         self._last: Position | None = None
 
     def load(self) -> Position | None:
-        """The position to go on from; None if there is no such file yet, or it is empty.
+        """The position to go on from; None if there is no file yet, or it is empty.
 
-        CommandError if the file is of something else, is no such file at all, or could not be written.
+        CommandError if the file belongs to something else, is not a resume file, or can't be written.
         """
         try:
-            data, _ = read_file(self._path, _LARGEST)
+            data, _ = read_file(self._path, _MAX_SIZE)
         except FileNotFoundError:
             data = b""
         except UnfitFileError as error:
-            raise self._error(f"{error}, so it is none that --resume has written") from None
+            raise self._error(f"{error}, so --resume has not written it") from None
         except OSError as error:
             raise self._error(f"can't be read: {error.strerror}") from None
         position = self._decoded(data) if data.strip() else None
-        self._check_place()
+        try:
+            check_replaceable(self._path)  # now, not after an hour of output
+        except OSError as error:
+            raise self._error(f"can't be written there: {error.strerror}") from None
         self._last = position
         return position
 
     def follow(self, workers: Iterable[str]) -> None:
-        """Say which Workers are followed, by their tags; CommandError if the file has none of them."""
+        """Say which Workers are tailed, by tag; CommandError if the file has none of them."""
         followed = set(workers)
         known = set(self._known or ())
         if known and not known & followed:
@@ -90,7 +91,7 @@ class ResumeFile(Generic[Position]):
             )
 
     def save(self, position: Position) -> bool:
-        """Put a position in the place of the one before; False if it is the same."""
+        """Replace the saved position; False if it is the same."""
         if position == self._last:
             return False
         saved = _Saved(
@@ -99,7 +100,7 @@ class ResumeFile(Generic[Position]):
             position=msgspec.Raw(msgspec.json.encode(self._with_kept(position))),
         )
         try:
-            self._replace(msgspec.json.encode(saved) + b"\n")
+            replace_file(self._path, msgspec.json.encode(saved) + b"\n")
         except OSError as error:
             raise self._error(f"can't be written: {error.strerror}") from None
         self._last = position
@@ -111,56 +112,30 @@ class ResumeFile(Generic[Position]):
         kept = self._kept
         return TailPosition({**kept.workers, **position.workers}, {**kept.logs, **position.logs})
 
-    def _replace(self, data: bytes) -> None:
-        number, name = self._temporary()
-        try:
-            with os.fdopen(number, "wb") as file:
-                file.write(data)
-                file.flush()
-                _sync(file.fileno())
-            os.replace(name, self._path)  # noqa: PTH105  # both are plain names here
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(name)  # noqa: PTH108
-            raise
-        _sync_folder(self._path.parent)
-
-    def _temporary(self) -> tuple[int, str]:
-        return tempfile.mkstemp(dir=self._path.parent, prefix=f".{self._path.name}.")  # mode 0600
-
     def _decoded(self, data: bytes) -> Position:
         try:
             saved = msgspec.json.decode(data, type=_Saved)
             position: Position = msgspec.json.decode(saved.position, type=self._kind)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            raise self._error("is no file that --resume has written") from None
+            raise self._error("is not a file that --resume has written") from None
         if (saved.build_uuid is None) == (saved.workers is None):
-            raise self._error("is no file that --resume has written")
+            raise self._error("is not a file that --resume has written")
         if saved.build_uuid != self._build_uuid:
             theirs = f"of build {saved.build_uuid}" if saved.build_uuid else "of Workers, not of a build"
             raise self._error(f"is {theirs}; give another file, or remove it to start over")
         self._known = saved.workers
         return position
 
-    def _check_place(self) -> None:
-        """Find out now whether a position can be written, by trying it."""
-        try:
-            number, name = self._temporary()
-            os.close(number)
-            os.unlink(name)  # noqa: PTH108
-        except OSError as error:
-            raise self._error(f"can't be written there: {error.strerror}") from None
-
-    def _error(self, what: str) -> CommandError:
-        return CommandError(f"--resume: {self._path.name} {what}")
+    def _error(self, problem: str) -> CommandError:
+        return CommandError(f"--resume: {self._path.name} {problem}")
 
 
 class Checkpoint(Generic[Position]):
-    """Keeps a resume file up to date with what was printed.
+    """Keeps a resume file up to date with the output; without a file it only remembers the position.
 
-    A position is saved when it is noted, but the disk gets a tenth of the time at most: after a save that
-    took long, the next one waits ten times as long. What was noted meanwhile is saved by a later `note` or by
-    `close`. Without a file it only remembers.
+    A position is saved when it is noted, but saving takes at most a tenth of the time: after a save that took
+    long, the next one is due ten times as long later. What is noted in between is saved by a later `note` or
+    by `close`.
     """
 
     def __init__(
@@ -174,19 +149,20 @@ class Checkpoint(Generic[Position]):
         self._saved: Position | None = start
         self._due = now()
         self.position: Position | None = start
-        """The last one that was noted."""
+        """The last position that was noted."""
 
     @property
     def pause(self) -> float | None:
-        """After how many seconds to note the position again when nothing was printed; None for never.
+        """After how many seconds without output to note the position again; None for never.
 
-        Short until there is something in the file, so that what is known of the start is soon there.
+        A position moves without output too, as builds begin and end. The first one is saved quickly: a tail
+        that is killed before its first line then knows where it started.
         """
         if self._file is None:
             return None
         if self.position != self._saved:
             return max(0.0, self._due - self._now())
-        return _FIRST_LOOK if self._saved is None else _LOOK
+        return _FIRST_PAUSE if self._saved is None else _PAUSE
 
     def note(self, position: Position) -> None:
         """Everything before this position was printed, and nothing behind it."""
@@ -195,7 +171,7 @@ class Checkpoint(Generic[Position]):
             self.close()
 
     def close(self) -> None:
-        """Save what was noted last, if it is not saved yet."""
+        """Save the position unless it is saved already."""
         if self._file is None or self.position is None or self.position == self._saved:
             return
         began = self._now()
@@ -203,25 +179,4 @@ class Checkpoint(Generic[Position]):
             self._file.save(self.position)
         self._saved = self.position
         ended = self._now()
-        self._due = ended + (ended - began) / _SHARE
-
-
-def _sync(number: int) -> None:
-    try:
-        os.fsync(number)
-    except OSError as error:
-        if error.errno not in _NO_FSYNC:
-            raise
-
-
-def _sync_folder(folder: Path) -> None:
-    """Let the new name of a file reach the disk too, where a folder can be opened (not on Windows)."""
-    directory = getattr(os, "O_DIRECTORY", None)
-    if directory is None:
-        return
-    with suppress(OSError):  # the file is there, and whole
-        number = os.open(folder, os.O_RDONLY | directory)
-        try:
-            os.fsync(number)
-        finally:
-            os.close(number)
+        self._due = ended + (ended - began) / _DISK_SHARE

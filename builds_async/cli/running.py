@@ -1,8 +1,17 @@
-"""Running a command's coroutine so that Ctrl-C, SIGTERM and SIGHUP end it cleanly."""
+"""Running a command so that Ctrl-C, SIGTERM and SIGHUP stop it cleanly.
+
+The event loop's own signal handlers are not enough: they run between two callbacks, and a write to a full
+pipe or a slow regular expression never gets there. So plain Python handlers count the signals, and each
+place that can block decides what a signal means to it:
+
+- The first signal cancels the command's task. A write that waits for its reader gives up (`sink`).
+- The second one raises where the command is, unless that is `shielded`.
+- The third one raises even there.
+"""
 
 import asyncio
 import signal
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Thread
@@ -14,57 +23,40 @@ from builds_async.cli.exits import Terminated
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_Handler = Callable[[int, FrameType | None], object]
+
+# Windows has no SIGHUP.
 _STOP_SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )
 
 
-class Interrupted(BaseException):
-    """A write was given up because a stop signal came while its reader took nothing."""
+class WriteAbandoned(BaseException):
+    """A write gave up because a stop signal arrived while its reader took nothing."""
 
 
 class _Stops:
-    """The stop signals that came while a command runs."""
+    """The stop signals that have arrived while a command runs."""
 
     def __init__(self) -> None:
-        self.signals: list[int] = []
+        self.received: list[int] = []
         self.shields = 0
-        self.delivered = False  # the command knows of it, as a cancel or as an Interrupted
+        self.is_delivered = False  # the command knows: it was cancelled, or a write raised
 
     def error(self) -> BaseException:
-        """What the command ends with."""
-        last = self.signals[-1]
+        """The error that ends the command."""
+        last = self.received[-1]
         return KeyboardInterrupt() if last == signal.SIGINT else Terminated(last)
 
 
 _stops = _Stops()
 
 
-def terminate(number: int, _frame: FrameType | None) -> None:
-    """The handler of SIGTERM while no event loop runs."""
-    raise Terminated(number)
-
-
-@contextmanager
-def stopped_at_once() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM end what blocks the event loop, which would wait for the end of it."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    if before[signal.SIGINT] is not signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, terminate)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def run_to_end(work: Coroutine[object, object, int]) -> int:
-    """The exit code of the work; after a stop signal a KeyboardInterrupt or Terminated, after its clean-up.
+    """Run the command's coroutine and return its exit code.
 
-    The first signal cancels the work where it waits; a write that waits for its reader is given up, see
-    `Sink`. The second one raises at once, wherever the work is, unless that is `shielded`; the third one
-    raises there too. A signal that was ignored when the command started stays ignored.
+    After a stop signal and the clean-up it raises KeyboardInterrupt or Terminated instead. A signal that was
+    ignored when the command started, as `nohup` does, stays ignored.
     """
     stops = _Stops()
     code = asyncio.run(_stoppable(work, stops))
@@ -73,22 +65,54 @@ def run_to_end(work: Coroutine[object, object, int]) -> int:
     return code
 
 
+async def _stoppable(work: Coroutine[object, object, int], stops: _Stops) -> int | None:
+    """The exit code, or None if a stop signal ended the work."""
+    loop = asyncio.get_running_loop()
+    loop.set_default_executor(_DaemonThreads())
+    task = cast("asyncio.Task[int | None]", asyncio.current_task())  # never None: this runs in one
+
+    def cancel() -> None:
+        if not stops.is_delivered:
+            stops.is_delivered = True
+            task.cancel()
+
+    def on_signal(number: int, _frame: FrameType | None) -> None:
+        stops.received.append(number)
+        count = len(stops.received)
+        if count == 1:
+            # Not `task.cancel()`: this may run while the loop sleeps in its selector, and only a call that
+            # writes to its wake-up pipe ends that sleep.
+            loop.call_soon_threadsafe(cancel)
+        elif count > 2 or not stops.shields:
+            raise stops.error()
+
+    with _current(stops), _handlers(dict.fromkeys(_STOP_SIGNALS, on_signal)):
+        try:
+            return await work
+        except (asyncio.CancelledError, WriteAbandoned):
+            if stops.received:
+                return None
+            raise
+
+
 def stops_requested() -> int:
-    """How many stop signals came since the command's event loop started; 0 outside of it."""
-    return len(_stops.signals)
+    """How many stop signals have arrived since the command's event loop started; 0 outside of it."""
+    return len(_stops.received)
 
 
-def interrupted() -> Interrupted:
-    """The error for a write that is given up. It replaces the cancel, which would strike the clean-up."""
-    _stops.delivered = True
-    return Interrupted()
+def mark_stop_delivered() -> None:
+    """Note that an exception already tells the command to stop.
+
+    The cancel that is still queued would otherwise hit the clean-up that this exception starts.
+    """
+    _stops.is_delivered = True
 
 
 @contextmanager
 def shielded() -> Iterator[None]:
-    """Let a second stop signal wait for the end of the block, which must be short.
+    """Make a second stop signal wait for the end of the block, which must be short.
 
-    For what belongs together: a piece of output, and the note that it was written.
+    For two steps that belong together: a piece of output, and the record that it was written.
     """
     stops = _stops
     stops.shields += 1
@@ -96,61 +120,54 @@ def shielded() -> Iterator[None]:
         yield
     finally:
         stops.shields -= 1
-    if len(stops.signals) > 1 and not stops.shields:
+    # The handler did not raise inside the block, so a second signal is still owed.
+    if len(stops.received) > 1 and not stops.shields:
         raise stops.error()
 
 
-async def _stoppable(work: Coroutine[object, object, int], stops: _Stops) -> int | None:
-    """The exit code of the work, None if it was stopped."""
-    loop = asyncio.get_running_loop()
-    loop.set_default_executor(_DaemonThreads())
-    task = cast("asyncio.Task[int | None]", asyncio.current_task())  # never None: this runs in one
+@contextmanager
+def stopped_at_once() -> Iterator[None]:
+    """Let one Ctrl-C or SIGTERM end code that blocks the event loop, where a cancel would never arrive."""
+    with _handlers({signal.SIGINT: signal.default_int_handler, signal.SIGTERM: terminate}):
+        yield
 
-    def cancel() -> None:
-        if not stops.delivered:
-            stops.delivered = True
-            task.cancel()
 
-    def stop(number: int, _frame: FrameType | None) -> None:
-        stops.signals.append(number)
-        count = len(stops.signals)
-        if count == 1:
-            # The handler may run inside the loop's wait, which goes on until something wakes it.
-            loop.call_soon_threadsafe(cancel)
-        elif count > 2 or not stops.shields:
-            raise stops.error()
-
-    with _handling(stop, stops):
-        try:
-            return await work
-        except (asyncio.CancelledError, Interrupted):
-            if stops.signals:
-                return None
-            raise
+def terminate(number: int, _frame: FrameType | None) -> None:
+    """The handler of SIGTERM while no event loop runs."""
+    raise Terminated(number)
 
 
 @contextmanager
-def _handling(handler: Callable[[int, FrameType | None], None], stops: _Stops) -> Iterator[None]:
-    """Handle the stop signals, not as the loop would: its handlers get no turn while a write blocks."""
-    global _stops  # noqa: PLW0603  # signals belong to the process
-    outer, _stops = _stops, stops
-    before = {number: signal.getsignal(number) for number in _STOP_SIGNALS}
-    before = {number: it for number, it in before.items() if it not in {signal.SIG_IGN, None}}
-    for number in before:
-        signal.signal(number, handler)
+def _handlers(handlers: Mapping[int, _Handler]) -> Iterator[None]:
+    """Install signal handlers for the block. A signal that is ignored stays ignored."""
+    before = {number: signal.getsignal(number) for number in handlers}
+    # None: a handler that was not installed from Python could not be put back.
+    replaced = {number: it for number, it in before.items() if it not in {signal.SIG_IGN, None}}
+    for number in replaced:
+        signal.signal(number, handlers[number])
     try:
         yield
     finally:
-        for number, it in before.items():
-            signal.signal(number, it)
+        for number, handler in replaced.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _current(stops: _Stops) -> Iterator[None]:
+    """Make these the stops that the functions of this module look at."""
+    global _stops  # noqa: PLW0603  # signals belong to the process
+    outer, _stops = _stops, stops
+    try:
+        yield
+    finally:
         _stops = outer
 
 
 class _DaemonThreads(ThreadPoolExecutor):
-    """A thread for each call that does not keep the process from ending.
+    """Runs each call in a daemon thread, which does not keep the process alive.
 
-    Looking up a host name may take long after the command has its answer or has to stop. The loop and the
-    interpreter would wait for the threads of an ordinary pool.
+    A DNS look-up can't be cancelled. The threads of an ordinary pool would make the event loop, and then the
+    interpreter, wait for it long after the command has its result or has to stop.
     """
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
@@ -162,7 +179,7 @@ class _DaemonThreads(ThreadPoolExecutor):
                 return
             try:
                 future.set_result(fn(*args, **kwargs))
-            except BaseException as error:  # noqa: BLE001  # it is the caller's
+            except BaseException as error:  # noqa: BLE001  # the caller's to handle
                 future.set_exception(error)
 
         Thread(target=call, daemon=True).start()

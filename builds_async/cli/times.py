@@ -1,9 +1,12 @@
-"""Moments and durations as people write and read them."""
+"""Times and durations as people write and read them."""
 
 import re
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
+from zoneinfo import ZoneInfo, available_timezones
+
+from builds_async.cli.exits import CommandError
 
 _UNITS: Final = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds", "w": "weeks"}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?[wdhms])+", re.ASCII)
@@ -11,40 +14,55 @@ _PART = re.compile(r"(\d+(?:\.\d+)?)([wdhms])", re.ASCII)
 
 
 def parse_since(text: str, now: datetime, zone: tzinfo = UTC) -> datetime:
-    """The moment meant by `10m`, `1h30m`, `2d` (ago) or an ISO date or time (in `zone`); else ValueError."""
+    """The time meant by `10m`, `1h30m`, `2d` (ago) or an ISO date or time (in `zone`); else ValueError."""
     text = text.strip()
     try:
         if _DURATION.fullmatch(text):
             return now - _duration(text)
-        moment = datetime.fromisoformat(text)
+        time = datetime.fromisoformat(text)
     except (ValueError, OverflowError):
         raise ValueError(
-            f"{text!r} is no time: write 10m, 1h30m, 2d, 2026-01-31 or 2026-01-31T12:00Z"
+            f"{text!r} is not a time: write 10m, 1h30m, 2d, 2026-01-31 or 2026-01-31T12:00Z"
         ) from None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)
+    return time if time.tzinfo is not None else time.replace(tzinfo=zone)
 
 
 def _duration(text: str) -> timedelta:
     parts = _PART.findall(text)
     units = [unit for _, unit in parts]
     if len(set(units)) < len(units):
-        raise ValueError("a unit comes twice")
+        raise ValueError("a unit is repeated")
     return timedelta(**{_UNITS[unit]: float(number) for number, unit in parts})
 
 
-def stamp(moment: datetime, zone: tzinfo) -> str:
-    """A moment to the millisecond, with its offset: `2026-01-31T12:00:00.000Z`.
+def find_zone(name: str) -> tzinfo:
+    """The time zone with that IANA name; CommandError if there is none, or no time zone database."""
+    try:
+        return UTC if name.upper() in {"UTC", "Z"} else ZoneInfo(name)
+    except (ValueError, OSError, KeyError):  # ValueError: a path; OSError: a directory; KeyError: unknown
+        if not available_timezones():
+            raise CommandError(
+                f"--timezone: can't look up {name!r}: this machine has no time zone database;"
+                " install the package tzdata (pip install tzdata), or use UTC"
+            ) from None
+        raise CommandError(
+            f"--timezone: {name!r} is not a time zone: write UTC, Europe/Berlin, ..."
+        ) from None
 
-    A moment without a zone is UTC. One at the edge of the calendar that `zone` can't show keeps its own zone.
+
+def format_time(time: datetime, zone: tzinfo) -> str:
+    """A time to the millisecond, with its offset: `2026-01-31T12:00:00.000Z`.
+
+    A time without a zone is UTC. One at the edge of the calendar that `zone` can't show keeps its own zone.
     """
-    moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    time = time if time.tzinfo is not None else time.replace(tzinfo=UTC)
     with suppress(OverflowError):
-        moment = moment.astimezone(zone)
-    text = moment.isoformat(timespec="milliseconds")
+        time = time.astimezone(zone)
+    text = time.isoformat(timespec="milliseconds")
     return text.removesuffix("+00:00") + "Z" if text.endswith("+00:00") else text
 
 
-def spoken(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """A duration in at most two units: `45s`, `3m 20s`, `2h 5m`, `12d`."""
     whole = max(0, round(seconds))
     if whole < 60:

@@ -1,12 +1,13 @@
 """Fixtures of the tests of the command."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
+from builds_async.cli import lookup, running, sink
 from builds_async.cli.app import run
 from builds_async.simulator import SimulatedBuild
-from tests.cli.support import Run, Served
+from tests.cli.support import Cli, Run, Served
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +27,7 @@ def account(served: Served, monkeypatch: pytest.MonkeyPatch) -> Served:
 
 
 @pytest.fixture
-def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Run]:
+def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
     """`cli("logs", uuid)` runs the command in this process."""
     for name in ("NO_COLOR", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
@@ -45,3 +46,35 @@ def failed(account: Served) -> SimulatedBuild:
     """A build of some lines that failed an hour ago."""
     lines = ["first", "second", "Error: no such module", "Failed: error occurred while running build command"]
     return account.do(lambda: account.sim.add_finished_build(lines, "fail"))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def shop(account: Served) -> str:
+    """The name of a Worker with a failed build and, the latest, one that succeeded."""
+    name = f"shop-{len(account.sim.workers)}"
+
+    def add() -> None:
+        tag = account.sim.add_worker(name)
+        account.sim.add_finished_build(["Error: a"], "fail", age=7200, external_script_id=tag)  # type: ignore[arg-type]
+        account.sim.add_finished_build(external_script_id=tag, commit_hash="c0ffee" + "0" * 34)
+
+    account.do(add)
+    return name
+
+
+@pytest.fixture
+def brief(account: Served, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Best efforts take half a second instead of five; faults of the test do not outlive it."""
+    monkeypatch.setattr(lookup, "_BEST_EFFORT_SECONDS", 0.5)
+    monkeypatch.setattr(lookup, "_NAME_DELAY", 0.2)
+    yield
+    account.do(account.sim.clear_faults)
+
+
+@pytest.fixture
+def stops(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """The stop signals that have come."""
+    made = running._Stops()
+    monkeypatch.setattr(running, "_stops", made)
+    monkeypatch.setattr(sink, "_POLL", 0.001)
+    return made.received  # type: ignore[return-value]

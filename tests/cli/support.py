@@ -1,6 +1,7 @@
-"""What the tests of the command share: a simulator beside the test, and the command as a process."""
+"""What the tests of the command share: a simulator in a thread, and the command as a process."""
 
 import asyncio
+import io
 import json
 import os
 import subprocess
@@ -27,6 +28,11 @@ COMMAND = [
 DEADLINE = 20.0
 NOBODY = "http://127.0.0.1:9/client/v4"
 """Where nobody listens."""
+UUID = "8b2c1f0e-5a3d-4f6b-9c7e-1d2a3b4c5d6e"
+"""A build that does not exist."""
+SECRET = "cfut_" + "s" * 35
+FULL = Path("/dev/full")
+"""A device that is always full, where there is one."""
 
 
 class Run(NamedTuple):
@@ -45,6 +51,17 @@ class Run(NamedTuple):
     def last(self) -> str:
         """The last line on standard error."""
         return self.err.splitlines()[-1]
+
+
+Cli = Callable[..., Run]
+"""The fixture `cli`."""
+
+
+class Terminal(io.TextIOWrapper):
+    """A stream that claims to be a terminal."""
+
+    def isatty(self) -> bool:
+        return True
 
 
 class Served:
@@ -98,7 +115,7 @@ def _at_once(_build: SimulatedBuild) -> list[Moment]:
 
 
 def environment(variables: Mapping[str, str]) -> dict[str, str]:
-    """This process's own, without what would change colours or encodings, and with these variables."""
+    """This process's own, without what would change colors or encodings, and with these variables."""
     plain = {
         name: value
         for name, value in os.environ.items()
@@ -130,3 +147,20 @@ def eventually(true: Callable[[], object]) -> None:
     while not true():
         assert time.monotonic() < end, "it took too long"
         time.sleep(0.01)
+
+
+def say(served: Served, build: SimulatedBuild, *lines: str) -> None:
+    """Let the build write these lines."""
+    served.do(lambda: build.emit(*lines))
+
+
+def heard(process: subprocess.Popen[bytes], count: int) -> list[str]:
+    """The next lines that the process prints."""
+    assert process.stdout is not None
+    return [process.stdout.readline().decode().removesuffix("\n") for _ in range(count)]
+
+
+def builds_of(account: Served, name: str) -> list[SimulatedBuild]:
+    """The builds of a Worker, oldest first."""
+    tag = account.sim.workers[name]
+    return [build for build in account.sim.builds.values() if build.external_script_id == tag]

@@ -10,11 +10,11 @@ from typing import cast
 import pytest
 
 from builds_async import Build, BuildTail, LogLine, LogPosition, TailLine, TailLog, TailPosition, WorkerMark
-from builds_async.cli.batches import Printer, WorkerBatches
+from builds_async.cli.batches import BatchPrinter, WorkerBatches
 from builds_async.cli.exits import CommandError
 from builds_async.cli.resume import Checkpoint, ResumeFile
+from tests.cli.support import UUID
 
-UUID = "8b2c1f0e-5a3d-4f6b-9c7e-1d2a3b4c5d6e"
 OTHER = UUID.replace("8", "9")
 TAG = "a" * 32
 
@@ -165,7 +165,7 @@ async def test_a_batch_that_is_cut_short(
     file.follow([TAG])
     checkpoint = Checkpoint(file, tail.position)
     with pytest.raises(type(error)):
-        await Printer(batches(tail), Output(3, error).write, checkpoint).run()
+        await BatchPrinter(batches(tail), Output(3, error).write, checkpoint).run()
     again = ResumeFile(str(tmp_path / "position"), TailPosition).load()
     assert (again.logs[UUID].position.offset if again else 0) == counted
 
@@ -194,7 +194,9 @@ async def test_it_is_noted_without_a_line(batches: Make, tmp_path: Path) -> None
     file = ResumeFile(str(path), TailPosition)
     file.follow([TAG])
     made = batches(tail)
-    printing = asyncio.ensure_future(Printer(made, Output(0, OSError()).write, Checkpoint(file, None)).run())
+    printing = asyncio.ensure_future(
+        BatchPrinter(made, Output(0, OSError()).write, Checkpoint(file, None)).run()
+    )
     await asyncio.sleep(0.1)
     assert not path.exists()
     tail.position = TailPosition({TAG: None})
@@ -217,7 +219,9 @@ async def test_the_end_saves_what_was_noted(batches: Make, tmp_path: Path) -> No
     file.follow([TAG])
     times = iter([0.0])  # once for the beginning, later it is always too early
     checkpoint = Checkpoint(file, tail.position, lambda: next(times, -1.0))
-    printing = asyncio.ensure_future(Printer(batches(tail), Output(9, OSError()).write, checkpoint).run())
+    printing = asyncio.ensure_future(
+        BatchPrinter(batches(tail), Output(9, OSError()).write, checkpoint).run()
+    )
     await asyncio.sleep(0.05)
     assert not (tmp_path / "position").exists()
     printing.cancel()
@@ -234,7 +238,7 @@ async def test_lines_that_were_not_printed_are_not_noted(turns: int, batches: Ma
     file.follow([TAG])
     made = batches(tail)
     output = Output(9, OSError())
-    printing = asyncio.ensure_future(Printer(made, output.write, Checkpoint(file, tail.position)).run())
+    printing = asyncio.ensure_future(BatchPrinter(made, output.write, Checkpoint(file, tail.position)).run())
     await asyncio.sleep(0.05)
     tail.give("a")
     for _ in range(turns):

@@ -1,38 +1,19 @@
-"""The command as a process: signals, pipes, killed and started again."""
+"""The command as a process: signals, pipes, full disks, killed and started again."""
 
-import re
 import signal
-import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from builds_async import __main__ as entry
 from builds_async.simulator import SimulatedBuild
-from tests.cli.support import NOBODY, Run, Served, ended, environment, eventually, started
-
-UUID = "00000000-0000-0000-0000-000000000000"
-FULL = Path("/dev/full")
-SECRET = "cfut_" + "s" * 35
+from tests.cli.support import FULL, NOBODY, SECRET, Cli, Served, ended, eventually, heard, say, started
 
 
 @pytest.fixture
 def running(served: Served) -> SimulatedBuild:
     """A build that runs, and says what the test lets it say."""
     return served.do(served.sim.add_build)
-
-
-def say(served: Served, build: SimulatedBuild, *lines: str) -> None:
-    """Let the build write these lines."""
-    served.do(lambda: build.emit(*lines))
-
-
-def heard(process: subprocess.Popen[bytes], count: int) -> list[str]:
-    """The next lines that the process prints."""
-    assert process.stdout is not None
-    return [process.stdout.readline().decode().removesuffix("\n") for _ in range(count)]
 
 
 def wait_for_the_next_poll(served: Served, build: SimulatedBuild) -> None:
@@ -120,7 +101,7 @@ def test_full_disk(served: Served) -> None:
 @pytest.mark.skipif(not FULL.exists(), reason="needs a device that is always full")
 @pytest.mark.parametrize("words", [["logs"], ["list", "--help"]], ids=" ".join)
 def test_full_disk_in_process(
-    words: list[str], account: Served, cli: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+    words: list[str], account: Served, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is the same for a log, and for a help."""
     build = account.do(account.sim.add_finished_build)
@@ -140,16 +121,6 @@ def test_any_locale(served: Served) -> None:
     assert run.err.startswith("reason: ✨ é\n")
 
 
-def test_token_from_standard_input(served: Served) -> None:
-    """`--token-file -` reads the token from a pipe, and it is seen nowhere."""
-    names = {**served.environment, "CLOUDFLARE_API_TOKEN": "wrong"}
-    words = ("status", "-o", "json", "--token-file", "-", "--debug")
-    with started(names, *words, stdin=subprocess.PIPE) as process:
-        out, err = process.communicate(served.sim.api_token.encode() + b"\n", timeout=20)
-    assert (process.returncode, err) == (0, b"")
-    assert served.sim.api_token.encode() not in out
-
-
 def test_traceback_has_no_token() -> None:
     """--debug in a real process shows where an error came from, and neither token nor variables."""
     names = {
@@ -162,82 +133,3 @@ def test_traceback_has_no_token() -> None:
     assert usage.code == 2
     assert usage.err.startswith("Traceback")
     assert SECRET[5:25] not in usage.out + usage.err
-
-
-def test_simulate() -> None:
-    """It prints lines for a shell, names what there is, and serves it with faults until Ctrl-C."""
-    words = (
-        "simulate",
-        "--seed",
-        "1",
-        "--workers",
-        "2",
-        "--builds",
-        "2",
-        "--lines",
-        "3",
-        "--faults",
-        "reset:2",
-    )
-    with started({}, *words) as server:
-        told = heard(server, 11)
-        variables = dict(re.findall(r"^export (\w+)=(\S+)$", "\n".join(told), re.MULTILINE))
-        assert list(variables) == ["CLOUDFLARE_BASE_URL", "CLOUDFLARE_ACCOUNT_ID", "CLOUDFLARE_API_TOKEN"]
-        assert [line.split()[2] for line in told if line.startswith("# Worker")] == ["shop", "blog"]
-        done, going = re.findall(r"^#   (\w+): +([-0-9a-f]{36})$", "\n".join(told), re.MULTILINE)[:2]
-        assert (done[0], going[0]) == ("fail", "running")
-        with started(variables, "logs", done[1]) as logs:
-            assert ended(logs).out.startswith("line 1 of 3\nline 2 of 3\n")
-        server.send_signal(signal.SIGINT)
-        assert ended(server) == (130, "", "")
-
-
-def test_interrupted_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C while modules load is exit code 130 as well."""
-
-    def interrupted() -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(entry, "_command", interrupted)
-    monkeypatch.setattr(signal, "signal", lambda *_: None)
-    with pytest.raises(SystemExit) as caught:
-        entry.main()
-    assert caught.value.code == 130
-
-
-@pytest.mark.parametrize("missing", ["cyclopts", "rich"])
-def test_missing_extra(
-    missing: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Without the extra the command says what to install, in one line, and fails."""
-    for name in [name for name in sys.modules if name.startswith(("builds_async.cli", missing))]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, missing, None)
-    monkeypatch.setattr(sys, "argv", ["builds-async", "--help"])
-    with pytest.raises(SystemExit) as caught:
-        entry.main()
-    assert caught.value.code == 2
-    assert capsys.readouterr().err == 'The command needs an extra: pip install "builds-async[cli]"\n'
-
-
-def test_defects_are_not_taken_for_a_missing_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another module that is missing is a defect, and shows as one."""
-    monkeypatch.delitem(sys.modules, "builds_async.cli.app", raising=False)
-    monkeypatch.setitem(sys.modules, "builds_async.cli.texts", None)
-    with pytest.raises(ModuleNotFoundError, match=r"builds_async\.cli\.texts"):
-        entry.main()
-
-
-def test_light_start() -> None:
-    """The help of a command loads no simulator, no web server, and nothing that draws tables."""
-    code = (
-        "import sys, contextlib\nfrom builds_async.cli.app import run\n"
-        "with contextlib.redirect_stdout(sys.stderr): run(['logs', 'x'])\n"
-        "print(*sys.modules)"
-    )
-    done = subprocess.run(  # noqa: S603  # ourselves
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment({})
-    )
-    loaded = set(done.stdout.split())
-    assert "builds_async.cli.commands.logs" in loaded
-    assert not loaded & {"builds_async.simulator", "aiohttp.web", "rich.table", "rich.console", "rich.live"}

@@ -9,7 +9,13 @@ import pytest
 
 from builds_async.cli import running
 from builds_async.cli.exits import Terminated
-from builds_async.cli.running import interrupted, run_to_end, shielded, stops_requested
+from builds_async.cli.running import (
+    WriteAbandoned,
+    mark_stop_delivered,
+    run_to_end,
+    shielded,
+    stops_requested,
+)
 
 
 def send(number: int) -> None:
@@ -67,7 +73,8 @@ def test_a_write_that_is_given_up_is_no_second_cancel() -> None:
     async def work() -> int:
         try:
             send(signal.SIGTERM)
-            raise interrupted()
+            mark_stop_delivered()
+            raise WriteAbandoned
         finally:
             await asyncio.sleep(0.01)
             cleaned.append(True)

@@ -14,10 +14,7 @@ from pathlib import Path
 import pytest
 
 from builds_async.simulator import SimulatedBuild
-from tests.cli.support import COMMAND, Served, ended, environment, eventually, started
-from tests.cli.test_processes import heard, say
-
-FULL = Path("/dev/full")
+from tests.cli.support import COMMAND, FULL, Served, ended, environment, eventually, heard, say, started
 
 
 def lines_of(number: int, length: int) -> list[str]:

@@ -1,165 +1,138 @@
-"""The command at a terminal: colour, width, and lines that try to take it over."""
+"""The screen: what may be written there, and what a failed write means."""
 
-import fcntl
+import io
 import os
-import pty
 import re
-import signal
-import struct
-import termios
-import time
-from collections.abc import Mapping
+import sys
 
 import pytest
 
-from builds_async.simulator import SimulatedBuild
-from tests.cli.support import Run, Served, started
-
-HOSTILE = [
-    "\x1b[31mred",
-    "\x1b]0;title\x07osc",
-    "\x1b[2Jclear",
-    "over\rwrite\x08",
-    "c1 \x9b2J",
-    "bidi \u202e\u2066",
-    "[bold]no markup[/bold] :smile:",
-    "✘ [ERROR] \x1b[2J \x1b]0;x\x07[end",
-]
+from builds_async.cli import running
+from builds_async.cli.exits import CommandError
+from builds_async.cli.running import WriteAbandoned
+from builds_async.cli.terminal import Screen, Spinner, stderr, stdout, wants_color
+from tests.cli.support import Terminal
 
 
-def at_terminal(
-    served: Served,
-    *words: str,
-    variables: Mapping[str, str] = {},
-    columns: int = 80,
-    interrupt_at: bytes = b"",
-) -> Run:
-    """Run the command at a terminal, and perhaps press Ctrl-C when it has said something."""
-    master, slave = pty.openpty()
-    try:
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-        names = {**served.environment, "COLUMNS": "", **variables}
-        with started(
-            names, *words, stdin=slave, stdout=slave, stderr=slave, start_new_session=True
-        ) as process:
-            os.close(slave)
-            data = b""
-            while piece := _read(master):
-                data += piece
-                if interrupt_at and interrupt_at in data:
-                    os.kill(process.pid, signal.SIGINT)
-                    interrupt_at = b""
-            return Run(process.wait(20), data.decode().replace("\r\n", "\n"), "")
-    finally:
-        os.close(master)
+@pytest.mark.parametrize(
+    ("terminal", "color", "shown"),
+    [
+        pytest.param(True, True, "a\x1b[31mb\x1b[0m^[]0;t^G\n::c\n", id="terminal"),
+        pytest.param(True, False, "ab^[]0;t^G\n::c\n", id="terminal without color"),
+        pytest.param(False, False, "a\x1b[31mb\x1b[0m^[]0;t^G\n: :c\n", id="pipe"),
+    ],
+)
+@pytest.mark.parametrize("optional", [False, True], ids=["stdout", "stderr"])
+def test_whatever_is_written_is_safe_for_its_place(
+    terminal: bool, color: bool, shown: str, optional: bool
+) -> None:
+    """The last word is where the output leaves: no caller can forget it."""
+    data = io.BytesIO()
+    screen = Screen((Terminal if terminal else io.TextIOWrapper)(data, "utf-8"), optional=optional)
+    screen.color = color
+    screen.write("a\x1b[31mb\x1b[0m\x1b]0;t\x07\n::c\n")
+    assert data.getvalue().decode() == shown
 
 
-def _read(master: int) -> bytes:
-    try:
-        return os.read(master, 65536)
-    except OSError:  # Linux says so when the other end is closed
-        return b""
+def test_trusted_output_goes_out_as_it_is() -> None:
+    """What rich draws, and raw output, are not touched."""
+    data = io.BytesIO()
+    stream = io.TextIOWrapper(data, "utf-8")
+    Screen(stream).write("\x1b[2K::c\r", trusted=True)
+    assert data.getvalue() == b"\x1b[2K::c\r"
 
 
-@pytest.fixture
-def hostile(served: Served) -> SimulatedBuild:
-    """A failed build whose log, branch and commit message try what they can."""
-    how = {"branch": "\x1b[2J[red]x[/red]\u202e", "commit_message": "a\n\x1b]0;y\x07"}
-    return served.do(lambda: served.sim.add_finished_build(HOSTILE, "fail", **how))  # type: ignore[arg-type]
+def test_text_of_a_sign_of_life_is_safe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What rich draws is trusted, so what is given to it to draw is made safe before."""
+    data = io.BytesIO()
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stderr", Terminal(data, "utf-8"))
+    with Spinner(stderr(), "waiting for \x1b]0;pwned\x07") as waiting:
+        waiting.update("and for \x9b2J")
+    assert b"\x1b]0" not in data.getvalue()
+    assert "\x9b".encode() not in data.getvalue()
 
 
-def controls(text: str) -> set[str]:
-    """What a terminal would obey in this text, but for new lines and colours."""
-    text = re.sub(r"\x1b\[[0-9;]*m", "", text)
-    return set(re.findall("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", text))
+class Broken(io.BytesIO):
+    """A stream that can't be written to."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__()
+        self._error = error
+
+    def write(self, _data: object, /) -> int:
+        raise self._error
 
 
-def test_hostile_lines(served: Served, hostile: SimulatedBuild) -> None:
-    """Controls are dropped or shown and not obeyed, colors are kept to their line, and markup is text."""
-    run = at_terminal(served, "tail", hostile.build_uuid)
-    assert run.code == 1
-    assert controls(run.out) == set()
-    assert run.out.splitlines() == [
-        "\x1b[31mred\x1b[0m",
-        "osc",
-        "clear",
-        "write",
-        "c1 \\u009b2J",
-        "bidi \\u202e\\u2066",
-        "[bold]no markup[/bold] :smile:",
-        "✘ [ERROR]  [end",
-        "reason: ✘ [ERROR] [end",
-        f"build {hostile.build_uuid}: fail",
-    ]
+def broken(error: OSError) -> io.TextIOWrapper:
+    return io.TextIOWrapper(Broken(error))
 
 
-def test_no_colour(served: Served, hostile: SimulatedBuild) -> None:
-    """NO_COLOR takes the colours out, bold print too, and controls are still shown."""
-    run = at_terminal(served, "show", hostile.build_uuid, variables={"NO_COLOR": "1"})
-    assert run.code == 0
-    assert "\x1b" not in run.out
-    assert controls(run.out) == set()
-    assert "^[[2J[red]x[/red]\\u202e" in run.out
+def test_output_that_nobody_reads() -> None:
+    """It ends the command where it is the result, and does not matter where it is but told beside it."""
+    Screen(broken(BrokenPipeError()), optional=True).write("x")
+    with pytest.raises(BrokenPipeError):
+        Screen(broken(BrokenPipeError())).write("x")
 
 
-def test_terminal_without_such_letters(served: Served) -> None:
-    """A terminal of an encoding that lacks a letter shows its number."""
-    build = served.do(lambda: served.sim.add_finished_build(["✨ é"], branch="é✨"))
-    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "NO_COLOR": "1"}
-    run = at_terminal(served, "list", build.external_script_id, variables=ascii_only)
-    assert (run.code, "\\xe9\\u2728" in run.out) == (0, True)
+def test_told_while_a_sign_of_life_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is told meanwhile stands on a line of its own, not behind the sign."""
+    data = io.BytesIO()
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stderr", Terminal(data, "utf-8"))
+    with Spinner(stderr(), "fetching"):
+        stderr().write("told: [bold]\n")
+    assert re.search(rb"fetching.*\r\x1b\[2Ktold: \[bold\] *\n.*fetching", data.getvalue(), re.DOTALL)
 
 
-def test_narrow_terminal(served: Served, hostile: SimulatedBuild) -> None:
-    """In 40 columns no line is longer, and the UUID of a build is still whole."""
-    run = at_terminal(served, "list", hostile.external_script_id, columns=46, variables={"NO_COLOR": "1"})
-    lines = run.out.splitlines()
-    assert max(map(len, lines)) <= 46
-    assert lines[0].split() == ["State", "Build"]
-    assert lines[1].split() == ["fail", hostile.build_uuid]
+def test_an_optional_output_is_given_up_without_an_error(stops: list[int]) -> None:
+    """Standard error that nobody reads does not keep the command from ending."""
+    stops.append(15)
+    reading, writing = os.pipe()
+    with io.TextIOWrapper(open(writing, "wb", 0), write_through=True) as stream:  # noqa: PTH123
+        Screen(stream, optional=True).write("x" * 200_000)
+        with pytest.raises(WriteAbandoned):
+            Screen(stream).write("x" * 200_000)
+    os.close(reading)
+    assert running._stops.is_delivered
 
 
-def test_watch_and_interrupt(served: Served, hostile: SimulatedBuild) -> None:
-    """A table that is redrawn ends at Ctrl-C with the cursor shown again and a line of its own."""
-    words = ("status", hostile.external_script_id, "--watch")
-    run = at_terminal(served, *words, interrupt_at=hostile.build_uuid[:8].encode())
-    assert run.code == 130
-    assert run.out.endswith("\n")
-    assert run.out.rindex("\x1b[?25h") > run.out.rindex("\x1b[?25l")
-    assert "Traceback" not in run.out
+def test_closed_streams(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A closed standard output is an error as soon as something is to be written; standard error is not."""
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    stderr().write("lost")
+    stdout().write_records([])
+    for write in (stdout().write, stdout().print):
+        with pytest.raises(CommandError, match="can't write the output: it is closed"):
+            write("lost")
 
 
-@pytest.mark.parametrize("words", [["wait"], ["status", "--watch"]], ids=" ".join)
-def test_suspended_and_continued(words: list[str], served: Served) -> None:
-    """Ctrl-Z gives the terminal back with its cursor; `fg` hides it again, and the display goes on."""
-    build = served.do(served.sim.add_build)
-    what = build.build_uuid if words == ["wait"] else build.external_script_id
-    master, slave = pty.openpty()
-    with started(
-        served.environment, *words, what, stdin=slave, stdout=slave, stderr=slave, start_new_session=True
-    ) as process:
-        os.close(slave)
-        shown = ""
+def test_a_reader_that_left_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There it is an "invalid argument", and means the same."""
+    screen = Screen(broken(OSError(22, "Invalid argument")))
+    with pytest.raises(CommandError):
+        screen.write("x")
+    monkeypatch.setattr(os, "name", "nt")
+    with pytest.raises(BrokenPipeError):
+        screen.write("x")
 
-        def wait_for(text: str) -> None:
-            nonlocal shown
-            while text not in shown:
-                data = _read(master).decode(errors="replace")
-                assert data, shown
-                shown += data
-            shown = shown.partition(text)[2]
 
-        wait_for("\x1b[?25l")
-        for _ in range(2):
-            wait_for(build.build_uuid)
-            process.send_signal(signal.SIGTSTP)
-            wait_for("\x1b[?25h")
-            time.sleep(0.2)  # it stops right after that
-            process.send_signal(signal.SIGCONT)
-            wait_for("\x1b[?25l")
-        process.send_signal(signal.SIGTERM)
-        wait_for("\x1b[?25h")
-        while _read(master):
-            pass
-        assert process.wait(10) == 143
-    os.close(master)
+@pytest.mark.parametrize(
+    ("environ", "on_tty", "elsewhere"),
+    [
+        ({}, True, False),
+        ({"NO_COLOR": "1"}, False, False),
+        ({"NO_COLOR": ""}, True, False),
+        ({"FORCE_COLOR": "1"}, True, True),
+        ({"FORCE_COLOR": ""}, True, False),
+        ({"NO_COLOR": "1", "FORCE_COLOR": "1"}, False, False),
+        ({"TERM": "dumb"}, False, False),
+        ({"TERM": "dumb", "FORCE_COLOR": "1"}, True, True),
+    ],
+    ids=str,
+)
+def test_when_there_is_color(environ: dict[str, str], on_tty: bool, elsewhere: bool) -> None:
+    """Color only on a terminal; NO_COLOR wins over FORCE_COLOR, which wins over that; empty is unset."""
+    assert wants_color(is_tty=True, environ=environ) is on_tty
+    assert wants_color(is_tty=False, environ=environ) is elsewhere

@@ -1,11 +1,91 @@
-"""Moments as people read them, up to the edges of the calendar."""
+"""Times and durations as people write and read them."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from builds_async.cli.times import stamp
+from builds_async.cli import times
+from builds_async.cli.exits import CommandError
+from builds_async.cli.times import find_zone, format_duration, format_time, parse_since
+
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("10m", NOW - timedelta(minutes=10)),
+        ("1h30m", NOW - timedelta(hours=1, minutes=30)),
+        ("2d", NOW - timedelta(days=2)),
+        ("1.5h", NOW - timedelta(minutes=90)),
+        ("1w2d3h4m5s", NOW - timedelta(days=9, hours=3, minutes=4, seconds=5)),
+        (" 0s ", NOW),
+        ("2026-01-30", datetime(2026, 1, 30, tzinfo=UTC)),
+        ("2026-01-30T08:00:00Z", datetime(2026, 1, 30, 8, tzinfo=UTC)),
+        ("2026-01-30T08:00+02:00", datetime(2026, 1, 30, 6, tzinfo=UTC)),
+    ],
+    ids=str,
+)
+def test_since(text: str, expected: datetime) -> None:
+    """A duration counts back from now; a date or time is taken as it is, in UTC unless it says otherwise."""
+    assert parse_since(text, NOW) == expected
+
+
+def test_since_goes_by_the_zone() -> None:
+    """A time without an offset is one of the zone that is asked for."""
+    assert parse_since("2026-01-31T01:00", NOW, BERLIN) == datetime(2026, 1, 31, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "10", "-5m", "yesterday", "5m5m", "m", "1y", "9" * 99 + "d", "٣m", "2026-13-01"], ids=ascii
+)
+def test_no_since(text: str) -> None:
+    """What is no time is an error that shows how to write one."""
+    with pytest.raises(ValueError, match="1h30m"):
+        parse_since(text, NOW)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (-1, "0s"),
+        (0, "0s"),
+        (59.4, "59s"),
+        (59.6, "1m 0s"),
+        (3599, "59m 59s"),
+        (7500, "2h 5m"),
+        (10**6, "11d"),
+    ],
+    ids=str,
+)
+def test_spoken(seconds: float, text: str) -> None:
+    """Durations are told in at most two units."""
+    assert format_duration(seconds) == text
+
+
+def test_stamp() -> None:
+    """Times have milliseconds and their offset, all of one width."""
+    assert format_time(NOW, UTC) == "2026-01-31T12:00:00.000Z"
+    assert format_time(NOW, BERLIN) == "2026-01-31T13:00:00.000+01:00"
+
+
+@pytest.mark.parametrize("name", ["Mars/Base", "", "../etc/passwd", "Europe", "\0"], ids=ascii)
+def test_no_zone(name: str) -> None:
+    """What is no time zone is a wrong option, however it is none."""
+    with pytest.raises(CommandError, match=r"--timezone: .* is not a time zone"):
+        find_zone(name)
+
+
+def test_no_time_zones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is no database of time zones, as on Windows, that is said, and what to install."""
+    monkeypatch.setattr(times, "available_timezones", set)
+    monkeypatch.setattr(times, "ZoneInfo", {}.__getitem__)
+    with pytest.raises(CommandError, match=r"this machine has no time zone database; install .* tzdata"):
+        find_zone("Europe/Berlin")
+    assert find_zone("utc") is UTC
+
 
 ZONES = ["UTC", "Pacific/Kiritimati", "America/Adak", "Etc/GMT+12", "Asia/Kathmandu"]
 EDGES = {
@@ -23,7 +103,7 @@ EDGES = {
 def test_edges(edge: str, zone: str) -> None:
     """A moment at the edge of the calendar is shown in every zone, at worst in its own."""
     moment = EDGES[edge]
-    text = stamp(moment, ZoneInfo(zone))
+    text = format_time(moment, ZoneInfo(zone))
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     assert abs(datetime.fromisoformat(text) - aware).total_seconds() < 0.001
 
@@ -33,4 +113,4 @@ def test_naive(zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A moment without a zone is UTC, wherever the machine is."""
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     naive = datetime(2026, 8, 13, 2, 33)  # noqa: DTZ001
-    assert stamp(naive, ZoneInfo(zone)) == stamp(naive.replace(tzinfo=UTC), ZoneInfo(zone))
+    assert format_time(naive, ZoneInfo(zone)) == format_time(naive.replace(tzinfo=UTC), ZoneInfo(zone))

@@ -1,17 +1,18 @@
-"""`builds-async completion`: the script that a shell completes with."""
+"""`builds-async completion`."""
 
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from builds_async.cli.out import stdout
+from builds_async.cli.exits import OK
+from builds_async.cli.terminal import stdout
 
 
 def completion_command(
     shell: Annotated[Literal["bash", "zsh", "fish"], Parameter(help="The shell.")], /
 ) -> int:
     """Print the script that completes commands and options in a shell."""
-    from builds_async.cli.app import make_app  # noqa: PLC0415  # which registers this command
+    from builds_async.cli.app import make_app  # noqa: PLC0415  # the app imports this module
 
     stdout().write(make_app().generate_completion(shell=shell), trusted=True)
-    return 0
+    return OK

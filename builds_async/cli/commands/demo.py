@@ -1,4 +1,4 @@
-"""`builds-async demo`: see what the library does, without an account."""
+"""`builds-async demo`."""
 
 from typing import Annotated
 
@@ -6,17 +6,20 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from builds_async.cli.demo import WORKERS, run_demo
-from builds_async.cli.out import stdout
+from builds_async.cli.options import Debug
+from builds_async.cli.terminal import stdout
 
 
 async def demo_command(
     *,
     workers: Annotated[
         int,
-        Parameter(help=f"How many simulated Workers to look up ({WORKERS}).", validator=Number(gte=1)),
+        Parameter(
+            help=f"The number of simulated Workers to look up. Default: {WORKERS}.", validator=Number(gte=1)
+        ),
     ] = WORKERS,
-    debug: Annotated[bool, Parameter(help="Show the traceback of an error.")] = False,  # noqa: ARG001  # read by `run`
+    debug: Debug = False,  # noqa: ARG001  # read by `run`
 ) -> int:
-    """Follow a real build's log live, then look up many Workers: no account, no network."""
+    """Follow a real build live, then look up many Workers: no account, no network."""
     await run_demo(stdout().console, workers)
     return 0

@@ -1,4 +1,4 @@
-"""`builds-async list`: the builds of a Worker."""
+"""`builds-async list`."""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -8,18 +8,19 @@ from cyclopts.validators import Number
 
 from builds_async import Build
 from builds_async.cli.connect import connect
-from builds_async.cli.facts import BuildTable, row
-from builds_async.cli.options import CONNECTION, Connection, Output
-from builds_async.cli.out import stderr, stdout
-from builds_async.cli.records import write_record
-from builds_async.cli.workers import find_worker
+from builds_async.cli.exits import OK
+from builds_async.cli.lookup import find_worker
+from builds_async.cli.options import CONNECTION, Connection, Output, WorkerName
+from builds_async.cli.printer import print_record
+from builds_async.cli.tables import BuildTable, build_cells
+from builds_async.cli.terminal import stderr, stdout
 
 
 async def list_command(
-    worker: Annotated[str, Parameter(help="The name or the tag of a Worker.")],
+    worker: WorkerName,
     /,
     *,
-    limit: Annotated[int, Parameter(help="At most so many builds (20).", validator=Number(gte=1))] = 20,
+    limit: Annotated[int, Parameter(help="At most N builds. Default: 20.", validator=Number(gte=1))] = 20,
     output: Output = "text",
     connection: Connection = CONNECTION,
 ) -> int:
@@ -34,14 +35,14 @@ async def list_command(
                 break
     if output == "json":
         for build in builds:
-            write_record(out, build)
-        return 0
+            print_record(out, build)
+        return OK
     if not builds:
         stderr().write("no builds\n")
-        return 0
+        return OK
     now = datetime.now(UTC)
     table = BuildTable()
     for build in builds:
-        table.add(*row(build, now))
+        table.add(*build_cells(build, now))
     out.print(table)
-    return 0
+    return OK

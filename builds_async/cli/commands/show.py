@@ -1,33 +1,31 @@
-"""`builds-async show`: all that is known of a build."""
+"""`builds-async show`."""
 
 import asyncio
 from datetime import UTC, datetime
-from typing import Annotated
-
-from cyclopts import Parameter
 
 from builds_async.cli.connect import connect
-from builds_async.cli.facts import details
-from builds_async.cli.options import CONNECTION, Connection, Output
-from builds_async.cli.out import stdout
-from builds_async.cli.outcome import reason_of
-from builds_async.cli.records import write_record
-from builds_async.cli.workers import checked_build, name_of
+from builds_async.cli.exits import OK
+from builds_async.cli.lookup import find_build, name_of
+from builds_async.cli.options import CONNECTION, BuildUUID, Connection, Output
+from builds_async.cli.outcome import find_reason
+from builds_async.cli.printer import print_record
+from builds_async.cli.tables import build_details
+from builds_async.cli.terminal import stdout
 
 
 async def show_command(
-    build_uuid: Annotated[str, Parameter(help="The UUID of a build.")],
+    build_uuid: BuildUUID,
     /,
     *,
     output: Output = "text",
     connection: Connection = CONNECTION,
 ) -> int:
-    """Show all that is known of a build, and why it failed if it did."""
+    """Show everything about a build, and why it failed if it did."""
     async with connect(connection) as client:
-        build = await client.builds.get(checked_build(build_uuid))
+        build = await client.builds.get(find_build(build_uuid))
         if output == "json":
-            write_record(stdout(), build)
-            return 0
-        worker, reason = await asyncio.gather(name_of(client, build), reason_of(client, build))
-    stdout().print(details(build, worker, reason, datetime.now(UTC)))
-    return 0
+            print_record(stdout(), build)
+            return OK
+        worker, reason = await asyncio.gather(name_of(client, build), find_reason(client, build))
+    stdout().print(build_details(build, worker, reason, datetime.now(UTC)))
+    return OK

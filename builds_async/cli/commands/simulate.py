@@ -1,4 +1,4 @@
-"""`builds-async simulate`: a simulated account, served until Ctrl-C."""
+"""`builds-async simulate`."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -8,49 +8,59 @@ from typing import Annotated, Final, get_args
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from builds_async import BuildOutcome
 from builds_async.cli.exits import CommandError
-from builds_async.cli.out import stdout
-from builds_async.models.builds import BuildOutcome
+from builds_async.cli.options import Debug
+from builds_async.cli.terminal import stdout
 from builds_async.simulator import BuildsSimulator, Fault, FaultKind, RateLimit, build_script
 
 _NAMES: Final = ("shop", "blog", "api", "docs", "auth")
-_ENDS: Final = (BuildOutcome.SUCCESS, BuildOutcome.FAIL, BuildOutcome.CANCELLED, BuildOutcome.SUCCESS)
+_OUTCOMES: Final = (BuildOutcome.SUCCESS, BuildOutcome.FAIL, BuildOutcome.CANCELLED, BuildOutcome.SUCCESS)
 _FAILURE: Final = (
     "Executing user build command: npm run build",
     '✘ [ERROR] Could not resolve "./missing"',
     "Failed: error occurred while running build command",
 )
-_SHOWN: Final = 20
+_MAX_COMMENTS: Final = 20
 _HOUR: Final = 3600.0
 
 
 async def simulate_command(
     *,
-    host: Annotated[str, Parameter(help="A loopback address (127.0.0.1).")] = "127.0.0.1",
-    port: Annotated[int, Parameter(help="The port (a free one).", validator=Number(gte=0, lte=65535))] = 0,
-    workers: Annotated[int, Parameter(help="How many Workers (3).", validator=Number(gte=1))] = 3,
-    builds: Annotated[int, Parameter(help="How many builds each (3).", validator=Number(gte=0))] = 3,
+    host: Annotated[str, Parameter(help="A loopback address. Default: 127.0.0.1.")] = "127.0.0.1",
+    port: Annotated[
+        int, Parameter(help="The port. Default: a free one.", validator=Number(gte=0, lte=65535))
+    ] = 0,
+    workers: Annotated[
+        int, Parameter(help="The number of Workers. Default: 3.", validator=Number(gte=1))
+    ] = 3,
+    builds: Annotated[
+        int, Parameter(help="The number of builds per Worker. Default: 3.", validator=Number(gte=0))
+    ] = 3,
     lines: Annotated[
-        int, Parameter(help="How many lines the build commands write (200).", validator=Number(gte=0))
+        int,
+        Parameter(
+            help="The number of lines that a build command prints. Default: 200.", validator=Number(gte=0)
+        ),
     ] = 200,
     rate: Annotated[
         float,
-        Parameter(help="How many of them in a second, while a build runs (2).", validator=Number(gt=0)),
+        Parameter(help="Lines per second of a running build. Default: 2.", validator=Number(gt=0)),
     ] = 2.0,
     faults: Annotated[
         tuple[str, ...],
         Parameter(
-            help="What goes wrong, and how often: KIND[:TIMES], such as rate_limited, server_error:3, reset,"
+            help="Requests that go wrong: KIND[:TIMES], such as rate_limited, server_error:3, reset,"
             " cut_body, stall.",
             consume_multiple=True,
         ),
     ] = (),
     rate_limit: Annotated[
         int,
-        Parameter(help="How many requests in 5 minutes (1200); 0 for no limit.", validator=Number(gte=0)),
+        Parameter(help="Requests per 5 minutes; 0 for no limit. Default: 1200.", validator=Number(gte=0)),
     ] = 1200,
-    seed: Annotated[int | None, Parameter(help="Makes ids and the token the same in each run.")] = None,
-    debug: Annotated[bool, Parameter(help="Show the traceback of an error.")] = False,  # noqa: ARG001  # read by `run`
+    seed: Annotated[int | None, Parameter(help="Make IDs and the token the same in every run.")] = None,
+    debug: Debug = False,  # noqa: ARG001  # read by `run`
 ) -> int:
     """Serve a simulated Workers Builds until Ctrl-C."""
     limit = RateLimit(limit=rate_limit) if rate_limit else None
@@ -70,9 +80,9 @@ async def simulate_command(
 def _fault(word: str) -> Fault:
     kind, colon, times = word.partition(":")
     if colon and not times.isdecimal():
-        raise CommandError(f"--faults: {word!r}: how often is a whole number, such as {kind}:3")
+        raise CommandError(f"--faults: {word!r}: TIMES must be a whole number, as in {kind}:3")
     try:
-        return Fault(kind, times=int(times) if colon else 1)  # type: ignore[arg-type]  # it says which there are
+        return Fault(kind, times=int(times) if colon else 1)  # type: ignore[arg-type]  # checked there
     except ValueError as error:
         raise CommandError(
             f"--faults: {word!r}: {error}; kinds are {', '.join(get_args(FaultKind))}"
@@ -80,7 +90,8 @@ def _fault(word: str) -> Fault:
 
 
 def _introduction(sim: BuildsSimulator, workers: int, builds: int, lines: int, rate: float) -> str:
-    told = [
+    """Fill the account; return the variables to eval, and comments that name what there is."""
+    variables = [
         f"export CLOUDFLARE_BASE_URL={sim.url}",
         f"export CLOUDFLARE_ACCOUNT_ID={sim.account_id}",
         f"export CLOUDFLARE_API_TOKEN={sim.api_token}",
@@ -91,10 +102,9 @@ def _introduction(sim: BuildsSimulator, workers: int, builds: int, lines: int, r
         tag = sim.add_worker(name)
         comments.append(f"# Worker {name} ({tag})")
         comments += _add_builds(sim, tag, range(number, number + builds), lines, rate)
-    told += comments[:_SHOWN]
-    if len(comments) > _SHOWN:
-        told.append("# ... and so on: see `builds-async status`")
-    return "\n".join((*told, "# Ctrl-C stops the server", ""))
+    if len(comments) > _MAX_COMMENTS:
+        comments[_MAX_COMMENTS:] = ["# ... and more: see `builds-async status`"]
+    return "\n".join((*variables, *comments, "# Ctrl-C stops the server", ""))
 
 
 def _names(count: int) -> Iterator[str]:
@@ -105,13 +115,13 @@ def _names(count: int) -> Iterator[str]:
 def _add_builds(
     sim: BuildsSimulator, tag: str, numbers: Sequence[int], lines: int, rate: float
 ) -> Iterator[str]:
-    """Add builds to a Worker, the newest last: it runs, the others have ended in various ways."""
+    """Add builds to a Worker, oldest first, and yield a comment for each. The newest one is running."""
     for left, number in reversed(list(enumerate(numbers))):
         if left == 0:
             running = sim.add_build(build_script(lines, rate=rate, queued=0.0), external_script_id=tag)
             yield f"#   running:   {running.build_uuid}"
             continue
-        outcome = _ENDS[number % len(_ENDS)]
+        outcome = _OUTCOMES[number % len(_OUTCOMES)]
         log = (*(f"line {it} of {lines}" for it in range(1, lines + 1)), *_FAILURE)
         build = sim.add_finished_build(
             log if outcome == BuildOutcome.FAIL else lines, outcome, age=_HOUR * left, external_script_id=tag

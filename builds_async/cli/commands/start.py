@@ -1,4 +1,4 @@
-"""`builds-async start`: a build of a branch or a commit."""
+"""`builds-async start`."""
 
 from collections.abc import Iterable
 from typing import Annotated
@@ -7,62 +7,61 @@ from cyclopts import Parameter
 
 from builds_async import Trigger
 from builds_async.cli.commands.tail import follow_build
-from builds_async.cli.commands.wait import tell_finished
 from builds_async.cli.connect import connect
-from builds_async.cli.exits import CommandError, misuse
-from builds_async.cli.options import CONNECTION, Connection, LineOptions, Output
-from builds_async.cli.out import stderr, stdout
-from builds_async.cli.progress import Waiting
-from builds_async.cli.records import write_record
-from builds_async.cli.safe import plain
-from builds_async.cli.workers import find_worker
+from builds_async.cli.exits import OK, CommandError, usage_errors
+from builds_async.cli.lookup import find_worker
+from builds_async.cli.options import CONNECTION, Connection, LineOptions, Output, WorkerName
+from builds_async.cli.outcome import report_finished
+from builds_async.cli.printer import print_record
+from builds_async.cli.terminal import Spinner, stderr, stdout
+from builds_async.cli.text import plain
 
 
 async def start_command(
-    worker: Annotated[str, Parameter(help="The name or the tag of a Worker.")],
+    worker: WorkerName,
     /,
     *,
     branch: Annotated[
-        str | None, Parameter(help="Build this branch (the only one that the trigger builds).")
+        str | None, Parameter(help="Build this branch. Default: the only one that the trigger builds.")
     ] = None,
-    commit: Annotated[str | None, Parameter(help="Build this commit: its full hash.")] = None,
+    commit: Annotated[str | None, Parameter(help="Build this commit, given by its full hash.")] = None,
     trigger: Annotated[
         str | None,
-        Parameter(help="The UUID or the name of the trigger, where it can't be told by the branch."),
+        Parameter(help="The UUID or name of the trigger, if the branch does not decide which one."),
     ] = None,
-    follow: Annotated[bool, Parameter(help="Print the build's log, and end as it ends.")] = False,
-    wait: Annotated[bool, Parameter(help="Wait for the build, and end as it ends.")] = False,
+    follow: Annotated[bool, Parameter(help="Follow the log until the build has finished.")] = False,
+    wait: Annotated[bool, Parameter(help="Wait until the build has finished.")] = False,
     output: Output = "text",
     connection: Connection = CONNECTION,
 ) -> int:
-    """Start a build of a branch or of a commit."""
+    """Start a build of a branch or a commit."""
     if follow and wait:
         raise CommandError("--follow waits as well: leave --wait out")
     async with connect(connection, patient=follow or wait) as client:
         tag = await find_worker(client, worker)
-        chosen = _chosen(worker, await client.triggers.list(tag), trigger, branch)
+        chosen = _choose(worker, await client.triggers.list(tag), trigger, branch)
         if branch is None and commit is None:
             branch = _only_branch(chosen)
-        with misuse("start"):
+        with usage_errors("start"):
             build = await client.triggers.start_build(
                 chosen.trigger_uuid or "", branch=branch, commit_hash=commit
             )
         if output == "json" and not follow:
-            write_record(stdout(), build)
+            print_record(stdout(), build)
         elif follow:
-            stderr().write(f"started build {plain(build.build_uuid)}\n")
+            stderr().write(f"started build {plain(build.build_uuid)}\n")  # standard output is for the log
         else:
             stdout().write(f"{plain(build.build_uuid)}\n")
         if follow:
             return await follow_build(client, build.build_uuid, LineOptions(output=output))
         if not wait:
-            return 0
-        with Waiting(stderr(), f"waiting for build {build.build_uuid}"):
+            return OK
+        with Spinner(stderr(), f"waiting for build {build.build_uuid}"):
             finished = await client.wait(build.build_uuid)
-        return await tell_finished(client, finished, output)
+        return await report_finished(client, finished, output)
 
 
-def _chosen(worker: str, triggers: Iterable[Trigger], wanted: str | None, branch: str | None) -> Trigger:
+def _choose(worker: str, triggers: Iterable[Trigger], wanted: str | None, branch: str | None) -> Trigger:
     """The trigger that is wanted, or the only one, or the only one that names the branch."""
     triggers = [it for it in triggers if it.trigger_uuid and it.deleted_on is None]
     found = [it for it in triggers if wanted is None or wanted in {it.trigger_uuid, it.trigger_name}]
@@ -72,18 +71,20 @@ def _chosen(worker: str, triggers: Iterable[Trigger], wanted: str | None, branch
         return found[0]
     if not triggers:
         raise CommandError(f"{worker} has no trigger: connect it to a repository in the dashboard first")
-    problem = "which trigger?" if wanted is None else f"it has not one trigger {wanted!r}"
-    raise CommandError(f"{worker}: {problem} Say --trigger {' or '.join(map(_described, triggers))}")
+    choices = " or ".join(map(_describe, triggers))
+    problem = "several triggers" if wanted is None or found else "no trigger"
+    which = "" if wanted is None else f" {wanted!r}"
+    raise CommandError(f"{worker} has {problem}{which}: choose one with --trigger {choices}")
 
 
 def _only_branch(trigger: Trigger) -> str:
-    """The branch of a trigger that builds one; CommandError where there is a choice."""
+    """The branch of a trigger that builds exactly one; CommandError if there is a choice."""
     branches = trigger.branch_includes or ()
     if len(branches) != 1 or "*" in branches[0]:
         raise CommandError("say what to build: --branch or --commit")
     return branches[0]
 
 
-def _described(trigger: Trigger) -> str:
+def _describe(trigger: Trigger) -> str:
     branches = ", ".join(trigger.branch_includes or ())
-    return f"{trigger.trigger_uuid} ({trigger.trigger_name or 'no name'}, of branches {branches or '?'})"
+    return f"{trigger.trigger_uuid} ({trigger.trigger_name or 'no name'}, branches {branches or '?'})"

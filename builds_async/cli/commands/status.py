@@ -1,4 +1,4 @@
-"""`builds-async status`: the latest build of Workers."""
+"""`builds-async status`."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -7,30 +7,29 @@ from typing import Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 from rich.live import Live
-from rich.table import Table
 
 from builds_async import Build, BuildsClient, BuildsError, BulkResult
 from builds_async.cli.connect import connect
 from builds_async.cli.exits import OK, code_of
-from builds_async.cli.facts import BuildTable, row, text
+from builds_async.cli.lookup import WorkerNames, all_workers, find_workers
 from builds_async.cli.options import CONNECTION, Connection, Output
-from builds_async.cli.out import Screen, stderr, stdout
-from builds_async.cli.records import write_record
-from builds_async.cli.workers import WorkerNames, all_workers, find_workers
+from builds_async.cli.printer import print_record
+from builds_async.cli.tables import BuildTable, build_cells, build_line, cell
+from builds_async.cli.terminal import Screen, stderr, stdout
 
 
 async def status_command(
-    *workers: Annotated[str, Parameter(help="Names or tags of Workers (all of the account).")],
+    *workers: Annotated[str, Parameter(help="Names or tags of Workers. Default: all.")],
     watch: Annotated[
-        bool, Parameter(help="Go on without end: redraw on a terminal, else print each change as it comes.")
+        bool, Parameter(help="Until Ctrl-C: redraw on a terminal, otherwise print each change.")
     ] = False,
     interval: Annotated[
-        float, Parameter(help="With --watch: look every so many seconds (15).", validator=Number(gt=0))
+        float, Parameter(help="With --watch: seconds between look-ups. Default: 15.", validator=Number(gt=0))
     ] = 15.0,
     output: Output = "text",
     connection: Connection = CONNECTION,
 ) -> int:
-    """Show the latest build of Workers, of all in the account if none is named."""
+    """Show the latest build of Workers, or of all Workers of the account."""
     out = stdout()
     async with connect(connection) as client:
         names = await (find_workers(client, workers) if workers else all_workers(client))
@@ -45,10 +44,10 @@ async def status_command(
             return await _watch(client, names, interval, out, output)
     if output == "json":
         for tag, name in names.items():
-            write_record(out, _record(tag, name, result.found.get(tag), result.failed.get(tag)))
+            print_record(out, _record(tag, name, result.found.get(tag), result.failed.get(tag)))
     else:
         out.print(_table(names, result.found, result.failed))
-    return _complain(result)
+    return _report_failures(result)
 
 
 async def _watch(
@@ -59,16 +58,16 @@ async def _watch(
         async for change in changes:
             tag = change.external_script_id
             if output == "json":
-                write_record(out, _record(tag, names[tag], change.build, None))
+                print_record(out, _record(tag, names[tag], change.build, None))
             else:
-                out.print(_line(names[tag], change.build))
+                out.print(build_line(names[tag], change.build))
         return OK
     found: dict[str, Build] = {}
 
     def draw() -> BuildTable:
         return _table(names, found, changes.failures)
 
-    # Ages grow also while nothing changes.
+    # Drawn anew each second, because ages grow also while nothing changes.
     with Live(console=out.console, refresh_per_second=1, get_renderable=draw, vertical_overflow="ellipsis"):
         async for change in changes:
             if _is_latest(found.get(change.external_script_id), change.build):
@@ -77,6 +76,7 @@ async def _watch(
 
 
 def _is_latest(known: Build | None, build: Build) -> bool:
+    """Whether to show the build: an older one of the same Worker may still change, for instance end."""
     if known is None or known.created_on is None or build.created_on is None:
         return True
     return build.created_on >= known.created_on
@@ -89,15 +89,9 @@ def _table(
     now = datetime.now(UTC)
     for tag, name in names.items():
         if tag in failed and tag not in found:
-            table.add(text(name), text("no answer", "red"))
+            table.add(cell(name), cell("no response", "red"))
         else:
-            table.add(text(name), *row(found.get(tag), now))
-    return table
-
-
-def _line(name: str, build: Build) -> Table:
-    table = Table.grid(padding=(0, 1))
-    table.add_row(text(name), *row(build, datetime.now(UTC)))
+            table.add(cell(name), *build_cells(found.get(tag), now))
     return table
 
 
@@ -110,8 +104,8 @@ def _record(tag: str, name: str, build: Build | None, error: BuildsError | None)
     return record if error is None else {**record, "error": str(error)}
 
 
-def _complain(result: BulkResult[Build]) -> int:
-    """Tell what kept Workers from being looked up, each thing once; the exit code for it."""
+def _report_failures(result: BulkResult[Build]) -> int:
+    """Print why look-ups failed, each reason once; the exit code."""
     messages = dict.fromkeys(str(error) for error in result.failed.values())
     for message in messages:
         stderr().write(f"builds-async: {message}\n")

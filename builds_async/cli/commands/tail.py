@@ -1,4 +1,4 @@
-"""`builds-async tail`: log lines while they are written."""
+"""`builds-async tail`."""
 
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -8,17 +8,16 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from builds_async import BuildsClient, LogLine, LogPosition, TailLine, TailPosition
-from builds_async.cli.batches import BuildBatches, Printer, WorkerBatches
+from builds_async.cli.batches import BatchPrinter, BuildBatches, WorkerBatches
 from builds_async.cli.connect import connect
-from builds_async.cli.exits import CommandError, misuse
-from builds_async.cli.lines import Source, source_of
+from builds_async.cli.exits import OK, CommandError, usage_errors
+from builds_async.cli.lookup import WorkerNames, find_workers, is_build_uuid
 from builds_async.cli.options import CONNECTION, LINE_OPTIONS, Connection, LineOptions
-from builds_async.cli.out import stderr, stdout
-from builds_async.cli.outcome import RECENT, reason_in, reason_of, report_end
+from builds_async.cli.outcome import RECENT, find_reason, reason_in, report_end
+from builds_async.cli.printer import Source, make_line_printer, source_of
 from builds_async.cli.resume import Checkpoint, ResumeFile
-from builds_async.cli.safe import plain
-from builds_async.cli.view import view_of
-from builds_async.cli.workers import WorkerNames, find_workers, is_build_uuid
+from builds_async.cli.terminal import stderr, stdout
+from builds_async.cli.text import plain
 
 
 async def tail_command(
@@ -26,17 +25,16 @@ async def tail_command(
     resume: Annotated[
         str | None,
         Parameter(
-            help="Keep in this file how far the output has come, and go on there: after a restart nothing is"
-            " lost, and nothing repeated unless the process was killed in the act. Each Worker has its own"
-            " place in it: one that is added starts at its running builds, the place of one that is left out"
-            " is kept. --tail counts only when the file does not exist yet or is empty. Not for two tails at"
-            " once."
+            help="Save in this file how far the output has come, and resume there: after a restart no line is"
+            " missing, and none is repeated unless the process was killed while it printed. Each Worker has"
+            " its own position: a new one starts at its running builds, that of a Worker left out is kept."
+            " --tail has an effect only while the file is missing or empty. Two tails can't share a file."
         ),
     ] = None,
     lines: LineOptions = LINE_OPTIONS,
     connection: Connection = CONNECTION,
 ) -> int:
-    """Follow the logs of Workers without end, or of one build until it has finished."""
+    """Follow the logs of Workers, or of one build until it has finished."""
     builds = [word for word in what if is_build_uuid(word)]
     if not what or (builds and len(what) > 1):
         raise CommandError("tail takes the UUID of one build, or Workers by name or tag")
@@ -49,12 +47,12 @@ async def tail_command(
 async def follow_build(
     client: BuildsClient, build_uuid: str, options: LineOptions, *, resume: str | None = None
 ) -> int:
-    """Print the log of a build until it has finished; the exit code by its outcome."""
-    view = view_of(options, stdout())
+    """Print the log of a build until it has finished; the exit code for its outcome."""
+    printer = make_line_printer(options, stdout())
     file = None if resume is None else ResumeFile(resume, LogPosition, build_uuid=build_uuid)
     start = None if file is None else file.load()
     tail = options.tail if start is None else None
-    with misuse("--resume"):
+    with usage_errors("--resume"):
         log = client.follow(build_uuid, start=start, tail=tail)
     recent: deque[LogLine] = deque(maxlen=RECENT)
 
@@ -62,14 +60,15 @@ async def follow_build(
         recent.extend(lines)
         source = source_of(log.build)
         source = source._replace(worker=names.of(source.external_script_id))
-        view.write(((source, line) for line in lines), wrote)
+        printer.print(((source, line) for line in lines), wrote)
 
     async with WorkerNames(client, wanted=options.output == "json") as names:
         batches = BuildBatches(log, names, tail=tail is not None)
-        await Printer(batches, write, Checkpoint(file, start)).run()
+        await BatchPrinter(batches, write, Checkpoint(file, start)).run()
+    # The lines that were printed will do if they reach back far enough: all there are, or enough of them.
     seen = len(recent) == RECENT or (start is None and tail is None)
-    reason = reason_in(log.build, recent) if seen and log.complete else await reason_of(client, log.build)
-    return report_end(stderr(), log.build, reason, complete=log.complete)
+    reason = reason_in(log.build, recent) if seen and log.complete else await find_reason(client, log.build)
+    return report_end(log.build, reason, complete=log.complete)
 
 
 async def _follow_workers(
@@ -86,18 +85,18 @@ async def _follow_workers(
         def name_of(tag: str) -> str:
             return known.of(tag) or names[tag]
 
-        view = view_of(options, stdout(), map(name_of, names))
+        printer = make_line_printer(options, stdout(), map(name_of, names))
 
         def write(lines: Sequence[TailLine], wrote: Callable[[int], None]) -> None:
-            view.write(((_source(line, name_of), line.line) for line in lines), wrote)
+            printer.print(((_source(line, name_of), line.line) for line in lines), wrote)
 
         if stderr().is_tty:
             stderr().write(f"following {', '.join(plain(name_of(tag)) for tag in names)} until Ctrl-C\n")
-        with misuse("--resume"):
+        with usage_errors("--resume"):
             tail = client.tail(names, start=start, tail=options.tail if start is None else None)
         async with tail, aclosing(WorkerBatches(tail)) as batches:
-            await Printer(batches, write, Checkpoint(file, start)).run()
-    return 0
+            await BatchPrinter(batches, write, Checkpoint(file, start)).run()
+    return OK
 
 
 def _source(line: TailLine, name_of: Callable[[str], str]) -> Source:

@@ -1,25 +1,19 @@
-"""Errors in process: their exit codes, in a line or two, and never the token."""
+"""The app in process: its help, and errors with their exit codes, in a line or two and never with a token."""
 
 import asyncio
-import io
-import signal
+import re
 import sys
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
-from builds_async import BuildsConnectionError, RateBudget, RetryPlanned, SystemClock
-from builds_async.cli.connect import _tell_long_waits
-from builds_async.session.clock import Clock
-from builds_async.session.headers import Allowance
+from builds_async import (
+    BuildsConnectionError,
+    SystemClock,
+)
+from builds_async.cli.app import _redacted
+from builds_async.cli.commands import COMMANDS
 from builds_async.simulator import Fault, SimulatedBuild, TokenKind
-from tests.cli.support import NOBODY, Run, Served
-from tests.support import FakeClock
-
-Cli = Callable[..., Run]
-
-UUID = "00000000-0000-0000-0000-000000000000"
+from tests.cli.support import SECRET, UUID, Cli, Run, Served
 
 USAGE: list[tuple[list[str], str]] = [
     (["bogus"], "Unknown command"),
@@ -28,14 +22,14 @@ USAGE: list[tuple[list[str], str]] = [
     (["tail", UUID, "shop"], "tail takes"),
     (["tail", UUID, "--tail", "-1"], "--tail"),
     (["tail", UUID, "--tail", "few"], "--tail"),
-    (["tail", UUID, "--since", "noon"], "--since: 'noon' is no time"),
-    (["tail", UUID, "--timezone", "Mars"], "--timezone: 'Mars' is no time zone"),
-    (["tail", UUID, "--include", "("], "--include: '(' is no regular expression"),
+    (["tail", UUID, "--since", "noon"], "--since: 'noon' is not a time"),
+    (["tail", UUID, "--timezone", "Mars"], "--timezone: 'Mars' is not a time zone"),
+    (["tail", UUID, "--include", "("], "--include: '(' is not a regular expression"),
     (["tail", UUID, "-o", "yaml"], "yaml"),
     (["tail", UUID], "404"),
     (["tail", "no-such-worker"], "no Worker of this account has the name 'no-such-worker'"),
     (["logs"], "BUILD_UUID"),
-    (["logs", "shop"], "'shop' is no build UUID"),
+    (["logs", "shop"], "'shop' is not a build UUID"),
     (["logs", UUID], "404"),
     (["show", UUID], "404"),
     (["list", "no-such-worker"], "no Worker"),
@@ -53,12 +47,12 @@ USAGE: list[tuple[list[str], str]] = [
     (["events", "../x"], "events: "),
     (["simulate", "--host", "192.0.2.1"], "can't serve at 192.0.2.1"),
     (["simulate", "--faults", "gremlins:2"], "rate_limited, "),
-    (["simulate", "--faults", "reset:often"], "'reset:often': how often is a whole number"),
+    (["simulate", "--faults", "reset:often"], "'reset:often': TIMES must be a whole number"),
     (["completion", "tcsh"], "tcsh"),
     (["status", "--account-id", "../x"], "account_id"),
     (["status", "--base-url", "http://example.com"], "plain http"),
-    (["status", "--token-file", "/no/such/file"], "--token-file: the file can't be read"),
-    (["status", "--token-file", "/dev/null"], "--token-file: it is no regular file"),
+    (["status", "--token-file", "/no/such/file"], "--token-file: can't read the file"),
+    (["status", "--token-file", "/dev/null"], "--token-file: it is not a regular file"),
 ]
 
 
@@ -150,8 +144,6 @@ def test_outage(command: str, code: int, failed: SimulatedBuild, account: Served
     account.do(account.sim.clear_faults)
 
 
-SECRET = "cfut_" + "s" * 35
-
 SPILLS = [
     ["--token", SECRET, "status"],
     [f"--token={SECRET}", "status"],
@@ -183,77 +175,52 @@ def test_a_token_that_was_typed_is_not_repeated(
         assert "not taken from the command line" in run.err
 
 
-def test_token_file(
-    failed: SimulatedBuild, account: Served, cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """The token in a file is used in place of the one in the environment."""
-    file = tmp_path / "token"
-    file.write_text(f"{account.sim.api_token}\n")
-    monkeypatch.setenv("CLOUDFLARE_API_TOKEN", "wrong")
-    assert cli("logs", failed.build_uuid).code == 3
-    assert cli("logs", failed.build_uuid, "--token-file", str(file)).code == 0
+@pytest.mark.parametrize("words", [["--version"], ["list", "--help"], ["completion", "bash"]], ids=" ".join)
+def test_closed_output_of_a_command(words: list[str], cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command whose result nobody gets has failed, with a word on standard error."""
+    monkeypatch.setattr(sys, "stdout", None)
+    assert cli(*words) == Run(2, "", "builds-async: can't write the output: it is closed\n")
 
 
-class Keyboard(io.StringIO):
-    """A standard input at which Ctrl-C is pressed."""
-
-    got_past = False
-
-    def read(self, _size: int | None = -1, /) -> str:
-        signal.raise_signal(signal.SIGINT)
-        self.got_past = True
-        return "token"
-
-
-@pytest.mark.usefixtures("account")
-def test_interrupted_at_standard_input(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One Ctrl-C is enough while the token is waited for, though that blocks the event loop."""
-    keyboard = Keyboard()
-    monkeypatch.setattr(sys, "stdin", keyboard)
-    assert cli("status", "--token-file", "-") == Run(130, "", "")
-    assert not keyboard.got_past
+@pytest.mark.parametrize(
+    ("token", "text", "shown"),
+    [
+        ("build", "the build of build-1 failed", "the build of build-1 failed"),
+        ("cfut_1x", "--token cfut_1x", "--token ***"),
+        ("", "nothing", "nothing"),
+    ],
+)
+def test_redacted(monkeypatch: pytest.MonkeyPatch, token: str, text: str, shown: str) -> None:
+    """The token of the environment is redacted, and one that is a word mangles no message."""
+    monkeypatch.setenv("CLOUDFLARE_API_TOKEN", token)
+    assert _redacted(text) == shown
 
 
-@pytest.mark.usefixtures("account")
-def test_closed_standard_input(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A standard input that the shell has closed has no token."""
-    monkeypatch.setattr(sys, "stdin", None)
-    run = cli("status", "--token-file", "-")
-    assert run == Run(2, "", "builds-async: --token-file: there is no token in it\n")
+def test_help_of_all(cli: Cli) -> None:
+    """The list of commands tells what each does, without a word in it."""
+    run = cli("--help")
+    assert run.code == 0
+    assert [name for name, (_, short, _) in COMMANDS.items() if f"{name} " not in run.out] == []
+    assert "Follow the logs of Workers" in run.out
 
 
-def test_flags_win(
-    failed: SimulatedBuild, account: Served, cli: Cli, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Account and address are taken from the flags before the environment."""
-    url, tag = account.sim.url, account.sim.account_id
-    monkeypatch.setenv("CLOUDFLARE_BASE_URL", NOBODY)
-    monkeypatch.setenv("CLOUDFLARE_ACCOUNT_ID", "0" * 32)
-    assert cli("logs", failed.build_uuid, "--base-url", url, "--account-id", tag).code == 0
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help(name: str, cli: Cli) -> None:
+    """The help of a command tells how it is called, and its exit codes."""
+    run = cli(name, "--help")
+    text = " ".join(run.out.split())
+    assert run.code == 0
+    assert text.startswith(f"Usage: builds-async {name} ")
+    assert "Exit codes: 0 success; 1 the build failed" in text
+    assert max(map(len, run.out.splitlines())) <= 80
 
 
-def test_a_used_up_budget_is_told(
-    failed: SimulatedBuild, account: Served, cli: Cli, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A command that waits for the rate limit says for how long, and why; it goes on when that is over."""
-    monkeypatch.setattr(RateBudget, "bind", _used_up)
-    run = cli("wait", failed.build_uuid)
-    told = "builds-async: waiting 300 s for the rate budget: the API says that nothing is left"
-    assert run.code == 1
-    assert run.err.startswith(told)
-    assert run.err.count("rate budget") == 1
-    assert account.sim.api_token not in run.err
+def test_help_tells_the_keys(cli: Cli) -> None:
+    """The keys of JSON lines are documented."""
+    text = re.sub(r"[│\s]+", " ", cli("tail", "--help").out)
+    assert "build_uuid, external_script_id, worker, timestamp, time, message" in text
 
 
-def _used_up(budget: RateBudget, _clock: Clock) -> None:
-    """Bind a budget to a clock on which nobody has to wait, and leave nothing of it."""
-    budget._clock = FakeClock()
-    budget.observe({"default": Allowance(0, 300.0)})
-
-
-def test_a_long_retry_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    """A retry that is far off says what went wrong, and when it comes; a near one does not."""
-    error = BuildsConnectionError("no\x1b[2J route")
-    for delay in (1.0, 30.0):
-        _tell_long_waits(RetryPlanned(method="GET", path="/", attempts=1, delay=delay, error=error))
-    assert capsys.readouterr().err == "builds-async: waiting 30s to try again: no^[[2J route\n"
+def test_version(cli: Cli) -> None:
+    """The version is printed alone."""
+    assert re.fullmatch(r"\d+\.\d+\S*\n", cli("--version").out)

@@ -1,4 +1,4 @@
-"""The demo."""
+"""`builds-async demo`."""
 
 import io
 import signal

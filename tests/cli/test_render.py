@@ -1,4 +1,4 @@
-"""What a terminal would leave of a line, against a small terminal of our own."""
+"""What a terminal would finally show of a line, against a small terminal of our own."""
 
 import time
 
@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builds_async.cli.rendered import rendered
-from builds_async.cli.safe import plain
+from builds_async.cli.render import render
+from builds_async.cli.text import plain
 
 LINES = [
     ("a Windows line\r", "a Windows line"),
@@ -57,7 +57,7 @@ LINES = [
 @pytest.mark.parametrize(("text", "left"), LINES, ids=[ascii(text) for text, _ in LINES])
 def test_rendered(text: str, left: str) -> None:
     """Carriage returns, backspaces, erasing and the cursor are obeyed; other sequences are dropped."""
-    assert rendered(text) == left
+    assert render(text) == left
 
 
 COLORS = [
@@ -72,7 +72,7 @@ COLORS = [
 @pytest.mark.parametrize(("text", "left"), COLORS, ids=[ascii(text) for text, _ in COLORS])
 def test_colors_stay_with_their_characters(text: str, left: str) -> None:
     """Also where some of those are overwritten."""
-    assert rendered(text) == left
+    assert render(text) == left
 
 
 class Terminal:
@@ -116,15 +116,15 @@ def test_it_agrees_with_a_terminal(parts: list[str]) -> None:
     terminal = Terminal()
     for part in parts:
         terminal.obey(part)
-    assert rendered("".join(parts)).rstrip(" ") == terminal.text.rstrip(" ")
+    assert render("".join(parts)).rstrip(" ") == terminal.text.rstrip(" ")
 
 
 @given(st.text(st.sampled_from("\r\b\x1b[]0;?2KGm\x07\\a日\u0301\t\n "), max_size=60))
 def test_nothing_is_left_to_obey(text: str) -> None:
     """Whatever comes, what is shown has no control character but the tab; a second look changes nothing."""
-    shown = plain(rendered(text))
+    shown = plain(render(text))
     assert not any(character < " " and character != "\t" for character in shown)
-    assert plain(rendered(shown)) == shown
+    assert plain(render(shown)) == shown
 
 
 MEGABYTE = 1 << 20
@@ -147,6 +147,6 @@ LARGE = {
 def test_a_large_line_is_fast(text: str) -> None:
     """The time grows with the length and not with its square, which would be minutes; the text does not."""
     began = time.process_time()
-    left = rendered(text)
+    left = render(text)
     assert time.process_time() - began < 5
     assert len(left) <= len(text) + 1000

@@ -1,4 +1,4 @@
-"""What a terminal would leave of a log line. Progress bars, spinners, titles and links are meant for one."""
+"""A log line as a terminal would finally show it: builds print progress bars and spinners for one."""
 
 import re
 from collections.abc import Iterator
@@ -6,16 +6,17 @@ from itertools import groupby
 from typing import Final
 from unicodedata import combining, east_asian_width
 
-from builds_async.cli.safe import RESET, SGR
+from builds_async.cli.text import RESET, SGR
 from builds_async.models.text import OTHER_SEQUENCES
 
 _TAB: Final = 8
-_FARTHEST: Final = 1000
-"""The last column that the cursor is moved to. Few terminals are wider; it bounds what an odd line costs."""
+_MAX_COLUMN: Final = 1000
+"""The last column that the cursor jumps to. Few terminals are wider, and one line can't cost more memory."""
 
-_MARKS: Final = 8
-_STYLES: Final = 16
-_LONGEST_STYLE: Final = 100
+# Limits of what one cell holds, so that a hostile line stays linear in time and size.
+_MAX_MARKS: Final = 8
+_MAX_STYLES: Final = 16
+_MAX_STYLE_LENGTH: Final = 100
 
 _JOINING: Final = "\u200d\ufe0e\ufe0f"
 
@@ -25,24 +26,24 @@ _PARTS = re.compile(
     r"|(?P<control>[\r\b\t])"
     r"|(?P<text>[^\r\b\t\x1b]+|\x1b)"  # an ESC that begins nothing is text
 )
+# What moves the cursor or erases. Lines without it, which are most, need no row of cells.
 _MOVING = re.compile(r"[\r\b]|\x1b\[(?:[0-?]*[ -/]*[CDGK`a]|0*J)")
 _SPECIAL = re.compile(r"[\r\b\x1b]")
 
 
-def rendered(text: str) -> str:
-    """The text as a terminal of endless width would leave it, with its colors and nothing else to obey.
+def render(text: str) -> str:
+    """The text as a terminal of unlimited width would show it, with its colors but no other sequences.
 
-    A carriage return and backspaces go back, and what follows overwrites, column by column; the rest of the
-    line is erased where the text says so (`ESC [ K`). All other escape sequences are dropped: erasing and
-    moving between lines, titles, links, the clipboard, character sets. One that is not complete stays, as do
-    other control characters: make them visible with `plain` or `coloured`. Takes time in proportion to the
-    length.
+    A carriage return or a backspace moves back, and what follows overwrites column by column; `ESC [ K`
+    erases the rest of the line. All other escape sequences are dropped: moving between lines, titles, links,
+    the clipboard, character sets. An incomplete one stays, and so do other control characters: make them
+    visible with `plain` or `colored`. The time is linear in the length.
     """
     if not _SPECIAL.search(text):
         return text
     text = text.rstrip("\r\n")
-    if "\n" in text:  # which a message should not have; it is not for the lines to overwrite each other
-        return "\n".join(map(rendered, text.split("\n")))
+    if "\n" in text:  # unusual in a message; its lines must not overwrite each other
+        return "\n".join(map(render, text.split("\n")))
     if _MOVING.search(text):
         return _Row().draw(text)
     return _PARTS.sub(lambda part: part[0] if _is_kept(part) else "", text)
@@ -55,7 +56,8 @@ def _is_kept(part: re.Match[str]) -> bool:
 class _Row:
     """One row of a terminal: a character and a style for each column, and the cursor.
 
-    A wide character has an empty one behind it. Columns before `_first` are blank.
+    A wide character is followed by an empty one, for its second column. Columns before `_first` are blank and
+    not stored, or a line that jumps to the right and erases, over and over, would take quadratic time.
     """
 
     def __init__(self) -> None:
@@ -66,7 +68,7 @@ class _Row:
         self._style = ""
 
     def draw(self, text: str) -> str:
-        """Obey the text; what is then there."""
+        """Write the text and obey its sequences; return what the row shows then."""
         for part in _PARTS.finditer(text):
             if part["text"]:
                 self._write(part["text"])
@@ -79,7 +81,7 @@ class _Row:
         return "".join(self._runs())
 
     def _write(self, text: str) -> None:
-        """Write at the cursor, over what is there."""
+        """Overwrite from the cursor on."""
         cells = list(text) if text.isascii() else _cells(text)
         start = self._at_cursor()
         end = start + len(cells)
@@ -90,12 +92,12 @@ class _Row:
         self._column += len(cells)
 
     def _split(self, at: int) -> None:
-        """Blank a wide character one half of which is to be overwritten or erased."""
+        """Blank a wide character, one half of which is about to go."""
         if at < len(self._characters) and not self._characters[at]:
             self._characters[at - 1 : at + 1] = "  "
 
     def _at_cursor(self) -> int:
-        """The place of the cursor in the lists, which are made to reach so far."""
+        """The index of the cursor in the lists, which grow to reach it."""
         if self._column < self._first:
             blank = self._first - self._column if self._characters else 0
             self._characters[:0], self._styles[:0] = [" "] * blank, [""] * blank
@@ -112,11 +114,11 @@ class _Row:
         elif control == "\b":
             self._column = max(0, self._column - 1)
         else:
-            self._column += _TAB - self._column % _TAB if self._column < _FARTHEST else 1
+            self._column += _TAB - self._column % _TAB if self._column < _MAX_COLUMN else 1
 
     def _obey(self, final: str, parameters: str) -> None:
         number = int(parameters[:6]) if parameters[:6].isdecimal() else 0
-        if final == "K" or (final == "J" and number == 0):  # the others erase more than this line: dropped
+        if final == "K" or (final == "J" and number == 0):  # other J erase more than this line: dropped
             self._erase(number)
         elif final in "Ca":
             self._go_to(self._column + max(1, number))
@@ -126,19 +128,20 @@ class _Row:
             self._go_to(max(1, number) - 1)
 
     def _go_to(self, column: int) -> None:
-        if column < self._column or column <= _FARTHEST:
+        # Back from beyond the limit, where plain text may have brought it, is always allowed.
+        if column < self._column or column <= _MAX_COLUMN:
             self._column = column
 
-    def _erase(self, what: int) -> None:
-        if what == 0:
+    def _erase(self, mode: int) -> None:
+        if mode == 0:  # to the end of the line
             at = max(0, self._column - self._first)
             self._split(at)
             del self._characters[at:], self._styles[at:]
-        elif what == 2:
+        elif mode == 2:  # the whole line
             self._characters, self._styles, self._first = [], [], self._column
 
     def _runs(self) -> Iterator[str]:
-        """Pieces of one style each. The last one is not reset."""
+        """Pieces of one style each. The last one is not reset: `colored` does that."""
         if self._characters:
             yield " " * self._first
         before = ""
@@ -148,12 +151,12 @@ class _Row:
 
 
 def _cells(text: str) -> list[str]:
-    """What stands in each column: a character with its accents, "" in the second column of a wide one."""
+    """The text by column: a character with its accents, or "" in the second column of a wide one."""
     cells: list[str] = []
     base = -1
     for character in text:
         if base >= 0 and (combining(character) or character in _JOINING):
-            if len(cells[base]) < _MARKS:
+            if len(cells[base]) < _MAX_MARKS:
                 cells[base] += character
         else:
             base = len(cells)
@@ -164,9 +167,9 @@ def _cells(text: str) -> list[str]:
 
 
 def _styled(style: str, change: str) -> str:
-    """The style after an SGR sequence; of very many without a reset, the last count."""
+    """The style after an SGR sequence. Of many without a reset only the last 16 count."""
     if re.fullmatch(r"\x1b\[[0;:]*m", change):
         return ""
-    if len(change) > _LONGEST_STYLE:
+    if len(change) > _MAX_STYLE_LENGTH:
         return style
-    return "".join(SGR.findall(style + change)[-_STYLES:])
+    return "".join(SGR.findall(style + change)[-_MAX_STYLES:])

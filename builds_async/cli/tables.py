@@ -1,4 +1,4 @@
-"""What is told of a build, in words."""
+"""Builds and findings as rich draws them: tables, a single row, and the details of one build."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -7,12 +7,12 @@ from rich.console import Console, ConsoleOptions
 from rich.table import Table
 from rich.text import Text
 
-from builds_async import Build, BuildTriggerMetadata, Trigger
+from builds_async import Build, BuildTriggerMetadata, Diagnosis, Trigger
 from builds_async.cli.outcome import outcome_word
-from builds_async.cli.safe import plain
-from builds_async.cli.times import spoken, stamp
+from builds_async.cli.text import plain
+from builds_async.cli.times import format_duration, format_time
 
-_STYLES = {
+_STATE_STYLES = {
     "success": "green",
     "fail": "bold red",
     "cancelled": "yellow",
@@ -22,32 +22,28 @@ _STYLES = {
     "initializing": "cyan",
     "running": "cyan",
 }
+_FINDING_STYLES = {"ok": "green", "problem": "bold red", "unknown": "yellow"}
 
 _COLUMNS = ("State", "Branch", "Commit", "Age", "Took", "Build")
 _DISPENSABLE = ("Took", "Commit", "Branch", "Age")
+"""Which columns to drop where the table is too wide, in this order."""
 _GAP = 2
 
 
-def text(value: object, style: str = "") -> Text:
+def cell(value: object, style: str = "") -> Text:
     """Text from outside for a table: control characters visible, nothing in it read as markup."""
     return Text("" if value is None else plain(str(value)), style)
 
 
-def state(build: Build) -> Text:
-    """The outcome, or the status of a build without one, in its colour."""
-    word = outcome_word(build)
-    return text(word, _STYLES.get(word, ""))
-
-
 class BuildTable:
-    """A table of builds. Where it is too wide, it does without what is least missed, then folds the rest."""
+    """A table of builds. Where it is too wide, it drops the least important columns, then folds the rest."""
 
     def __init__(self, *leading: str) -> None:
         self._names = (*leading, *_COLUMNS)
         self._rows: list[tuple[Text, ...]] = []
 
     def add(self, *cells: Text) -> None:
-        """Add a row; cells that are left out stay empty."""
+        """Add a row; missing cells at its end are empty."""
         self._rows.append((*cells, *[Text()] * (len(self._names) - len(cells))))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Table]:
@@ -60,6 +56,7 @@ class BuildTable:
         yield table
 
     def _fitting(self, width: int) -> list[int]:
+        """The numbers of the columns that fit."""
         shown = list(range(len(self._names)))
         needed = [
             max(len(name), *(row[at].cell_len for row in self._rows), 0)
@@ -72,37 +69,50 @@ class BuildTable:
         return shown
 
 
-def row(build: Build | None, now: datetime) -> tuple[Text, ...]:
-    """The cells that a `BuildTable` has for a build."""
+def build_cells(build: Build | None, now: datetime) -> tuple[Text, ...]:
+    """The cells of a build in a `BuildTable`."""
     if build is None:
         return (Text("never built", "dim"),)
     metadata = build.build_trigger_metadata or BuildTriggerMetadata()
     return (
-        state(build),
-        text(metadata.branch),
-        text((metadata.commit_hash or "")[:8]),
-        text(_seconds(build.created_on, now)),
-        text(took(build, now)),
-        text(build.build_uuid),
+        _state(build),
+        cell(metadata.branch),
+        cell((metadata.commit_hash or "")[:8]),
+        cell(_seconds(build.created_on, now)),
+        cell(_took(build, now)),
+        cell(build.build_uuid),
     )
 
 
-def took(build: Build, now: datetime) -> str:
-    """How long the build has been at work; "" before it began."""
-    end = build.stopped_on if build.is_stopped else now
-    return _seconds(build.initializing_on or build.running_on, end)
+def build_line(name: str, build: Build) -> Table:
+    """One build on a line by itself, after the name of its Worker."""
+    table = Table.grid(padding=(0, 1))
+    table.add_row(cell(name), *build_cells(build, datetime.now(UTC)))
+    return table
 
 
-def details(build: Build, worker: str | None, reason: str | None, now: datetime) -> Table:
-    """All that is known of one build, a fact in each row; what is not known is left out."""
+def build_details(build: Build, worker: str | None, reason: str | None, now: datetime) -> Table:
+    """Everything about one build, a fact in each row; unknown facts are left out."""
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
-    table.add_row("build", text(build.build_uuid))
-    table.add_row("state", state(build))
+    table.add_row("build", cell(build.build_uuid))
+    table.add_row("state", _state(build))
     for name, value in _facts(build, worker, reason, now).items():
         if value:
-            table.add_row(name, text(value))
+            table.add_row(name, cell(value))
+    return table
+
+
+def diagnosis_table(diagnosis: Diagnosis) -> Table:
+    """The findings of `doctor`, each problem with the advice for it."""
+    table = Table.grid(padding=(0, 2))
+    for finding in diagnosis.findings:
+        message = cell(finding.message)
+        if finding.advice and finding.state != "ok":
+            message.append("\n").append_text(cell(f"{finding.advice}.", "dim"))
+        style = _FINDING_STYLES.get(finding.state, "")
+        table.add_row(cell(finding.state, style), cell(finding.check), message)
     return table
 
 
@@ -124,19 +134,31 @@ def _facts(build: Build, worker: str | None, reason: str | None, now: datetime) 
         "build command": metadata.build_command,
         "deploy command": metadata.deploy_command,
         "directory": metadata.root_directory,
-        "created": _moment(build.created_on),
-        "began": _moment(build.initializing_on or build.running_on),
-        "stopped": _moment(build.stopped_on),
-        "took": took(build, now),
+        "created": _time(build.created_on),
+        "began": _time(build.initializing_on or build.running_on),
+        "stopped": _time(build.stopped_on),
+        "took": _took(build, now),
     }
 
 
-def _moment(moment: datetime | None) -> str | None:
-    return None if moment is None else stamp(moment, UTC)
+def _state(build: Build) -> Text:
+    word = outcome_word(build)
+    return cell(word, _STATE_STYLES.get(word, ""))
+
+
+def _took(build: Build, now: datetime) -> str:
+    """How long the build has been running, without its time in the queue; "" before it began."""
+    end = build.stopped_on if build.is_stopped else now
+    return _seconds(build.initializing_on or build.running_on, end)
+
+
+def _time(time: datetime | None) -> str | None:
+    return None if time is None else format_time(time, UTC)
 
 
 def _seconds(start: datetime | None, end: datetime | None) -> str:
     if start is None or end is None:
         return ""
+    # The API may leave out the zone.
     start, end = (it if it.tzinfo is not None else it.replace(tzinfo=UTC) for it in (start, end))
-    return spoken((end - start).total_seconds())
+    return format_duration((end - start).total_seconds())

@@ -1,0 +1,85 @@
+"""A rich console that leaves errors to the command, and the cursor as it should be.
+
+Apart from `terminal`, so that rich is loaded only by commands that draw.
+"""
+
+import os
+import signal
+from collections.abc import Callable
+from types import FrameType
+from typing import Final, NoReturn
+
+from rich.console import Console
+
+_SHOW, _HIDE = "\x1b[?25h", "\x1b[?25l"
+
+# Windows has neither.
+_STOP: Final = getattr(signal, "SIGTSTP", None)
+_CONTINUE: Final = getattr(signal, "SIGCONT", None)
+
+
+class QuietConsole(Console):
+    """Raises BrokenPipeError when the reader is gone, where rich would exit the process itself.
+
+    While rich redraws something it hides the cursor; Ctrl-Z shows it again until the process continues.
+    """
+
+    _suspension: "_Suspension | None" = None
+
+    def on_broken_pipe(self) -> NoReturn:
+        """Called by rich while it handles the error."""
+        raise BrokenPipeError
+
+    def show_cursor(self, show: bool = True) -> bool:
+        """Called by rich before and after it redraws."""
+        done = super().show_cursor(show)
+        if done:
+            self._suspension = self._suspension or _Suspension(self._write_cursor)
+            if show:
+                self._suspension.off()
+            else:
+                self._suspension.on()
+        return done
+
+    def _write_cursor(self, show: bool) -> None:
+        # Past rich: this runs in a signal handler, and the code that it interrupted may hold rich's lock.
+        self.file.write(_SHOW if show else _HIDE)
+
+
+class _Suspension:
+    """While it is on, Ctrl-Z shows the cursor before the process stops, and `fg` hides it again.
+
+    Does nothing where a process can't be suspended (Windows), or where Ctrl-Z was ignored at the start.
+    """
+
+    def __init__(self, show_cursor: Callable[[bool], object]) -> None:
+        self._show_cursor = show_cursor
+        self._is_on = False
+
+    def on(self) -> None:
+        """The cursor is hidden now."""
+        if _STOP is None or _CONTINUE is None or signal.getsignal(_STOP) is not signal.SIG_DFL:
+            return
+        self._is_on = True
+        signal.signal(_STOP, self._stop)
+        signal.signal(_CONTINUE, self._continue)
+
+    def off(self) -> None:
+        """The cursor is visible again."""
+        if self._is_on and _STOP is not None and _CONTINUE is not None:
+            self._is_on = False
+            signal.signal(_STOP, signal.SIG_DFL)
+            signal.signal(_CONTINUE, signal.SIG_DFL)
+
+    def _stop(self, number: int, _frame: FrameType | None) -> None:
+        # Only the default action stops a process, so it is restored and the signal sent again. Restored
+        # first: SIGCONT may arrive at any point below, and installs this handler again.
+        signal.signal(number, signal.SIG_DFL)
+        self._show_cursor(True)
+        if signal.getsignal(number) is signal.SIG_DFL:  # no SIGCONT in between: still to be stopped
+            os.kill(os.getpid(), number)
+
+    def _continue(self, _number: int, _frame: FrameType | None) -> None:
+        if _STOP is not None:
+            signal.signal(_STOP, self._stop)
+        self._show_cursor(False)

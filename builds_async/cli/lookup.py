@@ -1,0 +1,119 @@
+"""The Workers and builds that the words of a command line mean, and the names of Workers."""
+
+import asyncio
+import re
+from collections.abc import Coroutine, Iterable
+from math import inf
+from types import TracebackType
+from typing import Self, TypeVar
+
+from builds_async import Build, BuildsClient, BuildsError
+from builds_async.cli.exits import CommandError
+
+T = TypeVar("T")
+
+_BEST_EFFORT_SECONDS = 5.0
+_NAME_DELAY = 0.5
+
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+
+def is_build_uuid(word: str) -> bool:
+    """Whether the word is a build UUID, and so neither the name nor the tag of a Worker."""
+    return _UUID.fullmatch(word) is not None
+
+
+def find_build(word: str) -> str:
+    """The UUID of the build that the word means; CommandError if it is not a UUID."""
+    if not is_build_uuid(word):
+        raise CommandError(
+            f"{word!r} is not a build UUID such as 8b2c1f0e-5a3d-4f6b-9c7e-1d2a3b4c5d6e;"
+            " `builds-async list WORKER` shows those of a Worker"
+        )
+    return word.lower()
+
+
+async def find_workers(client: BuildsClient, words: Iterable[str]) -> dict[str, str]:
+    """The Workers that the words mean: the word by tag, a name rather than the tag if both were given.
+
+    Raises what `client.workers.tags` raises: NotFoundError for an unknown name.
+    """
+    tags = await client.workers.tags(_checked_worker(word) for word in words)
+    by_tag_first = sorted(tags.items(), key=lambda pair: pair[0] == pair[1], reverse=True)
+    return {tag: word for word, tag in by_tag_first}  # a later name replaces the tag
+
+
+async def find_worker(client: BuildsClient, word: str) -> str:
+    """The tag of the one Worker that the word means."""
+    return (await client.workers.tags([_checked_worker(word)]))[word]
+
+
+def _checked_worker(word: str) -> str:
+    if is_build_uuid(word):
+        raise CommandError(
+            f"{word} is the UUID of a build, but the name or tag of a Worker is expected;"
+            f" `builds-async show {word}` shows the Worker of a build"
+        )
+    return word
+
+
+async def all_workers(client: BuildsClient) -> dict[str, str]:
+    """All Workers of the account, sorted by name: names by tag."""
+    scripts = sorted(await client.workers.list(), key=lambda script: script.id)
+    return {script.tag: script.id for script in scripts if script.tag}
+
+
+async def best_effort(work: Coroutine[object, object, T], seconds: float = inf) -> T | None:
+    """The result of work that nobody asked for, such as names and reasons; None without one.
+
+    It takes at most 5 s, or `seconds` if that is less. An error of the library is no result.
+    """
+    try:
+        async with asyncio.timeout(min(seconds, _BEST_EFFORT_SECONDS)):
+            return await work
+    except (BuildsError, TimeoutError):
+        return None
+
+
+async def name_of(client: BuildsClient, build: Build) -> str | None:
+    """The name of a build's Worker, if it can be looked up within 5 s."""
+    tag = build.trigger and build.trigger.external_script_id
+    return ((await best_effort(all_workers(client))) or {}).get(tag) if tag else None
+
+
+class WorkerNames:
+    """The names of Workers by tag, looked up in the background: enter it, then ask it.
+
+    The look-up is a best effort, and delays the command by at most half a second. With `wanted` False it is
+    not even begun.
+    """
+
+    def __init__(self, client: BuildsClient, *, wanted: bool = True) -> None:
+        self._client = client if wanted else None
+        self._task: asyncio.Task[dict[str, str] | None] | None = None
+        self._deadline = 0.0
+
+    async def __aenter__(self) -> Self:
+        if self._client is not None:
+            self._task = asyncio.ensure_future(best_effort(all_workers(self._client)))
+            self._deadline = asyncio.get_running_loop().time() + _NAME_DELAY
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait((self._task,))
+
+    async def settle(self) -> None:
+        """Wait until the names are known, or half a second has passed since the start."""
+        left = self._deadline - asyncio.get_running_loop().time()
+        if self._task is not None and not self._task.done() and left > 0:
+            await asyncio.wait((self._task,), timeout=left)
+
+    def of(self, tag: str | None) -> str | None:
+        """The name of a Worker; None if it is unknown, or not known yet."""
+        if tag is None or self._task is None or not self._task.done() or self._task.cancelled():
+            return None
+        return (self._task.result() or {}).get(tag)

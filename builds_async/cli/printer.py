@@ -1,0 +1,211 @@
+"""What the command prints of the API's objects: log lines as text or JSON, and records as JSON.
+
+Tables are in `tables`.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
+from datetime import UTC, datetime, tzinfo
+from typing import NamedTuple
+
+import msgspec
+
+from builds_async import Build, LogLine
+from builds_async.cli.exits import CommandError
+from builds_async.cli.options import LineOptions
+from builds_async.cli.render import render
+from builds_async.cli.running import stopped_at_once
+from builds_async.cli.terminal import Screen
+from builds_async.cli.text import DIM, HIGHLIGHT, colored, paint, plain, source_color, without_colors
+from builds_async.cli.times import find_zone, format_time, parse_since
+from builds_async.models.text import json_escaped
+
+_MAX_SEARCHED = 10_000
+_MAX_NAME_WIDTH = 30
+
+
+def print_record(screen: Screen, record: object) -> None:
+    """Print one object as JSON on a line, with the API's own field names."""
+    screen.write(f"{json_line(record)}\n", trusted=True)
+
+
+def json_line(record: object) -> str:
+    """The object as JSON on one line; what a terminal or a CI job would obey is escaped."""
+    return json_escaped(msgspec.json.encode(record).decode())
+
+
+class Source(NamedTuple):
+    """Where a log line comes from."""
+
+    build_uuid: str
+    external_script_id: str | None = None
+    worker: str | None = None
+
+
+def source_of(build: Build, worker: str | None = None) -> Source:
+    """The build as a source of lines, with the name of its Worker if that is known."""
+    tag = None if build.trigger is None else build.trigger.external_script_id
+    return Source(build.build_uuid, tag, worker)
+
+
+class LineFilter(NamedTuple):
+    """Which lines are printed."""
+
+    since: datetime | None = None
+    include: Sequence[re.Pattern[str]] = ()
+    exclude: Sequence[re.Pattern[str]] = ()
+
+    def passes(self, line: LogLine) -> bool:
+        """Whether the line is late enough, matches one of `include` if there are any, and none of `exclude`.
+
+        Patterns see the text as people do, without colors and without a carriage return at its end, but only
+        its first 10,000 characters: a pattern that takes quadratic time must not hang on one huge line.
+        """
+        if self.since is not None and line.time < self.since:
+            return False
+        if not (self.include or self.exclude):
+            return True
+        text = without_colors(line.message[:_MAX_SEARCHED]).rstrip("\r")
+        included = not self.include or any(pattern.search(text) for pattern in self.include)
+        return included and not any(pattern.search(text) for pattern in self.exclude)
+
+
+class LineFormat(NamedTuple):
+    """How a line is printed. `zone` is None without timestamps; `width` is None without a prefix.
+
+    - `text` is what a terminal would show of the message (see `render`), with the control characters that are
+      left made visible, so that a message is never more than one line.
+    - `json` has the message as the API sent it.
+    - `raw` is the message byte for byte; on a terminal its control characters are made visible too.
+    """
+
+    screen: Screen
+    output: str = "text"
+    zone: tzinfo | None = None
+    width: int | None = None
+    highlight: Sequence[re.Pattern[str]] = ()
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether the screen writes the formatted line unchanged."""
+        return self.output == "json" or (self.output == "raw" and not self.screen.is_tty)
+
+    @property
+    def format(self) -> Callable[[Source, LogLine], str]:
+        """Formats a line, without a line break at its end."""
+        return {"json": self._json, "raw": self._raw}.get(self.output, self._text)
+
+    def _json(self, source: Source, line: LogLine) -> str:
+        record = {
+            **source._asdict(),
+            "timestamp": line.timestamp,
+            "time": line.time,
+            "message": line.message,
+        }
+        return json_line(record)
+
+    def _raw(self, _source: Source, line: LogLine) -> str:
+        return self._message(line.message) if self.screen.is_tty else line.message
+
+    def _text(self, source: Source, line: LogLine) -> str:
+        parts = []
+        if self.width is not None:
+            parts.append(self._prefix(source, self.width))
+        if self.zone is not None:
+            text = format_time(line.time, self.zone)
+            parts.append(paint(text, DIM) if self.screen.color else text)
+        return " ".join((*parts, self._message(render(line.message))))
+
+    def _prefix(self, source: Source, width: int) -> str:
+        name = source.worker or source.external_script_id or ""
+        text = f"{plain(name):{width}} {plain(source.build_uuid[:8])}"
+        return paint(text, source_color(name)) if self.screen.color else text
+
+    def _message(self, message: str) -> str:
+        if self.highlight and self.screen.color:
+            return self._highlighted(message)
+        return self._safe(message)
+
+    def _highlighted(self, message: str) -> str:
+        """The message with its matches highlighted. If there are any, its own colors are dropped."""
+        text = without_colors(message)
+        pieces, end = [], 0
+        for first, last in _spans(self.highlight, text):
+            pieces += [self._safe(text[end:first]), paint(self._safe(text[first:last]), HIGHLIGHT)]
+            end = last
+        return "".join((*pieces, self._safe(text[end:]))) if pieces else self._safe(message)
+
+    def _safe(self, text: str) -> str:
+        # In a pipe colors stay: another program, or the page of a CI job, may show them.
+        return colored(text) if self.screen.color or not self.screen.is_tty else plain(text)
+
+
+def _spans(patterns: Sequence[re.Pattern[str]], text: str) -> Iterator[tuple[int, int]]:
+    """Where any of the patterns matches, in order and without overlaps."""
+    end = 0
+    for first, last in sorted(found.span() for pattern in patterns for found in pattern.finditer(text)):
+        if last > max(first, end):
+            yield max(first, end), last
+            end = last
+
+
+class LinePrinter(NamedTuple):
+    """Prints the lines that pass the filter."""
+
+    filter: LineFilter
+    format: LineFormat
+
+    def print(
+        self, lines: Iterable[tuple[Source, LogLine]], wrote: Callable[[int], None] = lambda _count: None
+    ) -> None:
+        """Print them. `wrote` is that of `Screen.write_records`; it counts all lines, printed or not."""
+        passes, formatted = self.filter.passes, self.format.format
+        # A pattern of the user may take forever on a line of somebody else: then Ctrl-C must end it.
+        with stopped_at_once() if self._has_patterns else nullcontext():
+            texts = [f"{formatted(source, line)}\n" if passes(line) else "" for source, line in lines]
+        self.format.screen.write_records(texts, wrote, trusted=self.format.is_trusted)
+
+    @property
+    def _has_patterns(self) -> bool:
+        return bool(self.filter.include or self.filter.exclude or self.format.highlight)
+
+
+def make_line_printer(
+    options: LineOptions, screen: Screen, names: Iterable[str] | None = None
+) -> LinePrinter:
+    """The printer that the options ask for; CommandError if one of them is wrong.
+
+    With `names`, those of the Workers, each line begins with the name of its Worker.
+    """
+    zone = find_zone(options.timezone)
+    try:
+        since = None if options.since is None else parse_since(options.since, datetime.now(UTC), zone)
+    except ValueError as error:
+        raise CommandError(f"--since: {error}") from None
+    return LinePrinter(
+        LineFilter(
+            since,
+            compile_patterns("--include", options.include),
+            compile_patterns("--exclude", options.exclude),
+        ),
+        LineFormat(
+            screen,
+            options.output,
+            zone if options.timestamps else None,
+            None if names is None else _name_width(names),
+            compile_patterns("--highlight", options.highlight),
+        ),
+    )
+
+
+def _name_width(names: Iterable[str]) -> int:
+    return min(_MAX_NAME_WIDTH, max((len(plain(name)) for name in names), default=0))
+
+
+def compile_patterns(option: str, patterns: Sequence[str]) -> tuple[re.Pattern[str], ...]:
+    """The regular expressions, compiled; CommandError that names the option if one is not valid."""
+    try:
+        return tuple(re.compile(pattern) for pattern in patterns)
+    except re.error as error:
+        raise CommandError(f"{option}: {error.pattern!r} is not a regular expression: {error}") from None

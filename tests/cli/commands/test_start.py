@@ -1,0 +1,43 @@
+"""`builds-async start`."""
+
+import pytest
+
+from tests.cli.support import Cli, Run, Served, builds_of
+
+
+def test_start(account: Served, shop: str, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prints the UUID; waits, or follows the log, when asked to; ends as the build does."""
+    monkeypatch.setattr("builds_async.live.follow.SETTLE", 0.0)
+    started = cli("start", shop)
+    assert started.code == 0
+    assert started.out.strip() == builds_of(account, shop)[-1].build_uuid
+    waited = cli("start", shop, "--branch", "main", "--wait", "-o", "json")
+    assert (waited.code, [record["build_outcome"] for record in waited.records][-1]) == (0, "success")
+    followed = cli("start", shop, "--commit", "a" * 40, "--follow")
+    uuid = builds_of(account, shop)[-1].build_uuid
+    assert followed == Run(0, "built\n", f"started build {uuid}\nbuild {uuid}: success\n")
+
+
+def test_start_with_two_triggers(account: Served, shop: str, cli: Cli) -> None:
+    """The trigger is the one that names the branch, or is named itself; without, none is started."""
+    tag = account.sim.workers[shop]
+    uuid = account.do(lambda: account.sim.add_trigger(tag, name="previews"))
+    before = len(account.sim.builds)
+    for words in ((), ("--branch", "x"), ("--branch", "x", "--trigger", "nightly"), ("--trigger", uuid)):
+        run = cli("start", shop, *words)
+        assert run.code == 2
+        assert uuid in run.err or "say what to build" in run.err
+    assert len(account.sim.builds) == before
+    for words in (
+        ("--branch", "main"),
+        ("--branch", "x", "--trigger", "previews"),
+        ("--commit", "a" * 40, "--trigger", uuid),
+    ):
+        assert cli("start", shop, *words).code == 0
+
+
+def test_start_of_an_unconnected_worker(account: Served, cli: Cli) -> None:
+    """A Worker without a trigger is told what it lacks."""
+    account.do(lambda: account.sim.add_worker("alone", connected=False))
+    run = cli("start", "alone", "--branch", "main")
+    assert (run.code, "has no trigger" in run.err) == (2, True)

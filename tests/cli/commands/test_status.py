@@ -1,0 +1,37 @@
+"""`builds-async status`."""
+
+import re
+
+from builds_async.simulator import Fault
+from tests.cli.support import Cli, Served, builds_of
+
+
+def test_status(account: Served, shop: str, cli: Cli) -> None:
+    """The latest build of those that are named, by name or tag, in the order in which they are named."""
+    never = account.do(lambda: account.sim.add_worker(f"{shop}-never"))
+    run = cli("status", never, shop)
+    assert run.code == 0
+    rows = [re.split(r"  +", line.strip()) for line in run.out.splitlines()]
+    latest = builds_of(account, shop)[-1].build_uuid
+    assert rows == [
+        ["Worker", "State", "Branch", "Commit", "Age", "Took", "Build"],
+        [f"{shop}-never", "never built"],
+        [shop, "success", "main", "c0ffee00", "1h 1m", "1m 0s", latest],
+    ]
+
+
+def test_status_of_all(account: Served, shop: str, cli: Cli) -> None:
+    """Without a name all Workers of the account are shown, as JSON with what each build is."""
+    records = cli("status", "-o", "json").records
+    assert {record["worker"] for record in records} == set(account.sim.workers)
+    found = {record["worker"]: record["build"] for record in records}[shop]
+    assert (found["status"], found["build_outcome"]) == ("stopped", "success")
+
+
+def test_status_that_is_answered_in_part(account: Served, shop: str, cli: Cli) -> None:
+    """What could not be asked for is told, and makes the exit code."""
+    account.do(lambda: account.sim.fault(Fault("rate_limited", path="/latest", retry_after=600)))
+    run = cli("status", shop)
+    assert run.code == 4
+    assert "no response" in run.out
+    assert "429" in run.err

@@ -1,0 +1,64 @@
+"""What rich draws: lines above it, and the cursor when the process is suspended."""
+
+import io
+import re
+import signal
+import sys
+
+import pytest
+from rich.live import Live
+from rich.text import Text
+
+from builds_async.cli import console
+from builds_async.cli.terminal import Screen, stdout
+from tests.cli.support import Terminal
+
+
+def test_lines_above_what_is_redrawn_come_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are written above it, not also over it."""
+    data = io.BytesIO()
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stdout", Terminal(data, "utf-8"))
+    counts: list[int] = []
+    with Live(Text("table"), console=stdout().console, auto_refresh=False):
+        stdout().write_records(["one\n", "two\n"], counts.append)
+    shown = data.getvalue()
+    assert (shown.count(b"one"), shown.count(b"two"), sum(counts)) == (1, 1, 2)
+    assert re.search(rb"one\s*\n.*two\s*\n.*table", shown, re.DOTALL)
+
+
+needs_suspending = pytest.mark.skipif(not hasattr(signal, "SIGTSTP"), reason="needs a process group")
+
+
+@needs_suspending
+def test_the_handlers_are_there_while_the_cursor_is_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And only then; nobody is overruled who had suspending ignored."""
+    monkeypatch.setenv("TERM", "xterm")
+    console = Screen(Terminal(io.BytesIO(), "utf-8")).console
+
+    def handlers() -> list[object]:
+        return [signal.getsignal(number) for number in (signal.SIGTSTP, signal.SIGCONT)]
+
+    before = handlers()
+    console.show_cursor(False)
+    assert all(map(callable, handlers()))
+    console.show_cursor(True)
+    assert handlers() == before
+    monkeypatch.setattr(signal, "getsignal", lambda _: signal.SIG_IGN)
+    installed: list[int] = []
+    monkeypatch.setattr(signal, "signal", lambda number, _: installed.append(number))
+    console.show_cursor(False)
+    console.show_cursor(True)
+    assert not installed
+
+
+def test_where_nothing_can_be_suspended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On Windows, which lacks the signals, the cursor is hidden and shown all the same."""
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(console, "_STOP", None)
+    monkeypatch.setattr(console, "_CONTINUE", None)
+    data = io.BytesIO()
+    drawing = Screen(Terminal(data, "utf-8")).console
+    drawing.show_cursor(False)
+    drawing.show_cursor(True)
+    assert data.getvalue() == b"\x1b[?25l\x1b[?25h"

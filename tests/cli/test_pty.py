@@ -1,0 +1,165 @@
+"""The command on a terminal: color, width, and lines that try to take it over."""
+
+import fcntl
+import os
+import pty
+import re
+import signal
+import struct
+import termios
+import time
+from collections.abc import Mapping
+
+import pytest
+
+from builds_async.simulator import SimulatedBuild
+from tests.cli.support import Run, Served, started
+
+HOSTILE = [
+    "\x1b[31mred",
+    "\x1b]0;title\x07osc",
+    "\x1b[2Jclear",
+    "over\rwrite\x08",
+    "c1 \x9b2J",
+    "bidi \u202e\u2066",
+    "[bold]no markup[/bold] :smile:",
+    "✘ [ERROR] \x1b[2J \x1b]0;x\x07[end",
+]
+
+
+def at_terminal(
+    served: Served,
+    *words: str,
+    variables: Mapping[str, str] = {},
+    columns: int = 80,
+    interrupt_at: bytes = b"",
+) -> Run:
+    """Run the command at a terminal, and perhaps press Ctrl-C when it has said something."""
+    master, slave = pty.openpty()
+    try:
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        names = {**served.environment, "COLUMNS": "", **variables}
+        with started(
+            names, *words, stdin=slave, stdout=slave, stderr=slave, start_new_session=True
+        ) as process:
+            os.close(slave)
+            data = b""
+            while piece := _read(master):
+                data += piece
+                if interrupt_at and interrupt_at in data:
+                    os.kill(process.pid, signal.SIGINT)
+                    interrupt_at = b""
+            return Run(process.wait(20), data.decode().replace("\r\n", "\n"), "")
+    finally:
+        os.close(master)
+
+
+def _read(master: int) -> bytes:
+    try:
+        return os.read(master, 65536)
+    except OSError:  # Linux says so when the other end is closed
+        return b""
+
+
+@pytest.fixture
+def hostile(served: Served) -> SimulatedBuild:
+    """A failed build whose log, branch and commit message try what they can."""
+    how = {"branch": "\x1b[2J[red]x[/red]\u202e", "commit_message": "a\n\x1b]0;y\x07"}
+    return served.do(lambda: served.sim.add_finished_build(HOSTILE, "fail", **how))  # type: ignore[arg-type]
+
+
+def controls(text: str) -> set[str]:
+    """What a terminal would obey in this text, but for new lines and colors."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", text)
+    return set(re.findall("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", text))
+
+
+def test_hostile_lines(served: Served, hostile: SimulatedBuild) -> None:
+    """Controls are dropped or shown and not obeyed, colors are kept to their line, and markup is text."""
+    run = at_terminal(served, "tail", hostile.build_uuid)
+    assert run.code == 1
+    assert controls(run.out) == set()
+    assert run.out.splitlines() == [
+        "\x1b[31mred\x1b[0m",
+        "osc",
+        "clear",
+        "write",
+        "c1 \\u009b2J",
+        "bidi \\u202e\\u2066",
+        "[bold]no markup[/bold] :smile:",
+        "✘ [ERROR]  [end",
+        "reason: ✘ [ERROR] [end",
+        f"build {hostile.build_uuid}: fail",
+    ]
+
+
+def test_no_color(served: Served, hostile: SimulatedBuild) -> None:
+    """NO_COLOR takes the colors out, bold print too, and controls are still shown."""
+    run = at_terminal(served, "show", hostile.build_uuid, variables={"NO_COLOR": "1"})
+    assert run.code == 0
+    assert "\x1b" not in run.out
+    assert controls(run.out) == set()
+    assert "^[[2J[red]x[/red]\\u202e" in run.out
+
+
+def test_terminal_without_such_letters(served: Served) -> None:
+    """A terminal of an encoding that lacks a letter shows its number."""
+    build = served.do(lambda: served.sim.add_finished_build(["✨ é"], branch="é✨"))
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "NO_COLOR": "1"}
+    run = at_terminal(served, "list", build.external_script_id, variables=ascii_only)
+    assert (run.code, "\\xe9\\u2728" in run.out) == (0, True)
+
+
+def test_narrow_terminal(served: Served, hostile: SimulatedBuild) -> None:
+    """In 40 columns no line is longer, and the UUID of a build is still whole."""
+    run = at_terminal(served, "list", hostile.external_script_id, columns=46, variables={"NO_COLOR": "1"})
+    lines = run.out.splitlines()
+    assert max(map(len, lines)) <= 46
+    assert lines[0].split() == ["State", "Build"]
+    assert lines[1].split() == ["fail", hostile.build_uuid]
+
+
+def test_watch_and_interrupt(served: Served, hostile: SimulatedBuild) -> None:
+    """A table that is redrawn ends at Ctrl-C with the cursor shown again and a line of its own."""
+    words = ("status", hostile.external_script_id, "--watch")
+    run = at_terminal(served, *words, interrupt_at=hostile.build_uuid[:8].encode())
+    assert run.code == 130
+    assert run.out.endswith("\n")
+    assert run.out.rindex("\x1b[?25h") > run.out.rindex("\x1b[?25l")
+    assert "Traceback" not in run.out
+
+
+@pytest.mark.parametrize("words", [["wait"], ["status", "--watch"]], ids=" ".join)
+def test_suspended_and_continued(words: list[str], served: Served) -> None:
+    """Ctrl-Z gives the terminal back with its cursor; `fg` hides it again, and the display goes on."""
+    build = served.do(served.sim.add_build)
+    what = build.build_uuid if words == ["wait"] else build.external_script_id
+    master, slave = pty.openpty()
+    with started(
+        served.environment, *words, what, stdin=slave, stdout=slave, stderr=slave, start_new_session=True
+    ) as process:
+        os.close(slave)
+        shown = ""
+
+        def wait_for(text: str) -> None:
+            nonlocal shown
+            while text not in shown:
+                data = _read(master).decode(errors="replace")
+                assert data, shown
+                shown += data
+            shown = shown.partition(text)[2]
+
+        wait_for("\x1b[?25l")
+        for _ in range(2):
+            wait_for(build.build_uuid)
+            process.send_signal(signal.SIGTSTP)
+            wait_for("\x1b[?25h")
+            time.sleep(0.2)  # it stops right after that
+            process.send_signal(signal.SIGCONT)
+            wait_for("\x1b[?25l")
+        process.send_signal(signal.SIGTERM)
+        wait_for("\x1b[?25h")
+        while _read(master):
+            pass
+        assert process.wait(10) == 143
+    os.close(master)
