@@ -38,7 +38,7 @@ class BuildBatches:
     def __init__(self, log: LogFollower, names: WorkerNames, *, tail: bool) -> None:
         self._log = log
         self._names = names
-        # With `tail` only the first line tells where the log begins. It is a batch by itself, so that a
+        # With `tail` only the first line shows where the output begins. It is a batch by itself, so that a
         # position is known as soon as possible.
         self._is_first_alone = tail
         self._in_hand: Sequence[LogLine] = ()

@@ -58,7 +58,7 @@ def replace_file(path: Path, data: bytes) -> None:
 def check_replaceable(path: Path) -> None:
     """Raise the OSError that `replace_file` would raise for lack of a directory or of permission.
 
-    By trying it, since permission bits alone don't tell.
+    By trying it, since permission bits alone do not say.
     """
     number, temporary = _temporary(path)
     os.close(number)

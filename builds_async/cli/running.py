@@ -101,7 +101,7 @@ def stops_requested() -> int:
 
 
 def mark_stop_delivered() -> None:
-    """Note that an exception already tells the command to stop.
+    """Note that an exception already stops the command.
 
     The cancel that is still queued would otherwise hit the clean-up that this exception starts.
     """

@@ -73,7 +73,7 @@ def brief(account: Served, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def stops(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
-    """The stop signals that have come."""
+    """The stop signals that have arrived."""
     made = running._Stops()
     monkeypatch.setattr(running, "_stops", made)
     monkeypatch.setattr(sink, "_POLL", 0.001)

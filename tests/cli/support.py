@@ -149,12 +149,12 @@ def eventually(true: Callable[[], object]) -> None:
         time.sleep(0.01)
 
 
-def say(served: Served, build: SimulatedBuild, *lines: str) -> None:
+def emit(served: Served, build: SimulatedBuild, *lines: str) -> None:
     """Let the build write these lines."""
     served.do(lambda: build.emit(*lines))
 
 
-def heard(process: subprocess.Popen[bytes], count: int) -> list[str]:
+def read_lines(process: subprocess.Popen[bytes], count: int) -> list[str]:
     """The next lines that the process prints."""
     assert process.stdout is not None
     return [process.stdout.readline().decode().removesuffix("\n") for _ in range(count)]

@@ -57,19 +57,19 @@ USAGE: list[tuple[list[str], str]] = [
 
 
 @pytest.mark.usefixtures("account")
-@pytest.mark.parametrize(("words", "told"), USAGE, ids=[" ".join(words) for words, _ in USAGE])
-def test_usage(words: list[str], told: str, cli: Cli) -> None:
-    """What is said wrongly, or does not exist, is exit code 2 and one line that names it."""
+@pytest.mark.parametrize(("words", "expected"), USAGE, ids=[" ".join(words) for words, _ in USAGE])
+def test_usage(words: list[str], expected: str, cli: Cli) -> None:
+    """A usage error, or something that does not exist, is exit code 2 and one line that names it."""
     run = cli(*words)
     assert (run.code, run.out) == (2, "")
     assert run.err.startswith("builds-async: ")
     assert run.err.count("\n") == 1
-    assert told in run.err
+    assert expected in run.err
 
 
 @pytest.mark.parametrize("words", [["status"], ["tail", UUID], ["doctor"]], ids=" ".join)
 def test_no_settings(words: list[str], cli: Cli) -> None:
-    """Without an account, or a token, the variable to set is named."""
+    """Without an account or a token, the error names the variable to set."""
     run = cli(*words)
     assert (run.code, run.out) == (2, "")
     assert "CLOUDFLARE_" in run.err
@@ -78,22 +78,22 @@ def test_no_settings(words: list[str], cli: Cli) -> None:
 KINDS = {TokenKind.ACCOUNT_OWNED: "12006", TokenKind.NO_PERMISSION: "Workers CI Read", None: "12006"}
 
 
-@pytest.mark.parametrize(("kind", "told"), KINDS.items(), ids=[str(kind) for kind in KINDS])
+@pytest.mark.parametrize(("kind", "expected"), KINDS.items(), ids=[str(kind) for kind in KINDS])
 def test_no_access(
-    kind: TokenKind | None, told: str, account: Served, cli: Cli, monkeypatch: pytest.MonkeyPatch
+    kind: TokenKind | None, expected: str, account: Served, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A token that is wrong, or may not, is exit code 3, for doctor too; it is never shown."""
+    """A wrong token, or one without permission, is exit code 3, for doctor too, and is never shown."""
     token = account.do(lambda: account.sim.add_token(kind)) if kind else "cfut_wrong-" + "w" * 30
     monkeypatch.setenv("CLOUDFLARE_API_TOKEN", token)
     for words in (["logs", UUID], ["logs", UUID, "--debug"], ["wait", UUID], ["doctor"]):
         run = cli(*words)
         assert run.code == 3, words
         assert token not in run.out + run.err
-    assert told in cli("logs", UUID).err
+    assert expected in cli("logs", UUID).err
 
 
-def test_may_not_write(account: Served, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A token that may only read can't cancel: exit code 3."""
+def test_no_permission_to_write(account: Served, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A read-only token can't cancel: exit code 3."""
     token = account.do(lambda: account.sim.add_token(TokenKind.READ_ONLY))
     monkeypatch.setenv("CLOUDFLARE_API_TOKEN", token)
     build = account.do(account.sim.add_build)
@@ -101,8 +101,8 @@ def test_may_not_write(account: Served, cli: Cli, monkeypatch: pytest.MonkeyPatc
     assert (run.code, "Workers CI Write" in run.err) == (3, True)
 
 
-def test_no_answer(account: Served, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody there is exit code 4, for doctor too; --debug adds the traceback, without the token."""
+def test_no_connection(account: Served, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A failed connection is exit code 4; --debug adds the traceback, without the token."""
 
     async def refuse(*_: object, **__: object) -> None:
         raise BuildsConnectionError("could not connect")
@@ -127,7 +127,7 @@ def test_rate_limit(failed: SimulatedBuild, account: Served, cli: Cli) -> None:
 
 @pytest.fixture
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the client not wait between its attempts."""
+    """The client retries without waiting."""
 
     async def at_once(_clock: SystemClock, _seconds: float) -> None:
         await asyncio.sleep(0)
@@ -138,7 +138,7 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("no_pauses")
 @pytest.mark.parametrize(("command", "code"), [("wait", 1), ("tail", 1), ("show", 4)])
 def test_outage(command: str, code: int, failed: SimulatedBuild, account: Served, cli: Cli) -> None:
-    """What waits for a build outlasts six failures in a row; what only asks tells of them."""
+    """Commands that wait for a build survive six failures in a row; the others report them."""
     account.do(lambda: account.sim.fault(Fault("server_error", path=failed.build_uuid, times=6)))
     assert cli(command, failed.build_uuid).code == code
     account.do(account.sim.clear_faults)
@@ -163,10 +163,8 @@ SPILLS = [
 
 @pytest.mark.usefixtures("account")
 @pytest.mark.parametrize("words", SPILLS, ids=[" ".join(words).replace(SECRET, "S") for words in SPILLS])
-def test_a_token_that_was_typed_is_not_repeated(
-    words: list[str], cli: Cli, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A token is taken from no flag, and is not shown wherever else it was typed, with --debug neither."""
+def test_a_typed_token_is_not_repeated(words: list[str], cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No option takes a token, and one that was typed anywhere is not shown, not even with --debug."""
     monkeypatch.setenv("CLOUDFLARE_API_TOKEN", SECRET)
     run = cli(*words, "--debug")
     assert run.code == 2
@@ -177,7 +175,7 @@ def test_a_token_that_was_typed_is_not_repeated(
 
 @pytest.mark.parametrize("words", [["--version"], ["list", "--help"], ["completion", "bash"]], ids=" ".join)
 def test_closed_output_of_a_command(words: list[str], cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A command whose result nobody gets has failed, with a word on standard error."""
+    """A command that can't write its result fails, with a message on standard error."""
     monkeypatch.setattr(sys, "stdout", None)
     assert cli(*words) == Run(2, "", "builds-async: can't write the output: it is closed\n")
 
@@ -191,13 +189,13 @@ def test_closed_output_of_a_command(words: list[str], cli: Cli, monkeypatch: pyt
     ],
 )
 def test_redacted(monkeypatch: pytest.MonkeyPatch, token: str, text: str, shown: str) -> None:
-    """The token of the environment is redacted, and one that is a word mangles no message."""
+    """The token of the environment is redacted; one that is an ordinary word is left alone."""
     monkeypatch.setenv("CLOUDFLARE_API_TOKEN", token)
     assert _redacted(text) == shown
 
 
-def test_help_of_all(cli: Cli) -> None:
-    """The list of commands tells what each does, without a word in it."""
+def test_list_of_commands(cli: Cli) -> None:
+    """The list of commands has the summary of each."""
     run = cli("--help")
     assert run.code == 0
     assert [name for name, (_, short, _) in COMMANDS.items() if f"{name} " not in run.out] == []
@@ -206,7 +204,7 @@ def test_help_of_all(cli: Cli) -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help(name: str, cli: Cli) -> None:
-    """The help of a command tells how it is called, and its exit codes."""
+    """The help of a command has its usage and the exit codes."""
     run = cli(name, "--help")
     text = " ".join(run.out.split())
     assert run.code == 0
@@ -215,12 +213,12 @@ def test_help(name: str, cli: Cli) -> None:
     assert max(map(len, run.out.splitlines())) <= 80
 
 
-def test_help_tells_the_keys(cli: Cli) -> None:
+def test_help_names_the_keys(cli: Cli) -> None:
     """The keys of JSON lines are documented."""
     text = re.sub(r"[│\s]+", " ", cli("tail", "--help").out)
     assert "build_uuid, external_script_id, worker, timestamp, time, message" in text
 
 
 def test_version(cli: Cli) -> None:
-    """The version is printed alone."""
+    """The version is printed by itself."""
     assert re.fullmatch(r"\d+\.\d+\S*\n", cli("--version").out)

@@ -20,7 +20,7 @@ TAG = "a" * 32
 
 
 class FakeTail:
-    """A tail that has some lines in hand, and others when it is given them; its position counts them."""
+    """A tail with some lines in hand, and more when it gets them; its position counts them."""
 
     def __init__(self, *lines: str, start: TailPosition | None = None) -> None:
         self.position = start or TailPosition()
@@ -50,7 +50,7 @@ class FakeTail:
 
 
 def known(*lines: str) -> FakeTail:
-    """A tail with a log that is open already."""
+    """A tail that has begun to read the log of a build."""
     return FakeTail(*lines, start=TailPosition({TAG: None}, {UUID: TailLog(TAG, LogPosition())}))
 
 
@@ -76,7 +76,7 @@ def texts(lines: Sequence[TailLine]) -> list[str]:
 
 
 async def test_batches(batches: Make) -> None:
-    """Lines in hand come together at once, and no line is taken beyond a batch that was given."""
+    """Lines in hand come together at once, and no line is taken beyond the batch."""
     tail = known("a", "b")
     made = batches(tail)
     assert texts(await made.read()) == ["a", "b"]
@@ -92,7 +92,7 @@ async def test_batches(batches: Make) -> None:
 
 
 async def test_a_new_build_ends_a_batch(batches: Make) -> None:
-    """From its first line on its place is known, so that the lines behind it can be counted."""
+    """The position in a new log is known from its first line on, so the lines after it can be counted."""
     tail = known("a")
     tail.give("b", build=OTHER)
     tail.give("c", "d", build=OTHER)
@@ -100,8 +100,8 @@ async def test_a_new_build_ends_a_batch(batches: Make) -> None:
     assert [texts(await made.read()) for _ in range(2)] == [["a", "b"], ["c", "d"]]
 
 
-async def test_no_position_while_lines_are_on_their_way(batches: Make) -> None:
-    """A line that was taken and not yet given out makes the tail's own position one too far."""
+async def test_no_position_while_lines_are_in_flight(batches: Make) -> None:
+    """A line that was taken and not yet returned puts the tail's own position one too far."""
     tail = known()
     made = batches(tail)
     reading = asyncio.ensure_future(made.read())
@@ -118,7 +118,7 @@ async def test_no_position_while_lines_are_on_their_way(batches: Make) -> None:
 
 
 async def test_a_cancelled_read_loses_no_line(batches: Make) -> None:
-    """Lines that were taken are in the next batch."""
+    """Lines that a cancelled read had taken are in the next batch."""
     tail = known("a", "b")
     made = batches(tail)
     for turns in range(4):
@@ -133,7 +133,7 @@ async def test_a_cancelled_read_loses_no_line(batches: Make) -> None:
 
 
 class Output:
-    """An output that fails after so many lines."""
+    """An output that fails after `limit` lines."""
 
     def __init__(self, limit: int, error: BaseException) -> None:
         self.lines: list[str] = []
@@ -159,7 +159,7 @@ FAILURES: list[tuple[BaseException, int]] = [
 async def test_a_batch_that_is_cut_short(
     error: BaseException, counted: int, batches: Make, tmp_path: Path
 ) -> None:
-    """The position stands behind the last line that went out; of a reader who left nothing is known."""
+    """The position is behind the last line that went out; if the reader is gone, before the batch."""
     tail = known("a", "b", "c", "d")
     file = ResumeFile(str(tmp_path / "position"), TailPosition)
     file.follow([TAG])
@@ -170,8 +170,8 @@ async def test_a_batch_that_is_cut_short(
     assert (again.logs[UUID].position.offset if again else 0) == counted
 
 
-async def test_the_place_of_each_build_moves_by_its_own_lines(batches: Make) -> None:
-    """In a batch of several builds, of which a part is printed."""
+async def test_the_position_of_each_build_moves_by_its_own_lines(batches: Make) -> None:
+    """Of a batch of several builds, a part is printed."""
     start = TailPosition(
         {TAG: WorkerMark(OTHER)},
         {UUID: TailLog(TAG, LogPosition("c", 5)), OTHER: TailLog(TAG, LogPosition())},
@@ -187,7 +187,7 @@ async def test_the_place_of_each_build_moves_by_its_own_lines(batches: Make) -> 
     }
 
 
-async def test_it_is_noted_without_a_line(batches: Make, tmp_path: Path) -> None:
+async def test_the_position_is_saved_without_a_line(batches: Make, tmp_path: Path) -> None:
     """A position that moves while nothing is printed is soon in the file."""
     tail = FakeTail()
     path = tmp_path / "position"
@@ -213,7 +213,7 @@ async def test_it_is_noted_without_a_line(batches: Make, tmp_path: Path) -> None
 
 
 async def test_the_end_saves_what_was_noted(batches: Make, tmp_path: Path) -> None:
-    """Also where the disk was too slow to save it before."""
+    """The last position is saved at the end, also if the disk was too slow to save it before."""
     tail = known("a", "b")
     file = ResumeFile(str(tmp_path / "position"), TailPosition)
     file.follow([TAG])
@@ -232,7 +232,7 @@ async def test_the_end_saves_what_was_noted(batches: Make, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("turns", range(6))
 async def test_lines_that_were_not_printed_are_not_noted(turns: int, batches: Make, tmp_path: Path) -> None:
-    """A cancel that comes together with a line leaves the position before it."""
+    """A cancel that arrives together with a line leaves the position before it."""
     tail = known()
     file = ResumeFile(str(tmp_path / "position"), TailPosition)
     file.follow([TAG])

@@ -20,7 +20,7 @@ from tests.support import FakeClock
 def test_token_file(
     failed: SimulatedBuild, account: Served, cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The token in a file is used in place of the one in the environment."""
+    """The token in a file takes precedence over the environment."""
     file = tmp_path / "token"
     file.write_text(f"{account.sim.api_token}\n")
     monkeypatch.setenv("CLOUDFLARE_API_TOKEN", "wrong")
@@ -29,7 +29,7 @@ def test_token_file(
 
 
 class Keyboard(io.StringIO):
-    """A standard input at which Ctrl-C is pressed."""
+    """A standard input on which Ctrl-C is pressed."""
 
     got_past = False
 
@@ -41,7 +41,7 @@ class Keyboard(io.StringIO):
 
 @pytest.mark.usefixtures("account")
 def test_interrupted_at_standard_input(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One Ctrl-C is enough while the token is waited for, though that blocks the event loop."""
+    """One Ctrl-C ends the wait for a token, although that blocks the event loop."""
     keyboard = Keyboard()
     monkeypatch.setattr(sys, "stdin", keyboard)
     assert cli("status", "--token-file", "-") == Run(130, "", "")
@@ -50,43 +50,43 @@ def test_interrupted_at_standard_input(cli: Cli, monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.usefixtures("account")
 def test_closed_standard_input(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A standard input that the shell has closed has no token."""
+    """A closed standard input contains no token."""
     monkeypatch.setattr(sys, "stdin", None)
     run = cli("status", "--token-file", "-")
     assert run == Run(2, "", "builds-async: --token-file: it contains no token\n")
 
 
-def test_flags_win(
+def test_options_take_precedence(
     failed: SimulatedBuild, account: Served, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Account and address are taken from the flags before the environment."""
+    """Account and address from options take precedence over the environment."""
     url, tag = account.sim.url, account.sim.account_id
     monkeypatch.setenv("CLOUDFLARE_BASE_URL", NOBODY)
     monkeypatch.setenv("CLOUDFLARE_ACCOUNT_ID", "0" * 32)
     assert cli("logs", failed.build_uuid, "--base-url", url, "--account-id", tag).code == 0
 
 
-def test_a_used_up_budget_is_told(
+def test_a_wait_for_the_budget_is_reported(
     failed: SimulatedBuild, account: Served, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A command that waits for the rate limit says for how long, and why; it goes on when that is over."""
+    """A command that waits for the rate budget says how long and why, and then goes on."""
     monkeypatch.setattr(RateBudget, "bind", _used_up)
     run = cli("wait", failed.build_uuid)
-    told = "builds-async: waiting 300 s for the rate budget: the API says that nothing is left"
+    expected = "builds-async: waiting 300 s for the rate budget: the API says that nothing is left"
     assert run.code == 1
-    assert run.err.startswith(told)
+    assert run.err.startswith(expected)
     assert run.err.count("rate budget") == 1
     assert account.sim.api_token not in run.err
 
 
 def _used_up(budget: RateBudget, _clock: Clock) -> None:
-    """Bind a budget to a clock on which nobody has to wait, and leave nothing of it."""
+    """Bind an empty budget to a clock on which waiting takes no time."""
     budget._clock = FakeClock()
     budget.observe({"default": Allowance(0, 300.0)})
 
 
-def test_a_long_retry_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    """A retry that is far off says what went wrong, and when it comes; a near one does not."""
+def test_a_long_retry_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
+    """A retry that is far off is reported with its reason; a near one is not."""
     error = BuildsConnectionError("no\x1b[2J route")
     for delay in (1.0, 30.0):
         _report_long_retry(RetryPlanned(method="GET", path="/", attempts=1, delay=delay, error=error))
@@ -94,7 +94,7 @@ def test_a_long_retry_is_told(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_token_from_standard_input(served: Served) -> None:
-    """`--token-file -` reads the token from a pipe, and it is seen nowhere."""
+    """`--token-file -` reads the token from a pipe and never prints it."""
     names = {**served.environment, "CLOUDFLARE_API_TOKEN": "wrong"}
     words = ("status", "-o", "json", "--token-file", "-", "--debug")
     with started(names, *words, stdin=subprocess.PIPE) as process:

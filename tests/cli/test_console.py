@@ -14,8 +14,8 @@ from builds_async.cli.terminal import Screen, stdout
 from tests.cli.support import Terminal
 
 
-def test_lines_above_what_is_redrawn_come_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They are written above it, not also over it."""
+def test_lines_above_a_display(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines are written once, above what is redrawn."""
     data = io.BytesIO()
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(sys, "stdout", Terminal(data, "utf-8"))
@@ -31,8 +31,8 @@ needs_suspending = pytest.mark.skipif(not hasattr(signal, "SIGTSTP"), reason="ne
 
 
 @needs_suspending
-def test_the_handlers_are_there_while_the_cursor_is_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And only then; nobody is overruled who had suspending ignored."""
+def test_handlers_while_the_cursor_is_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The handlers are installed only meanwhile, and not if Ctrl-Z is ignored."""
     monkeypatch.setenv("TERM", "xterm")
     console = Screen(Terminal(io.BytesIO(), "utf-8")).console
 
@@ -52,7 +52,7 @@ def test_the_handlers_are_there_while_the_cursor_is_hidden(monkeypatch: pytest.M
     assert not installed
 
 
-def test_where_nothing_can_be_suspended(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_suspension(monkeypatch: pytest.MonkeyPatch) -> None:
     """On Windows, which lacks the signals, the cursor is hidden and shown all the same."""
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(console, "_STOP", None)

@@ -9,7 +9,7 @@ import pytest
 from builds_async.cli.exits import CommandError
 from builds_async.cli.lookup import find_build
 from builds_async.simulator import Fault
-from tests.cli.support import Cli, Served, environment, heard, say, started
+from tests.cli.support import Cli, Served, emit, environment, read_lines, started
 
 pytestmark = pytest.mark.usefixtures("brief")
 
@@ -17,8 +17,8 @@ pytestmark = pytest.mark.usefixtures("brief")
 @pytest.mark.parametrize(
     "word", ["", "shop", "0" * 32, "../x", f"{'0' * 8}-0000-0000-0000-{'0' * 13}"], ids=ascii
 )
-def test_no_build(word: str) -> None:
-    """What has not the form of a build's UUID is not sent."""
+def test_invalid_build(word: str) -> None:
+    """A word that is not a build UUID is not sent."""
     with pytest.raises(CommandError, match="is not a build UUID"):
         find_build(word)
 
@@ -29,7 +29,7 @@ LISTING = "/workers/scripts"
 @pytest.mark.parametrize("command", ["tail", "logs"])
 @pytest.mark.parametrize("trouble", ["stall", "server_error"])
 def test_lines_do_not_wait_for_a_name(trouble: str, command: str, account: Served, cli: Cli) -> None:
-    """JSON lines come with a null where the name of the Worker is slow, or can't be had."""
+    """JSON lines have a null while the name of the Worker is slow, or if its look-up fails."""
     build = account.do(account.sim.add_finished_build)
     account.do(lambda: account.sim.fault(Fault(trouble, path=LISTING, times=None)))  # type: ignore[arg-type]
     began = time.monotonic()
@@ -40,38 +40,38 @@ def test_lines_do_not_wait_for_a_name(trouble: str, command: str, account: Serve
     assert len(run.records) == len(build.lines)
 
 
-def test_a_name_that_comes_late_is_told_from_then_on(account: Served) -> None:
-    """The first lines of a tail are there before it."""
+def test_a_late_name(account: Served) -> None:
+    """Lines of a tail have the name from the moment on at which it is known."""
     build = account.do(account.sim.add_build)
     tag = build.external_script_id
-    say(account, build, "first")
+    emit(account, build, "first")
     account.do(lambda: account.sim.fault(Fault("slow", path=LISTING, delay=2.0)))
     with started(account.environment, "tail", tag, "-o", "json") as process:
-        (first,) = heard(process, 1)
+        (first,) = read_lines(process, 1)
         assert '"worker":null' in first
         deadline = time.monotonic() + 15
         while '"worker":null' in first and time.monotonic() < deadline:
-            say(account, build, "more")
-            (first,) = heard(process, 1)
+            emit(account, build, "more")
+            (first,) = read_lines(process, 1)
         assert '"worker":"worker-' in first
 
 
 @pytest.mark.parametrize("words", [("status",), ("tail",)], ids=" ".join)
 def test_workers_by_tag_do_not_wait_for_names(words: tuple[str, ...], account: Served) -> None:
-    """What is asked for by tag is shown by tag while the list of names stalls."""
+    """Workers given by tag are shown by tag while the list of names stalls."""
     build = account.do(account.sim.add_build)
-    say(account, build, "a line")
+    emit(account, build, "a line")
     account.do(lambda: account.sim.fault(Fault("stall", path=LISTING, times=None)))
     tag = build.external_script_id
     began = time.monotonic()
     with started(account.environment, *words, tag) as process:
-        lines = heard(process, 2 if words[0] == "status" else 1)
+        lines = read_lines(process, 2 if words[0] == "status" else 1)
     assert time.monotonic() - began < 4
     assert lines[-1].startswith(tag[:30])
 
 
-def test_a_name_server_that_does_not_answer() -> None:
-    """The end of a command does not wait for a look-up of a host that goes on in a thread."""
+def test_a_stalled_dns_look_up() -> None:
+    """A command ends while a DNS look-up goes on in a thread."""
     code = (
         "import socket, sys, time\n"
         "socket.getaddrinfo = lambda *_, **__: time.sleep(60)\n"

@@ -11,7 +11,7 @@ from tests.cli.support import environment
 
 
 def test_interrupted_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C while modules load is exit code 130 as well."""
+    """Ctrl-C while modules load is exit code 130 too."""
 
     def interrupted() -> None:
         raise KeyboardInterrupt
@@ -38,8 +38,8 @@ def test_missing_extra(
     assert capsys.readouterr().err == 'The command needs an extra: pip install "builds-async[cli]"\n'
 
 
-def test_defects_are_not_taken_for_a_missing_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another module that is missing is a defect, and shows as one."""
+def test_another_missing_module_is_a_defect(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only a missing extra is reported; any other missing module raises."""
     monkeypatch.delitem(sys.modules, "builds_async.cli.app", raising=False)
     monkeypatch.setitem(sys.modules, "builds_async.cli.commands", None)
     with pytest.raises(ModuleNotFoundError, match=r"builds_async\.cli\.commands"):
@@ -47,7 +47,7 @@ def test_defects_are_not_taken_for_a_missing_extra(monkeypatch: pytest.MonkeyPat
 
 
 def test_light_start() -> None:
-    """The help of a command loads no simulator, no web server, and nothing that draws tables."""
+    """A command that draws no tables loads no simulator, no web server and no rich console."""
     code = (
         "import sys, contextlib\nfrom builds_async.cli.app import run\n"
         "with contextlib.redirect_stdout(sys.stderr): run(['logs', 'x'])\n"

@@ -15,12 +15,12 @@ ERROR = "Error: no such module"
 
 
 def requests_for(account: Served, ending: str) -> int:
-    """How often a path with this end was asked for."""
+    """How many requests had a path with this ending."""
     return sum(it.path.endswith(ending) for it in account.do(lambda: list(account.sim.requests)))
 
 
 def failed(account: Served, lines: int) -> str:
-    """A failed build with an error in its first line and so many after it."""
+    """A failed build with an error in its first line and `lines` lines after it."""
     said = [ERROR, *(f"line {number}" for number in range(lines))]
     return account.do(lambda: account.sim.add_finished_build(said, "fail")).build_uuid  # type: ignore[arg-type]
 
@@ -30,10 +30,10 @@ COMMANDS: list[tuple[str, ...]] = [("wait", "--timeout", "30"), ("wait",), ("sho
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 @pytest.mark.parametrize("trouble", ["stall", "server_error"])
-def test_a_reason_that_can_not_be_had(
+def test_a_reason_that_can_not_be_found(
     trouble: str, words: tuple[str, ...], account: Served, cli: Cli
 ) -> None:
-    """A log that stalls or fails takes a moment, and the outcome is what it is."""
+    """A log that stalls or fails takes a moment, and does not change the outcome."""
     uuid = failed(account, 3)
     after = 5 if words[0] == "tail" else 0  # its own requests
     account.do(lambda: account.sim.fault(Fault(trouble, path=f"{uuid}/logs", times=None, after=after)))  # type: ignore[arg-type]
@@ -46,8 +46,8 @@ def test_a_reason_that_can_not_be_had(
 
 
 @pytest.mark.parametrize("words", COMMANDS[:3], ids=" ".join)
-def test_a_log_that_is_long(words: tuple[str, ...], account: Served, cli: Cli) -> None:
-    """Some pages of it are read, not all; and nothing is guessed from its beginning."""
+def test_a_long_log(words: tuple[str, ...], account: Served, cli: Cli) -> None:
+    """Only some pages are read, and nothing is guessed from the beginning."""
     uuid = failed(account, 10_000)
     run = cli(words[0], uuid, *words[1:])
     assert requests_for(account, f"{uuid}/logs") <= 25
@@ -59,7 +59,7 @@ def test_a_log_that_is_long(words: tuple[str, ...], account: Served, cli: Cli) -
 def test_the_deadline_of_a_wait_bounds_the_reason(
     account: Served, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is left of `--timeout` is all that the reason gets; the outcome is told, not the time limit."""
+    """The search for the reason ends with `--timeout`; the outcome is reported, not the timeout."""
     monkeypatch.setattr(lookup, "_BEST_EFFORT_SECONDS", 20.0)
     uuid = failed(account, 3)
     account.do(lambda: account.sim.fault(Fault("stall", path=f"{uuid}/logs", times=None)))
@@ -71,15 +71,15 @@ def test_the_deadline_of_a_wait_bounds_the_reason(
 
 
 def test_a_resumed_tail_does_not_guess(account: Served, cli: Cli, tmp_path: Path) -> None:
-    """What it has printed itself may be the wrong end of the log: the reason is looked for in all of it."""
+    """A tail that did not print the whole log reads it for the reason."""
     uuid = failed(account, 3)
     file = str(tmp_path / "position")
     runs = [cli("tail", uuid, "--tail", "2", "--resume", file) for _ in range(2)]
     assert [run.err.splitlines()[0] for run in runs] == [f"reason: {ERROR}"] * 2
 
 
-def test_the_reason_is_what_a_terminal_would_leave(account: Served, cli: Cli) -> None:
-    """Of a progress line only its end is told."""
+def test_the_reason_is_rendered(account: Served, cli: Cli) -> None:
+    """Of a progress line only its final state is the reason."""
     lines = ["Compiling 10%\rCompiling 50%\r\x1b[KError: no such module\r"]
     build = account.do(lambda: account.sim.add_finished_build(lines, "fail"))  # type: ignore[arg-type]
     assert cli("wait", build.build_uuid).err.splitlines()[0] == f"reason: {ERROR}"

@@ -16,7 +16,7 @@ BARE = Source(UUID, "b" * 32)
 
 
 def written(output: str, *, color: bool, terminal: bool = True, **how: object) -> str:
-    """What is written of two lines."""
+    """The output of two lines."""
     data = io.BytesIO()
     screen = Screen(Terminal(data, "utf-8") if terminal else io.TextIOWrapper(data, "utf-8"))
     screen.color = color
@@ -54,13 +54,13 @@ FORMS: list[tuple[dict[str, object], str]] = [
 
 
 @pytest.mark.parametrize(("how", "text"), FORMS, ids=[str(number) for number in range(len(FORMS))])
-def test_form(how: dict[str, object], text: str) -> None:
-    """Prefix, time and message by the options; safe on a terminal, as they came elsewhere."""
+def test_format(how: dict[str, object], text: str) -> None:
+    """The options decide on prefix, time and message; on a terminal all are safe."""
     assert written(**how) == text  # type: ignore[arg-type]
 
 
-def test_patterns_look_at_a_bounded_part_of_a_line() -> None:
-    """What stands behind 10,000 characters of one line is not searched."""
+def test_patterns_search_a_bounded_part_of_a_line() -> None:
+    """Patterns search only the first 10,000 characters of a line."""
     include = LineFilter(include=compile_patterns("", ["needle"]))
     assert include.passes(LogLine(0, "x" * 9_994 + "needle"))
     assert not include.passes(LogLine(0, "x" * 10_000 + "needle"))
@@ -82,14 +82,14 @@ def test_patterns_look_at_a_bounded_part_of_a_line() -> None:
     ids=str,
 )
 def test_filter(options: dict[str, list[str]], passes: bool) -> None:
-    """One of the included, none of the excluded, found anywhere in the text without its colors."""
+    """A line passes that matches an included pattern and no excluded one, colors aside."""
     include, exclude = (compile_patterns(f"--{it}", options.get(it, ())) for it in ("include", "exclude"))
     made = LineFilter(include=include, exclude=exclude)
     assert made.passes(LogLine(0, "a \x1b[31mtwo\x1b[0m")) is passes
 
 
 def test_filter_ignores_a_carriage_return_at_the_end() -> None:
-    """A pattern for the end of a line is meant for what people see there."""
+    """A pattern for the end of a line matches at the visible end."""
     made = LineFilter(include=compile_patterns("--include", ["two$"]))
     assert made.passes(LogLine(0, "a two\r"))
     assert not made.passes(LogLine(0, "a two\rthree"))
@@ -99,6 +99,6 @@ NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 
 def test_filter_by_time() -> None:
-    """The moment itself counts as since."""
+    """A line of exactly that time passes."""
     lines = [LogLine(int(NOW.timestamp() * 1000) + ms, "") for ms in (-1, 0, 1)]
     assert [LineFilter(since=NOW).passes(line) for line in lines] == [False, True, True]

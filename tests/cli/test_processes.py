@@ -7,17 +7,17 @@ from pathlib import Path
 import pytest
 
 from builds_async.simulator import SimulatedBuild
-from tests.cli.support import FULL, NOBODY, SECRET, Cli, Served, ended, eventually, heard, say, started
+from tests.cli.support import FULL, NOBODY, SECRET, Cli, Served, emit, ended, eventually, read_lines, started
 
 
 @pytest.fixture
 def running(served: Served) -> SimulatedBuild:
-    """A build that runs, and says what the test lets it say."""
+    """A build that runs, with a log that the test writes."""
     return served.do(served.sim.add_build)
 
 
 def wait_for_the_next_poll(served: Served, build: SimulatedBuild) -> None:
-    """Until the log is asked for once more: then all that was printed is behind the command."""
+    """Wait until the log is read once more: then the command has recorded all that it printed."""
 
     def polls() -> int:
         paths = [request.path for request in served.do(lambda: list(served.sim.requests))]
@@ -38,7 +38,7 @@ STOPS = [(signal.SIGKILL, False), (signal.SIGINT, False), (signal.SIGTERM, True)
 def test_resume(
     number: signal.Signals, of_worker: bool, served: Served, running: SimulatedBuild, tmp_path: Path
 ) -> None:
-    """A tail that was killed, or told to stop, goes on where it was: each line once, and no half one."""
+    """A tail that was killed or stopped resumes where it was: each line once, none cut short."""
     what = served.do(lambda: {tag: name for name, tag in served.sim.workers.items()})[
         running.external_script_id
     ]
@@ -51,21 +51,21 @@ def test_resume(
         "raw",
     ]
     said = [f"line {number}" for number in range(150)]
-    say(served, running, *said)
+    emit(served, running, *said)
     with started(served.environment, *words) as process:
-        assert heard(process, 150) == said
+        assert read_lines(process, 150) == said
         wait_for_the_next_poll(served, running)
         process.send_signal(number)
         rest = ended(process)
     codes = {signal.SIGKILL: -signal.SIGKILL, signal.SIGINT: 130, signal.SIGTERM: 143}
     assert rest == (codes[number], "", "")
-    say(served, running, "meanwhile")
+    emit(served, running, "meanwhile")
     with started(served.environment, *words) as process:
-        assert heard(process, 1) == ["meanwhile"]
+        assert read_lines(process, 1) == ["meanwhile"]
 
 
 def test_interrupted_in_a_wait(served: Served, running: SimulatedBuild) -> None:
-    """Ctrl-C in a wait is exit code 130 and no word."""
+    """Ctrl-C during a wait is exit code 130, without a message."""
     with started(served.environment, "wait", running.build_uuid) as process:
         asked = f"builds/{running.build_uuid}"
         eventually(lambda: any(request.path.endswith(asked) for request in tuple(served.sim.requests)))
@@ -73,7 +73,7 @@ def test_interrupted_in_a_wait(served: Served, running: SimulatedBuild) -> None:
         assert ended(process) == (130, "", "")
 
 
-def test_nobody_reads_on(served: Served) -> None:
+def test_a_reader_that_goes_away(served: Served) -> None:
     """A reader that goes away ends the command quietly, in the middle of a log or of a table."""
     build = served.do(lambda: served.sim.add_finished_build(["x" * 1000] * 500))
     for words in (("logs", build.build_uuid), ("status",)):
@@ -88,7 +88,7 @@ def test_nobody_reads_on(served: Served) -> None:
 
 @pytest.mark.skipif(not FULL.exists(), reason="needs a device that is always full")
 def test_full_disk(served: Served) -> None:
-    """An output that can't be written is an error of one line."""
+    """Output that can't be written is an error of one line."""
     build = served.do(served.sim.add_finished_build)
     with (
         FULL.open("wb") as full,
@@ -103,7 +103,7 @@ def test_full_disk(served: Served) -> None:
 def test_full_disk_in_process(
     words: list[str], account: Served, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is the same for a log, and for a help."""
+    """A log and a help text fail alike."""
     build = account.do(account.sim.add_finished_build)
     with FULL.open("w") as full:
         monkeypatch.setattr(sys, "stdout", full)
@@ -112,7 +112,7 @@ def test_full_disk_in_process(
 
 
 def test_any_locale(served: Served) -> None:
-    """A program gets UTF-8 whatever the locale is."""
+    """A program gets UTF-8 in any locale."""
     build = served.do(lambda: served.sim.add_finished_build(["✨ é"], "fail", branch="é✨"))  # type: ignore[arg-type]
     ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     with started({**served.environment, **ascii_only}, "tail", build.build_uuid) as process:
@@ -122,7 +122,7 @@ def test_any_locale(served: Served) -> None:
 
 
 def test_traceback_has_no_token() -> None:
-    """--debug in a real process shows where an error came from, and neither token nor variables."""
+    """The traceback of --debug shows neither the token nor local variables."""
     names = {
         "CLOUDFLARE_API_TOKEN": SECRET,
         "CLOUDFLARE_ACCOUNT_ID": "a" * 32,

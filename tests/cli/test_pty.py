@@ -27,14 +27,14 @@ HOSTILE = [
 ]
 
 
-def at_terminal(
+def on_terminal(
     served: Served,
     *words: str,
     variables: Mapping[str, str] = {},
     columns: int = 80,
     interrupt_at: bytes = b"",
 ) -> Run:
-    """Run the command at a terminal, and perhaps press Ctrl-C when it has said something."""
+    """Run the command on a terminal; press Ctrl-C after the output `interrupt_at`, if given."""
     master, slave = pty.openpty()
     try:
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
@@ -63,20 +63,20 @@ def _read(master: int) -> bytes:
 
 @pytest.fixture
 def hostile(served: Served) -> SimulatedBuild:
-    """A failed build whose log, branch and commit message try what they can."""
+    """A failed build whose log, branch and commit message attack the terminal."""
     how = {"branch": "\x1b[2J[red]x[/red]\u202e", "commit_message": "a\n\x1b]0;y\x07"}
     return served.do(lambda: served.sim.add_finished_build(HOSTILE, "fail", **how))  # type: ignore[arg-type]
 
 
 def controls(text: str) -> set[str]:
-    """What a terminal would obey in this text, but for new lines and colors."""
+    """What a terminal would obey in this text, apart from line breaks and colors."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", text)
     return set(re.findall("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", text))
 
 
 def test_hostile_lines(served: Served, hostile: SimulatedBuild) -> None:
-    """Controls are dropped or shown and not obeyed, colors are kept to their line, and markup is text."""
-    run = at_terminal(served, "tail", hostile.build_uuid)
+    """Controls are dropped or made visible, colors end with their line, and markup is text."""
+    run = on_terminal(served, "tail", hostile.build_uuid)
     assert run.code == 1
     assert controls(run.out) == set()
     assert run.out.splitlines() == [
@@ -94,25 +94,25 @@ def test_hostile_lines(served: Served, hostile: SimulatedBuild) -> None:
 
 
 def test_no_color(served: Served, hostile: SimulatedBuild) -> None:
-    """NO_COLOR takes the colors out, bold print too, and controls are still shown."""
-    run = at_terminal(served, "show", hostile.build_uuid, variables={"NO_COLOR": "1"})
+    """NO_COLOR removes all styles, and controls are still made visible."""
+    run = on_terminal(served, "show", hostile.build_uuid, variables={"NO_COLOR": "1"})
     assert run.code == 0
     assert "\x1b" not in run.out
     assert controls(run.out) == set()
     assert "^[[2J[red]x[/red]\\u202e" in run.out
 
 
-def test_terminal_without_such_letters(served: Served) -> None:
-    """A terminal of an encoding that lacks a letter shows its number."""
+def test_terminal_with_a_small_encoding(served: Served) -> None:
+    """A letter that the terminal's encoding lacks is shown as an escape."""
     build = served.do(lambda: served.sim.add_finished_build(["✨ é"], branch="é✨"))
     ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "NO_COLOR": "1"}
-    run = at_terminal(served, "list", build.external_script_id, variables=ascii_only)
+    run = on_terminal(served, "list", build.external_script_id, variables=ascii_only)
     assert (run.code, "\\xe9\\u2728" in run.out) == (0, True)
 
 
 def test_narrow_terminal(served: Served, hostile: SimulatedBuild) -> None:
-    """In 40 columns no line is longer, and the UUID of a build is still whole."""
-    run = at_terminal(served, "list", hostile.external_script_id, columns=46, variables={"NO_COLOR": "1"})
+    """A table fits a narrow terminal, and the UUID of a build is still whole."""
+    run = on_terminal(served, "list", hostile.external_script_id, columns=46, variables={"NO_COLOR": "1"})
     lines = run.out.splitlines()
     assert max(map(len, lines)) <= 46
     assert lines[0].split() == ["State", "Build"]
@@ -120,9 +120,9 @@ def test_narrow_terminal(served: Served, hostile: SimulatedBuild) -> None:
 
 
 def test_watch_and_interrupt(served: Served, hostile: SimulatedBuild) -> None:
-    """A table that is redrawn ends at Ctrl-C with the cursor shown again and a line of its own."""
+    """Ctrl-C ends a table that is redrawn, with the cursor back and the prompt on a new line."""
     words = ("status", hostile.external_script_id, "--watch")
-    run = at_terminal(served, *words, interrupt_at=hostile.build_uuid[:8].encode())
+    run = on_terminal(served, *words, interrupt_at=hostile.build_uuid[:8].encode())
     assert run.code == 130
     assert run.out.endswith("\n")
     assert run.out.rindex("\x1b[?25h") > run.out.rindex("\x1b[?25l")
@@ -131,7 +131,7 @@ def test_watch_and_interrupt(served: Served, hostile: SimulatedBuild) -> None:
 
 @pytest.mark.parametrize("words", [["wait"], ["status", "--watch"]], ids=" ".join)
 def test_suspended_and_continued(words: list[str], served: Served) -> None:
-    """Ctrl-Z gives the terminal back with its cursor; `fg` hides it again, and the display goes on."""
+    """Ctrl-Z gives back the terminal with its cursor; `fg` hides it again, and the display goes on."""
     build = served.do(served.sim.add_build)
     what = build.build_uuid if words == ["wait"] else build.external_script_id
     master, slave = pty.openpty()

@@ -55,8 +55,8 @@ LINES = [
 
 
 @pytest.mark.parametrize(("text", "left"), LINES, ids=[ascii(text) for text, _ in LINES])
-def test_rendered(text: str, left: str) -> None:
-    """Carriage returns, backspaces, erasing and the cursor are obeyed; other sequences are dropped."""
+def test_render(text: str, left: str) -> None:
+    """Carriage returns, backspaces, erasing and cursor moves are obeyed; other sequences are dropped."""
     assert render(text) == left
 
 
@@ -71,7 +71,7 @@ COLORS = [
 
 @pytest.mark.parametrize(("text", "left"), COLORS, ids=[ascii(text) for text, _ in COLORS])
 def test_colors_stay_with_their_characters(text: str, left: str) -> None:
-    """Also where some of those are overwritten."""
+    """A color stays with its characters when some of them are overwritten."""
     assert render(text) == left
 
 
@@ -112,7 +112,7 @@ PARTS = st.sampled_from(["\r", "\b", "\x1b[K", "\x1b[2K", "\x1b[3C", "\x1b[2D", 
 
 @given(st.lists(PARTS, max_size=30))
 def test_it_agrees_with_a_terminal(parts: list[str]) -> None:
-    """Whatever is done in whatever order."""
+    """Any sequence of writes and moves leaves what a terminal would show."""
     terminal = Terminal()
     for part in parts:
         terminal.obey(part)
@@ -121,7 +121,7 @@ def test_it_agrees_with_a_terminal(parts: list[str]) -> None:
 
 @given(st.text(st.sampled_from("\r\b\x1b[]0;?2KGm\x07\\a日\u0301\t\n "), max_size=60))
 def test_nothing_is_left_to_obey(text: str) -> None:
-    """Whatever comes, what is shown has no control character but the tab; a second look changes nothing."""
+    """Rendered and made plain, any text is free of control characters but the tab, and stays as it is."""
     shown = plain(render(text))
     assert not any(character < " " and character != "\t" for character in shown)
     assert plain(render(shown)) == shown
@@ -145,7 +145,7 @@ LARGE = {
 
 @pytest.mark.parametrize("text", LARGE.values(), ids=list(LARGE))
 def test_a_large_line_is_fast(text: str) -> None:
-    """The time grows with the length and not with its square, which would be minutes; the text does not."""
+    """The time is linear in the length: quadratic would take minutes. The result is not much longer."""
     began = time.process_time()
     left = render(text)
     assert time.process_time() - began < 5

@@ -22,7 +22,7 @@ def of_build(path: Path, build_uuid: str = UUID) -> ResumeFile[LogPosition]:
 
 
 def of_workers(path: Path, *tags: str) -> tuple[ResumeFile[TailPosition], TailPosition | None]:
-    """The file as a tail of these Workers opens it, and the position that it begins at."""
+    """The file as a tail of these Workers opens it, and its position."""
     file = ResumeFile(str(path), TailPosition)
     position = file.load()
     file.follow(tags)
@@ -30,7 +30,7 @@ def of_workers(path: Path, *tags: str) -> tuple[ResumeFile[TailPosition], TailPo
 
 
 def test_build_round_trip(tmp_path: Path) -> None:
-    """What was saved is loaded; only the owner may read it, and no other file is left."""
+    """What was saved is loaded; only the owner can read it, and no other file is left behind."""
     path = tmp_path / "position"
     assert of_build(path).load() is None
     for position in (LogPosition("abc", 3), LogPosition(None, 7)):
@@ -41,15 +41,15 @@ def test_build_round_trip(tmp_path: Path) -> None:
 
 
 def test_workers_round_trip(tmp_path: Path) -> None:
-    """The order in which Workers are named does not matter."""
+    """The order of the Workers does not matter."""
     path = tmp_path / "position"
     position = TailPosition({TAG: WorkerMark(UUID)}, {UUID: TailLog(TAG, LogPosition("abc", 3))})
     of_workers(path, TAG, "b" * 32)[0].save(position)
     assert of_workers(path, "b" * 32, TAG)[1] == position
 
 
-def test_it_stands_where_a_link_points(tmp_path: Path) -> None:
-    """A link stays a link. One that leads nowhere is refused: another user may have made it."""
+def test_links(tmp_path: Path) -> None:
+    """A link stays a link. A dangling one is refused: another user may have made it."""
     (tmp_path / "link").symlink_to(tmp_path / "file")
     with pytest.raises(CommandError, match="link to a file that does not exist"):
         of_build(tmp_path / "link")
@@ -60,15 +60,15 @@ def test_it_stands_where_a_link_points(tmp_path: Path) -> None:
     assert of_build(tmp_path / "file").load() == LogPosition("a")
 
 
-@pytest.mark.parametrize("kind", ["device", "FIFO", "folder", "large file"])
-def test_what_is_no_file_of_a_position_is_refused(kind: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["device", "FIFO", "directory", "large file"])
+def test_an_unfit_file_is_refused(kind: str, tmp_path: Path) -> None:
     """A device, a FIFO and a huge file are neither waited for nor read into memory."""
     path = tmp_path / "position"
     if kind == "device":
         path.symlink_to("/dev/zero")
     elif kind == "FIFO":
         os.mkfifo(path)
-    elif kind == "folder":
+    elif kind == "directory":
         path.mkdir()
     else:
         with path.open("wb") as file:
@@ -78,7 +78,7 @@ def test_what_is_no_file_of_a_position_is_refused(kind: str, tmp_path: Path) -> 
 
 
 def test_another_subject_is_refused(tmp_path: Path) -> None:
-    """A file of another build, or of other Workers, is a wrong option that says so."""
+    """A file of another build, or of other Workers, is a usage error."""
     build, workers = tmp_path / "build", tmp_path / "workers"
     of_build(build).save(LogPosition("a"))
     of_workers(workers, TAG)[0].save(TailPosition({TAG: None}))
@@ -108,7 +108,7 @@ GARBAGE = [
 
 @pytest.mark.parametrize("data", GARBAGE, ids=lambda data: ascii(data[:60]))
 def test_garbage_is_refused(data: bytes, tmp_path: Path) -> None:
-    """A file of something else is neither taken for a position nor overwritten."""
+    """A file of another kind is neither read as a position nor overwritten."""
     path = tmp_path / "position"
     path.write_bytes(data)
     with pytest.raises(CommandError, match="is not a file that --resume has written"):
@@ -118,7 +118,7 @@ def test_garbage_is_refused(data: bytes, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("data", [b"", b"\n"], ids=ascii)
 def test_an_empty_file_is_a_new_one(data: bytes, tmp_path: Path) -> None:
-    """As `mktemp` makes one, or a power cut leaves one."""
+    """An empty file is as good as none: `mktemp` or a power cut may leave one."""
     path = tmp_path / "position"
     path.write_bytes(data)
     assert of_build(path).load() is None
@@ -127,8 +127,8 @@ def test_an_empty_file_is_a_new_one(data: bytes, tmp_path: Path) -> None:
     assert of_build(path).load() == LogPosition("a")
 
 
-def test_each_worker_has_its_own_place(tmp_path: Path) -> None:
-    """One that is added does not disturb the others; the place of one that is left out is kept."""
+def test_each_worker_has_its_own_position(tmp_path: Path) -> None:
+    """Adding a Worker does not disturb the others; the position of one left out is kept."""
     path = tmp_path / "position"
     a, b, c = (letter * 32 for letter in "abc")
     marks = {tag: WorkerMark(UUID.replace("8", tag[0])) for tag in (a, b, c)}
@@ -146,7 +146,7 @@ def test_each_worker_has_its_own_place(tmp_path: Path) -> None:
 
 
 def test_it_reaches_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """First what is in the file, then its name, then the folder that has the name."""
+    """The content reaches the disk before the name, and the name before `save` returns."""
     path = tmp_path / "position"
     steps: list[str] = []
     replace, sync = os.replace, os.fsync
@@ -157,14 +157,14 @@ def test_it_reaches_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
     def noted_sync(number: int) -> None:
         about = os.fstat(number)
-        steps.append("folder" if stat.S_ISDIR(about.st_mode) else f"file of {about.st_size} bytes")
+        steps.append("directory" if stat.S_ISDIR(about.st_mode) else f"file of {about.st_size} bytes")
         sync(number)
 
     monkeypatch.setattr(os, "replace", noted_replace)
     monkeypatch.setattr(os, "fsync", noted_sync)
     of_build(path).save(LogPosition("a"))
     size = path.stat().st_size
-    assert steps == [f"file of {size} bytes", f"replace with {size} bytes", "folder"]
+    assert steps == [f"file of {size} bytes", f"replace with {size} bytes", "directory"]
 
 
 def _refuse(error: int) -> Callable[..., None]:
@@ -174,8 +174,8 @@ def _refuse(error: int) -> Callable[..., None]:
     return refuse
 
 
-def test_where_a_folder_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On Windows a folder can't be opened; some file systems can't fsync anything."""
+def test_without_fsync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows can't open a directory, and some file systems can't fsync."""
     path = tmp_path / "position"
     monkeypatch.delattr(os, "O_DIRECTORY")
     of_build(path).save(LogPosition("a"))
@@ -186,7 +186,7 @@ def test_where_a_folder_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_disk_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A position that may not be on the disk is an error, and the old one stays."""
+    """A position that may not be on disk is an error, and the old one stays."""
     path = tmp_path / "position"
     of_build(path).save(LogPosition("a"))
     monkeypatch.setattr(os, "fsync", _refuse(errno.EIO))
@@ -197,10 +197,10 @@ def test_a_disk_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize("exists", [True, False], ids=["old-file", "new-file"])
-def test_an_unwritable_folder_is_found_at_the_start(
+def test_an_unwritable_directory_is_found_at_the_start(
     exists: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By trying it, which also finds what permissions don't tell; nothing is left there."""
+    """Loading tries a write, which finds more than the permission bits emit, and leaves nothing behind."""
     path = tmp_path / "position"
     if exists:
         of_build(path).save(LogPosition("a"))
@@ -211,8 +211,8 @@ def test_an_unwritable_folder_is_found_at_the_start(
         of_build(path).load()
 
 
-def test_the_command_says_so_before_it_asks_for_anything(tmp_path: Path, account: Served, cli: Cli) -> None:
-    """Neither for a build nor for a Worker is a request sent."""
+def test_an_unwritable_directory_costs_no_request(tmp_path: Path, account: Served, cli: Cli) -> None:
+    """The error comes before the first request, for a build and for a Worker."""
     before = len(account.sim.requests)
     for what in (UUID, "shop"):
         run = cli("tail", what, "--resume", str(tmp_path / "missing" / "position"))
@@ -222,7 +222,7 @@ def test_the_command_says_so_before_it_asks_for_anything(tmp_path: Path, account
 
 
 class Slow:
-    """A resume file on a disk that takes its time, and the clock that shows it."""
+    """A resume file on a slow disk, with the clock that the disk moves."""
 
     def __init__(self, cost: float) -> None:
         self.now = 0.0
@@ -240,7 +240,7 @@ def at(offset: int) -> LogPosition:
 
 
 def test_a_slow_disk_gets_a_tenth_of_the_time() -> None:
-    """What is noted meanwhile is saved with the next note, or at the end; nothing is saved twice."""
+    """What is noted in between is saved with a later note, or at the end; nothing is saved twice."""
     disk = Slow(cost=0.5)
     keep = Checkpoint(cast("ResumeFile[LogPosition]", disk), None, now=lambda: disk.now)
     assert keep.pause == pytest.approx(0.05)
@@ -268,8 +268,8 @@ def test_without_a_file_nothing_is_saved() -> None:
     assert (keep.position, keep.pause) == (at(2), None)
 
 
-def test_no_place(tmp_path: Path) -> None:
-    """A place that can't be written is found out at the beginning."""
+def test_a_missing_directory(tmp_path: Path) -> None:
+    """A path that can't be written is an error at the start."""
     with pytest.raises(CommandError, match="can't be written"):
         of_build(tmp_path / "missing" / "position").load()
     with pytest.raises(CommandError, match="can't be read"):
@@ -277,7 +277,7 @@ def test_no_place(tmp_path: Path) -> None:
 
 
 def test_failed_save_keeps_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When the new position can't be written, the old one stays and nothing else is left."""
+    """When the new position can't be written, the old one stays and nothing else is left behind."""
     path = tmp_path / "position"
     of_build(path).save(LogPosition("a"))
 
@@ -292,7 +292,7 @@ def test_failed_save_keeps_the_old_one(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_position_beyond_the_log_is_no_success(account: Served, cli: Cli, tmp_path: Path) -> None:
-    """A file that says more was printed than the log has ends in an error, not in an empty success."""
+    """A position beyond the end of the log is an error, not an empty success."""
     build = account.do(lambda: account.sim.add_finished_build(3))
     path = tmp_path / "position"
     of_build(path, build.build_uuid).save(LogPosition(None, 10**9))
@@ -301,8 +301,8 @@ def test_position_beyond_the_log_is_no_success(account: Served, cli: Cli, tmp_pa
     assert "may be incomplete" in run.err
 
 
-def test_position_that_can_not_be_is_told(account: Served, cli: Cli, tmp_path: Path) -> None:
-    """A file that was changed by hand ends the command with a line, for a build and for Workers."""
+def test_an_impossible_position(account: Served, cli: Cli, tmp_path: Path) -> None:
+    """A file that was edited by hand is an error of one line, for a build and for Workers."""
     build = account.do(lambda: account.sim.add_finished_build(3))
     tag, path, wrong = build.external_script_id, tmp_path / "position", LogPosition(None, -1)
     of_build(path, build.build_uuid).save(wrong)

@@ -30,7 +30,7 @@ def send(number: int) -> None:
 def test_the_first_signal_cancels_and_waits_for_the_clean_up(
     number: signal.Signals, code: int | None
 ) -> None:
-    """The error says which it was; the handlers are those of before."""
+    """The error names the signal, and the handlers from before are back."""
     before = [signal.getsignal(it) for it in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)]
     cleaned: list[int] = []
 
@@ -52,7 +52,7 @@ def test_the_first_signal_cancels_and_waits_for_the_clean_up(
 
 
 def test_an_ignored_signal_stays_ignored() -> None:
-    """Whoever starts the command with nohup, or in the background of a script, means it."""
+    """nohup, or a script that starts the command in the background, is respected."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     async def work() -> int:
@@ -66,8 +66,8 @@ def test_an_ignored_signal_stays_ignored() -> None:
         signal.signal(signal.SIGHUP, before)
 
 
-def test_a_write_that_is_given_up_is_no_second_cancel() -> None:
-    """The clean-up after it is left alone, and the signal is what the command ends with."""
+def test_an_abandoned_write_replaces_the_cancel() -> None:
+    """The clean-up after an abandoned write is not cancelled, and the command ends by the signal."""
     cleaned: list[bool] = []
 
     async def work() -> int:
@@ -120,7 +120,7 @@ async def _thrice_inside(steps: list[str]) -> int:
 def test_the_second_signal(
     work: Callable[[list[str]], Coroutine[object, object, int]], steps: list[str]
 ) -> None:
-    """It raises at once, but what is shielded is finished first; a third one raises anywhere."""
+    """It raises at once, or at the end of a shielded block; a third one raises even inside."""
     taken: list[str] = []
     with pytest.raises(Terminated):
         run_to_end(work(taken))
@@ -128,7 +128,7 @@ def test_the_second_signal(
 
 
 def test_a_shield_hides_no_error() -> None:
-    """What is raised in it is what comes out."""
+    """An error inside a shielded block comes out unchanged."""
 
     async def work() -> int:
         with shielded():
@@ -139,7 +139,7 @@ def test_a_shield_hides_no_error() -> None:
 
 
 def test_calls_in_threads() -> None:
-    """They give their result or their error, as in any executor."""
+    """A call in a thread gives its result or its error, as in any executor."""
 
     async def work() -> int:
         loop = asyncio.get_running_loop()
@@ -151,7 +151,7 @@ def test_calls_in_threads() -> None:
 
 
 def test_without_some_signals(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Windows has no SIGHUP; the others do their work."""
+    """Without SIGHUP, as on Windows, the other signals still work."""
     monkeypatch.setattr(running, "_STOP_SIGNALS", (signal.SIGINT, signal.SIGTERM))
     before = signal.getsignal(signal.SIGHUP)
 

@@ -29,8 +29,8 @@ def obeyed(text: str) -> list[str]:
 
 @pytest.mark.parametrize("options", [(), ("--timestamps",), ("-o", "json")], ids=str)
 @pytest.mark.parametrize("command", ["logs", "tail"])
-def test_log_steers_no_ci_job(command: str, options: tuple[str, ...], account: Served, cli: Cli) -> None:
-    """Each message is one line without anything that GitHub Actions or Azure Pipelines obeys."""
+def test_a_log_is_inert(command: str, options: tuple[str, ...], account: Served, cli: Cli) -> None:
+    """Each message is one line, and nothing in it is a command of GitHub Actions or Azure Pipelines."""
     build = account.do(lambda: account.sim.add_finished_build(HOSTILE, BuildOutcome.FAIL))
     run = cli(command, build.build_uuid, *options)
     assert obeyed(run.out) + obeyed(run.err) == []
@@ -42,8 +42,8 @@ def test_log_steers_no_ci_job(command: str, options: tuple[str, ...], account: S
 
 
 @pytest.mark.parametrize("command", ["show", "wait"])
-def test_reason_steers_no_ci_job(command: str, account: Served, cli: Cli) -> None:
-    """Nor does the line of a log that is printed as the reason of a failure."""
+def test_a_reason_is_inert(command: str, account: Served, cli: Cli) -> None:
+    """The line of the log that is printed as the reason of a failure is made safe too."""
     for message in HOSTILE:
         build = account.do(lambda text=message: account.sim.add_finished_build([text], BuildOutcome.FAIL))  # type: ignore[misc]
         run = cli(command, build.build_uuid)

@@ -20,57 +20,57 @@ LONG = [b"short\n", b"y" * 20_000 + b"\n", b"", b"z" * 5000 + b"\n"]
 
 
 class Raw(io.RawIOBase):
-    """A raw stream that takes a few bytes, or none, or fails: as it is told, again and again."""
+    """A raw stream that takes some bytes, or none, or fails: one result per write, over and over."""
 
-    def __init__(self, *answers: int | OSError | None) -> None:
-        self._answers = cycle(answers)
+    def __init__(self, *results: int | OSError | None) -> None:
+        self._answers = cycle(results)
         self.data = b""
 
     def writable(self) -> bool:
         return True
 
     def write(self, data: memoryview) -> int | None:  # type: ignore[override]
-        answer = next(self._answers)
-        if isinstance(answer, OSError):
-            self.data += bytes(data[: getattr(answer, "characters_written", 0)])
-            raise answer
-        self.data += bytes(data[: answer or 0])
-        return None if answer is None else min(answer, len(data))
+        result = next(self._answers)
+        if isinstance(result, OSError):
+            self.data += bytes(data[: getattr(result, "characters_written", 0)])
+            raise result
+        self.data += bytes(data[: result or 0])
+        return None if result is None else min(result, len(data))
 
 
 def unbuffered(raw: io.RawIOBase) -> io.TextIOWrapper:
-    """A text stream as Python has it with PYTHONUNBUFFERED."""
+    """A text stream as Python makes it under PYTHONUNBUFFERED."""
     return io.TextIOWrapper(raw, "utf-8", write_through=True)  # type: ignore[arg-type]
 
 
 @pytest.fixture
 def no_naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The naps that were asked for and not taken."""
+    """The pauses that were asked for, and not made."""
     naps: list[float] = []
     monkeypatch.setattr(time, "sleep", naps.append)
     return naps
 
 
 @pytest.mark.parametrize(
-    "answers",
+    "results",
     [(7,), (1, 4096), (None, 3000), (BlockingIOError(11, "full", 3),), (BlockingIOError(11, "full"), 5)],
     ids=["short", "uneven", "would-block", "blocking-error", "blocking-error-with-nothing"],
 )
 @pytest.mark.parametrize("records", [RECORDS[:50], LONG, [b"", b""]], ids=["lines", "long", "nothing"])
 def test_short_writes_are_continued(
-    answers: tuple[int | OSError | None, ...], records: list[bytes], no_naps: list[float]
+    results: tuple[int | OSError | None, ...], records: list[bytes], no_naps: list[float]
 ) -> None:
-    """All bytes come out in order, all records are counted, and a full output is not asked in a spin."""
-    raw, counts = Raw(*answers), list[int]()
+    """All bytes come out in order, all records are counted, and a full output is not polled in a spin."""
+    raw, counts = Raw(*results), list[int]()
     Sink(unbuffered(raw)).write(records, counts.append)
     assert raw.data == b"".join(records)
     assert sum(counts) == len(records)
-    nothing_taken = any(answer is None or repr(answer).endswith("'full')") for answer in answers)
+    nothing_taken = any(result is None or repr(result).endswith("'full')") for result in results)
     assert bool(no_naps) == (nothing_taken and bool(raw.data))
 
 
-def test_what_is_out_is_counted_record_by_record() -> None:
-    """The count never runs ahead of the bytes, and stands at what is out when the stream fails."""
+def test_records_are_counted_as_they_go_out() -> None:
+    """The count never runs ahead of the bytes, and is right when the stream fails."""
     raw, counted = Raw(4, 4, OSError(28, "No space left on device")), list[int]()
     with pytest.raises(OSError, match="No space"):
         Sink(unbuffered(raw)).write([b"ab\n", b"", b"cd\n", b"efg\n"], counted.append)
@@ -79,7 +79,7 @@ def test_what_is_out_is_counted_record_by_record() -> None:
 
 
 def slow_reader(number: int, into: list[bytes]) -> threading.Thread:
-    """A thread that reads all, in odd pieces."""
+    """A thread that reads everything, in odd pieces."""
 
     def read() -> None:
         pieces = cycle((1, 70_000, 100, 4096, 33))
@@ -98,7 +98,7 @@ def slow_reader(number: int, into: list[bytes]) -> threading.Thread:
 @pytest.mark.parametrize("blocking", [True, False], ids=["blocking", "non-blocking"])
 @pytest.mark.parametrize("buffering", [0, -1], ids=["unbuffered", "buffered"])
 def test_every_byte_reaches_a_slow_reader(kind: str, blocking: bool, buffering: int) -> None:
-    """Pipes and terminals, also non-blocking ones, with Python's buffers or without."""
+    """Pipes and terminals get every byte, blocking or not, with Python's buffers or without."""
     reading, writing = os.pipe() if kind == "pipe" else pty.openpty()
     if kind == "terminal":
         tty.setraw(writing)
@@ -127,7 +127,7 @@ def test_without_poll(monkeypatch: pytest.MonkeyPatch, no_naps: list[float]) -> 
 
 
 class Stopped:
-    """A full pipe of which nobody reads, and a signal that comes when its writer has noticed."""
+    """A full pipe without a reader, and a signal that arrives once its writer waits."""
 
     def __init__(self, stops: list[int], *signals: int) -> None:
         self._reading, writing = os.pipe()
@@ -165,7 +165,7 @@ class Stopped:
 
 @pytest.mark.parametrize("signals", [(15,), (2, 2)], ids=["once", "twice"])
 def test_a_stop_ends_a_stalled_write_between_records(stops: list[int], signals: tuple[int, ...]) -> None:
-    """What is out are whole records, and exactly those that were counted."""
+    """The output has whole records, and exactly those that were counted."""
     pipe = Stopped(stops, *signals)
     with pytest.raises(WriteAbandoned):
         pipe.write(RECORDS * 10)
@@ -174,7 +174,7 @@ def test_a_stop_ends_a_stalled_write_between_records(stops: list[int], signals: 
 
 
 def test_a_stop_ends_a_stalled_record_after_a_while(stops: list[int]) -> None:
-    """A record that its reader takes no more of is given up, and not counted."""
+    """A record whose reader takes no more of it is abandoned, and not counted."""
     pipe = Stopped(stops, 15)
     with pytest.raises(WriteAbandoned):
         pipe.write([b"first\n", b"y" * 500_000, b"never\n"])
@@ -185,7 +185,7 @@ def test_a_stop_ends_a_stalled_record_after_a_while(stops: list[int]) -> None:
 
 
 def test_a_record_that_was_begun_is_finished_after_a_stop(stops: list[int]) -> None:
-    """It ends behind the record, of which a slow reader gets everything."""
+    """A slow reader gets the whole record, and nothing after it."""
     raw, counted = Raw(100), list[int]()
 
     def write(data: memoryview) -> int | None:
@@ -199,7 +199,7 @@ def test_a_record_that_was_begun_is_finished_after_a_stop(stops: list[int]) -> N
 
 
 def test_a_stop_leaves_a_slow_reader_time(stops: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    """For the record that was begun, when the reader takes it up again within a second."""
+    """A record is finished if its reader goes on within a second."""
     monkeypatch.setattr(sink, "_POLL", 0.05)
     pipe = Stopped(stops, 15)
     got: list[bytes] = []
@@ -212,8 +212,8 @@ def test_a_stop_leaves_a_slow_reader_time(stops: list[int], monkeypatch: pytest.
     assert (pipe.counted, b"".join(got)) == (1, b"y" * 200_000)
 
 
-def test_last_words_after_a_stop_are_written(stops: list[int]) -> None:
-    """What is written while the command cleans up, such as the cursor, goes out if anything takes it."""
+def test_clean_up_after_a_stop_is_written(stops: list[int]) -> None:
+    """What the clean-up writes, such as the cursor, goes out if the output takes it."""
     stops.append(15)
     raw = Raw(3)
     Sink(unbuffered(raw)).write([b"\x1b[?25h"], lambda _: None)

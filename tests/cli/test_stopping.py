@@ -14,16 +14,16 @@ from pathlib import Path
 import pytest
 
 from builds_async.simulator import SimulatedBuild
-from tests.cli.support import COMMAND, FULL, Served, ended, environment, eventually, heard, say, started
+from tests.cli.support import COMMAND, FULL, Served, emit, ended, environment, eventually, read_lines, started
 
 
 def lines_of(number: int, length: int) -> list[str]:
-    """Lines that tell which they are, and where they end."""
+    """Lines that show their number and where they end."""
     return [f"{at:05} {'x' * length} {at:05}" for at in range(number)]
 
 
 def stalled(reading: int) -> None:
-    """Wait until the pipe is full: no more comes for a while."""
+    """Wait until the pipe is full: nothing is added for a while."""
     size = array.array("i", [0])
     before = -1
 
@@ -45,9 +45,9 @@ def all_of(reading: int) -> bytes:
 
 
 def rest_of(served: Served, words: list[str], count: int) -> list[str]:
-    """What a second run prints of `count` lines that are left; it is then told to end."""
+    """What a second run prints of the `count` lines that are left, before it is stopped."""
     with started(served.environment, *words) as process:
-        lines = heard(process, count)
+        lines = read_lines(process, count)
         if words[1].startswith("worker"):
             process.send_signal(signal.SIGTERM)
         assert ended(process).out == ""
@@ -83,7 +83,7 @@ def test_stopped_while_nobody_reads(  # noqa: PLR0917  # fixtures
     """Of what was printed nothing is lost and nothing comes again, and the command ends soon."""
     said = lines_of(2000 if length < 1000 else 200, length)
     build: SimulatedBuild = served.do(served.sim.add_build)
-    say(served, build, *said)
+    emit(served, build, *said)
     name = {tag: name for name, tag in served.sim.workers.items()}[build.external_script_id]
     what = build.build_uuid if of == "build" else name
     words = ["tail", what, "-o", "raw", "--resume", str(tmp_path / "position")]
@@ -107,7 +107,7 @@ def test_stopped_while_nobody_reads(  # noqa: PLR0917  # fixtures
 
 @pytest.mark.parametrize("variables", [UNBUFFERED, {}], ids=["unbuffered", "buffered"])
 def test_stopped_and_continued(variables: dict[str, str], served: Served) -> None:
-    """A process that was frozen in the middle of a write goes on with the rest of it."""
+    """A process that was stopped in the middle of a write continues with the rest."""
     said = lines_of(5000, 100)
     build = served.do(lambda: served.sim.add_finished_build(said))
     reading, writing = os.pipe()
@@ -124,7 +124,7 @@ def test_stopped_and_continued(variables: dict[str, str], served: Served) -> Non
 
 
 def test_an_output_that_does_not_block(served: Served) -> None:
-    """A pipe that another program has made non-blocking gets every line, as late as it takes them."""
+    """A pipe that another program made non-blocking gets every line, however slowly it takes them."""
     said = lines_of(3000, 100)
     build = served.do(lambda: served.sim.add_finished_build(said))
     reading, writing = os.pipe()
@@ -140,7 +140,7 @@ def test_an_output_that_does_not_block(served: Served) -> None:
 @pytest.mark.skipif(not FULL.exists(), reason="needs a device that is always full")
 @pytest.mark.parametrize("variables", [UNBUFFERED, {}], ids=["unbuffered", "buffered"])
 def test_a_full_disk_loses_nothing(variables: dict[str, str], served: Served, tmp_path: Path) -> None:
-    """Lines that could not be written are not counted as printed."""
+    """Lines that could not be written do not count as printed."""
     build = served.do(lambda: served.sim.add_finished_build(lines_of(20, 10)))
     words = ["tail", build.build_uuid, "--resume", str(tmp_path / "position")]
     with (
@@ -161,7 +161,7 @@ def test_a_full_disk_loses_nothing(variables: dict[str, str], served: Served, tm
     ],
 )
 def test_streams_that_the_shell_has_closed(closed: str, code: int, said: str, served: Served) -> None:
-    """A result that can't be written is a failure; what is only said beside it may get lost."""
+    """A result that can't be written is a failure; a message that can't be written is not."""
     build = served.do(lambda: served.sim.add_finished_build(["a line"]))
     command = f"exec builds-async logs {build.build_uuid} {closed}"
     variables = environment(served.environment)
@@ -177,8 +177,8 @@ def test_streams_that_the_shell_has_closed(closed: str, code: int, said: str, se
     assert done.stdout == ("" if code else "a line\n")
 
 
-def test_where_it_stands_is_saved_before_the_first_line(served: Served, tmp_path: Path) -> None:
-    """A build that runs while nobody tails is shown after the restart, also when nothing was yet printed."""
+def test_the_start_is_saved_before_the_first_line(served: Served, tmp_path: Path) -> None:
+    """A build that runs between two tails is printed by the second, also if the first printed nothing."""
     name = f"quiet-{len(served.sim.workers)}"
     tag = served.do(lambda: served.sim.add_worker(name))
     file = tmp_path / "position"
@@ -191,11 +191,11 @@ def test_where_it_stands_is_saved_before_the_first_line(served: Served, tmp_path
     assert json.loads(file.read_bytes())["position"]["workers"] == {tag: None}
     served.do(lambda: served.sim.add_finished_build(["while away"], external_script_id=tag))
     with started(served.environment, *words) as process:
-        assert heard(process, 1) == ["while away"]
+        assert read_lines(process, 1) == ["while away"]
 
 
 def test_a_worker_is_added_and_left_out(served: Served, tmp_path: Path) -> None:
-    """Each Worker goes on at its own place, whichever were followed in between."""
+    """Each Worker resumes at its own position, whichever were tailed in between."""
     builds = [served.do(served.sim.add_build) for _ in range(3)]
     names = {tag: name for name, tag in served.sim.workers.items()}
     workers = [names[build.external_script_id] for build in builds]
@@ -204,19 +204,19 @@ def test_a_worker_is_added_and_left_out(served: Served, tmp_path: Path) -> None:
     def run(*which: int, count: int) -> list[str]:
         words = ["tail", *(workers[at] for at in which), "-o", "raw", "--resume", str(file)]
         with started(served.environment, *words) as process:
-            lines = heard(process, count)
+            lines = read_lines(process, count)
             process.send_signal(signal.SIGTERM)
             assert ended(process).out == ""
         return sorted(lines)
 
     for at, build in enumerate(builds):
-        say(served, build, f"first of {at}")
+        emit(served, build, f"first of {at}")
     assert run(0, 1, count=2) == ["first of 0", "first of 1"]
     for at, build in enumerate(builds):
-        say(served, build, f"second of {at}")
+        emit(served, build, f"second of {at}")
     assert run(1, 2, count=3) == ["first of 2", "second of 1", "second of 2"]
     for at, build in enumerate(builds):
-        say(served, build, f"third of {at}")
+        emit(served, build, f"third of {at}")
     assert run(0, 2, count=3) == ["second of 0", "third of 0", "third of 2"]
     with started(served.environment, "tail", workers[0], "--resume", str(file)) as process:
         process.send_signal(signal.SIGTERM)
@@ -225,8 +225,8 @@ def test_a_worker_is_added_and_left_out(served: Served, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["logs", "tail"])
-def test_pattern_that_takes_for_ever_ends_with_one_ctrl_c(command: str, served: Served) -> None:
-    """A regular expression that backtracks on a line of somebody else's does not hold the command."""
+def test_one_ctrl_c_ends_a_slow_pattern(command: str, served: Served) -> None:
+    """A regular expression that backtracks on a line does not hold up the command."""
     build = served.do(lambda: served.sim.add_finished_build(["start", "a" * 60 + "!"]))
     words = [command, build.build_uuid, "--include", "^(a+)+$"]
     with started(served.environment, *words) as process:

@@ -23,10 +23,8 @@ from tests.cli.support import Terminal
     ],
 )
 @pytest.mark.parametrize("optional", [False, True], ids=["stdout", "stderr"])
-def test_whatever_is_written_is_safe_for_its_place(
-    terminal: bool, color: bool, shown: str, optional: bool
-) -> None:
-    """The last word is where the output leaves: no caller can forget it."""
+def test_output_is_safe_for_its_place(terminal: bool, color: bool, shown: str, optional: bool) -> None:
+    """The screen makes any text safe, so that no caller can forget it."""
     data = io.BytesIO()
     screen = Screen((Terminal if terminal else io.TextIOWrapper)(data, "utf-8"), optional=optional)
     screen.color = color
@@ -34,7 +32,7 @@ def test_whatever_is_written_is_safe_for_its_place(
     assert data.getvalue().decode() == shown
 
 
-def test_trusted_output_goes_out_as_it_is() -> None:
+def test_trusted_output_is_unchanged() -> None:
     """What rich draws, and raw output, are not touched."""
     data = io.BytesIO()
     stream = io.TextIOWrapper(data, "utf-8")
@@ -42,8 +40,8 @@ def test_trusted_output_goes_out_as_it_is() -> None:
     assert data.getvalue() == b"\x1b[2K::c\r"
 
 
-def test_text_of_a_sign_of_life_is_safe(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What rich draws is trusted, so what is given to it to draw is made safe before."""
+def test_the_text_of_a_spinner_is_safe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What rich draws is trusted, so the text of a spinner is made safe before."""
     data = io.BytesIO()
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(sys, "stderr", Terminal(data, "utf-8"))
@@ -69,24 +67,24 @@ def broken(error: OSError) -> io.TextIOWrapper:
 
 
 def test_output_that_nobody_reads() -> None:
-    """It ends the command where it is the result, and does not matter where it is but told beside it."""
+    """A gone reader is an error on standard output, and none on standard error."""
     Screen(broken(BrokenPipeError()), optional=True).write("x")
     with pytest.raises(BrokenPipeError):
         Screen(broken(BrokenPipeError())).write("x")
 
 
-def test_told_while_a_sign_of_life_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is told meanwhile stands on a line of its own, not behind the sign."""
+def test_a_message_above_a_spinner(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message that is written while a spinner is shown gets a line of its own."""
     data = io.BytesIO()
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(sys, "stderr", Terminal(data, "utf-8"))
     with Spinner(stderr(), "fetching"):
-        stderr().write("told: [bold]\n")
-    assert re.search(rb"fetching.*\r\x1b\[2Ktold: \[bold\] *\n.*fetching", data.getvalue(), re.DOTALL)
+        stderr().write("text: [bold]\n")
+    assert re.search(rb"fetching.*\r\x1b\[2Ktext: \[bold\] *\n.*fetching", data.getvalue(), re.DOTALL)
 
 
-def test_an_optional_output_is_given_up_without_an_error(stops: list[int]) -> None:
-    """Standard error that nobody reads does not keep the command from ending."""
+def test_an_optional_write_is_abandoned_without_an_error(stops: list[int]) -> None:
+    """A standard error that nobody reads does not keep the command from ending."""
     stops.append(15)
     reading, writing = os.pipe()
     with io.TextIOWrapper(open(writing, "wb", 0), write_through=True) as stream:  # noqa: PTH123
@@ -98,7 +96,7 @@ def test_an_optional_output_is_given_up_without_an_error(stops: list[int]) -> No
 
 
 def test_closed_streams(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A closed standard output is an error as soon as something is to be written; standard error is not."""
+    """Writing to a closed standard output is an error; to a closed standard error it is not."""
     monkeypatch.setattr(sys, "stdout", None)
     monkeypatch.setattr(sys, "stderr", None)
     stderr().write("lost")
@@ -108,8 +106,8 @@ def test_closed_streams(monkeypatch: pytest.MonkeyPatch) -> None:
             write("lost")
 
 
-def test_a_reader_that_left_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    """There it is an "invalid argument", and means the same."""
+def test_a_broken_pipe_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows reports it as "invalid argument"."""
     screen = Screen(broken(OSError(22, "Invalid argument")))
     with pytest.raises(CommandError):
         screen.write("x")
@@ -132,7 +130,7 @@ def test_a_reader_that_left_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
     ids=str,
 )
-def test_when_there_is_color(environ: dict[str, str], on_tty: bool, elsewhere: bool) -> None:
-    """Color only on a terminal; NO_COLOR wins over FORCE_COLOR, which wins over that; empty is unset."""
+def test_wants_color(environ: dict[str, str], on_tty: bool, elsewhere: bool) -> None:
+    """NO_COLOR wins over FORCE_COLOR, which wins over what the terminal can do; empty is unset."""
     assert wants_color(is_tty=True, environ=environ) is on_tty
     assert wants_color(is_tty=False, environ=environ) is elsewhere

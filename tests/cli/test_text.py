@@ -24,14 +24,14 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize(("text", "shown"), HOSTILE, ids=[ascii(text) for text, _ in HOSTILE])
-def test_controls_are_shown(text: str, shown: str) -> None:
-    """Whatever a terminal would obey is shown; tabs and letters of all scripts stay."""
+def test_controls_are_visible(text: str, shown: str) -> None:
+    """Whatever a terminal would obey is made visible; tabs and letters of all scripts stay."""
     assert plain(text) == shown
     assert re.sub(r"\x1b\[[0-9;:]*m", "", colored(text)) == shown
 
 
 def test_colors_are_kept_and_end_with_the_line() -> None:
-    """Color is kept where it is wanted, never beyond the line, and taken out where it is not."""
+    """Colors are kept where they are wanted, and never beyond the line."""
     text = "\x1b[1;31mred\x1b[38:2::1:2:3m!"
     assert colored(text) == f"{text}\x1b[0m"
     assert plain(text) == "red!"
@@ -39,7 +39,7 @@ def test_colors_are_kept_and_end_with_the_line() -> None:
 
 
 def test_json_for_a_terminal_is_the_same_json() -> None:
-    """What a terminal would obey is escaped, in JSON's own way."""
+    """What a terminal would obey is escaped as JSON does it."""
     assert json_escaped('{"a":"\u202e\x9b✨"}') == '{"a":"\\u202e\\u009b✨"}'
 
 

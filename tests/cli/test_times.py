@@ -29,20 +29,20 @@ BERLIN = ZoneInfo("Europe/Berlin")
     ids=str,
 )
 def test_since(text: str, expected: datetime) -> None:
-    """A duration counts back from now; a date or time is taken as it is, in UTC unless it says otherwise."""
+    """A duration counts back from now; a date or time is taken as it is, in UTC by default."""
     assert parse_since(text, NOW) == expected
 
 
-def test_since_goes_by_the_zone() -> None:
-    """A time without an offset is one of the zone that is asked for."""
+def test_since_uses_the_zone() -> None:
+    """A time without an offset is in the given zone."""
     assert parse_since("2026-01-31T01:00", NOW, BERLIN) == datetime(2026, 1, 31, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
     "text", ["", "10", "-5m", "yesterday", "5m5m", "m", "1y", "9" * 99 + "d", "٣m", "2026-13-01"], ids=ascii
 )
-def test_no_since(text: str) -> None:
-    """What is no time is an error that shows how to write one."""
+def test_invalid_since(text: str) -> None:
+    """The error shows how to write a time."""
     with pytest.raises(ValueError, match="1h30m"):
         parse_since(text, NOW)
 
@@ -60,26 +60,26 @@ def test_no_since(text: str) -> None:
     ],
     ids=str,
 )
-def test_spoken(seconds: float, text: str) -> None:
-    """Durations are told in at most two units."""
+def test_format_duration(seconds: float, text: str) -> None:
+    """A duration has at most two units."""
     assert format_duration(seconds) == text
 
 
-def test_stamp() -> None:
-    """Times have milliseconds and their offset, all of one width."""
+def test_format_time() -> None:
+    """A time has milliseconds and an offset."""
     assert format_time(NOW, UTC) == "2026-01-31T12:00:00.000Z"
     assert format_time(NOW, BERLIN) == "2026-01-31T13:00:00.000+01:00"
 
 
 @pytest.mark.parametrize("name", ["Mars/Base", "", "../etc/passwd", "Europe", "\0"], ids=ascii)
-def test_no_zone(name: str) -> None:
-    """What is no time zone is a wrong option, however it is none."""
+def test_invalid_zone(name: str) -> None:
+    """Whatever is not a time zone is a usage error."""
     with pytest.raises(CommandError, match=r"--timezone: .* is not a time zone"):
         find_zone(name)
 
 
-def test_no_time_zones(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where there is no database of time zones, as on Windows, that is said, and what to install."""
+def test_without_a_time_zone_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a time zone database, as on Windows, the error says what to install."""
     monkeypatch.setattr(times, "available_timezones", set)
     monkeypatch.setattr(times, "ZoneInfo", {}.__getitem__)
     with pytest.raises(CommandError, match=r"this machine has no time zone database; install .* tzdata"):
@@ -101,7 +101,7 @@ EDGES = {
 @pytest.mark.parametrize("zone", ZONES)
 @pytest.mark.parametrize("edge", EDGES)
 def test_edges(edge: str, zone: str) -> None:
-    """A moment at the edge of the calendar is shown in every zone, at worst in its own."""
+    """A time at the edge of the calendar is shown in every zone, if need be in its own."""
     moment = EDGES[edge]
     text = format_time(moment, ZoneInfo(zone))
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
@@ -110,7 +110,7 @@ def test_edges(edge: str, zone: str) -> None:
 
 @pytest.mark.parametrize("zone", ["UTC", "America/New_York"])
 def test_naive(zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A moment without a zone is UTC, wherever the machine is."""
+    """A time without a zone is UTC, whatever the zone of the machine."""
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     naive = datetime(2026, 8, 13, 2, 33)  # noqa: DTZ001
     assert format_time(naive, ZoneInfo(zone)) == format_time(naive.replace(tzinfo=UTC), ZoneInfo(zone))

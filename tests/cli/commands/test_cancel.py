@@ -5,7 +5,7 @@ from tests.cli.support import Cli, Run, Served
 
 
 def test_cancel(account: Served, cli: Cli) -> None:
-    """A running build is cancelled; one that had ended is told, and is no success."""
+    """A running build is cancelled; one that had ended is reported, and not a success."""
     build = account.do(account.sim.add_build)
     assert cli("cancel", build.build_uuid) == Run(0, "", f"build {build.build_uuid}: cancelled\n")
     assert build.status == BuildStatus.STOPPED

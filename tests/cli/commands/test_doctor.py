@@ -20,7 +20,7 @@ from tests.cli.support import Cli
 
 @pytest.mark.usefixtures("account")
 def test_doctor(cli: Cli) -> None:
-    """A good token is found good; each finding is an object in JSON."""
+    """A good token passes; in JSON each finding is an object."""
     run = cli("doctor")
     assert (run.code, run.err) == (0, "")
     assert re.search(r"^ok +credentials ", run.out, re.MULTILINE)
@@ -41,16 +41,16 @@ DOCTOR: list[tuple[AccountLimits | BuildsError, int]] = [
 
 
 @pytest.mark.usefixtures("account")
-@pytest.mark.parametrize(("answer", "code"), DOCTOR, ids=[type(answer).__name__ for answer, _ in DOCTOR])
-def test_doctor_that_finds_something(
-    answer: AccountLimits | BuildsError, code: int, cli: Cli, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("result", "code"), DOCTOR, ids=[type(result).__name__ for result, _ in DOCTOR])
+def test_doctor_with_a_problem(
+    result: AccountLimits | BuildsError, code: int, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What keeps builds from being read makes the exit code, as it does for the other commands."""
+    """The reason why builds can't be read decides the exit code, as in the other commands."""
 
     async def limits(_: object) -> AccountLimits:
-        if isinstance(answer, BuildsError):
-            raise answer
-        return answer
+        if isinstance(result, BuildsError):
+            raise result
+        return result
 
     monkeypatch.setattr("builds_async.resources.account.Account.limits", limits)
     run = cli("doctor")

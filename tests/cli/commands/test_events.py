@@ -7,7 +7,7 @@ from tests.cli.support import Cli, Served
 
 
 def test_events(account: Served, cli: Cli) -> None:
-    """What was printed is acknowledged, and nothing else."""
+    """Events that were printed are acknowledged, and no others."""
     queue = account.do(account.sim.add_queue)
     builds = []
     for outcome in (BuildOutcome.SUCCESS, BuildOutcome.FAIL):

@@ -45,7 +45,7 @@ def test_choice(command: str, options: list[str], out: str, failed: SimulatedBui
 
 
 def test_timestamps(failed: SimulatedBuild, cli: Cli) -> None:
-    """Times stand before the text, in the zone that is asked for."""
+    """Each line begins with its time in the given zone."""
     utc = cli("logs", failed.build_uuid, "--timestamps").out.splitlines()[0]
     berlin = cli("logs", failed.build_uuid, "--timestamps", "--timezone", "Asia/Tokyo").out.splitlines()[0]
     moments = [datetime.fromisoformat(line.partition(" ")[0]) for line in (utc, berlin)]
@@ -55,7 +55,7 @@ def test_timestamps(failed: SimulatedBuild, cli: Cli) -> None:
 
 
 def test_forced_color(failed: SimulatedBuild, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    """FORCE_COLOR sets off what is highlighted also in a pipe; matches of several patterns may overlap."""
+    """FORCE_COLOR highlights also in a pipe; matches of several patterns may overlap."""
     monkeypatch.setenv("FORCE_COLOR", "1")
     words = ("--include", "first", "--highlight", "ir", "--highlight", "rs", "--highlight", "x*")
     run = cli("logs", failed.build_uuid, *words)
@@ -70,14 +70,14 @@ def test_a_program_gets_what_the_api_sent(account: Served, cli: Cli) -> None:
 
 
 def test_long_log_in_pages(account: Served, cli: Cli) -> None:
-    """All pages of a log are fetched, and the last lines of it are the last of all."""
+    """All pages of a log are fetched, and its last lines are those of the last page."""
     build = account.do(lambda: account.sim.add_finished_build(1234))
     assert cli("logs", build.build_uuid).out.splitlines() == [line.message for line in build.lines]
     assert cli("logs", build.build_uuid, "--tail", "1").out == "line 1234 of 1234\n"
 
 
 def test_logs_do_not_wait(account: Served, cli: Cli) -> None:
-    """What is there of a running build is printed; a build without a log has none."""
+    """The log of a running build is printed as it is; a build without a log has no lines."""
     build = account.do(account.sim.add_build)
     assert cli("logs", build.build_uuid) == Run(0, "", "")
     account.do(lambda: build.emit("so far"))
@@ -88,7 +88,7 @@ def test_logs_do_not_wait(account: Served, cli: Cli) -> None:
     "behaviour", [Behaviour(truncated_hollow=3), Behaviour(behind_the_end="last_page")], ids=str
 )
 def test_logs_and_tail_read_alike(behaviour: Behaviour, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever pages a service gives, `logs` prints the same lines of a finished build as `tail`."""
+    """However the service pages a log, `logs` prints the same lines of a finished build as `tail`."""
     with serving(behaviour=behaviour, page_size=2) as it:
         for name, value in it.environment.items():
             monkeypatch.setenv(name, value)
@@ -99,7 +99,7 @@ def test_logs_and_tail_read_alike(behaviour: Behaviour, cli: Cli, monkeypatch: p
 
 @pytest.mark.parametrize("command", ["tail", "logs"])
 def test_log_that_is_gone_is_no_success(command: str, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A build that ran, but whose log is not kept any more, is told apart from one that printed nothing."""
+    """A log that is no longer kept differs from a log without lines."""
     with serving(behaviour=Behaviour(logs_kept=60.0)) as it:
         for name, value in it.environment.items():
             monkeypatch.setenv(name, value)

@@ -3,11 +3,11 @@
 import re
 import signal
 
-from tests.cli.support import ended, heard, started
+from tests.cli.support import ended, read_lines, started
 
 
 def test_simulate() -> None:
-    """It prints lines for a shell, names what there is, and serves it with faults until Ctrl-C."""
+    """It prints variables for a shell, names the builds, and serves them with faults until Ctrl-C."""
     words = (
         "simulate",
         "--seed",
@@ -22,11 +22,11 @@ def test_simulate() -> None:
         "reset:2",
     )
     with started({}, *words) as server:
-        told = heard(server, 11)
-        variables = dict(re.findall(r"^export (\w+)=(\S+)$", "\n".join(told), re.MULTILINE))
+        printed = read_lines(server, 11)
+        variables = dict(re.findall(r"^export (\w+)=(\S+)$", "\n".join(printed), re.MULTILINE))
         assert list(variables) == ["CLOUDFLARE_BASE_URL", "CLOUDFLARE_ACCOUNT_ID", "CLOUDFLARE_API_TOKEN"]
-        assert [line.split()[2] for line in told if line.startswith("# Worker")] == ["shop", "blog"]
-        done, going = re.findall(r"^#   (\w+): +([-0-9a-f]{36})$", "\n".join(told), re.MULTILINE)[:2]
+        assert [line.split()[2] for line in printed if line.startswith("# Worker")] == ["shop", "blog"]
+        done, going = re.findall(r"^#   (\w+): +([-0-9a-f]{36})$", "\n".join(printed), re.MULTILINE)[:2]
         assert (done[0], going[0]) == ("fail", "running")
         with started(variables, "logs", done[1]) as logs:
             assert ended(logs).out.startswith("line 1 of 3\nline 2 of 3\n")

@@ -6,7 +6,7 @@ from tests.cli.support import Cli, Run, Served, builds_of
 
 
 def test_start(account: Served, shop: str, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Prints the UUID; waits, or follows the log, when asked to; ends as the build does."""
+    """Prints the UUID; with --wait or --follow, ends as the build does."""
     monkeypatch.setattr("builds_async.live.follow.SETTLE", 0.0)
     started = cli("start", shop)
     assert started.code == 0
@@ -19,7 +19,7 @@ def test_start(account: Served, shop: str, cli: Cli, monkeypatch: pytest.MonkeyP
 
 
 def test_start_with_two_triggers(account: Served, shop: str, cli: Cli) -> None:
-    """The trigger is the one that names the branch, or is named itself; without, none is started."""
+    """The trigger is given, or is the one that names the branch; otherwise nothing is started."""
     tag = account.sim.workers[shop]
     uuid = account.do(lambda: account.sim.add_trigger(tag, name="previews"))
     before = len(account.sim.builds)
@@ -37,7 +37,7 @@ def test_start_with_two_triggers(account: Served, shop: str, cli: Cli) -> None:
 
 
 def test_start_of_an_unconnected_worker(account: Served, cli: Cli) -> None:
-    """A Worker without a trigger is told what it lacks."""
+    """The error says that the Worker has no trigger."""
     account.do(lambda: account.sim.add_worker("alone", connected=False))
     run = cli("start", "alone", "--branch", "main")
     assert (run.code, "has no trigger" in run.err) == (2, True)

@@ -7,7 +7,7 @@ from tests.cli.support import Cli, Served, builds_of
 
 
 def test_status(account: Served, shop: str, cli: Cli) -> None:
-    """The latest build of those that are named, by name or tag, in the order in which they are named."""
+    """The latest build of each Worker, given by name or tag, in the given order."""
     never = account.do(lambda: account.sim.add_worker(f"{shop}-never"))
     run = cli("status", never, shop)
     assert run.code == 0
@@ -21,15 +21,15 @@ def test_status(account: Served, shop: str, cli: Cli) -> None:
 
 
 def test_status_of_all(account: Served, shop: str, cli: Cli) -> None:
-    """Without a name all Workers of the account are shown, as JSON with what each build is."""
+    """Without arguments all Workers of the account are shown; JSON has each build."""
     records = cli("status", "-o", "json").records
     assert {record["worker"] for record in records} == set(account.sim.workers)
     found = {record["worker"]: record["build"] for record in records}[shop]
     assert (found["status"], found["build_outcome"]) == ("stopped", "success")
 
 
-def test_status_that_is_answered_in_part(account: Served, shop: str, cli: Cli) -> None:
-    """What could not be asked for is told, and makes the exit code."""
+def test_status_with_a_failed_look_up(account: Served, shop: str, cli: Cli) -> None:
+    """A failed look-up is reported, and decides the exit code."""
     account.do(lambda: account.sim.fault(Fault("rate_limited", path="/latest", retry_after=600)))
     run = cli("status", shop)
     assert run.code == 4

@@ -12,15 +12,15 @@ OUTCOMES = {"success": 0, "fail": 1, "cancelled": 1, "terminated": 1, "skipped":
 
 @pytest.mark.parametrize(("outcome", "code"), OUTCOMES.items(), ids=list(OUTCOMES))
 def test_tail_ends_as_the_build_did(outcome: str, code: int, account: Served, cli: Cli) -> None:
-    """The exit code tells success from all else, and the last line on standard error what it was."""
+    """The exit code separates success from the rest, and the last line on standard error has the outcome."""
     build = account.do(lambda: account.sim.add_finished_build(["a", "b"], outcome))  # type: ignore[arg-type]
     run = cli("tail", build.build_uuid)
     assert (run.code, run.out) == (code, "a\nb\n")
     assert run.last == f"build {build.build_uuid}: {outcome}"
 
 
-def test_tail_tells_the_reason(failed: SimulatedBuild, cli: Cli) -> None:
-    """Why a build failed stands on the line before the last, also when none of its lines is printed."""
+def test_tail_prints_the_reason(failed: SimulatedBuild, cli: Cli) -> None:
+    """The line before the last has the reason, also if none of the log's lines is printed."""
     for options in ((), ("--tail", "0"), ("--include", "nothing like it")):
         run = cli("tail", failed.build_uuid, *options)
         assert run.err.splitlines() == [
@@ -29,15 +29,15 @@ def test_tail_tells_the_reason(failed: SimulatedBuild, cli: Cli) -> None:
         ]
 
 
-def test_resume_of_an_ended_build(failed: SimulatedBuild, cli: Cli, tmp_path: Path) -> None:
-    """A tail that has come to the end prints nothing more, and still ends as the build did."""
+def test_resume_of_a_finished_build(failed: SimulatedBuild, cli: Cli, tmp_path: Path) -> None:
+    """A tail that has reached the end prints nothing more, and still ends as the build did."""
     file = str(tmp_path / "position")
     first, again = (cli("tail", failed.build_uuid, "--resume", file, "--tail", "3") for _ in range(2))
     assert (first.code, len(first.out.splitlines())) == (1, 3)
     assert (again.code, again.out, again.err) == (1, "", first.err)
 
 
-def test_resume_of_another(failed: SimulatedBuild, account: Served, cli: Cli, tmp_path: Path) -> None:
+def test_resume_of_another_build(failed: SimulatedBuild, account: Served, cli: Cli, tmp_path: Path) -> None:
     """A position of another build is a usage error, and stays as it is."""
     file = tmp_path / "position"
     cli("tail", failed.build_uuid, "--resume", str(file))
