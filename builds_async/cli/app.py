@@ -132,7 +132,7 @@ class _WarningPrinter(logging.Handler):
 def _printed_warnings() -> Iterator[None]:
     logger, handler = logging.getLogger("builds_async"), _WarningPrinter(logging.WARNING)
     logger.addHandler(handler)
-    logger.propagate = False
+    logger.propagate = False  # or the root logger prints the warning again
     try:
         yield
     finally:

@@ -91,6 +91,7 @@ class WorkerBatches:
 
     async def read(self) -> Sequence[TailLine]:
         """The next lines. Cancelling it loses none; `aclose` ends the step that it began."""
+        # A bound, because a batch is formatted and written at one go, while nothing else runs.
         while len(self._in_hand) < _MAX_BATCH:
             # A task that outlives a cancelled read, for the next read to take up.
             step = self._step = self._step or asyncio.ensure_future(anext(self._tail))

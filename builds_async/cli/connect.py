@@ -14,7 +14,7 @@ from builds_async.cli.terminal import stderr
 from builds_async.cli.text import plain
 from builds_async.cli.times import format_duration
 
-_PATIENT_ATTEMPTS = 8
+_PATIENT_ATTEMPTS = 8  # some 20 s with the default backoff
 _MAX_TOKEN = 10_000
 _LONG_DELAY = 3.0
 

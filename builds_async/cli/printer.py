@@ -144,6 +144,7 @@ class LineFormat(NamedTuple):
 def _spans(patterns: Sequence[re.Pattern[str]], text: str) -> Iterator[tuple[int, int]]:
     """Where any of the patterns matches, in order and without overlaps."""
     end = 0
+    # Sorted by their start, so where the last one ended is all that has to be remembered.
     for first, last in sorted(found.span() for pattern in patterns for found in pattern.finditer(text)):
         if last > max(first, end):
             yield max(first, end), last

@@ -11,7 +11,7 @@ from builds_async.models.text import OTHER_SEQUENCES
 
 _TAB: Final = 8
 _MAX_COLUMN: Final = 1000
-"""The last column that the cursor jumps to. Few terminals are wider, and one line can't cost more memory."""
+"""The last column that the cursor jumps to. Few terminals are wider, and no line costs more blanks."""
 
 # Limits of what one cell holds, so that a hostile line stays linear in time and size.
 _MAX_MARKS: Final = 8
@@ -117,6 +117,7 @@ class _Row:
             self._column += _TAB - self._column % _TAB if self._column < _MAX_COLUMN else 1
 
     def _obey(self, final: str, parameters: str) -> None:
+        # Six digits are wider than any screen; converting a megabyte of them would take minutes.
         number = int(parameters[:6]) if parameters[:6].isdecimal() else 0
         if final == "K" or (final == "J" and number == 0):  # other J erase more than this line: dropped
             self._erase(number)
@@ -138,6 +139,7 @@ class _Row:
             self._split(at)
             del self._characters[at:], self._styles[at:]
         elif mode == 2:  # the whole line
+            # The cursor stays where it is; nothing needs to be stored up to there.
             self._characters, self._styles, self._first = [], [], self._column
 
     def _runs(self) -> Iterator[str]:
@@ -155,6 +157,7 @@ def _cells(text: str) -> list[str]:
     cells: list[str] = []
     base = -1
     for character in text:
+        # A combining character takes no column. At the start of a text there is nothing to combine with.
         if base >= 0 and (combining(character) or character in _JOINING):
             if len(cells[base]) < _MAX_MARKS:
                 cells[base] += character
@@ -168,7 +171,7 @@ def _cells(text: str) -> list[str]:
 
 def _styled(style: str, change: str) -> str:
     """The style after an SGR sequence. Of many without a reset only the last 16 count."""
-    if re.fullmatch(r"\x1b\[[0;:]*m", change):
+    if re.fullmatch(r"\x1b\[[0;:]*m", change):  # a reset: `ESC [ m` or `ESC [ 0 m`
         return ""
     if len(change) > _MAX_STYLE_LENGTH:
         return style

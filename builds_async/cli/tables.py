@@ -63,6 +63,7 @@ class BuildTable:
             for at, name in enumerate(self._names)
         ]
         for name in _DISPENSABLE:
+            # No gap after the last column.
             if sum(needed[number] + _GAP for number in shown) - _GAP <= width:
                 break
             shown.remove(self._names.index(name))

@@ -52,6 +52,25 @@ def test_handlers_while_the_cursor_is_hidden(monkeypatch: pytest.MonkeyPatch) ->
     assert not installed
 
 
+@needs_suspending
+def test_continued_before_it_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A SIGCONT that arrives while the cursor is being shown is not undone by a stop after it."""
+    shown: list[bool] = []
+    kills: list[tuple[int, int]] = []
+
+    def show_cursor(show: bool) -> None:
+        shown.append(show)
+        if show:
+            signal.raise_signal(signal.SIGCONT)
+
+    monkeypatch.setattr("os.kill", lambda *call: kills.append(call))
+    suspension = console._Suspension(show_cursor)
+    suspension.on()
+    signal.raise_signal(signal.SIGTSTP)
+    suspension.off()
+    assert (shown, kills) == ([True, False], [])
+
+
 def test_without_suspension(monkeypatch: pytest.MonkeyPatch) -> None:
     """On Windows, which lacks the signals, the cursor is hidden and shown all the same."""
     monkeypatch.setenv("TERM", "xterm")

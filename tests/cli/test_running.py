@@ -3,6 +3,8 @@
 import asyncio
 import os
 import signal
+import threading
+import time
 from collections.abc import Callable, Coroutine
 
 import pytest
@@ -49,6 +51,23 @@ def test_the_first_signal_cancels_and_waits_for_the_clean_up(
     assert getattr(caught.value, "code", None) == code
     assert stops_requested() == 0
     assert [signal.getsignal(it) for it in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)] == before
+
+
+def test_a_signal_wakes_the_event_loop() -> None:
+    """A command that waits for a long time ends at once."""
+    main = threading.main_thread().ident
+    assert main is not None
+    timer = threading.Timer(0.1, signal.pthread_kill, (main, signal.SIGTERM))
+
+    async def work() -> int:
+        timer.start()
+        await asyncio.sleep(20)
+        return 0
+
+    began = time.monotonic()
+    with pytest.raises(Terminated):
+        run_to_end(work())
+    assert time.monotonic() - began < 10
 
 
 def test_an_ignored_signal_stays_ignored() -> None:

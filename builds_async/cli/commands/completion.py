@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from builds_async.cli.app import make_app
 from builds_async.cli.exits import OK
 from builds_async.cli.terminal import stdout
 
@@ -12,7 +13,5 @@ def completion_command(
     shell: Annotated[Literal["bash", "zsh", "fish"], Parameter(help="The shell.")], /
 ) -> int:
     """Print the script that completes commands and options in a shell."""
-    from builds_async.cli.app import make_app  # noqa: PLC0415  # the app imports this module
-
     stdout().write(make_app().generate_completion(shell=shell), trusted=True)
     return OK

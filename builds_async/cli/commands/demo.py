@@ -6,6 +6,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from builds_async.cli.demo import WORKERS, run_demo
+from builds_async.cli.exits import OK
 from builds_async.cli.options import Debug
 from builds_async.cli.terminal import stdout
 
@@ -22,4 +23,4 @@ async def demo_command(
 ) -> int:
     """Follow a real build live, then look up many Workers: no account, no network."""
     await run_demo(stdout().console, workers)
-    return 0
+    return OK

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from builds_async import BuildOutcome
-from builds_async.cli.exits import CommandError
+from builds_async.cli.exits import OK, CommandError
 from builds_async.cli.options import Debug
 from builds_async.cli.terminal import stdout
 from builds_async.simulator import BuildsSimulator, Fault, FaultKind, RateLimit, build_script
@@ -71,10 +71,10 @@ async def simulate_command(
         raise CommandError(f"can't serve at {host}, port {port}: {error}") from error
     try:
         stdout().write(_introduction(sim, workers, builds, lines, rate))
-        await asyncio.Event().wait()
+        await asyncio.Event().wait()  # until a stop signal cancels it
     finally:
         await sim.stop()
-    return 0
+    return OK
 
 
 def _fault(word: str) -> Fault:

@@ -109,4 +109,5 @@ def _report_failures(result: BulkResult[Build]) -> int:
     messages = dict.fromkeys(str(error) for error in result.failed.values())
     for message in messages:
         stderr().write(f"builds-async: {message}\n")
+    # The highest code is the one that asks for attention: access before usage, the network before access.
     return max((code_of(error) for error in result.failed.values()), default=OK)

@@ -45,6 +45,7 @@ async def wait_command(
             if not limit.expired():  # the library's own, of a single request
                 raise
             raise CommandError(f"not finished after {timeout:g} s", TIMED_OUT) from None
+        # Outside of the timeout: the outcome is known by now, and the reason gets what time is left.
         return await report_finished(client, build, output, deadline=limit.when())
 
 

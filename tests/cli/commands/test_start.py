@@ -36,6 +36,17 @@ def test_start_with_two_triggers(account: Served, shop: str, cli: Cli) -> None:
         assert cli("start", shop, *words).code == 0
 
 
+def test_start_with_an_ambiguous_trigger(account: Served, cli: Cli) -> None:
+    """A name that several triggers have is another error than one that none has."""
+    tag = account.do(lambda: account.sim.add_worker("twins", connected=False))
+    for _ in range(2):
+        account.do(lambda: account.sim.add_trigger(tag, name="same"))
+    words = ("start", "twins", "--commit", "a" * 40)
+    assert "twins has several triggers 'same': choose one" in cli(*words, "--trigger", "same").err
+    assert "twins has no trigger 'other': choose one" in cli(*words, "--trigger", "other").err
+    assert "twins has several triggers: choose one" in cli(*words).err
+
+
 def test_start_of_an_unconnected_worker(account: Served, cli: Cli) -> None:
     """The error says that the Worker has no trigger."""
     account.do(lambda: account.sim.add_worker("alone", connected=False))
