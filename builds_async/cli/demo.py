@@ -1,11 +1,15 @@
-"""The demo: a simulator, one real build followed live, and many Workers looked up at once."""
+"""The demo: three Workers build at once, one of them fails, and then the status of many Workers."""
 
+import asyncio
+import os
 import sys
 import sysconfig
 import tempfile
 from collections import Counter
+from collections.abc import Sequence
 from itertools import cycle
 from pathlib import Path
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -13,57 +17,133 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
-from builds_async import Build, BuildOutcome, BuildsClient, BuildStatus, BulkResult
+from builds_async import Build, BuildOutcome, BuildsClient, BuildStatus, BulkResult, LogLine
 from builds_async.cli.render import render
 from builds_async.cli.text import plain
-from builds_async.simulator import BuildsSimulator, build_script
+from builds_async.simulator import BuildsSimulator, SimulatedBuild, build_script
 
 WORKERS = 500
 
 _BATCH = 100  # what the progress bar shows as one step
-_PACKAGES = ("asyncio", "email", "http", "json", "logging", "multiprocessing", "unittest", "xml")
-_OPTIMIZED = ("-o0", "-o1", "-o2")  # three times the work for the same lines
 _OUTCOMES = (*[BuildOutcome.SUCCESS] * 7, BuildOutcome.FAIL, BuildOutcome.CANCELLED, None)
 _STYLES = {"success": "green", "fail": "bold red", "cancelled": "yellow", "running": "cyan"}
-_CODE = """\
+
+# No line is longer than 60 columns, the narrowest terminal that it is made for.
+CODE = """\
+async def tail(name, build_uuid):
+    log = client.follow(build_uuid)
+    lines = []
+    async for line in log:  # ends with the build
+        print(name, line.time, line.message)
+        lines.append(line)
+    print(name, log.build.failure_reason(lines))
+
 async with BuildsClient() as client:
-    async for line in client.follow(build_uuid): print(line.time, line.message)
+    await asyncio.gather(*map(tail, names, build_uuids))
     result = await client.builds.latest(script_tags)
 """
+
+_TEST = """\
+import hashlib
+import unittest
+
+
+def total(prices, discount=0):
+    return sum(prices) - discount
+
+
+class Accounts(unittest.TestCase):
+    def test_password_is_hashed(self):
+        for _ in range(8):
+            hashlib.pbkdf2_hmac("sha256", b"secret", b"salt", 200_000)
+
+    def test_password_is_salted(self):
+        for _ in range(8):
+            hashlib.pbkdf2_hmac("sha256", b"secret", b"pepper", 200_000)
+
+
+class Cart(unittest.TestCase):
+    def test_discount(self):
+        self.assertEqual(total([1999, 500], discount=500), 1998)
+
+    def test_empty(self):
+        self.assertEqual(total([]), 0)
+"""
+
+
+class _Project(NamedTuple):
+    """A Worker of the demo, and the arguments of the Python that builds it."""
+
+    name: str
+    color: str
+    arguments: Sequence[str]
+    in_library: bool = False
+
+
+# What any machine with Python can do: test, document, and compile to bytecode. The test fails.
+_PROJECTS = (
+    _Project("api", "cyan", ("-m", "unittest", "--verbose", "test_api")),
+    _Project("docs", "magenta", ("-m", "pydoc", "-w", "json", "csv", "email.message", "http.client")),
+    _Project("shop", "blue", ("-m", "compileall", "-f", "json", "http", "logging"), in_library=True),
+)
 
 
 async def run_demo(console: Console, workers: int) -> None:
     """Show what the library does, on a simulator in this process."""
-    # Outside of the simulator, which ends the process that writes there.
-    with tempfile.TemporaryDirectory() as cache:
-        async with (
-            BuildsSimulator() as sim,
-            BuildsClient(account_id=sim.account_id, api_token=sim.api_token, base_url=sim.url) as client,
-        ):
-            console.rule(Text("A real build, in an embedded Workers Builds", "bold"))
-            console.print(f"Simulator at {sim.url}", highlight=False)
-            await _follow(console, sim, client, cache)
+    # The folder is left last: stopping the simulator ends the processes that write there.
+    with tempfile.TemporaryDirectory() as folder:
+        async with BuildsSimulator() as sim, sim.client() as client:
+            console.rule(Text("Three Workers build, in an embedded Workers Builds", "bold"))
+            builds = await _start(sim, Path(folder))
+            console.print(_outcomes(await _tail_all(console, client, builds)))
             console.rule(Text(f"The latest build of {workers} Workers", "bold"))
-            result = await _look_up(console, client, _add_workers(sim, workers))
-            console.print(_summary(result))
+            console.print(_summary(await _look_up(console, client, _add_workers(sim, workers))))
     console.rule(Text("What did it", "bold"))
-    console.print(Syntax(_CODE, "python", background_color="default"))
+    console.print(Syntax(CODE, "python", background_color="default", word_wrap=True))
 
 
-async def _follow(console: Console, sim: BuildsSimulator, client: BuildsClient, cache: str) -> None:
-    """Follow a build that any machine with Python can do: byte-compile a part of the standard library."""
-    library = Path(sysconfig.get_path("stdlib"))
-    packages = [name for name in _PACKAGES if (library / name).is_dir()]
-    command = [sys.executable, "-u", "-m", "compileall", "-f", *_OPTIMIZED, *packages]
-    build = await sim.run_build(command, cwd=library, env={"PYTHONPYCACHEPREFIX": cache})
-    log = client.follow(build.build_uuid, poll_interval=0.2)
-    count = 0
-    async for line in log:
-        count += 1
-        text = Text.assemble((f"{line.time:%H:%M:%S.%f}"[:-3], "dim"), " ", plain(render(line.message)))
-        console.print(text, overflow="ellipsis", no_wrap=True)
-    outcome = log.build.build_outcome or "unknown"
-    console.print(f"The log ended by itself after {count} lines:", Text(outcome, _STYLES.get(outcome, "")))
+async def _start(sim: BuildsSimulator, folder: Path) -> list[SimulatedBuild]:
+    (folder / "test_api.py").write_text(_TEST, encoding="utf-8")
+    library, python = sysconfig.get_path("stdlib"), Path(sys.executable)
+    path = os.pathsep.join([str(python.parent), os.environ.get("PATH", os.defpath)])
+    env = {"PATH": path, "PYTHONUNBUFFERED": "1", "PYTHONPYCACHEPREFIX": str(folder / "cache")}
+    return [
+        await sim.run_build(
+            (python.name, *project.arguments),
+            cwd=library if project.in_library else folder,
+            env=env,
+            external_script_id=sim.add_worker(project.name),
+        )
+        for project in _PROJECTS
+    ]
+
+
+async def _tail_all(
+    console: Console, client: BuildsClient, builds: Sequence[SimulatedBuild]
+) -> list[tuple[Build, str | None]]:
+    """Print the logs of the builds together. Returns each build, and why it failed."""
+
+    async def tail(project: _Project, build: SimulatedBuild) -> tuple[Build, str | None]:
+        log = client.follow(build.build_uuid, poll_interval=0.2)
+        lines = []
+        async for line in log:
+            console.print(_line(project, line), overflow="ellipsis", no_wrap=True)
+            lines.append(line)
+        return log.build, log.build.failure_reason(lines)
+
+    return await asyncio.gather(*map(tail, _PROJECTS, builds))
+
+
+def _line(project: _Project, line: LogLine) -> Text:
+    prefix = (f"{project.name:4} ", project.color)
+    return Text.assemble(prefix, (f"{line.time:%H:%M:%S} ", "dim"), plain(render(line.message)))
+
+
+def _outcomes(ended: Sequence[tuple[Build, str | None]]) -> Table:
+    table = Table("Worker", "Outcome", "Reason")
+    for project, (build, reason) in zip(_PROJECTS, ended, strict=True):
+        table.add_row(Text(project.name, project.color), _styled(_state(build)), plain(reason or ""))
+    return table
 
 
 def _add_workers(sim: BuildsSimulator, count: int) -> list[str]:
@@ -95,11 +175,13 @@ def _summary(results: list[BulkResult[Build]]) -> Table:
     states["never built"] = sum(len(result.missing) for result in results)
     table = Table("Latest build", "Workers")
     for state, count in states.most_common():
-        table.add_row(Text(state, _STYLES.get(state, "dim")), str(count))
+        table.add_row(_styled(state), str(count))
     return table
 
 
+def _styled(state: str) -> Text:
+    return Text(state, _STYLES.get(state, "dim"))
+
+
 def _state(build: Build) -> str:
-    if build.status == BuildStatus.STOPPED:
-        return str(build.build_outcome)
-    return str(build.status)
+    return str(build.build_outcome if build.status == BuildStatus.STOPPED else build.status)

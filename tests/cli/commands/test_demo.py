@@ -1,31 +1,49 @@
 """`builds-async demo`."""
 
+import ast
 import io
 import signal
+import textwrap
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from builds_async.cli.app import run
-from builds_async.cli.demo import run_demo
+from builds_async.cli.demo import CODE, run_demo
 from tests.cli.support import ended, started
 
 
-async def test_demo_runs_a_real_build_and_many_look_ups(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The demo follows a real process to its outcome, looks Workers up, and shows the code for it."""
+@pytest.fixture
+async def shown(monkeypatch: pytest.MonkeyPatch) -> str:
+    """What the demo prints on a terminal of 60 columns, the narrowest that it is made for."""
     monkeypatch.setattr("builds_async.live.log_reader.SETTLE", 0.0)
-    monkeypatch.setattr("builds_async.cli.demo._PACKAGES", ("json",))
     out = io.StringIO()
-    await run_demo(Console(file=out, width=100), 120)
-    text = out.getvalue()
-    assert "Compiling 'json/decoder.py'" in text
-    assert "The log ended by itself after" in text
-    assert "lines: success" in text
-    assert "120/120" in text
-    assert "never built  │ 5" in text
-    assert "async for line in client.follow(build_uuid)" in text
-    assert "[bold]" not in text
+    await run_demo(Console(file=out, width=60), 120)
+    return out.getvalue()
+
+
+async def test_story(shown: str) -> None:
+    """The demo tails three real builds, says why one failed, and looks many Workers up."""
+    words = [line.split(maxsplit=2) for line in shown.splitlines()]
+    logs = {name: [it[2] for it in words if it[:1] == [name] and it[2:]] for name in ("api", "docs", "shop")}
+    assert "AssertionError: 1999 != 1998" in logs["api"]
+    assert "wrote json.html" in logs["docs"]
+    assert "Compiling 'json/decoder.py'..." in logs["shop"]
+    assert "│ api    │ fail    │ AssertionError: 1999 != 1998 │" in shown
+    assert "│ docs   │ success │" in shown
+    assert "│ shop   │ success │" in shown
+    assert "120/120" in shown
+    assert "never built  │ 5" in shown
+    assert "[bold]" not in shown
+
+
+async def test_code(shown: str) -> None:
+    """The code at the end is Python, and is shown whole and unwrapped."""
+    lines = shown.partition("What did it")[2].splitlines()[1:]
+    code = "\n".join(line.rstrip() for line in lines).strip("\n")
+    assert code == CODE.strip("\n")
+    ast.parse("async def run():\n" + textwrap.indent(code, "    "))
 
 
 def test_ctrl_c_ends_the_demo(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from tests.cli.support import Cli, Run, Served, builds_of
 
 def test_start(account: Served, shop: str, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """Prints the UUID; with --wait or --follow, ends as the build does."""
-    monkeypatch.setattr("builds_async.live.follow.SETTLE", 0.0)
+    monkeypatch.setattr("builds_async.live.log_reader.SETTLE", 0.0)
     started = cli("start", shop)
     assert started.code == 0
     assert started.out.strip() == builds_of(account, shop)[-1].build_uuid
