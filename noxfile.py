@@ -1,4 +1,4 @@
-"""Everything that can be run on this project: `nox` for lint, types and tests, `nox -l` for the rest."""
+"""Everything that can be run on this project: `nox` for what CI runs, `nox -l` for the rest."""
 
 import os
 import shutil
@@ -7,7 +7,6 @@ from pathlib import Path
 import nox
 
 nox.needs_version = ">=2025.2.9"
-nox.options.sessions = ["lint", "types", "tests"]
 nox.options.error_on_external_run = True
 # nox turns this on under CI=true; a machine need not have every Python.
 nox.options.error_on_missing_interpreters = False
@@ -15,6 +14,8 @@ nox.options.error_on_missing_interpreters = False
 PROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PROJECT)
 OLDEST = {"aiohttp": "3.13.3", "anyio": "4.5.0", "msgspec": "0.19.0"}
+# The suite runs once on each Python: on the oldest one under coverage.
+nox.options.sessions = ["lint", "types", "docs", "coverage", *(f"tests-{version}" for version in PYTHONS[1:])]
 
 
 def find_pyenv_pythons() -> None:
@@ -33,9 +34,12 @@ def group(name: str) -> tuple[str, ...]:
 
 @nox.session
 def lint(session: nox.Session) -> None:
+    """Style of the code, and the workflows' syntax and security."""
     session.install(*group("lint"))
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
+    session.run("actionlint", *map(str, Path(".github/workflows").glob("*.yml")))
+    session.run("zizmor", "--offline", "--persona=pedantic", ".github")
 
 
 @nox.session
@@ -53,11 +57,13 @@ def tests(session: nox.Session) -> None:
     session.run("python", "-m", "pytest", *(session.posargs or ("-n", "2")))
 
 
-@nox.session
+@nox.session(python=PYTHONS[0])
 def coverage(session: nox.Session) -> None:
-    """Which lines and branches the tests do not reach."""
-    session.install(".[cli]", *group("tests"))
-    session.run("python", "-m", "coverage", "run", "-m", "pytest", *session.posargs)
+    """The tests, and that they reach what pyproject.toml demands of lines and branches."""
+    session.install("--editable", ".[cli]", *group("tests"))
+    session.run("python", "-m", "coverage", "erase")
+    session.run("python", "-m", "coverage", "run", "-m", "pytest", *(session.posargs or ("-n", "2")))
+    session.run("python", "-m", "coverage", "combine", "--quiet")
     session.run("python", "-m", "coverage", "report")
 
 
@@ -70,9 +76,24 @@ def oldest(session: nox.Session) -> None:
 
 @nox.session
 def examples(session: nox.Session) -> None:
-    """The examples and README's code, against a simulated account."""
+    """The examples and the code of README and docs, against a simulated account."""
     session.install(".[cli]", *group("tests"))
-    session.run("python", "-m", "pytest", "tests/test_examples.py", "tests/test_readme.py", *session.posargs)
+    files = ("tests/test_examples.py", "tests/test_readme.py", "tests/test_docs.py")
+    session.run("python", "-m", "pytest", *files, *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The documentation in docs/_build/html, every warning an error; needs no network."""
+    session.install(".[cli]", *group("docs"))
+    session.run("sphinx-build", "-W", "--keep-going", "-n", "-q", "-E", "docs", "docs/_build/html")
+
+
+@nox.session
+def pictures(session: nox.Session) -> None:
+    """Make the pictures of README and docs again, from real runs; the page needs Chromium."""
+    session.install(".[cli]", *group("tests"))
+    session.run("python", "docs/pictures.py", *session.posargs, env={"PYTHONPATH": "."})
 
 
 @nox.session
