@@ -1,0 +1,138 @@
+"""The documentation: its code runs, its commands exist, and nothing public is left out."""
+
+import asyncio
+import os
+import re
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import builds_async
+import builds_async.simulator
+from builds_async import BuildOutcome, BuildsClient, BuildStatus
+from builds_async.simulator import BuildsSimulator
+from tests.support.snippets import Snippet, run, run_until, snippets
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+PAGES = sorted(path for path in DOCS.rglob("*.md") if "_build" not in path.parts)
+TALKING = [*PAGES, ROOT / "README.md", ROOT / ".github" / "CONTRIBUTING.md"]
+RUNNABLE = [page for page in PAGES if snippets(page, "python")]
+COMMIT = "0123abcd" * 5
+
+
+def name_of(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+@pytest.fixture
+async def names(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterator[dict[str, object]]:
+    """What the blocks of a page may use: a client, and ids of a small account that the environment names."""
+    monkeypatch.chdir(tmp_path)
+    async with BuildsSimulator(seed=1) as sim:
+        for name, value in sim.environ.items():
+            monkeypatch.setenv(name, value)
+        shop, blog = sim.add_worker("shop"), sim.add_worker("blog")
+        queue_id = sim.add_queue()
+        build = sim.add_finished_build(["first", "second"], external_script_id=shop, commit_hash=COMMIT)
+        sim.add_finished_build(["Error: no cheese"], BuildOutcome.FAIL, external_script_id=blog)
+        live = sim.add_build(external_script_id=sim.add_worker("live"))
+        live.set_status(BuildStatus.RUNNING)
+        live.emit("working")
+        async with BuildsClient() as client:
+            yield {
+                "client": client,
+                "build_uuid": build.build_uuid,
+                "tag": shop,
+                "tags": [shop, blog, live.external_script_id],
+                "commit": COMMIT,
+                "queue_id": queue_id,
+            }
+
+
+@pytest.mark.parametrize("page", RUNNABLE, ids=name_of)
+async def test_python_blocks_run(page: Path, names: dict[str, object]) -> None:
+    """The blocks of a page run as they stand, one after the other; an endless one prints something."""
+    given = dict(names)
+    for snippet in snippets(page, "python"):
+        printed = asyncio.Event()
+        # A block sees what earlier ones imported and made, but never a client that one of them closed.
+        names |= given | {"print": lambda *_, printed=printed: printed.set()}
+        if snippet.endless:
+            async with asyncio.timeout(10):
+                await run_until(snippet, names, printed)
+        else:
+            await run(snippet, names)
+
+
+def test_most_pages_have_code() -> None:
+    """The blocks are found: a page whose code stopped being looked at would be green for ever."""
+    assert len(RUNNABLE) >= 10
+    assert sum(snippet.endless for page in RUNNABLE for snippet in snippets(page, "python")) >= 4
+
+
+@cache
+def help_of(*words: str) -> str:
+    """What the command says of itself, or of one of its commands."""
+    command = [sys.executable, "-m", "builds_async", *words, "--help"]
+    env = {**os.environ, "COLUMNS": "80", "NO_COLOR": "1", "PYTHONUTF8": "1"}
+    return subprocess.run(command, check=True, capture_output=True, encoding="utf-8", env=env).stdout  # noqa: S603  # ours
+
+
+COMMANDS = [
+    pytest.param(line, id=f"{name_of(page)}: {line}")
+    for page in TALKING
+    for snippet in snippets(page, "console")
+    for line in snippet.code.splitlines()
+    if line.startswith("$ builds-async ")
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("line", COMMANDS)
+def test_command_lines_exist(line: str) -> None:
+    """Each command line of a page names a command and options that there are."""
+    command, *words = line.partition("#")[0].removeprefix("$ builds-async ").split()
+    assert re.search(rf"^│ {command} ", help_of(), re.MULTILINE)
+    for option in (word for word in words if word.startswith("-")):
+        assert re.search(rf"(?<![\w-]){re.escape(option)}(?![\w-])", help_of(command)), option
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(f"builds_async.{name}" for name in builds_async.__all__ if name != "__version__"),
+        *(f"builds_async.simulator.{name}" for name in builds_async.simulator.__all__ if name != "Response"),
+    ],
+)
+def test_reference_has_what_is_public(name: str) -> None:
+    """Every public name has an entry in the API reference."""
+    module, _, short = name.rpartition(".")
+    pages = [page.read_text("utf-8") for page in (DOCS / "api").glob("*.md")]
+    own = [page for page in pages if f".. currentmodule:: {module}\n" in page]
+    assert any(re.search(rf"^\.\. (auto\w+|py:data):: {short}$", page, re.MULTILINE) for page in own)
+
+
+def test_pictures_are_small() -> None:
+    """Each picture that a page shows is there, and loads fast."""
+    shown = {
+        (page.parent / path).resolve()
+        for page in [*PAGES, ROOT / "README.md"]
+        for path in re.findall(r"[\w./-]+\.(?:svg|png)", page.read_text("utf-8"))
+    }
+    assert len(shown) >= 3
+    for picture in shown:
+        assert 1_000 < picture.stat().st_size < 100_000, picture
+
+
+async def test_endless_blocks_must_not_end() -> None:
+    """A block that is marked as endless and ends is an error, and so is what it raises."""
+    endless = Snippet(DOCS, 0, "python", "pass", endless=True)
+    with pytest.raises(AssertionError, match="has ended"):
+        await run_until(endless, {}, asyncio.Event())
+    with pytest.raises(ZeroDivisionError):
+        await run_until(endless._replace(code="1 / 0"), {}, asyncio.Event())
