@@ -106,7 +106,7 @@ def test_command_lines_exist(line: str) -> None:
     "name",
     [
         *(f"builds_async.{name}" for name in builds_async.__all__ if name != "__version__"),
-        *(f"builds_async.simulator.{name}" for name in builds_async.simulator.__all__ if name != "Response"),
+        *(f"builds_async.simulator.{name}" for name in builds_async.simulator.__all__),
     ],
 )
 def test_reference_has_what_is_public(name: str) -> None:
@@ -115,6 +115,15 @@ def test_reference_has_what_is_public(name: str) -> None:
     pages = [page.read_text("utf-8") for page in (DOCS / "api").glob("*.md")]
     own = [page for page in pages if f".. currentmodule:: {module}\n" in page]
     assert any(re.search(rf"^\.\. (auto\w+|py:data):: {short}$", page, re.MULTILINE) for page in own)
+
+
+@pytest.mark.parametrize("page", ["architecture", "threat-model"])
+def test_named_files_exist(page: str) -> None:
+    """Each file and folder that a page names is there."""
+    named = set(re.findall(r"`([a-z_]+/[\w/]*(?:\.py)?)`", (DOCS / f"{page}.md").read_text("utf-8")))
+    assert len(named) > 8
+    homes = (ROOT, ROOT / "builds_async")
+    assert [name for name in sorted(named) if not any((home / name).exists() for home in homes)] == []
 
 
 def test_pictures_are_small() -> None:
