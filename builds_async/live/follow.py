@@ -25,7 +25,7 @@ class LogFollower:
     of a finished build is read without a pause, like any single call.
 
     A log that does not exist is waited for until the build has finished. A log that is **gone**, because the
-    API answers 404 after it gave lines or a cursor, ends the loop once the build has finished, with
+    API responds with 404 after it gave lines or a cursor, ends the loop once the build has finished, with
     `complete` False and a warning in the log `builds_async`. The same holds for a build that ran and whose
     log does not exist at all: Cloudflare keeps logs for 90 days.
 

@@ -179,7 +179,8 @@ class LogReader:
         self._ended, self._complete = True, step.complete
         if self._missing and not step.complete:
             logger.warning(
-                "The log of build %s is gone: the API answers 404; lines may be missing", self._build_uuid
+                "The log of build %s is gone: the API responds with 404; lines may be missing",
+                self._build_uuid,
             )
 
     async def _look(self) -> Build:

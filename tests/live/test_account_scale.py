@@ -1,4 +1,4 @@
-"""The promise of the rate budget at the scale of an account, on a simulated hour."""
+"""The promise of the rate budget at the scale of an account, in a simulated hour."""
 
 import pytest
 
@@ -20,7 +20,7 @@ async def test_fifty_builds_and_a_thousand_workers(client: Client, minutes: int)
 
 
 async def test_the_naive_client_is_locked_out() -> None:
-    """The same account polled without a budget is blocked for most of the time: the simulator means it."""
+    """Without a budget the same account is blocked most of the time: the simulator enforces its limit."""
     hour = Hour(seconds=600)
     await hour.run(naive)
     assert hour.statuses[429] > 1000

@@ -1,6 +1,6 @@
-"""`tail=N`: a log from its last lines on, and none of those that come after is lost or repeated.
+"""`tail=N`: a log from its last N lines on; none that comes after is lost or repeated.
 
-Coroutines are driven by hand, against the simulator's pure half: a cancel can strike wherever one waits.
+Coroutines are driven by hand, against the simulator without a socket: a cancellation can strike at any await.
 """
 
 import asyncio
@@ -66,7 +66,7 @@ class Clock:
 
 @dataclass
 class World:
-    """A build whose log has so many lines when somebody comes, and others later."""
+    """A build whose log has some lines when a reader comes, and gets others later."""
 
     there: int
     later: list[float]  # when
@@ -118,9 +118,9 @@ class World:
         if request.path.endswith("/logs"):
             self.shown = self.build.readable
             self.shown_first = self.shown if self.shown_first is None else self.shown_first
-        answer = ask(self.sim, request)
+        response = ask(self.sim, request)
         await asyncio.sleep(0)
-        return received(answer)
+        return received(response)
 
     def check_open(self) -> None:
         """Always open."""
@@ -167,7 +167,7 @@ STEPS = st.lists(
 
 
 def take(log: LogFollower, how: str = "read", cancel_at: int | None = None) -> list[LogLine] | None:
-    """What one step gives, None at the end of the log."""
+    """The lines of one step, None at the end of the log."""
     try:
         if how == "read":
             return [*drive(log.read(), cancel_at)] or None
@@ -179,7 +179,7 @@ def take(log: LogFollower, how: str = "read", cancel_at: int | None = None) -> l
 
 
 def rest(log: LogFollower) -> list[LogLine]:
-    """All that is left."""
+    """All lines that are left."""
     got: list[LogLine] = []
     while (lines := take(log)) is not None:
         got += lines
@@ -197,7 +197,7 @@ def settled(*, there: int = 3, hollow: int = 0, cursor: str = "tail", late: floa
 @example(world=settled(hollow=1), count=2, walk=[])
 @example(world=settled(hollow=4, cursor="null"), count=1, walk=[])
 def test_last_lines_and_all_that_follow(world: World, count: int, walk: list[tuple[str, int | None]]) -> None:
-    """It begins at the last lines of what is there at first; from then on each line comes once, in order."""
+    """It skips all but the last lines that exist at first; from then on each line comes once, in order."""
     log = world.follow(count)
     got: list[LogLine] = []
     begun: int | None = None  # lines that were there when the first one was given out
@@ -223,7 +223,7 @@ def test_last_lines_and_all_that_follow(world: World, count: int, walk: list[tup
 @given(world=WORLDS, count=st.integers(0, 12), walk=STEPS)
 @example(world=settled(), count=2, walk=[("read", 2), ("read", 4)])
 def test_position_at_any_moment(world: World, count: int, walk: list[tuple[str, int | None]]) -> None:
-    """A position taken at any moment, also while lines are passed over, loses none that is still to come."""
+    """A position taken at any moment, even while lines are skipped, loses no line that is still to come."""
     log = world.follow(count)
     got: list[LogLine] = []
     for how, cancel_at in walk:
@@ -243,7 +243,7 @@ def test_position_at_any_moment(world: World, count: int, walk: list[tuple[str, 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(world=WORLDS, count=st.integers(0, 12), done=st.integers(0, 30))
 def test_behind_a_start(world: World, count: int, done: int) -> None:
-    """With a `start` the last lines are those of what is behind it, and never one before it."""
+    """With a `start`, the last lines are those behind it, and none before it comes."""
     world.failures = set()
     earlier = world.follow(None)
     given_out = 0
@@ -274,7 +274,7 @@ STOPPED = Build(
 
 
 class Script:
-    """A source that answers pages by their cursor, each time the next one, the last for ever."""
+    """A source that has a list of pages for each cursor; it gives the last page of a list for ever."""
 
     def __init__(self, builds: list[Build], **pages: list[LogPage]) -> None:
         self.builds = builds
@@ -300,7 +300,7 @@ def follower(script: Script, tail: int) -> tuple[LogFollower, Clock]:
 
 class TestScripted:
     def test_stop_at_the_end_of_the_backlog(self) -> None:
-        """A build that stops while its backlog is passed over gets its second look for late lines."""
+        """A build that stops while its backlog is skipped gets its second look for late lines."""
         script = Script(
             [RUNNING, STOPPED],
             none=[page("a", "b", cursor="1", truncated=True)],
@@ -312,7 +312,7 @@ class TestScripted:
         assert log.complete
 
     def test_log_without_a_build(self) -> None:
-        """An unknown build is as unknown with a tail."""
+        """An unknown build is a NotFoundError with a tail too."""
 
         class Nothing(Script):
             async def get_dated(self, build_uuid: str) -> tuple[Build, datetime]:
@@ -336,7 +336,7 @@ class TestScripted:
 
     @pytest.mark.parametrize("count", [0, 1, 5])
     def test_endless_hollow_pages(self, count: int) -> None:
-        """A log that claims for ever to go on ends with its last lines, and is said to be incomplete."""
+        """A log that claims for ever to go on ends with its last lines, and is not complete."""
         cursors = [str(number) for number in range(1, 60)]
         pages = {here: [page(cursor=there, truncated=True)] for here, there in pairwise(cursors)}
         script = Script([STOPPED], none=[page(*"ab", cursor="1", truncated=True)], **pages)
@@ -346,7 +346,7 @@ class TestScripted:
         assert len(script.asked) < 40
 
     def test_hollow_page_within(self) -> None:
-        """A page without lines that says that more is to come is not the end of what is there."""
+        """A page without lines whose `truncated` says that more is to come is not the end of the log."""
         script = Script(
             [STOPPED],
             none=[page(*"ab", cursor="1", truncated=True)],
@@ -361,12 +361,12 @@ class TestScripted:
 
     @pytest.mark.parametrize("count", [-1, -100])
     def test_misuse(self, count: int) -> None:
-        """Fewer than no lines can't be asked for."""
+        """A negative number of lines is a ValueError."""
         with pytest.raises(ValueError, match=f"tail is a number of lines, 0 or more, not {count}"):
             follower(Script([STOPPED]), count)
 
     def test_bounded(self) -> None:
-        """What is noted of a backlog does not grow with its length beyond the lines that are asked for."""
+        """The memory that a backlog takes depends on the lines that are asked for, not on its length."""
         backlog = Backlog(10)
         for number in range(1000):
             backlog.add(LogPosition(str(number), 2), 3)
@@ -390,7 +390,7 @@ class TestClient:
 
     @pytest.mark.parametrize("count", [0, 1, 5, 100])
     async def test_running_build(self, count: int) -> None:
-        """Over a socket: the last lines that are there, and then the others as they come."""
+        """Over a socket: the last lines that exist, and then the others as they come."""
         sim = BuildsSimulator(clock=VirtualClock(idle_turns=20), page_size=7)
         async with (
             sim,
@@ -427,7 +427,7 @@ async def _take(lines: BuildTail, count: int) -> list[tuple[str, str]]:
 class TestTail:
     @pytest.mark.parametrize("count", [0, 1, 4])
     async def test_each_log_from_its_last_lines(self, count: int) -> None:
-        """Logs that are there begin at their last lines; those of new builds at their first."""
+        """Logs that exist begin at their last lines, those of new builds at their first."""
         sim = BuildsSimulator(clock=VirtualClock(idle_turns=20), page_size=3)
         async with (
             sim,
@@ -454,7 +454,7 @@ class TestTail:
         assert by_build == {new.build_uuid: ["0", "1", "2", "3"]}
 
     async def test_start_goes_before_tail(self) -> None:
-        """A tail that starts with a position gives what is left, however few lines are asked for."""
+        """A position goes before `tail`: all lines behind it come, however few are asked for."""
         sim = BuildsSimulator(clock=VirtualClock(idle_turns=20), page_size=3)
         async with (
             sim,

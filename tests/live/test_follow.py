@@ -1,4 +1,4 @@
-"""The follower against a scripted source: what it asks, when, and what comes of it."""
+"""The follower against a scripted source: which requests it makes, when, and the lines it gives."""
 
 import asyncio
 import sys
@@ -47,7 +47,7 @@ NOTHING = page()
 
 
 class Script:
-    """A source that answers from two lists, the last entry for ever, and notes what it was asked."""
+    """A source that responds from two lists, with the last entry for ever; `asked` has the requests."""
 
     def __init__(self, builds: Sequence[Build | BuildsError], pages: Sequence[LogPage | BuildsError]) -> None:
         self.builds = list(builds)
@@ -65,11 +65,11 @@ class Script:
         return take(self.pages)
 
 
-def take(answers: list[T | BuildsError]) -> T:
-    answer = answers.pop(0) if len(answers) > 1 else answers[0]
-    if isinstance(answer, BuildsError):
-        raise answer
-    return answer
+def take(responses: list[T | BuildsError]) -> T:
+    response = responses.pop(0) if len(responses) > 1 else responses[0]
+    if isinstance(response, BuildsError):
+        raise response
+    return response
 
 
 class Followed:
@@ -107,7 +107,7 @@ class TestTheEnd:
         assert it.log.complete
 
     async def test_stop_seen_while_following_settles(self) -> None:
-        """When the build stops under the follower's eyes, the log is drained, and read again 2 s later."""
+        """When the build stops while it is followed, the log is drained, and read again 2 s later."""
         it = Followed(
             [RUNNING, FINISHED],
             [
@@ -136,7 +136,7 @@ class TestTheEnd:
     async def test_build_that_stopped_just_before_settles(
         self, ago: timedelta | None, naps: list[float]
     ) -> None:
-        """A build that may have stopped only just now when the follower came gets the same second look."""
+        """A build that may have stopped just before the first request gets the same second look."""
         stopped_on = None if ago is None else NOW - ago
         it = Followed([build("stopped", "fail", stopped_on)], [page("a", cursor="1"), page(cursor="1")])
         assert await it.texts() == ["a"]
@@ -150,7 +150,7 @@ class TestTheEnd:
         assert it.clock.naps == [1.0, 1.0, 1.5, 2.0]
 
     async def test_outcome_that_never_comes_ends_the_wait(self) -> None:
-        """After some 30 s without an outcome the follower ends with what there is."""
+        """After about 30 s without an outcome the follower ends without it."""
         it = Followed([STOPPED], [page("a", cursor="1"), page(cursor="1")])
         assert await it.texts() == ["a"]
         assert it.log.build.build_outcome is None
@@ -170,7 +170,7 @@ class TestTheEnd:
 
     @pytest.mark.parametrize("status", ["queued", "initializing", "running", "paused"])
     async def test_unfinished_build_does_not_end_the_log(self, status: str) -> None:
-        """Whatever word a status is, only `stopped` ends a log."""
+        """Whatever the status is called, only `stopped` ends a log."""
         it = Followed(
             [build(status), build(status), FINISHED],
             [NOTHING, NOTHING, page("a", cursor="1"), page(cursor="1")],
@@ -274,7 +274,7 @@ class TestWhere:
         assert await it.texts() == ["a", "b", "c"]
 
     async def test_offset_beyond_a_page_carries_over(self) -> None:
-        """When a page comes back smaller than it was, what was not skipped is skipped behind it."""
+        """If a page comes back smaller than it was, the rest is skipped behind it."""
         it = Followed(
             [FINISHED],
             [
@@ -288,7 +288,7 @@ class TestWhere:
         assert await it.texts() == ["a", "b", "c", "d"]
 
     async def test_equal_lines_are_all_given(self) -> None:
-        """Neighbours with the same time and text are real lines, within a page and across pages."""
+        """Neighbors with the same time and text are real lines, within a page and across pages."""
         it = Followed([FINISHED], [page("", "", cursor="1"), page("", cursor="2"), page(cursor="2")])
         assert await it.texts() == ["", "", ""]
 
@@ -331,7 +331,7 @@ class TestWhere:
             Followed([FINISHED], [NOTHING], start=start)
 
     async def test_page_given_twice_by_a_slip_is_passed_over(self) -> None:
-        """An answer that comes once more for the page behind it, gives no line twice."""
+        """A page that comes once more in place of the page behind it gives no line twice."""
         first = page("a", "b", cursor="1")
         it = Followed([FINISHED], [first, first, page("c", cursor="2"), page(cursor="2")])
         assert await it.texts() == ["a", "b", "c"]
@@ -343,7 +343,7 @@ class TestWhere:
         assert it.script.asked == ["build", None, "1", "1", "1"]
 
     async def test_page_that_repeats_itself_at_the_end_is_given_once(self) -> None:
-        """The last page in answer to its own cursor, any number of times and grown, gives no line twice."""
+        """The last page in response to its own cursor, repeated and grown, gives no line twice."""
         one, two, three = (LogLine(number, str(number)) for number in (1, 2, 3))
         last, grown = LogPage(lines=(one, two), cursor="1"), LogPage(lines=(one, two, three), cursor="1")
         it = Followed(
@@ -398,7 +398,7 @@ class TestGone:
         assert it.log.complete
 
     async def test_log_of_a_running_build_is_waited_for(self) -> None:
-        """While the build runs, a log that is gone is polled at the usual pace, until the build ends."""
+        """A log that is gone is polled at the usual pace until the build ends."""
         it = Followed([RUNNING] * 5 + [FINISHED], [page("a", cursor="1"), NotFoundError("gone")])
         assert await it.texts() == ["a"]
         assert it.log.build is FINISHED
@@ -417,7 +417,7 @@ class TestPace:
         assert it.clock.naps[6:] == [1.0, 1.0]
 
     async def test_pause_counts_from_the_poll(self) -> None:
-        """What the consumer takes for its own work is not waited for again."""
+        """The time that the consumer takes counts as part of the pause."""
         it = Followed([RUNNING], [page("a", cursor="1"), page("b", cursor="2"), page("c", cursor="3")])
         assert await it.log.read() == lines("a")
         await it.clock.sleep(0.25)
@@ -454,7 +454,7 @@ class TestPace:
             )
 
     async def test_interval_above_the_maximum_wins(self) -> None:
-        """Who asks for a pause longer than the default maximum gets it."""
+        """A poll interval above the default maximum is used as it is."""
         clock = FakeClock()
         log = LogFollower(
             Script([RUNNING], [NOTHING, NOTHING, page("a")]), UUID, clock=clock, poll_interval=30
@@ -475,7 +475,7 @@ class TestErrors:
         "failure", [error(), RateLimitError("no", retry_after=300)], ids=["connection", "429"]
     )
     async def test_loop_goes_on_after_an_error(self, failure: BuildsError) -> None:
-        """An error comes through as it is; the next loop over the same follower loses and repeats nothing."""
+        """An error is raised as it is; the next loop over the same follower loses and repeats nothing."""
         it = Followed(
             [failure, RUNNING, failure, FINISHED],
             [page("a", cursor="1"), failure, page("b", cursor="2"), page(cursor="2")],
@@ -494,7 +494,7 @@ class TestErrors:
         "builds", [[FINISHED], [RUNNING], [error()]], ids=["finished", "running", "first"]
     )
     async def test_loop_round_errors_is_paced(self, builds: list[Build | BuildsError]) -> None:
-        """Who reads on after each error does not spin, not even where no request is sent."""
+        """A caller that retries in a loop does not spin, not even if no request is sent."""
         it = Followed(builds, [RateLimitError("not sent", retry_after=300)])
         for _ in range(3):
             with pytest.raises(BuildsError):
@@ -502,7 +502,7 @@ class TestErrors:
         assert it.clock.naps == [1.0, 1.0]
 
     async def test_build_before_the_first_read_is_misuse(self) -> None:
-        """`build` says plainly that nothing is known yet."""
+        """`build` is a RuntimeError that says that nothing is known yet."""
         it = Followed([FINISHED], [NOTHING])
         with pytest.raises(RuntimeError, match="before the log was read"):
             _ = it.log.build
@@ -526,8 +526,8 @@ class TestErrors:
 
 
 class TestCancel:
-    async def test_time_out_shorter_than_a_pause_starves_nothing(self) -> None:
-        """Time-outs round one line, each shorter than the pause, still add up to the pause."""
+    async def test_timeout_shorter_than_a_pause_starves_nothing(self) -> None:
+        """Timeouts around one line, each shorter than the pause, add up to the pause."""
         it = Followed([RUNNING], [NOTHING, page("a", cursor="1")])
         naps: list[float] = []
 
@@ -536,7 +536,7 @@ class TestCancel:
             await asyncio.sleep(0)
             it.clock.advance(0.3)
             if seconds > 0.3:
-                raise asyncio.CancelledError  # what a time-out does to the sleeper
+                raise asyncio.CancelledError  # as a timeout does to the sleeper
 
         it.clock.sleep = nap  # type: ignore[method-assign]  # a clock that is interrupted
         got: tuple[LogLine, ...] = ()

@@ -1,7 +1,7 @@
-"""Exactly once, in order, whatever the API, the network and the reader do: random walks of a follower.
+"""Random walks of a follower: every line once and in order, whatever API, network and reader do.
 
-Coroutines are driven by hand, one step at a time, so that a cancel can strike at each place where one
-waits, and ten minutes of a build cost no time.
+Coroutines are driven by hand, one step at a time, so that a cancellation can strike at any await, and ten
+minutes of a build cost no time.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ class Clock:
 
 @dataclass
 class World:
-    """One build and the ways in which its API may answer."""
+    """One build, and the ways in which the API may respond about it."""
 
     written: list[float]  # when each line was written
     texts: list[str]
@@ -159,10 +159,10 @@ worlds = st.builds(
 
 @st.composite
 def last_pages_again(draw: st.DrawFn) -> World:
-    """A server that counts pages: behind the last page it gives the last page again, grown or not.
+    """A server that numbers pages: behind the last page it gives the last page again, grown or not.
 
-    Timestamps differ, and lines come in pairs: a repeated page of one line can't be told from an equal line
-    by a follower that has seen no other.
+    Timestamps differ, and lines come in pairs: a follower that has seen one line only can't tell a repeated
+    page from an equal line.
     """
     world = draw(worlds)
     world.paging = "numbers"
@@ -216,7 +216,7 @@ def take(log: LogFollower, how: str, cancel_at: int | None) -> list[str] | None:
 
 
 def read_all(world: World, walk: list[tuple[str, int | None]]) -> tuple[list[str], LogFollower]:
-    """What the steps of a walk give, and then the rest of the log."""
+    """The texts that the steps of a walk give, and then the rest of the log."""
     log = follow(world)
     got: list[str] = []
     for how, cancel_at in walk:

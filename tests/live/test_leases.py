@@ -1,4 +1,4 @@
-"""Messages in hand: which lease counts."""
+"""Messages in hand: which of their leases counts."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
@@ -12,7 +12,7 @@ from tests.support import FakeClock
 
 
 class Queue:
-    """Keeps what it is asked."""
+    """Records its requests."""
 
     def __init__(self) -> None:
         self.acks: list[str] = []
@@ -38,7 +38,7 @@ class Queue:
 
 
 class StillClock(FakeClock):
-    """Nobody is woken: what is due is done by hand."""
+    """A clock that wakes no sleeper: the test calls `renew_due` itself."""
 
     async def sleep(self, _: float) -> None:
         await asyncio.Event().wait()
@@ -62,7 +62,7 @@ async def leases(queue: Queue, still: StillClock) -> AsyncIterator[Leases]:
 
 
 async def test_message_that_is_pulled_again(leases: Leases, queue: Queue, still: StillClock) -> None:
-    """A message that comes again while it is held is not given twice, and its new lease counts."""
+    """A message that comes again while it is held is not given out twice, and its new lease counts."""
     assert leases.hold(QueueMessage(id="m", lease_id="old"), since=0.0)
     still.advance(60)
     assert not leases.hold(QueueMessage(id="m", lease_id="new"), since=60.0)
@@ -78,7 +78,7 @@ async def test_message_that_is_pulled_again(leases: Leases, queue: Queue, still:
 
 
 async def test_new_lease_that_ends(leases: Leases, still: StillClock) -> None:
-    """The new lease runs from when it was asked for, no longer."""
+    """The new lease counts from its request."""
     leases.hold(QueueMessage(id="m", lease_id="old"), since=0.0)
     leases.hold(QueueMessage(id="m", lease_id="new"), since=60.0)
     still.advance(159)
@@ -88,7 +88,7 @@ async def test_new_lease_that_ends(leases: Leases, still: StillClock) -> None:
 
 
 async def test_message_that_was_given_back(leases: Leases, queue: Queue) -> None:
-    """One that comes again after it was handed back is held anew, and no longer asked for again."""
+    """A message that comes again after it was handed back is held anew, and not asked for once more."""
     leases.hold(QueueMessage(id="m", lease_id="old"), since=0.0)
     leases.hand_back("m")
     assert leases.hold(QueueMessage(id="m", lease_id="new"), since=1.0)

@@ -29,10 +29,10 @@ def numbers(step: Step) -> list[int]:
 
 
 class TestRepeatedPage:
-    """The last page in answer to its own cursor."""
+    """A server that repeats its last page in response to that page's cursor."""
 
     def test_is_given_once(self) -> None:
-        """However often it comes, it gives nothing, and is no reason to ask at once while the build runs."""
+        """However often it comes, it gives no line, and causes no request at once while the build runs."""
         cursor = LogCursor(START)
         steps = taken(cursor, *[page(1, 2, cursor="a")] * 4)
         assert [numbers(step) for step in steps] == [[1, 2], [], [], []]
@@ -47,7 +47,7 @@ class TestRepeatedPage:
         assert [numbers(step) for step in taken(cursor, *pages)] == [[1, 2], [3], [], [4], [5, 6]]
 
     def test_position_lies_in_it(self) -> None:
-        """A new cursor that starts at the position gives what is left, also of what the page has grown by."""
+        """A new cursor at the position gives the lines that are left, even those the page has gained."""
         cursor, grown = LogCursor(START), page(1, 2, 3, 4, cursor="a")
         taken(cursor, page(1, 2, cursor="a"), grown)
         for left, rest in enumerate([[], [4], [3, 4]]):
@@ -81,19 +81,19 @@ class TestRepeatedPage:
         assert [numbers(step) for step in taken(cursor, equal, equal, final=True)] == [[1, 1], []]
 
     def test_that_is_not_whole_is_new(self) -> None:
-        """A page that begins like the one before it, but has not all of its lines, is a new one."""
+        """A page that begins like the one before it, but lacks some of its lines, is a new one."""
         cursor = LogCursor(START)
         steps = taken(cursor, page(1, 2, 3, cursor="a"), page(1, 2, cursor="a"), page(1, 2, 4, cursor="a"))
         assert [numbers(step) for step in steps] == [[1, 2, 3], [1, 2], [4]]
 
     def test_under_another_cursor_is_new(self) -> None:
-        """A block of lines that comes again in a page of its own is given as often as the API gives it."""
+        """A block of lines that comes again under another cursor is given as often as the API gives it."""
         cursor = LogCursor(START)
         steps = taken(cursor, page(1, 2, cursor="a"), page(1, 2, cursor="b"), page(1, 2, cursor="c"))
         assert [numbers(step) for step in steps] == [[1, 2]] * 3
 
     def test_after_an_empty_one_is_new(self) -> None:
-        """A server that answers its last cursor without lines does not repeat pages."""
+        """A server whose response to its last cursor has no lines does not repeat pages."""
         cursor = LogCursor(START)
         steps = taken(cursor, page(1, 2, cursor="a"), page(cursor="a"), page(1, 2, cursor="a"))
         assert [numbers(step) for step in steps] == [[1, 2], [], [1, 2]]
@@ -190,7 +190,7 @@ class TestMore:
 def test_404_is_no_log_yet_or_a_log_that_is_gone(
     start: LogPosition, pages: list[LogPage], build: Build, complete: bool
 ) -> None:
-    """What a 404 means depends on what the log has given before."""
+    """The meaning of a 404 depends on whether the log has given anything before."""
     cursor = LogCursor(start)
     taken(cursor, *pages)
     assert cursor.not_found(build) == Step((), more=False, complete=complete)

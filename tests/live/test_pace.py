@@ -45,7 +45,7 @@ async def test_minimum_above_the_maximum(clock: FakeClock) -> None:
 
 
 async def test_counts_from_request_to_request(clock: FakeClock) -> None:
-    """The time that a response took is part of the interval; what took longer costs no pause."""
+    """The time that a response took is part of the interval; after a longer one there is no pause."""
     assert await turns(Pace(clock, 5), clock, 3, took=2) == [0, 5, 10]
     clock.naps.clear()
     assert await turns(Pace(clock, 5), clock, 3, took=7) == [12, 19, 26]
@@ -71,7 +71,7 @@ async def test_failure(clock: FakeClock) -> None:
 
 
 async def test_cancelled_wait(clock: FakeClock) -> None:
-    """A wait that is cancelled does not begin anew: what has passed counts."""
+    """A wait that is cancelled does not begin anew: the time that has passed counts."""
     pace = Pace(clock, 5)
     pace.next_after(clock.now())
 

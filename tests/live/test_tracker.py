@@ -1,4 +1,4 @@
-"""Which builds are new, when dates are missing, wrong or equal, and answers lag."""
+"""Which builds are new when dates are missing, wrong or equal, and when responses lag."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -24,7 +24,7 @@ WRONG = DAY + timedelta(days=400)
 
 
 def made(uuid: str, created: datetime | int | None = None, *, running: bool = False) -> Build:
-    """A build that was created at a second of the day, or when it is said; that has failed or runs."""
+    """A build that has failed, or is running; `created` may be a second of the day."""
     return Build(
         build_uuid=uuid,
         status=BuildStatus.RUNNING if running else BuildStatus.STOPPED,
@@ -34,7 +34,7 @@ def made(uuid: str, created: datetime | int | None = None, *, running: bool = Fa
 
 
 class Source:
-    """Workers with their builds, newest first; what `latest` gives may differ, and may fail."""
+    """A Worker with its builds, newest first; `latest` may give another build, and may fail."""
 
     def __init__(self, *builds: Build) -> None:
         self.builds = [*builds]
@@ -78,7 +78,7 @@ def looked(tracker: Tracker) -> list[str]:
 
 
 def stored(tracker: Tracker) -> dict[str, WorkerMark | None]:
-    """The marks, as they are after having been kept in a file."""
+    """The marks, encoded and decoded."""
     data = msgspec.json.encode(tracker.marks)
     return msgspec.json.decode(data, type=dict[str, WorkerMark | None])
 
@@ -100,7 +100,7 @@ def test_odd_date(date: datetime | None, restart: bool) -> None:
     assert looked(tracker) == ["b1"]
     for number, created in enumerate((date, 3, date, 5), 2):
         source.builds.insert(0, made(f"b{number}", created))
-        if restart:  # then the marked build is told once more: as it is now
+        if restart:  # then the marked build is reported once more, as it is now
             tracker = source.tracker(stored(tracker))
         assert [it for it in looked(tracker) if it != f"b{number - 1}"] == [f"b{number}"]
         assert looked(tracker) == []
@@ -108,7 +108,7 @@ def test_odd_date(date: datetime | None, restart: bool) -> None:
 
 @pytest.mark.parametrize("date", ODD.values(), ids=ODD)
 def test_several_at_once(date: datetime | None) -> None:
-    """Several new builds come in the order of the list, where their dates can't tell it."""
+    """Several new builds come in the order of the list where their dates can't decide it."""
     source = Source(made("b1", 1))
     tracker = source.tracker()
     looked(tracker)
@@ -119,7 +119,7 @@ def test_several_at_once(date: datetime | None) -> None:
 
 @pytest.mark.parametrize("date", [None, NEVER, WRONG], ids=["null", "9999", "next year"])
 def test_mark_with_an_odd_date(date: datetime | None) -> None:
-    """A kept mark whose date is missing or wrong does not hide what came after it."""
+    """A stored mark whose date is missing or wrong does not hide the builds after it."""
     source = Source(made("b3", 3), made("b2", 2), made("b1", date), made("b0", 0))
     tracker = source.tracker({A: WorkerMark("b1", date)})
     assert [it for it in looked(tracker) if it != "b1"] == ["b2", "b3"]
@@ -142,7 +142,7 @@ def test_stale_copy(date: datetime | None) -> None:
 
 
 def test_lagging_list() -> None:
-    """A new build that the list does not have yet is reported at once, dated or not, and not once more."""
+    """A new build that the list does not have yet is reported at once, dated or not, and only once."""
     for date in (5, None):
         source = Source(made("b1", 1))
         tracker = source.tracker()
@@ -164,7 +164,7 @@ def test_first_build_while_the_list_lags() -> None:
 
 
 def test_builds_of_one_moment() -> None:
-    """Where the marked build is gone, of builds of its own moment none is taken for new; later ones are."""
+    """If the marked build was deleted, builds with its date are not new; later ones are."""
     source = Source(made("b4", 2), made("b3", 1), made("b2", 1), made("b0", 0))
     tracker = source.tracker({A: WorkerMark("b1", DAY + timedelta(seconds=1))})
     assert looked(tracker) == ["b4"]
@@ -174,7 +174,7 @@ def test_builds_of_one_moment() -> None:
 
 
 def test_gone_mark_and_no_dates() -> None:
-    """Where the marked build is gone, one without a date is new if it stands before all that is older."""
+    """If the marked build was deleted, one without a date is new if it stands before all older ones."""
     source = Source(made("b4"), made("b3", 3), made("b1", 1), made("b0"))
     tracker = source.tracker({A: WorkerMark("b2", DAY + timedelta(seconds=2))})
     assert looked(tracker) == ["b3", "b4"]
@@ -189,7 +189,7 @@ def test_mark_without_a_date() -> None:
 
 
 def test_marked_build_goes_on_being_tracked() -> None:
-    """After a restart the marked build, if it still runs, is known again and its end is told."""
+    """After a restart the marked build is tracked again if it still runs, and its end is reported."""
     source = Source(made("b1", 1, running=True))
     tracker = source.tracker({A: WorkerMark("b1", DAY + timedelta(seconds=1))})
     assert looked(tracker) == ["b1"]
@@ -197,13 +197,13 @@ def test_marked_build_goes_on_being_tracked() -> None:
     source.builds[0] = made("b1", 1)
     source.builds.insert(0, made("b2", 2))
     drive(tracker.look())
-    told = [(change.build.build_uuid, change.build.is_finished) for change in tracker.changes]
-    assert sorted(told) == [("b1", True), ("b2", True)]
+    reported = [(change.build.build_uuid, change.build.is_finished) for change in tracker.changes]
+    assert sorted(reported) == [("b1", True), ("b2", True)]
 
 
 @pytest.mark.parametrize("uuid", ["a/b", "..", "a\\b"])
 def test_uuid_that_is_none(uuid: str) -> None:
-    """A build whose UUID can't be asked for is left out, and its Worker is in `failures`."""
+    """A build whose UUID can't be in a path is left out, and its Worker is in `failures`."""
     source = Source(made(uuid, 1, running=True))
     tracker = source.tracker()
     assert looked(tracker) == []
@@ -214,7 +214,7 @@ def test_uuid_that_is_none(uuid: str) -> None:
 
 
 def test_builds_that_are_left_out_of_the_list() -> None:
-    """Where a list has builds that can't be read, the Worker is in `failures`, and the others are told."""
+    """If a list has builds that can't be read, the Worker is in `failures`, and the others are reported."""
     source = Source(made("b1", 1))
     tracker = source.tracker()
     looked(tracker)
@@ -245,7 +245,7 @@ def test_finished_under_another_word(outcome: BuildOutcome) -> None:
 
 
 async def test_resumed_tail_whose_worker_can_not_be_asked_for() -> None:
-    """The open log of a Worker whose look fails is read on: its build is asked for by itself."""
+    """The open log of a Worker whose look fails is read on: its build is requested by itself."""
     source = Source(made("b1", 1, running=True))
     source.failed = {A: InternalServerError("busy", status=503)}
     log = TailLog(A, LogPosition())

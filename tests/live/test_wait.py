@@ -1,4 +1,4 @@
-"""Waiting for a build, and for the build of a commit: what is asked, when, and what comes of it."""
+"""Waiting for a build, and for the build of a commit: which requests are made, when, and the result."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -49,7 +49,7 @@ def build(
     branch: str | None = "main",
     at: float | None = 0.0,
 ) -> Build:
-    """A build that was added `at` seconds; `commit` None is one without metadata."""
+    """A build that was created at `at` seconds; without a `commit` it has no metadata."""
     metadata = BuildTriggerMetadata(commit_hash=commit, branch=branch)
     return Build(
         build_uuid=uuid,
@@ -65,7 +65,7 @@ STOPPED, FINISHED = build(outcome=None), build()
 
 
 class Script:
-    """Answers `get` from a list, the last entry for ever; notes what was asked, and when."""
+    """Responds to `get` from a list, with the last entry for ever; `asked` has the moments."""
 
     def __init__(self, clock: FakeClock, builds: Sequence[Build | BuildsError], latency: float = 0.0) -> None:
         self.clock = clock
@@ -78,10 +78,10 @@ class Script:
         self.asked.append(self.clock.now())
         await asyncio.sleep(0)
         self.clock.advance(self.latency)
-        answer = self.builds.pop(0) if len(self.builds) > 1 else self.builds[0]
-        if isinstance(answer, BuildsError):
-            raise answer
-        return answer
+        response = self.builds.pop(0) if len(self.builds) > 1 else self.builds[0]
+        if isinstance(response, BuildsError):
+            raise response
+        return response
 
 
 async def waited(
@@ -114,7 +114,7 @@ class TestPace:
         assert len(asked) == len(builds)
 
     async def test_interval_counts_from_one_request_to_the_next(self, clock: FakeClock) -> None:
-        """How long an answer took is part of the interval, and one that took longer costs no pause."""
+        """The time that a response takes is part of the interval; after a longer one there is no pause."""
         _, asked = await waited(clock, RUNNING, RUNNING, FINISHED, latency=2.0)
         assert asked == [0.0, 5.0, 10.0]
         clock.naps.clear()
@@ -123,7 +123,7 @@ class TestPace:
         assert clock.naps == []
 
     async def test_outcome_that_never_comes(self, clock: FakeClock) -> None:
-        """A stopped build without an outcome is given back as it is after 30 s, not before."""
+        """A stopped build without an outcome is returned as it is after 30 s, not before."""
         result, asked = await waited(clock, RUNNING, STOPPED)
         assert result is STOPPED
         assert asked[-1] - asked[1] == OUTCOME_WAIT
@@ -131,7 +131,7 @@ class TestPace:
 
     @pytest.mark.parametrize("interval", [0.0, -1.0])
     async def test_no_interval(self, clock: FakeClock, interval: float) -> None:
-        """An interval that is no pause is a ValueError, and nothing is asked."""
+        """An interval of 0 or less is a ValueError, and nothing is requested."""
         script = Script(clock, [FINISHED])
         with pytest.raises(ValueError, match="poll_interval"):
             await wait_for_build(script, BUILD_UUID, poll_interval=interval, clock=clock)
@@ -145,14 +145,14 @@ class TestPace:
 
     @pytest.mark.parametrize("error", [NotFoundError("gone"), BuildsConnectionError("reset")])
     async def test_errors_come_out(self, clock: FakeClock, error: BuildsError) -> None:
-        """What the look-up raises after its retries is raised, itself."""
+        """The error that a look-up raises after its retries is raised as it is."""
         with pytest.raises(BuildsError) as caught:
             await waited(clock, RUNNING, error)
         assert caught.value is error
 
 
 class History:
-    """The builds of one Worker, newest first; what is due happens before each answer."""
+    """The builds of one Worker, newest first; planned changes happen before each response."""
 
     def __init__(self, clock: FakeClock, *builds: Build) -> None:
         self.clock = clock
@@ -161,7 +161,7 @@ class History:
         self.asked: list[str] = []
 
     def at(self, moment: float, *happens: Build) -> None:
-        """At a moment these builds are as given: new, or changed."""
+        """Plan new or changed builds for a moment."""
         self.plan += [(moment, partial(self.put, new)) for new in happens]
 
     def put(self, new: Build) -> None:
@@ -197,7 +197,7 @@ class History:
 
 
 def others(count: int, at: float = 0.0) -> list[Build]:
-    """Finished builds of as many other commits, newest first."""
+    """Finished builds of `count` other commits, newest first."""
     return [build(uuid=f"other-{n}", commit=f"{n:040x}", at=at - n) for n in range(count)]
 
 
@@ -252,28 +252,28 @@ class TestCommit:
         "commit", ["", "5f0", "HEAD", "main", COMMIT + "0", f" {COMMIT}", f"{COMMIT}\n", "5f0c%"]
     )
     async def test_what_is_no_hash(self, clock: FakeClock, commit: str) -> None:
-        """What can't be a hash, or matches too much, is a ValueError, and nothing is asked."""
+        """A text that can't be a hash, or is too short, is a ValueError, and nothing is requested."""
         history = History(clock, build(commit=""))
         with pytest.raises(ValueError, match="4 to 40 hex digits"):
             await history.wait(commit)
         assert history.asked == []
 
     async def test_no_interval(self, clock: FakeClock) -> None:
-        """An interval that is no pause is a ValueError, and nothing is asked."""
+        """An interval of 0 or less is a ValueError, and nothing is requested."""
         history = History(clock, build())
         with pytest.raises(ValueError, match="poll_interval"):
             await wait_for_commit(history, TAG, COMMIT, branch=None, poll_interval=0, clock=clock)
         assert history.asked == []
 
     async def test_finished_before(self, clock: FakeClock) -> None:
-        """A commit that was built before costs three requests and no pause."""
+        """A commit that was built already costs three requests and no pause."""
         history = History(clock, build())
         assert await history.wait(COMMIT[:9].upper()) == BUILD_UUID
         assert history.asked == ["list", "get", "list"]
         assert clock.naps == []
 
     async def test_appears_later(self, clock: FakeClock) -> None:
-        """The build is waited for until it is there, then until it has finished, at the pace of its phase."""
+        """It waits until there is a build, then until it has finished, at the pace of its phase."""
         history = History(clock, *others(3))
         history.at(8, build("queued", at=8))
         history.at(30, build("running", at=8))
@@ -299,20 +299,20 @@ class TestCommit:
 
     @pytest.mark.parametrize("behind", [49, 50, 120, 199])
     async def test_far_back(self, clock: FakeClock, behind: int) -> None:
-        """A commit that was built up to 200 builds ago is found, and given back."""
+        """A commit that was built up to 200 builds ago is found."""
         history = History(clock, *others(behind, at=9), build())
         assert await history.wait() == BUILD_UUID
         assert clock.naps == []
 
     async def test_overtaken_by_many(self, clock: FakeClock) -> None:
-        """A build that has finished is given back, however many builds of other commits began meanwhile."""
+        """A finished build is returned, however many builds of other commits began meanwhile."""
         history = History(clock, build("running"))
         history.at(7, *others(60, at=100)[::-1], build())
         assert await history.wait() == BUILD_UUID
         assert clock.now() < 60
 
     async def test_deleted_after_the_end(self, clock: FakeClock) -> None:
-        """A build that has finished is given back, also when it is not listed any more by then."""
+        """A finished build is returned even if it is no longer listed by then."""
         history = History(clock, build())
 
         async def wait() -> str:
@@ -329,7 +329,7 @@ class TestCommit:
         assert await wait() == BUILD_UUID
 
     async def test_beginning_stands_for_the_commit_it_was_found_for(self, clock: FakeClock) -> None:
-        """Another commit with the same beginning, that comes while the build runs, changes nothing."""
+        """Another commit with the same beginning that comes while the build runs changes nothing."""
         history = History(clock, build("running"))
         history.at(7, build("queued", uuid="other", commit=OTHER, at=7), build())
         assert await history.wait("5f0c") == BUILD_UUID
@@ -342,21 +342,21 @@ class TestCommit:
         assert history.asked == ["list"]
 
     async def test_branch(self, clock: FakeClock) -> None:
-        """With a branch, builds of the same commit on others are passed over."""
+        """With a branch, builds of the same commit on other branches are ignored."""
         history = History(clock, build(uuid="dev", branch="dev", at=9))
         history.at(12, build(uuid="main", at=3))
         assert await history.wait(branch="main") == "main"
 
 
 def routes(sim: BuildsSimulator) -> list[str]:
-    """The last part of each path that was asked for."""
+    """The last part of each path that was requested."""
     return [seen.path.rpartition("/")[2] for seen in sim.requests]
 
 
 class TestSimulated:
     @pytest.mark.parametrize("late", [0.0, 12.0, "never"])
     async def test_an_hour_in_the_queue(self, late: Any) -> None:
-        """A build that is queued for an hour is given back when finished, after some 240 requests."""
+        """A build that is queued for an hour is returned when it has finished, after about 240 requests."""
         sim = BuildsSimulator(clock=VirtualClock(), behaviour=Behaviour(late_outcome=late))
         async with connected(sim) as client:
             added = sim.add_build(build_script(queued=3600, outcome=BuildOutcome.FAIL))
@@ -369,7 +369,7 @@ class TestSimulated:
             assert QUEUED_FACTOR * 5 * 240 == 3600
 
     async def test_needs_no_log_permission(self) -> None:
-        """Neither verb asks for a log, so a token that may not read logs will do."""
+        """Neither verb asks for a log, so a token that may not read logs is enough."""
         sim = BuildsSimulator(clock=VirtualClock())
         async with connected(sim, api_token=sim.add_token(TokenKind.READ_ONLY)) as client:
             sim.fault(Fault(kind="blocked", path="/logs", times=None))
@@ -410,7 +410,7 @@ class TestSimulated:
 
     @pytest.mark.parametrize("wrong", ["", "..", "a/b"])
     async def test_what_is_no_id(self, wrong: str) -> None:
-        """What can't be an id is a ValueError, before anything is sent."""
+        """A text that can't be an id is a ValueError, before anything is sent."""
         sim = BuildsSimulator()
         async with connected(sim) as client:
             for call in (client.wait(wrong), client.wait_for_commit(wrong, COMMIT)):
@@ -424,7 +424,7 @@ class TestSimulated:
         ids=["wrong token", "no permission"],
     )
     async def test_wrong_credentials(self, kind: TokenKind | None, error: type[Exception]) -> None:
-        """Wrong credentials come out at once, as one bare error."""
+        """Wrong credentials are raised at once, as one bare error."""
         sim = BuildsSimulator()
         async with connected(sim, api_token="wrong" if kind is None else sim.add_token(kind)) as client:
             with pytest.raises(error):
@@ -434,7 +434,7 @@ class TestSimulated:
             assert len(sim.requests) == 2
 
     async def test_time_out_and_cancel_leave_nothing(self) -> None:
-        """A wait that is timed out or cancelled, in a pause or a request, leaves nothing behind."""
+        """A wait that times out or is cancelled, in a pause or a request, leaves nothing behind."""
         async with nothing_left():
             sim = BuildsSimulator(clock=VirtualClock())
             async with connected(sim) as client:
@@ -467,7 +467,7 @@ class TestSimulated:
                 await waiter
 
     async def test_it_keeps_within_the_budget(self) -> None:
-        """Fifty waits at once never meet the limit of the account."""
+        """Fifty waits at once never reach the limit of the account."""
         sim = BuildsSimulator(clock=VirtualClock(), rate_limit=RateLimit(limit=200, window=300))
         async with connected(sim) as client:
             script = build_script(rate=0.05)
@@ -477,7 +477,7 @@ class TestSimulated:
             assert {seen.status for seen in sim.requests} == {200}
 
     async def test_loop_round_a_long_block_lets_others_run(self) -> None:
-        """During a long block a loop round the error does not hold the event loop up."""
+        """During a long block a loop around the error does not block the event loop."""
         sim = BuildsSimulator(clock=VirtualClock())
         async with connected(sim) as client:
             sim.fault(Fault(kind="rate_limited", retry_after=300))

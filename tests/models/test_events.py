@@ -62,7 +62,7 @@ class TestReading:
     )
     @pytest.mark.parametrize("content_type", ["json", "text", "bytes", None])
     def test_encodings(self, encoded: Callable[[Any], Any], content_type: str | None) -> None:
-        """The same event is read out of every encoding, whatever the message says of its content."""
+        """Every encoding gives the same event, whatever content type the message has."""
         metadata = {"CF-Content-Type": content_type} if content_type else None
         assert read(encoded(wire()), metadata=metadata, attempts=3) == BuildEvent(
             type=BuildEventType.FAILED,
@@ -135,7 +135,7 @@ class TestReading:
         ids=str,
     )
     def test_words(self, kind: str, status: Any, outcome: Any, expected: tuple[Any, Any]) -> None:
-        """Both dialects come out in the words of the REST API; unknown words are kept."""
+        """Both dialects are read as the words of the REST API; unknown words are kept."""
         event = read(wire(kind, status, outcome))
         assert event
         assert (event.status, event.build_outcome) == expected
@@ -180,7 +180,7 @@ class TestReading:
         ids=lambda body: str(body)[:40],
     )
     def test_none(self, body: Any) -> None:
-        """What is no build event, or can't be read, is none, and no error."""
+        """A message that is not a build event, or can't be read, is None, and not an error."""
         assert read(body) is None
 
     def test_bare(self) -> None:
@@ -195,13 +195,13 @@ class TestReading:
         "field", ["createdAt", "stoppedAt", "buildTriggerMetadata", "status", "initializingAt"]
     )
     def test_odd_parts(self, field: str, junk: Any) -> None:
-        """A part that can't be read is missing; the event is read all the same."""
+        """A part that can't be read is missing; the rest of the event is read."""
         event = read(wire(**{field: junk}))
         assert event
         assert (event.build_uuid, event.build_outcome) == ("b-1", BuildOutcome.FAIL)
 
     def test_time(self) -> None:
-        """A time may be a number of seconds as well; what is no time is None."""
+        """A time may be a number of seconds as well; anything else is None."""
         event = read(wire(createdAt=1786588434, runningAt="yesterday"))
         assert event
         assert event.created_on == datetime(2026, 8, 13, 2, 33, 54, tzinfo=UTC)
@@ -209,7 +209,7 @@ class TestReading:
 
     @pytest.mark.parametrize("part", ["source", "metadata"])
     def test_odd_objects(self, part: str) -> None:
-        """A missing or odd object takes only its own fields along."""
+        """A missing or odd object costs only its own fields."""
         odd: tuple[object, ...] = (None, 7, "x", [], {})
         for junk in odd:
             event = read({**wire(), part: junk})

@@ -31,7 +31,7 @@ def source(sim: BuildsSimulator) -> Source:
 
 @pytest.fixture
 def _no_collector() -> Iterator[None]:
-    """Only what nobody refers to goes."""
+    """Only reference counts free memory."""
     gc.disable()
     yield
     gc.enable()

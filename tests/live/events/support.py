@@ -23,10 +23,10 @@ T = TypeVar("T")
 
 
 class Source:
-    """A simulated queue without HTTP. `calls` are (action, when, body); failures may be planned.
+    """A simulated queue without HTTP. `calls` are (action, moment, body); failures can be planned.
 
-    `fail(action, error, ...)` makes the next calls fail: before they are carried out, or, with `lost`,
-    after. None stands for a call that goes well.
+    `fail(action, error, ...)` makes the next calls fail before they take effect, or after it with
+    `lost`. None stands for a call that succeeds.
     """
 
     def __init__(self, sim: BuildsSimulator, queue_id: str) -> None:
@@ -53,7 +53,7 @@ class Source:
 
     @property
     def acked(self) -> list[int]:
-        """How many each request acknowledged."""
+        """The number of acknowledgements in each request."""
         return [len(body["acks"]) for body in self.of("ack")]
 
     async def pull(self, queue_id: str, *, batch_size: int, visibility_timeout_ms: int) -> QueueBatch:
@@ -100,7 +100,7 @@ def stream_of(source: Source, **options: Any) -> EventStream:
 
 
 def ended(sim: BuildsSimulator, number: int = 1) -> list[str]:
-    """So many builds end now; their UUIDs."""
+    """Add builds that end now; return their UUIDs."""
     builds = [sim.add_build() for _ in range(number)]
     for build in builds:
         build.finish()
@@ -108,12 +108,12 @@ def ended(sim: BuildsSimulator, number: int = 1) -> list[str]:
 
 
 async def taken(stream: EventStream, number: int) -> list[str]:
-    """The builds of the next events; the last of them is not acknowledged."""
+    """The build UUIDs of the next events; the last event is not acknowledged."""
     return [(await anext(stream)).build_uuid for _ in range(number)]
 
 
 async def within(seconds: float, stream: EventStream) -> BuildEvent | None:
-    """The next event, if it comes within so many seconds of the virtual clock."""
+    """The next event, None if none comes within `seconds` of the virtual clock."""
     clock = stream._poller._clock
     asking = asyncio.ensure_future(anext(stream))
     alarm = asyncio.ensure_future(clock.sleep(seconds))

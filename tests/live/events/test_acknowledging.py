@@ -57,11 +57,11 @@ class TestAcknowledging:
                 await anext(stream)
                 await clock.sleep(7)
         done = asked[1:]  # when each was done with
-        told = [
+        sent = [
             when for when, number in zip(source.when("ack"), source.acked, strict=True) for _ in range(number)
         ]
-        assert len(told) == 9  # the last one was handed back
-        assert all(0 <= at - since <= 15 for at, since in zip(told, done, strict=True))
+        assert len(sent) == 9  # the last one was handed back
+        assert all(0 <= at - since <= 15 for at, since in zip(sent, done, strict=True))
         assert len(source.of("ack")) <= 6
 
     async def test_raise(self, source: Source) -> None:
@@ -89,7 +89,7 @@ class TestAcknowledging:
         await stream.aclose()
 
     async def test_break_and_drop(self, source: Source, clock: VirtualClock) -> None:
-        """A stream that is dropped holds nothing: no task is left, and its events come again."""
+        """A stream that is dropped leaves no task, and its events come again."""
         uuids = ended(source.sim, 3)
 
         async def consume() -> None:
@@ -108,7 +108,7 @@ class TestAcknowledging:
         assert clock.now() - start <= 135
 
     async def test_drop_a_slow_consumer(self, source: Source, clock: VirtualClock) -> None:
-        """The keeper of a stream that is dropped after a long time ends, and extends no more."""
+        """The keeper of a stream that is dropped late ends, and extends nothing any more."""
         ended(source.sim, 3)
         async with nothing_left():
             stream = stream_of(source, visibility_timeout=30)
@@ -163,7 +163,7 @@ class TestAcknowledging:
 
 class TestByHand:
     async def test_ack(self, source: Source) -> None:
-        """`ack` acknowledges at once, and asking for the next one does not do so again."""
+        """`ack` acknowledges at once, and asking for the next event does not acknowledge it again."""
         uuids = ended(source.sim, 3)
         async with stream_of(source) as stream:
             first = await anext(stream)
@@ -177,7 +177,7 @@ class TestByHand:
             assert source.acked == [1, 1]
 
     async def test_ack_of_the_one_before(self, source: Source) -> None:
-        """`ack` of an event that is done with sends what has not been sent yet."""
+        """`ack` of an earlier event sends the acknowledgements that have not been sent yet."""
         ended(source.sim, 3)
         async with stream_of(source) as stream:
             first = await anext(stream)
@@ -187,7 +187,7 @@ class TestByHand:
             assert source.acked == [1]
 
     async def test_not_handed_back(self, source: Source) -> None:
-        """What was acknowledged by hand is not handed back by a new loop."""
+        """A new loop does not hand back an event that was acknowledged by hand."""
         ended(source.sim, 1)
         async with stream_of(source) as stream:
             async for event in stream:
@@ -198,7 +198,7 @@ class TestByHand:
         assert source.queue.backlog == 0
 
     async def test_retry(self, source: Source, clock: VirtualClock) -> None:
-        """`retry` lets an event come again after its delay, and not before."""
+        """With `retry` an event comes again after the delay, and not before."""
         uuids = ended(source.sim, 2)
         async with stream_of(source) as stream:
             first = await anext(stream)
@@ -237,7 +237,7 @@ class TestByHand:
                 await stream.retry(second)
 
     async def test_error(self, source: Source) -> None:
-        """An error of `ack` is raised; the event is done all the same, and told of with the next request."""
+        """An error of `ack` is raised; the event counts as done, and is acknowledged with the next one."""
         ended(source.sim, 1)
         source.fail("ack", InternalServerError("oh", status=500))
         async with stream_of(source) as stream:
@@ -249,7 +249,7 @@ class TestByHand:
             assert source.queue.backlog == 0
 
     async def test_error_of_retry(self, source: Source) -> None:
-        """An error of `retry` is raised, and the event comes again all the same."""
+        """An error of `retry` is raised, and the event still comes again."""
         ended(source.sim, 1)
         source.fail("ack", BuildsTimeoutError("slow"))
         async with stream_of(source) as stream:
@@ -259,9 +259,9 @@ class TestByHand:
 
 
 class TestLostAcks:
-    @pytest.mark.parametrize("lost", [True, False], ids=["answer", "request"])
-    async def test_told_again(self, lost: bool, source: Source) -> None:
-        """A failed acknowledgement goes with the next one; no event comes twice for it."""
+    @pytest.mark.parametrize("lost", [True, False], ids=["response lost", "request lost"])
+    async def test_sent_again(self, lost: bool, source: Source) -> None:
+        """A failed acknowledgement is sent with the next one; no event comes twice because of it."""
         uuids = ended(source.sim, 30)
         source.fail("ack", BuildsTimeoutError("slow"), BuildsTimeoutError("slow"), lost=lost)
         async with stream_of(source) as stream:
@@ -271,7 +271,7 @@ class TestLostAcks:
         assert source.queue.backlog == 0
 
     async def test_by_the_keeper(self, source: Source, clock: VirtualClock) -> None:
-        """The keeper tells it again while the consumer works."""
+        """The keeper repeats a failed acknowledgement while the consumer works."""
         ended(source.sim, 2)
         source.fail("ack", BuildsTimeoutError("slow"), BuildsTimeoutError("slow"))
         async with stream_of(source, visibility_timeout=40) as stream:
@@ -304,7 +304,7 @@ class TestLostAcks:
             assert source.of("ack")[-1]["retries"] == []
 
     async def test_cancelled(self, source: Source, clock: VirtualClock) -> None:
-        """Cancelled while it acknowledges, the stream makes up for it by itself."""
+        """A stream that is cancelled while it acknowledges makes up for it by itself."""
         ended(source.sim, 1)
         source.latency = 5.0
         async with stream_of(source, visibility_timeout=40) as stream:
@@ -315,7 +315,7 @@ class TestLostAcks:
             assert source.queue.backlog == 0
 
     async def test_bounded(self, source: Source, clock: VirtualClock) -> None:
-        """What can't be acknowledged is not tried for ever while nobody reads."""
+        """Acknowledgements that fail are not repeated for ever while no consumer reads."""
         ended(source.sim, 1)
         source.fail("ack", *[InternalServerError("oh", status=500)] * 1000)
         async with nothing_left():

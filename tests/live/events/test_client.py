@@ -63,7 +63,7 @@ class TestClient:
         assert metadata.branch == "main"
 
     async def test_close(self, sim: BuildsSimulator) -> None:
-        """Closing the client ends its streams: what is in hand is handed back, no task is left."""
+        """Closing the client ends its streams: events in hand are handed back, and no task is left."""
         queue_id = sim.add_queue()
         async with nothing_left(), sim:
             async with client_of(sim) as client:
@@ -75,7 +75,7 @@ class TestClient:
         assert len(pulled["messages"]) == 2
 
     async def test_close_while_it_waits(self, sim: BuildsSimulator, clock: VirtualClock) -> None:
-        """Closing the client ends the loop of who waits for an event."""
+        """Closing the client ends a loop that waits for an event."""
         queue_id = sim.add_queue()
         async with nothing_left(), sim:
             client = client_of(sim)
@@ -108,14 +108,14 @@ class TestClient:
             assert len(client._closables) == 0
 
     async def test_permission(self, sim: BuildsSimulator) -> None:
-        """A token that may not write is told which permission it lacks."""
+        """The error for a token that may not write names the permission that it lacks."""
         queue_id = sim.add_queue()
         async with sim, client_of(sim, api_token=sim.add_token(TokenKind.READ_ONLY)) as client:
             with pytest.raises(PermissionDeniedError, match='give it "Queues Write"'):
                 await anext(client.events(queue_id))
 
     async def test_unknown(self, sim: BuildsSimulator) -> None:
-        """An unknown queue is raised, one that can't be is refused before."""
+        """An unknown queue is a NotFoundError, an id that can't be one a ValueError before any request."""
         async with sim, client_of(sim) as client:
             with pytest.raises(NotFoundError):
                 await anext(client.events("0" * 32))
@@ -125,7 +125,7 @@ class TestClient:
     @pytest.mark.parametrize("kind", ["cut_body", "reset", "server_error", "empty_body", "not_json"])
     @pytest.mark.parametrize("action", ["pull", "ack", "extend"])
     async def test_faults(self, kind: Any, action: str, sim: BuildsSimulator, clock: VirtualClock) -> None:
-        """Whatever goes wrong on the wire, each event comes once and none is left."""
+        """Whatever fails on the wire, each event comes once and none is left in the queue."""
         queue_id = sim.add_queue(max_retries=10)
         uuids = ended(sim, 8)
         sim.fault(Fault(kind, path=action, times=3))

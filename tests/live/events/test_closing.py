@@ -17,21 +17,21 @@ from tests.support import nothing_left, tasks
 
 class TestClosing:
     async def test_hands_back(self, source: Source) -> None:
-        """Closing acknowledges what is done, and hands back at once what is in hand."""
+        """Closing acknowledges the events that are done, and hands back the others at once."""
         uuids = ended(source.sim, 5)
         async with nothing_left():
             async with stream_of(source) as stream:
                 await taken(stream, 2)
-            (told,) = source.of("ack")
-            assert (len(told["acks"]), len(told["retries"])) == (1, 4)
-            assert {retry["delay_seconds"] for retry in told["retries"]} == {0}
+            (sent,) = source.of("ack")
+            assert (len(sent["acks"]), len(sent["retries"])) == (1, 4)
+            assert {retry["delay_seconds"] for retry in sent["retries"]} == {0}
             await stream.aclose()
             assert len(source.of("ack")) == 1
         async with stream_of(source) as other:
             assert sorted(await taken(other, 4)) == sorted(uuids[1:])
 
     async def test_ends_the_loop(self, source: Source, clock: VirtualClock) -> None:
-        """The loop of who waits for an event ends, without waiting."""
+        """A loop that waits for an event ends at once."""
         async with nothing_left():
             stream = stream_of(source)
 
@@ -47,7 +47,7 @@ class TestClosing:
         assert repr(stream) == f"<EventStream {source.queue_id} closed>"
 
     async def test_while_it_pulls(self, source: Source, clock: VirtualClock) -> None:
-        """A pull on its way is ended; its reader's loop just ends."""
+        """A pull on its way is cancelled, and its reader's loop ends."""
         source.latency = 5.0
         ended(source.sim)
         async with nothing_left():
@@ -59,7 +59,7 @@ class TestClosing:
                 await asking
 
     async def test_pull_nobody_took(self, source: Source, clock: VirtualClock) -> None:
-        """What a pull brought after its reader was cancelled is handed back as well."""
+        """Events that a pull brought after its reader was cancelled are handed back as well."""
         source.latency = 1.0
         ended(source.sim)
         async with nothing_left():
@@ -72,7 +72,7 @@ class TestClosing:
             assert clock.now() < 20
 
     async def test_failing(self, source: Source, clock: VirtualClock) -> None:
-        """Closing does not fail: what could not be said is logged, and the events come by themselves."""
+        """Closing does not fail: an error is logged, and the events come again by themselves."""
         ended(source.sim, 2)
         source.fail("ack", BuildsConnectionError("reset"))
         async with nothing_left():
@@ -84,21 +84,21 @@ class TestClosing:
         assert source.queue.backlog == 2
 
     async def test_while_the_keeper_works(self, source: Source, clock: VirtualClock) -> None:
-        """What the keeper was just telling is waited for, and not told twice."""
+        """Closing waits for the request of the keeper, and does not repeat it."""
         ended(source.sim, 3)
         async with nothing_left():
             stream = stream_of(source, visibility_timeout=40)
             await taken(stream, 2)
             source.latency = 3.0
-            await clock.sleep(24)  # extends at 20, tells from 23 on
+            await clock.sleep(24)  # extends at 20, flushes from 23 on
             assert source.when("ack") == [23]
             await stream.aclose()
             assert clock.now() == 29
         assert [(len(body["acks"]), len(body["retries"])) for body in source.of("ack")] == [(1, 0), (0, 2)]
         assert source.queue.backlog == 2
 
-    async def test_while_the_reader_tells(self, source: Source, clock: VirtualClock) -> None:
-        """A reader that is cancelled by the end of everything leaves no keeper behind."""
+    async def test_while_the_reader_flushes(self, source: Source, clock: VirtualClock) -> None:
+        """A reader that is cancelled after closing leaves no keeper behind."""
         ended(source.sim, 1)
         async with nothing_left():
             stream = stream_of(source)

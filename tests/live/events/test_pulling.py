@@ -29,7 +29,7 @@ from tests.support import nothing_left, settle
 
 class TestPace:
     async def test_empty(self, source: Source) -> None:
-        """An empty queue is asked ever more seldom, up to the maximum; a message resets that."""
+        """An empty queue is pulled ever less often, up to the maximum interval; a message resets that."""
         async with stream_of(source, poll_interval=2, max_poll_interval=8) as stream:
             assert await within(40, stream) is None
             assert source.when("pull") == [0, 2, 5, 9.5, 16.25, 24.25, 32.25]
@@ -40,7 +40,7 @@ class TestPace:
             assert [round(when - 40.25, 2) for when in source.when("pull")] == [2, 4]
 
     async def test_full(self, source: Source, clock: VirtualClock) -> None:
-        """After a full batch the next pull is made at once, after another one after the interval."""
+        """After a full batch the next pull comes at once, after any other one interval later."""
         ended(source.sim, 25)
         async with stream_of(source, poll_interval=7) as stream:
             await taken(stream, 25)
@@ -50,7 +50,7 @@ class TestPace:
             assert clock.now() == 7
 
     async def test_slow_reader(self, source: Source, clock: VirtualClock) -> None:
-        """Who took longer than the interval waits no more."""
+        """A consumer that took longer than the interval does not wait."""
         ended(source.sim, 2)
         async with stream_of(source, batch_size=5) as stream:
             await taken(stream, 2)
@@ -72,7 +72,7 @@ class TestPace:
         ids=str,
     )
     def test_misuse(self, options: Any, said: str, source: Source) -> None:
-        """What can't be is a ValueError."""
+        """Values out of range are a ValueError that names the argument."""
         with pytest.raises(ValueError, match=said):
             stream_of(source, **options)
 
@@ -91,7 +91,7 @@ class TestErrors:
         ids=lambda error: type(error).__name__,
     )
     async def test_raised(self, error: BuildsError, source: Source) -> None:
-        """A refusal is raised at once; the stream can be iterated on, at its pace."""
+        """A refusal is raised at once; the loop can go on, at the stream's pace."""
         uuids = ended(source.sim)
         source.fail("pull", error)
         async with stream_of(source) as stream:
@@ -113,7 +113,7 @@ class TestErrors:
         ids=lambda error: type(error).__name__,
     )
     async def test_tolerated(self, error: BuildsError, source: Source, clock: VirtualClock) -> None:
-        """What may pass is tolerated five times in a row, with growing pauses; the sixth is raised."""
+        """A transient error is tolerated five times in a row, with growing pauses; the sixth is raised."""
         assert MAX_FAILURES == 5
         uuids = ended(source.sim)
         source.fail("pull", *[error] * 5, None, *[error] * 11)
@@ -129,7 +129,7 @@ class TestErrors:
             assert [when - start for when in source.when("pull")[12:]] == [61, 63, 67, 75, 90, 105]
 
     async def test_in_a_row(self, source: Source) -> None:
-        """A pull that goes well makes the count start again."""
+        """A successful pull resets the count."""
         error = BuildsConnectionError("reset")
         source.fail("pull", *[error, error, error, None] * 5)
         async with stream_of(source) as stream:
@@ -147,7 +147,7 @@ class TestErrors:
 
 class TestCancelling:
     async def test_time_outs(self, source: Source) -> None:
-        """A time-out round each event loses none, and costs none an attempt."""
+        """A timeout around each event loses none, and costs none an attempt."""
         source.latency = 1.0
         uuids = ended(source.sim, 4)
         got: list[BuildEvent] = []
@@ -159,7 +159,7 @@ class TestCancelling:
         assert [event.attempts for event in got] == [1] * 4
 
     async def test_taken_over_too_late(self, source: Source, clock: VirtualClock) -> None:
-        """What a cancelled pull brought is not given out when its lease has ended meanwhile."""
+        """An event that a cancelled pull brought is not given out if its lease has ended meanwhile."""
         source.latency = 1.0
         ended(source.sim)
         async with stream_of(source, visibility_timeout=10) as stream:
@@ -171,7 +171,7 @@ class TestCancelling:
     async def test_nobody_comes_back(
         self, action: str, source: Source, clock: VirtualClock, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """The error of a request that nobody comes back for is no complaint of asyncio."""
+        """No error of a request whose caller never comes back is logged by asyncio."""
         ended(source.sim)
         async with nothing_left():
             stream = stream_of(source)
@@ -185,7 +185,7 @@ class TestCancelling:
         assert [record for record in caplog.records if record.name == "asyncio"] == []
 
     async def test_two_readers(self, source: Source) -> None:
-        """A second task that reads while one waits is an error."""
+        """A second task that reads while one waits gets a RuntimeError."""
         async with stream_of(source) as stream:
             first = asyncio.ensure_future(anext(stream))
             await settle()

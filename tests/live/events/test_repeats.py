@@ -18,7 +18,7 @@ from tests.support.events import wire
 class TestRepeats:
     @pytest.mark.parametrize("batch_size", [1, 2, 3, 10])
     async def test_at_least_once(self, batch_size: int, sim: BuildsSimulator) -> None:
-        """What the queue delivers twice comes once."""
+        """An event that the queue delivers twice comes once."""
         source = Source(sim, sim.add_queue(duplicate_every=2, max_retries=9))
         uuids = ended(sim, 20)
         async with stream_of(source, batch_size=batch_size) as stream:
@@ -48,7 +48,7 @@ class TestRepeats:
         assert source.queue.backlog == 0
 
     async def test_later(self, source: Source) -> None:
-        """A repeat that comes much later is known as well."""
+        """A repeat that comes much later is recognized as well."""
         source.queue.send(wire())
         async with stream_of(source) as stream:
             await anext(stream)
@@ -58,7 +58,7 @@ class TestRepeats:
         assert source.queue.backlog == 0
 
     async def test_not_acknowledged(self, source: Source) -> None:
-        """A repeat of an event that was handed back is given out: one of the two has to be."""
+        """A repeat of an event that was handed back is given out: one of the two must be."""
         source.queue.send(wire())
         source.queue.send(wire())
         async with stream_of(source) as stream:
@@ -85,7 +85,7 @@ class TestRepeats:
 
 class TestUnreadable:
     async def test_left(self, source: Source, caplog: pytest.LogCaptureFixture) -> None:
-        """A message that is no build event is left for the dead letters, logged once, and in nobody's way."""
+        """A message that is not a build event becomes a dead letter, is logged once, and blocks no other."""
         source.queue.send("hello")
         uuids = ended(source.sim, 2)
         with caplog.at_level(logging.WARNING, "builds_async"):
@@ -100,7 +100,7 @@ class TestUnreadable:
         assert source.acked == [2]
 
     async def test_full_of_them(self, source: Source) -> None:
-        """A queue full of such messages makes no stream spin."""
+        """A queue full of such messages does not make the stream spin."""
         for number in range(50):
             source.queue.send(f"{number}")
         async with stream_of(source, batch_size=1) as stream:

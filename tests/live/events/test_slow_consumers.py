@@ -27,7 +27,7 @@ class TestSlowConsumer:
     async def test_once_each(
         self, extended_leases: str, warnings: str, sim: BuildsSimulator, clock: VirtualClock
     ) -> None:
-        """Ten minutes for each event with a visibility of 30 s: each comes once, whatever extending does."""
+        """With ten minutes an event and a visibility of 30 s, each comes once, whatever extending does."""
         options: Any = {"extended_leases": extended_leases, "warnings": warnings, "max_retries": 100}
         source = Source(sim, sim.add_queue(**options))
         uuids = ended(sim, 12)
@@ -41,7 +41,7 @@ class TestSlowConsumer:
         assert source.queue.backlog == 0
 
     async def test_first_attempt(self, source: Source, clock: VirtualClock) -> None:
-        """What is given out within the hour was never given back: it comes with its first attempt."""
+        """An event that is given out within the hour was never handed back: it is its first attempt."""
         ended(source.sim, 5)
         async with stream_of(source, visibility_timeout=30) as stream:
             for _ in range(5):
@@ -90,7 +90,7 @@ class TestSlowConsumer:
         assert source.when("extend")[:4] == [20, 25, 30, 50]
 
     async def test_new_lease_ids(self, sim: BuildsSimulator, clock: VirtualClock) -> None:
-        """Where the answer names new lease ids, those are used."""
+        """If the response names new lease ids, those are used."""
         source = Source(sim, sim.add_queue(extended_leases="told"))
         ended(sim, 2)
         async with stream_of(source, visibility_timeout=40) as stream:
@@ -101,7 +101,7 @@ class TestSlowConsumer:
                 assert source.queue.backlog == left
 
     async def test_refused_extension(self, sim: BuildsSimulator, clock: VirtualClock) -> None:
-        """An event whose lease could not be extended, as the answer warns, is not given out without one."""
+        """An event whose extension the response warns about is not given out without a lease."""
         source = Source(sim, sim.add_queue(extended_leases="secret"))
         ended(sim, 2)
         async with stream_of(source, visibility_timeout=40) as stream:
@@ -124,7 +124,7 @@ class TestSlowConsumer:
 
 
 class TestLeases:
-    """What no stream alone gets into."""
+    """States that a stream alone does not get into."""
 
     def leases(self, source: Source) -> Leases:
         return Leases(source, source.queue_id, visibility=60, clock=source.sim.clock)
@@ -142,7 +142,7 @@ class TestLeases:
         await leases.aclose()
 
     async def test_not_in_hand(self, source: Source) -> None:
-        """What is not in hand can't be given up: nothing is told of it."""
+        """A message that is not in hand can't be given up: nothing is sent for it."""
         leases = self.leases(source)
         leases.acknowledge("m")
         leases.hand_back("m")
@@ -151,8 +151,8 @@ class TestLeases:
         await leases.aclose()
         assert source.calls == []
 
-    async def test_came_while_it_was_told(self, source: Source, clock: VirtualClock) -> None:
-        """A message that comes while it is being asked for again, in vain, is not asked for once more."""
+    async def test_delivered_during_a_flush(self, source: Source, clock: VirtualClock) -> None:
+        """A message that arrives while a request for it fails is not asked for once more."""
         leases, message = self.leases(source), QueueMessage(id="m", lease_id="l")
         source.latency = 5.0
         source.fail("ack", BuildsTimeoutError("slow"))
@@ -172,7 +172,7 @@ class TestWarnings:
     async def test_logged(
         self, shape: Any, sim: BuildsSimulator, clock: VirtualClock, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """The queue's warnings are logged, and are no error."""
+        """The queue's warnings are logged, and are not an error."""
         source = Source(sim, sim.add_queue(warnings=shape))
         ended(sim)
         async with stream_of(source) as stream:

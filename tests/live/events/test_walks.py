@@ -22,7 +22,7 @@ from tests.support import nothing_left
 
 
 class Walker:
-    """A consumer that does what it is told with its events."""
+    """A consumer that takes the actions of a random walk."""
 
     def __init__(self, batch_size: int, **options: Any) -> None:
         self.sim = BuildsSimulator(clock=VirtualClock())
@@ -86,7 +86,7 @@ class Walker:
 
     async def drop(self) -> None:
         self.current = None
-        self.done.clear()  # what is not told yet comes once more
+        self.done.clear()  # unsent acknowledgements are lost, so events come once more
         self.stream = self.new_stream()
 
     async def close(self) -> None:

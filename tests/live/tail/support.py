@@ -34,14 +34,14 @@ from tests.support.bridge import ask, received
 
 
 class Wire:
-    """The simulator's API without a socket: an answer takes `latency` seconds of the clock."""
+    """The simulator's API without a socket: a response takes `latency` seconds of the clock."""
 
     def __init__(self, sim: BuildsSimulator, latency: float = 0.0) -> None:
         self.sim = sim
         self.latency = latency
         self.under_way: Counter[str] = Counter()
         self.most: Counter[str] = Counter()
-        self.answered: Counter[str] = Counter()
+        self.responded: Counter[str] = Counter()
         self.broken: dict[str, BuildsError] = {}
         self.planned: list[tuple[float, BuildDetails, list[Moment]]] = []  # builds to come
         self.first_look: float | None = None
@@ -60,16 +60,16 @@ class Wire:
         self.plant()
         latest = self.sim._account.latest
         with patch.object(self.sim._account, "latest", lambda tag: self.stale.get(tag) or latest(tag)):
-            answer = ask(self.sim, request)
+            response = ask(self.sim, request)
         for part, error in self.broken.items():
             if part in path:
                 raise error
-        if answer.fault:
-            raise BuildsConnectionError(answer.fault.kind)
-        if kind == "look" and answer.status == 200 and self.sim.requests[-1].fault is None:
+        if response.fault:
+            raise BuildsConnectionError(response.fault.kind)
+        if kind == "look" and response.status == 200 and self.sim.requests[-1].fault is None:
             self.first_look = self.sim.clock.now() if self.first_look is None else self.first_look
-        self.answered[kind] += 1
-        return received(answer)
+        self.responded[kind] += 1
+        return received(response)
 
     def plant(self) -> None:
         """Add the builds that have begun by now."""
@@ -82,7 +82,7 @@ class Wire:
     async def aclose(self) -> None: ...
 
     def source(self, **options: Any) -> DatedBuilds:
-        """What a client of this API would tail with."""
+        """The source of a client's tail."""
         options = {"retry": RetryPolicy(attempts=2), "budget": RateBudget(), **options}
         session = ApiSession(
             self, f"/accounts/{self.sim.account_id}", max_in_flight=100, clock=self.sim.clock, **options
@@ -103,9 +103,9 @@ class Wire:
         )
 
     def asked(self) -> Counter[str]:
-        """How often each kind of request was answered since the last time."""
-        answered, self.answered = self.answered, Counter()
-        return answered
+        """How many requests of each kind had a response since the last call."""
+        responded, self.responded = self.responded, Counter()
+        return responded
 
 
 def wire(latency: float = 0.0, **options: Any) -> Wire:
@@ -114,7 +114,7 @@ def wire(latency: float = 0.0, **options: Any) -> Wire:
 
 
 async def within(tail: BuildTail, seconds: float) -> TailLine | None:
-    """The next line, or None if `seconds` pass without one: then the step is cancelled."""
+    """The next line; if none comes within `seconds`, cancel the step and return None."""
     clock = tail._clock
     step = asyncio.ensure_future(tail.__anext__())
     alarm = asyncio.ensure_future(clock.sleep(seconds))
@@ -131,7 +131,7 @@ Got = dict[str, list[str]]
 
 
 async def collect(tail: BuildTail, until: float, got: Got | None = None) -> Got:
-    """The texts that come until a moment of the clock, by build."""
+    """The texts that come until a moment of the clock, by build UUID."""
     got = defaultdict(list) if got is None else got
     while (left := until - tail._clock.now()) > 0:
         if (line := await within(tail, left)) is not None:
@@ -151,7 +151,7 @@ def kept(position: TailPosition) -> TailPosition:
 
 
 def script(lines: int, *, start: float = 0.0, every: float = 1.0, end: float | None = None) -> list[Moment]:
-    """A build that begins to run after `start` seconds and writes a line every so often."""
+    """A build that begins to run after `start` seconds and writes a line every `every` seconds."""
     after = start + lines * every if end is None else end
     return [
         (start, BuildStatus.RUNNING),
@@ -162,7 +162,7 @@ def script(lines: int, *, start: float = 0.0, every: float = 1.0, end: float | N
 
 @contextmanager
 def no_complaints() -> Iterator[None]:
-    """Assert that the loop has nothing to complain of: no error that nobody asked for."""
+    """Assert that asyncio reports no exception that was never retrieved."""
     complaints: list[dict[str, Any]] = []
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: complaints.append(context))

@@ -27,7 +27,7 @@ from tests.support import nothing_left, settle, tags
 
 class TestSimulated:
     async def test_a_day_of_a_bot(self) -> None:
-        """A bot that is restarted now and then, with a new client each time, sees every line once."""
+        """A bot that is restarted several times, with a new client each time, sees every line once."""
         sim = BuildsSimulator(clock=VirtualClock(), page_size=20)
         async with sim:
             ids = [sim.add_worker() for _ in range(30)]
@@ -54,7 +54,7 @@ class TestSimulated:
         "fault", ["reset", "cut_body", "not_json", "server_error", "rate_limited", "repeated_page"]
     )
     async def test_faults(self, fault: FaultKind) -> None:
-        """Faults of any kind cost no line and give none twice."""
+        """Faults of any kind lose no line and repeat none."""
         sim = BuildsSimulator(clock=VirtualClock(), page_size=7)
         async with connected(sim) as client:
             builds = [sim.add_build(build_script(20, queued=wait)) for wait in range(3)]
@@ -68,7 +68,7 @@ class TestSimulated:
         ids=["wrong token", "no permission"],
     )
     async def test_wrong_credentials(self, kind: TokenKind | None, error: type[Exception]) -> None:
-        """Wrong credentials come out at once, as one bare error."""
+        """Wrong credentials are raised at once, as one bare error."""
         sim = BuildsSimulator(clock=VirtualClock())
         with no_complaints():
             async with connected(sim, api_token="wrong" if kind is None else sim.add_token(kind)) as client:
@@ -78,14 +78,14 @@ class TestSimulated:
 
     @pytest.mark.parametrize("wrong", ["", "..", "a/b", "a,b", "my-worker"])
     async def test_what_is_no_id(self, wrong: str) -> None:
-        """What can't be an id is a ValueError when the tail is made."""
+        """A text that can't be an id is a ValueError when the tail is made."""
         async with connected(BuildsSimulator()) as client:
             with pytest.raises(ValueError, match=r"can't be an id|is no tag"):
                 client.tail([*tags(1), wrong])
 
     @pytest.mark.parametrize("stall", ["/latest", "/logs"])
     async def test_nothing_is_left(self, stall: str) -> None:
-        """A `break`, an error, a cancel and closing the client leave no task and no connection."""
+        """A `break`, an error, a cancellation and closing the client leave no task and no connection."""
         async with nothing_left():
             sim = BuildsSimulator(clock=VirtualClock())
             async with connected(sim) as client:
@@ -128,7 +128,7 @@ class TestSimulated:
                     await anext(tail)
 
     async def test_closing_that_is_cancelled(self) -> None:
-        """A client whose closing is cancelled has closed its session all the same."""
+        """A client whose `aclose` is cancelled has closed its session nevertheless."""
         sim = BuildsSimulator(clock=VirtualClock())
         async with nothing_left(), sim:
             client = client_of(sim)
@@ -149,7 +149,7 @@ class TestSimulated:
                 await client.aclose()
 
     async def test_closed_client(self) -> None:
-        """A tail of a closed client says so."""
+        """A tail of a closed client is a RuntimeError that says so."""
         sim = BuildsSimulator(clock=VirtualClock())
         with no_complaints():
             async with connected(sim) as client:

@@ -22,7 +22,7 @@ from tests.support import settle
 
 class TestFailures:
     async def test_log_that_stays_broken(self) -> None:
-        """The error of one log stands in `failures`, asked again at the usual pace; the others go on."""
+        """The error of one log is in `failures`; it is retried at the usual pace, and the others go on."""
         it = wire()
         bad, good = (it.sim.add_build(script(20, end=100)) for _ in range(2))
         it.broken[f"{bad.build_uuid}/logs"] = InternalServerError("502", status=502)
@@ -41,7 +41,7 @@ class TestFailures:
         await tail.aclose()
 
     async def test_look_that_stays_broken(self) -> None:
-        """While no look succeeds, the logs that are open go on, and the error is there by Worker."""
+        """While no look succeeds, open logs go on, and `failures` has the error by Worker."""
         it = wire()
         build = it.sim.add_build(script(30))
         tail = it.tail([build.external_script_id])
@@ -59,7 +59,7 @@ class TestFailures:
         await tail.aclose()
 
     async def test_restored_log_that_is_gone(self) -> None:
-        """A log of the position whose build does not exist any more is dropped."""
+        """A log in the position whose build no longer exists is dropped."""
         it = wire()
         tag = it.sim.add_worker()
         stored = {"workers": {}, "logs": {"gone": {"external_script_id": tag, "position": {}}}}
@@ -72,7 +72,7 @@ class TestFailures:
 
     @pytest.mark.parametrize("kind", [AuthenticationError, PermissionDeniedError])
     async def test_wrong_credentials(self, kind: type[BuildsError]) -> None:
-        """Credentials that go wrong are one bare error; a loop round it is paced and loses nothing."""
+        """Credentials that go wrong are one bare error; a loop around it is throttled and loses nothing."""
         it = wire()
         builds = [it.sim.add_build(script(60)) for _ in range(20)]
         tail = it.tail([build.external_script_id for build in builds])
@@ -102,7 +102,7 @@ class TestFailures:
 
     @pytest.mark.parametrize("kind", [AuthenticationError, PermissionDeniedError])
     async def test_log_that_may_not_be_read(self, kind: type[BuildsError]) -> None:
-        """Credentials that a log refuses end the tail, even if they are good for everything else."""
+        """A 401 or 403 for a log ends the tail, even if all other requests succeed."""
         it = wire()
         build = it.sim.add_build(script(60))
         tail = it.tail([build.external_script_id])
@@ -119,7 +119,7 @@ class TestFailures:
 
     @pytest.mark.parametrize("closed", [True, False], ids=["closed", "dropped"])
     async def test_errors_of_many_logs_at_once(self, closed: bool) -> None:
-        """When all logs fail alike at once, one error is raised, and nobody complains of the others."""
+        """When all logs fail at once, one error is raised, and asyncio logs none of the others."""
         it = wire(latency=0.5)
         builds = [it.sim.add_build(script(60)) for _ in range(9)]
         tail = it.tail([build.external_script_id for build in builds])
@@ -135,7 +135,7 @@ class TestFailures:
             del tail
 
     async def test_long_block_does_not_spin(self) -> None:
-        """While the API asks all to stay away, nothing is sent, nor tried more often than usual."""
+        """While the API blocks all requests, none is sent, and none is tried more often than usual."""
         it = wire()
         builds = [it.sim.add_build(script(50, every=5.0)) for _ in range(11)]
         source, tried = it.source(), []
@@ -161,7 +161,7 @@ class TestFailures:
         await tail.aclose()
 
     async def test_limit_is_never_met(self) -> None:
-        """Sixty builds at once stay within the account's limit, and still all lines come."""
+        """Sixty builds at once stay within the account's limit, and all lines come."""
         it = wire(rate_limit=RateLimit())
         builds = [it.sim.add_build(script(30, every=5.0)) for _ in range(60)]
         tail = it.tail([build.external_script_id for build in builds])

@@ -16,12 +16,12 @@ from tests.support import ACCOUNT, nothing_left, settle, tags
 
 class TestTheIterator:
     async def test_no_workers(self) -> None:
-        """Without Workers there is nothing to wait for: the loop ends."""
+        """Without Workers there is nothing to wait for, and the loop ends."""
         assert [line async for line in wire().tail([])] == []
 
     @pytest.mark.parametrize("name", ["interval", "poll_interval", "max_poll_interval"])
     async def test_no_interval(self, name: str) -> None:
-        """An interval that is no pause is a ValueError when the tail is made, not when it is read."""
+        """An interval of 0 or less is a ValueError when the tail is made, not when it is read."""
         async with BuildsClient(account_id=ACCOUNT, api_token="t") as client:
             with pytest.raises(ValueError, match="interval"):
                 client.tail(tags(2), **{name: 0.0})  # type: ignore[arg-type]
@@ -40,7 +40,7 @@ class TestTheIterator:
         await tail.aclose()
 
     async def test_loop_of_time_outs(self) -> None:
-        """Time-outs shorter than an answer lose nothing, repeat nothing, and cost no request."""
+        """Timeouts shorter than a response lose nothing, repeat nothing, and cost no request."""
         it = wire(latency=0.7)
         builds = [it.sim.add_build(script(20)) for _ in range(3)]
         tail = it.tail([build.external_script_id for build in builds])
@@ -67,7 +67,7 @@ class TestTheIterator:
 class TestClosing:
     @pytest.mark.parametrize("kind", ["look", "logs"])
     async def test_reader_that_waits(self, kind: str) -> None:
-        """A reader that waits when the tail is closed gets a RuntimeError; it is not cancelled by that."""
+        """A reader that waits when the tail is closed gets a RuntimeError, and is not cancelled."""
         it = wire(latency=0.6)
         build = it.sim.add_build([(0.0, BuildStatus.RUNNING)])
         async with nothing_left():
@@ -83,7 +83,7 @@ class TestClosing:
             assert not it.under_way.total()
 
     async def test_reader_that_pauses(self) -> None:
-        """A reader that sleeps between two polls when the tail is closed is told at once."""
+        """A reader that sleeps between two polls when the tail is closed gets a RuntimeError at once."""
         it = wire()
         build = it.sim.add_build([(0.0, BuildStatus.RUNNING)])
         before = asyncio.all_tasks()
@@ -99,7 +99,7 @@ class TestClosing:
             assert type(reader.exception()) is RuntimeError
 
     async def test_break_and_forget(self) -> None:
-        """A tail that is dropped after a `break` ends with the requests on their way."""
+        """A tail that is dropped after a `break` ends when the requests on their way are done."""
         it = wire(latency=0.6)
         builds = [it.sim.add_build(script(20)) for _ in range(12)]
         async with nothing_left():
@@ -109,7 +109,7 @@ class TestClosing:
             assert not it.under_way.total()
 
     async def test_async_with(self) -> None:
-        """Left, an `async with` has ended the requests on their way; the position stays good."""
+        """After an `async with` no request is on its way; the position stays good."""
         it = wire(latency=0.6)
         build = it.sim.add_build(script(20))
         async with nothing_left():

@@ -104,7 +104,7 @@ class TestLines:
         ids=str,
     )
     async def test_whatever_the_service_does(self, behaviour: Behaviour) -> None:
-        """Under each possible answer, each line comes once and the log is closed in the end."""
+        """With each possible response, each line comes once and the log is closed in the end."""
         it = wire(behaviour=behaviour, page_size=7)
         builds = [it.sim.add_build(build_script(lines, queued=3)) for lines in (3, 40)]
         tail = it.tail([build.external_script_id for build in builds])
@@ -128,7 +128,7 @@ class TestLines:
         await tail.aclose()
 
     async def test_deleted_build(self) -> None:
-        """A build that is deleted while it runs is not asked for any more, and nothing is repeated."""
+        """A build that was deleted is not asked for any more, and nothing is repeated."""
         it = wire()
         first = it.sim.add_build(script(3))
         tag = first.external_script_id

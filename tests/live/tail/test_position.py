@@ -35,7 +35,7 @@ class TestPosition:
         await tail.aclose()
 
     async def test_while_it_was_away(self) -> None:
-        """Builds that went on, ended, or began and ended while nobody was tailing are made up for."""
+        """Builds that went on, ended, or began and ended while no tail was running are made up for."""
         it = wire()
         ids = [it.sim.add_worker() for _ in range(4)]
         done = it.sim.add_finished_build(5, external_script_id=ids[0])
@@ -57,7 +57,7 @@ class TestPosition:
         await tail.aclose()
 
     async def test_quiet_workers(self) -> None:
-        """A restart for hundreds of Workers on which nothing new runs costs looks, and nothing else."""
+        """A restart for hundreds of Workers without a new build costs looks, and nothing else."""
         it = wire()
         ids = [it.sim.add_finished_build(1).external_script_id for _ in range(400)]
         tail = it.tail(ids)
@@ -70,7 +70,7 @@ class TestPosition:
         await tail.aclose()
 
     async def test_stale_answer_after_a_restart(self) -> None:
-        """A look that gives an older build than the position knows of, repeats nothing of that build."""
+        """A look that gives an older build than the position knows repeats nothing of that build."""
         it = wire()
         first = it.sim.add_build(script(5))
         tag = first.external_script_id
@@ -88,7 +88,7 @@ class TestPosition:
         await tail.aclose()
 
     async def test_build_that_begins_within_the_first_look(self) -> None:
-        """A build that begins while the first look is under way, comes once, also across a restart."""
+        """A build that begins during the first look comes once, even across a restart."""
         it = wire(latency=1.0)
         first = it.sim.add_build(script(30))
         tag = first.external_script_id
@@ -102,13 +102,13 @@ class TestPosition:
         await tail.aclose()
 
     async def test_in_the_middle_of_a_look(self) -> None:
-        """A position that is taken while a look is under way has all that the look has found by then."""
+        """A position that is taken during a look has all that the look has found by then."""
         it = wire(latency=1.0)
         ids = [it.sim.add_finished_build(1).external_script_id for _ in range(4)]
         tail = it.tail(ids)
         got = await collect(tail, 5)
         builds = [it.sim.add_build(script(3), external_script_id=tag) for tag in ids]
-        while it.answered["list"] < 2:
+        while it.responded["list"] < 2:
             await within(tail, 0.5)
         assert it.under_way["list"]
         start = kept(tail.position)
@@ -127,7 +127,7 @@ class TestPosition:
         assert it.tail([it.sim.add_worker()], start).position == start
 
     async def test_other_workers(self) -> None:
-        """A position is good for a tail of other Workers too: what it does not know begins anew."""
+        """A position works for a tail of other Workers too: those it does not know begin anew."""
         it = wire()
         builds = [it.sim.add_build(script(20)) for _ in range(3)]
         a, b, c = (build.external_script_id for build in builds)
@@ -148,7 +148,7 @@ class TestPosition:
         )
 
     async def test_thousands_of_workers(self) -> None:
-        """A position of thousands of Workers is taken up at once."""
+        """A tail starts at once from a position of thousands of Workers."""
         it = wire()
         ids = tags(5000)
         marks = {tag: {"build_uuid": "b", "created_on": None} for tag in ids}

@@ -26,7 +26,7 @@ class TestRequests:
         await tail.aclose()
 
     async def test_fifty_builds_of_one_worker(self) -> None:
-        """Fifty builds of one Worker are not asked for their status one by one either."""
+        """The statuses of fifty builds of one Worker are not asked for one by one either."""
         it = wire()
         tag = it.sim.add_finished_build(1).external_script_id
         tail = it.tail([tag])
@@ -41,7 +41,7 @@ class TestRequests:
         await tail.aclose()
 
     async def test_quiet_workers(self) -> None:
-        """A thousand Workers on which nothing runs cost 50 requests a look, and nothing else."""
+        """A thousand Workers without a running build cost 50 requests a look, and nothing else."""
         it = wire()
         ids = [it.sim.add_worker() for _ in range(1000)]
         tail = it.tail(ids)
@@ -50,7 +50,7 @@ class TestRequests:
         await tail.aclose()
 
     async def test_pace_of_a_log(self) -> None:
-        """A log is asked for each second while lines come, more seldom up to five seconds while none do."""
+        """A log is polled each second while lines come, less often up to every five seconds while none do."""
         it = wire()
         build = it.sim.add_build([*script(10, end=110), (100.5, "late")])
         tail = it.tail([build.external_script_id])
@@ -77,7 +77,7 @@ class TestRequests:
         await tail.aclose()
 
     async def test_slow_reader(self) -> None:
-        """While its reader sleeps for an hour, a tail asks for nothing but what was on its way."""
+        """While its reader sleeps for an hour, a tail sends no new request."""
         it = wire(latency=0.5, page_size=5)
         builds = [it.sim.add_build(script(4000, every=0.1)) for _ in range(40)]
         tail = it.tail([build.external_script_id for build in builds])

@@ -85,7 +85,7 @@ def test_every_line_once_and_in_order(
     behaviour: Behaviour,
     served: tuple[int, float],
 ) -> None:
-    """No build, fault, time-out, sleep or restart makes a tail lose, repeat or reorder a line of a build."""
+    """No build, fault, timeout, sleep or restart makes a tail lose, repeat or reorder a line of a build."""
     it = wire(served[1], behaviour=behaviour, page_size=served[0], faults=plan)
     ids = [it.sim.add_worker() for _ in range(3)]
     for number, build in enumerate(sorted(builds, key=lambda build: build.begins)):
@@ -115,7 +115,7 @@ def test_every_line_once_and_in_order(
 
 
 async def walked(it: Wire, ids: list[str], walk: list[Step]) -> Got:
-    """All texts by build, of a reader that goes the walk and then reads on to the end of all builds."""
+    """All texts by build, for a reader that takes a walk and then reads to the end of all builds."""
     before = asyncio.all_tasks()
     tail = it.tail(ids)
     got: Got = defaultdict(list)

@@ -30,11 +30,11 @@ ENDLESS = [(0.0, "running")]
 
 
 class Over(Exception):  # noqa: N818  # not an error
-    """What the test wanted to see is over."""
+    """The scripted time is over."""
 
 
 class Life(msgspec.Struct):
-    """One build of a scripted world: what it is from when on. `created` None: the API does not say."""
+    """One build of a scripted world, with the moments of its states; `created` None: it has no date."""
 
     tag: str
     uuid: str
@@ -149,17 +149,17 @@ def word(build: Build) -> str:
     return str(build.build_outcome or build.status)
 
 
-def told(change: BuildChange) -> str:
-    """A change in short: `+` for a new build."""
+def short(change: BuildChange) -> str:
+    """A change as a short text, with `+` for a new build."""
     return f"{'+' if change.is_new else ''}{change.build.build_uuid} {word(change.build)}"
 
 
 async def everything(watcher: BuildWatcher) -> list[str]:
-    """All changes until the world is over."""
+    """All changes until the scripted time is over."""
     changes: list[str] = []
     try:
         async for change in watcher:
-            changes.append(told(change))
+            changes.append(short(change))
     except Over:
         pass
     return changes

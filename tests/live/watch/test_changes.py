@@ -4,7 +4,7 @@ import pytest
 
 from builds_async.live.finish import OUTCOME_WAIT
 from builds_async.models.builds import Build
-from tests.live.watch.support import ENDLESS, QUICK, A, B, C, Over, World, everything, life, told, word
+from tests.live.watch.support import ENDLESS, QUICK, A, B, C, Over, World, everything, life, short, word
 
 
 class TestChanges:
@@ -13,7 +13,7 @@ class TestChanges:
         world = World(life("a0", -200), life("a", -99), life("c", -1, tag=C), until=5)
         watcher = world.watch(C, B, A, C)
         changes = [await anext(watcher), await anext(watcher)]
-        assert [told(change) for change in changes] == ["+c queued", "+a success"]
+        assert [short(change) for change in changes] == ["+c queued", "+a success"]
         assert [change.external_script_id for change in changes] == [C, A]
         assert [change.previous for change in changes] == [None, None]
         assert world.asked.count("latest") == 1
@@ -21,7 +21,7 @@ class TestChanges:
         assert world.naps == []
 
     async def test_life_of_a_build(self) -> None:
-        """Each status that a pass sees comes once, the outcome in the end, and then nothing any more."""
+        """Each status that a pass sees comes once, then the outcome, and then nothing any more."""
         world = World(life("a", 0), until=3600)
         assert await everything(world.watch()) == [
             "+a queued",
@@ -39,11 +39,11 @@ class TestChanges:
         watcher = world.watch()
         for _ in range(3):
             change = await anext(watcher)
-            changes.append((change.previous and told_build(change.previous), told(change)))
+            changes.append((change.previous and short_build(change.previous), short(change)))
         assert changes == [(None, "+a queued"), ("a queued", "a running"), ("a running", "+b running")]
 
     async def test_outcome_that_comes_after_the_stop(self) -> None:
-        """`stopped` and the outcome are two changes when the API tells them apart."""
+        """`stopped` and the outcome are two changes if they come one after the other."""
         world = World(life("a", 0, [(0.0, "running"), (20.0, "stopped"), (50.0, "fail")]), until=99)
         assert await everything(world.watch()) == ["+a running", "a stopped", "a fail"]
 
@@ -51,13 +51,13 @@ class TestChanges:
         """Only another status or outcome is a change."""
         world = World(life("a", 0, ENDLESS), until=99)
         watcher = world.watch()
-        assert told(await anext(watcher)) == "+a running"
+        assert short(await anext(watcher)) == "+a running"
         world.lives[0].created = 7.0
         with pytest.raises(Over):
             await anext(watcher)
 
     async def test_superseded_build_goes_on(self) -> None:
-        """A build that runs on while newer ones begin is asked for by itself until its outcome is known."""
+        """A build that runs on while newer ones begin is requested by itself until its outcome is known."""
         world = World(life("a", 0), life("b", 20, ENDLESS), life("c", 31, ENDLESS), until=99)
         assert await everything(world.watch()) == [
             "+a queued",
@@ -69,7 +69,7 @@ class TestChanges:
         assert world.asked.count("a") <= 2
 
     async def test_builds_between_two_passes(self) -> None:
-        """Builds that came and went within one interval are reported, in the order in which they began."""
+        """Builds that began and ended within one interval are reported, in the order in which they began."""
         quick = [life(f"b{n}", 16 + n, QUICK) for n in range(9)]
         world = World(life("a", -99), *quick, life("c", 26, ENDLESS), until=99)
         assert await everything(world.watch()) == [
@@ -87,18 +87,18 @@ class TestChanges:
         assert await everything(world.watch()) == ["+a success", *(f"+b{n} fail" for n in range(count))]
 
     async def test_stop_of_a_superseded_build_without_outcome(self) -> None:
-        """A superseded build that never gets an outcome is asked for some 30 s after its stop, no longer."""
+        """A superseded build that never gets an outcome is asked for until about 30 s after its stop."""
         world = World(life("a", 0, [(0.0, "running"), (20.0, "stopped")]), life("b", 1, ENDLESS), until=900)
         assert await everything(world.watch()) == ["+a running", "+b running", "a stopped"]
         assert world.asked.count("a") <= 3 + OUTCOME_WAIT / 15
 
     async def test_superseded_build_that_is_deleted(self) -> None:
-        """A superseded build that is gone is not asked for again, and is no failure."""
+        """A superseded build that was deleted is not asked for again, and is not a failure."""
         world = World(life("a", 0, ENDLESS), life("b", 1, ENDLESS), until=200)
         world.lives[0].gone = 50
         watcher = world.watch()
         assert await everything(watcher) == ["+a running", "+b running"]
-        assert world.asked.count("a") == 3  # the list that told of b told of it as well
+        assert world.asked.count("a") == 3  # the list that showed b showed it as well
         assert watcher.failures == {}
 
     async def test_first_build_of_a_worker(self) -> None:
@@ -128,14 +128,14 @@ class TestChanges:
         assert await everything(world.watch()) == ["+a queued", "a fail", "+b fail", "+c fail"]
 
     async def test_memory_is_bounded(self) -> None:
-        """What is remembered of a Worker does not grow with the number of its builds."""
+        """The memory that a Worker takes does not grow with the number of its builds."""
         world = World(*(life(f"b{n}", n * 5.0, QUICK) for n in range(2000)), until=10_000)
         watcher = world.watch()
         assert len(await everything(watcher)) >= 2000
         assert sum(len(it.builds) for it in watcher._tracker._histories.values()) < 100
 
     async def test_no_dates(self) -> None:
-        """Where the API does not date builds, the order of the list tells what is new."""
+        """If the API does not date builds, the order of the list decides which are new."""
         lives = [life(f"b{n}", n * 10 - 51.0, QUICK) for n in range(10)]
         for it in lives:
             it.created = None
@@ -143,21 +143,21 @@ class TestChanges:
         assert await everything(world.watch()) == [f"+b{n} fail" for n in range(5, 10)]
 
 
-def told_build(build: Build) -> str:
+def short_build(build: Build) -> str:
     return f"{build.build_uuid} {word(build)}"
 
 
 class TestRaces:
-    """What the API says may be seconds apart: the latest builds come first, then lists and single builds."""
+    """Responses may be seconds apart: the latest builds come first, then lists and single builds."""
 
     async def test_state_moves_between_two_answers(self) -> None:
-        """A build that ends between the look at the latest and the list does not come back to life."""
+        """A build that ends between `latest` and the list does not come back to life."""
         world = World(life("a", -99), life("b", 10, [(0.0, "running"), (7.0, "stopped"), (7.0, "success")]))
-        world.until, world.latency = 99, 1.5  # the second `latest` is answered at 16.5, the list at 18
+        world.until, world.latency = 99, 1.5  # the second `latest` responds at 16.5, the list at 18
         assert await everything(world.watch()) == ["+a success", "+b success"]
 
     async def test_build_begins_between_two_answers(self) -> None:
-        """A build that begins between the look at the latest and the list repeats no other one."""
+        """A build that begins between `latest` and the list repeats no other one."""
         world = World(life("a", -99), life("b", 10, QUICK), life("c", 17, ENDLESS), until=99, latency=1.5)
         assert await everything(world.watch()) == ["+a success", "+b fail", "+c running"]
 
@@ -171,7 +171,7 @@ class TestRaces:
         ]
 
     async def test_stale_answer(self) -> None:
-        """A look that gives the build before the latest, from a copy that lags, repeats nothing."""
+        """A response from a copy that lags, which gives the build before the latest, repeats nothing."""
         world = World(life("a", -99), life("b", 10), until=200)
         world.stale = lambda _, lives: lives[1] if 35 < world.time < 50 else lives[0]
         assert await everything(world.watch()) == ["+a success", "+b initializing", "b running", "b success"]

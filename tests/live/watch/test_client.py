@@ -70,7 +70,7 @@ class TestSimulated:
         ]
 
     async def test_many_builds_of_one_worker(self) -> None:
-        """Fifty builds that wait on one Worker are not asked for one by one, pass after pass."""
+        """Fifty queued builds of one Worker are not requested one by one, pass after pass."""
         clock = VirtualClock()
         sim = BuildsSimulator(clock=clock)
         async with connected(sim) as client:
@@ -103,7 +103,7 @@ class TestSimulated:
 
     @pytest.mark.parametrize("fault", ["reset", "cut_body", "not_json", "server_error", "rate_limited"])
     async def test_faults(self, fault: Any) -> None:
-        """Faults delay changes, and neither lose nor repeat one."""
+        """Faults delay changes, but neither lose nor repeat one."""
         clock = VirtualClock()
         sim = BuildsSimulator(clock=clock)
         async with connected(sim, retry=RetryPolicy(attempts=2)) as client:
@@ -122,7 +122,7 @@ class TestSimulated:
         )
 
     async def test_all_chunks_stay_broken(self) -> None:
-        """A service that is down shows in `failures`; when it is back, the watch goes on by itself."""
+        """A service that is down shows in `failures`; once it is back, the watch goes on by itself."""
         clock = VirtualClock()
         sim = BuildsSimulator(clock=clock)
         async with connected(sim) as client:
@@ -159,7 +159,7 @@ class TestSimulated:
         ids=["wrong token", "no permission"],
     )
     async def test_wrong_credentials(self, kind: TokenKind | None, error: type[Exception]) -> None:
-        """Wrong credentials come out of a watch of hundreds of Workers at once, as one bare error."""
+        """A watch of hundreds of Workers raises wrong credentials at once, as one bare error."""
         sim = BuildsSimulator(clock=VirtualClock())
         async with connected(sim, api_token="wrong" if kind is None else sim.add_token(kind)) as client:
             with pytest.raises(error):
@@ -168,13 +168,13 @@ class TestSimulated:
 
     @pytest.mark.parametrize("wrong", ["", "..", "a/b", "a,b", "my-worker"])
     async def test_what_is_no_id(self, wrong: str) -> None:
-        """What can't be an id is a ValueError when the watch is made."""
+        """A text that can't be an id is a ValueError when the watch is made."""
         async with connected(BuildsSimulator()) as client:
             with pytest.raises(ValueError, match=r"can't be an id|is no tag"):
                 client.watch([A, wrong])
 
     async def test_nothing_is_left(self) -> None:
-        """A `break`, an error, a time-out and a cancel leave no task and no connection."""
+        """A `break`, an error, a timeout and a cancellation leave no task and no connection."""
         async with nothing_left():
             sim = BuildsSimulator(clock=VirtualClock())
             async with connected(sim) as client:
@@ -200,7 +200,7 @@ class TestSimulated:
             gc.collect()
 
     async def test_loop_of_time_outs_gets_on(self) -> None:
-        """A loop of time-outs shorter than a pass of many Workers comes to its end all the same."""
+        """Timeouts shorter than a pass over many Workers do not keep a loop from getting to its end."""
         clock = VirtualClock()
         sim = BuildsSimulator(clock=clock, rate_limit=None)
         async with connected(sim) as client:

@@ -14,7 +14,7 @@ from builds_async import (
 )
 from builds_async.models.builds import Build
 from builds_async.models.envelope import Page
-from tests.live.watch.support import ENDLESS, QUICK, A, B, C, Over, World, everything, life, told
+from tests.live.watch.support import ENDLESS, QUICK, A, B, C, Over, World, everything, life, short
 
 
 class TestFailures:
@@ -25,19 +25,19 @@ class TestFailures:
         failure = InternalServerError("502")
         world.broken = {B: failure}
         watcher = world.watch(A, B, C)
-        assert [told(await anext(watcher)) for _ in range(2)] == ["+a running", "+c running"]
+        assert [short(await anext(watcher)) for _ in range(2)] == ["+a running", "+c running"]
         assert watcher.failures == {B: failure}
         with pytest.raises(Over):
             await anext(watcher)
         assert watcher.failures == {B: failure}
         assert world.asked.count("latest") == 9
         world.broken, world.until = {}, 90
-        assert told(await anext(watcher)) == "+b running"
+        assert short(await anext(watcher)) == "+b running"
         assert watcher.failures == {}
         assert await everything(watcher) == []
 
     async def test_failed_list_is_made_up_for(self) -> None:
-        """Where the list of a Worker fails, the next pass gives what it would have given."""
+        """If the list of a Worker fails, the next pass makes up for it."""
         world = World(life("a", -99), life("b", 1, QUICK), life("c", 3, QUICK), until=40)
         world.fails = {3: BuildsConnectionError("reset")}
         watcher = world.watch()
@@ -45,13 +45,13 @@ class TestFailures:
         assert world.asked == ["latest", "latest", "list", "latest", "list"]
 
     async def test_failed_look_at_a_superseded_build(self) -> None:
-        """Where one superseded build can't be asked for, the others are."""
+        """A superseded build that can't be asked for does not stop the others."""
         world = World(
             life("a", 0), life("b", 1, [*ENDLESS, (30.0, "stopped"), (30.0, "fail")]), life("c", 2, ENDLESS)
         )
         world.until = 200
         watcher = world.watch()
-        assert told(await anext(watcher)) == "+a queued"
+        assert short(await anext(watcher)) == "+a queued"
         get, list_, broken = world.get, world.list, InternalServerError("500")
 
         async def get_without_a(build_uuid: str) -> Build:
@@ -70,7 +70,7 @@ class TestFailures:
     @pytest.mark.parametrize("number", [3, 4, 5])
     @pytest.mark.parametrize("kind", [AuthenticationError, PermissionDeniedError])
     async def test_wrong_credentials(self, number: int, kind: type[BuildsError]) -> None:
-        """Wrong credentials are raised, at whatever request; a loop round them is paced and loses nothing."""
+        """Wrong credentials are raised, at any request; a loop around them is throttled and loses nothing."""
         world = World(life("a", 0, ENDLESS), life("b", 1), life("c", 2), life("d", 17, QUICK), until=200)
         world.fails = dict.fromkeys(range(number, number + 5), kind("no"))
         watcher = world.watch()
@@ -79,7 +79,7 @@ class TestFailures:
         try:
             while True:
                 try:
-                    changes.append(told(await anext(watcher)))
+                    changes.append(short(await anext(watcher)))
                 except kind:
                     raised.append(world.now())
         except Over:
@@ -93,11 +93,11 @@ class TestFailures:
     @pytest.mark.parametrize("what", ["list", "status"])
     @pytest.mark.parametrize("kind", [AuthenticationError, PermissionDeniedError])
     async def test_wrong_credentials_for_one_request(self, what: str, kind: type[BuildsError]) -> None:
-        """A refusal is raised also where it meets but one list, or one build."""
+        """A refusal is raised even if it hits only one list, or one build."""
         world = World(life("a", 0, ENDLESS), life("b", 16, ENDLESS), until=99)
         watcher = world.watch()
         changes = [await anext(watcher), await anext(watcher)]
-        assert [told(change) for change in changes] == ["+a running", "+b running"]
+        assert [short(change) for change in changes] == ["+a running", "+b running"]
         if what == "list":
             world.lives.append(life("c", 31, QUICK))
         world.fails = {len(world.asked) + 2: kind("no")}  # after the look
@@ -107,7 +107,7 @@ class TestFailures:
         assert await everything(watcher) == (["+c fail"] if what == "list" else [])
 
     async def test_long_block_is_paced(self) -> None:
-        """While every request is refused, passes are no closer than usual, and the error is visible."""
+        """While every request is refused, passes are as far apart as usual, and the error is visible."""
         world = World(life("a", 0, ENDLESS), until=299)
         blocked = RateLimitError("not sent", retry_after=300)
         world.fails = dict.fromkeys(range(1, 5000), blocked)
@@ -117,7 +117,7 @@ class TestFailures:
         assert len(world.asked) == 20
 
     async def test_defect_comes_out(self) -> None:
-        """What is no error of the API, as of a closed client, is raised."""
+        """An error that is not from the API, like that of a closed client, is raised."""
         world = World()
         world.fails = {1: RuntimeError("closed")}  # type: ignore[dict-item]  # the point
         with pytest.raises(RuntimeError, match="closed"):

@@ -3,19 +3,19 @@
 import pytest
 
 from builds_async.live.watch import BuildWatcher
-from tests.live.watch.support import ENDLESS, QUICK, A, B, C, Over, World, everything, life, told
+from tests.live.watch.support import ENDLESS, QUICK, A, B, C, Over, World, everything, life, short
 from tests.support import CancelledStep, drive
 
 
 class TestTheIterator:
     async def test_no_workers(self) -> None:
-        """Without Workers there is nothing to wait for: the loop ends."""
+        """Without Workers there is nothing to wait for, and the loop ends."""
         world = World()
         assert [change async for change in BuildWatcher(world, [], interval=1, clock=world)] == []
 
     @pytest.mark.parametrize("interval", [0, -1])
     def test_no_interval(self, interval: float) -> None:
-        """An interval that is no pause is a ValueError."""
+        """An interval of 0 or less is a ValueError."""
         with pytest.raises(ValueError, match="interval"):
             BuildWatcher(World(), [A], interval=interval, clock=World())
 
@@ -24,13 +24,13 @@ class TestTheIterator:
         world = World(*(life(tag[-1], 0, ENDLESS, tag=tag) for tag in (A, B, C)), until=10)
         watcher = world.watch(A, B, C)
         async for change in watcher:
-            assert told(change) == "+1 running"
+            assert short(change) == "+1 running"
             break
         assert await everything(watcher) == ["+2 running", "+3 running"]
         assert world.asked.count("latest") == 1
 
     async def test_interval_counts_from_one_pass_to_the_next(self) -> None:
-        """How long a pass took, or its consumer, is part of the interval; nobody is made up for."""
+        """The time that a pass and its consumer take is part of the interval; lost passes stay lost."""
         world = World(life("a", -99), latency=4, until=40)
         watcher = world.watch()
         await anext(watcher)
@@ -44,13 +44,13 @@ class TestTheIterator:
 
     @pytest.mark.parametrize("wait", range(14))
     async def test_cancel_anywhere(self, wait: int) -> None:
-        """A look that is cancelled, at whatever wait, has lost nothing for the next one."""
+        """A pass that is cancelled, at any await, loses nothing for the next one."""
         world = World(life("a", 0), life("b", 1), life("c", 2, QUICK), until=99)
         watcher = world.watch()
-        changes = [told(await anext(watcher))]
+        changes = [short(await anext(watcher))]
         for _ in range(3):
             try:
-                changes.append(told(drive(watcher.__anext__(), wait)))
+                changes.append(short(drive(watcher.__anext__(), wait)))
             except CancelledStep:
                 continue
         changes += await everything(watcher)
