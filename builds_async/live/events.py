@@ -110,6 +110,7 @@ class EventStream:
             raise RuntimeError("another task is already reading this stream; give each its own")
         self._reading = True
         try:
+            # Asking for the next event is what says that the consumer is done with the one before.
             self._finish_current()
             while not self._closed:
                 if (event := self._next_in_hand()) is not None:
@@ -231,4 +232,5 @@ class _Recent(Generic[K]):
 
 
 def _key(event: BuildEvent) -> tuple[str, str]:
+    # Not the message id: the same event may be sent in two messages.
     return event.build_uuid, event.type

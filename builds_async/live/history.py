@@ -29,6 +29,7 @@ class History:
     def add(self, build: Build, *, newest: bool) -> None:
         """Add a build that was not seen before."""
         if newest:
+            # Of a superseded final build only the UUID is needed; an open one drops its state in `update`.
             if self.newest is not None and self.newest.build_uuid not in self.open:
                 self.builds[self.newest.build_uuid] = None
             self.newest = build

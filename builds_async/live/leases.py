@@ -130,6 +130,7 @@ class Leases:
     @property
     def next_due(self) -> float | None:
         """When the keeper has to extend and flush next; None if there is nothing to do."""
+        # What is older than an hour keeps no task alive, not even an acknowledgement that fails for ever.
         oldest = self._clock.now() - MAX_HELD
         waiting = (*self._held.values(), *self._acks.values(), *self._retries.values())
         return self._due if any(lease.since > oldest for lease in waiting) else None

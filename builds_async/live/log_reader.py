@@ -62,6 +62,7 @@ class LogReader:
         self.hand: Iterator[LogLine] = iter(())
         """The lines that were fetched and not taken. Of a tuple: `length_hint` says how many are left."""
 
+        # Polls give way to other calls when the budget runs low; draining a finished log is no poll.
         self._source = source
         self._finished_source = source if finished_source is None else finished_source
         self._build_uuid = build_uuid

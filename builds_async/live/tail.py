@@ -83,6 +83,7 @@ class BuildTail:
         self._logs: dict[str, _BuildLog] = {}
         self._ready: deque[_BuildLog] = deque()  # logs that have just been asked, and may have lines in hand
         self._failed: dict[str, BuildsError] = {}
+        # Requests run in tasks, not in the reader: a timeout around one line must not cut off other logs.
         self._tasks = Tasks(clock)
         self._reading = False
         self._closed = False
@@ -171,6 +172,7 @@ class BuildTail:
         try:
             await self._tracker.look()
         finally:
+            # Even after an error: a reader that retries in a loop is throttled, and what was found is used.
             self._looks.next_after(began)
             self._take_changes()
 
@@ -197,6 +199,7 @@ class BuildTail:
             if build.build_uuid in self._logs:
                 self._logs[build.build_uuid].build = build
             elif change.is_new and not self._is_past(change):
+                # `tail` is for logs that exist at the beginning; of a build that is new all lines are wanted.
                 tail = self._tail if build.build_uuid in self._tracker.present else None
                 self._open(tag, build.build_uuid, build, LogPosition(), tail)
 

@@ -311,4 +311,6 @@ def test_an_impossible_position(account: Served, cli: Cli, tmp_path: Path) -> No
     for what, name in ((build.build_uuid, "position"), (tag, "workers")):
         run = cli("tail", what, "--resume", str(tmp_path / name))
         assert run.code == 2
-        assert run.err.startswith("builds-async: --resume: a position's offset counts lines")
+        assert run.err.startswith(
+            "builds-async: --resume: the offset of a position is 0 or more lines, not -1"
+        )
