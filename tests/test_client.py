@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import random
 import re
 from collections.abc import Callable
 from typing import Any
@@ -19,7 +18,6 @@ from builds_async import (
     RetryPolicy,
     SystemClock,
 )
-from builds_async.session.admission import InFlightLimit
 from builds_async.session.transport import Request, Response
 from tests.support import (
     ACCOUNT,
@@ -402,66 +400,6 @@ class TestInFlight:
             api.on("GET", GET, json=envelope(build()))
             await client.builds.get(BUILD_UUID)
         assert len(api.sent) == 7
-
-
-class TestPlaces:
-    @pytest.mark.parametrize("limit", [1, 2, 5])
-    @pytest.mark.parametrize("seed", range(20))
-    async def test_random(self, limit: int, seed: int) -> None:
-        """However callers come, hold, leave and are cancelled, the bounds hold and no place is lost."""
-        rng = random.Random(seed)  # noqa: S311  # no secret
-        places = InFlightLimit(limit)
-        held = {True: 0, False: 0}
-
-        async def call(*, poll: bool) -> None:
-            await settle(rng.randrange(10))
-            if rng.random() < 0.5 or not places.try_acquire(poll=poll):
-                await places.acquire(poll=poll)
-            held[poll] += 1
-            try:
-                assert held[True] + held[False] <= limit
-                assert held[True] <= max(1, limit - 1)
-                await settle(rng.randrange(5))
-            finally:
-                held[poll] -= 1
-                places.release(poll=poll)
-
-        calls = [asyncio.create_task(call(poll=rng.random() < 0.5)) for _ in range(40)]
-        for _ in range(30):
-            await asyncio.sleep(0)
-            rng.choice(calls).cancel()
-        await asyncio.gather(*calls, return_exceptions=True)
-        assert [task for task in calls if not task.cancelled() and task.exception()] == []
-        assert [places.try_acquire(poll=True) for _ in range(limit)].count(True) == max(1, limit - 1)
-        assert places.try_acquire(poll=False) is (limit > 1)
-        assert not places.try_acquire(poll=False)
-
-    async def test_cancelled_when_called_up(self) -> None:
-        """Who is cancelled in the moment in which a place is given to it passes it on."""
-        places = InFlightLimit(1)
-        await places.acquire(poll=False)
-        first, second = (asyncio.create_task(places.acquire(poll=False)) for _ in range(2))
-        await settle(3)
-        places.release(poll=False)
-        first.cancel()
-        await settle(3)
-        assert (first.cancelled(), second.done()) == (True, True)
-
-    async def test_singles_first(self) -> None:
-        """A single call gets the next place before polls that have waited for longer."""
-        places = InFlightLimit(2)
-        await places.acquire(poll=False)
-        await places.acquire(poll=False)
-        poll = asyncio.create_task(places.acquire(poll=True))
-        await settle(3)
-        single = asyncio.create_task(places.acquire(poll=False))
-        await settle(3)
-        places.release(poll=False)
-        await settle(3)
-        assert (single.done(), poll.done()) == (True, False)
-        places.release(poll=False)
-        await settle(3)
-        assert poll.done()
 
 
 class TestBudget:

@@ -1,5 +1,9 @@
 """The errors: one tree, and each says what happened, on which call, and how often it was tried."""
 
+import copy
+import pickle
+from collections.abc import Callable
+
 import pytest
 
 import builds_async
@@ -19,6 +23,7 @@ from builds_async import (
     RateLimitError,
     ResponseDecodeError,
 )
+from builds_async.errors import with_advice, with_call
 
 TREE: dict[type[BuildsError], tuple[type[BaseException], ...]] = {
     BuildsError: (Exception,),
@@ -148,3 +153,66 @@ def test_no_api_error(kind: type[BuildsError]) -> None:
 def test_transient(error: BuildsError, transient: bool) -> None:
     """Each error says whether the same call may succeed later without anybody changing anything."""
     assert error.transient is transient
+
+
+DETAILS = (ErrorDetail(message="no", code=12000),)
+WITH_ALL: list[BuildsError] = [
+    BuildsError("x", method="GET", path="/a", attempts=2),
+    ConfigurationError("x"),
+    BuildsConnectionError("x", sent=False, transient=False, method="POST", path="/a", attempts=1),
+    BuildsTimeoutError("x", sent=False, attempts=3),
+    ResponseDecodeError("x", status=200, body="<html>", ray_id="r-FRA", transient=True, attempts=1),
+    NotFoundError("x", status=404, errors=DETAILS, ray_id="r-FRA", method="GET", path="/a", attempts=1),
+    RateLimitError("x", retry_after=3, errors=DETAILS),
+    InternalServerError("x", status=503, retry_after=1.5),
+]
+
+
+@pytest.mark.parametrize("error", WITH_ALL, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize(
+    "copied",
+    [copy.copy, copy.deepcopy, lambda error: pickle.loads(pickle.dumps(error))],  # noqa: S301  # our own
+    ids=["copy", "deepcopy", "pickle"],
+)
+def test_copied(error: BuildsError, copied: Callable[[BuildsError], BuildsError]) -> None:
+    """An error that was copied, or sent to another process, is the same in type, text and attributes."""
+    other = copied(error)
+    assert other is not error
+    assert (type(other), str(other), other.args) == (type(error), str(error), error.args)
+    assert vars(other) == vars(error)
+    assert other.transient is error.transient
+
+
+@pytest.mark.parametrize("error", WITH_ALL, ids=lambda error: type(error).__name__)
+def test_with_call(error: BuildsError) -> None:
+    """An error that gets its call is a copy with all else the same, cause and traceback included."""
+    before = dict(vars(error))
+    error.__cause__ = OSError("reset")
+    other = with_call(error, method="PUT", path="/b", attempts=5)
+    assert vars(error) == before
+    assert vars(other) == before | {"method": "PUT", "path": "/b", "attempts": 5}
+    assert (other.__cause__, other.__traceback__) == (error.__cause__, error.__traceback__)
+
+
+@pytest.mark.parametrize("error", WITH_ALL, ids=lambda error: type(error).__name__)
+def test_with_advice(error: BuildsError) -> None:
+    """An error that says more is a copy with a longer message, and all else the same."""
+    before = dict(vars(error))
+    other = with_advice(error, "Look first")
+    assert vars(error) == before
+    assert vars(other) == before | {"message": "x. Look first"}
+    assert (type(other), other.args) == (type(error), ("x. Look first",))
+
+
+class OddError(BuildsConnectionError):
+    """An error of somebody else's transport, with a constructor of its own."""
+
+    def __init__(self, host: str, port: int) -> None:
+        super().__init__(f"{host}:{port} is odd")
+
+
+def test_of_another_transport() -> None:
+    """The error of somebody else's transport gets its call, however it is constructed."""
+    error = with_call(OddError("h", 1), method="GET", path="/a", attempts=1)
+    assert str(error) == "GET /a: h:1 is odd"
+    assert isinstance(error, OddError)

@@ -1,31 +1,19 @@
-"""What is sent to change something: just what was given, checked as far as the schema says, secrets kept."""
+"""What is sent to change something: just what was given, checked as far as the schema says."""
 
 import inspect
 import json
-import logging
-import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import suppress
-from html import escape
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
-from urllib.parse import quote
 
 import msgspec
 import pytest
-from aiohttp import ClientResponse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import UNSET
-from yarl import URL
 
 from builds_async import (
-    BadRequestError,
     BuildsClient,
-    BuildsError,
-    InternalServerError,
-    Observation,
     RateBudget,
-    ResponseDecodeError,
     RetryPolicy,
 )
 from builds_async.models.subscriptions import EventDestination, EventSource
@@ -37,33 +25,21 @@ from builds_async.resources.subscriptions import Subscriptions
 from builds_async.resources.triggers import Triggers
 from builds_async.resources.workers import Workers
 from builds_async.session.session import ApiSession
-from builds_async.session.transport import Request, Response
-from tests.support import ACCOUNT, TAG, TOKEN, FakeClock, MockApi, drive, envelope, refusal
+from tests.support import TAG, FakeClock, drive, envelope
 from tests.support.connections import GIT, SETTINGS
-
-UUID = "9c7f2e52-0e58-4a0c-8a0e-0a5a1b0f6d11"
-PREVIEW = "00000000000000000000000000000abc"
-TRIGGER, WORKER = f"/builds/triggers/{UUID}", f"/builds/workers/{TAG}"
-VARIABLES = f"{TRIGGER}/environment_variables"
-SUBSCRIPTION = "/event_subscriptions/subscriptions"
-CONFIG = {"script_tag": TAG}
+from tests.support.sent import (
+    PREVIEW,
+    RESULTS,
+    SUBSCRIPTION,
+    TRIGGER,
+    UUID,
+    VARIABLES,
+    WORKER,
+    BodyApi,
+    Recorder,
+)
 
 Call = Callable[[BuildsClient], Awaitable[object]]
-
-
-class BodyApi(MockApi):
-    """Also keeps the bodies of what was sent, and can answer with them."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.bodies: list[Any] = []
-        self.types: list[str | None] = []
-
-    async def match(self, method: str, url: URL, *args: Any, **kwargs: Any) -> ClientResponse | None:
-        data = kwargs.get("data")
-        self.bodies.append(None if data is None else json.loads(data))
-        self.types.append((kwargs.get("headers") or {}).get("Content-Type"))
-        return await super().match(method, url, *args, **kwargs)
 
 
 @pytest.fixture
@@ -273,13 +249,6 @@ SENT: dict[str, tuple[Call, str, str, Any]] = {
     ),
 }
 
-RESULTS = {
-    "tokens": {"build_token_uuid": UUID},
-    "deploy_hooks": {"deploy_hook_uuid": UUID},
-    "previews": {"preview_id": PREVIEW},
-    "subscriptions": {"id": "i"},
-}
-
 
 @pytest.mark.parametrize("name", SENT)
 async def test_sent(name: str, client: BuildsClient, api: BodyApi) -> None:
@@ -290,26 +259,6 @@ async def test_sent(name: str, client: BuildsClient, api: BodyApi) -> None:
     assert api.sent == [(method, path)]
     assert api.bodies == [body]
     assert api.types == [None if body is None else "application/json"]
-
-
-class Recorder:
-    """A transport that keeps what is sent."""
-
-    def __init__(self, result: Any) -> None:
-        self.result = result
-        self.raw = b""
-        self.bodies: list[Any] = []
-
-    async def send(self, request: Request) -> Response:
-        self.raw = request.body or b""
-        self.bodies.append(json.loads(self.raw))
-        return Response(200, {}, json.dumps(envelope(self.result)).encode())
-
-    def check_open(self) -> None:
-        """Always open."""
-
-    async def aclose(self) -> None:
-        """Nothing to close."""
 
 
 TEXTS = st.none() | st.text(max_size=3)
@@ -517,187 +466,3 @@ async def test_text_for_a_list(number: int, client: BuildsClient, api: BodyApi) 
     with pytest.raises(TypeError, match="not one str"):
         await LISTED[number](client)
     assert api.sent == []
-
-
-# Secrets in bodies.
-
-SECRETS = {
-    "token": "cfut_Zq8Yx7Wv6Ut5Sr4Qp3On2Ml1Kj0Ih9Gf8Ed7Cb",
-    "quotes": 'Zq8Yx7Wv6"Ut5Sr4Qp3',
-    "backslash": "C:\\Zq8Yx7Wv6\\Ut5Sr4Qp3",
-    "key": "-----BEGIN KEY-----\nMIIEvQIBADANBgkqhkiG9w0\nBAQEFAASCBKcwggSj\n-----END KEY-----\n",
-    "control": "Zq8Yx7Wv6\tUt5Sr4Qp3\x07",
-    "umlauts": "Zq8Yx7Wv6-ü-Ut5Sr4Qp3",
-    "emoji": "Zq8Yx7Wv6\U0001f511Ut5Sr4Qp3",
-    "markup": "<Zq8Yx7Wv6>&<Ut5Sr4Qp3>",
-    "percent": "Zq8Yx7Wv6 %+/Ut5Sr4Qp3",
-}
-SHORT = "hun7r"
-Setter = Callable[[BuildsClient, str], Awaitable[object]]
-
-
-def _secret(value: str) -> Mapping[str, NewVariable]:
-    return {"PLAIN": NewVariable(value="not hidden"), "TOKEN": NewVariable(value=value, is_secret=True)}
-
-
-SETTERS: dict[str, tuple[Setter, str, str]] = {
-    "tokens.create": (
-        lambda it, value: it.tokens.create(
-            build_token_name="b", build_token_secret=value, cloudflare_token_id="i"
-        ),
-        "POST",
-        "/builds/tokens",
-    ),
-    "triggers.set_variables": (
-        lambda it, value: it.triggers.set_variables(UUID, _secret(value)),
-        "PATCH",
-        VARIABLES,
-    ),
-    "workers.create": (
-        lambda it, value: it.workers.create(
-            script_tag=TAG,
-            git_repository=GIT,
-            production_settings=SETTINGS,
-            previews_enabled=True,
-            previews_base_config=msgspec.structs.replace(SETTINGS, environment_variables=_secret(value)),
-        ),
-        "POST",
-        "/builds/workers",
-    ),
-    "workers.update": (
-        lambda it, value: it.workers.update(
-            TAG, production_settings=BuildSettingsUpdate(environment_variables=_secret(value))
-        ),
-        "PATCH",
-        WORKER,
-    ),
-    "previews.update": (
-        lambda it, value: it.previews.update(
-            TAG, PREVIEW, settings=BuildSettingsUpdate(environment_variables=_secret(value))
-        ),
-        "PATCH",
-        f"{WORKER}/previews/{PREVIEW}",
-    ),
-}
-
-
-def _near(body: str, secret: str) -> str:
-    """The part of a body that a server may show of it: from shortly before the secret."""
-    return body[max(0, body.index(max(_runs(secret), key=len)) - 10) :]
-
-
-ECHOES: dict[str, tuple[type[BuildsError], int, Callable[[str, str], str]]] = {
-    "value in JSON": (BadRequestError, 400, lambda _, it: json.dumps(refusal(12002, f"bad value: {it}"))),
-    "value in pure ASCII": (
-        BadRequestError,
-        400,
-        lambda _, it: json.dumps(refusal(12002, json.dumps(it))),
-    ),
-    "body in JSON": (BadRequestError, 400, lambda body, it: json.dumps(refusal(12002, _near(body, it)))),
-    "body": (BadRequestError, 400, _near),
-    "body in HTML": (InternalServerError, 502, lambda body, it: f"<pre>{escape(_near(body, it))}"),
-    "body in a form": (BadRequestError, 400, lambda body, it: quote(_near(body, it))),
-    "body in a garbled 200": (ResponseDecodeError, 200, _near),
-    "body as result": (
-        ResponseDecodeError,
-        200,
-        lambda body, it: json.dumps({"success": True, "result": [_near(body, it)]}),
-    ),
-    "first half of it": (BadRequestError, 400, lambda body, it: _near(body, it)[: 10 + len(it) // 2]),
-    "in a 200 that says no": (
-        BadRequestError,
-        200,
-        lambda _, it: json.dumps(refusal(12002, f"bad: {it}")),
-    ),
-}
-
-
-def shown(text: str, secret: str) -> list[str]:
-    """The runs of 8 letters and digits of a secret that a text shows."""
-    runs = ["".join(run) for run in _runs(secret)]
-    windows = {run[start : start + 8] for run in runs for start in range(len(run) - 7)}
-    return sorted(window for window in windows if window in text)
-
-
-def _runs(text: str) -> list[str]:
-    return "".join(it if it.isascii() and it.isalnum() else " " for it in text).split()
-
-
-@pytest.mark.parametrize("echo", ECHOES)
-@pytest.mark.parametrize("kind", SECRETS)
-async def test_echo_tells_no_secret(
-    kind: str, echo: str, client: BuildsClient, api: BodyApi, caplog: pytest.LogCaptureFixture
-) -> None:
-    """However a server echoes what it was sent, neither error nor log shows a secret, or a part of one."""
-    caplog.set_level(logging.DEBUG)
-    # What has set variables succeeds, whatever its answer says.
-    setter = "tokens.create" if echo == "body as result" else "triggers.set_variables"
-    text = await _told(setter, SECRETS[kind], echo, client, api)
-    assert shown(text + caplog.text, SECRETS[kind]) == []
-
-
-@pytest.mark.parametrize("echo", ["value in JSON", "body", "body in JSON", "body in a garbled 200"])
-@pytest.mark.parametrize("setter", SETTERS)
-async def test_no_call_tells_its_secret(
-    setter: str, echo: str, client: BuildsClient, api: BodyApi, caplog: pytest.LogCaptureFixture
-) -> None:
-    """So it is for each call that carries a secret."""
-    caplog.set_level(logging.DEBUG)
-    text = await _told(setter, SECRETS["token"], echo, client, api)
-    assert shown(text + caplog.text, SECRETS["token"]) == []
-
-
-async def _told(setter: str, secret: str, echo: str, client: BuildsClient, api: BodyApi) -> str:
-    """All that the error of a call tells whose body is echoed."""
-    call, method, path = SETTERS[setter]
-    error, status, told = ECHOES[echo]
-    api.on(method, path, status=status, body=told(await _body(call, secret), secret).encode())
-    with pytest.raises(error) as caught:
-        await call(client, secret)
-    assert len(api.sent) == 1
-    return "".join([f"{caught.value!r} {vars(caught.value)}", *traceback.format_exception(caught.value)])
-
-
-async def _body(call: Setter, secret: str) -> str:
-    """The body that a call sends, as text."""
-    recorder = Recorder({})
-    async with BuildsClient(account_id=ACCOUNT, api_token=TOKEN, transport=recorder) as client:
-        with suppress(BuildsError):  # there is no such result
-            await call(client, secret)
-    return recorder.raw.decode()
-
-
-@pytest.mark.parametrize("echo", ["value in JSON", "body", "body in a garbled 200"])
-async def test_short_secret(echo: str, client: BuildsClient, api: BodyApi) -> None:
-    """A short secret is one as well: what echoes it is not shown."""
-    assert SHORT not in await _told("triggers.set_variables", SHORT, echo, client, api)
-
-
-@pytest.mark.parametrize("setter", SETTERS)
-async def test_success_tells_no_secret(setter: str, api: BodyApi, caplog: pytest.LogCaptureFixture) -> None:
-    """A call that works tells nobody its secret: no log, no observation, no repr of what is sent."""
-    caplog.set_level(logging.DEBUG)
-    call, method, path = SETTERS[setter]
-    secret, seen = SECRETS["token"], list[Observation]()
-    api.on(method, path, envelope(RESULTS.get(setter.partition(".")[0], {})))
-    async with BuildsClient(account_id=ACCOUNT, api_token=TOKEN, observer=seen.append) as client:
-        result = await call(client, secret)
-    assert len(seen) == 1
-    assert shown(f"{result} {seen} {caplog.text} {[it.args for it in caplog.records]}", secret) == []
-
-
-def test_repr_of_parts() -> None:
-    """What is about to be sent shows no secret in its repr, and what is none."""
-    secret = SECRETS["token"]
-    settings_ = BuildSettingsUpdate(environment_variables=_secret(secret))
-    parts: list[object] = [
-        NewVariable(value=secret, is_secret=True),
-        _secret(secret),
-        settings_,
-        [settings_],
-        msgspec.structs.replace(SETTINGS, environment_variables=_secret(secret)),
-    ]
-    text = f"{parts} {settings_} {settings_!r}"
-    assert shown(text, secret) == []
-    assert "not hidden" in text
-    assert "***" in text

@@ -1,294 +1,337 @@
-"""Where credentials go, and what is said of one that was put in a wrong place."""
+"""Account, credentials and address: arguments first, then the environment, or a ConfigurationError."""
 
-import asyncio
-import os
-import stat
-import time
-from collections.abc import Awaitable, Callable, Iterator
-from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from yarl import URL
 
-from builds_async import BuildsClient, BuildsError, ConfigurationError, RetryPolicy
-from builds_async.cli.connect import read_token
-from builds_async.cli.exits import CommandError
-from builds_async.session.credentials import resolve
-from builds_async.session.redact import quoted, redact
-from tests.support import (
-    ACCOUNT,
-    BUILD_UUID,
-    TOKEN,
-    Exchange,
-    MockApi,
-    RawServer,
-    Reply,
-    answer,
-    cut,
-    raw,
-    refusal,
-    stall,
+from builds_async import BuildsClient, BuildsError, ConfigurationError
+from builds_async.session.credentials import Settings, is_loopback, resolve
+from builds_async.session.redact import Secret
+from tests.support import ACCOUNT, BASE_URL, TOKEN
+
+NO_CREDENTIALS = (
+    "no credentials: pass api_token or set CLOUDFLARE_API_TOKEN (or CLOUDFLARE_API_KEY and CLOUDFLARE_EMAIL)"
 )
-
-PASTED = {
-    "user token": "cfut_" + "aB3" * 12,
-    "account token": "cfat_" + "aB3" * 12,
-    "OAuth token": "cfoat_" + "aB3" * 12,
-    "key": "cfk_" + "aB3" * 12,
-    "the client's own": "Zx9" * 13 + "q",
-}
-CALLS: dict[str, Callable[[BuildsClient, str], Awaitable[object]]] = {
-    "build": lambda client, it: client.builds.get(it),
-    "log": lambda client, it: client.builds.logs(it),
-    "tag": lambda client, it: client.builds.list(it),
-    "tags": lambda client, it: client.builds.latest([it]),
-    "versions": lambda client, it: client.builds.by_version([it]),
-    "comma list": lambda client, it: client.builds.by_version([f"{it},{it}"]),
-    "path": lambda client, it: client.builds.get(f"a/{it}"),
-    "Worker": lambda client, it: client.deploy_hooks.list(it),
-    "queue": lambda client, it: client.queues.pull(it),
-    "variable": lambda client, it: client.triggers.delete_variable(BUILD_UUID, it),
-}
+ENVIRONMENT = {"CLOUDFLARE_ACCOUNT_ID": "e" * 32, "CLOUDFLARE_API_TOKEN": "env-token"}
+PAIR = {"CLOUDFLARE_API_KEY": "env-key", "CLOUDFLARE_EMAIL": "env@example.com"}
 
 
-@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
-@pytest.mark.parametrize("pasted", PASTED.values(), ids=PASTED)
-async def test_pasted_in_place_of_an_id(
-    pasted: str, call: Callable[[BuildsClient, str], Awaitable[object]], api: MockApi
-) -> None:
-    """A credential in place of an id is refused before it is sent, and is not echoed."""
-    async with BuildsClient(account_id=ACCOUNT, api_token=PASTED["the client's own"]) as client:
-        with pytest.raises(ValueError, match=r"not shown|can't name a variable") as caught:
-            await call(client, pasted)
-    assert pasted[:12] not in f"{caught.value!r}"
-    assert api.sent == []
+def settings(environ: dict[str, str] | None = None, **arguments: Any) -> Settings:
+    """What comes of these arguments in this environment."""
+    names = ("account_id", "api_token", "api_key", "api_email", "base_url")
+    return resolve(**{name: arguments.get(name) for name in names}, environ=environ or {})
 
 
-@pytest.mark.parametrize(
-    "text", ["shop-frontend", "a" * 63, "cf_worker", "0" * 32, "b" * 40, "cfk_short", BUILD_UUID]
-)
-def test_ordinary_text_is_quoted(text: str) -> None:
-    """A name or an id that is no credential is shown, so that a typing error can be seen."""
-    assert quoted(text) == repr(text)
+def mistake(environ: dict[str, str] | None = None, **arguments: Any) -> str:
+    """What is said about these arguments in this environment."""
+    with pytest.raises(ConfigurationError) as caught:
+        settings(environ, **arguments)
+    assert (caught.value.method, caught.value.attempts) == ("", 0)
+    return caught.value.message
 
 
-def test_echo_of_another_token() -> None:
-    """A token of Cloudflare's in a text of a server is redacted, though it is not the client's own."""
-    assert redact(f"no build {PASTED['user token']} here", []) == "no build *** here"
+class TestCredentials:
+    def test_token(self) -> None:
+        """A token is sent as bearer."""
+        assert settings(account_id=ACCOUNT, api_token=TOKEN).credentials == {
+            "Authorization": f"Bearer {TOKEN}"
+        }
+
+    def test_pair(self) -> None:
+        """A global key is sent with its e-mail address, and no bearer."""
+        headers = settings(account_id=ACCOUNT, api_key="k", api_email="a@example.com").credentials
+        assert (headers["X-Auth-Key"], headers["X-Auth-Email"]) == ("k", "a@example.com")
+        assert "Authorization" not in headers
+
+    @pytest.mark.parametrize(
+        ("environ", "arguments", "sent"),
+        [
+            (ENVIRONMENT, {}, {"Authorization": "Bearer env-token"}),
+            (ENVIRONMENT, {"api_token": "t"}, {"Authorization": "Bearer t"}),
+            (PAIR, {}, {"X-Auth-Key": "env-key", "X-Auth-Email": "env@example.com"}),
+            (PAIR, {"api_key": "k"}, {"X-Auth-Key": "k", "X-Auth-Email": "env@example.com"}),
+            (PAIR, {"api_email": "a@b.c"}, {"X-Auth-Key": "env-key", "X-Auth-Email": "a@b.c"}),
+            (ENVIRONMENT | PAIR, {}, {"Authorization": "Bearer env-token"}),
+            (
+                ENVIRONMENT,
+                {"api_key": "k", "api_email": "a@b.c"},
+                {"X-Auth-Key": "k", "X-Auth-Email": "a@b.c"},
+            ),
+            (PAIR, {"api_token": "t"}, {"Authorization": "Bearer t"}),
+            (
+                {"CLOUDFLARE_API_TOKEN": ""} | PAIR,
+                {},
+                {"X-Auth-Key": "env-key", "X-Auth-Email": "env@example.com"},
+            ),
+        ],
+        ids=[
+            "token of the environment",
+            "passed token wins",
+            "pair of the environment",
+            "passed key wins",
+            "passed address wins",
+            "token before pair",
+            "passed pair before token of the environment",
+            "passed token before pair of the environment",
+            "empty token is none",
+        ],
+    )
+    def test_order(self, environ: dict[str, str], arguments: dict[str, str], sent: dict[str, str]) -> None:
+        """What is passed wins over the environment, and a token over a key."""
+        headers = settings(environ, account_id=ACCOUNT, **arguments).credentials
+        assert {
+            name: headers[name] for name in headers if name in {"Authorization", "X-Auth-Key", "X-Auth-Email"}
+        } == sent
+
+    @pytest.mark.parametrize("written", [f"{TOKEN}\n", f"  {TOKEN}\r\n"])
+    def test_pasted(self, written: str) -> None:
+        """Space round a token, as files have it, is dropped."""
+        assert (
+            settings(account_id=ACCOUNT, api_token=written).credentials["Authorization"] == f"Bearer {TOKEN}"
+        )
+
+    @pytest.mark.parametrize("bad", ["to ken", "to\nken", "to\r\nX-Evil: 1", "tökén", "to\x00ken", "to\tken"])
+    @pytest.mark.parametrize(
+        ("name", "more", "variable"),
+        [
+            ("api_token", {}, "CLOUDFLARE_API_TOKEN"),
+            ("api_key", {"api_email": "a@b.c"}, "CLOUDFLARE_API_KEY"),
+            ("api_email", {"api_key": "k"}, "CLOUDFLARE_EMAIL"),
+        ],
+    )
+    def test_bad_characters(self, name: str, more: dict[str, Any], variable: str, bad: str) -> None:
+        """What can't stand in a header is refused by name, without being shown."""
+        said = mistake(account_id=ACCOUNT, **(more | {name: bad}))
+        assert said == f"{name} ({variable}) has characters that can't be part of it"
+
+    @pytest.mark.parametrize(
+        ("environ", "arguments", "said"),
+        [
+            (
+                {},
+                {},
+                NO_CREDENTIALS,
+            ),
+            (
+                {"CLOUDFLARE_API_TOKEN": " ", "CLOUDFLARE_API_KEY": ""},
+                {},
+                NO_CREDENTIALS,
+            ),
+            (
+                {},
+                {"api_key": "k"},
+                "a global key goes with an e-mail address: pass api_email or set CLOUDFLARE_EMAIL",
+            ),
+            (
+                {},
+                {"api_email": "e"},
+                "a global key goes with an e-mail address: pass api_key or set CLOUDFLARE_API_KEY",
+            ),
+            (
+                {"CLOUDFLARE_EMAIL": "e"},
+                {},
+                "a global key goes with an e-mail address: pass api_key or set CLOUDFLARE_API_KEY",
+            ),
+        ],
+        ids=["nothing", "blank variables", "no address", "no key", "no key in the environment"],
+    )
+    def test_missing(self, environ: dict[str, str], arguments: dict[str, str], said: str) -> None:
+        """What is missing is named, argument and variable."""
+        assert mistake(environ, account_id=ACCOUNT, **arguments) == said
+
+    @pytest.mark.parametrize("blank", ["", " ", "\n"], ids=repr)
+    @pytest.mark.parametrize("name", ["api_token", "api_key", "api_email"])
+    def test_empty(self, name: str, blank: str) -> None:
+        """What is passed but empty, as an unset CI secret is, is not replaced by another credential."""
+        said = mistake(ENVIRONMENT | PAIR, account_id=ACCOUNT, **{name: blank})
+        assert said == f"{name} is empty: pass a value, or None to read it from the environment"
+
+    def test_secrets(self) -> None:
+        """Token and key are told as secrets, so that they can be blotted out."""
+        assert settings(account_id=ACCOUNT, api_token=TOKEN).secrets == (TOKEN,)
+        assert settings(account_id=ACCOUNT, api_key="k", api_email="e").secrets == ("k",)
+
+    def test_out_of_repr(self) -> None:
+        """No secret is in the `repr` of the settings."""
+        assert TOKEN not in repr(settings(account_id=ACCOUNT, api_token=TOKEN))
+        assert "env-key" not in repr(settings(PAIR, account_id=ACCOUNT))
+        assert repr(Secret(TOKEN)) == "'***'"
 
 
-@pytest.mark.parametrize(
-    ("passed", "headers"),
-    [
-        ({"api_token": "t"}, {"Authorization"}),
-        ({"api_key": "k"}, {"X-Auth-Key", "X-Auth-Email"}),
-        ({"api_email": "e@f.g"}, {"X-Auth-Key", "X-Auth-Email"}),
-    ],
-    ids=["token", "key", "e-mail"],
-)
-def test_kinds_are_not_mixed(passed: dict[str, str], headers: set[str]) -> None:
-    """What is passed is completed by its own kind of variables, never by the other one."""
-    variables = {
-        "CLOUDFLARE_API_TOKEN": "env-token",
-        "CLOUDFLARE_API_KEY": "env-key",
-        "CLOUDFLARE_EMAIL": "env@example.com",
-    }
-    asked: dict[str, Any] = dict.fromkeys(("api_token", "api_key", "api_email", "base_url"))
-    asked |= {"account_id": ACCOUNT, **passed}
-    assert set(resolve(**asked, environ=variables).credentials) == headers
-    if "api_token" not in passed:
-        only = {"CLOUDFLARE_API_TOKEN": "env-token", "CLOUDFLARE_API_KEY": " "}
-        with pytest.raises(ConfigurationError, match="goes with"):
-            resolve(**asked, environ=only)
+class TestAccount:
+    def test_order(self) -> None:
+        """What is passed wins over the environment."""
+        assert settings(ENVIRONMENT, account_id=ACCOUNT).account_id == ACCOUNT
+        assert settings(ENVIRONMENT).account_id == "e" * 32
+        assert settings(api_token=TOKEN, account_id=f" {ACCOUNT}\n").account_id == ACCOUNT
+
+    @pytest.mark.parametrize("environ", [{}, {"CLOUDFLARE_ACCOUNT_ID": " "}], ids=["unset", "blank"])
+    def test_missing(self, environ: dict[str, str]) -> None:
+        """A missing account is named, argument and variable."""
+        assert mistake(environ, api_token=TOKEN) == "no account: pass account_id or set CLOUDFLARE_ACCOUNT_ID"
+
+    @pytest.mark.parametrize(
+        "account", ["..", "a/b", "my-account", ACCOUNT[1:], f"{ACCOUNT}0", f"g{ACCOUNT[1:]}", TOKEN, "٣" * 32]
+    )
+    def test_refused(self, account: str) -> None:
+        """What is no account id is refused without being shown: it may be a token in the wrong place."""
+        said = mistake(api_token=TOKEN, account_id=account)
+        assert said.startswith("account_id (CLOUDFLARE_ACCOUNT_ID) is 32 hex digits; what was given has ")
+        assert account not in said
+
+    @pytest.mark.parametrize(
+        "pasted", [ACCOUNT.upper(), f"{ACCOUNT[:8]}-{ACCOUNT[8:]}", f"{ACCOUNT[:16]} {ACCOUNT[16:]}\n"]
+    )
+    def test_pasted(self, pasted: str) -> None:
+        """An id with dashes, spaces or capitals, as it may be pasted, is the same account."""
+        assert settings(api_token=TOKEN, account_id=pasted).account_id == ACCOUNT
 
 
-@pytest.mark.parametrize(
-    "url",
-    [
-        "https://a:0",
-        "https://..",
-        "https://...",
-        "https://a/\x00",
-        "https://a/\x7f",
-        "https://a/b\x1bc",
-        "https://a\x00.example",
-        "https://a/é",
-        "https://a\\b",
-        "https://a/..",
-        "https://a/b/%2E%2e/c",
-        "https://user@a",
-    ],
-    ids=repr,
-)
-def test_odd_address(url: str) -> None:
-    """An address that programs read in different ways gets no token."""
-    with pytest.raises(ConfigurationError, match="base_url"):
-        BuildsClient(account_id=ACCOUNT, api_token=TOKEN, base_url=url)
+class TestBaseUrl:
+    @pytest.mark.parametrize(
+        ("environ", "argument", "used"),
+        [
+            ({}, None, BASE_URL),
+            ({"CLOUDFLARE_BASE_URL": ""}, None, BASE_URL),
+            ({"CLOUDFLARE_BASE_URL": "https://env.example/v4/"}, None, "https://env.example/v4"),
+            ({"CLOUDFLARE_BASE_URL": "https://env.example"}, "https://arg.example/", "https://arg.example"),
+            ({}, "https://example.com:8443/a/b//", "https://example.com:8443/a/b"),
+            ({}, " https://example.com\n", "https://example.com"),
+        ],
+        ids=["default", "empty", "environment", "argument", "path and port", "space"],
+    )
+    def test_order(self, environ: dict[str, str], argument: str | None, used: str) -> None:
+        """What is passed wins over the environment, that over the default; the last slash goes."""
+        assert settings(environ, account_id=ACCOUNT, api_token=TOKEN, base_url=argument).base_url == used
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "http://127.0.0.1:8080/client/v4",
+            "http://127.8.9.10",
+            "http://localhost:1",
+            "http://LOCALHOST:1",
+            "http://[::1]:8080/v4",
+            "HTTP://127.0.0.1",
+        ],
+    )
+    def test_loopback(self, url: str) -> None:
+        """Plain http is taken for this machine."""
+        assert settings(account_id=ACCOUNT, api_token=TOKEN, base_url=url).base_url == url
+
+    @pytest.mark.parametrize(
+        ("url", "host"),
+        [
+            ("http://api.cloudflare.com/client/v4", "api.cloudflare.com"),
+            ("http://localhost.evil.example", "localhost.evil.example"),
+            ("http://127.0.0.1.evil.example", "127.0.0.1.evil.example"),
+            ("http://10.0.0.1", "10.0.0.1"),
+            ("http://0.0.0.0", "0.0.0.0"),  # noqa: S104  # nobody binds
+            ("http://[::]", "::"),
+            ("http://[fe80::1]", "fe80::1"),
+            ("http://169.254.169.254", "169.254.169.254"),
+            ("http://2130706433", "2130706433"),
+            ("HTTP://evil.example", "evil.example"),
+        ],
+    )
+    def test_plain_http(self, url: str, host: str) -> None:
+        """Plain http to any other machine is refused: the token would be readable on the way."""
+        assert mistake(account_id=ACCOUNT, api_token=TOKEN, base_url=url) == (
+            f"base_url (CLOUDFLARE_BASE_URL) is plain http to {host}:"
+            " the token would be readable on the way; use https"
+        )
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "ftp://example.com",
+            "example.com",
+            "//example.com",
+            "https://",
+            "https:///v4",
+            "x",
+            "http://[::1",
+            "https://a:b",
+            "https://a:99999",
+            "https://a:0",
+            "https://a..b",
+            f"https://{'a' * 64}.example",
+            "file:///etc",
+        ],
+    )
+    def test_no_url(self, url: str) -> None:
+        """What is no http URL is refused, with an example."""
+        assert mistake(account_id=ACCOUNT, api_token=TOKEN, base_url=url) == (
+            f"base_url (CLOUDFLARE_BASE_URL) is an https URL such as {BASE_URL}"
+        )
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "https://u@example.com",
+            "https://u:p@example.com",
+            "https://:p@example.com",
+            "https://example.com/?a=1",
+            "https://example.com/#a",
+            "http://127.0.0.1@evil.example",
+        ],
+    )
+    def test_more_than_a_base(self, url: str) -> None:
+        """A base URL with a user, a query or a fragment is refused."""
+        said = mistake(account_id=ACCOUNT, api_token=TOKEN, base_url=url)
+        assert said == "base_url (CLOUDFLARE_BASE_URL) has no user, query or fragment"
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "https://exa mple.com",
+            "https://example.com/a b",
+            "https://example.com/a\r\nHost: evil.example",
+            "https://example.com\\evil.example",
+            "http://[::1]evil.example",
+            "http://[::1].evil.example",
+            "https://[::1]evil.example/v4",
+        ],
+    )
+    def test_unusable(self, url: str) -> None:
+        """A base URL that can't be used is refused when the client is made, not at the first call."""
+        assert "base_url" in mistake(account_id=ACCOUNT, api_token=TOKEN, base_url=url)
+
+    @given(
+        st.sampled_from(["http", "https", "HTTP"]),
+        st.text(alphabet="http:/[]@\\.#?1270lcaosevi%\t\n \u2028", max_size=30) | st.text(max_size=10),
+    )
+    @example("https", "[:.]")
+    @example("https", "[::1]:0")
+    @example("https", "1.2.3.4.5")
+    def test_same_host(self, scheme: str, rest: str) -> None:
+        """What base URL is taken can be used, and over plain http only a loopback host is connected to."""
+        try:
+            base = settings(account_id=ACCOUNT, api_token=TOKEN, base_url=f"{scheme}://{rest}").base_url
+        except ConfigurationError:
+            return
+        url = URL(base + "/accounts", encoded=True)
+        assert url.host
+        assert url.scheme == "https" or is_loopback(url.host)
 
 
-@pytest.mark.parametrize(
-    ("url", "host"),
-    [
-        (None, None),
-        ("https://API.cloudflare.com:443/client/v4", None),
-        ("https://api.cloudflare.com.evil.example/client/v4", "api.cloudflare.com.evil.example"),
-        ("https://gateway.example:8443/v4", "gateway.example:8443"),
-    ],
-    ids=["default", "spelled out", "look-alike", "gateway"],
-)
-def test_foreign_host(url: str | None, host: str | None) -> None:
-    """It is known who gets the token, if that is not Cloudflare."""
-    asked: dict[str, Any] = {"api_key": None, "api_email": None, "base_url": url}
-    assert resolve(account_id=ACCOUNT, api_token=TOKEN, **asked, environ={}).foreign_host == host
+class TestClient:
+    def test_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A client needs no arguments when the environment has all."""
+        for name, value in ENVIRONMENT.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("CLOUDFLARE_BASE_URL", "https://env.example/v4")
+        assert (
+            repr(BuildsClient())
+            == f"BuildsClient(account_id='{'e' * 32}', base_url='https://env.example/v4')"
+        )
 
-
-async def test_diagnosis_names_the_address() -> None:
-    """The first finding names the host that gets the credentials, if that is not Cloudflare's."""
-    async with (
-        RawServer(answer(refusal(12006, "no"), status=401)) as server,
-        BuildsClient(account_id=ACCOUNT, api_token=TOKEN, base_url=server.url) as client,
-    ):
-        first = (await client.diagnose()).findings[0]
-    assert (first.check, first.state) == ("address", "unknown")
-    assert f"127.0.0.1:{server.port}" in first.message
-
-
-class TestTokenFile:
-    @pytest.mark.skipif(os.name != "posix", reason="the bits of the mode say nothing there")
-    @pytest.mark.parametrize("mode", [0o600, 0o400, 0o640, 0o604], ids=oct)
-    def test_others(self, mode: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        """A file that others can read is used, with one warning; one's own without."""
-        file = tmp_path / "token"
-        file.write_text("secret\n")
-        file.chmod(mode)
-        assert read_token(str(file)) == "secret"
-        assert capsys.readouterr().err.count("chmod 600") == bool(mode & 0o077)
-
-    @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no FIFOs")
-    @pytest.mark.parametrize("what", ["FIFO", "device", "directory", "link", "huge"])
-    def test_refused(self, what: str, tmp_path: Path) -> None:
-        """What is no small file is refused at once: nobody has to write to a FIFO, no device is read."""
-        file = tmp_path / "token"
-        if what == "directory":
-            file.mkdir()
-        elif what == "FIFO":
-            os.mkfifo(file)
-        elif what == "huge":
-            with file.open("wb") as opened:
-                opened.truncate(2**40)
-        else:
-            file.symlink_to("/dev/zero" if what == "device" else tmp_path / "nowhere")
-        began = time.monotonic()
-        with pytest.raises(CommandError, match="--token-file") as caught:
-            read_token(str(file))
-        assert time.monotonic() - began < 5
-        assert str(tmp_path) not in str(caught.value)
-        assert what != "FIFO" or stat.S_ISFIFO(file.stat().st_mode)
-
-
-HOOK = "7d1f3b5a-90c2-4e64-8b1d-c0ffee123456"
-
-
-async def _echo(exchange: Exchange) -> None:
-    await answer(exchange.request.target.encode(), status=404)(exchange)
-
-
-async def _echo_of_other_shape(exchange: Exchange) -> None:
-    await answer(b'{"success":true,"result":["%s"]}' % exchange.request.target.encode())(exchange)
-
-
-async def _echo_cut(exchange: Exchange) -> None:
-    await cut(exchange.request.target.encode())(exchange)
-
-
-REPLIES: dict[str, Reply] = {
-    "404": _echo,
-    "other shape": _echo_of_other_shape,
-    "cut": _echo_cut,
-    "closed": raw(b""),
-    "garbage": raw(b"\x16\x03\x01\r\n\r\n"),
-    "too large": stall(after=b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n{"),
-    "stall": stall(),
-}
-
-
-def behind(error: BaseException | None) -> Iterator[BaseException]:
-    """An error and all that are behind it, shown by a traceback or not."""
-    if error is not None:
-        yield error
-        yield from behind(error.__cause__)
-        yield from behind(error.__context__)
-
-
-def within(error: BaseException) -> Iterator[str]:
-    """What can be seen in an error and in the local variables of its frames."""
-    yield f"{error!r} {error} {vars(error)}"
-    trace = error.__traceback__
-    while trace is not None:
-        for name, value in trace.tb_frame.f_locals.items():
-            if "tests" not in trace.tb_frame.f_code.co_filename:
-                assert not isinstance(value, aiohttp.ClientResponse), name
-                yield f"{trace.tb_frame.f_code.co_name}: {name} = {value!r}"
-        trace = trace.tb_next
-
-
-@pytest.mark.parametrize("name", REPLIES)
-@pytest.mark.parametrize("which", ["get", "trigger"])
-async def test_frames_of_a_secret_call(name: str, which: str) -> None:
-    """A call with a secret in its path leaves it in no local variable of any frame, cause or context."""
-    async with (
-        RawServer(REPLIES[name]) as server,
-        BuildsClient(
-            account_id=ACCOUNT,
-            api_token=TOKEN,
-            base_url=server.url,
-            timeout=0.1 if name == "stall" else 20,
-            retry=RetryPolicy(attempts=1),
-        ) as client,
-    ):
-        with pytest.raises(BuildsError) as caught:
-            await (
-                client.deploy_hooks.trigger(HOOK)
-                if which == "trigger"
-                else client.deploy_hooks.get("shop", HOOK)
-            )
-    assert HOOK in server.requests[0].target
-    seen = [text for error in behind(caught.value) for text in within(error)]
-    assert len(seen) > 10
-    assert [text for text in seen if HOOK[:13] in text or HOOK[-12:] in text or TOKEN[:12] in text] == []
-
-
-async def test_retry_connection_of_aiohttp() -> None:
-    """Aiohttp still has the private attribute by which it is kept from sending a request again."""
-    async with aiohttp.ClientSession() as session:
-        assert session._retry_connection is True
-
-
-async def test_a_broken_connection_is_not_used_again_by_itself() -> None:
-    """A GET over a kept connection that breaks is sent once: the attribute has its effect."""
-    good = answer({"success": True, "result": {"build_uuid": BUILD_UUID}})
-    async with (
-        RawServer(good, raw(b"")) as server,
-        BuildsClient(
-            account_id=ACCOUNT, api_token=TOKEN, base_url=server.url, retry=RetryPolicy(attempts=1)
-        ) as client,
-    ):
-        await client.builds.get(BUILD_UUID)
-        with pytest.raises(BuildsError):
-            await client.builds.get(BUILD_UUID)
-    assert (server.connections, len(server.requests)) == (1, 2)
-
-
-async def test_frames_of_a_cancelled_call() -> None:
-    """Nor does a call that is cancelled while it waits for its answer."""
-    async with (
-        RawServer(stall()) as server,
-        BuildsClient(account_id=ACCOUNT, api_token=TOKEN, base_url=server.url) as client,
-    ):
-        with pytest.raises(TimeoutError) as caught:
-            async with asyncio.timeout(0.1):
-                await client.deploy_hooks.trigger(HOOK)
-    assert HOOK in server.requests[0].target
-    seen = [text for error in behind(caught.value) for text in within(error)]
-    assert [text for text in seen if HOOK[:13] in text] == []
+    def test_configuration_error(self) -> None:
+        """What is missing is found when the client is made, and is a BuildsError."""
+        with pytest.raises(BuildsError, match="CLOUDFLARE_API_TOKEN"):
+            BuildsClient(account_id=ACCOUNT)
+        with pytest.raises(ConfigurationError, match="CLOUDFLARE_ACCOUNT_ID"):
+            BuildsClient(api_token=TOKEN)

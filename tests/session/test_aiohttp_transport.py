@@ -4,9 +4,6 @@ import asyncio
 import gzip
 import json
 import zlib
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
 
 import aiohttp
 import pytest
@@ -18,7 +15,6 @@ from builds_async import (
     BuildsError,
     BuildsTimeoutError,
     InternalServerError,
-    NotFoundError,
     ResponseDecodeError,
     RetryPolicy,
 )
@@ -49,28 +45,12 @@ from tests.support import (
     tasks,
 )
 from tests.support.failing import failure
+from tests.support.sockets import a_client, chunked
 
 GOOD = answer(envelope(build()))
 BODY = json.dumps(envelope(build())).encode()
 ONCE = RetryPolicy(attempts=1)
 MIB = 2**20
-
-
-@asynccontextmanager
-async def a_client(url: str, **arguments: Any) -> AsyncIterator[BuildsClient]:
-    """A client of the server at `url`, without pauses, that leaves nothing behind."""
-    arguments = {"clock": FakeClock()} | arguments
-    async with (
-        nothing_left(),
-        BuildsClient(account_id=ACCOUNT, api_token=TOKEN, base_url=url, **arguments) as client,
-    ):
-        yield client
-
-
-def chunked(*chunks: bytes, end: bool = True, **headers: str) -> bytes:
-    """An answer in chunks."""
-    body = b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks)
-    return head(200, {"Transfer-Encoding": "chunked", **headers}) + body + (b"0\r\n\r\n" if end else b"")
 
 
 class TestRequest:
@@ -427,106 +407,6 @@ class TestRedirect:
                 await client.builds.get(BUILD_UUID)
                 await client.builds.get(BUILD_UUID)
             assert (other.connections, len(server.requests)) == (0, 2)
-
-
-class TestBorrowedSession:
-    @pytest.mark.parametrize(
-        "arguments",
-        [
-            pytest.param({"raise_for_status": True}, id="raise_for_status"),
-            pytest.param({"base_url": "http://127.0.0.1:1/other/"}, id="base_url"),
-            pytest.param({"timeout": aiohttp.ClientTimeout(total=1e-9)}, id="timeout"),
-            pytest.param({"timeout": aiohttp.ClientTimeout(sock_read=1e-9)}, id="sock_read"),
-            pytest.param({"headers": {"Authorization": "Bearer other", "accept": "text/html"}}, id="headers"),
-            pytest.param({"cookies": {"a": "b"}}, id="cookies"),
-            pytest.param({"trust_env": True}, id="trust_env"),
-            pytest.param({"json_serialize": str}, id="json_serialize"),
-        ],
-    )
-    async def test_own_settings(self, arguments: dict[str, Any]) -> None:
-        """A session's own address, headers and time limit don't get in the way of a client's."""
-        async with (
-            RawServer(GOOD, answer(refusal(12000, "Not found"), status=404)) as server,
-            aiohttp.ClientSession(**arguments) as session,
-            a_client(server.url, session=session) as client,
-        ):
-            assert (await client.builds.get(BUILD_UUID)).build_uuid == BUILD_UUID
-            error = await failure(client)
-        assert isinstance(error, NotFoundError)
-        assert (error.status, error.codes, error.attempts) == (404, (12000,), 1)
-        assert {request.headers["authorization"] for request in server.requests} == {f"Bearer {TOKEN}"}
-        assert {request.headers["accept"] for request in server.requests} == {"application/json"}
-
-    async def test_own_check(self) -> None:
-        """A session's own check of answers is passed over."""
-
-        async def check(response: aiohttp.ClientResponse) -> None:
-            raise AssertionError(response.status)
-
-        async with (
-            RawServer(GOOD) as server,
-            aiohttp.ClientSession(raise_for_status=check) as session,
-            a_client(server.url, session=session) as client,
-        ):
-            assert (await client.builds.get(BUILD_UUID)).build_uuid == BUILD_UUID
-
-    async def test_time_limit(self) -> None:
-        """A client's time limit holds with a session that has none."""
-        session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None))
-        async with (
-            RawServer(stall()) as server,
-            session,
-            a_client(server.url, session=session, timeout=0.02, retry=ONCE) as client,
-        ):
-            assert isinstance(await failure(client), BuildsTimeoutError)
-
-    async def test_redirect(self) -> None:
-        """A redirect is not followed over a borrowed session either."""
-        async with RawServer(GOOD) as other, aiohttp.ClientSession() as session:
-            reply = answer(b"", status=307, headers={"Location": other.url})
-            async with RawServer(reply) as server, a_client(server.url, session=session) as client:
-                assert isinstance(await failure(client), APIError)
-            assert other.connections == 0
-
-    async def test_not_closed(self) -> None:
-        """A borrowed session is left open, and serves others when the client is closed."""
-        async with RawServer(GOOD) as server, aiohttp.ClientSession() as session:
-            for _ in range(2):
-                async with a_client(server.url, session=session) as client:
-                    await client.builds.get(BUILD_UUID)
-                assert not session.closed
-            with pytest.raises(RuntimeError, match="this BuildsClient is closed"):
-                await client.builds.get(BUILD_UUID)
-            async with session.get(server.url) as response:
-                assert response.status == 200
-        assert (len(server.requests), server.connections) == (3, 1)
-
-    async def test_closed(self) -> None:
-        """A session that its owner has closed is a RuntimeError, like any misuse."""
-        async with RawServer(GOOD) as server:
-            session = aiohttp.ClientSession()
-            await session.close()
-            async with a_client(server.url, session=session) as client:
-                with pytest.raises(RuntimeError, match="Session is closed"):
-                    await client.builds.get(BUILD_UUID)
-
-    async def test_tracing(self) -> None:
-        """A borrowed session's tracing sees the requests, and its default headers go along."""
-        seen: list[str] = []
-
-        async def note(_: object, __: object, started: aiohttp.TraceRequestStartParams) -> None:
-            seen.append(started.method)
-
-        trace = aiohttp.TraceConfig()
-        trace.on_request_start.append(note)
-        async with (
-            RawServer(GOOD) as server,
-            aiohttp.ClientSession(trace_configs=[trace], headers={"X-Mine": "1"}) as session,
-            a_client(server.url, session=session) as client,
-        ):
-            await client.builds.get(BUILD_UUID)
-        assert seen == ["GET"]
-        assert server.requests[0].headers["x-mine"] == "1"
 
 
 class TestLeft:

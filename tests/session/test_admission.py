@@ -1,0 +1,170 @@
+"""The gate: the limit on requests in flight, and any budget, whoever comes, leaves or is cancelled."""
+
+import asyncio
+import random
+from collections.abc import Mapping
+
+import pytest
+
+from builds_async import BudgetSnapshot, BuildsClient, Clock
+from builds_async.session.admission import Admission, InFlightLimit
+from builds_async.session.headers import Allowance
+from tests.support import ACCOUNT, BUILD_UUID, TOKEN, FakeClock, MockApi, build, envelope, refusal, settle
+
+
+class TestInFlightLimit:
+    @pytest.mark.parametrize("limit", [1, 2, 5])
+    @pytest.mark.parametrize("seed", range(20))
+    async def test_random(self, limit: int, seed: int) -> None:
+        """However callers come, hold, leave and are cancelled, the bounds hold and no place is lost."""
+        rng = random.Random(seed)  # noqa: S311  # no secret
+        places = InFlightLimit(limit)
+        held = {True: 0, False: 0}
+
+        async def call(*, poll: bool) -> None:
+            await settle(rng.randrange(10))
+            if rng.random() < 0.5 or not places.try_acquire(poll=poll):
+                await places.acquire(poll=poll)
+            held[poll] += 1
+            try:
+                assert held[True] + held[False] <= limit
+                assert held[True] <= max(1, limit - 1)
+                await settle(rng.randrange(5))
+            finally:
+                held[poll] -= 1
+                places.release(poll=poll)
+
+        calls = [asyncio.create_task(call(poll=rng.random() < 0.5)) for _ in range(40)]
+        for _ in range(30):
+            await asyncio.sleep(0)
+            rng.choice(calls).cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
+        assert [task for task in calls if not task.cancelled() and task.exception()] == []
+        assert [places.try_acquire(poll=True) for _ in range(limit)].count(True) == max(1, limit - 1)
+        assert places.try_acquire(poll=False) is (limit > 1)
+        assert not places.try_acquire(poll=False)
+
+    async def test_cancelled_when_called_up(self) -> None:
+        """Who is cancelled in the moment in which a place is given to it passes it on."""
+        places = InFlightLimit(1)
+        await places.acquire(poll=False)
+        first, second = (asyncio.create_task(places.acquire(poll=False)) for _ in range(2))
+        await settle(3)
+        places.release(poll=False)
+        first.cancel()
+        await settle(3)
+        assert (first.cancelled(), second.done()) == (True, True)
+
+    async def test_singles_first(self) -> None:
+        """A single call gets the next place before polls that have waited for longer."""
+        places = InFlightLimit(2)
+        await places.acquire(poll=False)
+        await places.acquire(poll=False)
+        poll = asyncio.create_task(places.acquire(poll=True))
+        await settle(3)
+        single = asyncio.create_task(places.acquire(poll=False))
+        await settle(3)
+        places.release(poll=False)
+        await settle(3)
+        assert (single.done(), poll.done()) == (True, False)
+        places.release(poll=False)
+        await settle(3)
+        assert poll.done()
+
+
+class StrictBudget:
+    """A budget of somebody else's, made of the public methods alone: one request at a time."""
+
+    def __init__(self) -> None:
+        self.out: list[bool] = []  # whether each that is out is a poll
+        self.closings = 0
+        self.blocked_for = 0.0
+        self.calls: list[str] = []
+
+    def bind(self, clock: Clock) -> None:
+        self.calls.append(f"bind {type(clock).__name__}")
+
+    def try_acquire(self, *, poll: bool) -> bool:
+        if self.out:
+            return False
+        self.out.append(poll)
+        return True
+
+    async def acquire(self, *, poll: bool, max_wait: float) -> bool:
+        if self.blocked_for > max_wait:
+            return False
+        while self.out:
+            await asyncio.sleep(0)
+        self.out.append(poll)
+        return True
+
+    def done(self, *, poll: bool = False) -> None:
+        self.out.remove(poll)
+        self.calls.append("done")
+
+    def give_back(self) -> None:
+        self.out.pop()
+        self.calls.append("give_back")
+
+    def close(self, seconds: float) -> float:
+        self.closings += 1
+        self.calls.append(f"close {seconds:g}")
+        return seconds
+
+    def observe(self, allowances: Mapping[str, Allowance]) -> None:
+        self.calls.append(f"left {allowances['default'].left}")
+
+    def snapshot(self) -> BudgetSnapshot:
+        return BudgetSnapshot(
+            capacity=1, used=len(self.out), left=1 - len(self.out), resets_in=0.0, closed_for=0.0
+        )
+
+
+class TestAdmission:
+    @pytest.mark.parametrize("poll", [False, True], ids=["call", "poll"])
+    async def test_both(self, poll: bool) -> None:
+        """A request enters when the budget and the limit both let it, and leaves both."""
+        budget, limit = StrictBudget(), InFlightLimit(2)
+        gate = Admission(budget, limit)
+        assert gate.try_enter(poll=poll)
+        assert not gate.try_enter(poll=poll)
+        gate.leave(poll=poll)
+        assert (budget.out, budget.calls) == ([], ["done"])
+        assert gate.try_enter(poll=poll)
+
+    async def test_nothing_kept(self) -> None:
+        """What one of the two refuses takes nothing from the other."""
+        budget, limit = StrictBudget(), InFlightLimit(1)
+        gate = Admission(budget, limit)
+        budget.out.append(False)
+        assert not gate.try_enter(poll=False)
+        budget.out.clear()
+        assert gate.try_enter(poll=False)
+
+    async def test_blocked(self) -> None:
+        """A block that is longer than the request may wait is no entry, and takes nothing."""
+        budget, limit = StrictBudget(), InFlightLimit(1)
+        budget.blocked_for = 60.0
+        assert not await Admission(budget, limit).enter(poll=False, max_wait=59.0)
+        assert (budget.out, limit.try_acquire(poll=False)) == ([], True)
+
+    async def test_cancelled(self) -> None:
+        """Cancelled while it waits for a place, a request gives its budget back."""
+        budget, limit = StrictBudget(), InFlightLimit(1)
+        assert limit.try_acquire(poll=False)
+        waiting = asyncio.create_task(Admission(budget, limit).enter(poll=False, max_wait=1.0))
+        await settle(3)
+        waiting.cancel()
+        await settle(3)
+        assert (waiting.cancelled(), budget.out, budget.calls) == (True, [], ["give_back"])
+
+    async def test_of_a_client(self, api: MockApi, clock: FakeClock) -> None:
+        """A client paces itself by any budget that has the public methods."""
+        path = f"/builds/builds/{BUILD_UUID}"
+        api.on("GET", path, refusal(971, "no"), status=429, headers={"Retry-After": "5"})
+        api.on("GET", path, envelope(build()), headers={"Ratelimit": '"default";r=7;t=60'})
+        budget = StrictBudget()
+        async with BuildsClient(account_id=ACCOUNT, api_token=TOKEN, clock=clock, budget=budget) as client:
+            await client.builds.get(BUILD_UUID)
+            assert client.budget.snapshot().left == 1
+        assert budget.calls == ["bind FakeClock", "done", "close 5", "done", "left 7"]

@@ -1,0 +1,165 @@
+"""What the headers of a response say, however they are written."""
+
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from multidict import CIMultiDict
+
+from builds_async.session.headers import Allowance, allowances, retry_after
+
+
+class TestRetryAfter:
+    @pytest.mark.parametrize(
+        ("value", "seconds"),
+        [
+            ("0", 0.0),
+            ("30", 30.0),
+            (" 30 ", 30.0),
+            ("1.5", 1.5),
+            ("300", 300.0),
+            ("-5", 0.0),
+            ("", None),
+            ("soon", None),
+            ("inf", None),
+            ("nan", None),
+            ("1e999", None),
+            ("9" * 400, None),
+            ("Wed, 99 Foo 2026 07:28:00 GMT", None),
+            ("Wed, 21 Oct 99999 07:28:00 GMT", None),
+        ],
+    )
+    def test_number(self, value: str, seconds: float | None) -> None:
+        """Seconds are read as a number, not below zero; what can't be read is None."""
+        assert retry_after(CIMultiDict({"retry-after": value})) == seconds
+
+    def test_absent(self) -> None:
+        """Without the header it is None."""
+        assert retry_after(CIMultiDict()) is None
+
+    @pytest.mark.parametrize(
+        ("until", "seconds"),
+        [
+            ("Wed, 21 Oct 2026 07:28:30 GMT", 30.0),
+            ("Wed, 21 Oct 2026 07:28:30 -0000", 30.0),
+            ("Wed, 21 Oct 2026 09:29:00 +0200", 60.0),
+            ("Wed, 21 Oct 2026 07:27:00 GMT", 0.0),
+        ],
+        ids=["GMT", "no zone", "other zone", "past"],
+    )
+    def test_date(self, until: str, seconds: float) -> None:
+        """A date is measured by the server's own clock, where it shows."""
+        headers = {"Retry-After": until, "Date": "Wed, 21 Oct 2026 07:28:00 GMT"}
+        assert retry_after(CIMultiDict(headers)) == seconds
+
+    @pytest.mark.parametrize("date", [None, "", "yesterday"])
+    def test_date_alone(self, date: str | None) -> None:
+        """Without a Date that can be read, the machine's clock serves."""
+        until = format_datetime(datetime.now(UTC) + timedelta(seconds=100), usegmt=True)
+        headers = {"Retry-After": until} | ({} if date is None else {"Date": date})
+        seconds = retry_after(CIMultiDict(headers))
+        assert seconds is not None
+        assert 90 < seconds <= 100
+
+    @pytest.mark.parametrize(
+        ("ahead", "seconds"), [(-3600, 0.0), (3600, None), (310, None)], ids=["past", "an hour", "a block"]
+    )
+    def test_wrong_clock(self, ahead: float, seconds: float | None) -> None:
+        """A date alone, against a clock that may be wrong, is no longer wait than the API's own block."""
+        until = format_datetime(datetime.now(UTC) + timedelta(seconds=ahead), usegmt=True)
+        assert retry_after(CIMultiDict({"Retry-After": until})) == seconds
+
+    @given(st.text(), st.text())
+    @example("Wed, 21 Oct 0000 07:28:00 GMT", "")
+    @example("Wed, 21 Oct 2026 07:28:00 +9999", "Wed, 21 Oct 2026 07:28:00 -9999")
+    def test_anything(self, value: str, date: str) -> None:
+        """No text, however odd, is more than a wait that can't be read."""
+        seconds = retry_after(CIMultiDict({"Retry-After": value, "Date": date}))
+        assert seconds is None or 0 <= seconds < float("inf")
+
+
+class TestAllowances:
+    @pytest.mark.parametrize(
+        ("left", "policy", "read"),
+        [
+            ('"default";r=50;t=30', None, {"default": Allowance(50, 30.0)}),
+            ('"default";r=50;t=30', '"burst";q=100;w=60', {"default": Allowance(50, 30.0)}),
+            ('"user";r=0;t=300', '"user";q=1200;w=300', {"user": Allowance(0, 300.0, 1200, 300.0)}),
+            ('"user"; r=7 ;t=3', '"user" ;q=9; w=60', {"user": Allowance(7, 3.0, 9, 60.0)}),
+            (
+                '"a";r=1;t=2, "b";r=3;t=4',
+                '"b";q=5;w=6,"a";q=7',
+                {"a": Allowance(1, 2.0, 7, None), "b": Allowance(3, 4.0, 5, 6.0)},
+            ),
+            ('"a";t=2.5;r=1;z=9', "", {"a": Allowance(1, 2.5)}),
+            ('"a";r=1;t=2', '"a";w=60', {"a": Allowance(1, 2.0, None, 60.0)}),
+            (r'"with \"quotes\"";r=1;t=2', "", {r"with \"quotes\"": Allowance(1, 2.0)}),
+            ('"a, b";r=1;t=2', "", {"a, b": Allowance(1, 2.0)}),
+            ('"a";r=1', '"a";q=1;w=1', {}),
+            ('"a";t=1', "", {}),
+            ("r=1;t=2", "", {}),
+            ("", "", {}),
+            ("lots", "none", {}),
+            (None, '"a";q=1;w=1', {}),
+        ],
+        ids=[
+            "documented",
+            "documented, other policy",
+            "same policy",
+            "spaces",
+            "two",
+            "order, fraction, more",
+            "no quota",
+            "quotes",
+            "comma in the name",
+            "no time",
+            "no count",
+            "no name",
+            "empty",
+            "prose",
+            "absent",
+        ],
+    )
+    def test_read(self, left: str | None, policy: str | None, read: Mapping[str, Allowance]) -> None:
+        """The items of Ratelimit are read, and quota and window of the policy with the same name."""
+        headers = CIMultiDict[str]()
+        if left is not None:
+            headers["ratelimit"] = left
+        if policy is not None:
+            headers["ratelimit-policy"] = policy
+        assert allowances(headers) == read
+
+    def test_lines(self) -> None:
+        """A list may come in several lines, which are one."""
+        headers = CIMultiDict(
+            [
+                ("Ratelimit", '"a";r=1;t=2'),
+                ("ratelimit", '"b";r=3;t=4'),
+                ("Ratelimit-Policy", '"a";q=7'),
+                ("Ratelimit-Policy", '"b";q=5;w=6'),
+            ]
+        )
+        assert allowances(headers) == {"a": Allowance(1, 2.0, 7, None), "b": Allowance(3, 4.0, 5, 6.0)}
+
+    @pytest.mark.parametrize("odd", [r"\"", '"a";', '"a" ', '"\\', ";a", '"a";a.'], ids=repr)
+    def test_linear(self, odd: str) -> None:
+        """A long header takes time in proportion to its length."""
+        began = time.process_time()
+        allowances(CIMultiDict({"Ratelimit": '"' + odd * 100_000}))
+        assert time.process_time() - began < 1.0
+
+    @given(st.text(), st.text())
+    @example(f'"a";r={"9" * 400};t=1', "")
+    @example('"a";r=1;t=1', f'"a";q={"9" * 400};w=1')
+    @example(f'"a";r=1;t={"9" * 400}', "")
+    @example('"' * 5000, "")
+    @example('"a"' + ";" * 5000, "")
+    def test_anything(self, left: str, policy: str) -> None:
+        """No text, however odd, is more than an allowance that can't be read, or has no end."""
+        for said in allowances(CIMultiDict({"Ratelimit": left, "Ratelimit-Policy": policy})).values():
+            assert said.left >= 0
+            assert 0 <= said.reset < float("inf")

@@ -1,0 +1,280 @@
+"""From a response to an error: its kind, its text, and what to do about it."""
+
+import json
+
+import pytest
+
+from builds_async import (
+    APIError,
+    AuthenticationError,
+    BadRequestError,
+    ConflictError,
+    ErrorDetail,
+    InternalServerError,
+    NotFoundError,
+    PermissionDeniedError,
+    RateLimitError,
+)
+from tests.support import TOKEN, refusal
+from tests.support.reading import RAY, a_response, refused
+
+HTML = b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>cloudflare</body>\r\n</html>\r\n"
+
+
+KINDS: dict[int, type[APIError]] = {
+    300: APIError,
+    302: APIError,
+    304: APIError,
+    400: BadRequestError,
+    401: AuthenticationError,
+    402: APIError,
+    403: PermissionDeniedError,
+    404: NotFoundError,
+    405: APIError,
+    408: APIError,
+    409: ConflictError,
+    410: APIError,
+    418: APIError,
+    422: BadRequestError,
+    429: RateLimitError,
+    451: APIError,
+    500: InternalServerError,
+    501: InternalServerError,
+    502: InternalServerError,
+    503: InternalServerError,
+    504: InternalServerError,
+    520: InternalServerError,
+    530: InternalServerError,
+    599: InternalServerError,
+}
+
+
+class TestRefusal:
+    @pytest.mark.parametrize(
+        ("body", "errors"),
+        [
+            (
+                refusal(7003, "No route for the URI"),
+                (ErrorDetail(code=7003, message="No route for the URI"),),
+            ),
+            (refusal(), ()),
+            (HTML, ()),
+            (b"", ()),
+            (b"null", ()),
+        ],
+        ids=["JSON", "no errors", "HTML", "empty", "null"],
+    )
+    @pytest.mark.parametrize(("status", "kind"), KINDS.items(), ids=str)
+    def test_status(
+        self, status: int, kind: type[APIError], body: object, errors: tuple[ErrorDetail, ...]
+    ) -> None:
+        """The status alone decides on the kind of a refusal, whatever its body is."""
+        error = refused(a_response(body, status, CF_RAY=RAY))
+        assert type(error) is kind
+        assert isinstance(error, APIError)
+        assert error.message.startswith(f"{status} ")
+        assert error.message.endswith(f" (cf-ray {RAY})")
+        assert (error.status, error.errors, error.ray_id) == (status, errors, RAY)
+
+    @pytest.mark.parametrize("status", [200, 201])
+    @pytest.mark.parametrize(
+        ("code", "kind"),
+        [
+            (971, RateLimitError),
+            (10000, PermissionDeniedError),
+            (12000, NotFoundError),
+            (12002, BadRequestError),
+            (12005, AuthenticationError),
+            (12006, AuthenticationError),
+            (12013, BadRequestError),
+            (12049, ConflictError),
+            (12051, RateLimitError),
+            (999999, APIError),
+            (None, APIError),
+        ],
+    )
+    def test_success_false(self, status: int, code: int | None, kind: type[APIError]) -> None:
+        """`success: false` under a good status is a refusal, of the kind that its code tells."""
+        error = refused(a_response(refusal(code, "so it is"), status))
+        assert type(error) is kind
+        assert isinstance(error, APIError)
+        assert "so it is" in error.message
+        assert (error.status, error.errors) == (status, (ErrorDetail(code=code, message="so it is"),))
+
+    @pytest.mark.parametrize("result", ["gone", {"a": 1}, [], 1, None], ids=repr)
+    def test_success_false_with_result(self, result: object) -> None:
+        """`success: false` is a refusal whatever stands as its result."""
+        body = {**refusal(12000, "Not found"), "result": result}
+        assert type(refused(a_response(body))) is NotFoundError
+
+    def test_message(self) -> None:
+        """The message has status, texts and codes of all errors, and what to do."""
+        body = refusal(12013, "Invalid query parameter", (12002, "Invalid request body"))
+        error = refused(a_response(body, 400))
+        assert error.message == (
+            "400 Invalid query parameter [12013]; Invalid request body [12002]. Change the request"
+        )
+        assert isinstance(error, APIError)
+        assert error.codes == (12013, 12002)
+
+    def test_no_json(self) -> None:
+        """Of a refusal that is not the API's, the message has the start of the body on one line."""
+        error = refused(a_response(HTML, 502))
+        assert error.message == (
+            "502 not the API's JSON, the body starts with '<html> <head><title>502 Bad Gateway</title></head>"
+            " <body>cloudflare</body> </html>'. Cloudflare failed to answer; try again later"
+        )
+
+    def test_empty(self) -> None:
+        """Of an empty refusal, the message says so."""
+        assert refused(a_response(b"", 503)).message.startswith("503 the body is empty. ")
+
+    def test_long(self) -> None:
+        """Long texts of the API are cut in the message."""
+        error = refused(a_response(refusal(12002, "x" * 5000), 400))
+        assert len(error.message) < 700
+
+    @pytest.mark.parametrize(
+        ("status", "body", "said"),
+        [
+            (401, refusal(12006, "Invalid token"), "the Builds API takes user-owned tokens only"),
+            (401, refusal(12005, "Missing token from authorization header"), "CLOUDFLARE_API_TOKEN"),
+            (404, refusal(12000, "Not found"), "a Worker goes by its tag (32 hex digits), not by its name"),
+            (403, HTML, "a firewall or proxy on the way"),
+            (429, refusal(971, "Please wait"), "1,200 requests per 5 minutes"),
+            (302, b"", "Redirects are not followed"),
+            (500, HTML, "try again later"),
+        ],
+        ids=["account-owned", "no token", "not found", "firewall", "limited", "redirect", "5xx"],
+    )
+    def test_advice(self, status: int, body: object, said: str) -> None:
+        """The message says what the caller can do."""
+        assert said in refused(a_response(body, status)).message
+
+    @pytest.mark.parametrize(
+        ("method", "api", "dashboard"),
+        [
+            ("GET", "Read", "Read"),
+            ("PUT", "Write", "Edit"),
+            ("POST", "Write", "Edit"),
+            ("DELETE", "Write", "Edit"),
+        ],
+    )
+    def test_permission(self, method: str, api: str, dashboard: str) -> None:
+        """A 403 with code 10000 names the missing permission under each of its names."""
+        error = refused(a_response(refusal(10000, "Authentication error"), 403), method=method)
+        assert isinstance(error, PermissionDeniedError)
+        assert error.codes == (10000,)
+        for name in (
+            f'"Workers CI {api}"',
+            f'"Workers Builds Configuration: {dashboard}"',
+            f'"Workers Builds: {dashboard}"',
+            '"workers_ci"',
+        ):
+            assert name in error.message
+
+    @pytest.mark.parametrize("errors", [None, "text", [], {"code": 1}, [None], [1, []], 7], ids=repr)
+    def test_odd_errors(self, errors: object) -> None:
+        """Errors of an unknown shape don't hide that it is a refusal, and the body can be seen."""
+        body = {"success": False, "errors": errors}
+        error = refused(a_response(body, 404))
+        assert isinstance(error, NotFoundError)
+        assert error.errors == ()
+        assert json.dumps(errors) in error.message
+
+    def test_odd_entries(self) -> None:
+        """What can be read of an odd entry is, and it takes none of the others with it."""
+        entries = ["text", {"code": "12006", "message": None}, None, {"message": "a", "code": 1.5}]
+        error = refused(a_response({"success": False, "errors": entries}, 401))
+        assert isinstance(error, AuthenticationError)
+        assert error.errors == (
+            ErrorDetail(message="text"),
+            ErrorDetail(code=12006),
+            ErrorDetail(message="a"),
+        )
+        assert error.message.startswith("401 text; [12006]; a. The token is wrong or expired")
+
+    def test_details_tolerated(self) -> None:
+        """New fields of an error are skipped, a missing code is None."""
+        body = {"success": False, "errors": [{"message": "a", "documentation_url": "u"}, {"code": 5}]}
+        error = refused(a_response(body, 400))
+        assert isinstance(error, APIError)
+        assert error.errors == (ErrorDetail(message="a"), ErrorDetail(code=5))
+
+    def test_no_ray(self) -> None:
+        """Without a `cf-ray` header there is no ray id, in the message neither."""
+        error = refused(a_response(refusal(12000, "Not found"), 404))
+        assert isinstance(error, APIError)
+        assert error.ray_id is None
+        assert "cf-ray" not in error.message
+
+    @pytest.mark.parametrize(
+        ("method", "status", "advice"),
+        [
+            ("GET", 500, "try again later"),
+            ("POST", 500, "look whether it was done before you do it again"),
+            ("PUT", 503, "look whether it was done before you do it again"),
+            ("DELETE", 502, "look whether it was done before you do it again"),
+            ("POST", 409, "Read what is there before you try again"),
+        ],
+    )
+    def test_what_to_do(self, method: str, status: int, advice: str) -> None:
+        """After a failed write one has to look whether it was done; a failed read can just be repeated."""
+        assert advice in str(refused(a_response(b"", status), method=method))
+
+    @pytest.mark.parametrize(
+        ("status", "value", "wait"),
+        [(503, "6", 6.0), (503, "soon", None), (503, None, None), (500, "6", None)],
+    )
+    def test_unavailable(self, status: int, value: str | None, wait: float | None) -> None:
+        """The wait that a 503 asks for is on its error; other failures ask for none."""
+        headers = {} if value is None else {"retry_after": value}
+        error = refused(a_response(b"", status, **headers))
+        assert isinstance(error, InternalServerError)
+        assert error.retry_after == wait
+
+    def test_retry_after(self) -> None:
+        """A 429 carries its Retry-After, or None."""
+        error = refused(a_response(refusal(971, "Please wait"), 429, retry_after="17"))
+        assert isinstance(error, RateLimitError)
+        assert error.retry_after == 17.0
+        silent = refused(a_response(refusal(971, "Please wait"), 429))
+        assert isinstance(silent, RateLimitError)
+        assert silent.retry_after is None
+
+
+class TestSecrets:
+    @pytest.mark.parametrize("status", [200, 400, 502])
+    @pytest.mark.parametrize(
+        "body",
+        [
+            f"<pre>Authorization: Bearer {TOKEN}</pre>".encode(),
+            json.dumps(refusal(12002, f"Bearer {TOKEN} is no good")).encode(),
+            b"x" * 290 + TOKEN.encode(),
+            b"\xff" * 290 + TOKEN.encode(),
+        ],
+        ids=["HTML", "JSON", "on the cut", "after binary"],
+    )
+    def test_echo(self, body: bytes, status: int) -> None:
+        """A secret that the server echoes is blotted out of message, body and details."""
+        error = refused(a_response(body, status), secrets=(TOKEN,))
+        shown = f"{error!r} {error} {vars(error)}"
+        assert TOKEN[:8] not in shown
+        assert "***" in shown
+
+    def test_escaped(self) -> None:
+        r"""A secret is found also where the server's JSON escapes characters, as some do with `/`."""
+        secret = "abc/def"
+        body = b'{"success": false, "errors": [{"code": 1, "message": "token abc\\/def is bad"}]}'
+        error = refused(a_response(body, 400), secrets=(secret,))
+        assert secret not in f"{error} {vars(error)}"
+
+    def test_cut_by_the_reader(self) -> None:
+        """No half of a secret is left when it stands across the part of the body that is looked at."""
+        for start in range(4700, 4820):
+            error = refused(a_response(b" " * start + TOKEN.encode(), 502), secrets=(TOKEN,))
+            assert TOKEN[:8] not in f"{error} {vars(error)}", start
+
+    def test_answer_repr(self) -> None:
+        """An answer keeps body and headers out of `repr`, and so out of tracebacks that show locals."""
+        assert TOKEN not in repr(a_response(TOKEN.encode(), x_echo=TOKEN))
