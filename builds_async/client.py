@@ -31,13 +31,17 @@ from builds_async.resources.workers import Workers
 from builds_async.session.aiohttp_transport import AiohttpTransport
 from builds_async.session.budget import Budget, RateBudget
 from builds_async.session.clock import Clock, SystemClock
-from builds_async.session.credentials import resolve
+from builds_async.session.credentials import Settings, resolve
 from builds_async.session.ids import checked_tags, segment, tag
 from builds_async.session.numbers import seconds, whole
 from builds_async.session.observe import Observer
 from builds_async.session.retry import RetryPolicy
 from builds_async.session.session import ApiSession
 from builds_async.session.transport import Transport
+
+
+def _over_aiohttp(settings: Settings, session: aiohttp.ClientSession | None, timeout: float) -> Transport:
+    return AiohttpTransport(settings.base_url, session=session, timeout=timeout, secrets=settings.secrets)
 
 
 class _Closable(Protocol):
@@ -70,8 +74,8 @@ class BuildsClient:
     - `timeout`: seconds for one request, connect and body included (30); TypeError or ValueError unless it is
       above 0 and finite. Each retry has its own. Waiting for the rate budget does not count; use
       `asyncio.timeout` to limit that.
-    - `retry`: see `RetryPolicy`. `budget`: see `RateBudget`; pass one object to several clients of the
-      same user. By default each client has its own.
+    - `retry`: see `RetryPolicy`. `budget`: a `RateBudget`, or another `Budget`; pass one object to several
+      clients of the same user. By default each client has its own.
     - `max_in_flight`: the most requests in flight at once (10), over all calls of the client.
     - `clock`: time as an argument, for tests.
     - `observer`: is called with each `RequestDone`, `RetryPlanned` and `Waited`, for metrics; it must be
@@ -149,14 +153,10 @@ class BuildsClient:
         self._name = f"account_id={settings.account_id!r}, base_url={settings.base_url!r}"
         self._clock = clock
         self.budget = budget if budget is not None else RateBudget()
-        if transport is None:
-            transport = AiohttpTransport(
-                settings.base_url, session=session, timeout=timeout, secrets=settings.secrets
-            )
-        elif session is not None:
+        if session is not None and transport is not None:
             raise ValueError("pass a session or a transport, not both: a transport has no use for a session")
         self._session = ApiSession(
-            transport,
+            _over_aiohttp(settings, session, timeout) if transport is None else transport,
             f"/accounts/{segment(settings.account_id)}",
             retry=retry,
             budget=self.budget,

@@ -1,4 +1,4 @@
-"""Starting a build just once, though the API has no idempotency key and answers get lost."""
+"""Starting a build just once, though the API has no idempotency key and responses get lost."""
 
 import asyncio
 import re
@@ -30,7 +30,7 @@ LOOKUPS = 3
 BETWEEN_LOOKUPS = 2.0
 
 CLOCKS_APART = timedelta(seconds=30)
-"""How far this machine's clock may be from the server's, when the server does not tell its time."""
+"""How far this machine's clock may be from the server's, when the server does not give its time."""
 
 _BUILD = msgspec.json.Decoder(Envelope[Build])
 _REMEMBERED = 100
@@ -55,11 +55,11 @@ Lookup = Callable[[], Awaitable[Seen]]
 
 
 class BuildStarter:
-    """Starts builds, and finds a build again whose answer was lost; each at most for one call."""
+    """Starts builds, and finds a build again whose response was lost; each for at most one call."""
 
     def __init__(self, session: ApiSession) -> None:
         self._session = session
-        self._started: dict[str, None] = {}  # the last ones: none of them answers another call
+        self._started: dict[str, None] = {}  # the last ones: none of them is the build of another call
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def start(
@@ -142,7 +142,7 @@ def _request(branch: str | None, commit_hash: str | None, seed_repo: SeedRepo | 
 
 
 def _fits(build: Build, since: datetime, branch: str | None, commit_hash: str | None) -> bool:
-    """Whether this may be the build that was asked for with a lost answer."""
+    """Whether this may be the build that a call with a lost response has started."""
     metadata = build.build_trigger_metadata
     if created(build) < since or metadata is None or metadata.build_trigger_source in _OTHERS:
         return False

@@ -1,1 +1,1 @@
-"""The session layer: everything between a method call and a decoded answer."""
+"""The session layer: everything between a method call and a decoded result."""

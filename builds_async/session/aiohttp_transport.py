@@ -85,7 +85,7 @@ class AiohttpTransport:
         self._closed = False
 
     async def send(self, request: Request) -> Response:
-        """One request and its whole answer, whatever the status; no error tells its secrets.
+        """The complete response to one request, whatever its status; no error shows its secrets.
 
         Connect, headers and body share one time limit.
         """
@@ -121,7 +121,7 @@ class AiohttpTransport:
             failure: Exception = self._meaning(error, request)
             cause = self._cause(error, request.secrets)
         # Raised out here, so that the error of aiohttp is not its context: its frames have the URL.
-        # What is in this frame can be seen by whoever shows local variables with a traceback.
+        # What is in this frame is seen where tracebacks are shown with local variables.
         response = content = None  # type: ignore[assignment]
         raise failure from cause
 
@@ -131,7 +131,7 @@ class AiohttpTransport:
             return error.with_traceback(None)
         if isinstance(error, TimeoutError):  # first: ServerTimeoutError is a ClientError as well
             return BuildsTimeoutError(
-                f"no whole answer within {self._timeout:g} s; raise `timeout` or check the network"
+                f"no complete response within {self._timeout:g} s; raise `timeout` or check the network"
             )
         if isinstance(error, aiohttp.ClientError | OSError):
             return _failure(error, self._secrets, confidential=bool(request.secrets))
@@ -140,7 +140,7 @@ class AiohttpTransport:
         return self._misuse(error)
 
     def _cause(self, error: Exception, secrets: Sequence[str]) -> Exception | None:
-        """`error`, unless it tells a secret: one in its URL, or that the server has echoed.
+        """`error`, unless it shows a secret: one in its URL, or one that the server has echoed.
 
         What is behind an error of a borrowed session may show the URL of its proxy, password and all.
         """
@@ -272,7 +272,7 @@ def _failure(
     said = "not shown" if confidential else redact(text, secrets)
     # A payload error is a ClientError, but no ClientConnectionError.
     if isinstance(error, aiohttp.ClientPayloadError):
-        return BuildsConnectionError(f"the answer was cut short ({said})")
+        return BuildsConnectionError(f"the response was cut short ({said})")
     return BuildsConnectionError(f"the connection failed ({type(error).__name__}: {said})")
 
 

@@ -68,7 +68,7 @@ class Budget(Protocol):
         ...
 
     def done(self, *, poll: bool = False) -> None:
-        """A counted request was answered, has failed or was cancelled."""
+        """A counted request got its response, failed or was cancelled."""
         ...
 
     def give_back(self) -> None:
@@ -107,12 +107,12 @@ class RateBudget:
     tools. A burst is allowed; what would go beyond waits, first come, first served.
 
     - The bound is exact as the server sees it: a request counts from before it is sent until `window`
-      seconds after it was answered.
+      seconds after its response.
     - `Ratelimit` headers are obeyed: when others spend from the same allowance, this one shrinks. A reset
       more than an hour ahead counts as an hour, so that one absurd value does not end the client's work.
     - One 429 closes the gate for everybody until Retry-After has passed, at most for the 5 minutes of the
       API's own block, however much more it asks. Then one request goes first; the others follow one by one
-      when it has been answered.
+      when its response is there.
     - A call that has to wait for more than 5 seconds says so in the log (WARNING), with how long and why:
       once for all calls that wait for the same moment.
     - Polls (`follow` and its kin) leave a tenth free, and once a quarter is used they are spread so that
@@ -129,11 +129,11 @@ class RateBudget:
             raise TypeError(f"reserve is a number from 0 to below 1, not a {type(reserve).__name__}")
         if not 0 <= reserve < 1:
             raise ValueError(f"reserve is a number from 0 to below 1, not {reserve}")
-        self._reserve = reserve
+        self._reserve, self._share = reserve, 1 - reserve
         self._clock: Clock = SystemClock()
         self._in_flight = 0
-        self._answered: deque[float] = deque()  # when the counted requests were answered, oldest first
-        self._answered_singles: deque[float] = deque()
+        self._responded: deque[float] = deque()  # when the counted requests got their responses, oldest first
+        self._responded_singles: deque[float] = deque()
         self._closed_until = _NEVER
         self._closings = 0
         self._probe_due = self._probing = False
@@ -154,7 +154,7 @@ class RateBudget:
         """What is left, and until when."""
         now = self._clock.now()
         self._forget(now)
-        used = self._in_flight + len(self._answered)
+        used = self._in_flight + len(self._responded)
         left = min([self._capacity - used, *(it.left for it in self._server_limits.values())])
         closed_for = max(0.0, self._closed_until - now)
         if closed_for or self._probing:
@@ -174,8 +174,8 @@ class RateBudget:
         at = self._closed_until
         if self._in_flight:
             at = max(at, now + self._window)
-        elif self._answered:
-            at = max(at, self._answered[-1] + self._window)
+        elif self._responded:
+            at = max(at, self._responded[-1] + self._window)
         return max([at, *(it.reset_at for it in self._server_limits.values() if it.left < self._capacity)])
 
     def bind(self, clock: Clock) -> None:
@@ -199,7 +199,7 @@ class RateBudget:
         return self._closings
 
     def try_acquire(self, *, poll: bool) -> bool:
-        """Count a request and return True, if it may go out now and nobody waits for the same."""
+        """Count a request and return True, if it may go out now and no other waits for the same."""
         if self._singles or (poll and self._polls):
             return False
         if not poll and self._has_room:
@@ -219,10 +219,10 @@ class RateBudget:
         for it in self._server_limits.values():
             if it.left <= 0:
                 return False
-        return self._in_flight + len(self._answered) < self._capacity
+        return self._in_flight + len(self._responded) < self._capacity
 
     async def acquire(self, *, poll: bool, max_wait: float) -> bool:
-        """Wait for one's turn and count a request.
+        """Wait until a request may go out, and count it.
 
         False, without counting, if the API lets nothing through for longer than `max_wait` seconds; the
         wait for the own window is not measured by it. Cancelled while waiting, it has taken nothing and the
@@ -290,21 +290,21 @@ class RateBudget:
             sleeper.cancel()
 
     def done(self, *, poll: bool = False) -> None:
-        """A counted request was answered, or given up: it leaves the window `window` seconds from now."""
+        """A counted request got its response, failed or was cancelled. It counts for a window from now."""
         self._in_flight -= 1
         now = self._clock.now()
-        self._answered.append(now)
+        self._responded.append(now)
         if not poll:
-            self._answered_singles.append(now)
-        if self._answered[0] <= now - self._window:
+            self._responded_singles.append(now)
+        if self._responded[0] <= now - self._window:
             self._forget(now)
-        # While a probe is out nothing else goes: it has been answered when nothing is in flight any more.
+        # While a probe is out nothing else goes, so its response is there when nothing is in flight any more.
         if self._probing and not self._in_flight:
             self._probing = False
             self._wake()
 
     def give_back(self) -> None:
-        """A counted request was not sent after all: who waits may go instead."""
+        """A counted request was not sent after all: one that waits may go instead."""
         self._in_flight -= 1
         for it in self._server_limits.values():
             it.left += 1
@@ -329,13 +329,12 @@ class RateBudget:
         return seconds
 
     def observe(self, allowances: Mapping[str, Allowance]) -> None:
-        """Learn from the rate headers of an answer."""
+        """Learn from the rate headers of a response."""
         now = self._clock.now()
         for name, said in allowances.items():
             # Those in flight may not be counted by the server yet.
-            left = int(said.left * (1 - self._reserve)) - self._in_flight
-            reset = min(_LONGEST_RESET, said.reset)
-            self._server_limits[name] = _ServerLimit(left, now + reset)
+            left = int(said.left * self._share) - self._in_flight
+            self._server_limits[name] = _ServerLimit(left, now + min(said.reset, _LONGEST_RESET))
             if said.quota and said.quota < self._narrowest and said.window == self._window:
                 self._set_limit(said.quota)
         if self._freed:
@@ -345,7 +344,7 @@ class RateBudget:
 
     def _set_limit(self, limit: int) -> None:
         self._narrowest = limit
-        self._capacity = max(1, int(limit * (1 - self._reserve) + 1e-9))
+        self._capacity = max(1, int(limit * self._share + 1e-9))
         self._even_spacing = self._window / self._capacity
         self._poll_capacity = max(1, self._capacity - max(1, self._capacity // 10))
 
@@ -365,7 +364,7 @@ class RateBudget:
             self._next_at = now + self._even_spacing if self._staggered else now
 
     def _ready_at(self, now: float, *, poll: bool, ahead: int = 0) -> float:
-        """When the next request of this kind may go out behind `ahead` others, as far as one can tell now.
+        """When the next request of this kind may go out behind `ahead` others, as far as is known now.
 
         Infinity while a probe is out: the end of that is not known.
         """
@@ -374,10 +373,10 @@ class RateBudget:
             return _UNKNOWN
         at = max(now, self._closed_until, self._next_at)
         capacity = self._poll_capacity if poll else self._capacity
-        over = self._in_flight + len(self._answered) + 1 + ahead - capacity
+        over = self._in_flight + len(self._responded) + 1 + ahead - capacity
         if over > 0:
             # The end of those in flight is not known; it can't be before now.
-            oldest = self._answered[over - 1] if over <= len(self._answered) else now
+            oldest = self._responded[over - 1] if over <= len(self._responded) else now
             at = max(at, oldest + self._window)
         for it in self._server_limits.values():
             if it.left <= 0:
@@ -394,10 +393,10 @@ class RateBudget:
         return max([now, self._closed_until, *used_up])
 
     def _forget(self, now: float) -> None:
-        answered, gone = self._answered, now - self._window
-        while answered and answered[0] <= gone:
-            answered.popleft()
-        singles = self._answered_singles
+        responded, gone = self._responded, now - self._window
+        while responded and responded[0] <= gone:
+            responded.popleft()
+        singles = self._responded_singles
         while singles and singles[0] <= gone:
             singles.popleft()
         if self._server_limits:
@@ -409,7 +408,7 @@ class RateBudget:
         Spread evenly, at no time may more have gone out than is left plus what has come free by then, less
         what single calls take meanwhile if they go on as in the last window.
         """
-        answered, used = self._answered, self._in_flight + len(self._answered)
+        responded, used = self._responded, self._in_flight + len(self._responded)
         left = self._poll_capacity - used
         if 4 * used < self._capacity:
             rate = float("inf")
@@ -417,10 +416,10 @@ class RateBudget:
             return 0.0  # the window itself holds the next one back
         else:
             rate = (left + used) / self._window
-            for i in range(0, len(answered), len(answered) // _SAMPLES + 1):
-                rate = min(rate, (left + i) / max(answered[i] + self._window - now, 1e-9))
-            # A third of the rate at the most: a burst of single calls need not come again.
-            rate -= min(len(self._answered_singles) / self._window, rate / 3)
+            for i in range(0, len(responded), len(responded) // _SAMPLES + 1):
+                rate = min(rate, (left + i) / max(responded[i] + self._window - now, 1e-9))
+            # At most a third of the rate: a burst of single calls need not come again.
+            rate -= min(len(self._responded_singles) / self._window, rate / 3)
         for it in self._server_limits.values():
             if 4 * it.left < 3 * self._capacity:
                 rate = min(rate, max(1, it.left) / (it.reset_at - now))

@@ -1,4 +1,4 @@
-"""Time as an argument: whoever waits or measures here takes a `Clock`, so that no test has to wait."""
+"""Time as an argument: all that waits or measures takes a `Clock`, so that no test has to wait."""
 
 import time
 from typing import Protocol

@@ -25,11 +25,11 @@ MOST_MARKS: Final = 250_000
 """How many commas and opening brackets such a body may have.
 
 Each stands for at most one value, wherever it is found, and each value takes up to 200 bytes and some
-microseconds. A second look thus costs at most about 50 MB on top of the texts, and less than a second.
+microseconds. A second reading thus costs at most about 50 MB on top of the texts, and less than a second.
 """
 
 MOST_PLACES: Final = 5
-"""How many places of one answer are named in the log."""
+"""How many places of one response are named in the log."""
 
 UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What a decode raises. RecursionError: arrays nested thousands deep."""
@@ -38,7 +38,7 @@ UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
     """`body` as the decoder has it; if that fails, with as little left out as can be.
 
-    Raises what the decoder has raised, if a second look does not help.
+    Raises what the decoder has raised, if a second reading does not help.
     """
     if len(body) > LARGEST and body.count(b"{") > MOST_OBJECTS:
         raise msgspec.DecodeError(f"it has more than {MOST_OBJECTS} objects")
@@ -93,7 +93,7 @@ def _as_object(value: object, kind: object) -> object:
 
 
 def receipts(kind: type[T]) -> msgspec.json.Decoder[Envelope[T]]:
-    """A decoder for answers to calls that have changed something: see `Receipt`."""
+    """A decoder for responses to calls that have changed something: see `Receipt`."""
     return msgspec.json.Decoder(Receipt[kind])  # type: ignore[valid-type]
 
 
@@ -102,7 +102,7 @@ DONE: Final[msgspec.json.Decoder[Envelope[None]]] = msgspec.json.Decoder(Done)
 
 
 def is_receipt(kind: object) -> bool:
-    """Whether a type is that of answers to calls that have changed something."""
+    """Whether a type is that of responses to calls that have changed something."""
     return kind is Done or getattr(kind, "__origin__", kind) is Receipt
 
 
@@ -116,7 +116,7 @@ def _with_losses(envelope: Envelope[Any], losses: list[Loss]) -> MendedEnvelope[
 
 
 def described(losses: Iterable[Loss]) -> str:
-    """What was left out, by its places, without a word of the answer: `2 x result[].pull_request`."""
+    """What was left out, by its places, without a word of the response: `2 x result[].pull_request`."""
     places = Counter(loss.place for loss in losses)
     named = [f"{count} x {place.lstrip('.')}" for place, count in places.most_common(MOST_PLACES)]
     rest = len(places) - len(named)

@@ -1,4 +1,4 @@
-"""What a client tells about its own work, for metrics. Values only: feed logging, OpenTelemetry or a test."""
+"""What a client reports of its own work, for metrics. Values only: feed logging, OpenTelemetry or a test."""
 
 from collections.abc import Callable
 from typing import TypeAlias
@@ -9,9 +9,9 @@ from builds_async.errors import BuildsError
 
 
 class RequestDone(msgspec.Struct, frozen=True, kw_only=True):
-    """One request was answered, failed, or was cancelled by its caller.
+    """One request got its response, failed, or was cancelled by its caller.
 
-    `status` is None where no whole answer came; `error` says why, or is None for a cancelled one.
+    `status` is None where there was no complete response; `error` says why, or is None for a cancelled one.
 
     `seconds` is how long it took, without waiting for the budget or a place in flight. `path` has no query.
     """
@@ -34,7 +34,7 @@ class RetryPlanned(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Waited(msgspec.Struct, frozen=True, kw_only=True):
-    """A request waited for the rate budget or for a place in flight. `poll` tells polls from single calls."""
+    """A request waited for the rate budget or for a place in flight. `poll` says whether it was a poll."""
 
     seconds: float
     poll: bool
@@ -50,9 +50,9 @@ class Counters:
     def __init__(self) -> None:
         self.requests = 0
         self.failures = 0
-        """Requests without a whole answer, or with a status of 400 or above."""
+        """Requests without a complete response, or with a status of 400 or above."""
         self.rate_limited = 0
-        """Requests answered 429."""
+        """Requests with a 429 as response."""
         self.retries = 0
         self.waits = 0
         self.seconds_waited = 0.0

@@ -68,7 +68,7 @@ def redact(text: str, secrets: Iterable[str]) -> str:
     A credential that no text contains by chance is removed wherever it stands. One that reads like a word or
     a number, as tests have them, is removed only where a credential stands: behind `Bearer`, `X-Auth-Key:`,
     `token`, `key` and similar words. Ordinary messages stay intact. Whatever has the form and the prefix of a
-    token of Cloudflare's is removed as well, whoever owns it.
+    token of Cloudflare's is removed as well, no matter whose.
     """
     for secret in secrets:
         if secret and secret in text:

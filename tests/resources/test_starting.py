@@ -58,11 +58,11 @@ Lose = Callable[[Response], Response]
 
 
 def _connection(_: Response) -> Response:
-    raise BuildsConnectionError("the answer was cut short")
+    raise BuildsConnectionError("the response was cut short")
 
 
 def _timeout(_: Response) -> Response:
-    raise BuildsTimeoutError("no whole answer within 30 s")
+    raise BuildsTimeoutError("no complete response within 30 s")
 
 
 def _instead(status: int, body: bytes) -> Lose:

@@ -150,12 +150,12 @@ class TestBroken:
     @pytest.mark.parametrize(
         ("reply", "said"),
         [
-            pytest.param(cut(BODY), "the answer was cut short (", id="cut"),
-            pytest.param(cut(b""), "the answer was cut short (", id="cut before the body"),
-            pytest.param(raw(chunked(BODY[:50], end=False)), "the answer was cut short (", id="cut chunks"),
+            pytest.param(cut(BODY), "the response was cut short (", id="cut"),
+            pytest.param(cut(b""), "the response was cut short (", id="cut before the body"),
+            pytest.param(raw(chunked(BODY[:50], end=False)), "the response was cut short (", id="cut chunks"),
             pytest.param(
                 answer(b"no gzip", headers={"Content-Encoding": "gzip"}),
-                "the answer was cut short (",
+                "the response was cut short (",
                 id="no gzip",
             ),
             pytest.param(raw(b""), "the connection failed (ServerDisconnectedError", id="closed"),
@@ -244,7 +244,7 @@ class TestTimeout:
             assert isinstance(error, BuildsTimeoutError)
             assert isinstance(error, BuildsConnectionError)
             assert isinstance(error, TimeoutError)
-            assert error.message == "no whole answer within 0.02 s; raise `timeout` or check the network"
+            assert error.message == "no complete response within 0.02 s; raise `timeout` or check the network"
             assert (error.sent, error.attempts, error.method) == (True, 2, "GET")
         assert len(server.requests) == 2
 

@@ -146,17 +146,17 @@ SEQUENCES = [
         [broken(aiohttp.ClientPayloadError("3 of 9"))] * 4,
         BuildsConnectionError,
         [0.5, 1.0, 2.0],
-        "the answer was cut short (3 of 9)",
+        "the response was cut short (3 of 9)",
     ),
     Sequence([broken(REFUSED)] * 4, BuildsConnectionError, [0.5, 1.0, 2.0], "could not connect ("),
     Sequence(
-        [broken(TimeoutError())] * 4, BuildsTimeoutError, [0.5, 1.0, 2.0], "no whole answer within 30 s"
+        [broken(TimeoutError())] * 4, BuildsTimeoutError, [0.5, 1.0, 2.0], "no complete response within 30 s"
     ),
     Sequence(
         [broken(aiohttp.ServerTimeoutError())] * 4,
         BuildsTimeoutError,
         [0.5, 1.0, 2.0],
-        "no whole answer within 30 s",
+        "no complete response within 30 s",
     ),
     # What would be the same again.
     Sequence([status(302, "", Location="https://evil.example/")], APIError, [], "302 the body is empty"),
