@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 import msgspec
 import pytest
 
-from builds_async.simulator import Answer, BuildsSimulator, Request, VirtualClock
+from builds_async.simulator import BuildsSimulator, Request, Response, VirtualClock
 
 
 class Door:
@@ -24,7 +24,7 @@ class Door:
         headers: dict[str, str] | None = None,
         body: object = None,
         **query: object,
-    ) -> Answer:
+    ) -> Response:
         """The response for a path below `builds/` of the account, or with a slash in front below the account.
 
         A whole path is taken as it is. A body is sent as JSON, bytes as they are.
@@ -44,16 +44,16 @@ class Door:
 
     def result(self, path: str, **query: Any) -> Any:
         """The `result` of a response that must be a success."""
-        answer = self(path, **query)
-        assert answer.status in {200, 201}, answer
-        return msgspec.json.decode(answer.body)["result"]
+        response = self(path, **query)
+        assert response.status in {200, 201}, response
+        return msgspec.json.decode(response.body)["result"]
 
     def error(self, path: str, **query: Any) -> tuple[int, int]:
         """Status and code of a response that must be a refusal."""
-        answer = self(path, **query)
-        body = msgspec.json.decode(answer.body)
+        response = self(path, **query)
+        body = msgspec.json.decode(response.body)
         assert (body["success"], body["result"], body["messages"]) == (False, None, [])
-        return answer.status, body["errors"][0]["code"]
+        return response.status, body["errors"][0]["code"]
 
 
 @pytest.fixture

@@ -5,14 +5,14 @@ from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, FormatChecker
 
-PATH: Final = Path(__file__).parents[1] / "data" / "workers-builds.schema.json"
-FORMATS: Final = FormatChecker(())
+PATH = Path(__file__).parents[1] / "data" / "workers-builds.schema.json"
+FORMATS = FormatChecker(())
 Ids = Mapping[str, Any]
 Schema = dict[str, Any]
 
@@ -79,7 +79,7 @@ def _inlined(document: Schema, node: Any) -> Any:
     return {key: _inlined(document, value) for key, value in node.items() if key != "discriminator"}
 
 
-_VALIDATORS: Final[dict[int, tuple[Schema, Any]]] = {}
+_VALIDATORS: dict[int, tuple[Schema, Any]] = {}
 
 
 def validator(schema: Schema) -> Any:
@@ -195,7 +195,7 @@ def _objects(schema: Schema, ids: Ids) -> st.SearchStrategy[Any]:
     return st.dictionaries(names, values(schema["additionalProperties"], ids), max_size=3)
 
 
-OTHERS: Final = {
+OTHERS = {
     "string": (5, None, ["text"]),
     "boolean": ("true", 1, None),
     "integer": ("x", 1.5, None),
@@ -273,25 +273,25 @@ def bad_queries(operation: Operation) -> Iterator[dict[str, str]]:
             yield {name: str(schema["maximum"] + 1)}
 
 
-OPERATIONS: Final = read_schema()
+OPERATIONS = read_schema()
 
-_BUILDS_READ: Final = """
+_BUILDS_READ = """
     getBuildsByVersionIds getLatestBuildsByScripts getBuildByUuid getBuildLogs listEnvironmentVariables
     listBuildTokens getWorkerConfigAutofill getAccountLimits listBuildsByScript listTriggersByScript
     getWorkerBuild listWorkerPreviews getWorkerPreview listBuildsByPreview listDeployHooks getDeployHook
 """
-_BUILDS_WRITE: Final = """
+_BUILDS_WRITE = """
     cancelBuildByUuid createTrigger deleteTrigger updateTrigger createManualBuild purgeBuildCache
     upsertEnvironmentVariables deleteEnvironmentVariable createBuildToken deleteBuildToken
     upsertRepoConnection deleteRepoConnection createWorkerBuild deleteWorkerBuild updateWorkerBuild
     migrateWorkerToPreviews updateWorkerPreview createPreviewBuild createDeployHook deleteDeployHook
     updateDeployHook
 """
-_QUEUES_WRITE: Final = """
+_QUEUES_WRITE = """
     queues-pull-messages queues-ack-messages queues-extend-messages subscriptions-create
     subscriptions-delete subscriptions-get subscriptions-patch
 """
-PERMISSIONS: Final = {
+PERMISSIONS = {
     operation: permission
     for permission, operations in {
         "Workers CI Read": _BUILDS_READ,

@@ -53,14 +53,14 @@ class Consumer:
         path = f"/client/v4/accounts/{self.sim.account_id}/queues/{self.queue_id}/messages/{action}"
         data = body if isinstance(body, bytes) else msgspec.json.encode(body or {})
         headers = {"authorization": f"Bearer {self.token}"}
-        answer = self.sim.answer(Request(method=method, target=path, headers=headers, body=data))
-        return answer.status, msgspec.json.decode(answer.body)
+        response = self.sim.answer(Request(method=method, target=path, headers=headers, body=data))
+        return response.status, msgspec.json.decode(response.body)
 
     def result(self, action: str, **body: Any) -> Any:
         """The `result` of a response that must be a success."""
-        status, answer = self.ask(action, body)
-        assert status == 200, answer
-        return answer["result"]
+        status, response = self.ask(action, body)
+        assert status == 200, response
+        return response["result"]
 
     def pull(self, **body: Any) -> list[Any]:
         """The messages of one pull."""

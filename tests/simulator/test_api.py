@@ -66,8 +66,8 @@ def test_the_email_and_key_pair_is_accepted_unless_switched_off(clock: VirtualCl
             api_key="k",
             behaviour=Behaviour(email_key_pair=accepted),
         )
-        answer = door(sim)(f"builds/{sim.add_build().build_uuid}", headers=pair)
-        assert answer.status == (200 if accepted else 401)
+        response = door(sim)(f"builds/{sim.add_build().build_uuid}", headers=pair)
+        assert response.status == (200 if accepted else 401)
     with pytest.raises(ValueError, match="belong together"):
         BuildsSimulator(api_email="a@example.com")
 
@@ -111,8 +111,8 @@ def test_a_method_that_has_no_route_does_nothing(sim: BuildsSimulator, door: Any
 )
 def test_nothing_is_served_outside_of_the_account(target: str, sim: BuildsSimulator) -> None:
     """404 with 12000, with a valid token."""
-    answer = sim.answer(Request(target=target, headers={"authorization": f"Bearer {sim.api_token}"}))
-    assert (answer.status, b"12000" in answer.body) == (404, True)
+    response = sim.answer(Request(target=target, headers={"authorization": f"Bearer {sim.api_token}"}))
+    assert (response.status, b"12000" in response.body) == (404, True)
 
 
 def test_another_account_is_refused(sim: BuildsSimulator, door: Any) -> None:

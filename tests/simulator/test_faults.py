@@ -59,9 +59,9 @@ def test_a_fault_can_last_until_it_is_cleared(sim: BuildsSimulator, door: Any) -
 def test_a_first_plan_can_be_given_at_once(clock: VirtualClock, door: Any) -> None:
     """As an argument, in the same form."""
     sim = BuildsSimulator(clock=clock, faults=["rate_limited", Fault("redirect", location="/x")])
-    answers = [door(sim)("nowhere") for _ in range(2)]
-    assert [answer.status for answer in answers] == [429, 302]
-    assert answers[1].headers["Location"] == "/x"
+    responses = [door(sim)("nowhere") for _ in range(2)]
+    assert [response.status for response in responses] == [429, 302]
+    assert responses[1].headers["Location"] == "/x"
 
 
 @pytest.mark.parametrize(
@@ -82,10 +82,10 @@ def test_bodies_that_are_no_json_look_like_the_real_ones(
 ) -> None:
     """Type and size, and still the id of the request."""
     sim.fault(fault)
-    answer = door(sim)("nowhere")
-    assert answer.headers["Content-Type"] == kind
-    assert len(answer.body) in size
-    assert answer.headers["cf-ray"]
+    response = door(sim)("nowhere")
+    assert response.headers["Content-Type"] == kind
+    assert len(response.body) in size
+    assert response.headers["cf-ray"]
 
 
 @pytest.mark.parametrize("after", [None, 7], ids=["without", "seconds"])
@@ -148,8 +148,8 @@ def test_a_fault_of_the_connection_is_named_in_the_response(
     """The response itself is the true one."""
     fault = Fault(kind)
     sim.fault(fault)
-    answer = door(sim)(f"builds/{sim.add_build().build_uuid}")
-    assert (answer.status, answer.fault) == (200, fault)
+    response = door(sim)(f"builds/{sim.add_build().build_uuid}")
+    assert (response.status, response.fault) == (200, fault)
 
 
 @pytest.mark.parametrize(

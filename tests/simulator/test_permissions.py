@@ -20,11 +20,11 @@ BUILDS_REFUSED = (401, 12006)
 
 def asked(ask: Any, path: str, **options: Any) -> Any:
     """200, or status and code of a refusal."""
-    answer = ask(path, **options)
+    response = ask(path, **options)
     return (
         200
-        if answer.status == 200
-        else (answer.status, msgspec.json.decode(answer.body)["errors"][0]["code"])
+        if response.status == 200
+        else (response.status, msgspec.json.decode(response.body)["errors"][0]["code"])
     )
 
 

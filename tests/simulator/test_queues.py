@@ -30,11 +30,11 @@ class TestDelivery:
         consumer = Consumer(sim)
         for number in range(7):
             consumer.queue.send(f"{number}")
-        status, answer = consumer.ask("pull", b"")
+        status, response = consumer.ask("pull", b"")
         assert status == 200
-        assert [message["body"] for message in answer["result"]["messages"]] == ["0", "1", "2", "3", "4"]
-        assert answer["result"]["message_backlog_count"] == 7
-        assert answer["result"]["metadata"]["metrics"]["backlog_count"] == 7
+        assert [message["body"] for message in response["result"]["messages"]] == ["0", "1", "2", "3", "4"]
+        assert response["result"]["message_backlog_count"] == 7
+        assert response["result"]["metadata"]["metrics"]["backlog_count"] == 7
         await clock.sleep(29.9)
         assert len(consumer.pull()) == 2
         await clock.sleep(0.1)
@@ -46,8 +46,8 @@ class TestDelivery:
         for number in range(3):
             consumer.queue.send(f"{number}")
         old = consumer.pull(visibility_timeout_ms=1000)
-        answer = consumer.result("ack", acks=[{"lease_id": old[0]["lease_id"]}])
-        assert answer == {"ackCount": 1, "retryCount": 0, "warnings": {}}
+        response = consumer.result("ack", acks=[{"lease_id": old[0]["lease_id"]}])
+        assert response == {"ackCount": 1, "retryCount": 0, "warnings": {}}
         await clock.sleep(2.0)
         consumer.result("ack", acks=[{"lease_id": old[1]["lease_id"]}])
         assert [message["body"] for message in consumer.pull()] == ["2"]
@@ -75,9 +75,9 @@ class TestDelivery:
         (old,) = consumer.pull(visibility_timeout_ms=1000)
         await clock.sleep(1.0)
         consumer.pull()
-        answer = consumer.result("ack", retries=[{"lease_id": old["lease_id"]}])
-        assert answer["retryCount"] == 0
-        assert answer["warnings"] == {old["lease_id"]: "the lease has ended"}
+        response = consumer.result("ack", retries=[{"lease_id": old["lease_id"]}])
+        assert response["retryCount"] == 0
+        assert response["warnings"] == {old["lease_id"]: "the lease has ended"}
         assert consumer.pull() == []
 
     @pytest.mark.parametrize(
@@ -91,9 +91,9 @@ class TestDelivery:
         consumer.queue.send("hello")
         (message,) = consumer.pull()
         acks = [{"lease_id": "unknown"}, {"lease_id": message["lease_id"]}]
-        answer = consumer.result("ack", acks=acks)
-        assert answer["ackCount"] == 1
-        assert answer["warnings"] == expected
+        response = consumer.result("ack", acks=acks)
+        assert response["ackCount"] == 1
+        assert response["warnings"] == expected
 
     @pytest.mark.parametrize("mode", ["same", "told", "secret"])
     async def test_extend(self, mode: str, sim: BuildsSimulator, clock: VirtualClock) -> None:
@@ -103,15 +103,15 @@ class TestDelivery:
         (message,) = consumer.pull(visibility_timeout_ms=5000)
         lease = message["lease_id"]
         await clock.sleep(4.0)
-        answer = consumer.result("extend", extend=[{"lease_id": lease}], visibility_timeout_ms=5000)
-        assert answer["extendCount"] == 1
-        assert ("leaseIds" in answer) is (mode == "told")
+        response = consumer.result("extend", extend=[{"lease_id": lease}], visibility_timeout_ms=5000)
+        assert response["extendCount"] == 1
+        assert ("leaseIds" in response) is (mode == "told")
         await clock.sleep(4.9)
         assert consumer.pull() == []
         acked = consumer.result("ack", acks=[{"lease_id": lease}])["ackCount"]
         assert acked == (mode == "same")
         if mode == "told":
-            assert consumer.result("ack", acks=[{"lease_id": answer["leaseIds"][lease]}])["ackCount"] == 1
+            assert consumer.result("ack", acks=[{"lease_id": response["leaseIds"][lease]}])["ackCount"] == 1
 
     async def test_extend_too_late(self, sim: BuildsSimulator, clock: VirtualClock) -> None:
         """A lease that has ended can't be extended."""
@@ -120,8 +120,8 @@ class TestDelivery:
         (message,) = consumer.pull(visibility_timeout_ms=5000)
         await clock.sleep(5.0)
         asked = [{"lease_id": message["lease_id"]}]
-        answer = consumer.result("extend", extend=asked, visibility_timeout_ms=5000)
-        assert (answer["extendCount"], list(answer["warnings"])) == (0, [message["lease_id"]])
+        response = consumer.result("extend", extend=asked, visibility_timeout_ms=5000)
+        assert (response["extendCount"], list(response["warnings"])) == (0, [message["lease_id"]])
 
     async def test_dead_letters(self, sim: BuildsSimulator, clock: VirtualClock) -> None:
         """A message is delivered once and `max_retries` times more."""

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from builds_async.simulator import Answer, BuildsSimulator, Request, VirtualClock, build_script
+from builds_async.simulator import BuildsSimulator, Request, Response, VirtualClock, build_script
 from builds_async.simulator.endpoints import ROUTES
 from tests.simulator.contract import (
     OPERATIONS,
@@ -102,7 +102,7 @@ DIFFERENCES = (
         "what is unknown is 404",
         r"status 404",
         "createTrigger createManualBuild listEnvironmentVariables getWorkerConfigAutofill",
-        "12000 is the answer for whatever does not exist (NOTES 2 and 4), the schema leaves it out here",
+        "12000 is the refusal for whatever does not exist (NOTES 2 and 4), the schema leaves it out here",
     ),
     Difference(
         "a name is no tag",
@@ -169,10 +169,10 @@ class World:
 
     def result(self, path: str) -> Any:
         """The result of a GET below the account."""
-        answer = self.ask("GET", f"/accounts/{self.sim.account_id}/{path}")
-        return msgspec.json.decode(answer.body)["result"]
+        response = self.ask("GET", f"/accounts/{self.sim.account_id}/{path}")
+        return msgspec.json.decode(response.body)["result"]
 
-    def ask(self, method: str, path: str, body: bytes = b"") -> Answer:
+    def ask(self, method: str, path: str, body: bytes = b"") -> Response:
         """Ask with the account's token."""
         headers = {"authorization": f"Bearer {self.sim.api_token}"}
         return self.sim.answer(Request(method=method, target=f"/client/v4{path}", headers=headers, body=body))
@@ -183,7 +183,7 @@ class World:
         body: Any = None,
         query: dict[str, str] | None = None,
         names: dict[str, str] | None = None,
-    ) -> Answer:
+    ) -> Response:
         """Send an operation, by default with ids that exist."""
         path = re.sub(
             r"\{(\w+)\}", lambda it: quote((self.names | (names or {}))[it[1]], safe=""), operation.path
@@ -210,15 +210,15 @@ class World:
         }
 
 
-def findings(operation: Operation, answer: Answer) -> Iterator[str]:
+def findings(operation: Operation, response: Response) -> Iterator[str]:
     """The differences between a response and the schema."""
-    assert answer.status < 500
-    body = msgspec.json.decode(answer.body)
-    assert body["success"] is (answer.status < 400)
+    assert response.status < 500
+    body = msgspec.json.decode(response.body)
+    assert body["success"] is (response.status < 400)
     assert body["success"] or (body["result"] is None and body["errors"][0]["code"] >= 1000)
-    known = operation.schema_of(answer.status)
+    known = operation.schema_of(response.status)
     if known is None:
-        yield f"status {answer.status}"
+        yield f"status {response.status}"
     for error in (known or validator(ERROR)).iter_errors(body):
         parts = ("*" if re.fullmatch(r"\d+|[0-9a-f-]{32,36}", f"{it}") else f"{it}" for it in error.path)
         yield f"{'.'.join(parts)}: {error.validator}"
@@ -230,7 +230,7 @@ def named(operation: Operation, found: Iterable[str]) -> set[str]:
     return {next((it.name for it in known if re.fullmatch(it.finding, what)), what) for what in found}
 
 
-def every_request(operation: Operation) -> Iterator[Answer]:
+def every_request(operation: Operation) -> Iterator[Response]:
     """The responses to what the schema allows and to what it forbids, each in a world of its own."""
     world = World()
     yield world.send(operation, world.body(operation), world.query(operation))
@@ -247,7 +247,7 @@ def every_request(operation: Operation) -> Iterator[Answer]:
         yield world.send(operation, query={"cursor": "another"})
 
 
-def refused_requests(operation: Operation) -> Iterator[tuple[str, Answer]]:
+def refused_requests(operation: Operation) -> Iterator[tuple[str, Response]]:
     """The responses to what the schema forbids, by what is wrong."""
     world = World()
     for label, body in forbidden(operation, world.ids).items():
@@ -291,14 +291,14 @@ def test_a_request_with_everything_succeeds(operation: Operation) -> None:
     world = World()
     body = world.body(operation)
     assert operation.body is None or validator(operation.body).is_valid(body)
-    answer = world.send(operation, body, world.query(operation))
-    assert answer.status == (201 if "201" in operation.responses else 200), answer.body
+    response = world.send(operation, body, world.query(operation))
+    assert response.status == (201 if "201" in operation.responses else 200), response.body
 
 
 @pytest.mark.parametrize("operation", EVERY)
 def test_what_the_schema_forbids_is_refused(operation: Operation) -> None:
     """Each broken body and query is a 4xx in the envelope; what is taken is a known difference."""
-    taken = [f"takes {what}" for what, answer in refused_requests(operation) if answer.status < 400]
+    taken = [f"takes {what}" for what, response in refused_requests(operation) if response.status < 400]
     known = [it for it in DIFFERENCES if operation.id in it.operations.split() and "takes" in it.finding]
     assert named(operation, taken) == {it.name for it in known}
 
@@ -306,8 +306,8 @@ def test_what_the_schema_forbids_is_refused(operation: Operation) -> None:
 @pytest.mark.parametrize("operation", EVERY)
 def test_the_responses_differ_from_the_schema_as_is_known(operation: Operation) -> None:
     """Only in what the table has for this operation, and in all of that."""
-    answers = [*every_request(operation), *(answer for _, answer in refused_requests(operation))]
-    found = {what for answer in answers for what in findings(operation, answer)}
+    responses = [*every_request(operation), *(response for _, response in refused_requests(operation))]
+    found = {what for response in responses for what in findings(operation, response)}
     known = [it for it in DIFFERENCES if operation.id in it.operations.split() and "takes" not in it.finding]
     assert named(operation, found) == {it.name for it in known}
 
@@ -333,8 +333,8 @@ def test_whatever_the_schema_allows_is_served_by_it(operation: Operation) -> Non
     )
     @given(bodies, st.booleans().flatmap(lambda real: st.just({}) if real else others))
     def ask(body: Any, names: dict[str, str]) -> None:
-        answer = World().send(operation, body, names=names)
-        assert named(operation, findings(operation, answer)) <= {it.name for it in DIFFERENCES}
+        response = World().send(operation, body, names=names)
+        assert named(operation, findings(operation, response)) <= {it.name for it in DIFFERENCES}
 
     ask()
 

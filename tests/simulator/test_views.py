@@ -149,19 +149,19 @@ def test_every_result_decodes_as_its_model(sim: BuildsSimulator, door: Any) -> N
     """Six endpoints return what the models expect, in the common envelope."""
     build, ask = sim.add_finished_build(), door(sim)
     path, tag = f"builds/{build.build_uuid}", build.external_script_id
-    answers: list[tuple[type, Any]] = [
+    responses: list[tuple[type, Any]] = [
         (Build, ask(path)),
         (LogPage, ask(f"{path}/logs")),
         (CanceledBuild, ask(f"{path}/cancel", method="PUT")),
         (BuildMap, ask("builds", version_ids=build.version_id)),
         (BuildMap, ask("builds/latest", external_script_ids=tag)),
     ]
-    for model, answer in answers:
-        decoded = msgspec.json.decode(answer.body, type=Envelope[model])  # type: ignore[valid-type]  # a table
+    for model, response in responses:
+        decoded = msgspec.json.decode(response.body, type=Envelope[model])  # type: ignore[valid-type]  # a table
         assert (decoded.success, type(decoded.result)) == (True, model)
-        assert set(msgspec.json.decode(answer.body)) == {"success", "errors", "messages", "result"}
+        assert set(msgspec.json.decode(response.body)) == {"success", "errors", "messages", "result"}
     page = msgspec.json.decode(ask(f"workers/{tag}/builds").body, type=Page[Build])
     assert [found.build_uuid for found in page] == [build.build_uuid]
-    decoded_build = msgspec.json.decode(answers[0][1].body, type=Envelope[Build]).result
+    decoded_build = msgspec.json.decode(responses[0][1].body, type=Envelope[Build]).result
     assert isinstance(decoded_build, Build)
     assert decoded_build.succeeded

@@ -30,9 +30,9 @@ def test_canceling_a_finished_build_returns_what_the_switch_says(
     """The build stays as it was in any case."""
     sim = BuildsSimulator(clock=clock, behaviour=Behaviour(cancel_finished=how))
     build = sim.add_finished_build()
-    answer = door(sim)(f"builds/{build.build_uuid}/cancel", method="PUT")
-    assert answer.status == (200 if how == "ok" else how)
-    assert msgspec.json.decode(answer.body)["success"] is (how == "ok")
+    response = door(sim)(f"builds/{build.build_uuid}/cancel", method="PUT")
+    assert response.status == (200 if how == "ok" else how)
+    assert msgspec.json.decode(response.body)["success"] is (how == "ok")
     assert build.outcome == BuildOutcome.SUCCESS
 
 
@@ -65,8 +65,8 @@ def test_bulk_lookups_take_one_to_twenty_ids(
     """Anything else is 400 with 12013."""
     path, name = asked
     query = {} if ids is None else {name: ids}
-    answer = door(sim)(path, **query)
-    assert answer.status == status
+    response = door(sim)(path, **query)
+    assert response.status == status
     if status == 400:
         assert door(sim).error(path, **query) == (400, 12013)
 

@@ -102,8 +102,8 @@ async def test_a_pending_build_of_the_branch_is_not_started_twice(
     sim.add_build(external_script_id=sim.add_worker("blog"))
     main, other = sim.add_deploy_hook(tag, "a"), sim.add_deploy_hook(tag, "b", "other")
     for _ in range(20):
-        answer = trigger(sim, door, main)
-        assert (answer["build_uuid"], answer["already_exists"]) == (pending.build_uuid, True)
+        response = trigger(sim, door, main)
+        assert (response["build_uuid"], response["already_exists"]) == (pending.build_uuid, True)
     assert trigger(sim, door, other)["already_exists"] is False
     await clock.sleep(5.0)
     assert trigger(sim, door, main)["already_exists"] is False

@@ -53,8 +53,8 @@ class TestDoor:
     )
     def test_bad_body(self, action: str, body: Any, sim: BuildsSimulator) -> None:
         """A body that makes no sense is 400."""
-        status, answer = Consumer(sim).ask(action, body)
-        assert (status, answer["errors"][0]["code"]) == (400, 12002)
+        status, response = Consumer(sim).ask(action, body)
+        assert (status, response["errors"][0]["code"]) == (400, 12002)
 
     def test_names(self, sim: BuildsSimulator) -> None:
         """A queue has the name that it was given, or a new one; no two have the same."""

@@ -77,8 +77,8 @@ class TestStartedBuilds:
     def test_lost_response(self, kind: FaultKind, path: str, sim: BuildsSimulator, door: Any) -> None:
         """A build whose response is lost was started all the same."""
         sim.fault(Fault(kind, method="POST"))
-        answer = door(sim)(path, method="POST", body={"branch": "main"})
-        assert answer.fault is not None
+        response = door(sim)(path, method="POST", body={"branch": "main"})
+        assert response.fault is not None
         assert len(sim.builds) == 1
 
     def test_unsent(self, path: str, sim: BuildsSimulator, door: Any) -> None:

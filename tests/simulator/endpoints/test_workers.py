@@ -40,8 +40,8 @@ class TestWorkerBuild:
         assert door(sim).error(f"workers/{tag}") == (404, 12000)
         body = configuration(sim, door, tag)
         body["production_settings"]["environment_variables"] = {"S": {"value": "hush", "is_secret": True}}
-        answer = door(sim)("workers", method="POST", body=body)
-        assert (answer.status, b"hush" in answer.body) == (201, False)
+        response = door(sim)("workers", method="POST", body=body)
+        assert (response.status, b"hush" in response.body) == (201, False)
         (trigger,) = door(sim).result(f"workers/{tag}/triggers")
         assert (trigger["branch_includes"], trigger["build_command"]) == (["trunk"], "make")
         made = door(sim).result(f"workers/{tag}")
