@@ -62,7 +62,9 @@ def coverage(session: nox.Session) -> None:
     """The tests, and that they reach what pyproject.toml demands of lines and branches."""
     session.install("--editable", ".[cli]", *group("tests"))
     session.run("python", "-m", "coverage", "erase")
-    session.run("python", "-m", "coverage", "run", "-m", "pytest", *(session.posargs or ("-n", "2")))
+    # Measuring makes the longest tests three times as long; the usual timeout is too near to that.
+    options = ("--timeout", "120", *(session.posargs or ("-n", "2")))
+    session.run("python", "-m", "coverage", "run", "-m", "pytest", *options)
     session.run("python", "-m", "coverage", "combine", "--quiet")
     session.run("python", "-m", "coverage", "report")
 
