@@ -24,12 +24,12 @@ from builds_async.resources.builds import DatedBuilds
 from builds_async.session.session import ApiSession
 from builds_async.session.transport import Request, Response
 from builds_async.simulator import (
+    BuildDetails,
     BuildsSimulator,
     Moment,
     SimulatedBuild,
     VirtualClock,
 )
-from builds_async.simulator.build_details import BuildDetails
 from tests.support.bridge import ask, received
 
 

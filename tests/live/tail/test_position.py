@@ -8,7 +8,7 @@ import msgspec
 from builds_async import (
     TailPosition,
 )
-from builds_async.simulator.build_details import BuildDetails
+from builds_async.simulator import BuildDetails
 from tests.live.tail.support import Got, collect, kept, script, texts, wire, within
 from tests.support import tags
 

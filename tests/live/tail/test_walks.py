@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from builds_async.models.builds import BuildOutcome, BuildStatus
 from builds_async.simulator import (
     Behaviour,
+    BuildDetails,
     Fault,
     Moment,
 )
-from builds_async.simulator.build_details import BuildDetails
 from tests.live.tail.support import Got, Wire, kept, wire, within
 from tests.support import settle
 
