@@ -74,16 +74,18 @@ from builds_async.models.queues import QueueAcks, QueueBatch, QueueExtension, Qu
 from builds_async.models.tail import TailLine, TailLog, TailPosition
 from builds_async.resources.paging import Pages
 from builds_async.results import BulkResult
-from builds_async.session.budget import BudgetSnapshot, RateBudget
+from builds_async.session.budget import Budget, BudgetSnapshot, RateBudget
 from builds_async.session.clock import Clock, SystemClock
 from builds_async.session.observe import Counters, Observation, Observer, RequestDone, RetryPlanned, Waited
 from builds_async.session.retry import RetryPolicy
+from builds_async.session.transport import Request, Response, Transport
 
 __all__ = [
     "APIError",
     "AccountLimits",
     "AuthenticationError",
     "BadRequestError",
+    "Budget",
     "BudgetSnapshot",
     "Build",
     "BuildChange",
@@ -147,7 +149,9 @@ __all__ = [
     "RateBudget",
     "RateLimitError",
     "RepoConnection",
+    "Request",
     "RequestDone",
+    "Response",
     "ResponseDecodeError",
     "ResultInfo",
     "RetryPlanned",
@@ -160,6 +164,7 @@ __all__ = [
     "TailLog",
     "TailPosition",
     "TokenStatus",
+    "Transport",
     "Trigger",
     "Waited",
     "WorkerBuildSettings",

@@ -46,12 +46,19 @@ class RefusalFacts(CallFacts, total=False):
 
 
 class BuildsError(Exception):
-    """The root: `except BuildsError` catches whatever this library reports.
+    """The root: `except BuildsError` catches whatever this library reports."""
 
-    `method` and `path` name the call, if there was one; a secret in the path is shown as `***`.
-    `attempts` counts every request that was sent for it, also those that got a 429; 0 means that nothing was
-    sent.
-    """
+    message: str
+    """What happened, and what to do, without the call."""
+
+    method: str
+    """The HTTP method of the call; empty if there was none."""
+
+    path: str
+    """The path of the call, without its query; a secret in it is shown as `***`. Empty if there was none."""
+
+    attempts: int
+    """How many requests were sent for the call, also those that got a 429; 0 means that nothing was sent."""
 
     transient: bool = False
     """Whether the same call may succeed later without anybody changing anything.
@@ -80,13 +87,20 @@ class ConfigurationError(BuildsError):
 class BuildsConnectionError(BuildsError, ConnectionError):
     """There was no complete response: name lookup, connect, TLS, a reset, a body cut short.
 
-    A GET was repeated already, as far as the `RetryPolicy` allows. `sent` is False when the request
-    can't have arrived; for a call that changes something, True means: look before you repeat it.
-    `transient` is False for what stays broken until somebody repairs it: a certificate that is not trusted,
-    a proxy that refuses (407). That is raised at once, and the message says what to do.
+    A GET was repeated already, as far as the `RetryPolicy` allows.
     """
 
     transient: bool = True
+    """False for what stays broken until somebody repairs it: an untrusted certificate, a proxy's 407.
+
+    That is raised at once, and the message says what to do.
+    """
+
+    sent: bool
+    """False when the request can't have arrived.
+
+    True means for a call that changes something: look whether it was done before you repeat it.
+    """
 
     def __init__(
         self, message: str = "", *, sent: bool = True, transient: bool = True, **call: Unpack[CallFacts]
@@ -103,11 +117,19 @@ class BuildsTimeoutError(BuildsConnectionError, TimeoutError):
 class ResponseDecodeError(BuildsError):
     """A response that can't be read: not JSON, not of the shape that the call expects, or too large.
 
-    `status` is the HTTP status, `body` the start of the body as text, `ray_id` the `cf-ray` header that
-    Cloudflare's support asks for. `transient` is True when the body was garbled (HTML, empty, cut) and
-    another attempt may get a better one: a GET was repeated already. False means a complete response of a
-    shape that this version does not know, or one larger than 64 MiB: please report it.
+    `transient` is True when the body was garbled (HTML, empty, cut) and another attempt may get a better one:
+    a GET was repeated already. False means a complete response of a shape that this version does not know,
+    or one larger than 64 MiB: please report it.
     """
+
+    status: int
+    """The HTTP status; 0 if it is not known."""
+
+    body: str
+    """The start of the body as text, without secrets."""
+
+    ray_id: str | None
+    """The `cf-ray` header, which Cloudflare's support asks for; None if there was none."""
 
     def __init__(
         self,
@@ -129,10 +151,17 @@ class ResponseDecodeError(BuildsError):
 class APIError(BuildsError):
     """Cloudflare refused the request.
 
-    `status` is the HTTP status, `errors` the entries of the response (empty when its body was not JSON),
-    `codes` their numbers, `ray_id` the `cf-ray` header that Cloudflare's support asks for. Codes are not
-    tied to one status: look at both.
+    A code is not tied to one status: look at both.
     """
+
+    status: int
+    """The HTTP status; 0 if nothing was sent."""
+
+    errors: tuple[ErrorDetail, ...]
+    """The entries of the response, at most 20; empty when its body was not JSON."""
+
+    ray_id: str | None
+    """The `cf-ray` header, which Cloudflare's support asks for; None if there was none."""
 
     def __init__(
         self,
@@ -179,12 +208,14 @@ class ConflictError(APIError):
 class RateLimitError(APIError):
     """Too many requests (429), counted for the user together with the dashboard and all other tools.
 
-    `retry_after` is the number of seconds to wait, as the API gave it; None if it gave none. The error is
-    raised at once when that is longer than the policy's `max_wait`. `attempts` is 0 when nothing was sent,
-    because the API had said in an earlier response that it lets nothing through for that long.
+    It is raised at once when the API asks for a longer wait than the policy's `max_wait`. `attempts` is 0
+    when nothing was sent, because an earlier response had asked for such a wait.
     """
 
     transient: bool = True
+
+    retry_after: float | None
+    """How many seconds to wait, as the API said; None if it did not say."""
 
     def __init__(
         self, message: str = "", *, retry_after: float | None = None, **facts: Unpack[RefusalFacts]
@@ -195,12 +226,12 @@ class RateLimitError(APIError):
 
 
 class InternalServerError(APIError):
-    """Cloudflare failed to answer (5xx). A GET was repeated already.
-
-    `retry_after` is the number of seconds that a 503 asks to wait, None if it does not say.
-    """
+    """Cloudflare failed to process the request (5xx). A GET was repeated already."""
 
     transient: bool = True
+
+    retry_after: float | None
+    """How many seconds a 503 asks to wait; None if it does not say."""
 
     def __init__(
         self, message: str = "", *, retry_after: float | None = None, **facts: Unpack[RefusalFacts]

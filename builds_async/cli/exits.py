@@ -47,7 +47,7 @@ class Terminated(BaseException):
 
     def __init__(self, number: int = 15) -> None:
         super().__init__(number)
-        self.code = _SIGNALED + number
+        self.code: int = _SIGNALED + number
 
 
 @contextmanager

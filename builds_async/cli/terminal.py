@@ -38,12 +38,13 @@ class Screen:
     def __init__(self, stream: TextIO | None, *, optional: bool = False) -> None:
         self._stream = stream
         self._optional = optional
-        self.is_tty = stream is not None and stream.isatty()
+        self.is_tty: bool = stream is not None and stream.isatty()
         """Whether it is a terminal."""
-        self.color = wants_color(is_tty=self.is_tty, environ=os.environ)
+        self.color: bool = wants_color(is_tty=self.is_tty, environ=os.environ)
         """Whether to write in color."""
         # A program gets what the API sent, in UTF-8 whatever the locale; a terminal has its own encoding.
-        self.encoding = stream.encoding if stream is not None and self.is_tty and stream.encoding else "utf-8"
+        known = stream.encoding if stream is not None and self.is_tty else None
+        self.encoding: str = known or "utf-8"
 
     def write(self, text: str, *, trusted: bool = False) -> None:
         """Write the text in one piece, above anything that rich is redrawing."""

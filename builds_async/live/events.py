@@ -18,7 +18,7 @@ K = TypeVar("K")
 MEMORY = 1000
 """How many acknowledged events are remembered, to recognize repeats."""
 
-logger = logging.getLogger("builds_async")
+logger: logging.Logger = logging.getLogger("builds_async")
 
 
 class EventStream:

@@ -21,7 +21,7 @@ _AT_ONCE = 100
 _TRIES = 4
 """How often a failed extension is tried again before the lease ends."""
 
-logger = logging.getLogger("builds_async")
+logger: logging.Logger = logging.getLogger("builds_async")
 
 
 class _Lease:

@@ -24,7 +24,7 @@ SETTLE = 2.0
 
 _JUST_NOW = timedelta(seconds=5)
 
-logger = logging.getLogger("builds_async")
+logger: logging.Logger = logging.getLogger("builds_async")
 
 
 class LogReader:
@@ -52,7 +52,7 @@ class LogReader:
             raise TypeError(f"start is a LogPosition, not {type(start).__name__}: decode it with msgspec")
         if start.offset < 0:
             raise ValueError(f"the offset of a position is 0 or more lines, not {start.offset}")
-        self.pace = Pace(
+        self.pace: Pace = Pace(
             clock,
             seconds("poll_interval", poll_interval, above_zero=True),
             seconds("max_poll_interval", max_poll_interval, above_zero=True),

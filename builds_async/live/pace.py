@@ -19,7 +19,7 @@ class Pace:
     def __init__(
         self, clock: Clock, minimum: float, maximum: float | None = None, *, growth: float = GROWTH
     ) -> None:
-        self.due = clock.now()
+        self.due: float = clock.now()
         """The moment before which the next request is not made. May be set."""
 
         self._clock = clock

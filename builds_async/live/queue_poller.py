@@ -13,7 +13,7 @@ from builds_async.session.clock import Clock
 MAX_FAILURES = 5
 """How many pulls in a row may fail before the error is raised."""
 
-logger = logging.getLogger("builds_async")
+logger: logging.Logger = logging.getLogger("builds_async")
 
 
 class QueuePoller:
@@ -30,7 +30,7 @@ class QueuePoller:
         poll_interval: float,
         max_poll_interval: float,
     ) -> None:
-        self.asked_at = clock.now()
+        self.asked_at: float = clock.now()
         """When the last pull was sent: the leases of its messages count from here."""
 
         self._source = source

@@ -22,7 +22,7 @@ from builds_async.session.clock import Clock
 from builds_async.session.ids import normalized_id
 from builds_async.session.numbers import seconds
 
-logger = logging.getLogger("builds_async")
+logger: logging.Logger = logging.getLogger("builds_async")
 
 MAX_AT_ONCE = 10
 """How many logs are asked for at the same time, and so the most pages that are held in memory."""

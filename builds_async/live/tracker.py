@@ -19,7 +19,7 @@ from builds_async.models.changes import BuildChange, WorkerMark
 from builds_async.session.clock import Clock
 from builds_async.session.ids import is_id, normalized_id
 
-logger = logging.getLogger("builds_async")
+logger: logging.Logger = logging.getLogger("builds_async")
 
 CATCH_UP = 200
 """How many builds of one Worker are looked through for those that were missed."""
@@ -57,7 +57,7 @@ class Tracker:
         for tag in external_script_ids:
             self._spelled.setdefault(normalized_id(tag), tag)
 
-        self.ids = tuple(self._spelled)
+        self.ids: tuple[str, ...] = tuple(self._spelled)
         """The Workers."""
 
         self.changes: deque[BuildChange] = deque()
@@ -70,7 +70,9 @@ class Tracker:
         """The builds that existed already at the first look at their Worker."""
 
         usable = {normalized_id(tag): marks.usable(mark) for tag, mark in (known or {}).items()}
-        self.marks = {tag: mark for tag, mark in usable.items() if tag in self._spelled}
+        self.marks: dict[str, WorkerMark | None] = {
+            tag: mark for tag, mark in usable.items() if tag in self._spelled
+        }
         """Where a later tracker goes on; None for a Worker that was looked at and had no build."""
 
         self._source = source

@@ -13,7 +13,7 @@ from builds_async.session.headers import Allowance
 from builds_async.session.numbers import seconds as checked_seconds
 from builds_async.session.numbers import whole
 
-logger = logging.getLogger("builds_async")
+logger: logging.Logger = logging.getLogger("builds_async")
 
 LONGEST_CLOSURE = 300.0
 """The longest time in seconds for which a 429 closes the gate: the API's own block is no longer."""
@@ -26,18 +26,25 @@ _SAMPLES = 8
 
 
 class BudgetSnapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """The state of a `RateBudget` at one moment.
-
-    `left` of `capacity` requests can go out at once; all of them again in `resets_in` seconds if none is
-    sent: when the last one has left the window, the gate is open, and what the API said is left has been
-    reset. `closed_for` is how many seconds the gate stays shut after a 429, 0 when it is open.
-    """
+    """The state of a budget at one moment."""
 
     capacity: int
+    """How many requests may be sent in a window, the reserve for other tools taken off."""
+
     used: int
+    """How many of them were sent in the last window, those in flight included."""
+
     left: int
+    """How many can be sent at once."""
+
     resets_in: float
+    """Seconds until all of `capacity` can be sent again, if none is sent meanwhile.
+
+    By then the last request has left the window, the gate is open, and what the API said is left was reset.
+    """
+
     closed_for: float
+    """Seconds for which a 429 keeps the gate shut; 0 when it is open."""
 
 
 class Budget(Protocol):

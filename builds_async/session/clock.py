@@ -21,7 +21,7 @@ class Clock(Protocol):
 class SystemClock:
     """The machine's monotonic clock."""
 
-    now = staticmethod(time.monotonic)
+    now: "staticmethod[[], float]" = staticmethod(time.monotonic)
     """Seconds since some fixed moment."""
 
     async def sleep(self, seconds: float) -> None:

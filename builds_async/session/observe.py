@@ -9,53 +9,81 @@ from builds_async.errors import BuildsError
 
 
 class RequestDone(msgspec.Struct, frozen=True, kw_only=True):
-    """One request got its response, failed, or was cancelled by its caller.
-
-    `status` is None where there was no complete response; `error` says why, or is None for a cancelled one.
-
-    `seconds` is how long it took, without waiting for the budget or a place in flight. `path` has no query.
-    """
+    """One request got its response, failed, or was cancelled by its caller."""
 
     method: str
+    """The HTTP method."""
+
     path: str
+    """The path without its query; a secret in it is shown as `***`."""
+
     seconds: float
+    """How long it took, without waiting for the budget or a place in flight."""
+
     status: int | None = None
+    """The HTTP status; None where there was no complete response."""
+
     error: BuildsError | None = None
+    """Why there was no complete response; None if there was one, or if the caller cancelled the request."""
 
 
 class RetryPlanned(msgspec.Struct, frozen=True, kw_only=True):
     """A call failed and will be sent again: after `delay` seconds, or when the gate opens."""
 
     method: str
+    """The HTTP method."""
+
     path: str
+    """The path without its query; a secret in it is shown as `***`."""
+
     attempts: int
+    """How many requests were sent for the call so far."""
+
     delay: float
+    """Seconds until it is sent again; after a 429 it may be later, in line with other calls."""
+
     error: BuildsError
+    """What the last attempt raised."""
 
 
 class Waited(msgspec.Struct, frozen=True, kw_only=True):
-    """A request waited for the rate budget or for a place in flight. `poll` says whether it was a poll."""
+    """A request waited for the rate budget or for a place in flight."""
 
     seconds: float
+    """How long it waited."""
+
     poll: bool
+    """Whether it belongs to a live verb, such as `follow`."""
 
 
 Observation: TypeAlias = RequestDone | RetryPlanned | Waited
+"""What an observer is called with."""
+
 Observer: TypeAlias = Callable[[Observation], object]
+"""Called with each observation, in the client's event loop: it must be quick and not raise."""
 
 
 class Counters:
     """An observer that adds up: `BuildsClient(observer=counters)`. Read its numbers at any time."""
 
     def __init__(self) -> None:
-        self.requests = 0
-        self.failures = 0
+        self.requests: int = 0
+        """Requests that were sent."""
+
+        self.failures: int = 0
         """Requests without a complete response, or with a status of 400 or above."""
-        self.rate_limited = 0
+
+        self.rate_limited: int = 0
         """Requests with a 429 as response."""
-        self.retries = 0
-        self.waits = 0
-        self.seconds_waited = 0.0
+
+        self.retries: int = 0
+        """Calls that were sent once more."""
+
+        self.waits: int = 0
+        """Requests that waited for the rate budget or for a place in flight."""
+
+        self.seconds_waited: float = 0.0
+        """How long they waited together."""
 
     def __call__(self, observation: Observation) -> None:
         """Take one observation in."""

@@ -14,16 +14,7 @@ _REPEATABLE = frozenset({"GET", "HEAD", "PUT"})
 class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """How often a call is repeated, and how long it waits in between.
 
-    `attempts` (4) bounds the requests of one call, the first included; 1 never repeats. Pauses double from
-    `base` seconds (0.5) up to `max_delay` (8), each shortened by chance by up to a half, so that many
-    clients do not come back in step. A Retry-After of a 429 or 503 makes a pause longer, never shorter.
-
-    `max_wait` (60) is the longest wait that the API may ask of a single call: by Retry-After, by an earlier
-    429, or by a `Ratelimit` header that says that nothing is left. The API can block a user for five
-    minutes, and a caller should learn of that at once rather than hang: a longer one raises
-    `RateLimitError` (`InternalServerError` for a 503). Infinity waits for as long as the API asks. Polls
-    (`follow` and its kin) wait for the budget however long that takes. A wait for the client's own pacing
-    (see `RateBudget`) is not limited by it: put `asyncio.timeout` around the call.
+    A Retry-After of a 429 or 503 makes a pause longer, never shorter.
 
     A call is repeated only if its error is `transient`. GET and PUT are repeated after all of those, other
     methods only when the request can't have been carried out: the connection was never made, or the
@@ -33,9 +24,27 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     attempts: int = 4
+    """The most requests of one call, the first included; 1 never repeats."""
+
     base: float = 0.5
+    """The first pause in seconds; each further one is twice as long.
+
+    Each is shortened by chance by up to a half, so that many clients do not come back in step.
+    """
+
     max_delay: float = 8.0
+    """The longest pause in seconds, unless Retry-After asks for more."""
+
     max_wait: float = 60.0
+    """The longest wait in seconds that the API may ask of a single call.
+
+    It asks by Retry-After, by an earlier 429, or by a `Ratelimit` header that says that nothing is left. It
+    can block a user for five minutes, and a caller should learn of that at once rather than hang: a longer
+    wait raises `RateLimitError` (`InternalServerError` for a 503). Infinity waits for as long as it asks.
+
+    Live verbs such as `follow` wait for the budget however long that takes. A wait for the client's own
+    pacing (see `RateBudget`) is not limited by it: put `asyncio.timeout` around the call.
+    """
 
     def __post_init__(self) -> None:
         whole("attempts", self.attempts, at_least=1)

@@ -26,7 +26,7 @@ from builds_async.session.transport import Request, Response, Transport
 
 T = TypeVar("T")
 
-logger = logging.getLogger("builds_async")
+logger: logging.Logger = logging.getLogger("builds_async")
 
 _REMEMBERED = 1000
 

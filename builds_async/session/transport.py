@@ -16,6 +16,7 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     """One request on the wire."""
 
     method: str
+    """The HTTP method."""
 
     path: str
     """Below the base URL, encoded."""
@@ -33,6 +34,7 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     """What the path or the body carries that no error of the transport may show."""
 
     anonymous: bool = False
+    """Whether it goes without credentials."""
 
     def __repr__(self) -> str:
         return f"<Request {self.method} {self.shown_path}>"  # no more: it may stand in a traceback
@@ -47,9 +49,10 @@ class Response(msgspec.Struct, frozen=True, gc=False):
     """One complete response from the wire."""
 
     status: int
+    """The HTTP status."""
 
     headers: Mapping[str, str]
-    """Case-insensitive."""
+    """Case-insensitive, as `multidict.CIMultiDict` is."""
 
     body: bytes
     """Decompressed."""

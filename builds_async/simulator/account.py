@@ -53,11 +53,11 @@ class Account:
     ) -> None:
         if page_size < 1:
             raise ValueError("page_size must be positive")
-        self.calendar = Calendar(clock, epoch)
+        self.calendar: Calendar = Calendar(clock, epoch)
         self.behaviour = behaviour
-        self.ids = IdGenerator(seed)
+        self.ids: IdGenerator = IdGenerator(seed)
         self.page_size = page_size
-        self.account_id = account_id or self.ids.tag()
+        self.account_id: str = account_id or self.ids.tag()
         self.api_tokens: dict[str, TokenKind] = {}
         self.key_pairs: dict[str, str] = {}
         """Global keys by e-mail address."""

@@ -49,8 +49,8 @@ class Api:
         keep_requests: int = 10_000,
     ) -> None:
         self.account = account
-        self.rate = RateWindow(rate_limit, account.now())
-        self.faults = FaultPlan(faults)
+        self.rate: RateWindow = RateWindow(rate_limit, account.now())
+        self.faults: FaultPlan = FaultPlan(faults)
         self.requests: deque[SeenRequest] = deque(maxlen=keep_requests)
         self._responses = ResponseFactory(account, self.rate)
         self._pages: dict[str, bytes] = {}

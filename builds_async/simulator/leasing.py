@@ -12,7 +12,8 @@ class Message:
         self.number = number
         self.id = message_id
         self.body = body
-        self.moment = self.visible_at = moment
+        self.moment = moment
+        self.visible_at: float = moment
         self.attempts = 0
         self.leases: list[str] = []
 
