@@ -305,6 +305,7 @@ class TestInFlight:
             await asyncio.gather(*calls, return_exceptions=True)
         assert gate.most == limit
 
+    @pytest.mark.slow
     async def test_many(self) -> None:
         """A large `max_in_flight` is reached: a client's own session has no smaller bound of its own."""
         gate = Gate()

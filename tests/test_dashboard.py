@@ -194,6 +194,7 @@ async def test_older_build_that_ends_later_is_not_shown(
         assert row["build"] == new.build_uuid
 
 
+@pytest.mark.slow
 async def test_slow_browser_skips_states(
     sim: BuildsSimulator, url: str, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -220,6 +221,7 @@ async def test_slow_browser_skips_states(
         assert states(await anext(told)) == {"shop": "running"}
 
 
+@pytest.mark.slow
 async def test_log_goes_on_behind_each_event(
     sim: BuildsSimulator, url: str, http: aiohttp.ClientSession
 ) -> None:
@@ -451,6 +453,7 @@ async def process(
         await started.communicate()
 
 
+@pytest.mark.slow
 async def test_command_until_ctrl_c(sim: BuildsSimulator, http: aiohttp.ClientSession) -> None:
     """As a command it says where it is, and ends on Ctrl-C without a word, whoever is connected."""
     async with process(sim, token=sim.api_token) as command:
@@ -477,6 +480,7 @@ async def test_command_without_workers(monkeypatch: pytest.MonkeyPatch) -> None:
             await dashboard.serve([], "127.0.0.1", 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by_name", [True, False])
 async def test_command_with_a_wrong_token(sim: BuildsSimulator, by_name: bool) -> None:
     """Wrong credentials are one line, whether they show at first or when it runs."""
@@ -516,6 +520,7 @@ def row(worker: str, state: str, branch: str = "main", message: str = "Update th
     return [worker, state, branch, message]
 
 
+@pytest.mark.slow
 async def test_table_changes_by_itself_in_all_browsers(
     sim: BuildsSimulator, url: str, browser: Browser
 ) -> None:
@@ -536,6 +541,7 @@ async def test_table_changes_by_itself_in_all_browsers(
         assert page.troubles == []
 
 
+@pytest.mark.slow
 async def test_log_is_shown_live(sim: BuildsSimulator, url: str, browser: Browser) -> None:
     """A click opens the log; its lines come as they are written, to its end."""
     build = sim.add_build(external_script_id=sim.workers["shop"])
@@ -557,6 +563,7 @@ async def test_log_is_shown_live(sim: BuildsSimulator, url: str, browser: Browse
     assert page.troubles == []
 
 
+@pytest.mark.slow
 async def test_log_goes_on_after_cuts(
     sim: BuildsSimulator, url: str, browser: Browser, cuts: list[bytes]
 ) -> None:
@@ -578,6 +585,7 @@ async def test_log_goes_on_after_cuts(
     assert cuts == []
 
 
+@pytest.mark.slow
 async def test_markup_is_text(sim: BuildsSimulator, url: str, browser: Browser) -> None:
     """Whatever a log, branch or message holds, it shows as text, and nothing runs or is loaded."""
     coloured = f"\x1b[31m{HARM}\x1b[0m \x1b]8;;javascript:harm()\x07link\x1b]8;;\x07\a\u202e\tend\r"
@@ -600,6 +608,7 @@ async def refused(page: Page, code: str) -> bool:
     return bool(await page.evaluate(f"(() => {{ try {{ {code} }} catch {{ return true }} }})()"))
 
 
+@pytest.mark.slow
 async def test_log_follows_its_end_unless_scrolled_up(
     sim: BuildsSimulator, url: str, browser: Browser
 ) -> None:
@@ -624,6 +633,7 @@ async def test_log_follows_its_end_unless_scrolled_up(
     await page.until(at_end)
 
 
+@pytest.mark.slow
 async def test_hidden_page_asks_for_nothing(sim: BuildsSimulator, url: str, browser: Browser) -> None:
     """A log that is open in a hidden page rests, and goes on where it was when the page is seen again."""
     build = sim.add_build(external_script_id=sim.workers["shop"])
@@ -646,6 +656,7 @@ async def test_hidden_page_asks_for_nothing(sim: BuildsSimulator, url: str, brow
     await page.until(LINES, ["one", "two"])
 
 
+@pytest.mark.slow
 async def test_problems_are_shown(
     sim: BuildsSimulator, url: str, browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:

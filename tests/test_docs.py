@@ -54,6 +54,7 @@ async def names(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterato
             }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", RUNNABLE, ids=name_of)
 async def test_python_blocks_run(page: Path, names: dict[str, object]) -> None:
     """The blocks of a page run as they stand, one after the other; an endless one prints something."""

@@ -89,6 +89,7 @@ async def test_resume_log(
     assert [path.name for path in tmp_path.iterdir()] == ["position"]
 
 
+@pytest.mark.slow
 async def test_offline_demo(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """It needs nothing: a real command's output is followed live to its outcome."""
     monkeypatch.setattr("builds_async.live.log_reader.SETTLE", 0.0)

@@ -110,6 +110,7 @@ def rings(graph: dict[str, set[str]]) -> list[set[str]]:
     return [group for number, group in enumerate(groups) if group not in groups[:number]]
 
 
+@pytest.mark.slow
 def test_no_rings() -> None:
     """No two modules import each other, directly or not: not for types or inside of a function either."""
     assert rings({name_of(path): set(ours(path)) for path in MODULES}) == []
@@ -141,6 +142,7 @@ def test_only_for_a_type() -> None:
     assert named == {"ClientSession"}
 
 
+@pytest.mark.slow
 def test_fresh_interpreter() -> None:
     """The client loads neither the simulator nor a web server nor the command."""
     code = "import sys; from builds_async import BuildsClient; print(*sys.modules)"
@@ -159,6 +161,7 @@ def test_fresh_interpreter() -> None:
     ] == []
 
 
+@pytest.mark.slow
 def test_lazy_door() -> None:
     """The package by itself loads next to nothing, until a name of it is asked for."""
     code = (

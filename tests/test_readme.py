@@ -36,6 +36,7 @@ async def test_first_screen(build: SimulatedBuild, capsys: pytest.CaptureFixture
     )
 
 
+@pytest.mark.slow
 async def test_other_blocks() -> None:
     """The block on testing follows a build of ten minutes, line by line."""
     (block,) = PYTHON[1:]

@@ -87,6 +87,7 @@ async def followed(client: BuildsClient, build: SimulatedBuild) -> list[LogLine]
 
 
 class TestFollow:
+    @pytest.mark.slow
     @pytest.mark.parametrize("behaviour", BEHAVIOURS, ids=name)
     async def test_every_line_once_whatever_the_service_does(self, behaviour: Behaviour) -> None:
         """A running build's log arrives whole and in order under each answer that is thought possible."""
@@ -151,6 +152,7 @@ class TestFollow:
             assert log.build.is_stopped
             assert log.build.build_outcome is None
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "fault",
         [
@@ -364,6 +366,7 @@ class TestBulk:
 
 
 class TestBudget:
+    @pytest.mark.slow
     async def test_it_never_meets_the_limit(self) -> None:
         """Ten thousand look-ups on a limited account are paced below the limit: no 429 at all."""
         sim = BuildsSimulator(clock=VirtualClock(), rate_limit=RateLimit(limit=100, window=300))

@@ -187,6 +187,7 @@ async def test_the_position_of_each_build_moves_by_its_own_lines(batches: Make) 
     }
 
 
+@pytest.mark.slow
 async def test_the_position_is_saved_without_a_line(batches: Make, tmp_path: Path) -> None:
     """A position that moves while nothing is printed is soon in the file."""
     tail = FakeTail()

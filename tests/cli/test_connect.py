@@ -93,6 +93,7 @@ def test_a_long_retry_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err == "builds-async: retrying in 30s: no^[[2J route\n"
 
 
+@pytest.mark.slow
 def test_token_from_standard_input(served: Served) -> None:
     """`--token-file -` reads the token from a pipe and never prints it."""
     names = {**served.environment, "CLOUDFLARE_API_TOKEN": "wrong"}

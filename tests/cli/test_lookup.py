@@ -11,7 +11,7 @@ from builds_async.cli.lookup import find_build
 from builds_async.simulator import Fault
 from tests.cli.support import Cli, Served, emit, environment, read_lines, started
 
-pytestmark = pytest.mark.usefixtures("brief")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("brief")]
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,7 @@ def test_another_missing_module_is_a_defect(monkeypatch: pytest.MonkeyPatch) -> 
         entry.main()
 
 
+@pytest.mark.slow
 def test_light_start() -> None:
     """A command that draws no tables loads no simulator, no web server and no rich console."""
     code = (

@@ -28,6 +28,7 @@ def failed(account: Served, lines: int) -> str:
 COMMANDS: list[tuple[str, ...]] = [("wait", "--timeout", "30"), ("wait",), ("show",), ("tail", "--tail", "1")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 @pytest.mark.parametrize("trouble", ["stall", "server_error"])
 def test_a_reason_that_can_not_be_found(
@@ -56,6 +57,7 @@ def test_a_long_log(words: tuple[str, ...], account: Served, cli: Cli) -> None:
     assert "line 1" not in run.out + run.err
 
 
+@pytest.mark.slow
 def test_the_deadline_of_a_wait_bounds_the_reason(
     account: Served, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:

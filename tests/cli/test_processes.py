@@ -9,6 +9,8 @@ import pytest
 from builds_async.simulator import SimulatedBuild
 from tests.cli.support import FULL, NOBODY, SECRET, Cli, Served, emit, ended, eventually, read_lines, started
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def running(served: Served) -> SimulatedBuild:

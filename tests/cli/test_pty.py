@@ -15,6 +15,8 @@ import pytest
 from builds_async.simulator import SimulatedBuild
 from tests.cli.support import Run, Served, started
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = [
     "\x1b[31mred",
     "\x1b]0;title\x07osc",

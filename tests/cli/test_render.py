@@ -110,6 +110,7 @@ class Terminal:
 PARTS = st.sampled_from(["\r", "\b", "\x1b[K", "\x1b[2K", "\x1b[3C", "\x1b[2D", "\x1b[5G", "ab", "xyz", "é"])
 
 
+@pytest.mark.slow
 @given(st.lists(PARTS, max_size=30))
 def test_it_agrees_with_a_terminal(parts: list[str]) -> None:
     """Any sequence of writes and moves leaves what a terminal would show."""
@@ -143,6 +144,7 @@ LARGE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", LARGE.values(), ids=list(LARGE))
 def test_a_large_line_is_fast(text: str) -> None:
     """The time is linear in the length: quadratic would take minutes. The result is not much longer."""

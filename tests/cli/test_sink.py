@@ -163,6 +163,7 @@ class Stopped:
         return data
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signals", [(15,), (2, 2)], ids=["once", "twice"])
 def test_a_stop_ends_a_stalled_write_between_records(stops: list[int], signals: tuple[int, ...]) -> None:
     """The output has whole records, and exactly those that were counted."""
@@ -173,6 +174,7 @@ def test_a_stop_ends_a_stalled_write_between_records(stops: list[int], signals: 
     assert pipe.counted > 100
 
 
+@pytest.mark.slow
 def test_a_stop_ends_a_stalled_record_after_a_while(stops: list[int]) -> None:
     """A record whose reader takes no more of it is abandoned, and not counted."""
     pipe = Stopped(stops, 15)
@@ -198,6 +200,7 @@ def test_a_record_that_was_begun_is_finished_after_a_stop(stops: list[int]) -> N
     assert (raw.data, sum(counted)) == (b"a" * 10_000, 1)
 
 
+@pytest.mark.slow
 def test_a_stop_leaves_a_slow_reader_time(stops: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     """A record is finished if its reader goes on within a second."""
     monkeypatch.setattr(sink, "_POLL", 0.05)

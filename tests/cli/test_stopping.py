@@ -16,6 +16,8 @@ import pytest
 from builds_async.simulator import SimulatedBuild
 from tests.cli.support import COMMAND, FULL, Served, emit, ended, environment, eventually, read_lines, started
 
+pytestmark = pytest.mark.slow
+
 
 def lines_of(number: int, length: int) -> list[str]:
     """Lines that show their number and where they end."""

@@ -4,6 +4,8 @@ import pytest
 
 from tests.support.hour import Client, Hour, follow, naive, tail
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("client", "minutes"),

@@ -191,6 +191,7 @@ def settled(*, there: int = 3, hollow: int = 0, cursor: str = "tail", late: floa
     return World(there=there, later=[0.5, 0.9], ends="later", page_size=2, behaviour=behaviour)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(world=WORLDS, count=st.integers(0, 30), walk=STEPS)
 @example(world=settled(), count=2, walk=[])
@@ -219,6 +220,7 @@ def test_last_lines_and_all_that_follow(world: World, count: int, walk: list[tup
         assert got == (lines[-count:] if count else [])
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(world=WORLDS, count=st.integers(0, 12), walk=STEPS)
 @example(world=settled(), count=2, walk=[("read", 2), ("read", 4)])
@@ -240,6 +242,7 @@ def test_position_at_any_moment(world: World, count: int, walk: list[tuple[str, 
     assert rest(world.follow(None, log.position)) == after
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(world=WORLDS, count=st.integers(0, 12), done=st.integers(0, 30))
 def test_behind_a_start(world: World, count: int, done: int) -> None:

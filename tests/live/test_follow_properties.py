@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal, TypeVar
 
 import msgspec
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -19,6 +20,8 @@ from builds_async.live.log_reader import SETTLE
 from builds_async.models.builds import Build, BuildOutcome, BuildStatus
 from builds_async.models.logs import LogLine, LogPage, LogPosition
 from tests.support import CancelledStep, drive
+
+pytestmark = pytest.mark.slow
 
 T = TypeVar("T")
 

@@ -354,6 +354,7 @@ def routes(sim: BuildsSimulator) -> list[str]:
 
 
 class TestSimulated:
+    @pytest.mark.slow
     @pytest.mark.parametrize("late", [0.0, 12.0, "never"])
     async def test_an_hour_in_the_queue(self, late: Any) -> None:
         """A build that is queued for an hour is returned when it has finished, after about 240 requests."""
@@ -466,6 +467,7 @@ class TestSimulated:
             with pytest.raises((RuntimeError, BuildsConnectionError)):
                 await waiter
 
+    @pytest.mark.slow
     async def test_it_keeps_within_the_budget(self) -> None:
         """Fifty waits at once never reach the limit of the account."""
         sim = BuildsSimulator(clock=VirtualClock(), rate_limit=RateLimit(limit=200, window=300))

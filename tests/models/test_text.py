@@ -76,6 +76,7 @@ def test_plain_is_one_safe_line() -> None:
     assert plain(hostile) == ": :add-mask::e ^[]52;c;aGk=^Jnext^["
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "unit", ["\x1b", "\x1b]", "\x1b[0;", "\n", " \n", ":", "#", "\u200d", " ", "\x1b[0m", "\x1bP"], ids=repr
 )

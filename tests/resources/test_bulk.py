@@ -82,6 +82,7 @@ async def test_chunks(count: int, sizes: list[int]) -> None:
     assert list(result.found.items()) == [(name, name.upper()) for name in names(count)]
 
 
+@pytest.mark.slow
 @given(
     st.integers(0, 120).flatmap(lambda count: st.permutations([f"w{number}" for number in range(count)])),
     st.sets(st.sampled_from([f"w{number}" for number in range(120)]), max_size=20),

@@ -165,6 +165,7 @@ CASES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "which", "hook"),
     CASES,
@@ -306,6 +307,7 @@ class TestTrigger:
         with pytest.raises(RuntimeError, match="closed"):
             await client.deploy_hooks.trigger(HOOK)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("reply", "error"),
         [

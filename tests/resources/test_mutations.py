@@ -260,6 +260,7 @@ def is_its_own(place: Path, odd: Path, name: str) -> bool:
     return name == "getBuildLogs" and place[:3] == odd[:3]  # of a line either half
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OPERATIONS)
 async def test_an_odd_value_costs_at_most_itself(name: str, canned: tuple[BuildsClient, Canned]) -> None:
     """Whatever stands at one place of an answer, all else of the answer is given."""
@@ -441,6 +442,7 @@ async def test_an_odd_line_keeps_its_place(canned: tuple[BuildsClient, Canned]) 
             assert page.lines[1].message == wire["result"]["lines"][1][1]
 
 
+@pytest.mark.slow
 async def test_few_answers_are_refused(canned: tuple[BuildsClient, Canned]) -> None:
     """The allowed refusals are few in effect: 380 of 14,770 odd answers. Without a second look it is half."""
     client, transport = canned

@@ -228,6 +228,7 @@ async def test_repeated() -> None:
     assert [item async for item in Pages(fetch, str, 2)] == ["a", "b"]
 
 
+@pytest.mark.slow
 @given(
     st.integers(0, 30),
     st.integers(2, 6),

@@ -727,6 +727,7 @@ def start_beside(shop: Shop, branch: str, how: str, beside: str | None) -> Build
         return None
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(steps=STEPS, known=st.booleans())
 def test_own_build_or_an_error(steps: list[tuple[str, str, str | None] | str | float], known: bool) -> None:

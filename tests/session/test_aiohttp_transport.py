@@ -281,6 +281,7 @@ class TestSize:
         assert error.message == "the response (200) is larger than 64 MiB"
         assert (error.status, error.ray_id, error.transient, error.attempts) == (200, "r", False, 1)
 
+    @pytest.mark.slow
     async def test_endless(self) -> None:
         """A body without an end is dropped at the bound, connection and all."""
         sent = 0
@@ -302,6 +303,7 @@ class TestSize:
             await settle()
         assert 64 <= sent <= 80
 
+    @pytest.mark.slow
     async def test_bomb(self) -> None:
         """A small body that unpacks to a large one is refused like a large one."""
         packer = zlib.compressobj(1, wbits=31)
@@ -314,6 +316,7 @@ class TestSize:
         assert error.message == "the response (200) is larger than 64 MiB"
         assert (error.status, error.transient, error.attempts) == (200, False, 1)
 
+    @pytest.mark.slow
     async def test_largest(self) -> None:
         """A body of just the bound is read."""
         reply = answer(b"x" * MAX_BODY)

@@ -8,6 +8,8 @@ import pytest
 from builds_async import BuildsClient, BuildsConnectionError, ResponseDecodeError, RetryPolicy
 from tests.support import ACCOUNT, TOKEN, RawServer, answer
 
+pytestmark = pytest.mark.slow
+
 MIB = 2**20
 
 

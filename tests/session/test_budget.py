@@ -80,6 +80,7 @@ class TestWindow:
         assert budget.try_acquire(poll=False)
         assert not budget.try_acquire(poll=False)
 
+    @pytest.mark.slow
     @given(st.data())
     @settings(max_examples=60, deadline=None)
     async def test_exact(self, data: st.DataObject) -> None:

@@ -51,6 +51,7 @@ class TestPolls:
         budget = a_budget(clock, limit=100)
         assert burst(budget, poll=True) == 25
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("before", [0, 60], ids=["alone", "after a burst"])
     @pytest.mark.parametrize("pollers", [5, 20, 100])
     async def test_steady(self, pollers: int, before: int) -> None:

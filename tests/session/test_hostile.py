@@ -65,6 +65,7 @@ BODIES: dict[str, tuple[int, Callable[[], bytes]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BODIES)
 def test_memory(name: str) -> None:
     """What is made of a body takes a bounded amount of memory, however much is packed into it."""
@@ -89,6 +90,7 @@ async def longest_stall(work: asyncio.Task[None]) -> float:
     return longest
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BODIES)
 async def test_stall(name: str) -> None:
     """The event loop, which no timeout reaches while it is blocked, is never blocked for long."""
@@ -246,6 +248,7 @@ LOOKS: dict[str, tuple[Callable[[str], object], Iterable[str]]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("look", "unit"),
     [
@@ -274,6 +277,7 @@ def test_bounds() -> None:
     assert MAX_REFUSAL * 16 <= decode.LARGEST * 4 <= MAX_BODY
 
 
+@pytest.mark.slow
 async def test_large_answer_of_few_things_is_read() -> None:
     """A large answer is refused for what is in it, not for its size."""
     body = msgspec.json.encode({"success": True, "result": [{"build_uuid": "x" * MIB}] * 20})

@@ -243,6 +243,7 @@ class TestObservations:
 
 
 class TestLiveVerbs:
+    @pytest.mark.slow
     async def test_a_bots_metrics(self) -> None:
         """The numbers of a client that watches, tails and waits agree with what the service saw."""
         counters = Counters()

@@ -144,18 +144,21 @@ async def a_client(reply: Reply, **credentials: Any) -> AsyncIterator[BuildsClie
 @pytest.mark.parametrize("credentials", CREDENTIALS.values(), ids=CREDENTIALS)
 @pytest.mark.parametrize("name", EVERYTHING)
 class TestFailingCall:
+    @pytest.mark.slow
     async def test_error(self, name: str, credentials: dict[str, str]) -> None:
         """No error shows the token in its text, its repr or its attributes."""
         async with a_client(EVERYTHING[name], **credentials) as client:
             error = await failure(client)
         assert seen(f"{error} {error!r} {error.args} {vars(error)}") == set()
 
+    @pytest.mark.slow
     async def test_traceback(self, name: str, credentials: dict[str, str]) -> None:
         """No traceback shows the token, in none of the errors behind an error."""
         async with a_client(EVERYTHING[name], **credentials) as client:
             error = await failure(client)
         assert seen("".join(traceback.format_exception(error))) == set()
 
+    @pytest.mark.slow
     async def test_log(
         self, name: str, credentials: dict[str, str], caplog: pytest.LogCaptureFixture
     ) -> None:
@@ -171,6 +174,7 @@ class TestFailingCall:
         assert seen("\n".join([*texts, caplog.text])) == set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("credentials", CREDENTIALS.values(), ids=CREDENTIALS)
 @pytest.mark.parametrize("name", EVERYTHING)
 async def test_locals(name: str, credentials: dict[str, str]) -> None:

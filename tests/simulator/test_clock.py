@@ -11,6 +11,7 @@ from aiohttp import web
 from builds_async.simulator import VirtualClock
 
 
+@pytest.mark.slow
 async def test_an_hour_of_polling_by_several_tasks_passes_in_no_time() -> None:
     """Simulated time costs work, not waiting."""
     clock, began, polls = VirtualClock(), time.perf_counter(), 0

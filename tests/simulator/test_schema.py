@@ -303,6 +303,7 @@ def test_what_the_schema_forbids_is_refused(operation: Operation) -> None:
     assert named(operation, taken) == {it.name for it in known}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("operation", EVERY)
 def test_the_responses_differ_from_the_schema_as_is_known(operation: Operation) -> None:
     """Only in what the table has for this operation, and in all of that."""
@@ -312,6 +313,7 @@ def test_the_responses_differ_from_the_schema_as_is_known(operation: Operation) 
     assert named(operation, found) == {it.name for it in known}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("operation", EVERY)
 def test_whatever_the_schema_allows_is_served_by_it(operation: Operation) -> None:
     """Made-up bodies and ids never break the simulator, and no response differs in anything new."""

@@ -227,6 +227,7 @@ async def test_stopping_leaves_no_task_and_no_connection() -> None:
     gc.collect()
 
 
+@pytest.mark.slow
 async def test_many_clients_are_served_in_simulated_time() -> None:
     """A hundred followers of ten minutes each: deterministic, and fast."""
     clock = VirtualClock()

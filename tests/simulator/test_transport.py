@@ -114,6 +114,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("call", ["get", "cancel"])
 @pytest.mark.parametrize(("fault", "kind"), FAULTS.values(), ids=FAULTS)
 async def test_faults_are_the_errors_of_a_real_connection(
@@ -135,6 +136,7 @@ async def test_faults_are_the_errors_of_a_real_connection(
     assert seen[0] == seen[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [64 * 2**20], ids=["64 MiB"])
 async def test_largest_body_is_read_whole(limit: int, sim: BuildsSimulator) -> None:
     """A body as large as the client takes is given to it, with one byte more it is refused."""
@@ -237,6 +239,7 @@ async def test_session_of_ones_own_goes_over_the_socket(clock: VirtualClock) -> 
             assert sim.connections == 1
 
 
+@pytest.mark.slow
 async def test_environ_connects_a_child_process(sim: BuildsSimulator) -> None:
     """A child process gets at the simulator by these variables; without the server there are none."""
     with pytest.raises(RuntimeError, match="not started"):

@@ -1,7 +1,11 @@
 """`builds-async cancel`."""
 
+import pytest
+
 from builds_async import BuildStatus
 from tests.cli.support import Cli, Run, Served
+
+pytestmark = pytest.mark.slow
 
 
 def test_cancel(account: Served, cli: Cli) -> None:

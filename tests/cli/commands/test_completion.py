@@ -5,6 +5,8 @@ import pytest
 from builds_async.cli.commands import COMMANDS
 from tests.cli.support import Cli
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion(shell: str, cli: Cli) -> None:

@@ -13,6 +13,8 @@ from builds_async.cli.app import run
 from builds_async.cli.demo import CODE, run_demo
 from tests.cli.support import ended, started
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 async def shown(monkeypatch: pytest.MonkeyPatch) -> str:

@@ -37,6 +37,7 @@ CHOICES: list[tuple[list[str], str]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["tail", "logs"])
 @pytest.mark.parametrize(("options", "out"), CHOICES, ids=[" ".join(words) or "all" for words, _ in CHOICES])
 def test_choice(command: str, options: list[str], out: str, failed: SimulatedBuild, cli: Cli) -> None:
@@ -84,6 +85,7 @@ def test_logs_do_not_wait(account: Served, cli: Cli) -> None:
     assert cli("logs", build.build_uuid) == Run(0, "so far\n", "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "behaviour", [Behaviour(truncated_hollow=3), Behaviour(behind_the_end="last_page")], ids=str
 )
@@ -97,6 +99,7 @@ def test_logs_and_tail_read_alike(behaviour: Behaviour, cli: Cli, monkeypatch: p
         assert cli("logs", build.build_uuid).out.count("\n") == 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["tail", "logs"])
 def test_log_that_is_gone_is_no_success(command: str, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """A log that is no longer kept differs from a log without lines."""

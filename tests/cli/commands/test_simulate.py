@@ -3,7 +3,11 @@
 import re
 import signal
 
+import pytest
+
 from tests.cli.support import ended, read_lines, started
+
+pytestmark = pytest.mark.slow
 
 
 def test_simulate() -> None:

@@ -122,6 +122,7 @@ class TestClient:
             with pytest.raises(ValueError, match="can't be an id"):
                 client.events("a/b")
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("kind", ["cut_body", "reset", "server_error", "empty_body", "not_json"])
     @pytest.mark.parametrize("action", ["pull", "ack", "extend"])
     async def test_faults(self, kind: Any, action: str, sim: BuildsSimulator, clock: VirtualClock) -> None:

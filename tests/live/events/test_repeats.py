@@ -47,6 +47,7 @@ class TestRepeats:
         assert kinds == [BuildEventType.STARTED, BuildEventType.FAILED]
         assert source.queue.backlog == 0
 
+    @pytest.mark.slow
     async def test_later(self, source: Source) -> None:
         """A repeat that comes much later is recognized as well."""
         source.queue.send(wire())

@@ -22,6 +22,7 @@ from tests.support import tasks
 
 
 class TestSlowConsumer:
+    @pytest.mark.slow
     @pytest.mark.parametrize("extended_leases", ["same", "told", "secret"])
     @pytest.mark.parametrize("warnings", ["map", "list"])
     async def test_once_each(

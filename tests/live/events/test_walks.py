@@ -4,6 +4,7 @@ import asyncio
 from contextlib import suppress
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,6 +20,8 @@ from builds_async.simulator import (
 )
 from tests.live.events.support import Source, ended, stream_of, within
 from tests.support import nothing_left
+
+pytestmark = pytest.mark.slow
 
 
 class Walker:

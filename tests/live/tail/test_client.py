@@ -26,6 +26,7 @@ from tests.support import nothing_left, settle, tags
 
 
 class TestSimulated:
+    @pytest.mark.slow
     async def test_a_day_of_a_bot(self) -> None:
         """A bot that is restarted several times, with a new client each time, sees every line once."""
         sim = BuildsSimulator(clock=VirtualClock(), page_size=20)

@@ -70,6 +70,7 @@ class TestFailures:
         assert it.asked()["status"] <= 2
         await tail.aclose()
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("kind", [AuthenticationError, PermissionDeniedError])
     async def test_wrong_credentials(self, kind: type[BuildsError]) -> None:
         """Credentials that go wrong are one bare error; a loop around it is throttled and loses nothing."""
@@ -160,6 +161,7 @@ class TestFailures:
         assert got == texts(*builds)
         await tail.aclose()
 
+    @pytest.mark.slow
     async def test_limit_is_never_met(self) -> None:
         """Sixty builds at once stay within the account's limit, and all lines come."""
         it = wire(rate_limit=RateLimit())

@@ -2,6 +2,8 @@
 
 from collections import defaultdict
 
+import pytest
+
 from builds_async import (
     RateBudget,
 )
@@ -10,6 +12,7 @@ from tests.live.tail.support import Got, collect, script, texts, wire
 
 
 class TestRequests:
+    @pytest.mark.slow
     async def test_fifty_builds_are_not_polled_one_by_one(self) -> None:
         """Fifty builds of fifty Workers cost three requests for all their statuses, every ten seconds."""
         it = wire()
@@ -62,6 +65,7 @@ class TestRequests:
         assert it.asked()["logs"] == 6
         await tail.aclose()
 
+    @pytest.mark.slow
     async def test_no_more_than_ten_at_once(self) -> None:
         """Of sixty logs at most ten are asked for at the same time, and each gets its turn."""
         it = wire(latency=0.05)

@@ -4,6 +4,7 @@ import asyncio
 from collections import defaultdict
 from typing import Literal, NamedTuple
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +17,8 @@ from builds_async.simulator import (
 )
 from tests.live.tail.support import Got, Wire, kept, wire, within
 from tests.support import settle
+
+pytestmark = pytest.mark.slow
 
 
 class Planned(NamedTuple):

@@ -127,6 +127,7 @@ class TestChanges:
         world.lives[1].created = 0.0
         assert await everything(world.watch()) == ["+a queued", "a fail", "+b fail", "+c fail"]
 
+    @pytest.mark.slow
     async def test_memory_is_bounded(self) -> None:
         """The memory that a Worker takes does not grow with the number of its builds."""
         world = World(*(life(f"b{n}", n * 5.0, QUICK) for n in range(2000)), until=10_000)

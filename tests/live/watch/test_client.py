@@ -45,6 +45,7 @@ async def changes_until(watcher: BuildWatcher, clock: VirtualClock, moment: floa
 
 
 class TestSimulated:
+    @pytest.mark.slow
     async def test_a_thousand_workers(self) -> None:
         """A thousand Workers are 50 requests a pass, and their builds are seen to their outcomes."""
         clock = VirtualClock()
@@ -101,6 +102,7 @@ class TestSimulated:
                 await changes_until(watcher, clock, clock.now() + 15)
             assert len(sim.requests) <= 4 * 5
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("fault", ["reset", "cut_body", "not_json", "server_error", "rate_limited"])
     async def test_faults(self, fault: Any) -> None:
         """Faults delay changes, but neither lose nor repeat one."""
@@ -199,6 +201,7 @@ class TestSimulated:
                 await asyncio.sleep(0)
             gc.collect()
 
+    @pytest.mark.slow
     async def test_loop_of_time_outs_gets_on(self) -> None:
         """Timeouts shorter than a pass over many Workers do not keep a loop from getting to its end."""
         clock = VirtualClock()

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -11,6 +12,8 @@ from builds_async import (
 )
 from tests.live.watch.support import ORDER, A, B, C, Life, Over, World, word
 from tests.support import CancelledStep, drive
+
+pytestmark = pytest.mark.slow
 
 durations = st.sampled_from([0.0, 0.0, 0.7, 4.0, 11.0, 16.0, 40.0])
 
