@@ -1,93 +1,14 @@
-"""The published schema as data: its operations, requests that it allows, and requests that it forbids."""
+"""Requests that the published schema allows, and requests that it forbids."""
 
-import json
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
-from datetime import datetime
-from pathlib import Path
-from typing import Any, NamedTuple
-from uuid import UUID
+from typing import Any, Final
 
 from hypothesis import strategies as st
-from jsonschema import Draft202012Validator, FormatChecker
 
-PATH = Path(__file__).parents[1] / "data" / "workers-builds.schema.json"
-FORMATS = FormatChecker(())
+from tests.support.schema import PublishedOperation, Schema, validator
+
 Ids = Mapping[str, Any]
-Schema = dict[str, Any]
-
-
-FORMATS.checks("uuid", raises=ValueError)(lambda value: not isinstance(value, str) or bool(UUID(value)))
-FORMATS.checks("date-time", raises=ValueError)(
-    lambda value: not isinstance(value, str) or datetime.fromisoformat(value).tzinfo is not None
-)
-
-
-class Operation(NamedTuple):
-    """An operation of the schema, without references."""
-
-    id: str
-    method: str
-    path: str
-    parameters: tuple[Schema, ...]
-    body: Schema | None
-    responses: dict[str, Schema]
-
-    def named(self, where: str) -> list[Schema]:
-        """Its parameters in the path or in the query."""
-        return [parameter for parameter in self.parameters if parameter["in"] == where]
-
-    def schema_of(self, status: int) -> Any:
-        """The validator of a response; None for a status that is not documented."""
-        found = self.responses.get(str(status), self.responses.get(f"{status // 100}XX"))
-        return found and validator(found)
-
-
-def read_schema() -> dict[str, Operation]:
-    """Every operation by its id."""
-    document = json.loads(PATH.read_text(encoding="utf-8"))
-    return {
-        operation["operationId"]: _operation(document, method, path, operation)
-        for path, methods in document["paths"].items()
-        for method, operation in methods.items()
-    }
-
-
-def _operation(document: Schema, method: str, path: str, found: Schema) -> Operation:
-    found = _inlined(document, found)
-    content = found.get("requestBody", {}).get("content", {})
-    return Operation(
-        found["operationId"],
-        method.upper(),
-        path,
-        tuple(found["parameters"]),
-        content["application/json"]["schema"] if content else None,
-        {status: it["content"]["application/json"]["schema"] for status, it in found["responses"].items()},
-    )
-
-
-def _inlined(document: Schema, node: Any) -> Any:
-    if isinstance(node, list):
-        return [_inlined(document, item) for item in node]
-    if not isinstance(node, dict):
-        return node
-    if "$ref" in node:
-        target = document
-        for part in node["$ref"].removeprefix("#/").split("/"):
-            target = target[part]
-        return _inlined(document, target)
-    return {key: _inlined(document, value) for key, value in node.items() if key != "discriminator"}
-
-
-_VALIDATORS: dict[int, tuple[Schema, Any]] = {}
-
-
-def validator(schema: Schema) -> Any:
-    """The validator of a schema, made once."""
-    known = _VALIDATORS.get(id(schema))
-    if known is None:
-        known = _VALIDATORS[id(schema)] = schema, Draft202012Validator(schema, format_checker=FORMATS)
-    return known[1]
 
 
 def flat(schema: Schema, branch: int = 0) -> Schema:
@@ -249,7 +170,7 @@ def _broken_object(schema: Schema, value: Schema, path: str) -> Iterator[tuple[s
             yield label, deepcopy(value) | {name: other}
 
 
-def forbidden(operation: Operation, ids: Ids) -> dict[str, Any]:
+def forbidden(operation: PublishedOperation, ids: Ids) -> dict[str, Any]:
     """Bodies that the schema of an operation forbids, by what is wrong with them."""
     if operation.body is None:
         return {}
@@ -259,7 +180,7 @@ def forbidden(operation: Operation, ids: Ids) -> dict[str, Any]:
     return {label: value for label, value in (whole | least).items() if not check.is_valid(value)}
 
 
-def bad_queries(operation: Operation) -> Iterator[dict[str, str]]:
+def bad_queries(operation: PublishedOperation) -> Iterator[dict[str, str]]:
     """Queries that the schema of an operation forbids."""
     for parameter in operation.named("query"):
         name, schema = parameter["name"], parameter["schema"]
@@ -271,39 +192,3 @@ def bad_queries(operation: Operation) -> Iterator[dict[str, str]]:
             yield from ({name: text} for text in ("x", "", "1.5", str(schema["minimum"] - 1)))
         if "maximum" in schema:
             yield {name: str(schema["maximum"] + 1)}
-
-
-OPERATIONS = read_schema()
-
-_BUILDS_READ = """
-    getBuildsByVersionIds getLatestBuildsByScripts getBuildByUuid getBuildLogs listEnvironmentVariables
-    listBuildTokens getWorkerConfigAutofill getAccountLimits listBuildsByScript listTriggersByScript
-    getWorkerBuild listWorkerPreviews getWorkerPreview listBuildsByPreview listDeployHooks getDeployHook
-"""
-_BUILDS_WRITE = """
-    cancelBuildByUuid createTrigger deleteTrigger updateTrigger createManualBuild purgeBuildCache
-    upsertEnvironmentVariables deleteEnvironmentVariable createBuildToken deleteBuildToken
-    upsertRepoConnection deleteRepoConnection createWorkerBuild deleteWorkerBuild updateWorkerBuild
-    migrateWorkerToPreviews updateWorkerPreview createPreviewBuild createDeployHook deleteDeployHook
-    updateDeployHook
-"""
-_QUEUES_WRITE = """
-    queues-pull-messages queues-ack-messages queues-extend-messages subscriptions-create
-    subscriptions-delete subscriptions-get subscriptions-patch
-"""
-PERMISSIONS = {
-    operation: permission
-    for permission, operations in {
-        "Workers CI Read": _BUILDS_READ,
-        "Workers CI Write": _BUILDS_WRITE,
-        "Workers Scripts Read": "worker-script-list-workers worker-script-search-workers",
-        "Queues Read": "subscriptions-list",
-        "Queues Write": _QUEUES_WRITE,
-        "": "triggerDeployHook",
-    }.items()
-    for operation in operations.split()
-}
-"""The least permission that the published schema names for each operation; empty for none.
-
-The copy in `tests/data` has paths, parameters and types only.
-"""

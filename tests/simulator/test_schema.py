@@ -13,19 +13,11 @@ from hypothesis import strategies as st
 
 from builds_async.simulator import BuildsSimulator, Request, Response, VirtualClock, build_script
 from builds_async.simulator.endpoints import ROUTES
-from tests.simulator.contract import (
-    OPERATIONS,
-    PERMISSIONS,
-    Ids,
-    Operation,
-    bad_queries,
-    forbidden,
-    sample,
-    validator,
-    values,
-)
+from tests.simulator.contract import Ids, bad_queries, forbidden, sample, values
+from tests.support.operations import OPERATIONS
+from tests.support.schema import PUBLISHED, PublishedOperation, validator
 
-EVERY = [pytest.param(operation, id=name) for name, operation in sorted(OPERATIONS.items())]
+EVERY = [pytest.param(operation, id=name) for name, operation in sorted(PUBLISHED.items())]
 EPOCH = datetime(2026, 11, 21, tzinfo=UTC)
 ERROR = {"type": "object", "required": ["success", "errors", "messages", "result"]}
 NO_UUID = "00000000-0000-4000-8000-000000000000"
@@ -179,7 +171,7 @@ class World:
 
     def send(
         self,
-        operation: Operation,
+        operation: PublishedOperation,
         body: Any = None,
         query: dict[str, str] | None = None,
         names: dict[str, str] | None = None,
@@ -198,11 +190,11 @@ class World:
             b"" if operation.body is None else data,
         )
 
-    def body(self, operation: Operation, *, full: bool = True) -> Any:
+    def body(self, operation: PublishedOperation, *, full: bool = True) -> Any:
         """A body that the schema allows."""
         return None if operation.body is None else sample(operation.body, self.ids, full=full)
 
-    def query(self, operation: Operation) -> dict[str, str]:
+    def query(self, operation: PublishedOperation) -> dict[str, str]:
         """A query with every parameter."""
         return {
             it["name"]: self.queries.get(it["name"], str(sample(it["schema"], {}, full=True)))
@@ -210,7 +202,7 @@ class World:
         }
 
 
-def findings(operation: Operation, response: Response) -> Iterator[str]:
+def findings(operation: PublishedOperation, answer: Answer) -> Iterator[str]:
     """The differences between a response and the schema."""
     assert response.status < 500
     body = msgspec.json.decode(response.body)
@@ -224,13 +216,13 @@ def findings(operation: Operation, response: Response) -> Iterator[str]:
         yield f"{'.'.join(parts)}: {error.validator}"
 
 
-def named(operation: Operation, found: Iterable[str]) -> set[str]:
+def named(operation: PublishedOperation, found: Iterable[str]) -> set[str]:
     """The names of known differences, and findings that are none."""
     known = [it for it in DIFFERENCES if operation.id in it.operations.split()]
     return {next((it.name for it in known if re.fullmatch(it.finding, what)), what) for what in found}
 
 
-def every_request(operation: Operation) -> Iterator[Response]:
+def every_request(operation: PublishedOperation) -> Iterator[Answer]:
     """The responses to what the schema allows and to what it forbids, each in a world of its own."""
     world = World()
     yield world.send(operation, world.body(operation), world.query(operation))
@@ -247,7 +239,7 @@ def every_request(operation: Operation) -> Iterator[Response]:
         yield world.send(operation, query={"cursor": "another"})
 
 
-def refused_requests(operation: Operation) -> Iterator[tuple[str, Response]]:
+def refused_requests(operation: PublishedOperation) -> Iterator[tuple[str, Answer]]:
     """The responses to what the schema forbids, by what is wrong."""
     world = World()
     for label, body in forbidden(operation, world.ids).items():
@@ -265,9 +257,9 @@ def test_every_operation_has_a_route_and_every_route_an_operation() -> None:
     """By id, method and path; the names in the paths may differ."""
     routes = {route.operation: route for route in ROUTES}
     assert len(routes) == len(ROUTES)
-    assert routes.keys() - NOT_IN_THE_SCHEMA.keys() == OPERATIONS.keys()
-    assert routes.keys() - OPERATIONS.keys() == NOT_IN_THE_SCHEMA.keys()
-    for name, operation in OPERATIONS.items():
+    assert routes.keys() - NOT_IN_THE_SCHEMA.keys() == PUBLISHED.keys()
+    assert routes.keys() - PUBLISHED.keys() == NOT_IN_THE_SCHEMA.keys()
+    for name, operation in PUBLISHED.items():
         route = routes[name]
         path = f"/accounts/{{account_id}}{route.path}" if route.scope == "account" else route.path
         assert (route.method, re.sub(r"\{\w+\}", "*", path)) == (
@@ -277,26 +269,26 @@ def test_every_operation_has_a_route_and_every_route_an_operation() -> None:
 
 
 @pytest.mark.parametrize("operation", EVERY)
-def test_a_route_needs_the_permission_of_the_schema(operation: Operation) -> None:
+def test_a_route_needs_the_permission_of_the_schema(operation: PublishedOperation) -> None:
     """Read where reading is enough; triggering a hook needs none."""
     (route,) = (route for route in ROUTES if route.operation == operation.id)
     group, _, access = route.permission.partition(":")
     family = {"builds": "Workers CI", "scripts": "Workers Scripts", "queues": "Queues"}.get(group)
-    assert PERMISSIONS[operation.id] == (f"{family} {access.title()}" if family else "")
+    assert OPERATIONS[operation.id].permission == (f"{family} {access.title()}" if family else "")
 
 
 @pytest.mark.parametrize("operation", EVERY)
-def test_a_request_with_everything_succeeds(operation: Operation) -> None:
+def test_a_request_with_everything_succeeds(operation: PublishedOperation) -> None:
     """With real ids and every field and parameter of the schema the response is the documented success."""
     world = World()
     body = world.body(operation)
     assert operation.body is None or validator(operation.body).is_valid(body)
-    response = world.send(operation, body, world.query(operation))
-    assert response.status == (201 if "201" in operation.responses else 200), response.body
+    answer = world.send(operation, body, world.query(operation))
+    assert answer.status == operation.success, answer.body
 
 
 @pytest.mark.parametrize("operation", EVERY)
-def test_what_the_schema_forbids_is_refused(operation: Operation) -> None:
+def test_what_the_schema_forbids_is_refused(operation: PublishedOperation) -> None:
     """Each broken body and query is a 4xx in the envelope; what is taken is a known difference."""
     taken = [f"takes {what}" for what, response in refused_requests(operation) if response.status < 400]
     known = [it for it in DIFFERENCES if operation.id in it.operations.split() and "takes" in it.finding]
@@ -305,7 +297,7 @@ def test_what_the_schema_forbids_is_refused(operation: Operation) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("operation", EVERY)
-def test_the_responses_differ_from_the_schema_as_is_known(operation: Operation) -> None:
+def test_the_responses_differ_from_the_schema_as_is_known(operation: PublishedOperation) -> None:
     """Only in what the table has for this operation, and in all of that."""
     responses = [*every_request(operation), *(response for _, response in refused_requests(operation))]
     found = {what for response in responses for what in findings(operation, response)}
@@ -315,7 +307,7 @@ def test_the_responses_differ_from_the_schema_as_is_known(operation: Operation) 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("operation", EVERY)
-def test_whatever_the_schema_allows_is_served_by_it(operation: Operation) -> None:
+def test_whatever_the_schema_allows_is_served_by_it(operation: PublishedOperation) -> None:
     """Made-up bodies and ids never break the simulator, and no response differs in anything new."""
     pools = {
         it["name"]: st.sampled_from(["0" * 32, "shop", "a/ü?"]) | st.just("")
@@ -343,5 +335,5 @@ def test_whatever_the_schema_allows_is_served_by_it(operation: Operation) -> Non
 
 def test_the_table_of_differences_names_real_operations() -> None:
     """Each has a reason, and no operation that the schema does not have."""
-    assert {name for it in DIFFERENCES for name in it.operations.split()} <= OPERATIONS.keys()
+    assert {name for it in DIFFERENCES for name in it.operations.split()} <= PUBLISHED.keys()
     assert all(it.reason for it in DIFFERENCES)
