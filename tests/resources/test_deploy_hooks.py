@@ -28,6 +28,8 @@ from builds_async.models.deploy_hooks import DeployHook, DeployHookBuild
 from builds_async.simulator import Behaviour, BuildsSimulator, Fault, FaultKind, VirtualClock
 from tests.support import (
     ACCOUNT,
+    BASE_URL,
+    BUILD_UUID,
     TOKEN,
     Exchange,
     FakeClock,
@@ -410,6 +412,36 @@ class TestTrigger:
             await client.deploy_hooks.trigger(url)
         assert tells(str(caught.value)) == []
         assert api.sent == []
+
+
+async def test_limit_of_a_hook_holds_back_no_other_call(
+    api: MockApi, client: BuildsClient, clock: FakeClock
+) -> None:
+    """Too many builds by one hook (12051) say nothing about the user's own 1,200 requests."""
+    api.add(
+        f"{BASE_URL}/workers/builds/deploy_hooks/{HOOK}",
+        method="POST",
+        status=429,
+        headers={"Retry-After": "300"},
+        payload=refusal(12051, "Rate limit exceeded"),
+    )
+    api.on("GET", f"/builds/builds/{BUILD_UUID}", envelope({"build_uuid": BUILD_UUID}))
+    with pytest.raises(BuildsError):
+        await client.deploy_hooks.trigger(HOOK)
+    assert (await client.builds.get(BUILD_UUID)).build_uuid == BUILD_UUID
+    assert clock.now() < 1
+
+
+async def test_limit_of_an_anonymous_call_is_not_the_users(api: MockApi, client: BuildsClient) -> None:
+    """A rate limit in the response to a call without the token is not that of the token's user."""
+    api.add(
+        f"{BASE_URL}/workers/builds/deploy_hooks/{HOOK}",
+        method="POST",
+        payload=envelope({"build_uuid": BUILD_UUID}),
+        headers={"Ratelimit": '"default";r=0;t=60'},
+    )
+    await client.deploy_hooks.trigger(HOOK)
+    assert client.budget.snapshot().left > 0
 
 
 class TestManage:

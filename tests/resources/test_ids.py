@@ -182,3 +182,10 @@ async def test_lost_start(client: BuildsClient, api: MockApi) -> None:
     api.on("GET", f"{LATEST}{TAG}", envelope({"builds": {TAG: queued}}))
     found = await client.triggers.start_build(UUID.upper(), branch="main")
     assert found.build_uuid == queued["build_uuid"]
+
+
+async def test_tag_in_capitals(api: MockApi, client: BuildsClient) -> None:
+    """A tag in capitals is found under the tag in lower case that the API gives."""
+    api.on("GET", f"{LATEST}{TAG}", envelope({"builds": {TAG: {"build_uuid": UUID}}}))
+    result = await client.builds.latest([TAG.upper()])
+    assert result.missing == ()

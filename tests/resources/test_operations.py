@@ -13,6 +13,7 @@ import pytest
 from aiohttp import ClientResponse
 from yarl import URL
 
+import builds_async
 from builds_async import BuildsClient, BulkResult, Page, ResultInfo
 from tests.support import ACCOUNT, BASE_URL, TAG, MockApi, envelope
 from tests.support.operations import NO_PERMISSION, OPERATIONS, UUID, Operation
@@ -116,6 +117,12 @@ def test_documented_permission(name: str) -> None:
     operation = OPERATIONS[name]
     needed = "no permission" if operation.permission == NO_PERMISSION else f'"{operation.permission}"'
     assert f"\nNeeds {needed}.\n" in (inspect.getdoc(METHODS[method_of(operation)]) or "")
+
+
+@pytest.mark.parametrize("name", ["QueueAcks", "QueueExtension", "Pages"])
+def test_what_methods_give_is_exported(name: str) -> None:
+    """The types that methods return can be named in an annotation."""
+    assert name in builds_async.__all__
 
 
 def example(schema: Schema) -> Any:

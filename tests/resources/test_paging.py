@@ -1,6 +1,7 @@
 """A list of many pages as one async iterator."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -297,6 +298,38 @@ async def test_repeated_after_growth() -> None:
 
     assert [item async for item in Pages(fetch, str, 2)] == ["a", "b"]
     assert len(asked) <= 4
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "items"),
+    [
+        (f"/builds/workers/{TAG}/builds", "build_uuid", lambda c: c.builds.iter(TAG)),
+        ("/builds/tokens", "build_token_uuid", lambda c: c.tokens.iter()),
+        (f"/builds/workers/{TAG}/previews", "preview_id", lambda c: c.previews.iter(TAG)),
+    ],
+)
+async def test_server_gives_fewer_per_page(
+    path: str, name: str, items: Callable[[BuildsClient], Pages[Any]], api: MockApi, client: BuildsClient
+) -> None:
+    """No item is lost if the server gives fewer items a page than were asked for, and says so."""
+    ids = [f"{number:032x}" for number in range(5)]
+    for page in (1, 2, 3):
+        some = ids[2 * page - 2 : 2 * page]
+        info = {
+            "next_page": page < 3,
+            "page": page,
+            "per_page": 2,
+            "count": len(some),
+            "total_count": 5,
+            "total_pages": 3,
+        }
+        api.on(
+            "GET",
+            f"{path}?page={page}&per_page=50",
+            envelope([{name: it} for it in some], result_info=info),
+        )
+    found = [getattr(it, name) async for it in items(client)]
+    assert found == ids
 
 
 class TestClient:

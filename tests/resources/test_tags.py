@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import re
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -210,6 +211,16 @@ class TestTags:
             ) as other:
                 with pytest.raises(PermissionDeniedError, match="Workers Scripts Read"):
                     await other.workers.tags(["shop"])
+
+
+@pytest.mark.parametrize("asked", ["SHOP", "frontend", "api"])
+async def test_suggested_names(asked: str, api: MockApi, client: BuildsClient) -> None:
+    """The error suggests a name in another case, and one that contains the name."""
+    names = {"SHOP": "shop", "frontend": "acme-frontend-production", "api": "acme-orders-api"}
+    found = [{"id": name, "tag": f"{i:032x}"} for i, name in enumerate(names.values())]
+    api.on("GET", "/workers/scripts", envelope(found), repeat=True)
+    with pytest.raises(NotFoundError, match=re.escape(repr(names[asked]))):
+        await client.workers.tags([asked])
 
 
 class _Gated:

@@ -1,0 +1,57 @@
+"""Arguments of a start that are refused before anything is sent."""
+
+from functools import partial
+
+import pytest
+
+from builds_async.models.seeds import SeedFile, SeedRepo
+from tests.resources.starting.support import COMMIT, Shop
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({}, "a branch or a commit_hash"),
+        ({"branch": None, "commit_hash": None}, "a branch or a commit_hash"),
+        ({"branch": ""}, "a branch or a commit_hash"),
+        ({"commit_hash": ""}, "a branch or a commit_hash"),
+        ({"commit_hash": COMMIT[:7]}, "40 digits"),
+        ({"commit_hash": COMMIT[:39]}, "40 digits"),
+        ({"branch": "main", "commit_hash": COMMIT[:12]}, "40 digits"),
+        ({"branch": "main", "commit_hash": ""}, "40 digits"),
+    ],
+    ids=["nothing", "nulls", "no branch", "no hash", "short", "39", "branch and short", "empty hash"],
+)
+@pytest.mark.parametrize("where", ["trigger", "preview"])
+async def test_refused_before(where: str, arguments: dict[str, str], said: str, shop: Shop) -> None:
+    """What the API would refuse, or fail on later, is a ValueError that says why; nothing is sent."""
+    start = (
+        partial(shop.triggers.start_build, shop.main)
+        if where == "trigger"
+        else partial(shop.previews.start_build, shop.tag, shop.preview)
+    )
+    with pytest.raises(ValueError, match=said):
+        await start(**arguments)
+    assert shop.wire.sent == []
+
+
+@pytest.mark.parametrize("uuid", ["", "..", "a/b", "."])
+async def test_no_id(uuid: str, shop: Shop) -> None:
+    """A text that would leave its place in the path is not sent as a trigger's id."""
+    with pytest.raises(ValueError, match="can't be an id"):
+        await shop.triggers.start_build(uuid, branch="main")
+    assert shop.wire.sent == []
+
+
+@pytest.mark.parametrize("digits", [40, 64])
+async def test_full_hash(digits: int, shop: Shop) -> None:
+    """Full hashes of both lengths that Git has are accepted."""
+    build = await shop.start(None, commit_hash="a" * digits)
+    assert build.build_uuid == shop.wire.made[0]
+
+
+def test_seed_of_three_files() -> None:
+    """A seed with more than 2 files is refused where it is made."""
+    file = SeedFile(filename="a", content="b")
+    with pytest.raises(ValueError, match="at most 2 files, not 3"):
+        SeedRepo(provider="github", owner="acme", repository="shop", files=(file,) * 3)

@@ -1,0 +1,43 @@
+"""Calls whose success means that the API did what was asked, whatever the response says about it."""
+
+import re
+from typing import Any
+
+import pytest
+
+from builds_async import BuildsClient, BuildsError
+from tests.support import MockApi
+from tests.support.operations import OPERATIONS, UUID
+from tests.support.schema import PUBLISHED
+
+RECEIPTS = [name for name, operation in OPERATIONS.items() if operation.is_receipt]
+EMPTY = {"success": True, "errors": [], "messages": []}
+RESPONSES: dict[str, dict[str, Any]] = {
+    "204": {"status": 204, "body": b""},
+    "no result": {"payload": EMPTY},
+    "a null result": {"payload": {**EMPTY, "result": None}},
+    "ok": {"payload": {**EMPTY, "result": "ok"}},  # seen live where the schema has null
+    **{
+        f"{body!r}": {"body": body}
+        for body in (b"", b" \n", b"null", b'"ok"', b"[]", b"{}", b'{"result": "ok"}', b"7")
+    },
+}
+
+
+@pytest.mark.parametrize("response", RESPONSES.values(), ids=RESPONSES)
+@pytest.mark.parametrize("name", RECEIPTS)
+async def test_success_of_any_shape(
+    name: str, response: dict[str, Any], api: MockApi, client: BuildsClient
+) -> None:
+    """A success that says little, or something odd, is a success."""
+    api.add(re.compile(".*"), method=PUBLISHED[name].method, **response)
+    await OPERATIONS[name].call(client)
+
+
+@pytest.mark.parametrize("body", [b"<html>", b'{"result": {', b"\xff"], ids=["HTML", "cut", "binary"])
+async def test_what_is_no_json_is_no_success(body: bytes, api: MockApi, client: BuildsClient) -> None:
+    """A success that does not come from the API proves nothing."""
+    api.add(re.compile(".*"), method="DELETE", body=body, repeat=True)
+    with pytest.raises(BuildsError) as caught:
+        await client.triggers.delete(UUID)
+    assert caught.value.transient
