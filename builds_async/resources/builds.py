@@ -26,8 +26,8 @@ _CANCELED = receipts(CanceledBuild)
 _LOGS = msgspec.json.Decoder(Envelope[LogPage])
 _LATEST = "/builds/builds/latest"
 
-_Note = Callable[[datetime | None], object]
-"""Takes the server's date of a response."""
+_OnDate = Callable[[datetime | None], object]
+"""Takes the server's date of each response."""
 
 
 class Builds:
@@ -77,8 +77,8 @@ class Builds:
         Needs "Workers CI Read".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/builds/subresources/logs/methods/get/
         """
-        path, position = f"{_path(build_uuid)}/logs", query(cursor=cursor)
-        return await self._session.get(path, _LOGS, position, nullable=True) or LogPage()
+        path, parameters = f"{_path(build_uuid)}/logs", query(cursor=cursor)
+        return await self._session.get(path, _LOGS, parameters, nullable=True) or LogPage()
 
     async def latest(self, external_script_ids: Iterable[str]) -> BulkResult[Build]:
         """The latest build of each of these Workers, by their tags.
@@ -87,7 +87,7 @@ class Builds:
         `max_in_flight` and budget. The result has the tags as they were passed. Upper and lower case are the
         same Worker, and it is asked for once.
 
-        A Worker without builds is in `missing`. AuthenticationError and PermissionDeniedError end the look-up
+        A Worker without builds is in `missing`. AuthenticationError and PermissionDeniedError end the lookup
         and are raised, because they would fail every request. Any other error is in `failed` and costs only
         the Workers of its request; so is a ResponseDecodeError for a Worker whose build can't be read.
 
@@ -100,8 +100,8 @@ class Builds:
     async def by_version(self, version_ids: Iterable[str]) -> BulkResult[Build]:
         """The build that made each of these Worker versions, by version id.
 
-        A successful build need not have deployed anything: this tells which build a deployed version came
-        from. A version that no build made is in `missing`. Everything else is as in `latest`.
+        A successful build need not have deployed anything: this finds the build that a deployed version
+        came from. A version that no build made is in `missing`. Everything else is as in `latest`.
 
         Needs "Workers CI Read".
         https://developers.cloudflare.com/api/resources/workers_builds/methods/get_builds_by_version/
@@ -118,7 +118,7 @@ class Builds:
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/builds/methods/list/
         """
         check_page(page, per_page)
-        return page_of(await self._session.exchange(_list(external_script_id, page, per_page)))
+        return page_of(await self._session.exchange(_list_call(external_script_id, page, per_page)))
 
     def iter(self, external_script_id: str, *, per_page: int = 50) -> Pages[Build]:
         """All builds of a Worker, each once, in the API's order; a page is fetched when the loop reaches it.
@@ -128,8 +128,7 @@ class Builds:
         Needs "Workers CI Read".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/builds/methods/list/
         """
-        tag(external_script_id)
-
+        tag(external_script_id)  # a ValueError here, not in the loop
         return Pages(
             partial(self.list, external_script_id, per_page=per_page),
             key=lambda build: build.build_uuid,
@@ -137,25 +136,27 @@ class Builds:
         )
 
     async def _look_up(
-        self, path: str, name: str, ids: Iterable[str], note: _Note | None = None
+        self, path: str, parameter: str, ids: Iterable[str], on_date: _OnDate | None = None
     ) -> BulkResult[Build]:
-        chunk = partial(self._chunk, path, name, note)
-        return await fan_out(ids, chunk, workers=self._session.max_in_flight)
+        fetch = partial(self._look_up_chunk, path, parameter, on_date)
+        return await fan_out(ids, fetch, workers=self._session.max_in_flight)
 
-    async def _chunk(
-        self, path: str, name: str, note: _Note | None, ids: Sequence[str]
+    async def _look_up_chunk(
+        self, path: str, parameter: str, on_date: _OnDate | None, ids: Sequence[str]
     ) -> Mapping[str, Build | BuildsError | None]:
-        call = Call("GET", path, _BUILD_MAP, f"{name}={id_list(ids)}", nullable=True)
+        call = Call("GET", path, _BUILD_MAP, f"{parameter}={id_list(ids)}", nullable=True)
         reply = await self._session.exchange(call)
-        if note is not None:
-            note(reply.date)
+        if on_date is not None:
+            on_date(reply.date)
         builds = (reply.result and reply.result.builds) or {}
+        # Decoding leaves out what is no build. Without an error in its place, the Worker would count as one
+        # that has no builds.
         unreadable = {loss.key: _unreadable(path) for loss in reply.lost(".result.builds{}") if loss.key}
         return {normalized_id(key): it for key, it in {**builds, **unreadable}.items()}
 
 
 class DatedBuilds(Builds):
-    """The builds as live verbs read them: with the server's date, which no clock of ours can shift."""
+    """The builds as live verbs read them: with the server's date, whatever this machine's clock shows."""
 
     async def get_dated(self, build_uuid: str) -> tuple[Build, datetime]:
         """One build as `get` gives it, and the server's date of the response, to the second.
@@ -168,30 +169,30 @@ class DatedBuilds(Builds):
     async def latest_dated(
         self, external_script_ids: Iterable[str]
     ) -> tuple[BulkResult[Build], datetime | None]:
-        """As `latest`, with the server's date of the last response, if it says."""
+        """As `latest`, with the server's date of the last response; None if it has no date."""
         dates: list[datetime | None] = [None]
         tags = checked_tags(external_script_ids)
         result = await self._look_up(_LATEST, "external_script_ids", tags, dates.append)
         return result, dates[-1]
 
     async def list_dated(self, external_script_id: str) -> tuple[Page[Build], datetime | None]:
-        """The first page of `list`, with the server's date of the response, if it says."""
-        reply = await self._session.exchange(_list(external_script_id))
+        """The first page of `list`, with the server's date of the response; None if it has no date."""
+        reply = await self._session.exchange(_list_call(external_script_id))
         return page_of(reply), reply.date
-
-
-def _list(external_script_id: str, page: int = 1, per_page: int = 50) -> Call[tuple[Build, ...]]:
-    path = f"/builds/workers/{tag(external_script_id)}/builds"
-    return Call("GET", path, _BUILDS, query(page=page, per_page=per_page), nullable=True)
 
 
 def _path(build_uuid: str) -> str:
     return f"/builds/builds/{identifier(build_uuid)}"
 
 
+def _list_call(external_script_id: str, page: int = 1, per_page: int = 50) -> Call[tuple[Build, ...]]:
+    path = f"/builds/workers/{tag(external_script_id)}/builds"
+    return Call("GET", path, _BUILDS, query(page=page, per_page=per_page), nullable=True)
+
+
 def _unreadable(path: str) -> ResponseDecodeError:
     return ResponseDecodeError(
-        "the build in the answer can't be read: it is no object with a `build_uuid`",
+        "the build in the response can't be read: it is not an object with a `build_uuid`",
         status=200,
         method="GET",
         path=path,

@@ -1,4 +1,4 @@
-"""Many ids in few requests: chunks, and a bounded number of workers."""
+"""Many ids in few requests: in chunks, by a bounded number of tasks."""
 
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from typing import NoReturn, TypeVar
@@ -16,35 +16,35 @@ _Fetch = Callable[[Sequence[str]], Awaitable[Mapping[str, T | BuildsError | None
 
 
 async def fan_out(ids: Iterable[str], fetch: _Fetch[T], *, workers: int) -> BulkResult[T]:
-    """Ask `fetch` for all of `ids`, in chunks of at most 20, at most `workers` chunks at a time.
+    """Fetch all of `ids`, in chunks of at most 20, at most `workers` chunks at a time.
 
-    Ids are checked before the first request; duplicates are asked once, as are UUIDs and tags that differ
-    in case; an empty request sends nothing. `fetch` is asked for ids in the API's spelling. A chunk that
-    fails puts its error on each of its ids and stops no other, and so does an error in place of an answer.
-    Wrong credentials would fail all alike: the first such error ends the whole look-up and is raised, by
-    itself.
+    Ids are checked before the first request. Each is fetched once, in the API's spelling: UUIDs and tags that
+    differ only in case are the same. Without ids, nothing is sent. `fetch` may return an error for a single
+    id; an error that it raises is that of each id of the chunk, and does not stop other chunks. Wrong
+    credentials would fail every chunk: the first such error ends the lookup and is raised, in no group.
     """
-    asked = {it: normalized_id(it) for it in checked_ids(ids)}
-    unique = list(dict.fromkeys(asked.values()))
-    answered: dict[str, T | BuildsError | None] = {}
+    spelled = {it: normalized_id(it) for it in checked_ids(ids)}
+    unique = list(dict.fromkeys(spelled.values()))
+    results: dict[str, T | BuildsError | None] = {}
     chunks = _chunks(unique)
 
     async def work() -> None:
-        for chunk in chunks:  # one iterator for all workers
+        for chunk in chunks:  # one iterator for all workers: each takes the next chunk when it is free
             try:
-                answered.update(await fetch(chunk))
+                results.update(await fetch(chunk))
             except (AuthenticationError, PermissionDeniedError, PastedCredentialError):
                 raise
             except BuildsError as error:
-                answered.update(dict.fromkeys(chunk, error))
+                results.update(dict.fromkeys(chunk, error))
 
-    await _run(work, min(workers, -(-len(unique) // MAX_IDS)))
-    return _sorted({it: answered.get(key) for it, key in asked.items()})
+    await _run(work, min(workers, -(-len(unique) // MAX_IDS)))  # rounded up: a worker for each chunk at most
+    # By `spelled`, so in the caller's order and spelling, not in the order in which responses came.
+    return _bulk_result({it: results.get(key) for it, key in spelled.items()})
 
 
-def _sorted(answers: Mapping[str, T | BuildsError | None]) -> BulkResult[T]:
+def _bulk_result(results: Mapping[str, T | BuildsError | None]) -> BulkResult[T]:
     found, missing, failed = dict[str, T](), list[str](), dict[str, BuildsError]()
-    for key, value in answers.items():
+    for key, value in results.items():
         if value is None:
             missing.append(key)
         elif isinstance(value, BuildsError):
@@ -59,7 +59,7 @@ def _chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
 
 
 async def _run(work: Callable[[], Coroutine[object, object, None]], workers: int) -> None:
-    """`workers` times `work`, concurrently; what one raises stops the others and comes out by itself."""
+    """Run `work` `workers` times, concurrently. The first error cancels the others and is raised alone."""
     if workers <= 1:  # a task group costs a quarter of a request
         await work()
         return
@@ -72,6 +72,7 @@ async def _run(work: Callable[[], Coroutine[object, object, None]], workers: int
 
 
 def _raise_first(errors: BaseExceptionGroup[BaseException]) -> NoReturn:
+    """Raise the first error in a group, with its own cause: the group would be its context."""
     first = errors.exceptions[0]
     if isinstance(first, BaseExceptionGroup):
         _raise_first(first)

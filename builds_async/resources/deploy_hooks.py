@@ -36,7 +36,7 @@ class DeployHooks:
 
     def __init__(self, session: ApiSession) -> None:
         self._session = session
-        self._root = session.at_root()
+        self._root = session.at_root()  # a hook is triggered outside of any account
 
     async def list(self, script_name: str) -> tuple[DeployHook, ...]:
         """All deploy hooks of a Worker, each with its latest build. The list has no pages.
@@ -55,7 +55,7 @@ class DeployHooks:
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/deploy_hooks/methods/create/
         """
-        data = _request(deploy_hook_name, branch)
+        data = _hook_body(deploy_hook_name, branch)
         return await self._session.post(_path(script_name), _HOOK, data, confidential=True)
 
     async def get(self, script_name: str, deploy_hook_uuid: str) -> DeployHook:
@@ -64,7 +64,7 @@ class DeployHooks:
         Needs "Workers CI Read".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/deploy_hooks/methods/get/
         """
-        deploy_hook_uuid = Secret(deploy_hook_uuid)
+        deploy_hook_uuid = Secret(deploy_hook_uuid)  # so that no traceback shows the local variable
         path, secrets = _hook(script_name, deploy_hook_uuid)
         return await self._session.get(path, _HOOK, secrets=secrets)
 
@@ -80,7 +80,7 @@ class DeployHooks:
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/deploy_hooks/methods/update/
         """
         deploy_hook_uuid = Secret(deploy_hook_uuid)
-        data = _request(deploy_hook_name, branch)
+        data = _hook_body(deploy_hook_name, branch)
         path, secrets = _hook(script_name, deploy_hook_uuid)
         hook = await self._session.put(path, _CHANGED, data, secrets=secrets)
         return hook or DeployHook(
@@ -88,7 +88,9 @@ class DeployHooks:
         )
 
     async def delete(self, script_name: str, deploy_hook_uuid: str) -> DeployHook | None:
-        """Delete a hook, so that its UUID starts no more builds. The hook as it was, or None.
+        """Delete a hook, so that its UUID starts no more builds.
+
+        The hook as it was, or None if the API does not give it.
 
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/deploy_hooks/methods/delete/
@@ -112,9 +114,9 @@ class DeployHooks:
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/deploy_hooks/methods/trigger/
         """
         deploy_hook_uuid = Secret(deploy_hook_uuid)
-        place = _place(deploy_hook_uuid)
-        path = Secret(f"/workers/builds/deploy_hooks/{place}")
-        return await self._root.post(path, _BUILD, secrets=(deploy_hook_uuid, place), anonymous=True)
+        part = _segment(deploy_hook_uuid)
+        path = Secret(f"/workers/builds/deploy_hooks/{part}")
+        return await self._root.post(path, _BUILD, secrets=(deploy_hook_uuid, part), anonymous=True)
 
 
 def _path(script_name: str) -> str:
@@ -122,13 +124,13 @@ def _path(script_name: str) -> str:
 
 
 def _hook(script_name: str, deploy_hook_uuid: Secret) -> tuple[Secret, tuple[Secret, ...]]:
-    """The path of a hook, and the secrets in it."""
-    place = _place(deploy_hook_uuid)
-    return Secret(f"{_path(script_name)}/{place}"), (deploy_hook_uuid, place)
+    """The path of a hook, and the secrets in it: an odd UUID is written in another way there."""
+    part = _segment(deploy_hook_uuid)
+    return Secret(f"{_path(script_name)}/{part}"), (deploy_hook_uuid, part)
 
 
-def _place(deploy_hook_uuid: str) -> Secret:
-    """The UUID as a segment of a path; the error for what can't be one does not show it."""
+def _segment(deploy_hook_uuid: str) -> Secret:
+    """The UUID as a segment of a path. The ValueError for one that can't be does not show it."""
     try:
         return Secret(identifier(deploy_hook_uuid))
     except ValueError:
@@ -137,7 +139,7 @@ def _place(deploy_hook_uuid: str) -> Secret:
         ) from None
 
 
-def _request(deploy_hook_name: str, branch: str) -> bytes:
+def _hook_body(deploy_hook_name: str, branch: str) -> bytes:
     if not 1 <= len(deploy_hook_name) <= MAX_NAME:
         raise ValueError(f"deploy_hook_name has 1 to {MAX_NAME} characters, not {len(deploy_hook_name)}")
     return body(deploy_hook_name=deploy_hook_name, branch=branch)

@@ -12,15 +12,14 @@ from builds_async.session.session import ApiSession
 
 T = TypeVar("T")
 
+_REMEMBERED = 1000  # keys: enough unless a list grows by more items while it is read
+_MAX_UNREADABLE = 3  # pages in a row without one item that can be read
 
-_REMEMBERED = 1000
-_BARREN = 3
 
-
-def check_page(page: int, per_page: int, most: int = 200) -> None:
-    """ValueError for a page number or size that the API does not accept; a page has at most `most` items."""
-    if page < 1 or not 1 <= per_page <= most:
-        raise ValueError(f"page is at least 1 and per_page 1 to {most}, not {page} and {per_page}")
+def check_page(page: int, per_page: int, max_per_page: int = 200) -> None:
+    """ValueError for a page number or size that the API does not accept."""
+    if page < 1 or not 1 <= per_page <= max_per_page:
+        raise ValueError(f"page is at least 1 and per_page 1 to {max_per_page}, not {page} and {per_page}")
 
 
 async def get_page(
@@ -61,11 +60,12 @@ class Pages(Generic[T]):
         self._key = key
         self._per_page = per_page
         self._next_page: int | None = 1
-        self._items: list[T] = []  # still to be given out, the next one last
+        self._items: list[T] = []  # of the last page, still to be delivered; the next one is the last
         self._seen: dict[str, None] = {}
         self._total: int | None = None
-        self._moved = 0  # by how many items the list has grown that have not come up again
-        self._barren = 0  # pages in a row that had only items that can't be read
+        # A list that grows by n items at its front moves n known items to pages that are still to come.
+        self._moved = 0  # how many of them have not come up again
+        self._unreadable = 0  # pages in a row that had only items that can't be read
 
     def __aiter__(self) -> Self:
         return self
@@ -74,45 +74,45 @@ class Pages(Generic[T]):
         while not self._items:
             if self._next_page is None:
                 raise StopAsyncIteration
-            self._take(self._next_page, await self._fetch(page=self._next_page))
+            self._take_page(self._next_page, await self._fetch(page=self._next_page))
         return self._items.pop()
 
-    def _take(self, number: int, page: Page[T]) -> None:
+    def _take_page(self, number: int, page: Page[T]) -> None:
         info = page.result_info or ResultInfo()
         fresh = {key: item for item in page if (key := self._key(item)) not in self._seen}
         if info.total_count is not None:
             self._moved += max(0, info.total_count - (self._total or info.total_count))
             self._total = info.total_count
-        self._barren = 0 if len(page) or not page.skipped else self._barren + 1
-        goes_on = self._has_news(fresh) and not self._is_last(number, len(page) + page.skipped, info)
+        self._unreadable = 0 if len(page) or not page.skipped else self._unreadable + 1
+        has_next = self._has_news(fresh) and not self._is_last(number, len(page) + page.skipped, info)
         self._moved -= len(page) - len(fresh)
-        self._next_page = number + 1 if goes_on else None
-        self._items = [*fresh.values()][::-1]
+        self._next_page = number + 1 if has_next else None
+        self._items = [*fresh.values()][::-1]  # reversed, so that pop() takes the first
         self._seen = dict.fromkeys([*self._seen, *fresh][-_REMEMBERED:])
 
     def _has_news(self, fresh: Mapping[str, T]) -> bool:
         """Whether this page is a reason to fetch the next one.
 
-        A page of known items only is not: the server repeats itself. Unless the list has grown, which moves
-        known items to this page.
+        A page of known items is not: a server that repeats its last page would never end the list. Unless the
+        list has grown, which moves known items to this page.
         """
-        return bool(fresh) or self._moved > 0 or 0 < self._barren < _BARREN
+        return bool(fresh) or self._moved > 0 or 0 < self._unreadable < _MAX_UNREADABLE
 
     def _is_last(self, number: int, length: int, info: ResultInfo) -> bool:
         if length == 0:
             return True
-        # The server may give fewer than were asked for, and does not give more.
+        # A server with a lower limit of its own says so in `per_page`; a page of that length is full.
         per_page = max(1, min(info.per_page or self._per_page, self._per_page))
         signs = _signs(number, per_page, info)
-        if True in signs:  # something says that there is more
+        if True in signs:  # one request too many is better than a list cut short
             return False
         return length < per_page or False in signs
 
 
 def _signs(number: int, per_page: int, info: ResultInfo) -> set[bool]:
-    """What the response says of a next page, after a page with items: True, False, both or neither."""
+    """Whether there is a next page, by each sign in the response; they may disagree, or be missing."""
     signs = set[bool]() if info.next_page is None else {info.next_page}
-    if info.total_pages:  # 0 is wrong, as there are items
+    if info.total_pages:  # 0 is wrong, because this page has items
         signs.add(number < info.total_pages)
     if info.total_count:
         signs.add(number * per_page < info.total_count)

@@ -11,7 +11,7 @@ from builds_async.models.previews import Preview
 from builds_async.models.seeds import SeedRepo
 from builds_async.models.workers import BuildSettingsUpdate, checked_branch, settings_secrets
 from builds_async.resources.paging import Pages, check_page, get_page
-from builds_async.resources.starting import BuildStarter, Seen
+from builds_async.resources.starting import BuildStarter, LookupResult
 from builds_async.session.call import Call
 from builds_async.session.decode import receipts
 from builds_async.session.encode import body, query
@@ -20,8 +20,8 @@ from builds_async.session.redact import hidden
 from builds_async.session.session import ApiSession
 
 _PREVIEW = msgspec.json.Decoder(Envelope[Preview])
-_CHANGED = receipts(Preview)
 _PREVIEWS = msgspec.json.Decoder(Envelope[tuple[Preview, ...]])
+_CHANGED = receipts(Preview)
 _BUILDS = msgspec.json.Decoder(Envelope[tuple[Build, ...]])
 
 
@@ -50,8 +50,8 @@ class Previews:
         https://developers.cloudflare.com/api/resources/workers_builds/
         """
         check_page(page, per_page)
-        asked = query(page=page, per_page=per_page)
-        return await get_page(self._session, _previews(script_tag), _PREVIEWS, asked)
+        parameters = query(page=page, per_page=per_page)
+        return await get_page(self._session, _previews(script_tag), _PREVIEWS, parameters)
 
     def iter(self, script_tag: str, *, per_page: int = 50) -> Pages[Preview]:
         """All previews of a Worker, each once; a page is fetched when the loop reaches it.
@@ -59,8 +59,7 @@ class Previews:
         Needs "Workers CI Read".
         https://developers.cloudflare.com/api/resources/workers_builds/
         """
-        tag(script_tag)
-
+        tag(script_tag)  # a ValueError here, not in the loop
         return Pages(
             partial(self.list, script_tag, per_page=per_page),
             key=lambda preview: preview.preview_id,
@@ -73,8 +72,7 @@ class Previews:
         Needs "Workers CI Read".
         https://developers.cloudflare.com/api/resources/workers_builds/
         """
-        path = _preview(script_tag, preview_id)
-        return await self._session.get(path, _PREVIEW)
+        return await self._session.get(_preview(script_tag, preview_id), _PREVIEW)
 
     async def update(
         self,
@@ -119,8 +117,8 @@ class Previews:
         https://developers.cloudflare.com/api/resources/workers_builds/
         """
         check_page(page, per_page)
-        path, asked = f"{_preview(script_tag, preview_id)}/builds", query(page=page, per_page=per_page)
-        return await get_page(self._session, path, _BUILDS, asked)
+        path, parameters = f"{_preview(script_tag, preview_id)}/builds", query(page=page, per_page=per_page)
+        return await get_page(self._session, path, _BUILDS, parameters)
 
     def iter_builds(self, script_tag: str, preview_id: str, *, per_page: int = 50) -> Pages[Build]:
         """All builds of a preview, each once; a page is fetched when the loop reaches it.
@@ -128,8 +126,7 @@ class Previews:
         Needs "Workers CI Read".
         https://developers.cloudflare.com/api/resources/workers_builds/
         """
-        _preview(script_tag, preview_id)
-
+        _preview(script_tag, preview_id)  # a ValueError here, not in the loop
         return Pages(
             partial(self.builds, script_tag, preview_id, per_page=per_page),
             key=lambda build: build.build_uuid,
@@ -162,11 +159,11 @@ class Previews:
             seed_repo=seed_repo,
         )
 
-    async def _latest(self, path: str) -> Seen:
-        """The last builds of a preview, as a starter looks for one among them."""
+    async def _latest(self, path: str) -> LookupResult:
+        """The last builds of a preview, among which a lost one is looked up."""
         call = Call("GET", path, _BUILDS, query(page=1, per_page=50), nullable=True)
         reply = await self._session.exchange(call)
-        return Seen(reply.result or (), reply.date)
+        return LookupResult(reply.result or (), reply.date)
 
 
 def _previews(script_tag: str) -> str:

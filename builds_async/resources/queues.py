@@ -15,7 +15,7 @@ from builds_async.models.queues import (
     QueueExtension,
 )
 from builds_async.session.decode import receipts
-from builds_async.session.encode import encoded
+from builds_async.session.encode import body
 from builds_async.session.ids import identifier
 from builds_async.session.session import ApiSession
 
@@ -52,8 +52,8 @@ class Queues:
         if not 1 <= batch_size <= MAX_BATCH:
             raise ValueError(f"batch_size is 1 to {MAX_BATCH}, not {batch_size}")
         _check_visibility(visibility_timeout_ms)
-        body = {"batch_size": batch_size, "visibility_timeout_ms": visibility_timeout_ms}
-        path, data = _path(queue_id, "pull"), encoded(body)
+        data = body(batch_size=batch_size, visibility_timeout_ms=visibility_timeout_ms)
+        path = _path(queue_id, "pull")
         return await self._session.post(path, _BATCH, data, nullable=True) or QueueBatch()
 
     async def ack(
@@ -68,11 +68,12 @@ class Queues:
         Needs "Queues Write".
         https://developers.cloudflare.com/api/resources/queues/subresources/messages/methods/ack/
         """
-        again = [{"lease_id": lease_id, "delay_seconds": _delay(delay)} for lease_id, delay in retries]
-        body = {"acks": _leases(acks), "retries": again}
-        if not any(body.values()):
+        retried = [{"lease_id": lease_id, "delay_seconds": _delay(delay)} for lease_id, delay in retries]
+        acked = _leases(acks)
+        if not acked and not retried:
             return QueueAcks(ack_count=0, retry_count=0)
-        return await self._session.post(_path(queue_id, "ack"), _ACKS, encoded(body)) or QueueAcks()
+        data = body(acks=acked, retries=retried)
+        return await self._session.post(_path(queue_id, "ack"), _ACKS, data) or QueueAcks()
 
     async def extend(
         self, queue_id: str, lease_ids: Iterable[str], *, visibility_timeout_ms: int
@@ -86,11 +87,11 @@ class Queues:
         https://developers.cloudflare.com/api/resources/queues/subresources/messages/
         """
         _check_visibility(visibility_timeout_ms)
-        body = {"extend": _leases(lease_ids), "visibility_timeout_ms": visibility_timeout_ms}
-        if not body["extend"]:
+        leases = _leases(lease_ids)
+        if not leases:
             return QueueExtension(extend_count=0)
-        path, data = _path(queue_id, "extend"), encoded(body)
-        return await self._session.post(path, _EXTENSION, data) or QueueExtension()
+        data = body(extend=leases, visibility_timeout_ms=visibility_timeout_ms)
+        return await self._session.post(_path(queue_id, "extend"), _EXTENSION, data) or QueueExtension()
 
 
 def _path(queue_id: str, action: str) -> str:

@@ -81,6 +81,6 @@ class Repos:
         Needs "Workers CI Read".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/repos/subresources/config_autofill/methods/get/
         """
-        place = "/".join(segment(part) for part in (provider_type, provider_account_id, repo_id))
-        asked = query(branch=branch, root_directory=root_directory)
-        return await self._session.get(f"/builds/repos/{place}/config_autofill", _AUTOFILL, asked)
+        repo = "/".join(map(segment, (provider_type, provider_account_id, repo_id)))
+        parameters = query(branch=branch, root_directory=root_directory)
+        return await self._session.get(f"/builds/repos/{repo}/config_autofill", _AUTOFILL, parameters)

@@ -1,4 +1,4 @@
-"""Starting a build just once, though the API has no idempotency key and responses get lost."""
+"""Starting a build exactly once, though the API has no idempotency key and responses get lost."""
 
 import asyncio
 import re
@@ -25,16 +25,19 @@ from builds_async.session.redact import quoted
 from builds_async.session.session import ApiSession
 
 LOOKUPS = 3
-"""How often a build is looked up after a lost response, `BETWEEN_LOOKUPS` seconds apart."""
+"""How often a build is looked up after a lost response."""
 
 BETWEEN_LOOKUPS = 2.0
+"""The seconds between two lookups: a new build is not in every list at once."""
 
-CLOCKS_APART = timedelta(seconds=30)
-"""How far this machine's clock may be from the server's, when the server does not give its time."""
+CLOCK_SKEW = timedelta(seconds=30)
+"""How far this machine's clock may be ahead of the server's, if a response has no date."""
 
 _BUILD = msgspec.json.Decoder(Envelope[Build])
-_REMEMBERED = 100
-_OTHERS = frozenset(
+_REMEMBERED = 100  # builds; a lookup lists at most 50
+
+# What starts builds on its own: never the source of a build that was started by a call.
+_AUTOMATIC = frozenset(
     {
         BuildTriggerSource.PUSH,
         BuildTriggerSource.PUSH_EVENT,
@@ -44,23 +47,23 @@ _OTHERS = frozenset(
 )
 
 
-class Seen(NamedTuple):
-    """What a lookup has seen: builds, newest first, and the server's date of its last response."""
+class LookupResult(NamedTuple):
+    """The builds that a lookup found, newest first, and the server's date of its last response."""
 
     builds: Iterable[Build]
     date: datetime | None
 
 
-Lookup = Callable[[], Awaitable[Seen]]
+Lookup = Callable[[], Awaitable[LookupResult]]
 
 
 class BuildStarter:
-    """Starts builds, and finds a build again whose response was lost; each for at most one call."""
+    """Starts builds, and finds a build whose response was lost. No build is returned by two calls."""
 
     def __init__(self, session: ApiSession) -> None:
         self._session = session
-        self._started: dict[str, None] = {}  # the last ones: none of them is the build of another call
-        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._started: dict[str, None] = {}  # the last builds returned, which no other call may return
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # by path, while in use
 
     async def start(
         self,
@@ -71,22 +74,23 @@ class BuildStarter:
         commit_hash: str | None,
         seed_repo: SeedRepo | None,
     ) -> Build:
-        """POST once to `path`; if the response is lost, find the build by one of `lookups`.
+        """POST to `path`; if the response is lost, find the build by one of `lookups`.
 
-        Lost is the response to a request that may have arrived. A lookup gives builds of the same trigger or
-        preview, newest first.
+        A response is lost if the request may have arrived, but its result is unknown. A lookup finds builds
+        of the same trigger or preview.
         """
-        call = Call("POST", path, _BUILD, body=_request(branch, commit_hash, seed_repo))
+        call = Call("POST", path, _BUILD, body=_start_body(branch, commit_hash, seed_repo))
         sent_at = 0.0
 
-        def note() -> None:
+        def note_sent() -> None:
             nonlocal sent_at
             sent_at = self._session.clock.now()
 
-        # One after another: else a lost call could take the build whose response is on its way to another.
+        # Starts on one path go one after another: a lookup can't tell its own build from one whose response
+        # is still on its way to a concurrent call.
         async with self._locks.setdefault(path, asyncio.Lock()):
             try:
-                build = (await self._session.exchange(call, on_sent=note)).result
+                build = (await self._session.exchange(call, on_sent=note_sent)).result
             except (BuildsConnectionError, InternalServerError, ResponseDecodeError) as error:
                 if isinstance(error, BuildsConnectionError) and not error.sent:
                     raise
@@ -102,35 +106,40 @@ class BuildStarter:
         branch: str | None,
         commit_hash: str | None,
     ) -> Build:
-        """The build that was started all the same. If none is to be seen, `lost` with what that means."""
+        """The build that the lost request started; if none is found, `lost` is raised, with advice."""
         clock = self._session.clock
         for number in range(LOOKUPS):
             if number:
                 await clock.sleep(BETWEEN_LOOKUPS)
             for lookup in lookups:
                 try:
-                    seen = await lookup()
+                    result = await lookup()
                 except BuildsError as error:
                     raise with_advice(
                         lost, f"Whether it was started is unknown, looking for the build failed: {error}"
                     ) from lost
-                since = _since(seen.date, clock.now() - sent_at)
-                for build in seen.builds:
-                    if build.build_uuid not in self._started and _fits(build, since, branch, commit_hash):
+                # Our clock measures, the server's dates: how far they differ does not matter.
+                since = _date_before(result.date, clock.now() - sent_at)
+                for build in result.builds:
+                    if build.build_uuid not in self._started and _matches(build, since, branch, commit_hash):
                         return build
         raise with_advice(
             lost,
-            f"Whether it was started is unknown, no build of {_wanted(branch, commit_hash)} was found;"
+            f"Whether it was started is unknown, no build of {_described(branch, commit_hash)} was found;"
             " look at the Worker's latest build before you start it again",
         ) from lost
 
 
-def _since(date: datetime | None, seconds: float) -> datetime:
-    """The date `seconds` ago by the server's clock, which dates builds; the machine's may be wrong."""
-    return (date or datetime.now(UTC) - CLOCKS_APART) - timedelta(seconds=seconds)
+def _date_before(date: datetime | None, seconds: float) -> datetime:
+    """The date `seconds` before a response, by the server's clock, which dates builds.
+
+    The server's date has no fraction of a second, so the result is up to a second early, never late: a build
+    of this request is not missed.
+    """
+    return (date or datetime.now(UTC) - CLOCK_SKEW) - timedelta(seconds=seconds)
 
 
-def _request(branch: str | None, commit_hash: str | None, seed_repo: SeedRepo | None) -> bytes:
+def _start_body(branch: str | None, commit_hash: str | None, seed_repo: SeedRepo | None) -> bytes:
     if not branch and not commit_hash:
         raise ValueError("a build needs a branch or a commit_hash")
     if commit_hash is not None and not re.fullmatch("[0-9a-fA-F]{40,64}", commit_hash):
@@ -141,15 +150,15 @@ def _request(branch: str | None, commit_hash: str | None, seed_repo: SeedRepo | 
     return body(**{name: it for name, it in given.items() if it})
 
 
-def _fits(build: Build, since: datetime, branch: str | None, commit_hash: str | None) -> bool:
-    """Whether this may be the build that a call with a lost response has started."""
+def _matches(build: Build, since: datetime, branch: str | None, commit_hash: str | None) -> bool:
+    """Whether this may be the build that a request since then has started."""
     metadata = build.build_trigger_metadata
-    if created(build) < since or metadata is None or metadata.build_trigger_source in _OTHERS:
+    if created(build) < since or metadata is None or metadata.build_trigger_source in _AUTOMATIC:
         return False
     commit = (metadata.commit_hash or "").lower()
     return (not branch or branch == metadata.branch) and (not commit_hash or commit_hash.lower() == commit)
 
 
-def _wanted(branch: str | None, commit_hash: str | None) -> str:
+def _described(branch: str | None, commit_hash: str | None) -> str:
     named = {"branch": branch, "commit": commit_hash}
     return " and ".join(f"{name} {it}" for name, it in named.items() if it)

@@ -54,8 +54,8 @@ class Subscriptions:
         https://developers.cloudflare.com/api/resources/queues/subresources/subscriptions/methods/list/
         """
         check_page(page, per_page, 100)
-        asked = query(page=page, per_page=per_page, order=order, direction=direction)
-        return await get_page(self._session, _ROOT, _SUBSCRIPTIONS, asked)
+        parameters = query(page=page, per_page=per_page, order=order, direction=direction)
+        return await get_page(self._session, _ROOT, _SUBSCRIPTIONS, parameters)
 
     def iter(self, *, per_page: int = 20) -> Pages[Subscription]:
         """All subscriptions, each once; a page is fetched when the loop reaches it.
@@ -121,7 +121,9 @@ class Subscriptions:
         return subscription or Subscription(id=subscription_id)
 
     async def delete(self, subscription_id: str) -> Subscription | None:
-        """Delete a subscription: its source puts no more events into the queue. As it was, or None.
+        """Delete a subscription: its source puts no more events into the queue.
+
+        The subscription as it was, or None if the API does not give it.
 
         Needs "Queues Write".
         https://developers.cloudflare.com/api/resources/queues/subresources/subscriptions/methods/delete/
@@ -135,7 +137,7 @@ def _path(subscription_id: str) -> str:
 
 
 def _events(events: Iterable[str] | UnsetType) -> tuple[str, ...] | UnsetType:
-    words = texts(events)
+    words = texts(events)  # UNSET stays UNSET, which is not empty
     if words == ():
         raise ValueError("a subscription has at least one event")
     return words

@@ -31,7 +31,7 @@ class Tokens:
 
     def __init__(self, session: ApiSession) -> None:
         self._session = session
-        self._root = session.at_root()
+        self._root = session.at_root()  # a token is verified outside of any account
 
     async def list(self, *, page: int = 1, per_page: int = 50) -> Page[BuildToken]:
         """One page of the build tokens, without their secrets.
@@ -66,7 +66,7 @@ class Tokens:
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/tokens/methods/create/
         """
-        build_token_secret = Secret(build_token_secret)
+        build_token_secret = Secret(build_token_secret)  # so that no traceback shows the local variable
         data = body(
             build_token_name=build_token_name,
             build_token_secret=str(build_token_secret),
@@ -88,7 +88,7 @@ class Tokens:
     async def verify(self) -> TokenStatus:
         """The id of this client's API token, and whether it is active.
 
-        AuthenticationError for a token that is wrong or that no user owns: `client.diagnose` tells which.
+        AuthenticationError for a token that is wrong or that no user owns: `client.diagnose` says which.
 
         Needs no permission.
         https://developers.cloudflare.com/api/resources/user/subresources/tokens/methods/verify/

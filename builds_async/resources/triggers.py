@@ -13,7 +13,7 @@ from builds_async.models.envelope import Envelope
 from builds_async.models.seeds import SeedRepo
 from builds_async.models.variables import NewVariable, checked_name, new_variables, secret_values
 from builds_async.resources.builds import DatedBuilds
-from builds_async.resources.starting import BuildStarter, Seen
+from builds_async.resources.starting import BuildStarter, LookupResult
 from builds_async.resources.workers import Workers
 from builds_async.session.decode import DONE, receipts
 from builds_async.session.encode import body, encoded
@@ -26,7 +26,7 @@ _TRIGGERS = msgspec.json.Decoder(Envelope[tuple[Trigger, ...]])
 _VARIABLES = msgspec.json.Decoder(Envelope[dict[str, EnvironmentVariable | None]])
 _CHANGED = receipts(Trigger)
 _SET = receipts(dict[str, EnvironmentVariable | None])
-_REMEMBERED = 10_000
+_REMEMBERED = 10_000  # triggers
 
 
 class Triggers:
@@ -48,7 +48,7 @@ class Triggers:
         self._builds = builds
         self._workers = workers
         self._starter = BuildStarter(session)
-        self._tags: dict[str, str] = {}  # of the Workers of triggers that were seen
+        self._tags: dict[str, str] = {}  # of Workers, by the UUIDs of triggers that were in a response
 
     async def list(self, external_script_id: str) -> tuple[Trigger, ...]:
         """The triggers of a Worker: at most one for production and one for previews. The list has no pages.
@@ -60,7 +60,7 @@ class Triggers:
         """
         path = f"/builds/workers/{tag(external_script_id)}/triggers"
         triggers = await self._session.get(path, _TRIGGERS, nullable=True) or ()
-        return tuple(self._noted(trigger) for trigger in triggers)
+        return tuple(self._remember(trigger) for trigger in triggers)
 
     async def create(
         self,
@@ -83,8 +83,8 @@ class Triggers:
         `repo_connection_uuid` comes from `client.repos.upsert_connection`, `build_token_uuid` from
         `client.tokens`. Branches are full names, or `*` for all of them: partial wildcards such as
         `preview/*` have been seen to be a BadRequestError (code 12002). Paths are patterns, where `*` stands
-        for any text. By default every path counts, the commands run in the
-        root of the repository, and build caching is left to the API's default, which is off.
+        for any text. By default every path counts, the commands run in the root of the repository, and build
+        caching is left to the API's default, which is off.
 
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/triggers/methods/create/
@@ -103,7 +103,7 @@ class Triggers:
             path_excludes=texts(path_excludes),
             build_caching_enabled=build_caching_enabled,
         )
-        return self._noted(await self._session.post("/builds/triggers", _TRIGGER, data))
+        return self._remember(await self._session.post("/builds/triggers", _TRIGGER, data))
 
     async def update(
         self,
@@ -142,7 +142,7 @@ class Triggers:
             build_token_uuid=build_token_uuid,
         )
         trigger = await self._session.patch(_path(trigger_uuid), _CHANGED, data)
-        return self._noted(trigger or Trigger(trigger_uuid=trigger_uuid))
+        return self._remember(trigger or Trigger(trigger_uuid=trigger_uuid))
 
     async def delete(self, trigger_uuid: str) -> None:
         """Delete a trigger and cancel its unfinished builds. NotFoundError if there is no such trigger.
@@ -180,9 +180,9 @@ class Triggers:
         """
         trigger_uuid = identifier(trigger_uuid)
         path = f"{_path(trigger_uuid)}/builds"
-        looks = (partial(self._latest, trigger_uuid), partial(self._listed, trigger_uuid))
+        lookups = (partial(self._latest, trigger_uuid), partial(self._listed, trigger_uuid))
         return await self._starter.start(
-            path, looks, branch=branch, commit_hash=commit_hash, seed_repo=seed_repo
+            path, lookups, branch=branch, commit_hash=commit_hash, seed_repo=seed_repo
         )
 
     async def purge_cache(self, trigger_uuid: str) -> None:
@@ -200,7 +200,7 @@ class Triggers:
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/triggers/subresources/environment_variables/methods/list/
         """
         variables = await self._session.get(_variables(trigger_uuid), _VARIABLES, nullable=True)
-        return _some(variables)
+        return _without_nulls(variables)
 
     async def set_variables(
         self, trigger_uuid: str, variables: Mapping[str, str | NewVariable]
@@ -218,7 +218,7 @@ class Triggers:
         checked = new_variables(variables)
         path, secrets = _variables(trigger_uuid), hidden(secret_values(checked))
         stored = await self._session.patch(path, _SET, encoded(checked), secrets=secrets)
-        return _some(stored)
+        return _without_nulls(stored)
 
     async def delete_variable(self, trigger_uuid: str, name: str) -> None:
         """Delete one variable. NotFoundError if there is no variable of that name.
@@ -228,48 +228,51 @@ class Triggers:
         """
         await self._session.delete(f"{_variables(trigger_uuid)}/{segment(checked_name(name))}", DONE)
 
-    def _noted(self, trigger: Trigger) -> Trigger:
-        """Remember which Worker a trigger belongs to: the API has no way to ask for that."""
+    def _remember(self, trigger: Trigger) -> Trigger:
+        """Remember the Worker of a trigger, for which the API has no call, and return the trigger."""
         if trigger.trigger_uuid and is_tag(trigger.external_script_id or ""):
             if len(self._tags) >= _REMEMBERED:
                 self._tags.clear()
             self._tags[normalized_id(trigger.trigger_uuid)] = trigger.external_script_id or ""
         return trigger
 
-    async def _latest(self, trigger_uuid: str) -> Seen:
-        """The latest build of the trigger's Worker, if it is one of this trigger's."""
+    async def _latest(self, trigger_uuid: str) -> LookupResult:
+        """The latest build of the trigger's Worker, if this trigger started it."""
         known = self._tags.get(trigger_uuid)
+        # An unknown trigger may be that of any Worker. A request covers 20, and what is found is remembered.
         tags = [known] if known else [it.tag for it in await self._workers.list() if is_tag(it.tag or "")]
         result, date = await self._builds.latest_dated(filter(None, tags))
-        found = [build for build in result.found.values() if _is_of(build, trigger_uuid)]
+        found = [build for build in result.found.values() if _is_started_by(build, trigger_uuid)]
         if not found and not all(map(_is_unreadable, result.failed.values())):
             result.raise_for_failures()
         for build in found:
             if build.trigger is not None:
-                self._noted(build.trigger)
-        return Seen(found, date)
+                self._remember(build.trigger)
+        return LookupResult(found, date)
 
-    async def _listed(self, trigger_uuid: str) -> Seen:
-        """The last builds of this trigger, for when another trigger has started one since."""
+    async def _listed(self, trigger_uuid: str) -> LookupResult:
+        """The last builds of this trigger, for the case that another trigger has started one since."""
         known = self._tags.get(trigger_uuid)
         if known is None:
-            return Seen((), None)
+            return LookupResult((), None)
         page, date = await self._builds.list_dated(known)
-        return Seen([build for build in page if _is_of(build, trigger_uuid)], date)
+        return LookupResult([build for build in page if _is_started_by(build, trigger_uuid)], date)
 
 
-def _some(variables: Mapping[str, EnvironmentVariable | None] | None) -> dict[str, EnvironmentVariable]:
+def _without_nulls(
+    variables: Mapping[str, EnvironmentVariable | None] | None,
+) -> dict[str, EnvironmentVariable]:
     return {name: it for name, it in (variables or {}).items() if it is not None}
 
 
 def _is_unreadable(error: BuildsError) -> bool:
-    """Whether it is an odd build, of another Worker as a rule, that can't be read at any time."""
+    """Whether a build can't be read now or later. As a rule it is one of another Worker."""
     return isinstance(error, ResponseDecodeError) and not error.transient
 
 
-def _is_of(build: Build, trigger_uuid: str) -> bool:
-    started_by = build.trigger.trigger_uuid if build.trigger else None
-    return started_by is not None and normalized_id(started_by) == trigger_uuid
+def _is_started_by(build: Build, trigger_uuid: str) -> bool:
+    other = build.trigger.trigger_uuid if build.trigger else None
+    return other is not None and normalized_id(other) == trigger_uuid
 
 
 def _path(trigger_uuid: str) -> str:

@@ -31,7 +31,7 @@ _SCRIPTS = msgspec.json.Decoder(Envelope[tuple[WorkerScript, ...]])
 _FOUND = msgspec.json.Decoder(Envelope[tuple[FoundWorker, ...]])
 _CONFIG = msgspec.json.Decoder(Envelope[WorkerConfig])
 _CHANGED = receipts(WorkerConfig)
-_NEAR = 3
+_MAX_SUGGESTIONS = 3
 
 
 class Workers:
@@ -52,9 +52,10 @@ class Workers:
 
     def __init__(self, session: ApiSession) -> None:
         self._session = session
-        self._names: dict[str, str] = {}
+        self._tags: dict[str, str] = {}  # by name
         self._listing = asyncio.Lock()
-        self._begun = self._listed = 0  # listings, by their number: the last begun, and the one kept
+        # Listings are counted: the number of the last one begun, and of the one that `_tags` has.
+        self._begun = self._listed = 0
 
     async def list(self, *, tags: Mapping[str, bool] | None = None) -> tuple[WorkerScript, ...]:
         """All Workers that were ever deployed: `id` is the name, `tag` the tag. The list has no pages.
@@ -68,8 +69,8 @@ class Workers:
         if isinstance(tags, str):
             raise TypeError("tags are a mapping of labels to True or False")
         labels = tags and ",".join(f"{label}:{'yes' if has else 'no'}" for label, has in tags.items())
-        asked = query(tags=labels or None)
-        return await self._session.get("/workers/scripts", _SCRIPTS, asked, nullable=True) or ()
+        parameters = query(tags=labels or None)
+        return await self._session.get("/workers/scripts", _SCRIPTS, parameters, nullable=True) or ()
 
     async def search(
         self,
@@ -88,10 +89,10 @@ class Workers:
         https://developers.cloudflare.com/api/resources/workers/subresources/scripts/methods/search/
         """
         check_page(page, per_page, 100)
-        asked = query(
+        parameters = query(
             name=name, id=None if id is None else tag(id), order_by=order_by, page=page, per_page=per_page
         )
-        return await get_page(self._session, "/workers/scripts-search", _FOUND, asked)
+        return await get_page(self._session, "/workers/scripts-search", _FOUND, parameters)
 
     def iter_search(self, *, name: str | None = None, per_page: int = 100) -> Pages[FoundWorker]:
         """All Workers whose name contains `name`, each once; a page is fetched when the loop reaches it.
@@ -120,10 +121,10 @@ class Workers:
         """
         if isinstance(names_or_tags, str):
             raise TypeError("pass a list of names, not one str")
-        asked = dict.fromkeys(names_or_tags)
-        names = [name for name in asked if not is_tag(name)]
-        known = await self._known(names, refresh=refresh) if names else {}
-        return {it: tag(it) if is_tag(it) else known[it] for it in asked}
+        wanted = dict.fromkeys(names_or_tags)
+        names = [name for name in wanted if not is_tag(name)]
+        known = await self._tags_of(names, refresh=refresh) if names else {}
+        return {it: tag(it) if is_tag(it) else known[it] for it in wanted}
 
     async def get(self, script_tag: str) -> WorkerConfig:
         """The build configuration of a Worker. NotFoundError if the Worker has none.
@@ -191,10 +192,10 @@ class Workers:
         }
         if all(change is UNSET for change in changes.values()):
             raise ValueError("an update of a Worker changes at least one field")
-        asked = query(patch_existing_previews="true" if patch_existing_previews else None)
+        parameters = query(patch_existing_previews="true" if patch_existing_previews else None)
         secrets = hidden(settings_secrets(production_settings, previews_base_config))
         config = await self._session.patch(
-            _path(script_tag), _CHANGED, body(**changes), asked, secrets=secrets
+            _path(script_tag), _CHANGED, body(**changes), parameters, secrets=secrets
         )
         return config or WorkerConfig(script_tag=tag(script_tag))
 
@@ -223,35 +224,39 @@ class Workers:
         config = await self._session.post(path, _CHANGED, data)
         return config or WorkerConfig(script_tag=tag(script_tag))
 
-    async def _known(self, names: Collection[str], *, refresh: bool) -> dict[str, str]:
-        """The tags of all Workers by name, with these names among them."""
+    async def _tags_of(self, names: Collection[str], *, refresh: bool) -> dict[str, str]:
+        """The tags of all Workers by name, with these names among them; NotFoundError if one is not."""
         begun = self._begun
-        if refresh or not self._names.keys() >= set(names):
+        if refresh or not self._tags.keys() >= set(names):
             async with self._listing:
-                # One that had begun before this call may do, but is no proof that a name does not exist.
-                if self._listed <= begun and (refresh or not self._names.keys() >= set(names)):
-                    await self._list_names()
+                # While this call waited for the lock, another one may have fetched the list. One that began
+                # after this call settles the matter. An earlier one is good for the names that it has, but
+                # is no proof that a name does not exist.
+                if self._listed <= begun and (refresh or not self._tags.keys() >= set(names)):
+                    await self._fetch_tags()
         for name in names:
-            if name not in self._names:
-                raise _no_worker(name, self._names)
-        return self._names
+            if name not in self._tags:
+                raise _no_worker(name, self._tags)
+        return self._tags
 
-    async def _list_names(self) -> None:
-        await asyncio.sleep(0)  # calls of the same moment share the request
+    async def _fetch_tags(self) -> None:
+        await asyncio.sleep(0)  # calls of the same moment read `_begun` first, so they share the request
         self._begun += 1
-        self._names = {script.id: script.tag for script in await self.list() if script.tag}
+        self._tags = {script.id: script.tag for script in await self.list() if script.tag}
         self._listed = self._begun
 
 
 def _no_worker(name: str, known: Iterable[str]) -> NotFoundError:
-    from difflib import get_close_matches  # noqa: PLC0415  # a millisecond that few need
+    from difflib import get_close_matches  # noqa: PLC0415  # its import takes a millisecond, and only this error needs it
 
     folded = {it.casefold(): it for it in known}
-    parts = [it for it in folded if name and name.casefold() in it]
-    near = [folded[it] for it in dict.fromkeys([*parts, *get_close_matches(name.casefold(), folded)])][:_NEAR]
-    like = f"; there is {', '.join(map(repr, near))}" if near else ""
+    longer = [it for it in folded if name and name.casefold() in it]
+    # First names that contain this one: of a long name, a part is what one remembers.
+    similar = dict.fromkeys([*longer, *get_close_matches(name.casefold(), folded)])
+    suggestions = [folded[it] for it in similar][:_MAX_SUGGESTIONS]
+    hint = f"; there is {', '.join(map(repr, suggestions))}" if suggestions else ""
     return NotFoundError(
-        f"no Worker of this account has the name {quoted(name)}{like}. Check the name and the account;"
+        f"no Worker of this account has the name {quoted(name)}{hint}. Check the name and the account;"
         " a Worker that was never deployed is not in the list",
         status=404,
     )
