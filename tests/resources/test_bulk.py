@@ -1,4 +1,4 @@
-"""Many ids in a few requests: each asked once, and each in exactly one place of the result."""
+"""Many ids in few requests: each is sent once, and is in exactly one place of the result."""
 
 import asyncio
 import traceback
@@ -26,7 +26,7 @@ LATEST = "/builds/builds/latest?external_script_ids="
 
 
 class Source:
-    """Answers a chunk with its ids in upper case, but for those that `answer` has something else for."""
+    """Fetches a chunk: its ids in upper case, except for those that `special` has."""
 
     def __init__(self, special: Mapping[str, str | BaseException | None] | None = None) -> None:
         self.special = special or {}
@@ -49,11 +49,11 @@ class Source:
             raise
         finally:
             self.running -= 1
-        answers = {key: self.special.get(key, key.upper()) for key in ids}
-        for value in answers.values():
+        results = {key: self.special.get(key, key.upper()) for key in ids}
+        for value in results.values():
             if isinstance(value, BaseException):
                 raise value
-        return {key: value for key, value in answers.items() if isinstance(value, str | None)}
+        return {key: value for key, value in results.items() if isinstance(value, str | None)}
 
 
 def names(count: int) -> list[str]:
@@ -75,7 +75,7 @@ def names(count: int) -> list[str]:
     ],
 )
 async def test_chunks(count: int, sizes: list[int]) -> None:
-    """Twenty ids go into one request; an empty look-up sends none."""
+    """Twenty ids go into one request; an empty lookup sends none."""
     source = Source()
     result = await fan_out(names(count), source, workers=10)
     assert [len(chunk) for chunk in source.chunks] == sizes
@@ -90,7 +90,7 @@ async def test_chunks(count: int, sizes: list[int]) -> None:
     st.integers(1, 12),
 )
 async def test_partition(unique: list[str], unknown: set[str], bad: set[str], workers: int) -> None:
-    """Every id is asked once and is in exactly one of found, missing and failed, in the request's order."""
+    """Every id is sent once and is in exactly one of found, missing and failed, in the request's order."""
     special: dict[str, str | BaseException | None] = dict.fromkeys(unknown)
     special.update({name: InternalServerError(name) for name in bad})
     source = Source(special)
@@ -115,7 +115,7 @@ async def test_partition(unique: list[str], unknown: set[str], bad: set[str], wo
     ("workers", "chunks", "most"), [(1, 5, 1), (2, 5, 2), (3, 5, 3), (10, 5, 5), (10, 2, 2), (10, 1, 1)]
 )
 async def test_concurrency(workers: int, chunks: int, most: int) -> None:
-    """As many requests run at once as there are workers and chunks, not more."""
+    """At most as many requests run at once as there are workers and chunks."""
     source = Source()
     source.gate.clear()
     task = asyncio.create_task(fan_out(names(20 * chunks), source, workers=workers))
@@ -127,7 +127,7 @@ async def test_concurrency(workers: int, chunks: int, most: int) -> None:
 
 
 async def test_unasked() -> None:
-    """What the API answers beyond the request is left out."""
+    """Ids in a response that were not in the request are left out."""
 
     async def fetch(_: Sequence[str]) -> Mapping[str, str | None]:
         return {"other": "?", "b": "B", "a": "A"}
@@ -185,7 +185,7 @@ class TestFailure:
         ids=lambda error: type(error).__name__,
     )
     async def test_ends_all(self, error: Exception, workers: int) -> None:
-        """What would fail everywhere alike ends the look-up and comes out by itself, in no group."""
+        """An error that every chunk would have ends the lookup and is raised alone, in no group."""
         source = Source({"w5": error})
         before = asyncio.all_tasks()
         with pytest.raises(type(error)) as caught:
@@ -197,7 +197,7 @@ class TestFailure:
         assert asyncio.all_tasks() == before
 
     async def test_cause(self) -> None:
-        """An error that comes out keeps its cause."""
+        """An error that is raised keeps its cause."""
         error = AuthenticationError("no")
         error.__cause__ = cause = OSError("why")
         with pytest.raises(AuthenticationError) as caught:
@@ -205,7 +205,7 @@ class TestFailure:
         assert caught.value.__cause__ is cause
 
     async def test_several(self) -> None:
-        """When several end the look-up at the same moment, one of them comes out."""
+        """If several errors end the lookup at the same moment, one of them is raised."""
         errors = {f"w{20 * chunk}": AuthenticationError(f"no {chunk}") for chunk in range(5)}
         with pytest.raises(AuthenticationError, match=r"^no \d$"):
             await fan_out(names(100), Source(errors), workers=5)
@@ -214,7 +214,7 @@ class TestFailure:
 @pytest.mark.parametrize("workers", [1, 4])
 class TestCancel:
     async def test_cancel(self, workers: int) -> None:
-        """Cancelling a look-up cancels its requests, and leaves no task."""
+        """Canceling a lookup cancels its requests and leaves no task."""
         source = Source()
         source.gate.clear()
         before = asyncio.all_tasks()
@@ -227,7 +227,7 @@ class TestCancel:
         assert asyncio.all_tasks() == before
 
     async def test_timeout(self, workers: int) -> None:
-        """A time limit round a look-up is a plain TimeoutError."""
+        """A timeout around a lookup is a plain TimeoutError."""
         source = Source()
         source.gate.clear()
         with pytest.raises(TimeoutError):
@@ -267,7 +267,7 @@ class TestClient:
         assert len(api.sent) == 3
 
     async def test_empty(self, api: MockApi, client: BuildsClient) -> None:
-        """An empty look-up sends nothing."""
+        """An empty lookup sends nothing."""
         assert await client.builds.latest([]) == BulkResult(found={})
         assert await client.builds.by_version(iter(())) == BulkResult(found={})
         assert api.sent == []
@@ -288,7 +288,7 @@ class TestClient:
         assert error.path.endswith("/builds/builds/latest")
 
     async def test_credentials(self, api: MockApi, client: BuildsClient) -> None:
-        """A wrong token is raised, not noted for each id."""
+        """A wrong token is raised, not put into `failed` for each id."""
         api.on("GET", LATEST + ",".join(tags(3)), status=401, json=refusal(12006, "Invalid token"))
         with pytest.raises(AuthenticationError, match="user-owned tokens only") as caught:
             await client.builds.latest(tags(3))

@@ -1,4 +1,4 @@
-"""Deploy hooks: whoever knows the UUID can start builds, so nobody is told it."""
+"""Deploy hooks: whoever knows the UUID can start builds, so nothing shows it."""
 
 import asyncio
 import json
@@ -49,7 +49,7 @@ from tests.support import (
 
 HOOK = "7d1f3b5a-90c2-4e64-8b1d-c0ffee123456"
 ODD = "7d1f3b5a 90c2%4e64ä8b1d"
-"""No UUID, but somebody may pass it: percent-encoded it looks different."""
+"""Not a UUID, but someone may pass it: percent-encoded it looks different."""
 
 TRIGGERED = {"build_uuid": "3f2b8c1e", "status": "queued", "created_on": "2026-08-13T02:33:54.080Z"}
 CREDENTIALS: dict[str, dict[str, Any]] = {
@@ -76,7 +76,7 @@ async def _other_shape(exchange: Exchange) -> None:
 
 
 def echo(body: str, **how: Any) -> Reply:
-    """An answer whose body has the path of the request in place of ECHO, decoded and not."""
+    """A response whose body has the path of the request in place of ECHO, decoded and not."""
 
     async def reply(exchange: Exchange) -> None:
         target = exchange.request.target
@@ -135,8 +135,8 @@ FAILURES: dict[str, Reply] = {
 }
 
 
-def tells(text: str) -> list[str]:
-    """The lines of a text that tell of a hook, or of the token."""
+def leaks(text: str) -> list[str]:
+    """The lines of a text that show a hook or the token."""
     parts = (HOOK[:13], HOOK[-12:], ODD[:14], ODD[-8:], "90c2%25", "c3%a48b1d", TOKEN[:12])
     return [line for line in text.splitlines() if any(part.lower() in line.lower() for part in parts)]
 
@@ -173,7 +173,7 @@ CASES = [
     CASES,
     ids=["-".join([name, call, "uuid" if hook == HOOK else "odd"]) for name, call, hook in CASES],
 )
-async def test_failure_tells_no_uuid(
+async def test_failure_shows_no_uuid(
     name: str, which: str, hook: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """No error, traceback, log record or observation of a call that fails has the UUID of its hook."""
@@ -193,7 +193,7 @@ async def test_failure_tells_no_uuid(
     told += [f"{record.getMessage()} {record.args!r} {record.exc_text}" for record in caplog.records]
     assert len(seen) > 0
     assert len(caplog.records) > 0 or error.attempts == 1
-    assert tells("\n".join([*told, caplog.text, repr(client), repr(vars(client.deploy_hooks))])) == []
+    assert leaks("\n".join([*told, caplog.text, repr(client), repr(vars(client.deploy_hooks))])) == []
 
 
 UNREADABLE = {"list": [HOOK], "object": {"is": HOOK}, "empty": ""}
@@ -201,31 +201,31 @@ ODD_FIELDS = {"date": {"created_on": HOOK}, "list": {"branch": [HOOK]}, "build":
 
 
 @pytest.mark.parametrize("uuid", UNREADABLE.values(), ids=UNREADABLE)
-async def test_unreadable_answer_tells_no_uuid(uuid: object, client: BuildsClient, api: MockApi) -> None:
-    """Nor is that of a hook told which the client hears of for the first time, in an answer it can't read."""
+async def test_unreadable_response_shows_no_uuid(uuid: object, client: BuildsClient, api: MockApi) -> None:
+    """Nor does an unreadable response show a UUID that the client has never seen."""
     hook = hook_body(deploy_hook_uuid=uuid, deploy_hook_name=HOOK)["result"]
     api.on("POST", "/builds/workers/shop/deploy_hooks", envelope(hook))
     with pytest.raises(ResponseDecodeError) as caught:
         await client.deploy_hooks.create("shop", deploy_hook_name="nightly", branch="main")
-    assert tells(f"{caught.value} {vars(caught.value)}") == []
+    assert leaks(f"{caught.value} {vars(caught.value)}") == []
 
 
 @pytest.mark.parametrize("changes", ODD_FIELDS.values(), ids=ODD_FIELDS)
-async def test_odd_answer_tells_no_uuid(
+async def test_odd_response_shows_no_uuid(
     changes: dict[str, Any], client: BuildsClient, api: MockApi, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What is left out of an odd answer is logged by its place alone."""
+    """What is left out of an odd response is logged by its place alone."""
     caplog.set_level(logging.DEBUG)
     odd = [hook_body(**changes)["result"], hook_body(deploy_hook_uuid=[HOOK])["result"]]
     api.on("GET", "/builds/workers/shop/deploy_hooks", envelope(odd))
     [hook] = await client.deploy_hooks.list("shop")
     assert hook.deploy_hook_name == "nightly"
     assert "left out: " in caplog.text
-    assert tells(f"{hook} {caplog.text}") == []
+    assert leaks(f"{hook} {caplog.text}") == []
 
 
-async def test_success_tells_no_uuid(caplog: pytest.LogCaptureFixture) -> None:
-    """Nor do the answers of calls that work: not in a repr, a log record or an observation."""
+async def test_success_shows_no_uuid(caplog: pytest.LogCaptureFixture) -> None:
+    """Nor has a call that succeeds: not in a repr, a log record or an observation."""
     caplog.set_level(logging.DEBUG)
     seen: list[Observation] = []
     sim = BuildsSimulator(clock=VirtualClock(idle_turns=20))
@@ -258,11 +258,11 @@ async def test_success_tells_no_uuid(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_value_keeps_it() -> None:
-    """The value itself has the UUID: it can be compared, and encoded to be kept somewhere."""
+    """The value itself has the UUID: it can be compared, and encoded in order to store it."""
     hook = DeployHook(deploy_hook_uuid=HOOK, deploy_hook_name="nightly")
     assert hook.deploy_hook_uuid == HOOK
     assert hook != DeployHook(deploy_hook_uuid=HOOK[::-1], deploy_hook_name="nightly")
-    assert tells(f"{hook} {hook!r} {[hook]} {hook:}") == []
+    assert leaks(f"{hook} {hook!r} {[hook]} {hook:}") == []
 
 
 class TestTrigger:
@@ -270,7 +270,7 @@ class TestTrigger:
     @pytest.mark.parametrize("credentials", CREDENTIALS.values(), ids=CREDENTIALS)
     @pytest.mark.parametrize("first", [True, False], ids=["first", "later"])
     async def test_no_token(self, first: bool, credentials: dict[str, Any], borrowed: bool) -> None:
-        """A hook is triggered without credentials, and all else goes with them, before and after."""
+        """A hook is triggered without credentials; all other calls send them, before and after."""
         replies = [answer(envelope(TRIGGERED)), answer(envelope([]))]
         async with nothing_left(), RawServer(*(replies if first else replies[::-1]), *replies) as server:
             session = aiohttp.ClientSession() if borrowed else None
@@ -291,12 +291,12 @@ class TestTrigger:
             if request.method == "POST":
                 assert request.target == f"/workers/builds/deploy_hooks/{HOOK}"
                 assert sent == set()
-                assert tells(f"{request.headers}") == []
+                assert leaks(f"{request.headers}") == []
             else:
                 assert sent != set()
 
     async def test_same_connection(self) -> None:
-        """Going without the token costs no connection of its own."""
+        """A call without the token needs no connection of its own."""
         async with a_client(answer(envelope(TRIGGERED)), answer(envelope([]))) as (client, server):
             await client.deploy_hooks.trigger(HOOK)
             await client.deploy_hooks.list("shop")
@@ -339,7 +339,7 @@ class TestTrigger:
                 assert len(server.requests) == 2
 
     async def test_sent_again_after_429(self) -> None:
-        """After a 429 that may be waited for it is sent again."""
+        """After a 429 with a short Retry-After it is sent again."""
         limited = answer(refusal(12051, "Rate limit exceeded"), status=429, headers={"Retry-After": "7"})
         clock = FakeClock()
         async with a_client(limited, answer(envelope(TRIGGERED)), clock=clock) as (client, server):
@@ -349,8 +349,8 @@ class TestTrigger:
         assert clock.now() >= 7
 
     @pytest.mark.parametrize("kind", ["cut_body", "reset", "stall"])
-    async def test_lost_answer(self, kind: FaultKind) -> None:
-        """After a lost answer triggering again tells of the build that the first request has started."""
+    async def test_lost_response(self, kind: FaultKind) -> None:
+        """After a lost response, triggering again returns the build that the first request started."""
         sim = BuildsSimulator(clock=VirtualClock(idle_turns=20))
         timeout = 0.05 if kind == "stall" else 30.0
         async with connected(sim, timeout=timeout) as client:
@@ -377,8 +377,8 @@ class TestTrigger:
             assert listed.latest_build is not None
             assert listed.latest_build.created_on == first.created_on
 
-    async def test_documented_answer(self) -> None:
-        """The answer that the prose shows is read as well."""
+    async def test_documented_response(self) -> None:
+        """The response that Cloudflare's guide shows can be read too."""
         sim = BuildsSimulator(clock=VirtualClock(idle_turns=20), behaviour=Behaviour(hook_answer="documents"))
         async with connected(sim) as client:
             hook = sim.add_deploy_hook(sim.add_worker("shop"))
@@ -399,18 +399,18 @@ class TestTrigger:
 
     @pytest.mark.parametrize("hook", ["", ".", "..", "a/b", "a\\b"])
     async def test_no_uuid(self, hook: str, client: BuildsClient, api: MockApi) -> None:
-        """What would leave its place in the path is refused, and nothing is sent."""
+        """A text that would leave its place in the path is refused, and nothing is sent."""
         for call in CALLS.values():
             with pytest.raises(ValueError, match="can't be an id"):
                 await call(client, hook)
         assert api.sent == []
 
     async def test_url(self, client: BuildsClient, api: MockApi) -> None:
-        """Who passes the URL of a hook instead of its UUID is refused without being told it in a log."""
+        """The URL of a hook in place of its UUID is refused, by an error that does not show it."""
         url = f"https://api.cloudflare.com/client/v4/workers/builds/deploy_hooks/{HOOK}"
         with pytest.raises(ValueError, match="id") as caught:
             await client.deploy_hooks.trigger(url)
-        assert tells(str(caught.value)) == []
+        assert leaks(str(caught.value)) == []
         assert api.sent == []
 
 
@@ -467,7 +467,7 @@ class TestManage:
 
     @pytest.mark.parametrize("name", ["", "x" * 59, "ä" * 59], ids=["empty", "59", "59 umlauts"])
     async def test_name(self, name: str, client: BuildsClient, api: MockApi) -> None:
-        """A name of no or more than 58 characters is refused with the limit, and nothing is sent."""
+        """A name of none or more than 58 characters is refused with the limit, and nothing is sent."""
         with pytest.raises(ValueError, match="1 to 58 characters"):
             await client.deploy_hooks.create("shop", deploy_hook_name=name, branch="main")
         with pytest.raises(ValueError, match="1 to 58 characters"):
@@ -478,7 +478,7 @@ class TestManage:
         ("kind", "times"), [("reset", 1), ("cut_body", 1), ("server_error", 2), ("not_json", 1)]
     )
     async def test_update_is_repeated(self, kind: FaultKind, times: int) -> None:
-        """An update is a replacement, and repeated like a read; a creation and a deletion are not."""
+        """An update is a replacement, so it is retried like a read; a creation and a deletion are not."""
         sim = BuildsSimulator(clock=VirtualClock(idle_turns=20))
         async with connected(sim) as client:
             hook = sim.add_deploy_hook(sim.add_worker("shop"))

@@ -1,4 +1,4 @@
-"""Ids are brought into the API's spelling where they enter, and come back as they were written."""
+"""Ids are sent in the API's spelling, and come back as the caller wrote them."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -26,7 +26,7 @@ LOOK_UPS: dict[str, tuple[LookUp, str, str]] = {
 @pytest.mark.parametrize("verb", LOOK_UPS)
 @pytest.mark.parametrize("answered", [str.lower, str.upper], ids=["lower", "upper"])
 async def test_found(verb: str, answered: Callable[[str], str], client: BuildsClient, api: MockApi) -> None:
-    """Each spelling of an id has the answer, in the order of the request; one id is asked for once."""
+    """Each spelling of an id has the result, in the order of the request; an id is sent once."""
     call, path, id_ = LOOK_UPS[verb]
     api.on("GET", f"{path}{id_},w1", envelope({"builds": {answered(id_): build(), "w1": build("w")}}))
     if verb == "latest":
@@ -43,7 +43,7 @@ async def test_found(verb: str, answered: Callable[[str], str], client: BuildsCl
 
 @pytest.mark.parametrize("verb", LOOK_UPS)
 async def test_missing_and_failed(verb: str, client: BuildsClient, api: MockApi) -> None:
-    """So it is for ids without a build, and for those that could not be asked for."""
+    """The same holds for ids without a build, and for those whose request failed."""
     call, path, id_ = LOOK_UPS[verb]
     api.on("GET", f"{path}{id_}", envelope({"builds": {}}))
     api.on("GET", f"{path}{id_}", status=404)
@@ -63,14 +63,14 @@ async def test_unreadable_build(odd: object, client: BuildsClient, api: MockApi)
 
 
 async def test_tags(client: BuildsClient, api: MockApi) -> None:
-    """`workers.tags` gives the API's spelling by the caller's, also beside an odd Worker."""
+    """`workers.tags` maps the caller's spelling to the API's, also next to an odd Worker."""
     odd = [None, {"id": 5, "tag": 7, "created_on": "soon"}, {"tag": OTHER}, {"id": "shop", "tag": TAG}]
     api.on("GET", "/workers/scripts", envelope(odd))
     assert await client.workers.tags([OTHER.upper(), "shop"]) == {OTHER.upper(): OTHER, "shop": TAG}
 
 
 async def test_watch(client: BuildsClient, api: MockApi) -> None:
-    """Changes and failures of a watch have the tag as the caller wrote it; it is asked for once."""
+    """Changes and failures of a watch have the tag as the caller wrote it; it is sent once."""
     builds = {TAG: build(), OTHER: {"build_uuid": []}}
     api.on("GET", f"{LATEST}{TAG},{OTHER}", envelope({"builds": builds}), repeat=True)
     watch = client.watch([TAG.upper(), OTHER.upper(), TAG])
@@ -84,7 +84,7 @@ def _plain(it: Build) -> dict[str, Any]:
 
 
 async def test_tail(client: BuildsClient, api: MockApi) -> None:
-    """So have the lines of a tail; its position has the API's spelling, and serves every other one."""
+    """So have the lines of a tail; its position has the API's spelling, and fits every other one."""
     running = build("b2", status="running", build_outcome=None, stopped_on=None)
     api.on("GET", f"{LATEST}{TAG}", envelope({"builds": {TAG: running}}), repeat=True)
     api.on(
@@ -106,14 +106,14 @@ async def test_tail(client: BuildsClient, api: MockApi) -> None:
 
 
 async def test_position_in_another_spelling(client: BuildsClient, api: MockApi) -> None:
-    """A stored position whose tags are in upper case is understood as well."""
+    """A stored position whose tags are in upper case is understood too."""
     api.on("GET", f"{LATEST}{TAG}", envelope({"builds": {}}), repeat=True)
     tail = client.tail([TAG], start=TailPosition({TAG.upper(): WorkerMark("b1")}))
     assert tail.position.workers == {TAG: WorkerMark("b1")}
 
 
 async def test_create(client: BuildsClient, api: MockApi) -> None:
-    """What is sent is what was checked: the tag in the API's spelling, in the path or in the body."""
+    """Tags are sent in the API's spelling, in the path and in the body."""
     api.on("POST", "/builds/workers", envelope(None))
     made = await client.workers.create(
         script_tag=TAG.upper(),
@@ -165,7 +165,7 @@ PATHS: dict[str, tuple[str, str, Callable[[BuildsClient], Awaitable[object]]]] =
 
 @pytest.mark.parametrize("what", PATHS)
 async def test_paths(what: str, client: BuildsClient, api: MockApi) -> None:
-    """UUIDs and ids of 32 hex digits go out in lower case; names, cursors and what is no such id don't."""
+    """UUIDs and ids of 32 hex digits are sent in lower case; names, cursors and other ids as they are."""
     method, path, call = PATHS[what]
     api.on(method, path, envelope(None if "builds/builds" not in path else build()))
     await call(client)
@@ -173,7 +173,7 @@ async def test_paths(what: str, client: BuildsClient, api: MockApi) -> None:
 
 
 async def test_lost_start(client: BuildsClient, api: MockApi) -> None:
-    """A build whose start got no answer is found by its trigger, however the caller wrote that."""
+    """A build whose response was lost is found by its trigger, however the caller wrote its UUID."""
     queued = build(status="queued", build_outcome=None, stopped_on=None, created_on="2199-01-01T00:00:00Z")
     queued["trigger"] |= {"trigger_uuid": UUID, "external_script_id": TAG}
     queued["build_trigger_metadata"]["build_trigger_source"] = "manual"

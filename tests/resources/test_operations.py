@@ -26,17 +26,17 @@ INFO = {"count": 1, "page": 2, "per_page": 7, "total_count": 8, "total_pages": 2
 
 
 class AnyApi(MockApi):
-    """Answers whatever is asked with one result, and keeps what was asked."""
+    """Responds to every request with one result, and keeps the requests."""
 
     def __init__(self, result: object) -> None:
         super().__init__()
-        self._answer = envelope(result, result_info=INFO)
+        self._response = envelope(result, result_info=INFO)
         self.asked: list[tuple[str, URL, object]] = []
 
     def start(self) -> None:
         super().start()
         for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
-            self.add(re.compile(".*"), method=method, payload=self._answer)
+            self.add(re.compile(".*"), method=method, payload=self._response)
 
     async def match(self, method: str, url: URL, *args: Any, **kwargs: Any) -> ClientResponse | None:
         self.asked.append((method, url, kwargs.get("data") and json.loads(kwargs["data"])))
@@ -184,7 +184,7 @@ def lost(sent: Any, got: Any, place: str = "") -> Iterator[str]:
 
 
 def not_sent(schema: Schema, body: Any, place: str = "") -> Iterator[str]:
-    """The places that the schema of a body has and that this body has not."""
+    """The places in the schema of a body that this body lacks."""
     if "oneOf" in schema:
         [schema] = [form for form in schema["oneOf"] if validator(form).is_valid(body)] or [of_builds(schema)]
     if isinstance(body, list):

@@ -13,7 +13,7 @@ from tests.support import TAG, MockApi, build, envelope, result_info
 
 
 class Listing:
-    """A list on a server, which may grow at its front while it is read; `asked` are the pages asked for."""
+    """A list on a server, which may grow at its front while it is read; `asked` has the pages requested."""
 
     def __init__(self, count: int, per_page: int, *, info: bool = False) -> None:
         self.items = [f"i{number}" for number in range(count)]
@@ -70,14 +70,14 @@ async def take(items: AsyncIterator[str], count: int) -> list[str]:
     ids=str,
 )
 async def test_all(count: int, info: bool, asked: list[int]) -> None:
-    """All items come, once and in order, and no page is asked for that can't be needed."""
+    """All items come, once and in order, and no unnecessary page is fetched."""
     listing = Listing(count, 3, info=info)
     assert [item async for item in listing.pages()] == listing.items
     assert listing.asked == asked
 
 
 async def test_one_by_one() -> None:
-    """A page is asked for when its first item is wanted, not before."""
+    """A page is fetched when its first item is needed, not before."""
     listing = Listing(9, 3)
     pages = listing.pages()
     assert listing.asked == []
@@ -87,7 +87,7 @@ async def test_one_by_one() -> None:
 
 
 async def test_break() -> None:
-    """A loop that was left with `break` is taken up by the next one where it was."""
+    """After a `break`, the next loop continues where the last one was."""
     listing = Listing(8, 3)
     pages = listing.pages()
     seen = []
@@ -101,7 +101,7 @@ async def test_break() -> None:
 
 
 async def test_error() -> None:
-    """After an error the same iterator goes on where it was, and asks for that page again."""
+    """After an error the same iterator continues where it was, and fetches that page again."""
     listing = Listing(8, 3)
     pages = listing.pages()
     seen = await take(pages, 3)
@@ -115,7 +115,7 @@ async def test_error() -> None:
 
 
 async def test_end() -> None:
-    """An iterator that has ended stays ended, and asks no more."""
+    """An iterator that has ended stays ended, and fetches nothing."""
     listing = Listing(4, 3)
     pages = listing.pages()
     assert len([item async for item in pages]) == 4
@@ -163,7 +163,7 @@ async def test_end() -> None:
     ],
 )
 async def test_last(info: ResultInfo | None, ends: bool) -> None:
-    """A full page is the last only when all that the API says of a next one agrees that there is none."""
+    """A full page is the last one only if every sign in the response says so."""
     asked: list[int] = []
 
     async def fetch(page: int) -> Page[str]:
@@ -180,7 +180,7 @@ async def test_last(info: ResultInfo | None, ends: bool) -> None:
     ids=["next page", "pages", "items"],
 )
 async def test_short_page_with_a_next_one(info: ResultInfo) -> None:
-    """A page that is shorter than asked for is not the last, if anything says so."""
+    """A short page is not the last one if any sign says that there is a next."""
     pages = {1: ("a",), 2: ("b",), 3: ()}
 
     async def fetch(page: int) -> Page[str]:
@@ -190,7 +190,7 @@ async def test_short_page_with_a_next_one(info: ResultInfo) -> None:
 
 
 async def test_items_that_are_left_out() -> None:
-    """What can't be read counts as an item of its page: it does not make a full page a short one."""
+    """An unreadable item counts as an item of its page: a full page does not become a short one."""
     pages = {
         1: Page(result=("a",), skipped=1),
         2: Page[str](skipped=2),
@@ -205,7 +205,7 @@ async def test_items_that_are_left_out() -> None:
 
 
 async def test_nothing_but_items_that_are_left_out() -> None:
-    """A server whose pages have nothing that can be read does not make the loop endless."""
+    """The loop ends even if the server's pages have nothing that can be read."""
     asked: list[int] = []
 
     async def fetch(page: int) -> Page[str]:
@@ -218,7 +218,7 @@ async def test_nothing_but_items_that_are_left_out() -> None:
 
 
 async def test_repeated() -> None:
-    """A server that answers every page with the same items does not make the loop endless."""
+    """The loop ends even if the server gives the same items on every page."""
     asked: list[int] = []
 
     async def fetch(page: int) -> Page[str]:
@@ -263,7 +263,7 @@ async def test_growing(count: int, per_page: int, info: bool, steps: list[tuple[
 
 @pytest.mark.parametrize("grown", [2, 3, 4, 5, 6, 9])
 async def test_grown_a_page(grown: int) -> None:
-    """Each item of the start comes once also when a page or more of new ones has come since the last page."""
+    """Each item of the start comes once, even if a page or more of new ones came since the last page."""
     listing = Listing(6, 2, info=True)
     items = list(listing.items)
     pages = listing.pages()
@@ -275,7 +275,7 @@ async def test_grown_a_page(grown: int) -> None:
 
 
 async def test_repeated_with_info() -> None:
-    """Nor does one that says that there are more pages, each the same."""
+    """It also ends if each of these pages says that there is another."""
     asked: list[int] = []
 
     async def fetch(page: int) -> Page[str]:
@@ -288,7 +288,7 @@ async def test_repeated_with_info() -> None:
 
 
 async def test_repeated_after_growth() -> None:
-    """Nor does one that has grown, and from then on repeats itself."""
+    """It also ends if the list has grown, and repeats itself from then on."""
     asked: list[int] = []
 
     async def fetch(page: int) -> Page[str]:
@@ -363,14 +363,14 @@ class TestClient:
 
     @pytest.mark.parametrize(("page", "per_page"), [(0, 50), (-1, 50), (1, 0), (1, 201), (1, -1)])
     async def test_misuse(self, api: MockApi, client: BuildsClient, page: int, per_page: int) -> None:
-        """A page that can't be is a ValueError before anything is sent."""
+        """An impossible page is a ValueError before anything is sent."""
         with pytest.raises(ValueError, match=f"not {page} and {per_page}"):
             await client.builds.list(TAG, page=page, per_page=per_page)
         assert api.sent == []
 
     @pytest.mark.parametrize("per_page", [0, 201])
     async def test_misuse_of_iter(self, api: MockApi, client: BuildsClient, per_page: int) -> None:
-        """So is a size of pages that can't be."""
+        """So is an impossible page size."""
         with pytest.raises(ValueError, match=f"per_page 1 to 200, not 1 and {per_page}"):
             await anext(client.builds.iter(TAG, per_page=per_page))
         assert api.sent == []

@@ -33,7 +33,7 @@ MESSAGE: dict[str, Any] = {
 
 
 class BodyApi(MockApi):
-    """Also keeps the bodies and the content types of what was sent."""
+    """Also keeps the bodies and the content types of the requests."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ async def api() -> AsyncIterator[BodyApi]:
 
 class TestPull:
     async def test_batch(self, client: BuildsClient, api: BodyApi) -> None:
-        """A pull sends the keys of the schema as JSON, and gives the messages as they came."""
+        """A pull sends the keys of the schema as JSON, and returns the messages as they came."""
         result = {"message_backlog_count": 5, "messages": [MESSAGE], "metadata": {"metrics": {}}}
         api.on("POST", PULL, envelope(result))
         batch = await client.queues.pull(QUEUE, batch_size=50, visibility_timeout_ms=6000)
@@ -64,7 +64,7 @@ class TestPull:
         assert api.types == ["application/json"]
 
     async def test_defaults(self, client: BuildsClient, api: BodyApi) -> None:
-        """Without arguments a pull asks for what the API has as its own defaults."""
+        """Without arguments a pull sends the API's own defaults."""
         api.on("POST", PULL, envelope({"messages": []}))
         await client.queues.pull(QUEUE)
         assert api.bodies == [{"batch_size": 5, "visibility_timeout_ms": 30_000}]
@@ -73,13 +73,13 @@ class TestPull:
         "result", [None, {}, {"messages": []}, {"messages": None}], ids=["null", "bare", "empty", "no list"]
     )
     async def test_empty(self, result: Any, client: BuildsClient, api: BodyApi) -> None:
-        """An empty queue gives an empty batch, however it is said."""
+        """An empty queue is an empty batch, however the API says it."""
         api.on("POST", PULL, envelope(result))
         assert (await client.queues.pull(QUEUE)).messages == ()
 
     @pytest.mark.parametrize("body", ["text", {"an": "object"}, ["list"], 1, None], ids=str)
     async def test_any_body(self, body: Any, client: BuildsClient, api: BodyApi) -> None:
-        """A message may have any body; the rest but for its two ids may be missing."""
+        """A message may have any body; everything but its two ids may be missing."""
         api.on("POST", PULL, envelope({"messages": [{"id": "m", "lease_id": "l", "body": body}]}))
         batch = await client.queues.pull(QUEUE)
         assert batch.messages == (QueueMessage(id="m", lease_id="l", body=body),)
@@ -87,10 +87,10 @@ class TestPull:
 
 class TestAck:
     async def test_both(self, client: BuildsClient, api: BodyApi) -> None:
-        """One request acknowledges some and asks for others again, after whole seconds."""
+        """One request acknowledges messages and gives others back, for redelivery after whole seconds."""
         api.on("POST", ACK, envelope({"ackCount": 2, "retryCount": 2, "warnings": {}}))
-        answer = await client.queues.ack(QUEUE, acks=["a", "b"], retries=[("c", 0), ("d", 1.2)])
-        assert answer == QueueAcks(ack_count=2, retry_count=2, warnings={})
+        result = await client.queues.ack(QUEUE, acks=["a", "b"], retries=[("c", 0), ("d", 1.2)])
+        assert result == QueueAcks(ack_count=2, retry_count=2, warnings={})
         assert api.bodies == [
             {
                 "acks": [{"lease_id": "a"}, {"lease_id": "b"}],
@@ -107,7 +107,7 @@ class TestAck:
         ids=["map", "list", "empty list", "null"],
     )
     async def test_warnings(self, warnings: Any, read: Any, client: BuildsClient, api: BodyApi) -> None:
-        """Warnings are read in the shape of today and in the older one."""
+        """Warnings are read in today's shape and in the older one."""
         api.on("POST", ACK, envelope({"ackCount": 0, "warnings": warnings}))
         api.on("POST", EXTEND, envelope({"extendCount": 0, "warnings": warnings}))
         assert (await client.queues.ack(QUEUE, acks=["a"])).warnings == read
@@ -116,15 +116,15 @@ class TestAck:
 
 
 async def test_extend(client: BuildsClient, api: BodyApi) -> None:
-    """Extending names the leases and the new time."""
+    """An extension sends the leases and the new time."""
     api.on("POST", EXTEND, envelope({"extendCount": 2}))
-    answer = await client.queues.extend(QUEUE, ["a", "b"], visibility_timeout_ms=9000)
-    assert answer == QueueExtension(extend_count=2)
+    result = await client.queues.extend(QUEUE, ["a", "b"], visibility_timeout_ms=9000)
+    assert result == QueueExtension(extend_count=2)
     assert api.bodies == [{"extend": [{"lease_id": "a"}, {"lease_id": "b"}], "visibility_timeout_ms": 9000}]
 
 
 async def test_nothing(client: BuildsClient, api: BodyApi) -> None:
-    """What names no message sends nothing."""
+    """Without lease ids, nothing is sent."""
     assert await client.queues.ack(QUEUE) == QueueAcks(ack_count=0, retry_count=0)
     assert await client.queues.extend(QUEUE, [], visibility_timeout_ms=1) == QueueExtension(extend_count=0)
     assert api.sent == []
@@ -132,7 +132,7 @@ async def test_nothing(client: BuildsClient, api: BodyApi) -> None:
 
 @pytest.mark.parametrize("path", [ACK, EXTEND], ids=["ack", "extend"])
 async def test_null_result(path: str, client: BuildsClient, api: BodyApi) -> None:
-    """A null result is an answer that tells nothing."""
+    """A null result is a success without details."""
     api.on("POST", path, envelope(None))
     if path == ACK:
         assert await client.queues.ack(QUEUE, acks=["a"]) == QueueAcks()
@@ -166,7 +166,7 @@ async def test_null_result(path: str, client: BuildsClient, api: BodyApi) -> Non
 async def test_misuse(
     call: Callable[[Any], Any], error: type[Exception], said: str, client: BuildsClient, api: BodyApi
 ) -> None:
-    """What can't be is refused before anything is sent."""
+    """Impossible arguments are refused before anything is sent."""
     with pytest.raises(error, match=said):
         await call(client.queues)
     assert api.sent == []
@@ -192,13 +192,13 @@ class TestRefusals:
         assert "Workers" not in str(caught.value)
 
     async def test_permission_of_builds(self, client: BuildsClient, api: BodyApi) -> None:
-        """A Worker that is called `queues` changes nothing about the permission of builds."""
+        """A Worker named `queues` does not change the permission of builds."""
         api.on("GET", "/builds/workers/queues/deploy_hooks", refusal(10000, "no"), status=403)
         with pytest.raises(PermissionDeniedError, match="Workers CI Read"):
             await client.deploy_hooks.list("queues")
 
     @pytest.mark.parametrize(
-        ("answer", "error"),
+        ("response", "error"),
         [
             ({"status": 503}, InternalServerError),
             ({"exception": TimeoutError()}, BuildsConnectionError),
@@ -206,10 +206,10 @@ class TestRefusals:
         ids=["503", "time-out"],
     )
     async def test_not_repeated(
-        self, answer: Any, error: type[Exception], client: BuildsClient, api: BodyApi
+        self, response: Any, error: type[Exception], client: BuildsClient, api: BodyApi
     ) -> None:
         """A pull that may have arrived is not sent again: it would lease other messages."""
-        api.on("POST", PULL, **answer)
+        api.on("POST", PULL, **response)
         with pytest.raises(error):
             await client.queues.pull(QUEUE)
         assert len(api.sent) == 1
@@ -223,7 +223,7 @@ class TestRefusals:
         assert api.bodies == [{"acks": [{"lease_id": "a"}], "retries": []}] * 2
 
     async def test_too_long(self, client: BuildsClient, api: BodyApi) -> None:
-        """A Retry-After that is too long is raised."""
+        """A 429 with a Retry-After that is too long is raised."""
         api.on("POST", PULL, status=429, headers={"Retry-After": "300"})
         with pytest.raises(RateLimitError):
             await client.queues.pull(QUEUE)

@@ -1,4 +1,4 @@
-"""Names of Workers and their tags: one becomes the other, and is not taken for it."""
+"""Names of Workers and their tags: names become tags, and are not taken for tags."""
 
 import asyncio
 import inspect
@@ -28,7 +28,7 @@ A, B, C = tags(3)
 
 class TestTags:
     async def test_names_and_tags(self, client: BuildsClient, api: MockApi) -> None:
-        """Names become tags and tags stay, in the order of the request, each under what it was asked by."""
+        """Names become tags and tags stay, in the order of the request, each under the caller's spelling."""
         api.on("GET", SCRIPTS, listing(my_worker=A, shop=B))
         found = await client.workers.tags(["shop", C, "my-worker", "shop", C])
         assert list(found.items()) == [("shop", B), (C, C), ("my-worker", A)]
@@ -36,7 +36,7 @@ class TestTags:
 
     @pytest.mark.parametrize("asked", [[], [A, B], iter([A]), {A: 1}], ids=["none", "tags", "one", "map"])
     async def test_tags_only(self, asked: Any, client: BuildsClient, api: MockApi) -> None:
-        """For tags nothing is sent, nor for nothing."""
+        """With tags alone, or with nothing, nothing is sent."""
         wanted = [*asked]
         assert [*await client.workers.tags(iter(wanted))] == wanted
         assert [*await client.workers.tags(wanted, refresh=True)] == wanted
@@ -53,7 +53,7 @@ class TestTags:
         assert len(api.sent) == 2
 
     async def test_refresh(self, client: BuildsClient, api: MockApi) -> None:
-        """A Worker that was made again is found by its new tag when asked for."""
+        """A refresh finds the new tag of a Worker that was created again."""
         api.on("GET", SCRIPTS, listing(shop=A))
         api.on("GET", SCRIPTS, listing(shop=B))
         assert await client.workers.tags(["shop"]) == {"shop": A}
@@ -83,7 +83,7 @@ class TestTags:
         ],
     )
     async def test_unknown(self, name: str, near: str | None, client: BuildsClient, api: MockApi) -> None:
-        """A name that the account does not have is a NotFoundError with those like it, no empty result."""
+        """A name that the account does not have is a NotFoundError that suggests similar names."""
         api.on("GET", SCRIPTS, listing(my_worker=B, shop=C))
         with pytest.raises(NotFoundError) as caught:
             await client.workers.tags([B, name])
@@ -95,7 +95,7 @@ class TestTags:
         assert len(api.sent) == 1
 
     async def test_unknown_again(self, client: BuildsClient, api: MockApi) -> None:
-        """A name that was missing is looked for anew each time: it may have been deployed since."""
+        """A missing name is looked up again each time: it may have been deployed since."""
         for listed in (listing(), listing(), listing(new=A)):
             api.on("GET", SCRIPTS, listed)
         for _ in range(2):
@@ -120,22 +120,22 @@ class TestTags:
         assert len(api.sent) == 2
 
     async def test_deployed_meanwhile(self, client: BuildsClient) -> None:
-        """A listing that began before a call does not tell it that there is no such Worker."""
-        answers = [listing(a=A), listing(a=A, new=B)]
+        """A listing that began before a call is no proof that a Worker does not exist."""
+        responses = [listing(a=A), listing(a=A, new=B)]
         async with _Gated(client) as gate:
             first = asyncio.create_task(client.workers.tags(["a"]))
-            await gate.asked.wait()  # the server has looked, and its answer is on the way
+            await gate.asked.wait()  # the server has looked, and its response is on the way
             second = asyncio.create_task(client.workers.tags(["new"]))
             await settle()
-            gate.answer(answers.pop(0))
+            gate.respond(responses.pop(0))
             assert await first == {"a": A}
             await settle()
             assert not second.done()
-            gate.answer(answers.pop(0))
+            gate.respond(responses.pop(0))
             assert await second == {"new": B}
 
     @pytest.mark.parametrize(
-        ("answer", "error"),
+        ("response", "error"),
         [
             ({"status": 500}, InternalServerError),
             ({"status": 401}, AuthenticationError),
@@ -145,9 +145,9 @@ class TestTags:
         ],
         ids=["500", "401", "403", "HTML", "no list"],
     )
-    async def test_failure_is_not_kept(self, answer: Any, error: type[Exception], api: MockApi) -> None:
-        """A listing that failed is raised, and made anew by the next call."""
-        api.on("GET", SCRIPTS, **answer)
+    async def test_failure_is_not_kept(self, response: Any, error: type[Exception], api: MockApi) -> None:
+        """A failed listing is raised, and the next call fetches it again."""
+        api.on("GET", SCRIPTS, **response)
         api.on("GET", SCRIPTS, listing(shop=A))
         async with BuildsClient(account_id=ACCOUNT, api_token=TOKEN, retry=RetryPolicy(attempts=1)) as client:
             with pytest.raises(error):
@@ -155,7 +155,7 @@ class TestTags:
             assert await client.workers.tags(["shop"]) == {"shop": A}
 
     async def test_failure_keeps_what_was_known(self, api: MockApi) -> None:
-        """A refresh that fails takes nothing away."""
+        """A refresh that fails leaves the known names."""
         api.on("GET", SCRIPTS, listing(shop=A))
         api.on("GET", SCRIPTS, status=500)
         async with BuildsClient(account_id=ACCOUNT, api_token=TOKEN, retry=RetryPolicy(attempts=1)) as client:
@@ -166,7 +166,7 @@ class TestTags:
 
     @pytest.mark.parametrize("turns", range(6))
     async def test_cancel(self, turns: int, client: BuildsClient, api: MockApi) -> None:
-        """Who shares a request with a call that is cancelled gets its answer all the same."""
+        """A call that shares a request with a canceled one still gets its result."""
         api.on("GET", SCRIPTS, listing(shop=A), repeat=True)
         async with nothing_left():
             first = asyncio.create_task(client.workers.tags(["shop"]))
@@ -179,7 +179,7 @@ class TestTags:
         assert len(api.sent) <= 2
 
     async def test_without_tag(self, client: BuildsClient, api: MockApi) -> None:
-        """A Worker that is listed without a tag has none to give; a nameless account has no Workers."""
+        """A Worker that is listed without a tag is not found; an empty account has no Workers."""
         api.on("GET", SCRIPTS, listing(odd=None, shop=A))
         with pytest.raises(NotFoundError):
             await client.workers.tags(["odd"])
@@ -189,13 +189,13 @@ class TestTags:
 
     @pytest.mark.parametrize("asked", ["shop", b"shop", [b"shop"], [None], [5], None, 5], ids=repr)
     async def test_misuse(self, asked: Any, client: BuildsClient, api: MockApi) -> None:
-        """What is no list of texts is a TypeError, and nothing is sent."""
+        """Anything but a list of str is a TypeError, and nothing is sent."""
         with pytest.raises(TypeError):
             await client.workers.tags(asked)
         assert api.sent == []
 
     async def test_simulated(self) -> None:
-        """Against the whole API: what comes out goes into `latest`; a lacking permission is told."""
+        """Against the simulator: the tags fit `latest`, and the error names a missing permission."""
         async with simulated() as (sim, client):
             wanted = {name: sim.add_worker(name) for name in ("shop", "blog")}
             sim.add_worker("draft", deployed=False)
@@ -224,12 +224,12 @@ async def test_suggested_names(asked: str, api: MockApi, client: BuildsClient) -
 
 
 class _Gated:
-    """Holds back the answers to a client's listing."""
+    """Holds back the responses to a client's listing."""
 
     def __init__(self, client: BuildsClient) -> None:
         self.client = client
         self.asked = asyncio.Event()
-        self._answers: asyncio.Queue[Any] = asyncio.Queue()
+        self._responses: asyncio.Queue[Any] = asyncio.Queue()
 
     async def __aenter__(self) -> Self:
         self.client.workers.list = self._list  # type: ignore[method-assign, assignment]
@@ -240,11 +240,11 @@ class _Gated:
 
     async def _list(self) -> tuple[WorkerScript, ...]:
         self.asked.set()
-        body = await self._answers.get()
+        body = await self._responses.get()
         return tuple(WorkerScript(id=it["id"], tag=it["tag"]) for it in body["result"])
 
-    def answer(self, body: Any) -> None:
-        self._answers.put_nowait(body)
+    def respond(self, body: Any) -> None:
+        self._responses.put_nowait(body)
 
 
 GIT = NewGitRepository(
@@ -316,7 +316,7 @@ class TestTagsOnly:
     async def test_name(
         self, call: Callable[[BuildsClient, Any], Any], client: BuildsClient, api: MockApi
     ) -> None:
-        """What takes a tag refuses what can't be one, says what to use, and sends nothing."""
+        """A method that takes a tag refuses anything else, says what to use, and sends nothing."""
         for name in NO_TAGS:
             with pytest.raises(
                 ValueError, match=r"this is a Worker name; use client\.workers\.tags"
@@ -329,7 +329,7 @@ class TestTagsOnly:
     async def test_no_text(
         self, call: Callable[[BuildsClient, Any], Any], client: BuildsClient, api: MockApi
     ) -> None:
-        """What is no text, or would leave its place in the path, is refused as well."""
+        """A value that is no str, or would leave its place in the path, is refused too."""
         for wrong in (b"shop", 5, None, ["a"]):
             if wrong is None and call is TAGGED["workers.search"]:
                 continue
@@ -341,7 +341,7 @@ class TestTagsOnly:
         assert api.sent == []
 
     def test_all(self) -> None:
-        """The table above has each method that takes a tag."""
+        """The table has each method that takes a tag."""
         classes = (builds.Builds, triggers.Triggers, workers.Workers, previews.Previews, BuildsClient)
         named = {"external_script_id", "external_script_ids", "script_tag", "preview_id"}
         taking = {
@@ -356,7 +356,7 @@ class TestTagsOnly:
 
     @pytest.mark.parametrize("tag", [A, "ABCDEF" + A[6:], "f" * 32], ids=["digits", "capitals", "letters"])
     async def test_tag(self, tag: str, client: BuildsClient, api: MockApi) -> None:
-        """32 hex digits are a tag in either case, and go out as the API writes them."""
+        """32 hex digits are a tag in either case, and are sent in lower case."""
         api.on("GET", f"/builds/workers/{tag.lower()}/triggers", envelope([]))
         assert await client.triggers.list(tag) == ()
         assert await client.workers.tags([tag]) == {tag: tag.lower()}
@@ -384,6 +384,6 @@ def _latest() -> Any:
 
 
 async def _run(made: Any) -> None:
-    """Await what a call gave, if it is to be awaited."""
+    """Await what a call returned, if it can be awaited."""
     if inspect.isawaitable(made):
         await made

@@ -70,7 +70,7 @@ ENDS: dict[str, tuple[list[list[str]], list[Any], int]] = {
 @pytest.mark.parametrize("end", ENDS)
 @pytest.mark.parametrize("name", LISTS)
 async def test_pages(name: str, end: str, client: BuildsClient, api: "PagesApi") -> None:
-    """Each list of many pages gives every item once and ends where the API says, or shows, that it does."""
+    """Each list of many pages has every item once, and ends where the API says or shows that it ends."""
     path, key, iterate, _ = LISTS[name]
     pages, infos, requests = ENDS[end]
     api.add_pages(path, [[{key: it} for it in page] for page in pages], infos)
@@ -101,7 +101,7 @@ def api() -> Iterator[PagesApi]:
 
 @pytest.mark.parametrize("name", LISTS)
 async def test_page_limits(name: str, client: BuildsClient, api: MockApi) -> None:
-    """A page that the API does not have is a ValueError with the limit, and nothing is sent."""
+    """A page beyond the API's limit is a ValueError that names it, and nothing is sent."""
     _, _, iterate, most = LISTS[name]
     for wrong in (0, -1, most + 1):
         with pytest.raises(ValueError, match=f"per_page 1 to {most}"):
@@ -111,19 +111,19 @@ async def test_page_limits(name: str, client: BuildsClient, api: MockApi) -> Non
 
 class TestList:
     async def test_labels(self, client: BuildsClient, api: MockApi) -> None:
-        """Labels filter the list, by having them or not; they are no tags."""
+        """Labels filter the list: Workers that have them, or have not; they are not tags."""
         api.on("GET", f"{SCRIPTS}?tags=production%3Ayes%2Ca%20b%3Ano", listing(shop=A))
         (found,) = await client.workers.list(tags={"production": True, "a b": False})
         assert (found.id, found.tag) == ("shop", A)
 
     @pytest.mark.parametrize("labels", [None, {}], ids=["none", "empty"])
     async def test_no_labels(self, labels: Any, client: BuildsClient, api: MockApi) -> None:
-        """Without labels nothing is asked for but the list."""
+        """Without labels the query is empty."""
         api.on("GET", SCRIPTS, listing())
         assert await client.workers.list(tags=labels) == ()
 
     async def test_search(self) -> None:
-        """A search finds by a part of the name, in pages, and by the tag."""
+        """A search finds Workers by a part of the name, in pages, and by the tag."""
         async with simulated() as (sim, client):
             made = {name: sim.add_worker(name) for name in ("shop-1", "shop-2", "blog", "shop-3")}
             page = await client.workers.search(name="shop", per_page=2)
@@ -180,13 +180,13 @@ class TestConfiguration:
 
     @pytest.mark.parametrize("result", [None, "ok", {}, [], 5], ids=repr)
     async def test_deleted(self, result: Any, client: BuildsClient, api: MockApi) -> None:
-        """A deletion has succeeded whatever is answered as its result."""
+        """A deletion has succeeded whatever its result is."""
         api.on("DELETE", f"/builds/workers/{A}", envelope(result))
         await client.workers.delete(A)
 
 
 async def test_borrowed_session() -> None:
-    """Names are found over a borrowed session as well."""
+    """Names are found over a borrowed session too."""
     async with simulated() as (sim, _), aiohttp.ClientSession() as session:
         tag = sim.add_worker("shop")
         async with BuildsClient(

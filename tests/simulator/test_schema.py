@@ -1,4 +1,4 @@
-"""The simulator against the published schema: every operation, what it takes, and what it gives."""
+"""The simulator against the published schema: its routes, permissions, requests and responses."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from builds_async.simulator import BuildsSimulator, Request, Response, VirtualClock, build_script
 from builds_async.simulator.endpoints import ROUTES
-from tests.simulator.contract import Ids, bad_queries, forbidden, sample, values
+from tests.simulator.schema_requests import Ids, bad_queries, forbidden, sample, values
 from tests.support.operations import OPERATIONS
 from tests.support.schema import PUBLISHED, PublishedOperation, validator
 
@@ -240,7 +240,7 @@ def every_request(operation: PublishedOperation) -> Iterator[Answer]:
 
 
 def refused_requests(operation: PublishedOperation) -> Iterator[tuple[str, Answer]]:
-    """The responses to what the schema forbids, by what is wrong."""
+    """The responses to requests that the schema forbids, by their fault."""
     world = World()
     for label, body in forbidden(operation, world.ids).items():
         yield label, world.send(operation, body)
@@ -269,8 +269,8 @@ def test_every_operation_has_a_route_and_every_route_an_operation() -> None:
 
 
 @pytest.mark.parametrize("operation", EVERY)
-def test_a_route_needs_the_permission_of_the_schema(operation: PublishedOperation) -> None:
-    """Read where reading is enough; triggering a hook needs none."""
+def test_a_route_needs_the_permission_of_its_operation(operation: PublishedOperation) -> None:
+    """Each route needs the permission in the table of operations; triggering a hook needs none."""
     (route,) = (route for route in ROUTES if route.operation == operation.id)
     group, _, access = route.permission.partition(":")
     family = {"builds": "Workers CI", "scripts": "Workers Scripts", "queues": "Queues"}.get(group)
@@ -289,8 +289,8 @@ def test_a_request_with_everything_succeeds(operation: PublishedOperation) -> No
 
 @pytest.mark.parametrize("operation", EVERY)
 def test_what_the_schema_forbids_is_refused(operation: PublishedOperation) -> None:
-    """Each broken body and query is a 4xx in the envelope; what is taken is a known difference."""
-    taken = [f"takes {what}" for what, response in refused_requests(operation) if response.status < 400]
+    """Each broken body and query is a 4xx in the envelope; one that is accepted is a known difference."""
+    taken = [f"takes {what}" for what, answer in refused_requests(operation) if answer.status < 400]
     known = [it for it in DIFFERENCES if operation.id in it.operations.split() and "takes" in it.finding]
     assert named(operation, taken) == {it.name for it in known}
 
@@ -298,9 +298,9 @@ def test_what_the_schema_forbids_is_refused(operation: PublishedOperation) -> No
 @pytest.mark.slow
 @pytest.mark.parametrize("operation", EVERY)
 def test_the_responses_differ_from_the_schema_as_is_known(operation: PublishedOperation) -> None:
-    """Only in what the table has for this operation, and in all of that."""
-    responses = [*every_request(operation), *(response for _, response in refused_requests(operation))]
-    found = {what for response in responses for what in findings(operation, response)}
+    """Each difference is in the table for this operation, and each of the table is found."""
+    answers = [*every_request(operation), *(answer for _, answer in refused_requests(operation))]
+    found = {what for answer in answers for what in findings(operation, answer)}
     known = [it for it in DIFFERENCES if operation.id in it.operations.split() and "takes" not in it.finding]
     assert named(operation, found) == {it.name for it in known}
 
@@ -334,6 +334,6 @@ def test_whatever_the_schema_allows_is_served_by_it(operation: PublishedOperatio
 
 
 def test_the_table_of_differences_names_real_operations() -> None:
-    """Each has a reason, and no operation that the schema does not have."""
+    """Each has a reason, and names operations of the schema only."""
     assert {name for it in DIFFERENCES for name in it.operations.split()} <= PUBLISHED.keys()
     assert all(it.reason for it in DIFFERENCES)

@@ -171,7 +171,7 @@ def _broken_object(schema: Schema, value: Schema, path: str) -> Iterator[tuple[s
 
 
 def forbidden(operation: PublishedOperation, ids: Ids) -> dict[str, Any]:
-    """Bodies that the schema of an operation forbids, by what is wrong with them."""
+    """Bodies that the schema of an operation forbids, by their fault."""
     if operation.body is None:
         return {}
     check = validator(operation.body)
