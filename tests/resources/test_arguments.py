@@ -1,4 +1,4 @@
-"""Arguments of a wrong type."""
+"""Arguments that are refused before anything is sent."""
 
 import asyncio
 import re
@@ -24,6 +24,8 @@ MISUSE: dict[str, Call] = {
         TAG,
         production_settings={"build_command": "x"},  # type: ignore[arg-type]
     ),
+    "an empty branch of a Worker": lambda c: c.workers.update(TAG, branch=""),
+    "an empty branch of a preview": lambda c: c.previews.update(TAG, TAG, branch=""),
     "a text for labels": lambda c: c.workers.list(tags="production:yes"),  # type: ignore[arg-type]
     "a text for patterns": lambda c: c.workers.update(
         TAG,
@@ -42,8 +44,8 @@ MISUSE: dict[str, Call] = {
 
 
 @pytest.mark.parametrize("what", MISUSE)
-async def test_wrong_types_are_refused(what: str, api: MockApi, client: BuildsClient) -> None:
-    """A wrong type is a TypeError or ValueError before anything is sent, no AttributeError, no bad body."""
+async def test_misuse_is_refused(what: str, api: MockApi, client: BuildsClient) -> None:
+    """Misuse is a TypeError or ValueError before anything is sent, no AttributeError and no bad body."""
     for method in ("GET", "PATCH"):
         api.add(re.compile(".*"), method=method, payload=envelope({}))
     with pytest.raises((TypeError, ValueError)):

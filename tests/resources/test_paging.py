@@ -287,14 +287,15 @@ async def test_repeated_with_info() -> None:
     assert len(asked) <= 5
 
 
-async def test_repeated_after_growth() -> None:
+@pytest.mark.parametrize(("before", "after"), [(4, 6), (40, 42)])
+async def test_repeated_after_growth(before: int, after: int) -> None:
     """It also ends if the list has grown, and repeats itself from then on."""
     asked: list[int] = []
 
     async def fetch(page: int) -> Page[str]:
         asked.append(page)
         assert len(asked) < 50
-        return Page(result=("a", "b"), result_info=ResultInfo(total_count=4 if page == 1 else 6))
+        return Page(result=("a", "b"), result_info=ResultInfo(total_count=before if page == 1 else after))
 
     assert [item async for item in Pages(fetch, str, 2)] == ["a", "b"]
     assert len(asked) <= 4

@@ -34,6 +34,16 @@ async def test_success_of_any_shape(
     await OPERATIONS[name].call(client)
 
 
+@pytest.mark.parametrize("response", RESPONSES.values(), ids=RESPONSES)
+@pytest.mark.parametrize("name", ["deleteDeployHook", "subscriptions-delete"])
+async def test_deletion_without_a_result(
+    name: str, response: dict[str, Any], api: MockApi, client: BuildsClient
+) -> None:
+    """A deletion that may return what was deleted returns None if the response has nothing to read."""
+    api.add(re.compile(".*"), method="DELETE", **response)
+    assert await OPERATIONS[name].call(client) is None
+
+
 @pytest.mark.parametrize("body", [b"<html>", b'{"result": {', b"\xff"], ids=["HTML", "cut", "binary"])
 async def test_what_is_no_json_is_no_success(body: bytes, api: MockApi, client: BuildsClient) -> None:
     """A success that does not come from the API proves nothing."""
