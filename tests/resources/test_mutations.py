@@ -7,7 +7,7 @@ has a good neighbor. Each is decoded by the method of its operation, as if a con
 import json
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import pytest
@@ -37,7 +37,7 @@ Path = tuple[str | int, ...]
 OTHER_TAG = "f" * 32
 HUGE = 10**400
 REMOVED = object()
-MUTATIONS: Final[dict[str, Any]] = {
+MUTATIONS: dict[str, Any] = {
     "null": None,
     "a number": 7,
     "a text": "odd",
@@ -102,7 +102,7 @@ def _sample_struct(kind: Any, _: str, number: int) -> Any:
     return list(fields.values()) if kind.array_like else fields
 
 
-_SAMPLES: Final[dict[type[inspect.Type], Callable[[Any, str, int], Any]]] = {
+_SAMPLES: dict[type[inspect.Type], Callable[[Any, str, int], Any]] = {
     inspect.Metadata: lambda kind, name, number: sample(kind.type, name, number),
     inspect.UnionType: lambda kind, name, number: sample(kind.types[0], name, number),
     inspect.StructType: _sample_struct,
@@ -443,6 +443,7 @@ async def test_an_odd_line_keeps_its_place(canned: tuple[BuildsClient, Canned]) 
             assert page.lines[1].message == wire["result"]["lines"][1][1]
 
 
+@pytest.mark.slow
 async def test_few_odd_responses_are_refused(canned: tuple[BuildsClient, Canned]) -> None:
     """Few odd responses are refused: 380 of 14,770. Without lenient decoding it would be half."""
     client, transport = canned

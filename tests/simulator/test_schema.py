@@ -202,7 +202,7 @@ class World:
         }
 
 
-def findings(operation: PublishedOperation, answer: Answer) -> Iterator[str]:
+def findings(operation: PublishedOperation, response: Response) -> Iterator[str]:
     """The differences between a response and the schema."""
     assert response.status < 500
     body = msgspec.json.decode(response.body)
@@ -222,7 +222,7 @@ def named(operation: PublishedOperation, found: Iterable[str]) -> set[str]:
     return {next((it.name for it in known if re.fullmatch(it.finding, what)), what) for what in found}
 
 
-def every_request(operation: PublishedOperation) -> Iterator[Answer]:
+def every_request(operation: PublishedOperation) -> Iterator[Response]:
     """The responses to what the schema allows and to what it forbids, each in a world of its own."""
     world = World()
     yield world.send(operation, world.body(operation), world.query(operation))
@@ -239,7 +239,7 @@ def every_request(operation: PublishedOperation) -> Iterator[Answer]:
         yield world.send(operation, query={"cursor": "another"})
 
 
-def refused_requests(operation: PublishedOperation) -> Iterator[tuple[str, Answer]]:
+def refused_requests(operation: PublishedOperation) -> Iterator[tuple[str, Response]]:
     """The responses to requests that the schema forbids, by their fault."""
     world = World()
     for label, body in forbidden(operation, world.ids).items():
@@ -283,14 +283,14 @@ def test_a_request_with_everything_succeeds(operation: PublishedOperation) -> No
     world = World()
     body = world.body(operation)
     assert operation.body is None or validator(operation.body).is_valid(body)
-    answer = world.send(operation, body, world.query(operation))
-    assert answer.status == operation.success, answer.body
+    response = world.send(operation, body, world.query(operation))
+    assert response.status == operation.success, response.body
 
 
 @pytest.mark.parametrize("operation", EVERY)
 def test_what_the_schema_forbids_is_refused(operation: PublishedOperation) -> None:
     """Each broken body and query is a 4xx in the envelope; one that is accepted is a known difference."""
-    taken = [f"takes {what}" for what, answer in refused_requests(operation) if answer.status < 400]
+    taken = [f"takes {what}" for what, response in refused_requests(operation) if response.status < 400]
     known = [it for it in DIFFERENCES if operation.id in it.operations.split() and "takes" in it.finding]
     assert named(operation, taken) == {it.name for it in known}
 
@@ -299,8 +299,8 @@ def test_what_the_schema_forbids_is_refused(operation: PublishedOperation) -> No
 @pytest.mark.parametrize("operation", EVERY)
 def test_the_responses_differ_from_the_schema_as_is_known(operation: PublishedOperation) -> None:
     """Each difference is in the table for this operation, and each of the table is found."""
-    answers = [*every_request(operation), *(answer for _, answer in refused_requests(operation))]
-    found = {what for answer in answers for what in findings(operation, answer)}
+    responses = [*every_request(operation), *(response for _, response in refused_requests(operation))]
+    found = {what for response in responses for what in findings(operation, response)}
     known = [it for it in DIFFERENCES if operation.id in it.operations.split() and "takes" not in it.finding]
     assert named(operation, found) == {it.name for it in known}
 

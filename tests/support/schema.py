@@ -3,17 +3,17 @@
 import json
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from jsonschema import Draft202012Validator, FormatChecker
 
 Schema = dict[str, Any]
 
-PATH: Final = Path(__file__).parents[1] / "data" / "workers-builds.schema.json"
+PATH = Path(__file__).parents[1] / "data" / "workers-builds.schema.json"
 
 # Without the checker's own formats: which ones it has depends on what else is installed.
-FORMATS: Final = FormatChecker(())
+FORMATS = FormatChecker(())
 FORMATS.checks("uuid", raises=ValueError)(lambda value: not isinstance(value, str) or bool(UUID(value)))
 FORMATS.checks("date-time", raises=ValueError)(
     lambda value: not isinstance(value, str) or datetime.fromisoformat(value).tzinfo is not None
@@ -100,7 +100,7 @@ def merged(node: Any) -> Any:
     return whole
 
 
-_VALIDATORS: Final[dict[int, tuple[Schema, Any]]] = {}  # by identity: schemas can't be hashed
+_VALIDATORS: dict[int, tuple[Schema, Any]] = {}  # by identity: schemas can't be hashed
 
 
 def validator(schema: Schema) -> Any:
@@ -118,4 +118,4 @@ def of_builds(schema: Schema) -> Schema:
     return kinds.get("workersBuilds.worker", forms[-1])
 
 
-PUBLISHED: Final = read_schema()
+PUBLISHED = read_schema()

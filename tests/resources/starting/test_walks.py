@@ -1,5 +1,6 @@
 """Random walks: one request makes one build, and a call returns the build of its own request, or raises."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -34,6 +35,7 @@ def start_next_to(shop: Shop, branch: str, how: str, other: str | None) -> Build
         return None
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(steps=STEPS, known=st.booleans())
 def test_own_build_or_an_error(steps: list[tuple[str, str, str | None] | str | float], known: bool) -> None:
