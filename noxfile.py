@@ -47,8 +47,10 @@ def types(session: nox.Session) -> None:
     """What mypy and pyright say of the code, and that every public symbol has a declared type."""
     session.install(".[cli]", *group("types"))  # not editable: pyright judges the package that users install
     session.run("mypy")
-    session.run("basedpyright")
-    session.run("basedpyright", "--verifytypes", "builds_async", "--ignoreexternal")
+    # Named, or it takes the packages of whichever Python it finds first.
+    pyright = ("basedpyright", "--pythonpath", shutil.which("python", path=session.bin) or "python")
+    session.run(*pyright)
+    session.run(*pyright, "--verifytypes", "builds_async", "--ignoreexternal")
 
 
 @nox.session(python=PYTHONS)
