@@ -58,10 +58,10 @@ class BuildsError(Exception):
     """The path of the call, without its query; a secret in it is shown as `***`. Empty if there was none."""
 
     attempts: int
-    """How many requests were sent for the call, also those that got a 429; 0 means that nothing was sent."""
+    """How many requests were sent for the call, including those that got a 429; 0 if nothing was sent."""
 
     transient: bool = False
-    """Whether the same call may succeed later without anybody changing anything.
+    """Whether the same call may succeed later without any change.
 
     True for a failed connection, a timeout, 408, 425, 429, 5xx and a garbled body; False for an untrusted
     certificate, a proxy that wants a password, a mistake in the configuration and every other refusal.
@@ -91,7 +91,7 @@ class BuildsConnectionError(BuildsError, ConnectionError):
     """
 
     transient: bool = True
-    """False for what stays broken until somebody repairs it: an untrusted certificate, a proxy's 407.
+    """False for what stays broken until someone fixes it: an untrusted certificate, a proxy's 407.
 
     That is raised at once, and the message says what to do.
     """
@@ -99,7 +99,7 @@ class BuildsConnectionError(BuildsError, ConnectionError):
     sent: bool
     """False when the request can't have arrived.
 
-    True means for a call that changes something: look whether it was done before you repeat it.
+    True: it may have arrived. Before you repeat a call that changes something, check whether it took effect.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class BuildsConnectionError(BuildsError, ConnectionError):
 
 
 class BuildsTimeoutError(BuildsConnectionError, TimeoutError):
-    """The response, body included, was not complete within the client's `timeout`."""
+    """There was no complete response, body included, within the client's `timeout`."""
 
 
 class ResponseDecodeError(BuildsError):
@@ -151,11 +151,11 @@ class ResponseDecodeError(BuildsError):
 class APIError(BuildsError):
     """Cloudflare refused the request.
 
-    A code is not tied to one status: look at both.
+    The same code may come with different statuses: check both.
     """
 
     status: int
-    """The HTTP status; 0 if nothing was sent."""
+    """The HTTP status; 429 for a `RateLimitError` even if nothing was sent, 0 if it is not known."""
 
     errors: tuple[ErrorDetail, ...]
     """The entries of the response, at most 20; empty when its body was not JSON."""
@@ -186,7 +186,7 @@ class APIError(BuildsError):
 
 
 class BadRequestError(APIError):
-    """The request was refused as it stands (400, 422): a parameter or the body is wrong."""
+    """The request itself is invalid (400, 422): a parameter or the body is wrong."""
 
 
 class AuthenticationError(APIError):
@@ -209,7 +209,7 @@ class RateLimitError(APIError):
     """Too many requests (429), counted for the user together with the dashboard and all other tools.
 
     It is raised at once when the API asks for a longer wait than the policy's `max_wait`. `attempts` is 0
-    when nothing was sent, because an earlier response had asked for such a wait.
+    when nothing was sent, because an earlier response had asked for a longer wait than that.
     """
 
     transient: bool = True
@@ -241,7 +241,7 @@ class InternalServerError(APIError):
 
 
 def with_call(error: E, **call: Unpack[CallFacts]) -> E:
-    """The error that a transport has raised, complete: the same in everything but the call that it names.
+    """A copy of a transport's error, with the facts of the call filled in.
 
     It is a copy, because the transport may keep its own and raise it again.
     """
@@ -252,7 +252,7 @@ def with_call(error: E, **call: Unpack[CallFacts]) -> E:
 
 
 def with_advice(error: E, more: str) -> E:
-    """A copy of `error` that says more at the end of its message, to be raised from it."""
+    """A copy of `error` with `more` appended to its message; raise it from `error`."""
     longer = _copy(error)
     longer.message = f"{error.message}. {more}"
     longer.args = (longer.message,)

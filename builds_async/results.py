@@ -1,4 +1,4 @@
-"""Results that hold errors: a look-up of many ids can succeed in part."""
+"""Results that hold errors: a lookup of many ids can partly succeed."""
 
 from typing import Generic, TypeVar
 

@@ -58,7 +58,7 @@ class Builds:
     async def cancel(self, build_uuid: str) -> CanceledBuild:
         """Cancel a queued or running build. NotFoundError if the account has no such build.
 
-        Canceling twice does no harm, so it is retried like a read. What the API does for a build that has
+        Canceling twice is harmless, so it is retried like a read. What the API does for a build that has
         stopped already is not documented: after any other `APIError`, read the build. If the response has no
         readable result, the result here has only the `build_uuid`.
 
@@ -101,7 +101,7 @@ class Builds:
         """The build that made each of these Worker versions, by version id.
 
         A successful build need not have deployed anything: this finds the build that a deployed version
-        came from. A version that no build made is in `missing`. Everything else is as in `latest`.
+        came from. A version that no build made is in `missing`. Otherwise as `latest`.
 
         Needs "Workers CI Read".
         https://developers.cloudflare.com/api/resources/workers_builds/methods/get_builds_by_version/
@@ -109,7 +109,7 @@ class Builds:
         return await self._look_up("/builds/builds", "version_ids", version_ids)
 
     async def list(self, external_script_id: str, *, page: int = 1, per_page: int = 50) -> Page[Build]:
-        """One page of a Worker's builds, newest first as far as seen; the API promises no order.
+        """One page of a Worker's builds, observed to be newest first, but the API guarantees no order.
 
         `page` counts from 1 (1), `per_page` is 1 to 200 (50). The API has no filter, and no list of the whole
         account. Builds of pull requests may be missing: see `client.previews.builds`.
@@ -161,7 +161,7 @@ class DatedBuilds(Builds):
     async def get_dated(self, build_uuid: str) -> tuple[Build, datetime]:
         """One build as `get` gives it, and the server's date of the response, to the second.
 
-        By this machine's clock where the response has no `Date`.
+        Falls back to this machine's clock if the response has no `Date`.
         """
         reply = await self._session.exchange(Call("GET", _path(build_uuid), _BUILD))
         return reply.result, reply.date or datetime.now(UTC)
@@ -192,7 +192,7 @@ def _list_call(external_script_id: str, page: int = 1, per_page: int = 50) -> Ca
 
 def _unreadable(path: str) -> ResponseDecodeError:
     return ResponseDecodeError(
-        "the build in the response can't be read: it is not an object with a `build_uuid`",
+        "the build in the response is not an object with a `build_uuid`",
         status=200,
         method="GET",
         path=path,

@@ -116,17 +116,17 @@ class BuildStarter:
                     result = await lookup()
                 except BuildsError as error:
                     raise with_advice(
-                        lost, f"Whether it was started is unknown, looking for the build failed: {error}"
+                        lost, f"It is unknown whether the build started: the lookup failed: {error}"
                     ) from lost
-                # Our clock measures, the server's dates: how far they differ does not matter.
+                # Our clock gives the duration and the server's the dates, so how far they differ does not matter.
                 since = _date_before(result.date, clock.now() - sent_at)
                 for build in result.builds:
                     if build.build_uuid not in self._started and _matches(build, since, branch, commit_hash):
                         return build
         raise with_advice(
             lost,
-            f"Whether it was started is unknown, no build of {_described(branch, commit_hash)} was found;"
-            " look at the Worker's latest build before you start it again",
+            f"It is unknown whether the build started: no build of {_described(branch, commit_hash)} was"
+            " found; check the Worker's latest build before you start it again",
         ) from lost
 
 
@@ -144,7 +144,7 @@ def _start_body(branch: str | None, commit_hash: str | None, seed_repo: SeedRepo
         raise ValueError("a build needs a branch or a commit_hash")
     if commit_hash is not None and not re.fullmatch("[0-9a-fA-F]{40,64}", commit_hash):
         raise ValueError(
-            f"commit_hash is the full hash of 40 digits, not {quoted(commit_hash)}: a short one fails"
+            f"commit_hash must be the full hash (40 to 64 hex digits), not {quoted(commit_hash)}"
         )
     given = {"branch": branch, "commit_hash": commit_hash, "seed_repo": seed_repo}
     return body(**{name: it for name, it in given.items() if it})

@@ -52,7 +52,7 @@ async def test_no_build(how: str, start: Start, shop: Shop) -> None:
     assert shop.wire.posts == 1
     assert caught.value.attempts == 1
     assert caught.value.method == "POST"
-    assert "look at the Worker's latest build" in str(caught.value)
+    assert "check the Worker's latest build" in str(caught.value)
     assert isinstance(shop.clock, FakeClock)
     assert shop.clock.naps == [BETWEEN_LOOKUPS] * (LOOKUPS - 1)
 
