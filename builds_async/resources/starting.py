@@ -118,7 +118,7 @@ class BuildStarter:
                     raise with_advice(
                         lost, f"It is unknown whether the build started: the lookup failed: {error}"
                     ) from lost
-                # Our clock gives the duration and the server's the dates, so how far they differ does not matter.
+                # Our clock gives the duration, the server's the dates: their difference does not matter.
                 since = _date_before(result.date, clock.now() - sent_at)
                 for build in result.builds:
                     if build.build_uuid not in self._started and _matches(build, since, branch, commit_hash):

@@ -59,7 +59,7 @@ async def test_unreadable_build(odd: object, client: BuildsClient, api: MockApi)
     assert (list(result.found), result.missing) == ([OTHER], ())
     [(key, error)] = result.failed.items()
     assert key == TAG.upper()
-    assert "can't be read" in str(error)
+    assert "is not an object" in str(error)
 
 
 async def test_tags(client: BuildsClient, api: MockApi) -> None:

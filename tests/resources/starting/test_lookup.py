@@ -87,7 +87,9 @@ async def test_failure(status: int, said: str, start: Start, shop: Shop) -> None
     headers: CIMultiDict[str] = CIMultiDict()
     shop.wire.failing = lambda method, _: Response(status, headers, b"<html>") if method == "GET" else None
     shop.lose("timeout")
-    with pytest.raises(BuildsTimeoutError, match="started is unknown, looking for the build failed") as it:
+    with pytest.raises(
+        BuildsTimeoutError, match="unknown whether the build started: the lookup failed"
+    ) as it:
         await start(shop)
     assert said in str(it.value)
     assert shop.wire.posts == 1

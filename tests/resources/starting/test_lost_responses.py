@@ -47,7 +47,7 @@ async def test_no_build(how: str, start: Start, shop: Shop) -> None:
     """If no lookup finds a build, the original error is raised and says what is unknown."""
     await shop.know()
     shop.lose(how, arrived=False)
-    with pytest.raises(LOST[how][1], match="started is unknown, no build of branch") as caught:
+    with pytest.raises(LOST[how][1], match="unknown whether the build started: no build of branch") as caught:
         await start(shop)
     assert shop.wire.posts == 1
     assert caught.value.attempts == 1
