@@ -17,6 +17,7 @@ from builds_async.errors import (
     RateLimitError,
     ResponseDecodeError,
 )
+from builds_async.live.broadcast import LogBroadcast, LogSubscription
 from builds_async.live.events import EventStream
 from builds_async.live.follow import LogFollower
 from builds_async.live.tail import BuildTail
@@ -76,7 +77,16 @@ from builds_async.resources.paging import Pages
 from builds_async.results import BulkResult
 from builds_async.session.budget import Budget, BudgetSnapshot, RateBudget
 from builds_async.session.clock import Clock, SystemClock
-from builds_async.session.observe import Counters, Observation, Observer, RequestDone, RetryPlanned, Waited
+from builds_async.session.observe import (
+    Counters,
+    Observation,
+    Observer,
+    OutageBegan,
+    OutageEnded,
+    RequestDone,
+    RetryPlanned,
+    Waited,
+)
 from builds_async.session.retry import RetryPolicy
 from builds_async.session.transport import Request, Response, Transport
 
@@ -124,17 +134,21 @@ __all__ = [
     "Finding",
     "FoundWorker",
     "InternalServerError",
+    "LogBroadcast",
     "LogEvent",
     "LogFollower",
     "LogLine",
     "LogPage",
     "LogPosition",
+    "LogSubscription",
     "NewBuildSettings",
     "NewGitRepository",
     "NewVariable",
     "NotFoundError",
     "Observation",
     "Observer",
+    "OutageBegan",
+    "OutageEnded",
     "PackageManager",
     "Page",
     "Pages",

@@ -1,17 +1,21 @@
 """The client: owns the session, and has the resources and the live verbs."""
 
+import copy
 from collections.abc import Iterable
 from functools import partial
 from types import TracebackType
-from typing import Protocol, Self
-from weakref import WeakSet
+from typing import Protocol, Self, TypedDict, TypeVar, Unpack
+from weakref import WeakSet, WeakValueDictionary
 
 import aiohttp
 
 from builds_async.diagnose import diagnose
 from builds_async.live import wait
+from builds_async.live.board import Board
+from builds_async.live.broadcast import LogBroadcast
 from builds_async.live.events import EventStream
 from builds_async.live.follow import LogFollower
+from builds_async.live.patience import Patience
 from builds_async.live.tail import BuildTail
 from builds_async.live.watch import BuildWatcher
 from builds_async.models.builds import Build
@@ -32,7 +36,7 @@ from builds_async.session.aiohttp_transport import AiohttpTransport
 from builds_async.session.budget import Budget, RateBudget
 from builds_async.session.clock import Clock, SystemClock
 from builds_async.session.credentials import Settings, resolve
-from builds_async.session.ids import checked_tags, segment, tag
+from builds_async.session.ids import checked_tags, normalized_id, segment, tag
 from builds_async.session.numbers import seconds, whole
 from builds_async.session.observe import Observer
 from builds_async.session.retry import RetryPolicy
@@ -44,8 +48,18 @@ def _over_aiohttp(settings: Settings, session: aiohttp.ClientSession | None, tim
     return AiohttpTransport(settings.base_url, session=session, timeout=timeout, secrets=settings.secrets)
 
 
+class _FollowOptions(TypedDict, total=False):
+    start: LogPosition | None
+    tail: int | None
+    poll_interval: float
+    max_poll_interval: float
+
+
 class _Closable(Protocol):
     async def aclose(self) -> None: ...
+
+
+_C = TypeVar("_C", bound=_Closable)
 
 
 class BuildsClient:
@@ -74,12 +88,18 @@ class BuildsClient:
     - `timeout`: seconds for one request, connect and body included (30); TypeError or ValueError unless it is
       above 0 and finite. Each retry has its own. Waiting for the rate budget does not count; use
       `asyncio.timeout` to limit that.
-    - `retry`: see `RetryPolicy`. `budget`: a `RateBudget`, or another `Budget`; pass one object to several
+    - `retry`: see `RetryPolicy`.
+    - `patience`: seconds of unbroken failure that a live verb (`follow`, `wait`, `wait_for_commit`, `watch`,
+      `tail`, `events`, `broadcast`) sits out before it raises (300). Any success resets it. Only `transient`
+      errors are sat out: failed connections, timeouts, 5xx, garbled bodies, and 429 however long it lasts.
+      The retries of each call come first; then the verb pauses for 1 second, twice as long each time, up to
+      15. 0 turns it off, infinity never raises.
+    - `budget`: a `RateBudget`, or another `Budget`; pass one object to several
       clients of the same user. By default each client has its own.
     - `max_in_flight`: the most requests in flight at once (10), over all calls of the client.
     - `clock`: time as an argument, for tests.
-    - `observer`: is called with each `RequestDone`, `RetryPlanned` and `Waited`, for metrics; it must be
-      quick and not raise. `Counters` is one that adds up.
+    - `observer`: is called with each `RequestDone`, `RetryPlanned`, `Waited`, `OutageBegan` and
+      `OutageEnded`, for metrics; it must be quick and not raise. `Counters` is one that adds up.
 
     The credentials go to `base_url` only: not to a proxy, not to a redirect's target, not with a call that
     needs none, not with other requests of a borrowed session.
@@ -134,12 +154,14 @@ class BuildsClient:
         transport: Transport | None = None,
         timeout: float = 30.0,
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008  # frozen
+        patience: float = 300.0,
         budget: Budget | None = None,
         max_in_flight: int = 10,
         clock: Clock = SystemClock(),  # noqa: B008  # has no state
         observer: Observer | None = None,
     ) -> None:
         timeout = seconds("timeout", timeout, above_zero=True)
+        self._patience = seconds("patience", patience, infinite=True)
         max_in_flight = whole("max_in_flight", max_in_flight, at_least=1)
         settings = resolve(
             account_id=account_id,
@@ -151,7 +173,7 @@ class BuildsClient:
         self._account_id, self._credential_kind = settings.account_id, settings.credential_kind
         self._foreign_host = settings.foreign_host
         self._name = f"account_id={settings.account_id!r}, base_url={settings.base_url!r}"
-        self._clock = clock
+        self._clock, self._observer = clock, observer
         self.budget = budget if budget is not None else RateBudget()
         if session is not None and transport is not None:
             raise ValueError("pass a session or a transport, not both: a transport has no use for a session")
@@ -166,6 +188,12 @@ class BuildsClient:
             secrets=settings.secrets,
             observer=observer,
         )
+        # What may have requests on their way: of this client, and of each that it was derived from.
+        self._closables: tuple[WeakSet[_Closable], ...] = (WeakSet(),)
+        self._set_up()
+
+    def _set_up(self) -> None:
+        """Make the resources, and what the live verbs share, over the session."""
         self.builds = Builds(self._session)
         self.workers = Workers(self._session)
         self._singles = DatedBuilds(self._session)
@@ -178,10 +206,47 @@ class BuildsClient:
         self.subscriptions = Subscriptions(self._session)
         self.queues = Queues(self._session)
         self._polls = DatedBuilds(self._session.polling())
-        self._closables: WeakSet[_Closable] = WeakSet()  # what may have requests on their way
+        self._board = self._closed_with_me(Board(self._polls, self._clock))
+        self._broadcasts: WeakValueDictionary[str, LogBroadcast] = WeakValueDictionary()
+
+    def _closed_with_me(self, it: _C) -> _C:
+        for closables in self._closables:
+            closables.add(it)
+        return it
 
     def __repr__(self) -> str:
         return f"BuildsClient({self._name})"
+
+    def with_options(
+        self,
+        *,
+        timeout: float | None = None,
+        retry: RetryPolicy | None = None,
+        patience: float | None = None,
+    ) -> Self:
+        """A client that differs in these options, and shares everything else: what is None stays as it is.
+
+        `client.with_options(patience=0).follow(build_uuid)` raises on the first outage. Session, budget and
+        the limit on requests in flight are shared, so a derived client costs nothing and need not be closed:
+        closing it ends its own tails, event streams and broadcasts, closing this client ends all. A
+        `transport` of your own finds the `timeout` in each request.
+        """
+        derived = copy.copy(self)
+        derived._derive(timeout, retry, patience)  # noqa: SLF001  # a copy of ourselves
+        return derived
+
+    def _derive(self, timeout: float | None, retry: RetryPolicy | None, patience: float | None) -> None:
+        if patience is not None:
+            self._patience = seconds("patience", patience, infinite=True)
+        self._closables = (*self._closables, WeakSet())
+        self._broadcasts = WeakValueDictionary()
+        if timeout is not None or retry is not None:
+            timeout = None if timeout is None else seconds("timeout", timeout, above_zero=True)
+            self._session = self._session.with_options(timeout=timeout, retry=retry)
+            self._set_up()
+
+    def _patience_of(self, verb: str) -> Patience:
+        return Patience(self._clock, self._patience, verb=verb, observer=self._observer)
 
     async def __aenter__(self) -> Self:
         self._session.check_open()
@@ -195,14 +260,15 @@ class BuildsClient:
     async def aclose(self) -> None:
         """Close the client and the session that it opened. Calling it again does nothing.
 
-        Tails and event streams end at once. A call that waits for the rate budget, or between two polls,
-        raises RuntimeError when its wait is over; to end it sooner, cancel it.
+        Tails, event streams and broadcasts end at once. A call that waits for the rate budget, or between
+        two polls, raises RuntimeError when its wait is over; to end it sooner, cancel it.
         """
         try:
-            for closable in tuple(self._closables):
+            for closable in tuple(self._closables[-1]):
                 await closable.aclose()
         finally:
-            await self._session.aclose()
+            if len(self._closables) == 1:  # else the session is another client's
+                await self._session.aclose()
 
     async def diagnose(self) -> Diagnosis:
         """Check the credentials and the account before work starts, and say what is wrong and what to do.
@@ -241,16 +307,40 @@ class BuildsClient:
         raised. Needs "Workers CI Read".
         """
         segment(build_uuid)
-        return LogFollower(
-            self._polls,
+        return self._follower(
+            "follow",
             build_uuid,
-            clock=self._clock,
-            finished_source=self._singles,
             start=start,
             tail=tail,
             poll_interval=poll_interval,
             max_poll_interval=max_poll_interval,
         )
+
+    def _follower(self, verb: str, build_uuid: str, **options: Unpack[_FollowOptions]) -> LogFollower:
+        return LogFollower(
+            self._polls,
+            build_uuid,
+            clock=self._clock,
+            finished_source=self._singles,
+            state=self._board.asker(build_uuid),
+            patience=self._patience_of(verb),
+            **options,
+        )
+
+    def broadcast(self, build_uuid: str) -> LogBroadcast:
+        """The log of a build for any number of readers: `async for line in broadcast.subscribe()`.
+
+        All readers together cost the requests of one `follow`. Each gets the whole log from its first line,
+        late ones included. As long as a broadcast is in use, further calls for the same build give the same
+        one. `LogBroadcast` says what is guaranteed. Needs "Workers CI Read".
+        """
+        segment(build_uuid)
+        key = normalized_id(build_uuid)
+        broadcast = self._broadcasts.get(key)
+        if broadcast is None:
+            broadcast = self._closed_with_me(LogBroadcast(self._follower("broadcast", build_uuid)))
+            self._broadcasts[key] = broadcast
+        return broadcast
 
     async def wait(self, build_uuid: str, *, poll_interval: float = 5.0) -> Build:
         """Wait until a build has finished, and return it: `stopped`, with its outcome.
@@ -260,11 +350,15 @@ class BuildsClient:
         returned without one.
 
         It has no time limit of its own, and a build may be queued for hours: use
-        `async with asyncio.timeout(...)`. Raises what `builds.get` raises, after its retries. Needs
-        "Workers CI Read".
+        `async with asyncio.timeout(...)`. An outage is sat out for the client's `patience`; what else
+        `builds.get` raises comes at once. Needs "Workers CI Read".
         """
+        segment(build_uuid)
         return await wait.wait_for_build(
-            self._polls, build_uuid, poll_interval=poll_interval, clock=self._clock
+            self._board.asker(build_uuid),
+            poll_interval=poll_interval,
+            clock=self._clock,
+            patience=self._patience_of("wait"),
         )
 
     async def wait_for_commit(
@@ -289,11 +383,13 @@ class BuildsClient:
         tag(external_script_id)
         return await wait.wait_for_commit(
             self._polls,
+            self._board.asker,
             external_script_id,
             commit_hash,
             branch=branch,
             poll_interval=poll_interval,
             clock=self._clock,
+            patience=self._patience_of("wait_for_commit"),
         )
 
     def watch(self, external_script_ids: Iterable[str], *, interval: float = 15.0) -> BuildWatcher:
@@ -304,7 +400,11 @@ class BuildsClient:
         are 50 requests a pass. `BuildWatcher` says what is guaranteed. Needs "Workers CI Read".
         """
         return BuildWatcher(
-            self._polls, checked_tags(external_script_ids), interval=interval, clock=self._clock
+            self._polls,
+            checked_tags(external_script_ids),
+            interval=interval,
+            clock=self._clock,
+            patience=self._patience_of("watch"),
         )
 
     def tail(
@@ -334,9 +434,9 @@ class BuildsClient:
             interval=interval,
             poll_interval=poll_interval,
             max_poll_interval=max_poll_interval,
+            patience=self._patience_of("tail"),
         )
-        self._closables.add(stream)
-        return stream
+        return self._closed_with_me(stream)
 
     def events(
         self,
@@ -364,6 +464,6 @@ class BuildsClient:
             visibility_timeout=visibility_timeout,
             poll_interval=poll_interval,
             max_poll_interval=max_poll_interval,
+            patience=self._patience_of("events"),
         )
-        self._closables.add(events)
-        return events
+        return self._closed_with_me(events)

@@ -5,7 +5,7 @@ import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from builds_async import BuildsClient, Observation, RetryPlanned, RetryPolicy
+from builds_async import BuildsClient, Observation, OutageEnded, RetryPlanned
 from builds_async.cli.exits import CommandError
 from builds_async.cli.files import UnfitFileError, read_file
 from builds_async.cli.options import Connection
@@ -14,32 +14,37 @@ from builds_async.cli.terminal import stderr
 from builds_async.cli.text import plain
 from builds_async.cli.times import format_duration
 
-_PATIENT_ATTEMPTS = 8  # some 20 s with the default backoff
+PATIENCE = 300.0
+"""For how many seconds a command sits out an outage of the API."""
+
 _MAX_TOKEN = 10_000
 _LONG_DELAY = 3.0
 
 
 @asynccontextmanager
-async def connect(connection: Connection, *, patient: bool = False) -> AsyncGenerator[BuildsClient]:
+async def connect(connection: Connection, *, patience: float = PATIENCE) -> AsyncGenerator[BuildsClient]:
     """The client for the account, with the token from its file or from the environment.
 
-    `patient` is for commands that run for a long time: they survive an outage of some 20 seconds. Standard
-    error says why a retry is long in coming; the library itself warns of long waits for the rate budget.
+    Standard error says why a retry is long in coming, and when an outage is over. The library itself warns
+    of an outage, and of long waits for the rate budget.
     """
     async with BuildsClient(
         account_id=connection.account_id,
         api_token=None if connection.token_file is None else read_token(connection.token_file),
         base_url=connection.base_url,
-        retry=RetryPolicy(attempts=_PATIENT_ATTEMPTS) if patient else RetryPolicy(),
-        observer=_report_long_retry,
+        patience=patience,
+        observer=_report,
     ) as client:
         yield client
 
 
-def _report_long_retry(observation: Observation) -> None:
+def _report(observation: Observation) -> None:
     if isinstance(observation, RetryPlanned) and observation.delay >= _LONG_DELAY:
         delay = format_duration(observation.delay)
         stderr().write(f"builds-async: {plain(f'retrying in {delay}: {observation.error}')}\n")
+    elif isinstance(observation, OutageEnded) and observation.error is None:
+        lasted = format_duration(observation.seconds)
+        stderr().write(f"builds-async: {observation.verb}: works again after {lasted}\n")
 
 
 def read_token(file: str) -> str:

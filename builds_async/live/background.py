@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
+from builds_async.errors import BuildsError, with_call
 from builds_async.session.clock import Clock
 
 T = TypeVar("T")
@@ -60,6 +61,49 @@ class SharedRequest(Generic[T]):
         running.cancel()
         await asyncio.wait({running})
         return None if running.cancelled() or running.exception() is not None else running.result()
+
+
+class SharedTask(Generic[T]):
+    """Work that several callers wait for. Cancelling one leaves it to the others; the last one ends it."""
+
+    def __init__(self, work: Coroutine[object, object, T]) -> None:
+        self._task = asyncio.get_running_loop().create_task(work)
+        self._task.add_done_callback(retrieve_exception)
+        self._callers = 0
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the work has ended, in whatever way."""
+        return self._task.done()
+
+    async def wait(self) -> None:
+        """Wait until the work has ended. If this is cancelled and no other caller waits, the work is, too."""
+        self._callers += 1
+        try:
+            await asyncio.wait({self._task})
+        finally:
+            self._callers -= 1
+            if not self._callers:
+                await self.aclose()
+
+    def result(self) -> T | None:
+        """The result of work that is done, None if it was cancelled. Raises an error of its own to each."""
+        if self._task.cancelled():
+            return None
+        error = self._task.exception()
+        if error is None:
+            return self._task.result()
+        try:
+            # A copy for each caller: one error in several tracebacks would grow with each of them.
+            raise with_call(error) if isinstance(error, BuildsError) else error
+        finally:
+            del error  # else it would keep itself alive: its traceback holds this frame
+
+    async def aclose(self) -> None:
+        """Cancel the work, unless it is done."""
+        if not self._task.done():
+            self._task.cancel()
+            await asyncio.wait({self._task})
 
 
 class Tasks:

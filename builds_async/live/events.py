@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Generic, Self, TypeVar
 
 from builds_async.live.leases import Leases
+from builds_async.live.patience import Patience
 from builds_async.live.queue_poller import QueuePoller
 from builds_async.live.sources import QueueSource
 from builds_async.models.events import BuildEvent, read_event
@@ -42,9 +43,8 @@ class EventStream:
     dead letter queue.
 
     It is not a generator: after a `break`, a timeout, a cancellation or an error the next loop goes on.
-    Connection errors, timeouts, 5xx and responses that can't be read are tolerated five times in a row, with
-    growing pauses; the sixth is raised, and any other error at once. A failed acknowledgement or extension
-    is logged and repeated.
+    A `transient` error of a pull is raised when every pull has failed for the client's `patience` (300 s),
+    and any other error at once. A failed acknowledgement or extension is logged and repeated.
 
     `async with` or `aclose()` ends the stream: it hands back what is in hand, leaves no task, and ends a
     loop that is waiting for an event. Closing the client does the same.
@@ -60,6 +60,7 @@ class EventStream:
         visibility_timeout: float = 120.0,
         poll_interval: float = 2.0,
         max_poll_interval: float = 15.0,
+        patience: Patience | None = None,
     ) -> None:
         if not 1 <= batch_size <= MAX_BATCH:
             raise ValueError(f"batch_size is 1 to {MAX_BATCH}, not {batch_size}")
@@ -75,6 +76,7 @@ class EventStream:
             visibility_timeout=visibility_timeout,
             poll_interval=seconds("poll_interval", poll_interval, above_zero=True),
             max_poll_interval=seconds("max_poll_interval", max_poll_interval, above_zero=True),
+            patience=Patience(clock) if patience is None else patience,
         )
         self._buffer: deque[BuildEvent] = deque()
         self._current: BuildEvent | None = None  # given out last, and not acknowledged

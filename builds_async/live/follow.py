@@ -3,8 +3,10 @@
 from operator import length_hint
 from typing import Self
 
+from builds_async.errors import BuildsError
 from builds_async.live.log_reader import LogReader
-from builds_async.live.sources import LogSource
+from builds_async.live.patience import Patience
+from builds_async.live.sources import LogSource, StateSource
 from builds_async.models.builds import Build
 from builds_async.models.logs import LogLine, LogPosition
 from builds_async.session.clock import Clock
@@ -20,9 +22,11 @@ class LogFollower:
 
     It ends by itself: when the build is `stopped` and has its outcome (waited for at most 30 s), it reads
     on until a page brings nothing, and, if the build stopped less than 5 s ago by the server's clock, once
-    more 2 s later. While the build runs, the log is polled every `poll_interval` seconds, less often up to
-    `max_poll_interval` while nothing comes, and never faster than the client's `RateBudget` allows. The log
-    of a finished build is read without a pause, like any single call.
+    more 2 s later. While the build is queued it has no log, and only its state is asked for, every 2.5 s.
+    While it runs, the log is polled every `poll_interval` seconds, less often up to `max_poll_interval` while
+    nothing comes, and never faster than the client's `RateBudget` allows. The log of a finished build is read
+    without a pause, like any single call. Followers and waiters of one client share requests for the states
+    of their builds.
 
     A log that does not exist is waited for until the build has finished. A log that is **gone**, because the
     API responds with 404 after it gave lines or a cursor, ends the loop once the build has finished, with
@@ -33,8 +37,9 @@ class LogFollower:
 
     `LogCursor` says what it assumes about pages.
 
-    Raises what `client.builds.get` and `client.builds.logs` raise after their retries; an unknown build is
-    a NotFoundError. It has no time limit of its own: use `async with asyncio.timeout(600):` around it.
+    A `transient` error is raised when nothing but such errors has come for the client's `patience` (300 s);
+    any other error of `client.builds.get` and `client.builds.logs` at once: an unknown build is a
+    NotFoundError. It has no time limit of its own: use `async with asyncio.timeout(600):` around it.
     A second task that reads while one is waiting gets a RuntimeError.
     """
 
@@ -45,6 +50,8 @@ class LogFollower:
         *,
         clock: Clock,
         finished_source: LogSource | None = None,
+        state: StateSource | None = None,
+        patience: Patience | None = None,
         start: LogPosition | None = None,
         tail: int | None = None,
         poll_interval: float = 1.0,
@@ -55,11 +62,13 @@ class LogFollower:
             build_uuid,
             clock=clock,
             finished_source=finished_source,
+            state=state,
             start=start,
             tail=tail,
             poll_interval=poll_interval,
             max_poll_interval=max_poll_interval,
         )
+        self._patience = Patience(clock) if patience is None else patience
         self._hand = self._reader.hand
         self._build_uuid = build_uuid
         self._reading = False
@@ -122,8 +131,14 @@ class LogFollower:
         self._reading = True
         try:
             while not (length_hint(self._reader.hand) or self._reader.ended):
-                await self._reader.pace.turn()
-                await self._reader.step()
+                await self._reader.pace.turn(not_before=self._patience.due)
+                try:
+                    await self._reader.step()
+                except BuildsError as error:
+                    if not self._patience.outlasts(error):
+                        raise
+                else:
+                    self._patience.succeeded()
         finally:
             self._hand = self._reader.hand  # kept here too: an attribute less to look up for each line
             self._reading = False

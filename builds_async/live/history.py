@@ -43,7 +43,7 @@ class History:
     def update(self, build: Build) -> None:
         """Take the new state of a known build, unless it is an earlier one than is known."""
         known = self.builds[build.build_uuid]
-        if known is None or not _is_before(build, known):
+        if known is None or not is_before(build, known):
             self.builds[build.build_uuid] = build
             if self.newest is not None and build.build_uuid == self.newest.build_uuid:
                 self.newest = build
@@ -62,10 +62,10 @@ class History:
 def moved_on(known: Build, build: Build) -> bool:
     """Whether the build has another status or outcome than was known, and not an earlier one."""
     changed = (known.status, known.build_outcome) != (build.status, build.build_outcome)
-    return changed and not _is_before(build, known)
+    return changed and not is_before(build, known)
 
 
-def _is_before(build: Build, known: Build) -> bool:
+def is_before(build: Build, known: Build) -> bool:
     """Whether a response is staler than what is known: two requests may be served by different copies."""
     return _rank(build) < _rank(known)
 

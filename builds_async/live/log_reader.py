@@ -10,17 +10,21 @@ from operator import length_hint
 
 from builds_async.errors import BuildsError, NotFoundError
 from builds_async.live.backlog import Backlog
+from builds_async.live.board import MAX_AGE, OwnState
 from builds_async.live.finish import Finish
 from builds_async.live.log_cursor import LogCursor, Step
 from builds_async.live.pace import Pace
-from builds_async.live.sources import LogSource
-from builds_async.models.builds import Build
+from builds_async.live.sources import LogSource, Seen, StateSource
+from builds_async.models.builds import Build, BuildStatus
 from builds_async.models.logs import LogLine, LogPosition
 from builds_async.session.clock import Clock
 from builds_async.session.numbers import seconds
 
 SETTLE = 2.0
 """Seconds after which a log is read once more if its build has only just stopped: lines may lag behind."""
+
+QUEUED_INTERVAL = 2.5
+"""Seconds between two looks at a build that is queued, so that its start is seen within 3 s."""
 
 _JUST_NOW = timedelta(seconds=5)
 
@@ -33,6 +37,8 @@ class LogReader:
     Take the lines in `hand`. When there are none, and the log has not `ended`, call `step` when `pace` says
     that it is due. State moves only after a response has been read, so a step that fails or is cancelled
     loses nothing and repeats nothing.
+
+    A build that is queued has no log: as long as it `is_queued`, a step asks for its state alone.
     """
 
     def __init__(
@@ -42,6 +48,7 @@ class LogReader:
         *,
         clock: Clock,
         finished_source: LogSource | None = None,
+        state: StateSource | None = None,
         start: LogPosition | None,
         tail: int | None,
         poll_interval: float,
@@ -65,11 +72,15 @@ class LogReader:
         # Polls give way to other calls when the budget runs low; draining a finished log is no poll.
         self._source = source
         self._finished_source = source if finished_source is None else finished_source
+        self._state = OwnState(source, build_uuid, clock) if state is None else state
         self._build_uuid = build_uuid
         self._clock = clock
         self._cursor = LogCursor(start)
         self._backlog = None if tail is None else Backlog(tail)  # as long as lines are skipped
         self._build: Build | None = None
+        self._queued_interval = max(QUEUED_INTERVAL, poll_interval)
+        # Where an earlier reader had lines the build has begun, even if a copy that lags says otherwise.
+        self._may_be_queued = start == LogPosition()
         self._finish = Finish(clock)
         self._finished = False  # the build is final; what is left is to drain its log
         self._settle = False  # read once more before the end
@@ -81,6 +92,11 @@ class LogReader:
     def build(self) -> Build | None:
         """The build as last seen; None before the first step."""
         return self._build
+
+    @property
+    def is_queued(self) -> bool:
+        """True while the build was seen queued, and never further."""
+        return self._may_be_queued and self._build is not None
 
     @property
     def ended(self) -> bool:
@@ -133,7 +149,13 @@ class LogReader:
 
     async def _ask(self) -> bool:
         """Take the next page, and return whether it was the last one for now."""
-        build = await self._look() if self._build is None else self._build
+        build = self._build
+        if build is None or self._may_be_queued:
+            seen = await self._look()
+            if self.is_queued:
+                self.pace.due = seen.at + self._queued_interval
+                return True  # there are no lines now, so all that come are new
+            build = seen.build
         asked_at = self._clock.now()
         step, newly_missing = await self._page(build)
         if step.lines:
@@ -184,19 +206,22 @@ class LogReader:
                 self._build_uuid,
             )
 
-    async def _look(self) -> Build:
+    async def _look(self) -> Seen:
         """Ask how the build is. When it has finished, the log is due at once, to be drained."""
         first = self._build is None
-        build, seen_on = await self._source.get_dated(self._build_uuid)
-        self._build = build
+        seen = await self._state.state(max_age=MAX_AGE)
+        build = self._build = seen.build
+        self._may_be_queued = (
+            self._may_be_queued and build.status == BuildStatus.QUEUED and not build.is_stopped
+        )
         if build.is_stopped and not self._finish.has_begun:
             # A build that was seen running, or has no outcome yet, stopped just now whatever its dates say.
-            self._settle = not first or build.build_outcome is None or _stopped_just_before(build, seen_on)
+            self._settle = not first or build.build_outcome is None or _stopped_just_before(build, seen.date)
         if self._finish.is_final(build):
             self._finished = True
             self._source = self._finished_source
             self.pace.due = self._clock.now()
-        return build
+        return seen
 
 
 def _stopped_just_before(build: Build, seen_on: datetime | None) -> bool:

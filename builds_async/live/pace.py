@@ -1,5 +1,7 @@
 """When a poller makes its next request."""
 
+from math import inf
+
 from builds_async.session.clock import Clock
 
 GROWTH = 1.5
@@ -32,12 +34,13 @@ class Pace:
         """Seconds until the next request is due; 0 or less if it is."""
         return self.due - self._clock.now()
 
-    async def turn(self) -> float:
+    async def turn(self, *, not_before: float = -inf) -> float:
         """Sleep until the next request is due, and return the moment at which it is made.
 
+        It is not made before the moment `not_before` either.
         It may be cancelled and called again: `due` does not move, so no time is waited for twice.
         """
-        if (pause := self.pause) > 0:
+        if (pause := max(self.due, not_before) - self._clock.now()) > 0:
             await self._clock.sleep(pause)
         return self._clock.now()
 

@@ -1,19 +1,14 @@
 """Pulling from a queue: when, how often after failures, and without losing what a cancelled pull leased."""
 
 import asyncio
-import logging
 
-from builds_async.errors import APIError, BuildsConnectionError, BuildsError, ResponseDecodeError
+from builds_async.errors import BuildsError
 from builds_async.live.background import SharedRequest
 from builds_async.live.pace import Pace
+from builds_async.live.patience import Patience
 from builds_async.live.sources import QueueSource
 from builds_async.models.queues import QueueBatch
 from builds_async.session.clock import Clock
-
-MAX_FAILURES = 5
-"""How many pulls in a row may fail before the error is raised."""
-
-logger: logging.Logger = logging.getLogger("builds_async")
 
 
 class QueuePoller:
@@ -29,6 +24,7 @@ class QueuePoller:
         visibility_timeout: float,
         poll_interval: float,
         max_poll_interval: float,
+        patience: Patience,
     ) -> None:
         self.asked_at: float = clock.now()
         """When the last pull was sent: the leases of its messages count from here."""
@@ -39,14 +35,13 @@ class QueuePoller:
         self._batch_size = batch_size
         self._visibility_timeout = visibility_timeout
         self._pace = Pace(clock, poll_interval, max_poll_interval)
-        self._backoff = Pace(clock, poll_interval, max_poll_interval, growth=2)
-        self._failures = 0
+        self._patience = patience
         self._alarm: asyncio.Future[None] | None = None
         self._request: SharedRequest[QueueBatch] = SharedRequest()
         self._closed = False
 
     async def pull(self) -> QueueBatch | None:
-        """The next batch, when it is due. None if the pull failed in passing, or the poller was closed.
+        """The next batch, when it is due. None after a failure that is sat out, or if the poller was closed.
 
         Cancelling it is safe: the request goes on, and the next call takes it over.
         """
@@ -56,11 +51,13 @@ class QueuePoller:
         try:
             batch = await self._request.result(self._send)
         except BuildsError as error:
-            if not self._tolerates(error):
+            self._pace.failed()
+            is_sat_out = self._patience.outlasts(error)
+            self._pace.due = max(self._pace.due, self._patience.due)
+            if not is_sat_out:
                 raise
             return None
-        self._failures = 0
-        self._backoff.reset()
+        self._patience.succeeded()
         return batch
 
     def taken(self, batch: QueueBatch, *, useful: bool) -> None:
@@ -102,25 +99,3 @@ class QueuePoller:
             batch_size=self._batch_size,
             visibility_timeout_ms=round(self._visibility_timeout * 1000),
         )
-
-    def _tolerates(self, error: BuildsError) -> bool:
-        """Count a failed pull, set the time of the next one, and say whether to go on without raising."""
-        self._failures += 1
-        self._backoff.failed()
-        self._backoff.slow_down()
-        self._pace.due = self._backoff.due
-        if self._failures <= MAX_FAILURES and _is_transient(error):
-            logger.info("%s; pulling again in %.1f s", str(error), self._pace.pause)
-            return True
-        self._failures = 0
-        self._backoff.reset()
-        return False
-
-
-def _is_transient(error: BuildsError) -> bool:
-    """Whether a failed pull may be repeated. Not after a 429: its wait is longer than `max_wait` allows."""
-    if isinstance(error, APIError):
-        return error.status >= 500 or error.status == 408
-    if isinstance(error, BuildsConnectionError):
-        return error.transient
-    return isinstance(error, ResponseDecodeError)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from builds_async.models.builds import Build
 from builds_async.models.envelope import Page
@@ -35,8 +35,8 @@ class WatchSource(HistorySource, Protocol):
         ...
 
 
-class LogSource(Protocol):
-    """A build, and the pages of its log."""
+class DatedSource(Protocol):
+    """Single builds, with the server's date."""
 
     async def get_dated(self, build_uuid: str) -> tuple[Build, datetime | None]:
         """The build as it is now, and the date of the response by the server's clock, None if not known.
@@ -45,6 +45,10 @@ class LogSource(Protocol):
         """
         ...
 
+
+class LogSource(DatedSource, Protocol):
+    """A build, and the pages of its log."""
+
     async def logs(self, build_uuid: str, *, cursor: str | None = None) -> LogPage:
         """The page of the log behind `cursor`; NotFoundError if there is no such log."""
         ...
@@ -52,6 +56,36 @@ class LogSource(Protocol):
 
 class TailSource(WatchSource, LogSource, Protocol):
     """The builds of many Workers, and their logs."""
+
+
+class BoardSource(DatedSource, Protocol):
+    """Single builds and the latest builds of many Workers, both with the server's date."""
+
+    async def latest_dated(
+        self, external_script_ids: Iterable[str]
+    ) -> tuple[BulkResult[Build], datetime | None]:
+        """The latest build of each of these Workers, and the date of the response, None if not known."""
+        ...
+
+
+class Seen(NamedTuple):
+    """A build as it was seen, and when."""
+
+    build: Build
+
+    date: datetime | None
+    """The date of the response by the server's clock, None if not known."""
+
+    at: float
+    """The moment by the client's clock from which the next look is counted."""
+
+
+class StateSource(Protocol):
+    """The state of one build."""
+
+    async def state(self, *, max_age: float) -> Seen:
+        """The build as it is now, or was at most `max_age` seconds ago; NotFoundError if there is none."""
+        ...
 
 
 class QueueSource(Protocol):

@@ -4,6 +4,7 @@ import logging
 from collections import deque
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from math import inf
 from types import TracebackType
 from typing import Self
 
@@ -12,9 +13,10 @@ from builds_async.live.background import Tasks
 from builds_async.live.backlog import Backlog
 from builds_async.live.log_reader import LogReader
 from builds_async.live.pace import Pace
+from builds_async.live.patience import Patience, concerns_all
 from builds_async.live.sources import LogSource, TailSource
 from builds_async.live.tracker import Tracker
-from builds_async.models.builds import Build
+from builds_async.models.builds import Build, BuildStatus
 from builds_async.models.changes import BuildChange
 from builds_async.models.logs import LogPage, LogPosition
 from builds_async.models.tail import TailLine, TailLog, TailPosition
@@ -50,8 +52,9 @@ class BuildTail:
     loses nothing. Requests on their way may then still come in; `async with`, `aclose()` and closing the
     client end them.
 
-    Wrong credentials are raised. Any other error is in `failures`, by the tag of its Worker or the UUID of
-    its build, until the next request for it succeeds; the others go on.
+    Wrong credentials are raised, and so is an error when all requests have failed for the client's `patience`
+    (300 s), or one that will not pass by itself (a certificate). Any other error is in `failures`, by the tag
+    of its Worker or the UUID of its build, until the next request for it succeeds; the others go on.
     """
 
     def __init__(
@@ -65,7 +68,9 @@ class BuildTail:
         interval: float,
         poll_interval: float,
         max_poll_interval: float,
+        patience: Patience | None = None,
     ) -> None:
+        self._patience = Patience(clock, inf) if patience is None else patience
         start = TailPosition() if start is None else start
         if not isinstance(start, TailPosition):
             raise TypeError(f"start is a TailPosition, not {type(start).__name__}: decode it with msgspec")
@@ -175,6 +180,7 @@ class BuildTail:
             # Even after an error: a reader that retries in a loop is throttled, and what was found is used.
             self._looks.next_after(began)
             self._take_changes()
+        self._patience.weigh(self._tracker.failures.values(), parts=len(self._tracker.ids))
 
     async def _step(self, log: "_BuildLog") -> None:
         try:
@@ -182,12 +188,16 @@ class BuildTail:
         except (AuthenticationError, PermissionDeniedError):
             raise
         except BuildsError as error:
+            if concerns_all(error) and not self._patience.outlasts(error):
+                raise
             if log.uuid not in self._failed:
                 logger.warning("the log of build %s could not be asked for: %s", log.uuid, str(error))
             self._failed[log.uuid] = error
             if isinstance(error, NotFoundError):  # the build itself is gone
                 self._close(log)
             return
+        if not log.reader.is_queued:  # else nothing was asked for: the look had its state
+            self._patience.succeeded()
         self._failed.pop(log.uuid, None)
         self._ready.append(log)
 
@@ -197,7 +207,10 @@ class BuildTail:
             change = self._tracker.changes.popleft()
             build, tag = change.build, normalized_id(change.external_script_id)
             if build.build_uuid in self._logs:
-                self._logs[build.build_uuid].build = build
+                log = self._logs[build.build_uuid]
+                log.build = build
+                if log.reader.is_queued and build.status != BuildStatus.QUEUED:
+                    log.reader.pace.due = self._clock.now()  # it has begun: its lines are due now
             elif change.is_new and not self._is_past(change):
                 # `tail` is for logs that exist at the beginning; of a build that is new all lines are wanted.
                 tail = self._tail if build.build_uuid in self._tracker.present else None

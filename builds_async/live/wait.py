@@ -1,11 +1,14 @@
 """Waiting for a build to finish, without its log."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
+from builds_async.errors import BuildsError
+from builds_async.live.board import MAX_AGE
 from builds_async.live.finish import Finish
 from builds_async.live.pace import Pace
-from builds_async.live.sources import BuildSource, HistorySource
+from builds_async.live.patience import Patience
+from builds_async.live.sources import HistorySource, StateSource
 from builds_async.models.builds import Build, BuildStatus, in_order
 from builds_async.session.clock import Clock
 from builds_async.session.numbers import seconds
@@ -18,29 +21,41 @@ _FAR_BACK, _RECENT = 200, 50
 
 
 async def wait_for_build(
-    source: BuildSource, build_uuid: str, *, poll_interval: float, clock: Clock
+    source: StateSource, *, poll_interval: float, clock: Clock, patience: Patience
 ) -> Build:
-    """Poll the build until it has finished."""
+    """Poll the state of a build until it has finished."""
     pace = _pace(clock, poll_interval)
     finish = Finish(clock)
+    max_age = min(MAX_AGE, 0.9 * poll_interval)  # less than the interval, or the next look would be due now
     while True:
-        asked_at = await pace.turn()
-        build = await source.get(build_uuid)
+        await pace.turn(not_before=patience.due)
+        try:
+            build, _, seen_at = await source.state(max_age=max_age)
+        except BuildsError as error:
+            if not patience.outlasts(error):
+                raise
+            continue
+        patience.succeeded()
         if finish.is_final(build):
             return build
-        pace.next_after(asked_at, factor=QUEUED_FACTOR if build.status == BuildStatus.QUEUED else 1)
+        pace.next_after(seen_at, factor=QUEUED_FACTOR if build.status == BuildStatus.QUEUED else 1)
 
 
 async def wait_for_commit(
     source: HistorySource,
+    states: Callable[[str], StateSource],
     external_script_id: str,
     commit_hash: str,
     *,
     branch: str | None,
     poll_interval: float,
     clock: Clock,
+    patience: Patience,
 ) -> Build:
-    """Wait until there is a build of the commit, then until the newest such build has finished."""
+    """Wait until there is a build of the commit, then until the newest such build has finished.
+
+    `states` gives the source of a build's state, by its UUID.
+    """
     pace = _pace(clock, poll_interval)
     commit = commit_hash.lower()
     if not re.fullmatch("[0-9a-f]{4,40}", commit):
@@ -48,8 +63,14 @@ async def wait_for_commit(
     finished: Build | None = None
     per_page = _FAR_BACK  # the first request looks far back; later ones look for new builds only
     while True:
-        asked_at = await pace.turn()
-        page = await source.list(external_script_id, per_page=per_page)
+        asked_at = await pace.turn(not_before=patience.due)
+        try:
+            page = await source.list(external_script_id, per_page=per_page)
+        except BuildsError as error:
+            if not patience.outlasts(error):
+                raise
+            continue
+        patience.succeeded()
         per_page = _RECENT
         build = newest_of_commit(page, commit, branch)
         if finished is not None and (build is None or build.build_uuid == finished.build_uuid):
@@ -57,7 +78,9 @@ async def wait_for_commit(
         if build is None:
             pace.next_after(asked_at)
             continue
-        finished = await wait_for_build(source, build.build_uuid, poll_interval=poll_interval, clock=clock)
+        finished = await wait_for_build(
+            states(build.build_uuid), poll_interval=poll_interval, clock=clock, patience=patience
+        )
         # The commit may have been built again meanwhile, so list once more, at once. By now the whole hash
         # is known: another commit with the same beginning must not count.
         commit = _hash(build)

@@ -1,10 +1,12 @@
 """Watching many Workers: every change of status or outcome, once."""
 
 from collections.abc import Iterable, Mapping
+from math import inf
 from typing import Self
 
 from builds_async.errors import BuildsError
 from builds_async.live.pace import Pace
+from builds_async.live.patience import Patience
 from builds_async.live.sources import WatchSource
 from builds_async.live.tracker import Tracker
 from builds_async.models.changes import BuildChange
@@ -25,13 +27,21 @@ class BuildWatcher:
     and has missed nothing; a pass that was cancelled continues where it was. Between two changes it
     holds nothing open. A second task that reads at the same time gets a RuntimeError.
 
-    Wrong credentials are raised. Any other error leaves the Workers it hit in `failures` until the next
-    pass, which asks for them again; the other Workers go on.
+    Wrong credentials are raised, and so is an error that hit all Workers in every pass for the client's
+    `patience` (300 s), or one that will not pass by itself (a certificate). Any other error leaves the
+    Workers it hit in `failures` until the next pass, which asks for them again; the other Workers go on.
     """
 
     def __init__(
-        self, source: WatchSource, external_script_ids: Iterable[str], *, interval: float, clock: Clock
+        self,
+        source: WatchSource,
+        external_script_ids: Iterable[str],
+        *,
+        interval: float,
+        clock: Clock,
+        patience: Patience | None = None,
     ) -> None:
+        self._patience = Patience(clock, inf) if patience is None else patience
         self._pace = Pace(clock, seconds("interval", interval, above_zero=True))
         self._tracker = Tracker(source, external_script_ids, clock)
         self._reading = False
@@ -58,7 +68,7 @@ class BuildWatcher:
         return self._tracker.changes.popleft()
 
     async def _look(self) -> None:
-        began = await self._pace.turn()
+        began = await self._pace.turn(not_before=self._patience.due)
         try:
             await self._tracker.look()
         except BuildsError:
@@ -66,3 +76,4 @@ class BuildWatcher:
             raise
         # Not after a cancellation: a pass that was cut short goes on at once.
         self._pace.next_after(began)
+        self._patience.weigh(self._tracker.failures.values(), parts=len(self._tracker.ids))

@@ -95,6 +95,9 @@ class AiohttpTransport:
             headers = {**_HEADERS, **headers}
         if request.body is not None:
             headers = {**headers, "Content-Type": "application/json"}
+        options = self._options
+        if request.timeout is not None:
+            options = {**options, "timeout": aiohttp.ClientTimeout(total=request.timeout)}
         place = f"{request.path}?{request.query}" if request.query else request.path
         if request.secrets:
             place = Secret(place)
@@ -104,7 +107,7 @@ class AiohttpTransport:
                 URL(self._base_url + place, encoded=True),
                 headers=headers,
                 data=request.body,
-                **self._options,
+                **options,
             ) as response:
                 content = response.content
                 # Most bodies are here already: they came with their headers.
@@ -130,8 +133,9 @@ class AiohttpTransport:
         if isinstance(error, ResponseDecodeError):  # our own already
             return error.with_traceback(None)
         if isinstance(error, TimeoutError):  # first: ServerTimeoutError is a ClientError as well
+            limit = request.timeout or self._timeout
             return BuildsTimeoutError(
-                f"no complete response within {self._timeout:g} s; raise `timeout` or check the network"
+                f"no complete response within {limit:g} s; raise `timeout` or check the network"
             )
         if isinstance(error, aiohttp.ClientError | OSError):
             return _failure(error, self._secrets, confidential=bool(request.secrets))

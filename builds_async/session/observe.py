@@ -56,7 +56,39 @@ class Waited(msgspec.Struct, frozen=True, kw_only=True):
     """Whether it belongs to a live verb, such as `follow`."""
 
 
-Observation: TypeAlias = RequestDone | RetryPlanned | Waited
+class OutageBegan(msgspec.Struct, frozen=True, kw_only=True):
+    """A live verb met a transient error that outlasted the retries of the call, and goes on trying.
+
+    Once for each outage, at its first failure.
+    """
+
+    verb: str
+    """The method of the client: `follow`, `wait`, `wait_for_commit`, `watch`, `tail`, ...."""
+
+    patience: float
+    """For how many seconds it goes on trying, from now."""
+
+    error: BuildsError
+    """The first failure."""
+
+
+class OutageEnded(msgspec.Struct, frozen=True, kw_only=True):
+    """The outage of a live verb is over: a request succeeded, or the verb gave up.
+
+    A verb that is cancelled or dropped during an outage does not report its end.
+    """
+
+    verb: str
+    """The method of the client."""
+
+    seconds: float
+    """How long the outage lasted, from the first failure."""
+
+    error: BuildsError | None = None
+    """The error that the verb raises, None if it works again."""
+
+
+Observation: TypeAlias = RequestDone | RetryPlanned | Waited | OutageBegan | OutageEnded
 """What an observer is called with."""
 
 Observer: TypeAlias = Callable[[Observation], object]
@@ -85,6 +117,9 @@ class Counters:
         self.seconds_waited: float = 0.0
         """How long they waited together."""
 
+        self.outages: int = 0
+        """Outages that live verbs have sat out or tried to."""
+
     def __call__(self, observation: Observation) -> None:
         """Take one observation in."""
         if isinstance(observation, RequestDone):
@@ -93,6 +128,8 @@ class Counters:
             self.rate_limited += observation.status == 429
         elif isinstance(observation, RetryPlanned):
             self.retries += 1
-        else:
+        elif isinstance(observation, Waited):
             self.waits += 1
             self.seconds_waited += observation.seconds
+        elif isinstance(observation, OutageBegan):
+            self.outages += 1

@@ -67,6 +67,7 @@ class ApiSession:
         self._observer = observer
         self._rng = rng
         self._poll = False
+        self._timeout: float | None = None  # of each request; None for the transport's own
         self._losses: dict[str, None] = {}  # those that were logged, so that a poll logs each once
         budget.bind(clock)
 
@@ -85,6 +86,13 @@ class ApiSession:
         poller = copy.copy(self)
         poller._poll = True  # noqa: SLF001  # a copy of ourselves
         return poller
+
+    def with_options(self, *, timeout: float | None = None, retry: RetryPolicy | None = None) -> Self:
+        """The same session, with another time limit for each request, or another policy; None for its own."""
+        other = copy.copy(self)
+        other._timeout = self._timeout if timeout is None else timeout  # noqa: SLF001  # a copy of ourselves
+        other._retry = self._retry if retry is None else retry  # noqa: SLF001
+        return other
 
     def at_root(self) -> Self:
         """The same session for the few paths that are not below the account."""
@@ -195,7 +203,16 @@ class ApiSession:
                 )
         credentials = {} if call.anonymous else self._credentials
         path = self._account_path + call.path
-        return Request(call.method, path, call.query, call.body, credentials, call.secrets, call.anonymous)
+        return Request(
+            call.method,
+            path,
+            call.query,
+            call.body,
+            credentials,
+            call.secrets,
+            call.anonymous,
+            self._timeout,
+        )
 
     async def _respond(self, request: Request, attempts: int) -> Response:
         """Send once. An error that is raised names the call."""

@@ -36,6 +36,9 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     anonymous: bool = False
     """Whether it goes without credentials."""
 
+    timeout: float | None = None
+    """Seconds within which the response has to be complete; None for the transport's own limit."""
+
     def __repr__(self) -> str:
         return f"<Request {self.method} {self.shown_path}>"  # no more: it may stand in a traceback
 

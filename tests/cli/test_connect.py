@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from builds_async import BuildsConnectionError, RateBudget, RetryPlanned
-from builds_async.cli.connect import _report_long_retry
+from builds_async.cli.connect import _report
 from builds_async.session.clock import Clock
 from builds_async.session.headers import Allowance
 from builds_async.simulator import SimulatedBuild
@@ -89,7 +89,7 @@ def test_a_long_retry_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     """A retry that is far off is reported with its reason; a near one is not."""
     error = BuildsConnectionError("no\x1b[2J route")
     for delay in (1.0, 30.0):
-        _report_long_retry(RetryPlanned(method="GET", path="/", attempts=1, delay=delay, error=error))
+        _report(RetryPlanned(method="GET", path="/", attempts=1, delay=delay, error=error))
     assert capsys.readouterr().err == "builds-async: retrying in 30s: no^[[2J route\n"
 
 

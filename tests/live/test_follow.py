@@ -168,7 +168,7 @@ class TestTheEnd:
         assert await it.texts() == []
         assert it.script.asked == asked
 
-    @pytest.mark.parametrize("status", ["queued", "initializing", "running", "paused"])
+    @pytest.mark.parametrize("status", ["initializing", "running", "paused"])
     async def test_unfinished_build_does_not_end_the_log(self, status: str) -> None:
         """Whatever the status is called, only `stopped` ends a log."""
         it = Followed(
@@ -436,7 +436,7 @@ class TestPace:
     async def test_log_that_is_not_there_yet_is_waited_for(self) -> None:
         """A 404 for the log of a build that exists is silence, not an error."""
         it = Followed(
-            [build("queued")] * 3 + [FINISHED],
+            [build("initializing")] * 3 + [FINISHED],
             [NotFoundError("no log")] * 3 + [page("a", cursor="1"), page(cursor="1")],
         )
         assert await it.texts() == ["a"]

@@ -18,7 +18,10 @@ from builds_async import (
     PermissionDeniedError,
     RateLimitError,
 )
+from builds_async.live.board import OwnState
 from builds_async.live.finish import OUTCOME_WAIT
+from builds_async.live.patience import Patience
+from builds_async.live.sources import Seen
 from builds_async.live.wait import QUEUED_FACTOR, newest_of_commit, wait_for_build, wait_for_commit
 from builds_async.models.builds import Build, BuildOutcome, BuildStatus, BuildTriggerMetadata
 from builds_async.models.envelope import Page
@@ -65,7 +68,7 @@ STOPPED, FINISHED = build(outcome=None), build()
 
 
 class Script:
-    """Responds to `get` from a list, with the last entry for ever; `asked` has the moments."""
+    """Responds to `state` from a list, with the last entry for ever; `asked` has the moments."""
 
     def __init__(self, clock: FakeClock, builds: Sequence[Build | BuildsError], latency: float = 0.0) -> None:
         self.clock = clock
@@ -73,22 +76,23 @@ class Script:
         self.latency = latency
         self.asked: list[float] = []
 
-    async def get(self, build_uuid: str) -> Build:
-        assert build_uuid == BUILD_UUID
-        self.asked.append(self.clock.now())
+    async def state(self, *, max_age: float) -> Seen:
+        assert max_age < 5.0
+        asked_at = self.clock.now()
+        self.asked.append(asked_at)
         await asyncio.sleep(0)
         self.clock.advance(self.latency)
         response = self.builds.pop(0) if len(self.builds) > 1 else self.builds[0]
         if isinstance(response, BuildsError):
             raise response
-        return response
+        return Seen(response, None, asked_at)
 
 
 async def waited(
     clock: FakeClock, *builds: Build | BuildsError, latency: float = 0.0
 ) -> tuple[Build, list[float]]:
     script = Script(clock, builds, latency)
-    result = await wait_for_build(script, BUILD_UUID, poll_interval=5.0, clock=clock)
+    result = await wait_for_build(script, poll_interval=5.0, clock=clock, patience=Patience(clock))
     return result, script.asked
 
 
@@ -134,7 +138,7 @@ class TestPace:
         """An interval of 0 or less is a ValueError, and nothing is requested."""
         script = Script(clock, [FINISHED])
         with pytest.raises(ValueError, match="poll_interval"):
-            await wait_for_build(script, BUILD_UUID, poll_interval=interval, clock=clock)
+            await wait_for_build(script, poll_interval=interval, clock=clock, patience=Patience(clock))
         assert script.asked == []
 
     async def test_end_under_another_word(self, clock: FakeClock) -> None:
@@ -185,14 +189,28 @@ class History:
                 return known
         raise NotFoundError("no such build")
 
+    async def get_dated(self, build_uuid: str) -> tuple[Build, None]:
+        return await self.get(build_uuid), None
+
     async def list(self, external_script_id: str, *, page: int = 1, per_page: int = 50) -> Page[Build]:
         assert external_script_id == TAG
         self._arrive("list")
         await asyncio.sleep(0)
         return Page(result=tuple(self.builds[(page - 1) * per_page : page * per_page]))
 
-    async def wait(self, commit: str = COMMIT, branch: str | None = None) -> str:
-        found = await wait_for_commit(self, TAG, commit, branch=branch, poll_interval=5.0, clock=self.clock)
+    async def wait(
+        self, commit: str = COMMIT, branch: str | None = None, *, poll_interval: float = 5.0
+    ) -> str:
+        found = await wait_for_commit(
+            self,
+            lambda build_uuid: OwnState(self, build_uuid, self.clock),
+            TAG,
+            commit,
+            branch=branch,
+            poll_interval=poll_interval,
+            clock=self.clock,
+            patience=Patience(self.clock),
+        )
         return found.build_uuid
 
 
@@ -262,7 +280,7 @@ class TestCommit:
         """An interval of 0 or less is a ValueError, and nothing is requested."""
         history = History(clock, build())
         with pytest.raises(ValueError, match="poll_interval"):
-            await wait_for_commit(history, TAG, COMMIT, branch=None, poll_interval=0, clock=clock)
+            await history.wait(poll_interval=0)
         assert history.asked == []
 
     async def test_finished_before(self, clock: FakeClock) -> None:

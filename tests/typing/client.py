@@ -23,6 +23,8 @@ from builds_async import (
     LogPage,
     NewVariable,
     Observation,
+    OutageBegan,
+    OutageEnded,
     Page,
     Pages,
     Preview,
@@ -56,7 +58,9 @@ async def options(session: aiohttp.ClientSession) -> None:
         max_in_flight=5,
         clock=SystemClock(),
         observer=Counters(),
+        patience=60.0,
     )
+    assert_type(client.with_options(timeout=5.0, retry=RetryPolicy(), patience=0), BuildsClient)
     async with client as entered:
         assert_type(entered, BuildsClient)
     assert_type(await client.diagnose(), Diagnosis)
@@ -71,6 +75,10 @@ def observer(observation: Observation) -> float:
         case RetryPlanned():
             return assert_type(observation.delay, float)
         case Waited():
+            return assert_type(observation.seconds, float)
+        case OutageBegan():
+            return assert_type(observation.patience, float)
+        case OutageEnded():
             return assert_type(observation.seconds, float)
 
 

@@ -27,7 +27,7 @@ async def events_command(
     """Print the build events of a Cloudflare Queue as they arrive, until Ctrl-C."""
     out = stdout()
     count = 0
-    async with connect(connection, patient=True) as client:
+    async with connect(connection) as client:
         with usage_errors("events"):
             stream = client.events(queue_id)
         async with stream:

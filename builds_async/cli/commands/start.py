@@ -37,7 +37,7 @@ async def start_command(
     """Start a build of a branch or a commit."""
     if follow and wait:
         raise CommandError("--follow waits as well: leave --wait out")
-    async with connect(connection, patient=follow or wait) as client:
+    async with connect(connection) as client:
         tag = await find_worker(client, worker)
         chosen = _choose(worker, await client.triggers.list(tag), trigger, branch)
         if branch is None and commit is None:

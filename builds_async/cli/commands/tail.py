@@ -38,7 +38,7 @@ async def tail_command(
     builds = [word for word in what if is_build_uuid(word)]
     if not what or (builds and len(what) > 1):
         raise CommandError("tail takes the UUID of one build, or Workers by name or tag")
-    async with connect(connection, patient=True) as client:
+    async with connect(connection) as client:
         if builds:
             return await follow_build(client, builds[0].lower(), lines, resume=resume)
         return await _follow_workers(client, what, lines, resume)

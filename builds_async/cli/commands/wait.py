@@ -1,13 +1,14 @@
 """`builds-async wait`."""
 
 import asyncio
+from math import inf
 from typing import Annotated
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from builds_async import Build, BuildsClient
-from builds_async.cli.connect import connect
+from builds_async.cli.connect import PATIENCE, connect
 from builds_async.cli.exits import TIMED_OUT, CommandError, usage_errors
 from builds_async.cli.lookup import find_build, find_worker, is_build_uuid
 from builds_async.cli.options import CONNECTION, Connection, Output
@@ -37,7 +38,8 @@ async def wait_command(
 ) -> int:
     """Wait until a build has finished; the exit code says how it ended."""
     _check(what, commit, branch)
-    async with connect(connection, patient=True) as client:
+    patience = PATIENCE if timeout is None else inf  # the timeout alone bounds the wait
+    async with connect(connection, patience=patience) as client:
         try:
             async with asyncio.timeout(timeout) as limit:
                 build = await _finished(client, what, commit, branch)

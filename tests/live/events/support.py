@@ -13,6 +13,7 @@ from builds_async import (
     EventStream,
     QueueBatch,
 )
+from builds_async.live.patience import Patience
 from builds_async.models.queues import QueueAcks, QueueExtension
 from builds_async.simulator import (
     BuildsSimulator,
@@ -95,8 +96,10 @@ class Source:
         return result
 
 
-def stream_of(source: Source, **options: Any) -> EventStream:
-    return EventStream(source, source.queue_id, clock=source.sim.clock, **options)
+def stream_of(source: Source, *, patience: float = 300.0, **options: Any) -> EventStream:
+    clock = source.sim.clock
+    sitting_out = Patience(clock, patience, verb="events")
+    return EventStream(source, source.queue_id, clock=clock, patience=sitting_out, **options)
 
 
 def ended(sim: BuildsSimulator, number: int = 1) -> list[str]:

@@ -19,7 +19,6 @@ from builds_async import (
     RateLimitError,
     ResponseDecodeError,
 )
-from builds_async.live.queue_poller import MAX_FAILURES
 from builds_async.simulator import (
     VirtualClock,
 )
@@ -85,7 +84,6 @@ class TestErrors:
             PermissionDeniedError("no", status=403),
             NotFoundError("no", status=404),
             BadRequestError("no", status=400),
-            RateLimitError("no", status=429, retry_after=300.0),
             BuildsConnectionError("not trusted", sent=False, transient=False),
         ],
         ids=lambda error: type(error).__name__,
@@ -108,31 +106,31 @@ class TestErrors:
             BuildsTimeoutError("slow"),
             InternalServerError("oh", status=500),
             APIError("slow", status=408),
-            ResponseDecodeError("<html>", status=200),
+            ResponseDecodeError("<html>", status=200, transient=True),
+            RateLimitError("blocked", retry_after=300),
         ],
         ids=lambda error: type(error).__name__,
     )
-    async def test_tolerated(self, error: BuildsError, source: Source, clock: VirtualClock) -> None:
-        """A transient error is tolerated five times in a row, with growing pauses; the sixth is raised."""
-        assert MAX_FAILURES == 5
+    async def test_outage(self, error: BuildsError, source: Source, clock: VirtualClock) -> None:
+        """Transient errors are sat out with growing pauses, until only they have come for the patience."""
         uuids = ended(source.sim)
-        source.fail("pull", *[error] * 5, None, *[error] * 11)
-        async with stream_of(source) as stream:
+        source.fail("pull", *[error] * 5, None, *[error] * 50)
+        async with stream_of(source, patience=60) as stream:
             assert await taken(stream, 1) == uuids
-            assert source.when("pull") == [0, 2, 6, 14, 29, 44]
+            assert source.when("pull") == [0, 2, 4, 8, 16, 31]
             start = clock.now()
             with pytest.raises(type(error)):
                 await anext(stream)
-            assert [when - start for when in source.when("pull")[6:]] == [2, 4, 8, 16, 31, 46]
-            ended(source.sim)
-            await anext(stream)
-            assert [when - start for when in source.when("pull")[12:]] == [61, 63, 67, 75, 90, 105]
+            assert [when - start for when in source.when("pull")[6:]] == [2, 4, 6, 10, 18, 33, 48, 62]
+            with pytest.raises(type(error)):
+                await anext(stream)
+            assert [when - start for when in source.when("pull")[14:]] == [77]
 
     async def test_in_a_row(self, source: Source) -> None:
-        """A successful pull resets the count."""
+        """A successful pull makes the patience begin anew."""
         error = BuildsConnectionError("reset")
         source.fail("pull", *[error, error, error, None] * 5)
-        async with stream_of(source) as stream:
+        async with stream_of(source, patience=40) as stream:
             assert await within(500, stream) is None
 
     async def test_lost_answer(self, source: Source) -> None:

@@ -39,7 +39,7 @@ class Walker:
         self.done: set[str] = set()  # acknowledged by this stream, which so never gives them again
 
     def new_stream(self) -> EventStream:
-        return stream_of(self.source, batch_size=self.batch_size)
+        return stream_of(self.source, patience=5, batch_size=self.batch_size)
 
     async def walk(self, actions: list[str]) -> None:
         """Do `actions`, then read until the queue is empty."""
@@ -57,7 +57,7 @@ class Walker:
         self.current = None
         try:
             self.current = await within(seconds, self.stream)
-        except BuildsTimeoutError:  # the sixth in a row
+        except BuildsTimeoutError:  # for longer than the patience
             return True
         if self.current:
             assert self.current.build_uuid not in self.done

@@ -1,0 +1,152 @@
+"""One build's log for any number of readers."""
+
+from typing import Self
+
+from builds_async.errors import BuildsError, with_call
+from builds_async.live.background import SharedTask
+from builds_async.live.follow import LogFollower
+from builds_async.models.builds import Build
+from builds_async.models.logs import LogLine
+
+MAX_READ = 1000
+"""The most lines that one `read` of a subscription gives."""
+
+
+class LogBroadcast:
+    """A build's log for any number of readers, for the requests of one `LogFollower`.
+
+    `async for line in broadcast.subscribe()` gives the whole log from its first line, whenever the reader
+    joins. Each reader gets every line once and in order, and ends when the log has ended. The lines are kept
+    in memory, once for all readers, for as long as the broadcast is referred to.
+
+    The log is asked for only while a reader waits for a line, so slow readers slow the polling. A reader that
+    is cancelled or leaves its loop harms no other; when the last one has left, no request or task remains,
+    and a later subscriber continues where the log was. An error is raised in each reader once, those that
+    are still behind it included, and any of them may read on.
+    """
+
+    def __init__(self, log: LogFollower) -> None:
+        self._log = log
+        self._lines: list[LogLine] = []
+        self._ended = False
+        self._reading: SharedTask[None] | None = None
+        self._failures = 0
+        self._failure: BuildsError | None = None  # the last one, until lines have come again
+        self._closed = False
+
+    def __repr__(self) -> str:
+        state = "ended" if self._ended else "open"
+        return f"<LogBroadcast {state} with {len(self._lines)} lines>"
+
+    @property
+    def build(self) -> Build:
+        """The build as last seen; final when the log has ended.
+
+        RuntimeError before the first line was asked for, when nothing is known of it.
+        """
+        return self._log.build
+
+    @property
+    def complete(self) -> bool:
+        """True once the log has ended and the API had no more to give; see `LogFollower.complete`."""
+        return self._log.complete
+
+    def subscribe(self, *, after: int = 0) -> "LogSubscription":
+        """A reader of the log from its first line, or from behind the first `after` lines.
+
+        ValueError if `after` is below 0.
+        """
+        if after < 0:
+            raise ValueError(f"after is a number of lines, 0 or more, not {after}")
+        return LogSubscription(self, after)
+
+    async def aclose(self) -> None:
+        """End the request under way, for good: a reader that waits for a line gets a RuntimeError."""
+        self._closed = True
+        if self._reading is not None:
+            await self._reading.aclose()
+
+    # For subscriptions.
+
+    @property
+    def failures(self) -> int:
+        """How often reading has failed."""
+        return self._failures
+
+    def lines(self, start: int, limit: int) -> list[LogLine]:
+        """Up to `limit` lines from number `start` on, as far as they have come."""
+        return self._lines[start : start + limit]
+
+    async def wait(self, start: int, failures: int) -> bool:
+        """Wait until line number `start` has come, and say whether it has: False at the end of the log.
+
+        Raises the error of the last failure, if there were more than `failures`.
+        """
+        while len(self._lines) <= start and not self._ended:
+            if self._failure is not None and self._failures > failures:
+                raise with_call(self._failure)
+            if self._closed:
+                raise RuntimeError("this broadcast is closed")
+            if self._reading is None or self._reading.is_done:
+                self._reading = SharedTask(self._read())
+            reading = self._reading
+            await reading.wait()
+            reading.result()  # an error that is no BuildsError is raised in all that wait
+        return len(self._lines) > start
+
+    async def _read(self) -> None:
+        try:
+            lines = await self._log.read()
+        except BuildsError as error:
+            self._failures += 1
+            self._failure = error
+            return
+        self._failure = None
+        self._lines += lines
+        self._ended = not lines
+
+
+class LogSubscription:
+    """One reader of a `LogBroadcast`: an async iterator of its lines.
+
+    `async for line in subscription` and `await subscription.read()` may be mixed. It is not a generator:
+    after a `break`, a timeout, a cancellation or an error the same object continues where it was.
+    """
+
+    def __init__(self, broadcast: LogBroadcast, after: int) -> None:
+        self._broadcast = broadcast
+        self._number = after
+        self._failures = broadcast.failures  # those before it joined are not its own
+
+    @property
+    def number(self) -> int:
+        """How many lines of the log lie behind: `subscribe(after=number)` continues here."""
+        return self._number
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> LogLine:
+        lines = await self._next(1)
+        if not lines:
+            raise StopAsyncIteration
+        return lines[0]
+
+    async def read(self) -> tuple[LogLine, ...]:
+        """The next lines, at least one, as many as are there, up to 1,000; `()` at the end, every time.
+
+        Waits while there is none. Cancelling it is safe.
+        """
+        return tuple(await self._next(MAX_READ))
+
+    async def _next(self, limit: int) -> list[LogLine]:
+        lines = self._broadcast.lines(self._number, limit)
+        if not lines:
+            try:
+                await self._broadcast.wait(self._number, self._failures)
+            except BuildsError:
+                self._failures = self._broadcast.failures
+                raise
+            lines = self._broadcast.lines(self._number, limit)
+        self._number += len(lines)
+        return lines
