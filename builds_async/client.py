@@ -327,18 +327,24 @@ class BuildsClient:
             **options,
         )
 
-    def broadcast(self, build_uuid: str) -> LogBroadcast:
+    def broadcast(
+        self, build_uuid: str, *, poll_interval: float = 1.0, max_poll_interval: float = 5.0
+    ) -> LogBroadcast:
         """The log of a build for any number of readers: `async for line in broadcast.subscribe()`.
 
         All readers together cost the requests of one `follow`. Each gets the whole log from its first line,
         late ones included. As long as a broadcast is in use, further calls for the same build give the same
-        one. `LogBroadcast` says what is guaranteed. Needs "Workers CI Read".
+        one, with the intervals of the first call; they are those of `follow`. `LogBroadcast` says what is
+        guaranteed. Needs "Workers CI Read".
         """
         segment(build_uuid)
         key = normalized_id(build_uuid)
         broadcast = self._broadcasts.get(key)
         if broadcast is None:
-            broadcast = self._closed_with_me(LogBroadcast(self._follower("broadcast", build_uuid)))
+            log = self._follower(
+                "broadcast", build_uuid, poll_interval=poll_interval, max_poll_interval=max_poll_interval
+            )
+            broadcast = self._closed_with_me(LogBroadcast(log))
             self._broadcasts[key] = broadcast
         return broadcast
 

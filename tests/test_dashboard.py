@@ -125,7 +125,7 @@ async def eventually(condition: Callable[[], bool]) -> None:
 
 
 def is_following() -> bool:
-    return any("LogFollower" in repr(task) for task in tasks())
+    return any("LogBroadcast" in repr(task) for task in tasks())
 
 
 def states(event: Event) -> dict[str, str | None]:
@@ -413,6 +413,21 @@ async def test_nothing_is_asked_for_who_has_left(
         assert texts([await anext(events(response))]) == ["one"]
         await eventually(is_following)
     await eventually(lambda: not is_following())
+
+
+async def test_browsers_share_a_log(sim: BuildsSimulator, url: str, http: aiohttp.ClientSession) -> None:
+    """Many browsers that look at one log cost the requests of one, and each gets all of it."""
+    build = sim.add_build()
+    build.emit("one")
+    address = f"{url}logs/{build.build_uuid}"
+    readers = [asyncio.create_task(read_log(http, address)) for _ in range(20)]
+    await eventually(lambda: sum(seen.path.endswith("/logs") for seen in sim.requests) > 2)
+    build.emit("two")
+    build.finish()
+    read = await asyncio.gather(*readers)
+    assert {tuple(texts(it)) for it in read} == {("one", "two")}
+    cursors = [seen.query for seen in sim.requests if seen.path.endswith("/logs")]
+    assert cursors.count(cursors[0]) == 1
 
 
 async def test_shutdown_leaves_nothing(sim: BuildsSimulator) -> None:

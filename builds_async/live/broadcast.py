@@ -51,6 +51,11 @@ class LogBroadcast:
         """True once the log has ended and the API had no more to give; see `LogFollower.complete`."""
         return self._log.complete
 
+    @property
+    def outage(self) -> BuildsError | None:
+        """Why no line comes: the last error of an outage that is being sat out, None if there is none."""
+        return self._log.outage
+
     def subscribe(self, *, after: int = 0) -> "LogSubscription":
         """A reader of the log from its first line, or from behind the first `after` lines.
 

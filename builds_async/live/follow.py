@@ -97,6 +97,11 @@ class LogFollower:
         return self._reader.complete
 
     @property
+    def outage(self) -> BuildsError | None:
+        """Why no line comes: the last error of an outage that is being sat out, None if there is none."""
+        return self._patience.outage
+
+    @property
     def position(self) -> LogPosition:
         """The place behind the last line given out.
 

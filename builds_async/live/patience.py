@@ -29,6 +29,9 @@ class Patience:
         self.due = -inf
         """The moment before which the next attempt is not made."""
 
+        self.outage: BuildsError | None = None
+        """The last error of the outage that is being sat out."""
+
         self._clock = clock
         self._seconds = seconds
         self._verb = verb
@@ -50,6 +53,7 @@ class Patience:
             self._began = now
         left = self._began + self._seconds - now
         self._set_due(error, now, left)
+        self.outage = error if left > 0 else None
         if left <= 0:
             self._announce_end(now, error)
             return False
@@ -89,7 +93,7 @@ class Patience:
 
     def _end(self, now: float, error: BuildsError | None) -> None:
         self._announce_end(now, error)
-        self._began, self._pause = None, FIRST_PAUSE
+        self._began, self._pause, self.outage = None, FIRST_PAUSE, None
         self.due = -inf
 
     def _announce_end(self, now: float, error: BuildsError | None) -> None:

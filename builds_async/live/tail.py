@@ -181,6 +181,7 @@ class BuildTail:
             self._looks.next_after(began)
             self._take_changes()
         self._patience.weigh(self._tracker.failures.values(), parts=len(self._tracker.ids))
+        self._looks.due = max(self._looks.due, self._patience.due)
 
     async def _step(self, log: "_BuildLog") -> None:
         try:

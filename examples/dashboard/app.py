@@ -4,16 +4,16 @@ python examples/dashboard/app.py [NAME_OR_TAG ...]   (default: all Workers of th
 
 Without an account: run `builds-async simulate` and paste its `export` lines into this shell first.
 
-One watch serves all browsers. Each log that is looked at has a follower of its own, whose position is the id
-of the event: a browser that lost its connection goes on exactly there, even if this server was restarted, and
-nothing is read ahead of a slow one. What many followers ask for together, the rate budget paces.
+One watch serves all browsers, and one broadcast all that look at the same log. The id of an event is the
+number of lines so far: a browser that lost its connection goes on exactly behind them, even if this server
+was restarted. What many logs cost together, the rate budget paces.
 """
 
 import argparse
 import asyncio
 import re
 import sys
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from ipaddress import ip_address
 from pathlib import Path
@@ -26,12 +26,8 @@ from aiohttp.typedefs import Handler
 from builds_async import (
     Build,
     BuildsClient,
-    BuildsConnectionError,
     BuildsError,
     BuildTriggerMetadata,
-    InternalServerError,
-    LogPosition,
-    RateLimitError,
 )
 
 INTERVAL, POLL_INTERVAL, HEARTBEAT, RETRY = 10.0, 1.0, 15.0, 1.0  # seconds
@@ -45,7 +41,6 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 STREAMS = 100  # at once, over all browsers: each log that is followed costs API calls
-PASSING = (BuildsConnectionError, RateLimitError, InternalServerError)
 T = TypeVar("T")
 
 
@@ -60,17 +55,24 @@ class EventStream(web.StreamResponse):
         await stream.write(b"retry: %d\n\n" % (RETRY * 1000))
         return stream
 
-    async def send(self, event: str, data: object, position: LogPosition | None = None) -> None:
-        """An event. A browser that lost its connection says the last `position` that it got whole."""
-        mark = b"" if position is None else b"id: %s\n" % msgspec.json.encode(position)
+    async def send(self, event: str, data: object, number: int | None = None) -> None:
+        """An event. A browser that lost its connection says the last `number` that it got whole."""
+        mark = b"" if number is None else b"id: %d\n" % number
         await self.write(b"event: %s\n%sdata: %s\n\n" % (event.encode(), mark, msgspec.json.encode(data)))
 
-    async def beating(self, result: Awaitable[T]) -> T:
-        """What `result` gives. While it takes long, comments find out whether the browser is still there."""
-        task = asyncio.ensure_future(result)
+    async def beating(self, result: Awaitable[T], outage: Callable[[], BuildsError | None]) -> T:
+        """What `result` gives. While it takes long, comments find out whether the browser is still there.
+
+        An `outage` is a problem that the browser shows until `result` is there.
+        """
+        task, shown = asyncio.ensure_future(result), False
         try:
             while not (await asyncio.wait({task}, timeout=HEARTBEAT))[0]:
-                await self.write(b":\n\n")
+                if (error := outage()) is None or shown:
+                    await self.write(b":\n\n")
+                else:
+                    await self.send("problem", str(error))
+                    shown = True
             return task.result()
         finally:
             task.cancel()
@@ -113,22 +115,14 @@ class Dashboard:
         """The log of a build, from behind the last event that the browser has."""
         last = request.headers.get("Last-Event-ID") or request.query.get("after")
         try:
-            start = msgspec.json.decode(last, type=LogPosition) if last else None
-            build_uuid = request.match_info["build_uuid"]
-            log = self.client.follow(build_uuid, start=start, poll_interval=POLL_INTERVAL)
-        except (msgspec.DecodeError, ValueError) as error:
+            log = self.client.broadcast(request.match_info["build_uuid"], poll_interval=POLL_INTERVAL)
+            reader = log.subscribe(after=int(last) if last else 0)
+        except ValueError as error:
             raise web.HTTPBadRequest(text=str(error)) from None
         stream = await EventStream.open(request)
         try:
-            while True:
-                try:
-                    lines = await stream.beating(log.read())
-                except PASSING as error:  # the next read goes on, and is paced
-                    await stream.send("problem", str(error))
-                    continue
-                if not lines:
-                    break
-                await stream.send("lines", [(it.time, it.message) for it in lines], log.position)
+            while lines := await stream.beating(reader.read(), lambda: log.outage):
+                await stream.send("lines", [(it.time, it.message) for it in lines], reader.number)
             await stream.send("end", {"state": state(log.build), "complete": log.complete})
         except BuildsError as error:
             await stream.send("failed", str(error))
