@@ -78,6 +78,7 @@ class World:
     requests: int = 0
     shown_first: int | None = None  # how many lines there were at the first look at the log
     shown: int = 0  # and at the last
+    asked_log: list[float] = field(default_factory=list)  # when
 
     def __post_init__(self) -> None:
         self.clock = Clock()
@@ -116,6 +117,7 @@ class World:
         if self.requests in self.failures:
             raise BuildsConnectionError("reset")
         if request.path.endswith("/logs"):
+            self.asked_log.append(self.clock.time)
             self.shown = self.build.readable
             self.shown_first = self.shown if self.shown_first is None else self.shown_first
         response = ask(self.sim, request)
@@ -160,6 +162,15 @@ WORLDS = st.builds(
     behaviour=BEHAVIOURS,
     failures=st.sets(st.integers(1, 30), max_size=6),
     latency=st.sampled_from([0.0, 0.1, 0.4]),
+)
+QUEUED = st.builds(
+    World,
+    there=st.just(0),
+    later=st.lists(st.floats(30, 200), min_size=1, max_size=8).map(sorted),
+    ends=st.just("later"),
+    page_size=st.integers(1, 9),
+    behaviour=BEHAVIOURS,
+    failures=st.sets(st.integers(1, 30), max_size=6),
 )
 STEPS = st.lists(
     st.tuples(st.sampled_from(["read", "next", "next"]), st.none() | st.integers(0, 4)), max_size=20
@@ -262,6 +273,20 @@ def test_behind_a_start(world: World, count: int, done: int) -> None:
     if world.ends == "long ago":
         assert start == max(given_out, len(lines) - count)
     assert world.clock.time >= now
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(world=QUEUED, count=st.integers(0, 12), walk=STEPS)
+def test_queued_build(world: World, count: int, walk: list[tuple[str, int | None]]) -> None:
+    """Of a build that is queued at first all lines are new, and its log is not asked for before it begins."""
+    log = world.follow(count)
+    got: list[LogLine] = []
+    for how, cancel_at in walk:
+        got += take(log, how, cancel_at) or []
+    got += rest(log)
+    assert got == world.lines
+    assert log.complete
+    assert all(when >= world.later[0] for when in world.asked_log)
 
 
 def page(*texts: str, cursor: str | None = None, truncated: bool = False) -> LogPage:

@@ -81,10 +81,11 @@ class Followed:
         pages: Sequence[LogPage | BuildsError],
         *,
         start: LogPosition | None = None,
+        poll_interval: float = 1.0,
     ) -> None:
         self.script = Script(builds, pages)
         self.clock = FakeClock()
-        self.log = LogFollower(self.script, UUID, clock=self.clock, start=start)
+        self.log = LogFollower(self.script, UUID, clock=self.clock, start=start, poll_interval=poll_interval)
 
     async def texts(self) -> list[str]:
         return [line.message async for line in self.log]
@@ -461,6 +462,45 @@ class TestPace:
         )
         await log.read()
         assert clock.naps == [30, 30]
+
+
+class TestQueued:
+    async def test_only_the_state_is_asked_for(self) -> None:
+        """A build is asked for every 2.5 s while it is queued, and its log at once when it has begun."""
+        it = Followed(
+            [build("queued")] * 3 + [build("initializing"), FINISHED],
+            [page("a", cursor="1"), page(cursor="1")],
+        )
+        assert await it.texts() == ["a"]
+        assert it.clock.naps[:3] == [2.5, 2.5, 2.5]
+        assert it.script.asked[:5] == ["build", "build", "build", "build", None]
+
+    async def test_longer_interval(self) -> None:
+        """A poll interval above 2.5 s holds for a queued build, too."""
+        it = Followed([build("queued"), build("queued"), FINISHED], [NOTHING], poll_interval=7.0)
+        assert await it.texts() == []
+        assert it.clock.naps[:2] == [7.0, 7.0]
+
+    @pytest.mark.parametrize("log", [NOTHING, NotFoundError("no log")], ids=["empty", "not found"])
+    async def test_build_that_never_runs(self, log: LogPage | BuildsError) -> None:
+        """A build that is skipped, or canceled while it is queued, ends complete after a look at its log."""
+        skipped = build("stopped", "skipped", NOW)
+        it = Followed([build("queued"), build("queued"), skipped], [log])
+        assert await it.texts() == []
+        assert it.log.complete
+        assert it.log.build is skipped
+        assert it.script.asked.count(None) <= 2
+
+    async def test_copy_that_lags(self) -> None:
+        """A build that has begun is not queued again, whatever a copy says, and so is one that had lines."""
+        it = Followed(
+            [RUNNING, build("queued"), build("queued"), FINISHED], [NOTHING] * 3 + [page("a"), NOTHING]
+        )
+        assert await it.texts() == ["a"]
+        assert it.script.asked[:6] == ["build", None, "build", None, "build", None]
+        it = Followed([build("queued"), FINISHED], [page("b"), NOTHING], start=LogPosition("1", 0))
+        assert await it.texts() == ["b"]
+        assert it.script.asked[:2] == ["build", "1"]
 
 
 class TestErrors:

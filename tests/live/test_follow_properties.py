@@ -60,6 +60,8 @@ class World:
     paging: Literal["offsets", "numbers"] = "offsets"  # numbers: behind the last page is the last page again
     stamps: list[int] = field(default_factory=lambda: [1784052295481] * 20)
     lapses: set[int] = field(default_factory=set)  # which requests get a 404 from a replica that lags
+    queued: float = 0.0  # until then the build is queued
+    stale: set[int] = field(default_factory=set)  # which requests see it queued although it has begun
     gone: float = float("inf")  # from then on there is no log any more
     clock: Clock = field(default_factory=Clock)
     requests: int = 0
@@ -75,7 +77,7 @@ class World:
 
     @property
     def stops(self) -> float:
-        return max(self.written, default=0.0) + 1
+        return max(self.written, default=self.queued) + 1
 
     async def _arrive(self) -> int:
         await asyncio.sleep(0)
@@ -86,21 +88,25 @@ class World:
         return self.requests
 
     async def get_dated(self, build_uuid: str) -> tuple[Build, datetime]:
-        await self._arrive()
+        number = await self._arrive()
         now = self.clock.time
         await asyncio.sleep(0)
         stopped = now >= self.stops
+        # Not at the very end: how long a copy may lag is bounded.
+        queued = now < self.queued or (number in self.stale and now < self.stops)
+        begun = BuildStatus.QUEUED if queued else BuildStatus.RUNNING
         build = Build(
             build_uuid=build_uuid,
-            status=BuildStatus.STOPPED if stopped else BuildStatus.RUNNING,
+            status=BuildStatus.STOPPED if stopped else begun,
             build_outcome=BuildOutcome.SUCCESS if stopped and now >= self.stops + self.outcome_lag else None,
-            running_on=EPOCH,
+            running_on=EPOCH if self.written and not queued else None,
             stopped_on=EPOCH + timedelta(seconds=self.stops) if stopped else None,
         )
         return build, EPOCH + timedelta(seconds=now)
 
     async def logs(self, build_uuid: str, *, cursor: str | None = None) -> LogPage:
         assert build_uuid == UUID
+        assert self.clock.time >= min(self.queued, self.stops), "the log of a queued build is asked for"
         number = await self._arrive()
         self.lapsed = number in self.lapses and not self.lapsed
         if self.lapsed or not min(self.begins, self.stops) <= self.clock.time < self.gone:
@@ -157,7 +163,16 @@ worlds = st.builds(
     failures=st.sets(st.integers(1, 40), max_size=10),
     repeats=st.sets(st.integers(1, 60), max_size=10),
     lapses=st.sets(st.integers(1, 60), max_size=10),
+    stale=st.sets(st.integers(1, 60), max_size=10),
 )
+
+
+def queued_first(world: World, seconds: float) -> World:
+    """The same build, after so long in the queue. Without lines it is a build that never ran."""
+    world.queued = seconds
+    world.written = [seconds + moment for moment in world.written]
+    world.begins += seconds
+    return world
 
 
 @st.composite
@@ -192,6 +207,12 @@ def blocks_again(draw: st.DrawFn) -> World:
     world.repeats = set()  # a slip of the server would look the same
     return world
 
+
+all_worlds = st.builds(
+    queued_first,
+    worlds | last_pages_again() | blocks_again(),
+    st.sampled_from([0.0, 0.0, 2.6, 31.0, 1000.0]) | st.floats(0, 100),
+)
 
 steps = st.lists(
     st.tuples(
@@ -235,7 +256,7 @@ def read_all(world: World, walk: list[tuple[str, int | None]]) -> tuple[list[str
 
 
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(world=worlds | last_pages_again() | blocks_again(), walk=steps)
+@given(world=all_worlds, walk=steps)
 def test_every_line_once_and_in_order(world: World, walk: list[tuple[str, int | None]]) -> None:
     """No response, fault, cancellation or hand-over makes a follower lose, repeat or reorder a line."""
     got, log = read_all(world, walk)
@@ -245,12 +266,12 @@ def test_every_line_once_and_in_order(world: World, walk: list[tuple[str, int | 
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(world=worlds | last_pages_again() | blocks_again(), walk=steps, gone=st.floats(0, 70))
+@given(world=all_worlds, walk=steps, gone=st.floats(0, 70))
 def test_log_that_is_gone_is_never_complete(
     world: World, walk: list[tuple[str, int | None]], gone: float
 ) -> None:
     """A follower of a log that is deleted meanwhile ends with the build, and is not complete."""
-    world.gone = gone
+    world.gone = world.queued + gone
     got, log = read_all(world, walk)
     expected = world.texts[: len(world.written)]
     assert got == expected[: len(got)]
