@@ -26,8 +26,9 @@ _MAX_REFUSAL = 1024 * 1024
 class SimulatorTransport:
     """A `Transport` for one `BuildsClient`. The credentials of each request are checked as over HTTP.
 
-    Delays pass on the simulator's clock. A response that is not there after `timeout` seconds of it (30) is a
-    BuildsTimeoutError. A closed client stays closed, and belongs to one event loop, as with any transport.
+    Delays pass on the simulator's clock. A response that is not there after `timeout` seconds of it (30), or
+    those that the request names, is a BuildsTimeoutError. A closed client stays closed, and belongs to one
+    event loop, as with any transport.
     """
 
     def __init__(self, api: Api, clock: Clock, timeout: float = 30.0) -> None:
@@ -52,9 +53,10 @@ class SimulatorTransport:
         response = Response(simulated.status, CIMultiDict(simulated.headers), simulated.body)
         if simulated.fault is None:
             return response
-        return await self._spoil(response, simulated.fault)
+        limit = self._timeout if request.timeout is None else request.timeout
+        return await self._spoil(response, simulated.fault, limit)
 
-    async def _spoil(self, response: Response, fault: Fault) -> Response:
+    async def _spoil(self, response: Response, fault: Fault, limit: float) -> Response:
         # `sent` of the errors is True, their default: the simulator has acted upon the request.
         match fault.kind:
             case "reset":
@@ -62,18 +64,18 @@ class SimulatorTransport:
             case "cut_body":
                 raise BuildsConnectionError("the response was cut short (by the simulator)")
             case "stall":
-                await self._time_out()
-            case "slow" if fault.delay >= self._timeout:
-                await self._time_out()
+                await self._time_out(limit)
+            case "slow" if fault.delay >= limit:
+                await self._time_out(limit)
             case "slow":
                 await self._clock.sleep(fault.delay)
             case "huge_body":
                 return _read_bounded(response, fault.size)
         return response
 
-    async def _time_out(self) -> NoReturn:
-        await self._clock.sleep(self._timeout)
-        raise BuildsTimeoutError(f"no whole response within {self._timeout:g} s; raise `timeout`")
+    async def _time_out(self, limit: float) -> NoReturn:
+        await self._clock.sleep(limit)
+        raise BuildsTimeoutError(f"no whole response within {limit:g} s; raise `timeout`")
 
     def check_open(self) -> None:
         """RuntimeError if the client was closed, or is used in another event loop than before."""

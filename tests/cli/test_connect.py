@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from builds_async import BuildsConnectionError, RateBudget, RetryPlanned
+from builds_async import BuildsConnectionError, OutageEnded, RateBudget, RetryPlanned
 from builds_async.cli.connect import _report
 from builds_async.session.clock import Clock
 from builds_async.session.headers import Allowance
@@ -91,6 +91,13 @@ def test_a_long_retry_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     for delay in (1.0, 30.0):
         _report(RetryPlanned(method="GET", path="/", attempts=1, delay=delay, error=error))
     assert capsys.readouterr().err == "builds-async: retrying in 30s: no^[[2J route\n"
+
+
+def test_an_outage_that_is_over_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
+    """The library warns of an outage; its end is reported here, unless an error says it."""
+    for error in (None, BuildsConnectionError("no route")):
+        _report(OutageEnded(verb="wait", seconds=42.0, error=error))
+    assert capsys.readouterr().err == "builds-async: wait: works again after 42s\n"
 
 
 @pytest.mark.slow

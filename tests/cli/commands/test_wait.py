@@ -1,5 +1,6 @@
 """`builds-async wait`."""
 
+from builds_async.simulator import Fault
 from tests.cli.support import Cli, Run, Served, builds_of
 
 
@@ -23,3 +24,13 @@ def test_wait_times_out(account: Served, cli: Cli) -> None:
     assert cli("wait", running.build_uuid, "--timeout", "0.01") == Run(
         124, "", "builds-async: not finished after 0.01 s\n"
     )
+
+
+def test_wait_is_bounded_by_its_timeout_alone(account: Served, cli: Cli) -> None:
+    """However long the API blocks everything, only the timeout ends the wait."""
+    running = account.do(account.sim.add_build)
+    account.do(lambda: account.sim.fault(Fault("rate_limited", times=None, retry_after=290)))
+    run = cli("wait", running.build_uuid, "--timeout", "0.3")
+    assert run.code == 124
+    assert run.err.startswith("builds-async: wait: GET /accounts/")
+    assert "; trying again until it works\n" in run.err
