@@ -76,7 +76,7 @@ class World:
     failures: set[int] = field(default_factory=set)  # which requests fail
     latency: float = 0.0  # seconds of a request
     requests: int = 0
-    shown_first: int | None = None  # how many lines there were at the first look at the log
+    shown_first: int | None = None  # how many lines there were at the first look
     shown: int = 0  # and at the last
     asked_log: list[float] = field(default_factory=list)  # when
 
@@ -121,6 +121,8 @@ class World:
             self.shown = self.build.readable
             self.shown_first = self.shown if self.shown_first is None else self.shown_first
         response = ask(self.sim, request)
+        if self.shown_first is None and b'"queued"' in response.body:
+            self.shown_first = 0  # the reader knows then that there are none
         await asyncio.sleep(0)
         return received(response)
 
@@ -286,7 +288,7 @@ def test_queued_build(world: World, count: int, walk: list[tuple[str, int | None
     got += rest(log)
     assert got == world.lines
     assert log.complete
-    assert all(when >= world.later[0] for when in world.asked_log)
+    assert all(when >= world.later[0] - 1e-6 for when in world.asked_log)
 
 
 def page(*texts: str, cursor: str | None = None, truncated: bool = False) -> LogPage:

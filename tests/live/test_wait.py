@@ -463,7 +463,7 @@ class TestSimulated:
                         await client.wait(added.build_uuid)
                 sim.fault(Fault(kind="stall"))
                 waiter = asyncio.create_task(client.wait(added.build_uuid))
-                while not sim.requests[-1].fault:
+                while not (sim.requests and sim.requests[-1].fault):
                     await asyncio.sleep(0)
                 waiter.cancel()
                 await asyncio.wait([waiter])

@@ -30,7 +30,10 @@ def test_wait_is_bounded_by_its_timeout_alone(account: Served, cli: Cli) -> None
     """However long the API blocks everything, only the timeout ends the wait."""
     running = account.do(account.sim.add_build)
     account.do(lambda: account.sim.fault(Fault("rate_limited", times=None, retry_after=290)))
-    run = cli("wait", running.build_uuid, "--timeout", "0.3")
+    try:
+        run = cli("wait", running.build_uuid, "--timeout", "0.3")
+    finally:
+        account.do(account.sim.clear_faults)
     assert run.code == 124
     assert run.err.startswith("builds-async: wait: GET /accounts/")
     assert "; trying again until it works\n" in run.err
