@@ -24,6 +24,7 @@ from builds_async.live.tail import BuildTail
 from builds_async.live.watch import BuildWatcher
 from builds_async.models import (
     AccountLimits,
+    AccountSubdomain,
     Build,
     BuildDeployHook,
     BuildOutcome,
@@ -35,9 +36,11 @@ from builds_async.models import (
     CanceledBuild,
     ConfigAutofill,
     CredentialKind,
+    DeployedVersion,
     DeployHook,
     DeployHookBuild,
     DeployHookLatestBuild,
+    Deployment,
     Diagnosis,
     EnvironmentVariable,
     ErrorDetail,
@@ -64,10 +67,13 @@ from builds_async.models import (
     Subscription,
     TokenStatus,
     Trigger,
+    Version,
+    VersionMetadata,
     WorkerBuildSettings,
     WorkerConfig,
     WorkerGitRepository,
     WorkerScript,
+    WorkerSubdomain,
 )
 from builds_async.models.changes import BuildChange, WorkerMark
 from builds_async.models.events import BuildEvent, BuildEventType
@@ -93,6 +99,7 @@ from builds_async.session.transport import Request, Response, Transport
 __all__ = [
     "APIError",
     "AccountLimits",
+    "AccountSubdomain",
     "AuthenticationError",
     "BadRequestError",
     "Budget",
@@ -125,6 +132,8 @@ __all__ = [
     "DeployHook",
     "DeployHookBuild",
     "DeployHookLatestBuild",
+    "DeployedVersion",
+    "Deployment",
     "Diagnosis",
     "EnvironmentVariable",
     "ErrorDetail",
@@ -180,11 +189,14 @@ __all__ = [
     "TokenStatus",
     "Transport",
     "Trigger",
+    "Version",
+    "VersionMetadata",
     "Waited",
     "WorkerBuildSettings",
     "WorkerConfig",
     "WorkerGitRepository",
     "WorkerMark",
     "WorkerScript",
+    "WorkerSubdomain",
     "__version__",
 ]

@@ -25,12 +25,14 @@ from builds_async.models.tail import TailPosition
 from builds_async.resources.account import Account
 from builds_async.resources.builds import Builds, DatedBuilds
 from builds_async.resources.deploy_hooks import DeployHooks
+from builds_async.resources.deployments import Deployments
 from builds_async.resources.previews import Previews
 from builds_async.resources.queues import Queues
 from builds_async.resources.repos import Repos
 from builds_async.resources.subscriptions import Subscriptions
 from builds_async.resources.tokens import Tokens
 from builds_async.resources.triggers import Triggers
+from builds_async.resources.versions import Versions
 from builds_async.resources.workers import Workers
 from builds_async.session.aiohttp_transport import AiohttpTransport
 from builds_async.session.budget import Budget, RateBudget
@@ -133,8 +135,14 @@ class BuildsClient:
     tokens: Tokens
     """The API tokens with which builds deploy."""
 
+    deployments: Deployments
+    """What Workers serve."""
+
+    versions: Versions
+    """The uploads of Workers, whether they serve or not."""
+
     account: Account
-    """Build minutes."""
+    """Build minutes, and the account's subdomain."""
 
     subscriptions: Subscriptions
     """Event subscriptions, which put build events into a queue."""
@@ -202,6 +210,8 @@ class BuildsClient:
         self.deploy_hooks = DeployHooks(self._session)
         self.repos = Repos(self._session)
         self.tokens = Tokens(self._session)
+        self.deployments = Deployments(self._session)
+        self.versions = Versions(self._session)
         self.account = Account(self._session)
         self.subscriptions = Subscriptions(self._session)
         self.queues = Queues(self._session)

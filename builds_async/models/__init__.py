@@ -16,6 +16,14 @@ from builds_async.models.builds import (
     Trigger,
 )
 from builds_async.models.deploy_hooks import DeployHook, DeployHookBuild, DeployHookLatestBuild
+from builds_async.models.deployments import (
+    AccountSubdomain,
+    DeployedVersion,
+    Deployment,
+    Version,
+    VersionMetadata,
+    WorkerSubdomain,
+)
 from builds_async.models.diagnosis import CredentialKind, Diagnosis, Finding
 from builds_async.models.envelope import ErrorDetail, Page, ResultInfo
 from builds_async.models.logs import LogEvent, LogLine, LogPage, LogPosition
@@ -38,6 +46,7 @@ from builds_async.models.workers import (
 
 __all__ = [
     "AccountLimits",
+    "AccountSubdomain",
     "Build",
     "BuildDeployHook",
     "BuildOutcome",
@@ -52,6 +61,8 @@ __all__ = [
     "DeployHook",
     "DeployHookBuild",
     "DeployHookLatestBuild",
+    "DeployedVersion",
+    "Deployment",
     "Diagnosis",
     "EnvironmentVariable",
     "ErrorDetail",
@@ -78,8 +89,11 @@ __all__ = [
     "Subscription",
     "TokenStatus",
     "Trigger",
+    "Version",
+    "VersionMetadata",
     "WorkerBuildSettings",
     "WorkerConfig",
     "WorkerGitRepository",
     "WorkerScript",
+    "WorkerSubdomain",
 ]

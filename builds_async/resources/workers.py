@@ -9,6 +9,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from builds_async.errors import NotFoundError
+from builds_async.models.deployments import WorkerSubdomain
 from builds_async.models.envelope import Envelope, Page
 from builds_async.models.workers import (
     BuildSettingsUpdate,
@@ -23,13 +24,14 @@ from builds_async.models.workers import (
 from builds_async.resources.paging import Pages, check_page, get_page
 from builds_async.session.decode import DONE, receipts
 from builds_async.session.encode import body, query
-from builds_async.session.ids import is_tag, tag
+from builds_async.session.ids import is_tag, segment, tag
 from builds_async.session.redact import hidden, quoted
 from builds_async.session.session import ApiSession
 
 _SCRIPTS = msgspec.json.Decoder(Envelope[tuple[WorkerScript, ...]])
 _FOUND = msgspec.json.Decoder(Envelope[tuple[FoundWorker, ...]])
 _CONFIG = msgspec.json.Decoder(Envelope[WorkerConfig])
+_SUBDOMAIN = msgspec.json.Decoder(Envelope[WorkerSubdomain])
 _CHANGED = receipts(WorkerConfig)
 _MAX_SUGGESTIONS = 3
 
@@ -40,10 +42,10 @@ class Workers:
     https://developers.cloudflare.com/api/resources/workers/subresources/scripts/ and
     https://developers.cloudflare.com/api/resources/workers_builds/
 
-    `list`, `search` and `tags` need the permission "Workers Scripts Read", `get` needs "Workers CI Read", and
-    everything that changes something "Workers CI Write" (in the dashboard "Workers Builds Configuration",
-    Read and Edit). A Worker goes by its tag (`script_tag`, 32 hex digits), which survives renaming; `tags`
-    looks it up.
+    `list`, `search`, `tags` and `subdomain` need the permission "Workers Scripts Read", `get` needs "Workers
+    CI Read", and everything that changes something "Workers CI Write" (in the dashboard "Workers Builds
+    Configuration", Read and Edit). A Worker goes by its tag (`script_tag`, 32 hex digits), which survives
+    renaming; `tags` looks it up.
 
     Every method raises a `BuildsError` if the call fails, and a ValueError, before anything is sent, for an
     argument that the API can't accept. A call that changes something is repeated only if it can't have taken
@@ -223,6 +225,16 @@ class Workers:
         path, data = f"{_path(script_tag)}/migrate_to_previews", body(deploy_command=deploy_command)
         config = await self._session.post(path, _CHANGED, data)
         return config or WorkerConfig(script_tag=tag(script_tag))
+
+    async def subdomain(self, script_name: str) -> WorkerSubdomain:
+        """Whether a Worker and its versions can be reached below workers.dev. Here a Worker goes by its name.
+
+        NotFoundError if the account has no such Worker. `client.account.subdomain` has the subdomain itself.
+
+        Needs "Workers Scripts Read".
+        https://developers.cloudflare.com/api/resources/workers/subresources/scripts/subresources/subdomain/methods/get/
+        """
+        return await self._session.get(f"/workers/scripts/{segment(script_name)}/subdomain", _SUBDOMAIN)
 
     async def _tags_of(self, names: Collection[str], *, refresh: bool) -> dict[str, str]:
         """The tags of all Workers by name, with these names among them; NotFoundError if one is not."""

@@ -45,6 +45,8 @@ _BY_STATUS: dict[int, type[APIError]] = {
 _BY_CODE: dict[int, type[APIError]] = {
     971: RateLimitError,
     10000: PermissionDeniedError,
+    10007: NotFoundError,
+    10090: NotFoundError,
     12000: NotFoundError,
     12002: BadRequestError,
     12005: AuthenticationError,
@@ -58,6 +60,8 @@ _BY_CODE: dict[int, type[APIError]] = {
 # What the API says with its codes, for responses whose own text is not shown.
 _TEXTS = {
     10000: "Authentication error",
+    10007: "This Worker does not exist on your account.",
+    10090: "This service environment does not exist.",
     12000: "Not found",
     12002: "Invalid request body",
     12005: "Missing token from authorization header",
@@ -173,6 +177,17 @@ _USER_OWNED = (
     "The token is wrong or expired, or it is account-owned (cfat_...): the Builds API takes user-owned tokens"
     " only; create one under My Profile, API Tokens"
 )
+_NOT_FOUND = {
+    "/deploy_hooks": (
+        "Check the deploy hook and the account; deploy hooks go by the Worker's name, not by its tag"
+    ),
+    "/workers/scripts/": (
+        "Check the Worker and the account; here a Worker goes by its name, not by its tag, and a wrangler"
+        " environment is a Worker of its own, name-env"
+    ),
+    "/workers/subdomain": "The account has no workers.dev subdomain yet: the dashboard creates one",
+}
+"""By a part of the path."""
 _PROXY = "A proxy on the way wants a user and a password: put them into the URL of HTTPS_PROXY"
 _HINTS: dict[type[APIError], str] = {
     AuthenticationError: "Check the token (CLOUDFLARE_API_TOKEN): it is missing, wrong or expired",
@@ -192,8 +207,8 @@ def _hint(kind: type[APIError], status: int, details: Sequence[ErrorDetail], met
         return f"The token may not do this in this account: give it {_permission(method, path)}"
     if kind is InternalServerError and method not in {"", "GET"}:
         return "Cloudflare failed to answer: look whether it was done before you do it again"
-    if kind is NotFoundError and "/deploy_hooks" in path:
-        return "Check the deploy hook and the account; deploy hooks go by the Worker's name, not by its tag"
+    if kind is NotFoundError:
+        return next((hint for part, hint in _NOT_FOUND.items() if part in path), _HINTS[kind])
     if 300 <= status < 400:
         return "Redirects are not followed, the token would go along: check base_url"
     return _HINTS.get(kind, _PROXY if status == 407 else "Change the request")

@@ -8,23 +8,27 @@ from uuid import UUID
 
 import msgspec
 
+from builds_async.models.builds import BuildStatus
 from builds_async.session.clock import Clock
 from builds_async.simulator.behaviour import Behaviour, TokenKind
 from builds_async.simulator.build_details import BuildDetails, Moment
 from builds_async.simulator.builds import SimulatedBuild
 from builds_async.simulator.calendar import Calendar
+from builds_async.simulator.deployments import Deployments
 from builds_async.simulator.ids import IdGenerator
 from builds_async.simulator.queues import SimulatedQueue
 from builds_async.simulator.records import (
     BuildToken,
     Connection,
     DeployHook,
+    Deployment,
     Json,
     Preview,
     Settings,
     Subscription,
     Trigger,
     Variable,
+    Version,
     Worker,
 )
 
@@ -73,6 +77,9 @@ class Account:
         self.hooks: dict[str, DeployHook] = {}
         self.hook_builds: deque[tuple[float, str]] = deque(maxlen=1000)
         """The builds that hooks started: when, and the tag of the Worker."""
+        self.deployments: Deployments = Deployments()
+        self.subdomain: str | None = "simulated"
+        """Of workers.dev."""
         self.queues: dict[str, SimulatedQueue] = {}
         self.subscriptions: dict[str, Subscription] = {}
         self.refused_repositories: set[tuple[str, str | None]] = set()
@@ -184,18 +191,39 @@ class Account:
         # The number keeps builds of one moment in order, and the comparison never gets to the build.
         insort(builds, (build.created, len(builds), build))
 
+    def is_kept(self, build: SimulatedBuild) -> bool:
+        """Whether a build can still be found."""
+        stopped, kept = build.entered(BuildStatus.STOPPED), self.behaviour.builds_kept
+        return kept is None or stopped is None or self.now() < stopped + kept
+
     def builds_of(self, tag: str) -> list[SimulatedBuild]:
         """The listed builds of a Worker, newest first."""
-        return [build for _, _, build in reversed(self._by_worker.get(tag, ()))]
+        builds = [build for _, _, build in reversed(self._by_worker.get(tag, ()))]
+        return builds if self.behaviour.builds_kept is None else [*filter(self.is_kept, builds)]
 
     def latest(self, tag: str) -> SimulatedBuild | None:
         """The newest listed build of a Worker."""
         builds = self._by_worker.get(tag)
-        return builds[-1][2] if builds else None
+        return builds[-1][2] if builds and self.is_kept(builds[-1][2]) else None
 
     def by_version(self, version_id: str) -> SimulatedBuild | None:
         """The build that made a Worker version."""
-        return self._by_version.get(version_id)
+        build = self._by_version.get(version_id)
+        return build if build is not None and self.is_kept(build) else None
+
+    def versions_of(self, tag: str) -> list[Version]:
+        """The versions of a Worker, oldest first."""
+        return self.deployments.versions_of(tag, self._all_builds_of(tag))
+
+    def deployments_of(self, tag: str) -> list[Deployment]:
+        """The deployments of a Worker, oldest first."""
+        return self.deployments.of(tag, self._all_builds_of(tag))
+
+    def _all_builds_of(self, tag: str) -> list[SimulatedBuild]:
+        # What a build has deployed stays when the build itself is no longer kept. Builds of a Preview may be
+        # listed for its Worker, whose versions they do not make.
+        builds = (build for _, _, build in self._by_worker.get(tag, ()))
+        return [build for build in builds if build.external_script_id == tag]
 
     def limits(self) -> Json:
         """The account's build minutes."""

@@ -24,6 +24,10 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
     """How many seconds after the end of a build is its log kept? Then the log is 404, and the build is still
     found. None: forever."""
 
+    builds_kept: float | None = None
+    """How many seconds after its end is a build found? Then it is unknown to every look-up and list. The
+    documents say 90 days. None: forever."""
+
     queued_logs: Literal["empty", "not_found"] = "empty"
     """What is the log of a build that has not started? A page without lines, or 404 for an existing build."""
 
@@ -75,6 +79,10 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
     preview_builds: Literal["apart", "listed"] = "apart"
     """Are builds of a Preview listed for the Preview only (`apart`), or for its Worker too?"""
 
+    unknown_script: Literal[10007, 10090] = 10007
+    """What code has the 404 for a Worker's name that does not exist, where deployments and versions are read?
+    10090 is that of the environments of old Workers."""
+
     undeployed_search: bool = False
     """Does the search find Workers that were never deployed? The list of Workers does not have them."""
 
@@ -123,11 +131,11 @@ class TokenKind(StrEnum):
     NO_PERMISSION = "no_permission"
     """User-owned, without any permission for the account: 403 with 10000."""
     NO_SCRIPTS = "no_scripts"
-    """User-owned, without Workers Scripts Read: 403 with 10000 for the lists of Workers."""
+    """User-owned, without Workers Scripts Read: 403 with 10000 for all that is read of Workers."""
     NO_QUEUES = "no_queues"
     """User-owned, without Queues: 403 with 10000 for queues and event subscriptions."""
     ACCOUNT_OWNED = "account_owned"
-    """Account-owned: accepted for the lists of Workers, but 401 with 12006 for all of Workers Builds."""
+    """Account-owned: accepted for Workers and deployments, but 401 with 12006 for all of Workers Builds."""
 
 
 class RateLimit(msgspec.Struct, frozen=True):

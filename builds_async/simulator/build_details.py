@@ -1,7 +1,7 @@
 """What is said about a build when it is added."""
 
 from collections.abc import Mapping
-from typing import TypeAlias, TypedDict
+from typing import Literal, TypeAlias, TypedDict
 
 import msgspec
 
@@ -9,6 +9,10 @@ from builds_async.models.builds import BuildOutcome, BuildStatus
 
 Moment: TypeAlias = tuple[float, str | BuildStatus | BuildOutcome]
 """Something that happens in a build: seconds after it was added, and a log line, a status or the outcome."""
+
+
+Makes: TypeAlias = Literal["deployment", "version", "nothing"]
+"""What a successful build leaves behind: a version that serves, a version that does not, or neither."""
 
 
 class BuildOptions(TypedDict, total=False):
@@ -44,6 +48,8 @@ class BuildOptions(TypedDict, total=False):
     """Where its version can be seen."""
     listed: bool
     """Whether lists have it."""
+    makes: Makes | None
+    """What it leaves behind if it succeeds."""
 
 
 class BuildDetails(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,3 +85,6 @@ class BuildDetails(msgspec.Struct, frozen=True, kw_only=True):
     """Shown by the lookup of this one build once it has succeeded. None: one is made up."""
     listed: bool = True
     """False: it can be looked up by its UUID only, as has been seen of builds of pull requests."""
+    makes: Makes | None = None
+    """What it leaves behind if it succeeds. None: what its deploy command says, `wrangler versions upload`
+    for example only a version."""

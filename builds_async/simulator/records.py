@@ -106,6 +106,10 @@ class Worker(msgspec.Struct, kw_only=True):
     """Oldest first, deleted ones included."""
     previews_enabled: bool = False
     previews_base: Settings | None = None
+    workers_dev: bool = True
+    """Whether it is served below the account's subdomain."""
+    preview_urls: bool = True
+    """Whether its versions are served there."""
     parent: str | None = None
     """Of a Preview: the tag of the Worker that it belongs to."""
 
@@ -142,6 +146,26 @@ class Preview(msgspec.Struct, kw_only=True):
     def branch(self) -> str:
         """The branch that it tracks."""
         return self.trigger.branch_includes[0]
+
+
+class Version(msgspec.Struct, frozen=True, kw_only=True):
+    """An upload of a Worker."""
+
+    id: str
+    created_on: float
+    source: str
+    annotations: dict[str, str]
+    has_preview: bool = True
+
+
+class Deployment(msgspec.Struct, frozen=True, kw_only=True):
+    """What serves traffic from a moment on: the share of each version, in percent."""
+
+    id: str
+    created_on: float
+    source: str
+    annotations: dict[str, str]
+    versions: dict[str, float]
 
 
 class DeployHook(msgspec.Struct, kw_only=True):

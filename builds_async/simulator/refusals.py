@@ -51,6 +51,22 @@ class UnknownError(RefusalError):
     message = "Not found"
 
 
+class NoScriptError(RefusalError):
+    """No Worker of that name, no such deployment or version of it, or no subdomain."""
+
+    status = 404
+    code = 10007
+    message = "This Worker does not exist on your account."
+
+
+class NoEnvironmentError(RefusalError):
+    """No Worker of that name, as an old environment has it."""
+
+    status = 404
+    code = 10090
+    message = "This service environment does not exist."
+
+
 class BadBodyError(RefusalError):
     """A body that makes no sense."""
 

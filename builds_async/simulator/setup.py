@@ -9,10 +9,11 @@ import msgspec
 
 from builds_async.models.builds import BuildOutcome
 from builds_async.session.clock import Clock
-from builds_async.simulator.account import MAX_TRIGGERS, Account
+from builds_async.simulator.account import MAX_TRIGGERS
 from builds_async.simulator.behaviour import Behaviour, TokenKind
 from builds_async.simulator.build_details import BuildDetails, BuildOptions, Moment
 from builds_async.simulator.builds import SimulatedBuild
+from builds_async.simulator.deployment_setup import DeploymentSetup
 from builds_async.simulator.events import EventFeed
 from builds_async.simulator.queues import QueueDetails, QueueOptions, SimulatedQueue
 from builds_async.simulator.records import BUILD_EVENTS, BUILDS_OF_WORKER, Preview, Worker
@@ -36,11 +37,8 @@ class TriggerOptions(TypedDict, total=False):
     """Values by name; None is a secret."""
 
 
-class AccountSetup:
+class AccountSetup(DeploymentSetup):
     """Adds to a simulated account, and shows what it holds."""
-
-    def __init__(self, account: Account) -> None:
-        self._account = account
 
     @property
     def clock(self) -> Clock:
@@ -184,12 +182,6 @@ class AccountSetup:
     def set_limits(self, reached: bool | None, refresh_on: datetime | None = None) -> None:
         """Set the account's build minutes; None twice for a paid plan. No build is refused for them."""
         self._account.minutes = (reached, refresh_on)
-
-    def _worker(self, tag: str) -> Worker:
-        worker = self._account.scripts.get(tag)
-        if worker is None or worker.parent is not None:
-            raise ValueError(f"there is no Worker with the tag {tag!r}; add_worker() returns tags")
-        return worker
 
     def add_build(self, script: Iterable[Moment] = (), **options: Unpack[BuildOptions]) -> SimulatedBuild:
         """Add a build that is queued now and plays `script` on the clock.

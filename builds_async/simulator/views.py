@@ -9,17 +9,23 @@ from builds_async.simulator.records import (
     BuildToken,
     Connection,
     DeployHook,
+    Deployment,
     Json,
     Preview,
     Settings,
     Subscription,
     Trigger,
     Variable,
+    Version,
     Worker,
 )
 
 # Fields of a connection that the repository of a configuration does not have.
 _CONNECTION_ONLY = ("repo_connection_uuid", "created_on", "modified_on", "deleted_on")
+
+
+_AUTHOR, _AUTHOR_ID = "octocat@example.com", "0" * 32
+"""Who uploads and deploys."""
 
 
 class Views:
@@ -159,6 +165,50 @@ class Views:
             "modified_on": self._calendar.microstamp(worker.modified_on),
         }
 
+    def deployment(self, deployment: Deployment) -> Json:
+        """A deployment."""
+        return {
+            "id": deployment.id,
+            "created_on": self._calendar.microstamp(deployment.created_on),
+            "source": deployment.source,
+            "strategy": "percentage",
+            "author_email": _AUTHOR,
+            "annotations": deployment.annotations,
+            "versions": [
+                {"version_id": version_id, "percentage": share}
+                for version_id, share in deployment.versions.items()
+            ],
+        }
+
+    def version(self, numbered: tuple[int, Version]) -> Json:
+        """A version as lists show it, with its number."""
+        number, version = numbered
+        created = self._calendar.microstamp(version.created_on)
+        return {
+            "id": version.id,
+            "number": number,
+            "metadata": {
+                "created_on": created,
+                "modified_on": created,
+                "source": version.source,
+                "author_id": _AUTHOR_ID,
+                "author_email": _AUTHOR,
+                "hasPreview": version.has_preview,
+            },
+            "annotations": version.annotations,
+        }
+
+    def single_version(self, numbered: tuple[int, Version]) -> Json:
+        """A version with its resources."""
+        return self.version(numbered) | {
+            "startup_time_ms": 12,
+            "resources": {
+                "bindings": [],
+                "script": {"handlers": ["fetch"], "last_deployed_from": numbered[1].source},
+                "script_runtime": {"compatibility_date": "2026-01-01", "usage_model": "standard"},
+            },
+        }
+
     def build(self, build: SimulatedBuild) -> Json:
         """A build."""
         stamp, details = self._calendar.stamp, build.details
@@ -187,7 +237,8 @@ class Views:
         body = self.build(build)
         if build.visible_outcome == BuildOutcome.SUCCESS:
             name = self._account.scripts[build.external_script_id].name
-            made_up = f"https://{build.version_id[:8]}-{name}.simulated.workers.dev"
+            subdomain = self._account.subdomain or "none"
+            made_up = f"https://{build.version_id[:8]}-{name}.{subdomain}.workers.dev"
             body["preview_url"] = build.details.preview_url or made_up
         return body
 

@@ -61,12 +61,21 @@ class Allowed(NamedTuple):
 RECEIPTS = {name for name, operation in OPERATIONS.items() if operation.is_receipt}
 """Operations that were done when the API says so, whatever else it says."""
 
-IDENTITIES = {"build_uuid", "build_token_uuid", "deploy_hook_uuid", "preview_id", "id", "lease_id"}
+IDENTITIES = {
+    "build_uuid",
+    "build_token_uuid",
+    "deploy_hook_uuid",
+    "preview_id",
+    "id",
+    "lease_id",
+    "version_id",
+}
 ESSENTIAL = {
     "getBuildLogs": "lines",
     "getLatestBuildsByScripts": "builds",
     "getBuildsByVersionIds": "builds",
     "queues-pull-messages": "messages",
+    **{name: it.list_under for name, it in OPERATIONS.items() if it.list_under},
 }
 
 ALLOWED = (
@@ -82,7 +91,7 @@ ALLOWED = (
         lambda name, path, _: len(path) == 2 and path[1] in IDENTITIES and name not in RECEIPTS,
     ),
     Allowed(
-        "a log, a lookup or a pull of another shape is not empty: that would be a silent loss",
+        "a log, a lookup, a pull or a list of another shape is not empty: that would be a silent loss",
         lambda name, path, _: len(path) == 2 and path[1] == ESSENTIAL.get(name),
     ),
 )
@@ -137,6 +146,8 @@ def result_of(name: str, operation: Operation) -> Any:
     if container is BulkResult:
         ids = (TAG, OTHER_TAG) if name == "getLatestBuildsByScripts" else (UUID, OTHER)
         return {"builds": dict(zip(ids, some, strict=True))}
+    if operation.list_under:
+        return {operation.list_under: some}
     return dict(zip(("KEY", "MODE"), some, strict=True)) if container is dict else some
 
 
@@ -219,11 +230,12 @@ CALLS: Mapping[str, Callable[[BuildsClient], Any]] = {
 }
 
 
-def shown(result: Any) -> Any:
+def shown(result: Any, list_under: str | None = None) -> Any:
     if isinstance(result, BulkResult):
         return {"result": {"builds": shown(result.found)["result"]}}
     plain = msgspec.json.decode(msgspec.json.encode(result))
-    return {**plain, "skipped": 0} if isinstance(result, Page) else {"result": plain}
+    page = {**plain, "skipped": 0} if isinstance(result, Page) else {"result": plain}
+    return {**page, "result": {list_under: page["result"]}} if list_under else page
 
 
 def given(client: BuildsClient, transport: Canned, name: str, wire: Json) -> Any:
@@ -259,8 +271,9 @@ def is_its_own(place: Path, odd: Path, name: str) -> bool:
 async def test_an_odd_value_costs_at_most_itself(name: str, canned: tuple[BuildsClient, Canned]) -> None:
     """Whatever stands at one place of a response, the rest of the response is returned."""
     client, transport = canned
-    wire = response_of(name, OPERATIONS[name])
-    good = shown(given(client, transport, name, wire))
+    operation = OPERATIONS[name]
+    wire = response_of(name, operation)
+    good = shown(given(client, transport, name, wire), operation.list_under)
     for path, how, odd in mutations(wire):
         place = f"{how} at {path}"
         result = given_or_refused(client, transport, name, odd)
@@ -270,7 +283,8 @@ async def test_an_odd_value_costs_at_most_itself(name: str, canned: tuple[Builds
         elif path != ("result",) and path[0] not in {"success", "errors", "messages"}:
             if isinstance(result, BulkResult) and len(path) > 2:
                 check_bulk(result, path, odd, place)
-            lost = [it for it in differences(good, shown(result), path) if not is_its_own(it, path, name)]
+            odd_one = shown(result, operation.list_under)
+            lost = [it for it in differences(good, odd_one, path) if not is_its_own(it, path, name)]
             assert lost == [], place
 
 
@@ -445,12 +459,16 @@ async def test_an_odd_line_keeps_its_place(canned: tuple[BuildsClient, Canned]) 
 
 @pytest.mark.slow
 async def test_few_odd_responses_are_refused(canned: tuple[BuildsClient, Canned]) -> None:
-    """Few odd responses are refused: 380 of 14,770. Without lenient decoding it would be half."""
+    """Few responses that are odd below the result are refused: 128 of 13,540. Strictly it would be half.
+
+    A result that is odd as a whole leaves nothing to return; how many of those there are says nothing.
+    """
     client, transport = canned
     results = [
         isinstance(given_or_refused(client, transport, name, odd), BuildsError)
         for name, operation in OPERATIONS.items()
-        for _, _, odd in mutations(response_of(name, operation))
+        for path, _, odd in mutations(response_of(name, operation))
+        if len(path) > 1
     ]
     assert len(results) > 10_000
-    assert sum(results) < len(results) * 0.03
+    assert sum(results) < len(results) * 0.01

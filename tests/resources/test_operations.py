@@ -81,6 +81,7 @@ async def test_result(name: str, client: BuildsClient) -> None:
     container, kind = operation.gives if isinstance(operation.gives, tuple) else (operation.gives, None)
     assert isinstance(given, container)
     assert kind is None or {type(item) for item in items(given)} == {kind}
+    result = result[operation.list_under] if operation.list_under else result
     assert set(lost(result, plain(given))) == operation.left_out
     if isinstance(given, Page):
         assert given.result_info == msgspec.convert(INFO, ResultInfo)

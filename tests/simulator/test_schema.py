@@ -120,6 +120,7 @@ class World:
             sim.add_build(
                 build_script(2), external_script_id=tag, branch="x", environment_variables={"NODE_ENV": "1"}
             )
+        deployment = sim.deploy(shop, {sim.edit(shop): 90, done.version_id: 10})
         queue = sim.add_queue("events")
         self.names: dict[str, Any] = {
             "account_id": sim.account_id,
@@ -129,6 +130,8 @@ class World:
             "script_name": "shop",
             "preview_id": preview,
             "deploy_hook_uuid": sim.add_deploy_hook(shop, "nightly", "release"),
+            "deployment_id": deployment,
+            "version_id": done.version_id,
             "queue_id": queue,
             "environment_variable_key": "NODE_ENV",
             "provider_type": "github",

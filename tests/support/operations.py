@@ -10,6 +10,7 @@ from typing import Any
 
 from builds_async import (
     AccountLimits,
+    AccountSubdomain,
     Build,
     BuildsClient,
     BuildSettingsUpdate,
@@ -19,6 +20,7 @@ from builds_async import (
     ConfigAutofill,
     DeployHook,
     DeployHookBuild,
+    Deployment,
     EnvironmentVariable,
     EventDestination,
     EventSource,
@@ -35,8 +37,10 @@ from builds_async import (
     SeedRepo,
     Subscription,
     Trigger,
+    Version,
     WorkerConfig,
     WorkerScript,
+    WorkerSubdomain,
 )
 from builds_async.models.queues import QueueAcks, QueueExtension
 from tests.support.bodies import TAG
@@ -145,6 +149,9 @@ class Operation:
 
     is_receipt: bool = False
     """Whether a success means that it was done, whatever the body of the response is."""
+
+    list_under: str | None = None
+    """The one field of the result that has the list, where the result is not the list itself."""
 
     left_out: frozenset[str] = frozenset()
     """Fields of the result in the schema that no Struct has."""
@@ -407,6 +414,42 @@ OPERATIONS: dict[str, Operation] = {
         lambda c: c.workers.search(name="sh", id=TAG, order_by="created_on", page=2, per_page=7),
         (Page, FoundWorker),
         query={"name": "sh", "id": TAG, "order_by": "created_on", **PAGED},
+    ),
+    "worker-deployments-list-deployments": Operation(
+        SCRIPTS_READ,
+        lambda c: c.deployments.list("shop"),
+        (tuple, Deployment),
+        names={"script_name": "shop"},
+        list_under="deployments",
+    ),
+    "worker-deployments-get-deployment": Operation(
+        SCRIPTS_READ,
+        lambda c: c.deployments.get("shop", UUID),
+        Deployment,
+        names={"script_name": "shop", "deployment_id": UUID},
+    ),
+    "worker-versions-list-versions": Operation(
+        SCRIPTS_READ,
+        lambda c: c.versions.list("shop", page=2, per_page=7, deployable=True),
+        (Page, Version),
+        names={"script_name": "shop"},
+        query={**PAGED, "deployable": "true"},
+        list_under="items",
+    ),
+    "worker-versions-get-version-detail": Operation(
+        SCRIPTS_READ,
+        lambda c: c.versions.get("shop", UUID),
+        Version,
+        names={"script_name": "shop", "version_id": UUID},
+    ),
+    "worker-script-get-subdomain": Operation(
+        SCRIPTS_READ,
+        lambda c: c.workers.subdomain("shop"),
+        WorkerSubdomain,
+        names={"script_name": "shop"},
+    ),
+    "worker-subdomain-get-subdomain": Operation(
+        SCRIPTS_READ, lambda c: c.account.subdomain(), AccountSubdomain
     ),
     "queues-pull-messages": Operation(
         QUEUES_WRITE,

@@ -1,4 +1,8 @@
-"""The published schema as data: its operations, with every reference resolved."""
+"""The schema of the API as data: its operations, with every reference resolved.
+
+One file is an excerpt of the published schema. The other describes, in the same form, operations that the
+excerpt lacks, as Cloudflare's documents and live responses have them.
+"""
 
 import json
 from datetime import datetime
@@ -10,7 +14,8 @@ from jsonschema import Draft202012Validator, FormatChecker
 
 Schema = dict[str, Any]
 
-PATH = Path(__file__).parents[1] / "data" / "workers-builds.schema.json"
+DATA = Path(__file__).parents[1] / "data"
+EXCERPT, DESCRIBED = DATA / "workers-builds.schema.json", DATA / "workers-deployments.schema.json"
 
 # Without the checker's own formats: which ones it has depends on what else is installed.
 FORMATS = FormatChecker(())
@@ -21,7 +26,7 @@ FORMATS.checks("date-time", raises=ValueError)(
 
 
 class PublishedOperation(NamedTuple):
-    """An operation of the schema, without references."""
+    """An operation of a schema, without references."""
 
     id: str
     method: str
@@ -51,9 +56,9 @@ class PublishedOperation(NamedTuple):
         return found and validator(found)
 
 
-def read_schema() -> dict[str, PublishedOperation]:
-    """Every operation by its id."""
-    document = json.loads(PATH.read_text(encoding="utf-8"))
+def read_schema(path: Path) -> dict[str, PublishedOperation]:
+    """Every operation of a file by its id."""
+    document = json.loads(path.read_text(encoding="utf-8"))
     return {
         operation["operationId"]: _operation(document, method, path, operation)
         for path, methods in document["paths"].items()
@@ -118,4 +123,4 @@ def of_builds(schema: Schema) -> Schema:
     return kinds.get("workersBuilds.worker", forms[-1])
 
 
-PUBLISHED = read_schema()
+PUBLISHED = read_schema(EXCERPT) | read_schema(DESCRIBED)

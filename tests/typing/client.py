@@ -6,6 +6,7 @@ import aiohttp
 
 from builds_async import (
     AccountLimits,
+    AccountSubdomain,
     BudgetSnapshot,
     Build,
     BuildsClient,
@@ -17,6 +18,7 @@ from builds_async import (
     Counters,
     DeployHook,
     DeployHookBuild,
+    Deployment,
     Diagnosis,
     EnvironmentVariable,
     FoundWorker,
@@ -40,9 +42,11 @@ from builds_async import (
     SystemClock,
     TokenStatus,
     Trigger,
+    Version,
     Waited,
     WorkerConfig,
     WorkerScript,
+    WorkerSubdomain,
 )
 
 
@@ -120,6 +124,17 @@ async def workers(client: BuildsClient) -> None:
     assert_type(await client.workers.tags(["shop"]), dict[str, str])
     assert_type(await client.workers.get("t"), WorkerConfig)
     assert_type(await client.workers.migrate_to_previews("t"), WorkerConfig)
+
+
+async def deployments(client: BuildsClient) -> None:
+    assert_type(await client.deployments.list("shop"), tuple[Deployment, ...])
+    assert_type(await client.deployments.get("shop", "d"), Deployment)
+    assert_type(await client.deployments.current("shop"), Deployment | None)
+    assert_type(await client.versions.list("shop", deployable=True), Page[Version])
+    assert_type(client.versions.iter("shop"), Pages[Version])
+    assert_type(await client.versions.get("shop", "v"), Version)
+    assert_type(await client.workers.subdomain("shop"), WorkerSubdomain)
+    assert_type(await client.account.subdomain(), AccountSubdomain)
 
 
 async def previews(client: BuildsClient) -> None:

@@ -75,7 +75,10 @@ def worker_builds(call: Call) -> Reply:
 
 
 def _build(call: Call) -> SimulatedBuild:
-    return call.find(call.account.builds, "build_uuid")
+    build = call.find(call.account.builds, "build_uuid")
+    if not call.account.is_kept(build):
+        raise UnknownError
+    return build
 
 
 def _bulk(call: Call, parameter: str, find: Callable[[str], SimulatedBuild | None]) -> Reply:

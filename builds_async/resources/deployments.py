@@ -1,0 +1,74 @@
+"""The deployments of Workers."""
+
+import msgspec
+
+from builds_async.errors import ResponseDecodeError
+from builds_async.models.deployments import Deployment, DeploymentList
+from builds_async.models.envelope import Envelope
+from builds_async.session.call import Call
+from builds_async.session.ids import identifier, segment
+from builds_async.session.reply import Reply
+from builds_async.session.session import ApiSession
+
+_DEPLOYMENTS = msgspec.json.Decoder(Envelope[DeploymentList])
+_DEPLOYMENT = msgspec.json.Decoder(Envelope[Deployment])
+
+
+class Deployments:
+    """What Workers serve: https://developers.cloudflare.com/api/resources/workers/subresources/scripts/.
+
+    Reading needs the permission "Workers Scripts Read"; account-owned tokens are accepted here as well. A
+    Worker goes by its name. A wrangler environment is a Worker of its own, `name-env`.
+
+    Every method raises a `BuildsError` if the call fails, a NotFoundError if the account has no such Worker,
+    and a ValueError, before anything is sent, for an id that is not valid.
+    """
+
+    def __init__(self, session: ApiSession) -> None:
+        self._session = session
+
+    async def list(self, script_name: str) -> tuple[Deployment, ...]:
+        """The 10 newest deployments of a Worker, newest first. The API has no pages here, and no older ones.
+
+        Empty for a Worker that was never deployed.
+
+        Needs "Workers Scripts Read".
+        https://developers.cloudflare.com/api/resources/workers/subresources/scripts/subresources/deployments/methods/list/
+        """
+        return (await self._read(script_name)).result.deployments
+
+    async def get(self, script_name: str, deployment_id: str) -> Deployment:
+        """One deployment of a Worker. NotFoundError if the Worker has no such deployment.
+
+        Needs "Workers Scripts Read".
+        https://developers.cloudflare.com/api/resources/workers/subresources/scripts/subresources/deployments/methods/get/
+        """
+        path = f"{_path(script_name)}/{identifier(deployment_id)}"
+        return await self._session.get(path, _DEPLOYMENT)
+
+    async def current(self, script_name: str) -> Deployment | None:
+        """The deployment that serves traffic now; None for a Worker that was never deployed.
+
+        A ResponseDecodeError if a deployment of the list can't be read, because it might be this one.
+
+        Needs "Workers Scripts Read".
+        https://developers.cloudflare.com/api/resources/workers/subresources/scripts/subresources/deployments/methods/list/
+        """
+        reply = await self._read(script_name)
+        # Decoding leaves out what it can't read, and the place in the list is gone with it.
+        if reply.lost(".result.deployments[]"):
+            raise ResponseDecodeError(
+                "the current deployment is unknown: a deployment in the response can't be read",
+                status=200,
+                method="GET",
+                path=_path(script_name),
+                attempts=1,
+            )
+        return next(iter(reply.result.deployments), None)
+
+    async def _read(self, script_name: str) -> Reply[DeploymentList]:
+        return await self._session.exchange(Call("GET", _path(script_name), _DEPLOYMENTS))
+
+
+def _path(script_name: str) -> str:
+    return f"/workers/scripts/{segment(script_name)}/deployments"

@@ -1,0 +1,72 @@
+"""The versions of Workers."""
+
+from functools import partial
+
+import msgspec
+
+from builds_async.models.deployments import Version, VersionList
+from builds_async.models.envelope import Envelope, Page
+from builds_async.resources.paging import Pages, check_page
+from builds_async.session.call import Call
+from builds_async.session.encode import query
+from builds_async.session.ids import identifier, segment
+from builds_async.session.session import ApiSession
+
+_VERSIONS = msgspec.json.Decoder(Envelope[VersionList])
+_VERSION = msgspec.json.Decoder(Envelope[Version])
+
+
+class Versions:
+    """The uploads of Workers: https://developers.cloudflare.com/api/resources/workers/subresources/scripts/.
+
+    Reading needs the permission "Workers Scripts Read"; account-owned tokens are accepted here as well. A
+    Worker goes by its name. Which version serves traffic is what `client.deployments` says.
+
+    Every method raises a `BuildsError` if the call fails, a NotFoundError if the account has no such Worker,
+    and a ValueError, before anything is sent, for an id that is not valid.
+    """
+
+    def __init__(self, session: ApiSession) -> None:
+        self._session = session
+
+    async def list(
+        self, script_name: str, *, page: int = 1, per_page: int = 10, deployable: bool = False
+    ) -> Page[Version]:
+        """One page of a Worker's versions, newest first.
+
+        `page` counts from 1 (1), `per_page` is 1 to 100 (10). `deployable=True` gives the versions that a
+        new deployment may use, all of them at once: the API then ignores the other two.
+
+        Needs "Workers Scripts Read".
+        https://developers.cloudflare.com/api/resources/workers/subresources/scripts/subresources/versions/methods/list/
+        """
+        check_page(page, per_page, 100)
+        parameters = query(page=page, per_page=per_page, deployable="true" if deployable else None)
+        reply = await self._session.exchange(Call("GET", _path(script_name), _VERSIONS, parameters))
+        skipped = len(reply.lost(".result.items[]"))
+        return Page(result=reply.result.items, result_info=reply.result_info, skipped=skipped)
+
+    def iter(self, script_name: str, *, per_page: int = 100) -> Pages[Version]:
+        """All versions of a Worker, each once; a page is fetched when the loop reaches it.
+
+        Needs "Workers Scripts Read".
+        https://developers.cloudflare.com/api/resources/workers/subresources/scripts/subresources/versions/methods/list/
+        """
+        segment(script_name)  # a ValueError here, not in the loop
+        return Pages(
+            partial(self.list, script_name, per_page=per_page),
+            key=lambda version: version.id,
+            per_page=per_page,
+        )
+
+    async def get(self, script_name: str, version_id: str) -> Version:
+        """One version of a Worker, with its resources. NotFoundError if the Worker has no such version.
+
+        Needs "Workers Scripts Read".
+        https://developers.cloudflare.com/api/resources/workers/subresources/scripts/subresources/versions/methods/get/
+        """
+        return await self._session.get(f"{_path(script_name)}/{identifier(version_id)}", _VERSION)
+
+
+def _path(script_name: str) -> str:
+    return f"/workers/scripts/{segment(script_name)}/versions"

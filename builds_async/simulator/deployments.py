@@ -1,0 +1,98 @@
+"""The versions and deployments of each Worker: those that builds make, and those that are made by hand."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
+from operator import attrgetter
+from typing import TypeVar
+from uuid import NAMESPACE_OID, uuid5
+
+from builds_async.models.builds import BuildOutcome, BuildStatus
+from builds_async.simulator.build_details import Makes
+from builds_async.simulator.builds import SimulatedBuild
+from builds_async.simulator.records import Deployment, Version
+
+R = TypeVar("R", Version, Deployment)
+
+TRIGGERED_BY = "workers/triggered_by"
+MESSAGE = "workers/message"
+
+_UPLOADS = ("versions upload", "wrangler preview")
+
+
+class Deployments:
+    """What was uploaded and deployed by hand; what builds made is found by looking at them.
+
+    A build plays its script when it is looked at, so nothing could be filed at the moment at which it ends.
+    """
+
+    def __init__(self) -> None:
+        self._versions: dict[str, list[Version]] = defaultdict(list)
+        self._deployments: dict[str, list[Deployment]] = defaultdict(list)
+
+    def add_version(self, tag: str, version: Version) -> None:
+        """Add a version that no build made."""
+        self._versions[tag].append(version)
+
+    def add(self, tag: str, deployment: Deployment) -> None:
+        """Add a deployment that no build made."""
+        self._deployments[tag].append(deployment)
+
+    def versions_of(self, tag: str, builds: Iterable[SimulatedBuild]) -> list[Version]:
+        """The versions of a Worker with these builds, oldest first."""
+        return _in_order(_built_versions(builds), self._versions[tag])
+
+    def of(self, tag: str, builds: Iterable[SimulatedBuild]) -> list[Deployment]:
+        """The deployments of a Worker with these builds, oldest first."""
+        return _in_order(_built_deployments(builds), self._deployments[tag])
+
+
+def made_by(build: SimulatedBuild) -> Makes:
+    """What a build has left behind until now."""
+    if build.outcome != BuildOutcome.SUCCESS:
+        return "nothing"
+    if build.details.makes is not None:
+        return build.details.makes
+    command = build.details.deploy_command or ""
+    return "version" if any(word in command for word in _UPLOADS) else "deployment"
+
+
+def share(versions: str | Mapping[str, float]) -> dict[str, float]:
+    """The percentages of versions; a single one has all. ValueError unless they are a deployment's."""
+    shares = {versions: 100.0} if isinstance(versions, str) else dict(versions)
+    if not 1 <= len(shares) <= 2 or sum(shares.values()) != 100 or min(shares.values()) <= 0:
+        raise ValueError(f"a deployment has one or two versions, whose shares make 100 percent, not {shares}")
+    return shares
+
+
+def _built_versions(builds: Iterable[SimulatedBuild]) -> Iterator[Version]:
+    for build in builds:
+        if made_by(build) != "nothing":
+            yield Version(
+                id=build.version_id,
+                created_on=_end(build),
+                source="wrangler",
+                annotations={TRIGGERED_BY: "version_upload"},
+            )
+
+
+def _built_deployments(builds: Iterable[SimulatedBuild]) -> Iterator[Deployment]:
+    for build in builds:
+        if made_by(build) == "deployment":
+            yield Deployment(
+                # Made from the build: it must be the same at each look, and cost no id of the seed.
+                id=str(uuid5(NAMESPACE_OID, build.build_uuid)),
+                created_on=_end(build),
+                source="wrangler",
+                annotations={TRIGGERED_BY: "deployment"},
+                versions={build.version_id: 100.0},
+            )
+
+
+def _end(build: SimulatedBuild) -> float:
+    return build.entered(BuildStatus.STOPPED) or build.created
+
+
+def _in_order(built: Iterable[R], by_hand: Iterable[R]) -> list[R]:
+    # The sort is stable: what is done by hand at the moment at which a build ends comes after it.
+    return sorted(chain(built, by_hand), key=attrgetter("created_on"))
