@@ -77,6 +77,7 @@ from builds_async.models import (
 )
 from builds_async.models.changes import BuildChange, WorkerMark
 from builds_async.models.events import BuildEvent, BuildEventType
+from builds_async.models.live import LiveVersion, LiveWorker, NoBuildReason
 from builds_async.models.queues import QueueAcks, QueueBatch, QueueExtension, QueueMessage
 from builds_async.models.tail import TailLine, TailLog, TailPosition
 from builds_async.resources.paging import Pages
@@ -143,6 +144,8 @@ __all__ = [
     "Finding",
     "FoundWorker",
     "InternalServerError",
+    "LiveVersion",
+    "LiveWorker",
     "LogBroadcast",
     "LogEvent",
     "LogFollower",
@@ -153,6 +156,7 @@ __all__ = [
     "NewBuildSettings",
     "NewGitRepository",
     "NewVariable",
+    "NoBuildReason",
     "NotFoundError",
     "Observation",
     "Observer",

@@ -20,6 +20,7 @@ from builds_async.live.tail import BuildTail
 from builds_async.live.watch import BuildWatcher
 from builds_async.models.builds import Build
 from builds_async.models.diagnosis import Diagnosis
+from builds_async.models.live import LiveWorker
 from builds_async.models.logs import LogPosition
 from builds_async.models.tail import TailPosition
 from builds_async.resources.account import Account
@@ -29,11 +30,13 @@ from builds_async.resources.deployments import Deployments
 from builds_async.resources.previews import Previews
 from builds_async.resources.queues import Queues
 from builds_async.resources.repos import Repos
+from builds_async.resources.serving import Serving
 from builds_async.resources.subscriptions import Subscriptions
 from builds_async.resources.tokens import Tokens
 from builds_async.resources.triggers import Triggers
 from builds_async.resources.versions import Versions
 from builds_async.resources.workers import Workers
+from builds_async.results import BulkResult
 from builds_async.session.aiohttp_transport import AiohttpTransport
 from builds_async.session.budget import Budget, RateBudget
 from builds_async.session.clock import Clock, SystemClock
@@ -298,6 +301,24 @@ class BuildsClient:
             looks_like=self._credential_kind,
             foreign_host=self._foreign_host,
         )
+
+    async def live(self, script_names: Iterable[str]) -> BulkResult[LiveWorker]:
+        """What these Workers serve now: each version, its share of the traffic, and the build that made it.
+
+        A version has its `build`, or the `reason` why there is none: see `NoBuildReason`. The latest
+        successful build need not be live: a rollback, a changed secret or a deployment by hand may follow it,
+        and a build may upload without deploying. In a gradual deployment two versions are live.
+
+        Workers go by their names; any number of them, and the result has the names as they were passed. A
+        Worker that was never deployed is in `missing`, an unknown one in `failed` as a NotFoundError. A token
+        that may read no builds is a reason, not an error: deployments also take account-owned tokens. If the
+        token may not even read deployments, the AuthenticationError or PermissionDeniedError is raised.
+
+        It takes one request for each Worker, one for 20 versions, and one for each version without a build;
+        they run concurrently within `max_in_flight` and budget. Needs "Workers Scripts Read", and "Workers CI
+        Read" for builds.
+        """
+        return await Serving(self._session).look_up(script_names)
 
     def follow(
         self,

@@ -15,8 +15,10 @@ T = TypeVar("T")
 _Fetch = Callable[[Sequence[str]], Awaitable[Mapping[str, T | BuildsError | None]]]
 
 
-async def fan_out(ids: Iterable[str], fetch: _Fetch[T], *, workers: int) -> BulkResult[T]:
-    """Fetch all of `ids`, in chunks of at most 20, at most `workers` chunks at a time.
+async def fan_out(
+    ids: Iterable[str], fetch: _Fetch[T], *, workers: int, size: int = MAX_IDS
+) -> BulkResult[T]:
+    """Fetch all of `ids`, in chunks of at most `size` (20), at most `workers` chunks at a time.
 
     Ids are checked before the first request. Each is fetched once, in the API's spelling: UUIDs and tags that
     differ only in case are the same. Without ids, nothing is sent. `fetch` may return an error for a single
@@ -26,7 +28,7 @@ async def fan_out(ids: Iterable[str], fetch: _Fetch[T], *, workers: int) -> Bulk
     spelled = {it: normalized_id(it) for it in checked_ids(ids)}
     unique = list(dict.fromkeys(spelled.values()))
     results: dict[str, T | BuildsError | None] = {}
-    chunks = _chunks(unique)
+    chunks = _chunks(unique, size)
 
     async def work() -> None:
         for chunk in chunks:  # one iterator for all workers: each takes the next chunk when it is free
@@ -37,12 +39,13 @@ async def fan_out(ids: Iterable[str], fetch: _Fetch[T], *, workers: int) -> Bulk
             except BuildsError as error:
                 results.update(dict.fromkeys(chunk, error))
 
-    await _run(work, min(workers, -(-len(unique) // MAX_IDS)))  # rounded up: a worker for each chunk at most
+    await _run(work, min(workers, -(-len(unique) // size)))  # rounded up: a worker for each chunk at most
     # By `spelled`, so in the caller's order and spelling, not in the order in which responses came.
-    return _bulk_result({it: results.get(key) for it, key in spelled.items()})
+    return bulk_result({it: results.get(key) for it, key in spelled.items()})
 
 
-def _bulk_result(results: Mapping[str, T | BuildsError | None]) -> BulkResult[T]:
+def bulk_result(results: Mapping[str, T | BuildsError | None]) -> BulkResult[T]:
+    """Results by id, sorted into those that were found, are missing (None) or failed."""
     found, missing, failed = dict[str, T](), list[str](), dict[str, BuildsError]()
     for key, value in results.items():
         if value is None:
@@ -54,8 +57,8 @@ def _bulk_result(results: Mapping[str, T | BuildsError | None]) -> BulkResult[T]
     return BulkResult(found=found, missing=tuple(missing), failed=failed)
 
 
-def _chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    return (ids[start : start + MAX_IDS] for start in range(0, len(ids), MAX_IDS))
+def _chunks(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    return (ids[start : start + size] for start in range(0, len(ids), size))
 
 
 async def _run(work: Callable[[], Coroutine[object, object, None]], workers: int) -> None:

@@ -90,7 +90,8 @@ def _built_deployments(builds: Iterable[SimulatedBuild]) -> Iterator[Deployment]
 
 
 def _end(build: SimulatedBuild) -> float:
-    return build.entered(BuildStatus.STOPPED) or build.created
+    stopped = build.entered(BuildStatus.STOPPED)
+    return build.created if stopped is None else stopped
 
 
 def _in_order(built: Iterable[R], by_hand: Iterable[R]) -> list[R]:

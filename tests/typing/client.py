@@ -22,8 +22,10 @@ from builds_async import (
     Diagnosis,
     EnvironmentVariable,
     FoundWorker,
+    LiveWorker,
     LogPage,
     NewVariable,
+    NoBuildReason,
     Observation,
     OutageBegan,
     OutageEnded,
@@ -135,6 +137,10 @@ async def deployments(client: BuildsClient) -> None:
     assert_type(await client.versions.get("shop", "v"), Version)
     assert_type(await client.workers.subdomain("shop"), WorkerSubdomain)
     assert_type(await client.account.subdomain(), AccountSubdomain)
+    result = assert_type(await client.live(["shop"]), BulkResult[LiveWorker])
+    for version in result.found["shop"].versions:
+        assert_type(version.build, Build | None)
+        assert_type(version.reason, NoBuildReason | None)
 
 
 async def previews(client: BuildsClient) -> None:

@@ -1,0 +1,123 @@
+"""What serves traffic now: the current deployments of many Workers, joined to the builds that made them."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+from builds_async.errors import (
+    AuthenticationError,
+    BuildsError,
+    NotFoundError,
+    PermissionDeniedError,
+    ResponseDecodeError,
+)
+from builds_async.models.builds import Build
+from builds_async.models.deployments import DeployedVersion, Deployment, Version
+from builds_async.models.live import LiveVersion, LiveWorker, NoBuildReason
+from builds_async.resources.builds import Builds
+from builds_async.resources.bulk import bulk_result, fan_out
+from builds_async.resources.deployments import Deployments
+from builds_async.resources.versions import DatedVersions
+from builds_async.results import BulkResult
+from builds_async.session.ids import checked_ids, is_id, normalized_id
+from builds_async.session.session import ApiSession
+
+BUILDS_KEPT = timedelta(days=90)
+"""How long builds can be found after they have finished."""
+
+
+class Serving:
+    """Looks up what Workers serve, in three steps that share their requests among all Workers."""
+
+    def __init__(self, session: ApiSession) -> None:
+        self._session = session
+        self._deployments = Deployments(session)
+        self._versions = DatedVersions(session)
+        self._builds = Builds(session)
+
+    async def look_up(self, script_names: Iterable[str]) -> BulkResult[LiveWorker]:
+        """What `BuildsClient.live` gives and raises."""
+        names = checked_ids(script_names)
+        current = await fan_out(names, self._current, workers=self._session.max_in_flight, size=1)
+        served = {it.version_id: name for name in current.found for it in _versions(current.found[name])}
+        builds = await self._builds_of(served)
+        if builds is None:
+            reasons = BulkResult(found=dict.fromkeys(served, NoBuildReason.REFUSED))
+        else:
+            unexplained = {it: (served[it], current.found[served[it]]) for it in builds.missing}
+            reasons = await self._reasons(unexplained)
+        join = _Join(builds or BulkResult(found={}), reasons)
+        live = {name: join.worker(name, deployment) for name, deployment in current.found.items()}
+        return bulk_result({name: live.get(name, current.failed.get(name)) for name in names})
+
+    async def _current(self, script_names: Sequence[str]) -> Mapping[str, Deployment | None]:
+        return {name: await self._deployments.current(name) for name in script_names}
+
+    async def _builds_of(self, version_ids: Iterable[str]) -> BulkResult[Build] | None:
+        """The builds of versions; None if the token may read none."""
+        try:
+            return await self._builds.by_version(version_ids)
+        except (AuthenticationError, PermissionDeniedError):
+            return None
+
+    async def _reasons(self, served: Mapping[str, tuple[str, Deployment]]) -> BulkResult[NoBuildReason]:
+        """Why versions have no build, each served by a Worker in a deployment."""
+        by_id = {normalized_id(version_id): it for version_id, it in served.items()}
+
+        async def look_up(version_ids: Sequence[str]) -> Mapping[str, NoBuildReason]:
+            return {it: await self._reason(it, *by_id[it]) for it in version_ids}
+
+        return await fan_out(served, look_up, workers=self._session.max_in_flight, size=1)
+
+    async def _reason(self, version_id: str, script_name: str, deployment: Deployment) -> NoBuildReason:
+        # The deployment does not have the age of its versions: a rollback of today may serve an old one.
+        try:
+            version, now = await self._versions.get_dated(script_name, version_id)
+        except NotFoundError:  # deleted meanwhile, perhaps together with its Worker
+            version, now = Version(id=version_id), datetime.now(UTC)
+        return _reason(version, deployment, now)
+
+
+class _Join:
+    """Puts deployments, builds and reasons together."""
+
+    def __init__(self, builds: BulkResult[Build], reasons: BulkResult[NoBuildReason]) -> None:
+        self._builds = builds
+        self._reasons = reasons
+
+    def worker(self, script_name: str, deployment: Deployment) -> LiveWorker | BuildsError:
+        """What a Worker serves; the first error if a look-up for one of its versions has failed."""
+        versions = [self._version(it) for it in deployment.versions or ()]
+        for version in versions:
+            if isinstance(version, BuildsError):
+                return version
+        live = [it for it in versions if isinstance(it, LiveVersion)]
+        live.sort(key=lambda it: -(it.percentage or 0))
+        return LiveWorker(script_name=script_name, deployment=deployment, versions=tuple(live))
+
+    def _version(self, served: DeployedVersion) -> LiveVersion | BuildsError:
+        version_id = served.version_id
+        build, reason = self._builds.found.get(version_id), self._reasons.found.get(version_id)
+        if build is None and reason is None:
+            failed = self._builds.failed.get(version_id) or self._reasons.failed.get(version_id)
+            return failed or _no_id()
+        return LiveVersion(version_id=version_id, percentage=served.percentage, build=build, reason=reason)
+
+
+def _versions(deployment: Deployment) -> Iterator[DeployedVersion]:
+    """The versions that can be looked up."""
+    return (it for it in deployment.versions or () if is_id(it.version_id) and "," not in it.version_id)
+
+
+def _reason(version: Version, deployment: Deployment, now: datetime) -> NoBuildReason:
+    created = (version.metadata and version.metadata.created_on) or deployment.created_on
+    words = {version.triggered_by, deployment.triggered_by}
+    # Age comes first: a build may have made a version that old, so no other reason is certain.
+    if created is not None and now - created > BUILDS_KEPT:
+        return NoBuildReason.EXPIRED
+    if "secret" in words:
+        return NoBuildReason.SECRET
+    return NoBuildReason.ROLLBACK if "rollback" in words else NoBuildReason.BY_HAND
+
+
+def _no_id() -> ResponseDecodeError:
+    return ResponseDecodeError("a version of the current deployment has an id that can't be one", status=200)
