@@ -9,6 +9,7 @@ from typing import Self, TypeVar
 
 from builds_async import Build, BuildsClient, BuildsError
 from builds_async.cli.exits import CommandError
+from builds_async.session.ids import is_tag
 
 T = TypeVar("T")
 
@@ -46,6 +47,16 @@ async def find_workers(client: BuildsClient, words: Iterable[str]) -> dict[str, 
 async def find_worker(client: BuildsClient, word: str) -> str:
     """The tag of the one Worker that the word means."""
     return (await client.workers.tags([_checked_worker(word)]))[word]
+
+
+async def find_names(client: BuildsClient, words: Iterable[str]) -> tuple[str, ...]:
+    """The names of the Workers that the words mean, each once. Names are taken as they are.
+
+    Tags are looked up in the list of Workers. A word that looks like a tag and is none may still be a name.
+    """
+    checked = [_checked_worker(word) for word in words]
+    known = await all_workers(client) if any(map(is_tag, checked)) else {}
+    return tuple(dict.fromkeys(known.get(word.lower(), word) for word in checked))
 
 
 def _checked_worker(word: str) -> str:

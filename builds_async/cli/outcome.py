@@ -1,12 +1,12 @@
-"""How a build ended, and why: the last lines on standard error, and the exit code."""
+"""How a build or a look-up ended, and why: the last lines on standard error, and the exit code."""
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import inf
 
-from builds_async import Build, BuildOutcome, BuildsClient, LogLine
-from builds_async.cli.exits import UNAVAILABLE, code_of_outcome
+from builds_async import Build, BuildOutcome, BuildsClient, BuildsError, LogLine
+from builds_async.cli.exits import OK, UNAVAILABLE, code_of, code_of_outcome
 from builds_async.cli.lookup import best_effort
 from builds_async.cli.printer import print_record
 from builds_async.cli.render import render
@@ -83,3 +83,11 @@ def report_end(build: Build, reason: str | None, *, complete: bool = True) -> in
     stderr().write("".join(f"{word}\n" for word in words))
     code = code_of_outcome(build.build_outcome)
     return code if complete else code or UNAVAILABLE
+
+
+def report_failures(failed: Mapping[str, BuildsError]) -> int:
+    """Print why look-ups of Workers have failed, each reason once; the exit code."""
+    for message in dict.fromkeys(str(error) for error in failed.values()):
+        stderr().write(f"builds-async: {message}\n")
+    # The highest code is the one that asks for attention: access before usage, the network before access.
+    return max((code_of(error) for error in failed.values()), default=OK)

@@ -1,6 +1,6 @@
 """Builds and findings as rich draws them: tables, a single row, and the details of one build."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from rich.console import Console, ConsoleOptions
@@ -25,7 +25,9 @@ _STATE_STYLES = {
 _FINDING_STYLES = {"ok": "green", "problem": "bold red", "unknown": "yellow"}
 
 _COLUMNS = ("State", "Branch", "Commit", "Age", "Took", "Build")
-_DISPENSABLE = ("Took", "Commit", "Branch", "Age")
+LIVE_COLUMNS = ("Share", "Branch", "Commit", "Since", "Build", "Version")
+"""Those of what is live, after the name of the Worker."""
+_DISPENSABLE = ("Took", "Version", "Commit", "Branch", "Age", "Since")
 """Which columns to drop where the table is too wide, in this order."""
 _GAP = 2
 
@@ -38,8 +40,8 @@ def cell(value: object, style: str = "") -> Text:
 class BuildTable:
     """A table of builds. Where it is too wide, it drops the least important columns, then folds the rest."""
 
-    def __init__(self, *leading: str) -> None:
-        self._names = (*leading, *_COLUMNS)
+    def __init__(self, *leading: str, columns: Sequence[str] = _COLUMNS) -> None:
+        self._names = (*leading, *columns)
         self._rows: list[tuple[Text, ...]] = []
 
     def add(self, *cells: Text) -> None:
@@ -66,7 +68,8 @@ class BuildTable:
             # No gap after the last column.
             if sum(needed[number] + _GAP for number in shown) - _GAP <= width:
                 break
-            shown.remove(self._names.index(name))
+            if name in self._names:
+                shown.remove(self._names.index(name))
         return shown
 
 
@@ -74,15 +77,24 @@ def build_cells(build: Build | None, now: datetime) -> tuple[Text, ...]:
     """The cells of a build in a `BuildTable`."""
     if build is None:
         return (Text("never built", "dim"),)
-    metadata = build.build_trigger_metadata or BuildTriggerMetadata()
     return (
         _state(build),
-        cell(metadata.branch),
-        cell((metadata.commit_hash or "")[:8]),
-        cell(_seconds(build.created_on, now)),
+        *commit_cells(build),
+        age_cell(build.created_on, now),
         cell(_took(build, now)),
         cell(build.build_uuid),
     )
+
+
+def commit_cells(build: Build | None) -> tuple[Text, Text]:
+    """The branch and the commit of a build; empty without one."""
+    metadata = (build and build.build_trigger_metadata) or BuildTriggerMetadata()
+    return cell(metadata.branch), cell((metadata.commit_hash or "")[:8])
+
+
+def age_cell(time: datetime | None, now: datetime) -> Text:
+    """How long ago something was; empty if that is not known."""
+    return cell(_seconds(time, now))
 
 
 def build_line(name: str, build: Build) -> Table:

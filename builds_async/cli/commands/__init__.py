@@ -42,6 +42,14 @@ COMMANDS: Final = {
         "The exit code is 0 whatever the outcomes. JSON: external_script_id, worker, build (as the API has"
         " it, null if there is none), and error for a Worker whose look-up failed.",
     ),
+    "live": CommandHelp(
+        "[WORKER...] [--commit SHA]",
+        "Show what Workers serve now, and which build made it.",
+        "A gradual deployment has a row for each version. With --commit, the exit code is 0 if each of the"
+        " given Workers serves that commit, or without names any Worker, and 1 if not. JSON: worker,"
+        " deployment (null if there never was one), versions (version_id, percentage, build, and without one"
+        " the reason), and error for a Worker whose look-up failed.",
+    ),
     "list": CommandHelp("WORKER", "List the builds of a Worker, newest first.", _JSON_BUILD),
     "show": CommandHelp(
         "BUILD_UUID",

@@ -8,11 +8,12 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 from rich.live import Live
 
-from builds_async import Build, BuildsClient, BuildsError, BulkResult
+from builds_async import Build, BuildsClient, BuildsError
 from builds_async.cli.connect import connect
-from builds_async.cli.exits import OK, code_of
+from builds_async.cli.exits import OK
 from builds_async.cli.lookup import WorkerNames, all_workers, find_workers
 from builds_async.cli.options import CONNECTION, Connection, Output
+from builds_async.cli.outcome import report_failures
 from builds_async.cli.printer import print_record
 from builds_async.cli.tables import BuildTable, build_cells, build_line, cell
 from builds_async.cli.terminal import Screen, stderr, stdout
@@ -47,7 +48,7 @@ async def status_command(
             print_record(out, _record(tag, name, result.found.get(tag), result.failed.get(tag)))
     else:
         out.print(_table(names, result.found, result.failed))
-    return _report_failures(result)
+    return report_failures(result.failed)
 
 
 async def _watch(
@@ -102,12 +103,3 @@ def _record(tag: str, name: str, build: Build | None, error: BuildsError | None)
         "build": build,
     }
     return record if error is None else {**record, "error": str(error)}
-
-
-def _report_failures(result: BulkResult[Build]) -> int:
-    """Print why look-ups failed, each reason once; the exit code."""
-    messages = dict.fromkeys(str(error) for error in result.failed.values())
-    for message in messages:
-        stderr().write(f"builds-async: {message}\n")
-    # The highest code is the one that asks for attention: access before usage, the network before access.
-    return max((code_of(error) for error in result.failed.values()), default=OK)
