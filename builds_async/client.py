@@ -182,7 +182,7 @@ class BuildsClient:
             base_url=base_url,
         )
         self._account_id, self._credential_kind = settings.account_id, settings.credential_kind
-        self._foreign_host = settings.foreign_host
+        self._foreign_host, self._token_damage = settings.foreign_host, settings.token_damage
         self._name = f"account_id={settings.account_id!r}, base_url={settings.base_url!r}"
         self._clock, self._observer = clock, observer
         self.budget = budget if budget is not None else RateBudget()
@@ -300,6 +300,7 @@ class BuildsClient:
             account_id=self._account_id,
             looks_like=self._credential_kind,
             foreign_host=self._foreign_host,
+            token_damage=self._token_damage,
         )
 
     async def live(self, script_names: Iterable[str]) -> BulkResult[LiveWorker]:

@@ -53,6 +53,7 @@ class _Results(msgspec.Struct, frozen=True, kw_only=True):
 
     account_id: str
     looks_like: CredentialKind
+    damage: str | None
     token: TokenStatus | BuildsError | None
     limits: AccountLimits | BuildsError
     scripts: object
@@ -71,8 +72,13 @@ class _Results(msgspec.Struct, frozen=True, kw_only=True):
             return self.looks_like
         if isinstance(self.token, TokenStatus):
             return CredentialKind.USER_TOKEN
-        refused = _is_wrong(self.token) and isinstance(self.limits, AuthenticationError)
-        return CredentialKind.ACCOUNT_TOKEN if refused and self.works else CredentialKind.UNKNOWN
+        if not _is_wrong(self.token) or not self.works:
+            return CredentialKind.UNKNOWN
+        # Accepted, but no API token of a user. The Builds API responds with 401 to an account's token, and
+        # with 403 to the OAuth token of `wrangler login`, which has no scope for builds.
+        if isinstance(self.limits, AuthenticationError):
+            return CredentialKind.ACCOUNT_TOKEN
+        return CredentialKind.OAUTH_TOKEN if _is_forbidden(self.limits) else CredentialKind.UNKNOWN
 
 
 async def diagnose(
@@ -84,11 +90,12 @@ async def diagnose(
     account_id: str,
     looks_like: CredentialKind,
     foreign_host: str | None = None,
+    token_damage: str | None = None,
 ) -> Diagnosis:
     """Ask for the token, and for one thing that needs each permission, and interpret the results.
 
     The probes only read. An error that one raises becomes a finding. `foreign_host` is the host that gets the
-    credentials, if it is not Cloudflare's.
+    credentials, if it is not Cloudflare's. `token_damage` is what is wrong with the text of the token.
     """
     address = () if foreign_host is None else (_address(foreign_host),)
     minutes = await _result(limits)
@@ -101,6 +108,7 @@ async def diagnose(
     seen = _Results(
         account_id=account_id,
         looks_like=looks_like,
+        damage=token_damage,
         token=None if looks_like == CredentialKind.GLOBAL_KEY else await _result(verify),
         limits=minutes,
         scripts=await _result(scripts),
@@ -133,7 +141,8 @@ async def _result(probe: Probe[T]) -> T | BuildsError:
 def _findings(seen: _Results) -> Iterator[Finding]:
     yield _credentials(seen)
     yield _account(seen)
-    yield _permission("builds", seen.limits)
+    is_oauth = seen.kind == CredentialKind.OAUTH_TOKEN and _is_forbidden(seen.limits)
+    yield _oauth() if is_oauth else _permission("builds", seen.limits)
     yield _permission("scripts", seen.scripts)
     yield _permission("queues", seen.queues)
     yield Finding(
@@ -159,12 +168,23 @@ def _credentials(seen: _Results) -> Finding:
         what = _KINDS.get(kind, "Credentials that are accepted")
         return _good("credentials", f"{what}, until {_date(until)}" if until else what)
     if _is_wrong(token) or _is_wrong(seen.limits):
-        what = "The key and the e-mail address" if kind == CredentialKind.GLOBAL_KEY else "The token"
-        return _bad(f"{what} can't be used: wrong, expired or revoked", "Check CLOUDFLARE_API_TOKEN. ")
+        return _unusable(seen)
     refusal = seen.limits if token is None else token
     return Finding(
         check="credentials", state="unknown", message=f"The credentials could not be checked: {refusal}"
     )
+
+
+def _unusable(seen: _Results) -> Finding:
+    if seen.damage:
+        return Finding(
+            check="credentials",
+            state="problem",
+            message=f"The token can't be used as it was passed: {seen.damage}",
+            advice="Correct CLOUDFLARE_API_TOKEN, or wherever the token comes from",
+        )
+    what = "The key and the e-mail address" if seen.kind == CredentialKind.GLOBAL_KEY else "The token"
+    return _bad(f"{what} can't be used: wrong, expired or revoked", "Check CLOUDFLARE_API_TOKEN. ")
 
 
 def _account(seen: _Results) -> Finding:
@@ -190,6 +210,21 @@ def _is_wrong(result: object) -> bool:
     )
 
 
+def _is_forbidden(result: object) -> bool:
+    """Whether the API refuses for want of a permission. Without `errors` a firewall sent the 403."""
+    return isinstance(result, PermissionDeniedError) and bool(result.errors)
+
+
+def _oauth() -> Finding:
+    return Finding(
+        check="builds",
+        state="problem",
+        message="Builds can't be read: an OAuth token, as `wrangler login` makes it, lacks the scope",
+        advice=_CREATE,
+        status=403,
+    )
+
+
 def _good(check: str, message: str) -> Finding:
     return Finding(check=check, state="ok", message=message)
 
@@ -204,9 +239,7 @@ def _permission(check: str, result: object) -> Finding:
         return _good(check, f"{what} can be read")
     if isinstance(result, AuthenticationError):
         return Finding(check=check, state="unknown", message=f"{what}: the credentials are not accepted")
-    if (
-        isinstance(result, PermissionDeniedError) and result.errors
-    ):  # without `errors` a firewall sent the 403
+    if isinstance(result, PermissionDeniedError) and _is_forbidden(result):
         return Finding(
             check=check,
             state="problem",

@@ -140,6 +140,20 @@ CASES: dict[str, tuple[Any, dict[str, Reply], CredentialKind, bool, tuple[str, .
         False,
         (OK, OK, PROBLEM, OK, OK),
     ),
+    "OAuth of wrangler, without a prefix": (
+        PLAIN,
+        {"verify": WRONG_ROOT, "limits": FORBIDDEN},
+        KIND.OAUTH_TOKEN,
+        False,
+        (OK, OK, PROBLEM, OK, OK),
+    ),
+    "a global key as a token": (
+        f"cfk_{SECRET}",
+        ALL_WRONG,
+        KIND.GLOBAL_KEY,
+        False,
+        (PROBLEM, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN),
+    ),
     "OAuth, expired": (
         OAUTH,
         ALL_WRONG,
@@ -291,6 +305,42 @@ async def test_what_to_do(replies: dict[str, Reply], check: str, cause: str, adv
     assert finding.state == PROBLEM
     assert cause in finding.message
     assert advice in (finding.advice or "")
+
+
+@pytest.mark.parametrize("token", [OAUTH, PLAIN], ids=["prefix", "no prefix"])
+async def test_the_token_of_wrangler(token: str) -> None:
+    """A token of `wrangler login` can do everything but builds, and the finding says so."""
+    checks = by_check((await diagnosed(token, {"verify": WRONG_ROOT, "limits": FORBIDDEN}))[0])
+    assert "wrangler login" in checks["builds"].message
+    assert "My Profile, API Tokens" in (checks["builds"].advice or "")
+    assert checks["builds"].status == 403
+
+
+@pytest.mark.parametrize("replies", [ALL_WRONG, every(BAD_HEADER)], ids=["wrong", "malformed"])
+@pytest.mark.parametrize(
+    ("token", "said"),
+    [
+        (f'"{USER}"', "quotes"),
+        (f"'{USER}", "quotes"),
+        (f"Bearer{USER}", "`Bearer`"),
+        (f"CLOUDFLARE_API_TOKEN={USER}", "NAME=value"),
+        (f"cfk_{SECRET}", "global key"),
+        (ACCOUNT.upper(), "account ID"),
+    ],
+    ids=["quotes", "one quote", "Bearer", "assignment", "global key", "account id"],
+)
+async def test_a_damaged_token(token: str, said: str, replies: dict[str, Reply]) -> None:
+    """What happened to the text of a token is named when the API refuses it, without showing it."""
+    found, _ = await diagnosed(token, replies)
+    finding = by_check(found)["credentials"]
+    assert (finding.state, said in finding.message) == (PROBLEM, True)
+    assert not shows_secret(found)
+
+
+async def test_an_odd_token_that_works() -> None:
+    """A token that the API accepts is not blamed for its looks."""
+    checks = by_check((await diagnosed(f"CLOUDFLARE_API_TOKEN={USER}", {}))[0])
+    assert checks["credentials"].state == OK
 
 
 @pytest.mark.parametrize("token", [USER, PLAIN], ids=["user", "old"])

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from builds_async.errors import ConfigurationError
 from builds_async.models.diagnosis import CredentialKind
-from builds_async.session.redact import TOKEN_KINDS, Secret
+from builds_async.session.redact import KEY_PREFIX, TOKEN_KINDS, Secret
 
 DEFAULT_BASE_URL = "https://api.cloudflare.com/client/v4"
 
@@ -33,7 +33,17 @@ class Settings(NamedTuple):
         if "Authorization" not in self.credentials:
             return CredentialKind.GLOBAL_KEY
         prefix = self.secrets[0].partition("_")[0]
-        return TOKEN_KINDS.get(prefix, CredentialKind.UNKNOWN)
+        return TOKEN_KINDS.get(
+            prefix, CredentialKind.GLOBAL_KEY if prefix == KEY_PREFIX else CredentialKind.UNKNOWN
+        )
+
+    @property
+    def token_damage(self) -> str | None:
+        """What is wrong with the text of the token; None if nothing can be seen, and for a key."""
+        if "Authorization" not in self.credentials:
+            return None
+        token = self.secrets[0]
+        return "it is the account ID, not a token" if token.lower() == self.account_id else _damage(token)
 
 
 def resolve(
@@ -130,8 +140,29 @@ def _credentials(
 def _header_value(value: str, name: str) -> Secret:
     value = value.strip()  # files and pasted secrets end in a newline
     if not value.isascii() or not value.isprintable() or " " in value:
-        raise ConfigurationError(f"{name} has characters that can't be part of it")
+        damage = _damage(value)
+        why = f": {damage}" if damage else ""
+        raise ConfigurationError(f"{name} has characters that can't be part of it{why}")
     return Secret(value)
+
+
+_ASSIGNMENT = re.compile(r"(?i)(?:export\s+)?[a-z_]*(?:token|key)[a-z_]*\s*=").match
+_QUOTES = "\"'`\u2018\u2019\u201c\u201d"
+
+
+def _damage(value: str) -> str | None:
+    """What happened to a token on its way from the dashboard, if it can be seen; its text is not repeated."""
+    if value.startswith("\ufeff"):
+        return "it begins with a byte order mark: save the file without one"
+    if value[:1] in _QUOTES or value[-1:] in _QUOTES:
+        return "there are quotes around it: pass it without them"
+    if value[:6].lower() == "bearer":
+        return "it begins with `Bearer`, which the client adds by itself"
+    if _ASSIGNMENT(value):
+        return "it is a whole assignment, NAME=value: pass the value alone"
+    if value.startswith(f"{KEY_PREFIX}_"):
+        return "it is a global key, which is no token: pass it as api_key, with api_email"
+    return None
 
 
 _URL = r"(?ai)(https?)://(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(?::(\d{1,5}))?(?:/[!-~]*)?"

@@ -12,8 +12,8 @@ TOKEN_KINDS = {
 }
 """The prefixes of Cloudflare's tokens, without their underscore. Older tokens have none."""
 
-_KEY_PREFIX = "cfk"  # of the global keys
-_PREFIXED = re.compile(rf"(?:{'|'.join([*TOKEN_KINDS, _KEY_PREFIX])})_[A-Za-z0-9_-]{{16,}}")
+KEY_PREFIX = "cfk"  # of the global keys
+_PREFIXED = re.compile(rf"(?:{'|'.join([*TOKEN_KINDS, KEY_PREFIX])})_[A-Za-z0-9_-]{{16,}}")
 # Older tokens: 30 characters or more, with upper case, lower case and a digit. Older keys: 37 hex digits.
 _RANDOM = re.compile(
     r"(?<![\w-])(?:(?=[A-Z0-9_-]*[a-z])(?=[a-z0-9_-]*[A-Z])(?=[A-Za-z_-]*[0-9])[A-Za-z0-9_-]{30,}|[0-9a-f]{37})"

@@ -193,13 +193,15 @@ class Account:
 
     def is_kept(self, build: SimulatedBuild) -> bool:
         """Whether a build can still be found."""
-        stopped, kept = build.entered(BuildStatus.STOPPED), self.behaviour.builds_kept
-        return kept is None or stopped is None or self.now() < stopped + kept
+        kept = self.behaviour.builds_kept
+        if kept is None:
+            return True
+        stopped = build.entered(BuildStatus.STOPPED)
+        return stopped is None or self.now() < stopped + kept
 
     def builds_of(self, tag: str) -> list[SimulatedBuild]:
         """The listed builds of a Worker, newest first."""
-        builds = [build for _, _, build in reversed(self._by_worker.get(tag, ()))]
-        return builds if self.behaviour.builds_kept is None else [*filter(self.is_kept, builds)]
+        return [build for _, _, build in reversed(self._by_worker.get(tag, ())) if self.is_kept(build)]
 
     def latest(self, tag: str) -> SimulatedBuild | None:
         """The newest listed build of a Worker."""

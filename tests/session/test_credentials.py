@@ -108,6 +108,22 @@ class TestCredentials:
         assert said == f"{name} ({variable}) has characters that can't be part of it"
 
     @pytest.mark.parametrize(
+        ("written", "said"),
+        [
+            (f"\ufeff{TOKEN}", "a byte order mark"),
+            (f"Bearer {TOKEN}", "`Bearer`"),
+            (f"\u201c{TOKEN}\u201d", "quotes"),
+            (f"export CLOUDFLARE_API_TOKEN={TOKEN}", "NAME=value"),
+        ],
+        ids=["byte order mark", "Bearer", "curly quotes", "assignment"],
+    )
+    def test_damage(self, written: str, said: str) -> None:
+        """What can't stand in a header is explained where the cause can be seen, without being shown."""
+        message = mistake(account_id=ACCOUNT, api_token=written)
+        assert said in message
+        assert TOKEN not in message
+
+    @pytest.mark.parametrize(
         ("environ", "arguments", "said"),
         [
             (
