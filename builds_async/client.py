@@ -33,6 +33,7 @@ from builds_async.resources.repos import Repos
 from builds_async.resources.serving import Serving
 from builds_async.resources.subscriptions import Subscriptions
 from builds_async.resources.tokens import Tokens
+from builds_async.resources.trigger_starts import TriggerStarts
 from builds_async.resources.triggers import Triggers
 from builds_async.resources.versions import Versions
 from builds_async.resources.workers import Workers
@@ -205,10 +206,11 @@ class BuildsClient:
 
     def _set_up(self) -> None:
         """Make the resources, and what the live verbs share, over the session."""
-        self.builds = Builds(self._session)
         self.workers = Workers(self._session)
         self._singles = DatedBuilds(self._session)
-        self.triggers = Triggers(self._session, self._singles, self.workers)
+        starts = TriggerStarts(self._session, self._singles, self.workers)
+        self.builds = Builds(self._session, starts)
+        self.triggers = Triggers(self._session, starts)
         self.previews = Previews(self._session)
         self.deploy_hooks = DeployHooks(self._session)
         self.repos = Repos(self._session)

@@ -232,6 +232,37 @@ class Build(Model, frozen=True, kw_only=True):
     """The commit and the settings that the build was started with."""
 
     @property
+    def branch(self) -> str | None:
+        """The Git branch that is built; None if the API does not say."""
+        return (self.build_trigger_metadata and self.build_trigger_metadata.branch) or None
+
+    @property
+    def commit_hash(self) -> str | None:
+        """The commit that is built; None for a build that was started without one, or if the API is silent.
+
+        In full, or shortened as the API gives it: compare it with `startswith` in both directions.
+        """
+        return (self.build_trigger_metadata and self.build_trigger_metadata.commit_hash) or None
+
+    @property
+    def queued_for(self) -> float | None:
+        """How many seconds the build waited in the queue: from its creation until it was initialized.
+
+        A build that stopped before that waited until it stopped. None while it is queued, and if a date is
+        missing or absurd. A float, as all durations of this package.
+        """
+        return _seconds(self.created_on, self.initializing_on or self.running_on or self.stopped_on)
+
+    @property
+    def duration(self) -> float | None:
+        """How many seconds the build took, from its initialization to its end, without the queue.
+
+        None while it runs, for a build that stopped before it began, and if a date is missing or absurd. A
+        float, as all durations of this package.
+        """
+        return _seconds(self.initializing_on or self.running_on, self.stopped_on)
+
+    @property
     def is_stopped(self) -> bool:
         """True when the build no longer runs, however it ended.
 
@@ -283,6 +314,14 @@ def usable_date(date: datetime | None) -> datetime | None:
     if date is None or date.year not in _PLAUSIBLE_YEARS:
         return None
     return date if date.tzinfo is not None else date.replace(tzinfo=UTC)
+
+
+def _seconds(start: datetime | None, end: datetime | None) -> float | None:
+    """The seconds between two dates; None if one is missing or absurd, or if they are in the wrong order."""
+    start, end = usable_date(start), usable_date(end)
+    if start is None or end is None or end < start:
+        return None
+    return (end - start).total_seconds()
 
 
 def created(build: Build) -> datetime:

@@ -3,15 +3,18 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from typing import Protocol
 
 import msgspec
 
-from builds_async.errors import BuildsError, ResponseDecodeError
-from builds_async.models.builds import Build, BuildMap, CanceledBuild
+from builds_async.errors import BuildsError, NotFoundError, ResponseDecodeError
+from builds_async.models.builds import Build, BuildMap, CanceledBuild, Trigger
 from builds_async.models.envelope import Envelope, Page
 from builds_async.models.logs import LogPage
 from builds_async.resources.bulk import fan_out
+from builds_async.resources.choosing import choose
 from builds_async.resources.paging import Pages, check_page, page_of
+from builds_async.resources.starting import checked_commit
 from builds_async.results import BulkResult
 from builds_async.session.call import Call
 from builds_async.session.decode import receipts
@@ -30,17 +33,24 @@ _OnDate = Callable[[datetime | None], object]
 """Takes the server's date of each response."""
 
 
-class Builds:
-    """The builds of an account: https://developers.cloudflare.com/api/resources/workers_builds/.
+class StartsBuilds(Protocol):
+    """What starting a build needs: `TriggerStarts`."""
 
-    Reading needs the permission "Workers CI Read", canceling "Workers CI Write"; the dashboard calls them
-    "Workers Builds Configuration", Read and Edit. A user must own the token: the Builds API refuses
-    account-owned tokens. A Worker goes by its tag (`external_script_id`, 32 hex digits), not by its name:
-    `client.workers.tags` looks tags up.
+    async def triggers_of(self, external_script_id: str) -> tuple[Trigger, ...]:
+        """The triggers of a Worker."""
+        ...
 
-    Every method raises a `BuildsError` if the call fails, and a ValueError, before anything is sent, for an
-    id that is not valid.
-    """
+    def remember(self, trigger: Trigger) -> Trigger:
+        """Remember the Worker of a trigger."""
+        ...
+
+    async def start(self, trigger_uuid: str, *, branch: str | None, commit_hash: str | None) -> Build:
+        """Start a build by a trigger."""
+        ...
+
+
+class BuildReads:
+    """What `Builds` has for reading."""
 
     def __init__(self, session: ApiSession) -> None:
         self._session = session
@@ -54,19 +64,6 @@ class Builds:
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/builds/methods/get/
         """
         return await self._session.get(_path(build_uuid), _BUILD)
-
-    async def cancel(self, build_uuid: str) -> CanceledBuild:
-        """Cancel a queued or running build. NotFoundError if the account has no such build.
-
-        Canceling twice is harmless, so it is retried like a read. What the API does for a build that has
-        stopped already is not documented: after any other `APIError`, read the build. If the response has no
-        readable result, the result here has only the `build_uuid`.
-
-        Needs "Workers CI Write".
-        https://developers.cloudflare.com/api/resources/workers_builds/subresources/builds/methods/cancel/
-        """
-        canceled = await self._session.put(f"{_path(build_uuid)}/cancel", _CANCELED)
-        return canceled or CanceledBuild(build_uuid=build_uuid)
 
     async def logs(self, build_uuid: str, *, cursor: str | None = None) -> LogPage:
         """One page of a build's log: the first, or the one behind `cursor`.
@@ -155,7 +152,86 @@ class Builds:
         return {normalized_id(key): it for key, it in {**builds, **unreadable}.items()}
 
 
-class DatedBuilds(Builds):
+class Builds(BuildReads):
+    """The builds of an account: https://developers.cloudflare.com/api/resources/workers_builds/.
+
+    Reading needs the permission "Workers CI Read", everything else "Workers CI Write"; the dashboard calls
+    them "Workers Builds Configuration", Read and Edit. A user must own the token: the Builds API refuses
+    account-owned tokens. A Worker goes by its tag (`external_script_id`, 32 hex digits), not by its name:
+    `client.workers.tags` looks tags up.
+
+    Every method raises a `BuildsError` if the call fails, and a ValueError, before anything is sent, for an
+    id that is not valid.
+    """
+
+    def __init__(self, session: ApiSession, starts: StartsBuilds) -> None:
+        super().__init__(session)
+        self._starts = starts
+
+    async def cancel(self, build_uuid: str) -> CanceledBuild:
+        """Cancel a queued or running build. NotFoundError if the account has no such build.
+
+        Canceling twice is harmless, so it is retried like a read. What the API does for a build that has
+        stopped already is not documented: after any other `APIError`, read the build. If the response has no
+        readable result, the result here has only the `build_uuid`.
+
+        Needs "Workers CI Write".
+        https://developers.cloudflare.com/api/resources/workers_builds/subresources/builds/methods/cancel/
+        """
+        canceled = await self._session.put(f"{_path(build_uuid)}/cancel", _CANCELED)
+        return canceled or CanceledBuild(build_uuid=build_uuid)
+
+    async def start(
+        self, external_script_id: str, *, branch: str | None = None, commit_hash: str | None = None
+    ) -> Build:
+        """Start a build of a Worker, by the trigger that a push to `branch` would start.
+
+        That is a trigger that names the branch, or else one for `*`; not one that excludes it. `commit_hash`
+        is the full hash of a commit, built as one of `branch`. Without a branch it needs a Worker with one
+        trigger. Without either, the only branch that the triggers name is built: with the usual two, of
+        `main` and of all but `main`, that is `main`.
+
+        NotFoundError if the Worker has no trigger, or none for this branch; ValueError if the triggers leave
+        a choice: `client.triggers.start_build` takes the trigger. The build is never started twice, and found
+        again after a lost response, as described there. Takes one more request, to list the triggers.
+
+        Needs "Workers CI Write".
+        https://developers.cloudflare.com/api/resources/workers_builds/subresources/triggers/methods/create_build/
+        """
+        external_script_id, commit_hash = tag(external_script_id), checked_commit(commit_hash)
+        triggers = await self._starts.triggers_of(external_script_id)
+        choice = choose(triggers, branch, commit_hash)
+        return await self._starts.start(choice.trigger_uuid, branch=choice.branch, commit_hash=commit_hash)
+
+    async def retry(self, build_uuid: str) -> Build:
+        """Start the trigger, branch and commit of a build again: a new build, with its own `build_uuid`.
+
+        A build that was started without a commit has none to repeat: its branch is built as it is now. The
+        commands and variables are those that the trigger has now. The build need not have stopped.
+
+        NotFoundError if the account has no such build, if its trigger is deleted, or if the API does not say
+        what it built: no trigger (a Preview has `client.previews.start_build`), neither branch nor commit, or
+        a commit that is not the full hash. The build is never started twice, and found again after a lost
+        response, as with `client.triggers.start_build`. Takes one more request, to read the build.
+
+        Needs "Workers CI Write".
+        https://developers.cloudflare.com/api/resources/workers_builds/subresources/triggers/methods/create_build/
+        """
+        build = await self.get(build_uuid)
+        trigger, branch, commit_hash = build.trigger, build.branch, build.commit_hash
+        if trigger is None or not trigger.trigger_uuid:
+            raise _not_repeatable(build, "the API names no trigger of it")
+        if branch is None and commit_hash is None:
+            raise _not_repeatable(build, "the API gives neither its branch nor its commit")
+        try:
+            checked_commit(commit_hash)
+        except ValueError:
+            raise _not_repeatable(build, f"the API does not give the full hash of {commit_hash!r}") from None
+        self._starts.remember(trigger)
+        return await self._starts.start(trigger.trigger_uuid, branch=branch, commit_hash=commit_hash)
+
+
+class DatedBuilds(BuildReads):
     """The builds as live verbs read them: with the server's date, whatever this machine's clock shows."""
 
     async def get_dated(self, build_uuid: str) -> tuple[Build, datetime]:
@@ -188,6 +264,10 @@ def _path(build_uuid: str) -> str:
 def _list_call(external_script_id: str, page: int = 1, per_page: int = 50) -> Call[tuple[Build, ...]]:
     path = f"/builds/workers/{tag(external_script_id)}/builds"
     return Call("GET", path, _BUILDS, query(page=page, per_page=per_page), nullable=True)
+
+
+def _not_repeatable(build: Build, why: str) -> NotFoundError:
+    return NotFoundError(f"build {build.build_uuid} can't be started again: {why}", status=404)
 
 
 def _unreadable(path: str) -> ResponseDecodeError:

@@ -139,14 +139,19 @@ def _date_before(date: datetime | None, seconds: float) -> datetime:
     return (date or datetime.now(UTC) - CLOCK_SKEW) - timedelta(seconds=seconds)
 
 
-def _start_body(branch: str | None, commit_hash: str | None, seed_repo: SeedRepo | None) -> bytes:
-    if not branch and not commit_hash:
-        raise ValueError("a build needs a branch or a commit_hash")
+def checked_commit(commit_hash: str | None) -> str | None:
+    """The hash, if there is one; ValueError unless it is a full one."""
     if commit_hash is not None and not re.fullmatch("[0-9a-fA-F]{40,64}", commit_hash):
         raise ValueError(
             f"commit_hash must be the full hash (40 to 64 hex digits), not {quoted(commit_hash)}"
         )
-    given = {"branch": branch, "commit_hash": commit_hash, "seed_repo": seed_repo}
+    return commit_hash
+
+
+def _start_body(branch: str | None, commit_hash: str | None, seed_repo: SeedRepo | None) -> bytes:
+    if not branch and not commit_hash:
+        raise ValueError("a build needs a branch or a commit_hash")
+    given = {"branch": branch, "commit_hash": checked_commit(commit_hash), "seed_repo": seed_repo}
     return body(**{name: it for name, it in given.items() if it})
 
 

@@ -1,32 +1,26 @@
 """Triggers: the rules that start the builds of Workers."""
 
 from collections.abc import Iterable, Mapping
-from functools import partial
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from builds_async.errors import BuildsError, ResponseDecodeError
 from builds_async.models.base import texts
 from builds_async.models.builds import Build, EnvironmentVariable, Trigger
 from builds_async.models.envelope import Envelope
 from builds_async.models.seeds import SeedRepo
 from builds_async.models.variables import NewVariable, checked_name, new_variables, secret_values
-from builds_async.resources.builds import DatedBuilds
-from builds_async.resources.starting import BuildStarter, LookupResult
-from builds_async.resources.workers import Workers
+from builds_async.resources.trigger_starts import TriggerStarts
 from builds_async.session.decode import DONE, receipts
 from builds_async.session.encode import body, encoded
-from builds_async.session.ids import identifier, is_tag, normalized_id, segment, tag
+from builds_async.session.ids import identifier, segment, tag
 from builds_async.session.redact import hidden
 from builds_async.session.session import ApiSession
 
 _TRIGGER = msgspec.json.Decoder(Envelope[Trigger])
-_TRIGGERS = msgspec.json.Decoder(Envelope[tuple[Trigger, ...]])
 _VARIABLES = msgspec.json.Decoder(Envelope[dict[str, EnvironmentVariable | None]])
 _CHANGED = receipts(Trigger)
 _SET = receipts(dict[str, EnvironmentVariable | None])
-_REMEMBERED = 10_000  # triggers
 
 
 class Triggers:
@@ -43,12 +37,9 @@ class Triggers:
     effect.
     """
 
-    def __init__(self, session: ApiSession, builds: DatedBuilds, workers: Workers) -> None:
+    def __init__(self, session: ApiSession, starts: TriggerStarts) -> None:
         self._session = session
-        self._builds = builds
-        self._workers = workers
-        self._starter = BuildStarter(session)
-        self._tags: dict[str, str] = {}  # of Workers, by the UUIDs of triggers that were in a response
+        self._starts = starts
 
     async def list(self, external_script_id: str) -> tuple[Trigger, ...]:
         """The triggers of a Worker: at most one for production and one for previews. The list has no pages.
@@ -58,9 +49,7 @@ class Triggers:
         Needs "Workers CI Read".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/triggers/methods/list/
         """
-        path = f"/builds/workers/{tag(external_script_id)}/triggers"
-        triggers = await self._session.get(path, _TRIGGERS, nullable=True) or ()
-        return tuple(self._remember(trigger) for trigger in triggers)
+        return await self._starts.triggers_of(external_script_id)
 
     async def create(
         self,
@@ -103,7 +92,7 @@ class Triggers:
             path_excludes=texts(path_excludes),
             build_caching_enabled=build_caching_enabled,
         )
-        return self._remember(await self._session.post("/builds/triggers", _TRIGGER, data))
+        return self._starts.remember(await self._session.post("/builds/triggers", _TRIGGER, data))
 
     async def update(
         self,
@@ -142,7 +131,7 @@ class Triggers:
             build_token_uuid=build_token_uuid,
         )
         trigger = await self._session.patch(_path(trigger_uuid), _CHANGED, data)
-        return self._remember(trigger or Trigger(trigger_uuid=trigger_uuid))
+        return self._starts.remember(trigger or Trigger(trigger_uuid=trigger_uuid))
 
     async def delete(self, trigger_uuid: str) -> None:
         """Delete a trigger and cancel its unfinished builds. NotFoundError if there is no such trigger.
@@ -162,6 +151,8 @@ class Triggers:
     ) -> Build:
         """Start a build of a `branch`, of a `commit_hash`, or of both, and get it as it was queued.
 
+        `client.builds.start` finds the trigger by itself.
+
         `commit_hash` is the full hash: a short one is a ValueError here, because the build would fail when it
         clones the repository. Keep the `build_uuid`: nothing else finds a build that was started without a
         commit. `seed_repo` is a repository to seed the build with.
@@ -178,11 +169,8 @@ class Triggers:
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/triggers/methods/create_build/
         """
-        trigger_uuid = identifier(trigger_uuid)
-        path = f"{_path(trigger_uuid)}/builds"
-        lookups = (partial(self._latest, trigger_uuid), partial(self._listed, trigger_uuid))
-        return await self._starter.start(
-            path, lookups, branch=branch, commit_hash=commit_hash, seed_repo=seed_repo
+        return await self._starts.start(
+            trigger_uuid, branch=branch, commit_hash=commit_hash, seed_repo=seed_repo
         )
 
     async def purge_cache(self, trigger_uuid: str) -> None:
@@ -228,51 +216,11 @@ class Triggers:
         """
         await self._session.delete(f"{_variables(trigger_uuid)}/{segment(checked_name(name))}", DONE)
 
-    def _remember(self, trigger: Trigger) -> Trigger:
-        """Remember the Worker of a trigger, for which the API has no call, and return the trigger."""
-        if trigger.trigger_uuid and is_tag(trigger.external_script_id or ""):
-            if len(self._tags) >= _REMEMBERED:
-                self._tags.clear()
-            self._tags[normalized_id(trigger.trigger_uuid)] = trigger.external_script_id or ""
-        return trigger
-
-    async def _latest(self, trigger_uuid: str) -> LookupResult:
-        """The latest build of the trigger's Worker, if this trigger started it."""
-        known = self._tags.get(trigger_uuid)
-        # An unknown trigger may be that of any Worker. A request covers 20, and what is found is remembered.
-        tags = [known] if known else [it.tag for it in await self._workers.list() if is_tag(it.tag or "")]
-        result, date = await self._builds.latest_dated(filter(None, tags))
-        found = [build for build in result.found.values() if _is_started_by(build, trigger_uuid)]
-        if not found and not all(map(_is_unreadable, result.failed.values())):
-            result.raise_for_failures()
-        for build in found:
-            if build.trigger is not None:
-                self._remember(build.trigger)
-        return LookupResult(found, date)
-
-    async def _listed(self, trigger_uuid: str) -> LookupResult:
-        """The last builds of this trigger, for the case that another trigger has started one since."""
-        known = self._tags.get(trigger_uuid)
-        if known is None:
-            return LookupResult((), None)
-        page, date = await self._builds.list_dated(known)
-        return LookupResult([build for build in page if _is_started_by(build, trigger_uuid)], date)
-
 
 def _without_nulls(
     variables: Mapping[str, EnvironmentVariable | None] | None,
 ) -> dict[str, EnvironmentVariable]:
     return {name: it for name, it in (variables or {}).items() if it is not None}
-
-
-def _is_unreadable(error: BuildsError) -> bool:
-    """Whether a build can't be read now or later. As a rule it is one of another Worker."""
-    return isinstance(error, ResponseDecodeError) and not error.transient
-
-
-def _is_started_by(build: Build, trigger_uuid: str) -> bool:
-    other = build.trigger.trigger_uuid if build.trigger else None
-    return other is not None and normalized_id(other) == trigger_uuid
 
 
 def _path(trigger_uuid: str) -> str:

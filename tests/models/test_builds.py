@@ -170,3 +170,43 @@ def test_cancelled() -> None:
         build_outcome=BuildOutcome.CANCELLED,
         stopped_on=datetime(2026, 8, 13, 2, 33, 54, tzinfo=UTC),
     )
+
+
+T0, T5, T65 = ("2026-08-13T02:00:00Z", "2026-08-13T02:00:05.500Z", "2026-08-13T02:01:05.500Z")
+
+
+@pytest.mark.parametrize(
+    ("dates", "queued_for", "duration"),
+    [
+        pytest.param({"initializing_on": T5, "running_on": T65, "stopped_on": T65}, 5.5, 60.0, id="finished"),
+        pytest.param({"running_on": T5, "stopped_on": T65}, 5.5, 60.0, id="never initialized"),
+        pytest.param({"initializing_on": T5}, 5.5, None, id="running"),
+        pytest.param({}, None, None, id="queued"),
+        pytest.param({"stopped_on": T65}, 65.5, None, id="stopped in the queue"),
+        pytest.param({"initializing_on": T65, "stopped_on": T5}, 65.5, None, id="wrong order"),
+        pytest.param(
+            {"created_on": None, "initializing_on": T5, "stopped_on": T65}, None, 60.0, id="no date"
+        ),
+        pytest.param({"created_on": "0001-01-01T00:00:00Z", "initializing_on": T5}, None, None, id="absurd"),
+    ],
+)
+def test_durations(dates: dict[str, str], queued_for: float | None, duration: float | None) -> None:
+    """A build took the time behind the queue, in seconds; what the dates don't say is None."""
+    none = dict.fromkeys(("initializing_on", "running_on", "stopped_on"))
+    it: Build = decoded(build(**{**none, "created_on": T0, **dates}))
+    assert (it.queued_for, it.duration) == (queued_for, duration)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "branch", "commit"),
+    [
+        pytest.param({"branch": "main", "commit_hash": "0123abc"}, "main", "0123abc", id="both"),
+        pytest.param({"branch": "main", "commit_hash": ""}, "main", None, id="no commit"),
+        pytest.param({"branch": ""}, None, None, id="empty"),
+        pytest.param(None, None, None, id="no metadata"),
+    ],
+)
+def test_what_was_built(metadata: dict[str, str] | None, branch: str | None, commit: str | None) -> None:
+    """Branch and commit are those of the metadata, None where the API has none or an empty text."""
+    it: Build = decoded(build(build_trigger_metadata=metadata))
+    assert (it.branch, it.commit_hash) == (branch, commit)

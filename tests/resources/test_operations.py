@@ -91,7 +91,7 @@ METHODS = {
     f"{resource}.{name}": getattr(kind, name)
     for resource, kind in typing.get_type_hints(BuildsClient).items()
     if kind.__module__.startswith("builds_async.resources.")
-    for name in vars(kind)
+    for name in dir(kind)
     if not name.startswith("_")
 }
 

@@ -261,6 +261,7 @@ TAGGED: dict[str, Callable[[BuildsClient, Any], Any]] = {
     "builds.list": lambda it, tag: it.builds.list(tag),
     "builds.iter": lambda it, tag: it.builds.iter(tag),
     "builds.latest": lambda it, tag: it.builds.latest([A, tag]),
+    "builds.start": lambda it, tag: it.builds.start(tag, branch="main"),
     "triggers.list": lambda it, tag: it.triggers.list(tag),
     "triggers.create": lambda it, tag: it.triggers.create(
         external_script_id=tag,
@@ -347,8 +348,8 @@ class TestTagsOnly:
         taking = {
             f"{kind.__name__.lower()}.{name}"
             for kind in classes
-            for name, method in vars(kind).items()
-            if not name.startswith("_") and inspect.isfunction(method)
+            for name, method in inspect.getmembers(kind, inspect.isfunction)
+            if not name.startswith("_")
             if named & set(inspect.signature(method).parameters)
         }
         tabled = {name.partition(",")[0] for name in TAGGED} - {"workers.search"}

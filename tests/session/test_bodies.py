@@ -22,6 +22,7 @@ from builds_async.models.workers import BuildSettingsUpdate, NewGitRepository
 from builds_async.resources.builds import DatedBuilds
 from builds_async.resources.previews import Previews
 from builds_async.resources.subscriptions import Subscriptions
+from builds_async.resources.trigger_starts import TriggerStarts
 from builds_async.resources.triggers import Triggers
 from builds_async.resources.workers import Workers
 from builds_async.session.session import ApiSession
@@ -306,7 +307,7 @@ def test_patch_sends_what_is_given(resource: str, data: st.DataObject) -> None:
         recorder, "", retry=RetryPolicy(), budget=RateBudget(), max_in_flight=1, clock=FakeClock()
     )
     updates: dict[str, Callable[..., Any]] = {
-        "triggers": Triggers(session, DatedBuilds(session), Workers(session)).update,
+        "triggers": Triggers(session, TriggerStarts(session, DatedBuilds(session), Workers(session))).update,
         "previews": Previews(session).update,
         "subscriptions": Subscriptions(session).update,
         "workers": Workers(session).update,

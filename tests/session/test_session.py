@@ -32,7 +32,7 @@ from builds_async import (
     RetryPolicy,
 )
 from builds_async.models.envelope import Envelope
-from builds_async.resources.builds import Builds
+from builds_async.resources.builds import BuildReads, Builds
 from builds_async.session.aiohttp_transport import AiohttpTransport
 from builds_async.session.call import Call
 from builds_async.session.session import ApiSession
@@ -203,7 +203,7 @@ async def test_sequence(api: MockApi, session: ApiSession, clock: FakeClock, seq
     """A read is repeated with growing pauses while that may help; its outcome is that of the last request."""
     for step in sequence.steps:
         api.on("GET", GET, **step)
-    call = Builds(session).get(BUILD_UUID)
+    call = BuildReads(session).get(BUILD_UUID)
     if sequence.outcome is None:
         assert (await call).build_uuid == BUILD_UUID
     else:

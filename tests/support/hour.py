@@ -26,7 +26,7 @@ from builds_async import (
 from builds_async.live.follow import LogFollower
 from builds_async.live.tail import BuildTail
 from builds_async.models.envelope import Envelope
-from builds_async.resources.builds import Builds, DatedBuilds
+from builds_async.resources.builds import DatedBuilds
 from builds_async.session.encode import query
 from builds_async.session.session import ApiSession
 from builds_async.session.transport import Request, Response
@@ -79,7 +79,7 @@ class Hour:
             credentials=self.credentials,
             rng=rng.random,
         )
-        self.calls, self.polls = Builds(session), DatedBuilds(session.polling())
+        self.calls, self.polls = DatedBuilds(session), DatedBuilds(session.polling())
 
     def _add_build(self, rng: random.Random) -> SimulatedBuild:
         """A build that writes a line every five seconds, more or less, until the hour is over."""

@@ -91,6 +91,8 @@ def observer(observation: Observation) -> float:
 async def builds(client: BuildsClient) -> None:
     assert_type(await client.builds.get("b"), Build)
     assert_type(await client.builds.cancel("b"), CanceledBuild)
+    assert_type(await client.builds.start("t", branch="main", commit_hash=None), Build)
+    assert_type(await client.builds.retry("b"), Build)
     assert_type(await client.builds.logs("b", cursor=None), LogPage)
     assert_type(await client.builds.latest(["t"]), BulkResult[Build])
     assert_type(await client.builds.by_version(["v"]), BulkResult[Build])

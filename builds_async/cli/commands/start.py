@@ -15,6 +15,7 @@ from builds_async.cli.outcome import report_finished
 from builds_async.cli.printer import print_record
 from builds_async.cli.terminal import Spinner, stderr, stdout
 from builds_async.cli.text import plain
+from builds_async.resources.choosing import described, named_branch
 
 
 async def start_command(
@@ -22,7 +23,8 @@ async def start_command(
     /,
     *,
     branch: Annotated[
-        str | None, Parameter(help="Build this branch. Default: the only one that the trigger builds.")
+        str | None,
+        Parameter(help="Build this branch. Default: the only one that the triggers name, as a rule main."),
     ] = None,
     commit: Annotated[str | None, Parameter(help="Build this commit, given by its full hash.")] = None,
     trigger: Annotated[
@@ -39,13 +41,16 @@ async def start_command(
         raise CommandError("--follow waits as well: leave --wait out")
     async with connect(connection) as client:
         tag = await find_worker(client, worker)
-        chosen = _choose(worker, await client.triggers.list(tag), trigger, branch)
-        if branch is None and commit is None:
-            branch = _only_branch(chosen)
         with usage_errors("start"):
-            build = await client.triggers.start_build(
-                chosen.trigger_uuid or "", branch=branch, commit_hash=commit
-            )
+            if trigger is None:
+                build = await client.builds.start(tag, branch=branch, commit_hash=commit)
+            else:
+                chosen = _named(worker, await client.triggers.list(tag), trigger)
+                if branch is None and commit is None:
+                    branch = named_branch([chosen])
+                build = await client.triggers.start_build(
+                    chosen.trigger_uuid or "", branch=branch, commit_hash=commit
+                )
         if output == "json" and not follow:
             print_record(stdout(), build)
         elif follow:
@@ -61,30 +66,11 @@ async def start_command(
         return await report_finished(client, finished, output)
 
 
-def _choose(worker: str, triggers: Iterable[Trigger], wanted: str | None, branch: str | None) -> Trigger:
-    """The trigger that is wanted, or the only one, or the only one that names the branch."""
+def _named(worker: str, triggers: Iterable[Trigger], wanted: str) -> Trigger:
+    """The only trigger with this UUID or name."""
     triggers = [it for it in triggers if it.trigger_uuid and it.deleted_on is None]
-    found = [it for it in triggers if wanted is None or wanted in {it.trigger_uuid, it.trigger_name}]
-    if wanted is None and len(found) > 1:
-        found = [it for it in found if branch in (it.branch_includes or ())]
+    found = [it for it in triggers if wanted in {it.trigger_uuid, it.trigger_name}]
     if len(found) == 1:
         return found[0]
-    if not triggers:
-        raise CommandError(f"{worker} has no trigger: connect it to a repository in the dashboard first")
-    choices = " or ".join(map(_describe, triggers))
-    problem = "several triggers" if wanted is None or found else "no trigger"
-    which = "" if wanted is None else f" {wanted!r}"
-    raise CommandError(f"{worker} has {problem}{which}: choose one with --trigger {choices}")
-
-
-def _only_branch(trigger: Trigger) -> str:
-    """The branch of a trigger that builds exactly one; CommandError if there is a choice."""
-    branches = trigger.branch_includes or ()
-    if len(branches) != 1 or "*" in branches[0]:
-        raise CommandError("say what to build: --branch or --commit")
-    return branches[0]
-
-
-def _describe(trigger: Trigger) -> str:
-    branches = ", ".join(trigger.branch_includes or ())
-    return f"{trigger.trigger_uuid} ({trigger.trigger_name or 'no name'}, branches {branches or '?'})"
+    problem = "several triggers" if found else "no trigger"
+    raise CommandError(f"{worker} has {problem} {wanted!r}: it has {described(found or triggers)}")

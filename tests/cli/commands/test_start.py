@@ -19,21 +19,28 @@ def test_start(account: Served, shop: str, cli: Cli, monkeypatch: pytest.MonkeyP
 
 
 def test_start_with_two_triggers(account: Served, shop: str, cli: Cli) -> None:
-    """The trigger is given, or is the one that names the branch; otherwise nothing is started."""
+    """The branch decides by which trigger, unless one is given; where nothing does, nothing is started."""
     tag = account.sim.workers[shop]
     uuid = account.do(lambda: account.sim.add_trigger(tag, name="previews"))
     before = len(account.sim.builds)
-    for words in ((), ("--branch", "x"), ("--branch", "x", "--trigger", "nightly"), ("--trigger", uuid)):
-        run = cli("start", shop, *words)
+    for bad in (("--branch", "x", "--trigger", "nightly"), ("--trigger", uuid), ("--commit", "a" * 40)):
+        run = cli("start", shop, *bad)
         assert run.code == 2
-        assert uuid in run.err or "say what to build" in run.err
+        assert uuid in run.err
     assert len(account.sim.builds) == before
-    for words in (
-        ("--branch", "main"),
-        ("--branch", "x", "--trigger", "previews"),
-        ("--commit", "a" * 40, "--trigger", uuid),
-    ):
+    good: list[tuple[tuple[str, ...], str, bool]] = [
+        ((), "main", False),
+        (("--branch", "main"), "main", False),
+        (("--branch", "x"), "x", True),
+        (("--branch", "main", "--trigger", "previews"), "main", True),
+        (("--commit", "a" * 40, "--trigger", uuid), "main", True),
+        (("--trigger", "Deploy default branch"), "main", False),
+    ]
+    for words, branch, by_it in good:
         assert cli("start", shop, *words).code == 0
+        build = builds_of(account, shop)[-1]
+        assert (build.trigger.trigger_uuid == uuid) == by_it
+        assert build.details.branch == branch or "--commit" in words
 
 
 def test_start_with_an_ambiguous_trigger(account: Served, cli: Cli) -> None:
@@ -42,9 +49,9 @@ def test_start_with_an_ambiguous_trigger(account: Served, cli: Cli) -> None:
     for _ in range(2):
         account.do(lambda: account.sim.add_trigger(tag, name="same"))
     words = ("start", "twins", "--commit", "a" * 40)
-    assert "twins has several triggers 'same': choose one" in cli(*words, "--trigger", "same").err
-    assert "twins has no trigger 'other': choose one" in cli(*words, "--trigger", "other").err
-    assert "twins has several triggers: choose one" in cli(*words).err
+    assert "twins has several triggers 'same': it has" in cli(*words, "--trigger", "same").err
+    assert "twins has no trigger 'other': it has" in cli(*words, "--trigger", "other").err
+    assert "the Worker has several triggers: pass the branch too" in cli(*words).err
 
 
 def test_start_of_an_unconnected_worker(account: Served, cli: Cli) -> None:

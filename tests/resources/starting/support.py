@@ -18,8 +18,9 @@ from builds_async import (
     ResponseDecodeError,
     RetryPolicy,
 )
-from builds_async.resources.builds import DatedBuilds
+from builds_async.resources.builds import Builds, DatedBuilds
 from builds_async.resources.previews import Previews
+from builds_async.resources.trigger_starts import TriggerStarts
 from builds_async.resources.triggers import Triggers
 from builds_async.resources.workers import Workers
 from builds_async.session.session import ApiSession
@@ -145,8 +146,9 @@ class Shop:
             credentials={"Authorization": f"Bearer {self.sim.api_token}"},
             rng=lambda: 0.0,
         )
-        self.builds = DatedBuilds(self.session)
-        self.triggers = Triggers(self.session, self.builds, Workers(self.session))
+        starts = TriggerStarts(self.session, DatedBuilds(self.session), Workers(self.session))
+        self.builds = Builds(self.session, starts)
+        self.triggers = Triggers(self.session, starts)
         self.previews = Previews(self.session)
         worker = self.sim._account.scripts[self.tag]
         self.main = next(it.trigger_uuid for it in worker.triggers if "main" in it.branch_includes)

@@ -1,0 +1,110 @@
+"""Which trigger builds a branch."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from builds_async import NotFoundError, Trigger
+from builds_async.resources.choosing import Choice, choose
+
+Filters = tuple[tuple[str, ...] | None, tuple[str, ...] | None]
+
+MAIN: Filters = (("main",), ())
+ALL: Filters = (("*",), ())
+OTHERS: Filters = (("*",), ("main",))
+RELEASES: Filters = (("release/*",), ())
+SILENT: Filters = (None, None)
+
+
+def triggers(*filters: Filters) -> list[Trigger]:
+    return [
+        Trigger(
+            trigger_uuid=f"t{number}",
+            trigger_name="N",
+            branch_includes=includes,
+            branch_excludes=excludes,
+        )
+        for number, (includes, excludes) in enumerate(filters)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("filters", "branch", "chosen"),
+    [
+        pytest.param([MAIN, OTHERS], "main", 0, id="the usual pair, main"),
+        pytest.param([MAIN, OTHERS], "feature/x", 1, id="the usual pair, another branch"),
+        pytest.param([OTHERS, MAIN], "main", 1, id="the order does not matter"),
+        pytest.param([ALL, MAIN], "main", 1, id="a name goes before all"),
+        pytest.param([ALL, RELEASES], "release/1", 1, id="a pattern goes before all"),
+        pytest.param([RELEASES, (("release/1",), None)], "release/1", 1, id="a name goes before a pattern"),
+        pytest.param([SILENT, MAIN], "main", 1, id="a trigger without filters builds nothing"),
+        pytest.param([(("*",), ("wip/*",)), ALL], "wip/x", 1, id="an excluded pattern"),
+        pytest.param([(("dev", "main"), ())], "main", 0, id="one of several names"),
+        pytest.param([(("a.b",), ()), ALL], "axb", 1, id="a dot is no pattern"),
+        pytest.param([MAIN, ALL], "Main", 1, id="upper case is another branch"),
+    ],
+)
+def test_branch(filters: list[Filters], branch: str, chosen: int) -> None:
+    """The trigger is the one that a push to the branch would start."""
+    assert choose(triggers(*filters), branch, None) == Choice(f"t{chosen}", branch)
+    assert choose(triggers(*filters), branch, "a" * 40) == Choice(f"t{chosen}", branch)
+
+
+@pytest.mark.parametrize(
+    ("filters", "branch"),
+    [
+        pytest.param([MAIN], "x", id="another name"),
+        pytest.param([(("*",), ("x",))], "x", id="excluded"),
+        pytest.param([(("x",), ("x",))], "x", id="named and excluded"),
+        pytest.param([SILENT], "x", id="no filters"),
+        pytest.param([RELEASES], "prerelease/1", id="the end of it matches a pattern"),
+    ],
+)
+def test_no_trigger_builds_the_branch(filters: list[Filters], branch: str) -> None:
+    """A branch that no push would build is an error, which says what the triggers build."""
+    with pytest.raises(NotFoundError, match=f"no trigger of the Worker builds the branch '{branch}'.* t0 "):
+        choose(triggers(*filters), branch, None)
+
+
+@pytest.mark.parametrize("filters", [[MAIN, MAIN], [ALL, ALL]], ids=["names", "all"])
+def test_two_triggers_for_a_branch(filters: list[Filters]) -> None:
+    """Two triggers that name the branch as closely leave a choice, so nothing is chosen."""
+    with pytest.raises(ValueError, match=r"several triggers build the branch 'main': .* t0 \(N.* and t1 \(N"):
+        choose(triggers(*filters), "main", None)
+
+
+@pytest.mark.parametrize("filters", [[MAIN], [MAIN, OTHERS], [(("main", "x"), ("x",))]], ids=str)
+def test_nothing_said(filters: list[Filters]) -> None:
+    """Without a branch and a commit it is the only branch that the triggers name and build."""
+    assert choose(triggers(*filters), None, None) == Choice("t0", "main")
+
+
+@pytest.mark.parametrize("filters", [[ALL], [(("a", "b"), ())], [MAIN, (("dev",), ())]], ids=str)
+def test_nothing_said_and_no_single_branch(filters: list[Filters]) -> None:
+    """It has to be said what to build where the triggers name no branch, or several."""
+    with pytest.raises(ValueError, match="say what to build"):
+        choose(triggers(*filters), None, None)
+
+
+def test_commit_alone() -> None:
+    """A commit without a branch is built by the only trigger; with two, the branch has to be given."""
+    assert choose(triggers(RELEASES), None, "a" * 40) == Choice("t0", None)
+    with pytest.raises(ValueError, match="pass the branch too"):
+        choose(triggers(MAIN, OTHERS), None, "a" * 40)
+
+
+def test_unusable_triggers() -> None:
+    """Triggers that are deleted or have no id don't count."""
+    deleted = Trigger(trigger_uuid="t", branch_includes=("main",), deleted_on=datetime.now(UTC))
+    nameless = Trigger(branch_includes=("main",))
+    assert choose([deleted, *triggers(MAIN), nameless], "main", None).trigger_uuid == "t0"
+    with pytest.raises(NotFoundError, match="has no trigger: connect it"):
+        choose([deleted, nameless], "main", None)
+
+
+def test_a_credential_in_place_of_a_branch_is_not_shown() -> None:
+    """The error for a branch does not show what looks like a token."""
+    token = "cfut_" + "a1B2" * 10
+    with pytest.raises(NotFoundError) as caught:
+        choose(triggers(MAIN), token, None)
+    assert token not in str(caught.value)
