@@ -4,10 +4,11 @@ import copy
 from collections.abc import Iterable
 from functools import partial
 from types import TracebackType
-from typing import Protocol, Self, TypedDict, TypeVar, Unpack
+from typing import Any, Protocol, Self, TypedDict, TypeVar, Unpack, overload
 from weakref import WeakSet, WeakValueDictionary
 
 import aiohttp
+from msgspec import UNSET
 
 from builds_async.diagnose import diagnose
 from builds_async.live import wait
@@ -25,6 +26,7 @@ from builds_async.models.logs import LogPosition
 from builds_async.models.tail import TailPosition
 from builds_async.resources.account import Account
 from builds_async.resources.builds import Builds, DatedBuilds
+from builds_async.resources.dashboard import DashboardLinks
 from builds_async.resources.deploy_hooks import DeployHooks
 from builds_async.resources.deployments import Deployments
 from builds_async.resources.previews import Previews
@@ -42,12 +44,15 @@ from builds_async.session.aiohttp_transport import AiohttpTransport
 from builds_async.session.budget import Budget, RateBudget
 from builds_async.session.clock import Clock, SystemClock
 from builds_async.session.credentials import Settings, resolve
+from builds_async.session.custom_call import Query, custom_call
 from builds_async.session.ids import checked_tags, normalized_id, segment, tag
 from builds_async.session.numbers import seconds, whole
 from builds_async.session.observe import Observer
 from builds_async.session.retry import RetryPolicy
 from builds_async.session.session import ApiSession
 from builds_async.session.transport import Transport
+
+T = TypeVar("T")
 
 
 def _over_aiohttp(settings: Settings, session: aiohttp.ClientSession | None, timeout: float) -> Transport:
@@ -220,6 +225,7 @@ class BuildsClient:
         self.account = Account(self._session)
         self.subscriptions = Subscriptions(self._session)
         self.queues = Queues(self._session)
+        self._links = DashboardLinks(self._account_id, self.workers)
         self._polls = DatedBuilds(self._session.polling())
         self._board = self._closed_with_me(Board(self._polls, self._clock))
         self._broadcasts: WeakValueDictionary[str, LogBroadcast] = WeakValueDictionary()
@@ -284,6 +290,74 @@ class BuildsClient:
         finally:
             if len(self._closables) == 1:  # else the session is another client's
                 await self._session.aclose()
+
+    @property
+    def account_id(self) -> str:
+        """The id of the account, 32 hex digits, as it stands in paths of the API."""
+        return self._account_id
+
+    @overload
+    async def request(
+        self, method: str, path: str, *, query: Query = None, body: object = None
+    ) -> object: ...
+    @overload
+    async def request(
+        self, method: str, path: str, *, type: type[T], query: Query = None, body: object = None
+    ) -> T: ...
+    @overload
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        type: Any,  # noqa: ANN401  # unions are no `type[T]`
+        query: Query = None,
+        body: object = None,
+    ) -> Any: ...  # noqa: ANN401  # as above
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        type: Any = object,  # noqa: A002  # msgspec's word
+        query: Query = None,
+        body: object = None,
+    ) -> Any:
+        """Any call of Cloudflare's API, for what has no method here; gives the `result` of the response.
+
+        `path` is what follows the base URL, as in `f"/accounts/{client.account_id}/queues"`: it begins with a
+        slash, and names in it are percent-encoded. `method` is GET, POST, PUT, PATCH or DELETE. `query` has
+        texts, numbers and bools; a None is left out. `body` is sent as JSON: anything that `msgspec` encodes,
+        None for no body. For a list in pages, pass `page` in the query.
+
+        The result is decoded as `type`: a model of this package, a Struct or dataclass of yours,
+        `dict[str, int]` and so on. By default it is whatever JSON has, or None where the response to a change
+        has no result.
+
+        Budget, retries, timeout and errors are those of every call: a POST, PATCH or DELETE is repeated only
+        if it can't have arrived, and a result that is not of `type` is a ResponseDecodeError, which does not
+        show it. ValueError, and nothing is sent, for a path that would leave the base URL (another host,
+        `..`, `//`), and for a credential in path or query. A secret in `body` is in an error only if the API
+        repeats it in its own message.
+
+        Needs the permission of the call.
+        https://developers.cloudflare.com/api/
+        """
+        result = await self._session.at_root().send(custom_call(method, path, type, query, body))
+        return (
+            None if result is UNSET else result
+        )  # a change that is done, of which the response says nothing
+
+    async def dashboard_url(self, build: Build) -> str:
+        """The address of a build's page in Cloudflare's dashboard.
+
+        The address has the name of the Worker, which a build does not: the account's Workers are listed once,
+        and again for a tag that is not among them. NotFoundError if the name can't be found. The form is that
+        of Cloudflare's own notifications template; it is not documented, and may change.
+
+        Needs "Workers Scripts Read".
+        """
+        return await self._links.of_build(build)
 
     async def diagnose(self) -> Diagnosis:
         """Check the credentials and the account before work starts, and say what is wrong and what to do.

@@ -61,6 +61,13 @@ class Receipt(Envelope[T], Generic[T], frozen=True, kw_only=True):
     _essential: ClassVar[frozenset[str]] = frozenset()
 
 
+class Exact(Envelope[T], Generic[T], frozen=True, kw_only=True):
+    """A response with a result of a caller's own type: as that type has it, or not at all.
+
+    The lenient pass knows the models here, and what may be left out of them, but no other types.
+    """
+
+
 class Done(Model, frozen=True, kw_only=True):
     """The same for a call without a result: whatever came is kept as raw bytes and never decoded."""
 

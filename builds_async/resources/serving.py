@@ -13,7 +13,7 @@ from builds_async.errors import (
 from builds_async.models.builds import Build
 from builds_async.models.deployments import DeployedVersion, Deployment, Version
 from builds_async.models.live import LiveVersion, LiveWorker, NoBuildReason
-from builds_async.resources.builds import Builds
+from builds_async.resources.builds import BuildReads
 from builds_async.resources.bulk import bulk_result, fan_out
 from builds_async.resources.deployments import Deployments
 from builds_async.resources.versions import DatedVersions
@@ -32,7 +32,7 @@ class Serving:
         self._session = session
         self._deployments = Deployments(session)
         self._versions = DatedVersions(session)
-        self._builds = Builds(session)
+        self._builds = BuildReads(session)
 
     async def look_up(self, script_names: Iterable[str]) -> BulkResult[LiveWorker]:
         """What `BuildsClient.live` gives and raises."""

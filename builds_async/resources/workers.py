@@ -24,7 +24,7 @@ from builds_async.models.workers import (
 from builds_async.resources.paging import Pages, check_page, get_page
 from builds_async.session.decode import DONE, receipts
 from builds_async.session.encode import body, query
-from builds_async.session.ids import is_tag, segment, tag
+from builds_async.session.ids import is_tag, normalized_id, segment, tag
 from builds_async.session.redact import hidden, quoted
 from builds_async.session.session import ApiSession
 
@@ -42,8 +42,8 @@ class Workers:
     https://developers.cloudflare.com/api/resources/workers/subresources/scripts/ and
     https://developers.cloudflare.com/api/resources/workers_builds/
 
-    `list`, `search`, `tags` and `subdomain` need the permission "Workers Scripts Read", `get` needs "Workers
-    CI Read", and everything that changes something "Workers CI Write" (in the dashboard "Workers Builds
+    `list`, `search`, `tags`, `names` and `subdomain` need the permission "Workers Scripts Read", `get` needs
+    "Workers CI Read", and everything that changes something "Workers CI Write" (in the dashboard "Workers Builds
     Configuration", Read and Edit). A Worker goes by its tag (`script_tag`, 32 hex digits), which survives
     renaming; `tags` looks it up.
 
@@ -127,6 +127,16 @@ class Workers:
         names = [name for name in wanted if not is_tag(name)]
         known = await self._tags_of(names, refresh=refresh) if names else {}
         return {it: tag(it) if is_tag(it) else known[it] for it in wanted}
+
+    async def names(self) -> dict[str, str]:
+        """The names of all Workers of the account, by tag, in the order of the list: the reverse of `tags`.
+
+        Fetched anew by each call, with one request: a Worker can be renamed, and then keeps its tag.
+
+        Needs "Workers Scripts Read".
+        https://developers.cloudflare.com/api/resources/workers/subresources/scripts/methods/list/
+        """
+        return {normalized_id(script.tag): script.id for script in await self.list() if script.tag}
 
     async def get(self, script_tag: str) -> WorkerConfig:
         """The build configuration of a Worker. NotFoundError if the Worker has none.

@@ -37,6 +37,9 @@ class Call(msgspec.Struct, Generic[T], frozen=True, gc=False):
     anonymous: bool = False
     """Whether it goes without the credentials. A rate limit that it meets then holds back no other call."""
 
+    hides_result: bool = False
+    """Whether the error for a result that can't be read shows nothing of it, as for results of any kind."""
+
     def __repr__(self) -> str:
         return f"<Call {self.method}>"  # no path: it may stand in a traceback
 

@@ -6,7 +6,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from builds_async.models.envelope import Done, Envelope, MendedEnvelope, Receipt
+from builds_async.models.envelope import Done, Envelope, Exact, MendedEnvelope, Receipt
 from builds_async.models.lenient import Loss, Unusable, convert
 from builds_async.models.lenient_json import loads
 
@@ -57,7 +57,8 @@ def _decode_again(decoder: msgspec.json.Decoder[T], body: bytes, error: Exceptio
             return decoder.decode(text)
         except UNREADABLE:
             pass
-    if len(body) > LARGEST or sum(map(body.count, _MARKS)) > MOST_MARKS:
+    is_exact = getattr(decoder.type, "__origin__", None) is Exact
+    if is_exact or len(body) > LARGEST or sum(map(body.count, _MARKS)) > MOST_MARKS:
         raise error
     value, losses = _loaded(body, error), list[Loss]()
     try:

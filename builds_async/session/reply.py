@@ -73,7 +73,8 @@ def read(
                     return Reply(envelope, response.headers)
     # Raised down here, so that no error of a decoder is its context: its frames have the body.
     facts: CallFacts = {"method": call.method, "path": request.shown_path, "attempts": attempts}
-    shown = without_text(response) if call.hides_response else response
+    hides = call.hides_response or (call.hides_result and why is not None)
+    shown = without_text(response) if hides else response
     if why is not None:
         raise unreadable(shown, why, secrets, transient=is_garbled, **facts)
     raise refusal(shown, secrets, **facts)

@@ -70,6 +70,7 @@ async def options(session: aiohttp.ClientSession) -> None:
     async with client as entered:
         assert_type(entered, BuildsClient)
     assert_type(await client.diagnose(), Diagnosis)
+    assert_type(client.account_id, str)
     assert_type(budget.snapshot(), BudgetSnapshot)
     BuildsClient("a")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 
@@ -100,6 +101,14 @@ async def builds(client: BuildsClient) -> None:
     assert_type(client.builds.iter("t"), Pages[Build])
 
 
+async def anything(client: BuildsClient, build: Build) -> None:
+    assert_type(await client.request("GET", "/zones", query={"page": 1, "name": None}), object)
+    assert_type(await client.request("POST", "/zones", body={"name": "a"}, type=Build), Build)
+    assert_type(await client.request("GET", "/zones", type=dict[str, int]), dict[str, int])
+    assert_type(await client.dashboard_url(build), str)
+    await client.request("GET", "/zones", query={"a": ["b"]})  # type: ignore[dict-item]  # pyright: ignore[reportArgumentType]
+
+
 async def bulk(result: BulkResult[Build]) -> None:
     assert_type(result.found, dict[str, Build])
     assert_type(result.missing, tuple[str, ...])
@@ -126,6 +135,7 @@ async def workers(client: BuildsClient) -> None:
     assert_type(await client.workers.search(name="shop"), Page[FoundWorker])
     assert_type(client.workers.iter_search(), Pages[FoundWorker])
     assert_type(await client.workers.tags(["shop"]), dict[str, str])
+    assert_type(await client.workers.names(), dict[str, str])
     assert_type(await client.workers.get("t"), WorkerConfig)
     assert_type(await client.workers.migrate_to_previews("t"), WorkerConfig)
 
