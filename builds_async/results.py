@@ -5,6 +5,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from builds_async.errors import BuildsError
+from builds_async.models.brief import brief
 
 T = TypeVar("T")
 
@@ -25,6 +26,9 @@ class BulkResult(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     failed: dict[str, BuildsError] = msgspec.field(default_factory=dict)
     """The error of each id whose request failed after the usual retries, or whose part of the response can't
     be read (a ResponseDecodeError)."""
+
+    def __repr__(self) -> str:
+        return brief(self)
 
     def raise_for_failures(self) -> None:
         """Raise the first error of `failed`, if there is one."""

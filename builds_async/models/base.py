@@ -8,6 +8,8 @@ from typing import Annotated, ClassVar, Self
 import msgspec
 from msgspec import UnsetType
 
+from builds_async.models.brief import brief, brief_fields, written
+
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 """A datetime with a time zone. One that comes without fails the strict decode and is then read as UTC."""
 
@@ -15,7 +17,7 @@ Id = Annotated[str, msgspec.Meta(min_length=1)]
 """An identifier, never empty. A model whose id is missing can't be used."""
 
 
-class Model(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
+class Model(msgspec.Struct, frozen=True, kw_only=True):
     """A result of the API, under the API's own field names.
 
     Frozen, so that it can be shared between tasks and kept. Unknown fields are skipped, and every field
@@ -23,14 +25,34 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
     has a time zone, UTC where the API names none.
 
     An odd value costs at most itself: see `builds_async.models.lenient`.
+
+    The repr is one short line with the fields that say which object it is. `msgspec.to_builtins` gives all.
     """
+
+    _shown: ClassVar[tuple[str, ...]] = ()
+    """The fields and properties that the repr shows; all fields if empty."""
 
     _essential: ClassVar[frozenset[str]] = frozenset()
     """Fields with a default that the model is useless without when their value is present but unreadable."""
 
+    def __repr__(self) -> str:
+        return brief(self)
 
-class Body(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        return brief_fields(self)  # msgspec's own has all fields
+
+
+class Body(msgspec.Struct, frozen=True, kw_only=True):
     """A part of a request. A field that is UNSET is not sent and keeps its value; None is sent as null."""
+
+    _shown: ClassVar[tuple[str, ...]] = ()
+    """The fields that the repr shows; all of them if empty."""
+
+    def __repr__(self) -> str:
+        return brief(self)
+
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        return brief_fields(self)
 
 
 class RedactedRepr(msgspec.Struct, frozen=True):
@@ -39,14 +61,12 @@ class RedactedRepr(msgspec.Struct, frozen=True):
     _secret: ClassVar[str]
     """The name of the secret field."""
 
-    def __rich_repr__(self) -> list[tuple[str, object]]:
-        fields = {name: getattr(self, name) for name in self.__struct_fields__}
-        if self._is_secret():
-            fields[self._secret] = "***"
-        return [*fields.items()]
-
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{name}={it!r}' for name, it in self.__rich_repr__())})"
+        return written(self, self.__rich_repr__())
+
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        hidden = self._secret if self._is_secret() else None
+        return [(name, "***" if name == hidden else value) for name, value in brief_fields(self)]
 
     def _is_secret(self) -> bool:
         return True

@@ -78,6 +78,8 @@ class ProviderType(OpenStrEnum):
 class EnvironmentVariable(Model, frozen=True, kw_only=True):
     """An environment variable of builds, as the API gives it."""
 
+    _shown: ClassVar[tuple[str, ...]] = ("is_secret",)
+
     is_secret: bool | None = None
     """Whether the value is hidden from everything but the build."""
     created_on: Moment | None = None
@@ -88,6 +90,8 @@ class EnvironmentVariable(Model, frozen=True, kw_only=True):
 
 class BuildTriggerMetadata(Model, frozen=True, kw_only=True):
     """The commit and the settings that a build was started with: a snapshot, not the trigger as it is now."""
+
+    _shown: ClassVar[tuple[str, ...]] = ("build_trigger_source", "branch", "commit_hash", "repo_name")
 
     build_trigger_source: BuildTriggerSource | None = None
     """What started the build."""
@@ -122,6 +126,13 @@ class BuildTriggerMetadata(Model, frozen=True, kw_only=True):
 class RepoConnection(Model, frozen=True, kw_only=True):
     """A Git repository that is connected to the account."""
 
+    _shown: ClassVar[tuple[str, ...]] = (
+        "repo_connection_uuid",
+        "provider_type",
+        "provider_account_name",
+        "repo_name",
+    )
+
     repo_connection_uuid: str | None = None
     """The id of the connection in Workers Builds."""
     repo_id: str | None = None
@@ -146,6 +157,8 @@ class RepoConnection(Model, frozen=True, kw_only=True):
 
 class Trigger(Model, frozen=True, kw_only=True):
     """A rule that starts the builds of a Worker. Inside a `Build` it comes without its build token."""
+
+    _shown: ClassVar[tuple[str, ...]] = ("trigger_uuid", "trigger_name", "branch_includes", "branch_excludes")
 
     trigger_uuid: str | None = None
     """The id of the trigger."""
@@ -203,6 +216,8 @@ class BuildDeployHook(Model, frozen=True, kw_only=True):
 
 class Build(Model, frozen=True, kw_only=True):
     """One build of one Worker."""
+
+    _shown: ClassVar[tuple[str, ...]] = ("build_uuid", "status", "build_outcome", "branch", "commit_hash")
 
     build_uuid: Id
     """The id of the build."""

@@ -4,6 +4,7 @@ from datetime import datetime
 
 import msgspec
 
+from builds_async.models.brief import brief
 from builds_async.models.builds import Build
 
 
@@ -19,6 +20,9 @@ class BuildChange(msgspec.Struct, frozen=True, kw_only=True):
 
     build: Build
     """The build as it is now."""
+
+    def __repr__(self) -> str:
+        return brief(self)
 
     @property
     def is_new(self) -> bool:

@@ -16,6 +16,8 @@ class DeployHookLatestBuild(Model, frozen=True, kw_only=True):
 class DeployHook(RedactedRepr, Model, frozen=True, kw_only=True):
     """A deploy hook of a Worker. Its UUID is a secret, which the repr redacts."""
 
+    _shown: ClassVar[tuple[str, ...]] = ("deploy_hook_uuid", "deploy_hook_name", "branch")
+
     _secret: ClassVar[str] = "deploy_hook_uuid"  # noqa: S105  # the name of the field
 
     deploy_hook_uuid: Id

@@ -7,7 +7,7 @@ those of the REST API.
 
 from base64 import b64decode
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from builds_async.models.base import Id, Model, Moment, OpenStrEnum
 from builds_async.models.builds import BuildOutcome, BuildStatus, BuildTriggerMetadata
@@ -38,6 +38,8 @@ class BuildEvent(Model, frozen=True, kw_only=True):
 
     Only `type` and `build_uuid` are certain. Any other value that is missing or can't be read is None.
     """
+
+    _shown: ClassVar[tuple[str, ...]] = ("type", "build_uuid", "build_outcome", "worker_name")
 
     type: BuildEventType
     """What happened."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import msgspec
 
 from builds_async.models.base import Model, Moment
+from builds_async.models.brief import brief
 from builds_async.models.scalars import date_in, moment, number_of
 from builds_async.models.text import plain
 
@@ -23,6 +24,9 @@ class LogLine(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The API's number as it came: epoch milliseconds, though the schema shows seconds. `time` reads it."""
     message: str
     """Whatever the build printed, unchanged. Untrusted data: print `text` instead."""
+
+    def __repr__(self) -> str:
+        return brief(self)
 
     @property
     def time(self) -> datetime:
@@ -63,6 +67,8 @@ else:
 
 class LogPage(Model, frozen=True, kw_only=True):
     """One page of a build's log."""
+
+    _shown: ClassVar[tuple[str, ...]] = ("lines", "cursor", "truncated")
 
     _essential: ClassVar[frozenset[str]] = frozenset({"lines"})
 

@@ -1,11 +1,15 @@
 """Previews: branches of a Worker that are built and served in addition to production."""
 
+from typing import ClassVar
+
 from builds_async.models.base import Id, Model
 from builds_async.models.workers import WorkerBuildSettings
 
 
 class Preview(Model, frozen=True, kw_only=True):
     """A preview of a Worker."""
+
+    _shown: ClassVar[tuple[str, ...]] = ("preview_id", "branch")
 
     preview_id: Id
     """The id of the preview, which is itself a Worker's tag."""

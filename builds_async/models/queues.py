@@ -19,6 +19,8 @@ MAX_DELAY = 24 * 3600
 class QueueMessage(Model, frozen=True, kw_only=True):
     """A message that was pulled and is leased: no other pull gets it until its visibility timeout ends."""
 
+    _shown: ClassVar[tuple[str, ...]] = ("id", "attempts")
+
     id: Id
     """The id of the message."""
     lease_id: Id
@@ -44,6 +46,8 @@ class QueueBatch(Model, frozen=True, kw_only=True):
 
     A message without an id or a lease can't be acknowledged and is left out: it stays in the queue.
     """
+
+    _shown: ClassVar[tuple[str, ...]] = ("messages", "message_backlog_count")
 
     _essential: ClassVar[frozenset[str]] = frozenset({"messages"})
 

@@ -1,5 +1,7 @@
 """The repository and files that a build is seeded with."""
 
+from typing import ClassVar
+
 from msgspec import UNSET, UnsetType, field
 
 from builds_async.models.base import Body
@@ -10,6 +12,8 @@ MAX_FILES = 2
 
 class SeedFile(Body, frozen=True, kw_only=True):
     """A file to add, or a replacement of text in an existing file."""
+
+    _shown: ClassVar[tuple[str, ...]] = ("filename",)
 
     filename: str
     """The name of the file."""
@@ -23,6 +27,8 @@ class SeedFile(Body, frozen=True, kw_only=True):
 
 class SeedRepo(Body, frozen=True, kw_only=True):
     """A repository, and changes to it, that one build is seeded with. ValueError for more than 2 files."""
+
+    _shown: ClassVar[tuple[str, ...]] = ("provider", "owner", "repository", "branch")
 
     provider: str
     """The Git host, `github` or `gitlab`."""

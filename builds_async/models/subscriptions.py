@@ -1,5 +1,7 @@
 """Event subscriptions, which put build events into a queue."""
 
+from typing import ClassVar
+
 from msgspec import UNSET, UnsetType
 
 from builds_async.models.base import Body, Id, Model, Moment
@@ -31,6 +33,8 @@ class EventDestination(Body, frozen=True, kw_only=True):
 
 class Subscription(Model, frozen=True, kw_only=True):
     """An event subscription."""
+
+    _shown: ClassVar[tuple[str, ...]] = ("id", "name", "enabled", "events")
 
     id: Id
     """The id of the subscription."""

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from builds_async.models.brief import brief
 from builds_async.models.builds import Build
 from builds_async.models.changes import WorkerMark
 from builds_async.models.logs import LogLine, LogPosition
@@ -18,6 +19,9 @@ class TailLine(msgspec.Struct, frozen=True):
 
     line: LogLine
     """The line itself."""
+
+    def __repr__(self) -> str:
+        return brief(self)
 
 
 class TailLog(msgspec.Struct, frozen=True):
@@ -41,3 +45,6 @@ class TailPosition(msgspec.Struct, frozen=True):
 
     logs: dict[str, TailLog] = {}
     """The place in each log that is not finished, by build UUID."""
+
+    def __repr__(self) -> str:
+        return brief(self)

@@ -1,6 +1,7 @@
 """Workers, and how they are built."""
 
 from collections.abc import Iterable, Mapping
+from typing import ClassVar
 
 from msgspec import UNSET, UnsetType
 from msgspec.structs import force_setattr
@@ -15,6 +16,8 @@ MAX_BRANCH = 256
 
 class WorkerScript(Model, frozen=True, kw_only=True):
     """An entry of the account's list of Workers. Here `id` is the Worker's name."""
+
+    _shown: ClassVar[tuple[str, ...]] = ("id", "tag")
 
     id: Id
     """The name of the Worker."""
@@ -47,6 +50,8 @@ class WorkerScript(Model, frozen=True, kw_only=True):
 class FoundWorker(Model, frozen=True, kw_only=True):
     """A result of a search for Workers. Here `id` is the Worker's tag."""
 
+    _shown: ClassVar[tuple[str, ...]] = ("id", "script_name")
+
     id: Id
     """The tag of the Worker, 32 hex digits: what Workers Builds calls `external_script_id`."""
     script_name: str | None = None
@@ -66,6 +71,8 @@ class FoundWorker(Model, frozen=True, kw_only=True):
 class WorkerGitRepository(Model, frozen=True, kw_only=True):
     """The repository and the branch that a Worker is built from."""
 
+    _shown: ClassVar[tuple[str, ...]] = ("provider_type", "provider_account_name", "repo_name", "branch")
+
     branch: str | None = None
     """The Git branch whose pushes are built for production."""
     repo_id: str | None = None
@@ -84,6 +91,8 @@ class WorkerGitRepository(Model, frozen=True, kw_only=True):
 
 class WorkerBuildSettings(Model, frozen=True, kw_only=True):
     """How a Worker, or a preview of it, is built and deployed."""
+
+    _shown: ClassVar[tuple[str, ...]] = ("build_command", "deploy_command", "root_directory")
 
     build_command: str | None = None
     """The command that builds the Worker."""
@@ -108,6 +117,8 @@ class WorkerBuildSettings(Model, frozen=True, kw_only=True):
 class WorkerConfig(Model, frozen=True, kw_only=True):
     """The build configuration of a Worker."""
 
+    _shown: ClassVar[tuple[str, ...]] = ("script_tag", "previews_enabled", "git_repository")
+
     script_tag: str | None = None
     """The tag of the Worker."""
     git_repository: WorkerGitRepository | None = None
@@ -122,6 +133,8 @@ class WorkerConfig(Model, frozen=True, kw_only=True):
 
 class NewGitRepository(Body, frozen=True, kw_only=True):
     """The repository of a new build configuration. ValueError for a branch of 0 or over 256 characters."""
+
+    _shown: ClassVar[tuple[str, ...]] = ("provider_type", "provider_account_name", "repo_name", "branch")
 
     provider_type: str
     """The Git host: see `ProviderType`."""
@@ -146,6 +159,8 @@ class NewGitRepository(Body, frozen=True, kw_only=True):
 
 class NewBuildSettings(Body, frozen=True, kw_only=True):
     """The settings of a new build configuration. The API's defaults apply to what is UNSET."""
+
+    _shown: ClassVar[tuple[str, ...]] = ("build_command", "deploy_command", "root_directory")
 
     build_command: str
     """The command that builds the Worker; may be `""`."""
@@ -172,6 +187,8 @@ class NewBuildSettings(Body, frozen=True, kw_only=True):
 
 class BuildSettingsUpdate(Body, frozen=True, kw_only=True):
     """A change of build settings: a field that is UNSET keeps its value. ValueError if all are UNSET."""
+
+    _shown: ClassVar[tuple[str, ...]] = ("build_command", "deploy_command", "root_directory")
 
     build_command: str | UnsetType | None = UNSET
     """The command that builds the Worker."""

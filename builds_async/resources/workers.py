@@ -43,9 +43,9 @@ class Workers:
     https://developers.cloudflare.com/api/resources/workers_builds/
 
     `list`, `search`, `tags`, `names` and `subdomain` need the permission "Workers Scripts Read", `get` needs
-    "Workers CI Read", and everything that changes something "Workers CI Write" (in the dashboard "Workers Builds
-    Configuration", Read and Edit). A Worker goes by its tag (`script_tag`, 32 hex digits), which survives
-    renaming; `tags` looks it up.
+    "Workers CI Read", and everything that changes something "Workers CI Write" (in the dashboard "Workers
+    Builds Configuration", Read and Edit). A Worker goes by its tag (`script_tag`, 32 hex digits), which
+    survives renaming; `tags` looks it up.
 
     Every method raises a `BuildsError` if the call fails, and a ValueError, before anything is sent, for an
     argument that the API can't accept. A call that changes something is repeated only if it can't have taken
