@@ -12,9 +12,11 @@ from builds_async import (
     BuildTail,
     BuildWatcher,
     EventStream,
+    LogBroadcast,
     LogFollower,
     LogLine,
     LogPosition,
+    LogSubscription,
     TailLine,
     TailPosition,
 )
@@ -63,3 +65,17 @@ async def events(client: BuildsClient) -> None:
         async for event in stream:
             assert_type(event, BuildEvent)
             await stream.retry(event, delay=60)
+
+
+async def broadcast(client: BuildsClient) -> None:
+    log = client.broadcast("b", poll_interval=2.0)
+    assert_type(log, LogBroadcast)
+    reader = assert_type(log.subscribe(after=3), LogSubscription)
+    async for line in reader:
+        assert_type(line, LogLine)
+    assert_type(await reader.read(), tuple[LogLine, ...])
+    assert_type(reader.number, int)
+    assert_type(log.build, Build)
+    assert_type(log.complete, bool)
+    assert_type(log.outage, BuildsError | None)
+    assert_type(client.follow("b").outage, BuildsError | None)
