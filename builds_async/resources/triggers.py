@@ -1,5 +1,6 @@
 """Triggers: the rules that start the builds of Workers."""
 
+import logging
 from collections.abc import Iterable, Mapping
 
 import msgspec
@@ -14,13 +15,15 @@ from builds_async.resources.trigger_starts import TriggerStarts
 from builds_async.session.decode import DONE, receipts
 from builds_async.session.encode import body, encoded
 from builds_async.session.ids import identifier, segment, tag
-from builds_async.session.redact import hidden
+from builds_async.session.redact import hidden, quoted
 from builds_async.session.session import ApiSession
 
 _TRIGGER = msgspec.json.Decoder(Envelope[Trigger])
 _VARIABLES = msgspec.json.Decoder(Envelope[dict[str, EnvironmentVariable | None]])
 _CHANGED = receipts(Trigger)
 _SET = receipts(dict[str, EnvironmentVariable | None])
+
+logger: logging.Logger = logging.getLogger("builds_async")
 
 
 class Triggers:
@@ -70,10 +73,11 @@ class Triggers:
         """Create a trigger: from then on, a push to a branch in `branch_includes` builds the Worker.
 
         `repo_connection_uuid` comes from `client.repos.upsert_connection`, `build_token_uuid` from
-        `client.tokens`. Branches are full names, or `*` for all of them: partial wildcards such as
-        `preview/*` have been seen to be a BadRequestError (code 12002). Paths are patterns, where `*` stands
-        for any text. By default every path counts, the commands run in the root of the repository, and build
-        caching is left to the API's default, which is off.
+        `client.tokens`. Branches are full names, or `*` for all of them. A partial wildcard, `preview/*` for
+        example, is sent with a warning in the log, but was seen to be a BadRequestError (code 12002). Paths
+        are patterns, where `*` stands for any text. By default every path counts, the commands run in the
+        root of the repository, and build caching is left to the API's default, which is off. A Worker has at
+        most two triggers: a third one is refused (code 12030).
 
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/triggers/methods/create/
@@ -86,8 +90,8 @@ class Triggers:
             build_command=build_command,
             deploy_command=deploy_command,
             root_directory=root_directory,
-            branch_includes=texts(branch_includes),
-            branch_excludes=texts(branch_excludes),
+            branch_includes=_branches("branch_includes", branch_includes),
+            branch_excludes=_branches("branch_excludes", branch_excludes),
             path_includes=texts(path_includes),
             path_excludes=texts(path_excludes),
             build_caching_enabled=build_caching_enabled,
@@ -123,8 +127,8 @@ class Triggers:
             build_command=build_command,
             deploy_command=deploy_command,
             root_directory=root_directory,
-            branch_includes=texts(branch_includes),
-            branch_excludes=texts(branch_excludes),
+            branch_includes=_branches("branch_includes", branch_includes),
+            branch_excludes=_branches("branch_excludes", branch_excludes),
             path_includes=texts(path_includes),
             path_excludes=texts(path_excludes),
             build_caching_enabled=build_caching_enabled,
@@ -221,6 +225,20 @@ def _without_nulls(
     variables: Mapping[str, EnvironmentVariable | None] | None,
 ) -> dict[str, EnvironmentVariable]:
     return {name: it for name, it in (variables or {}).items() if it is not None}
+
+
+def _branches(name: str, branches: Iterable[str] | UnsetType) -> tuple[str, ...] | UnsetType:
+    """Branches as they are sent. A partial wildcard is logged: the API may accept it one day."""
+    sent = texts(branches)
+    for branch in () if isinstance(sent, UnsetType) else sent:
+        if "*" in branch and branch != "*":
+            logger.warning(
+                "%s has %s: the API was seen to refuse partial wildcards (400, code 12002); use whole names,"
+                " or * for all branches",
+                name,
+                quoted(branch),
+            )
+    return sent
 
 
 def _path(trigger_uuid: str) -> str:

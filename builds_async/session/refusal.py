@@ -52,6 +52,7 @@ _BY_CODE: dict[int, type[APIError]] = {
     12005: AuthenticationError,
     12006: AuthenticationError,
     12013: BadRequestError,
+    12030: ConflictError,
     12049: ConflictError,
     12051: RateLimitError,
 }
@@ -177,6 +178,13 @@ _USER_OWNED = (
     "The token is wrong or expired, or it is account-owned (cfat_...): the Builds API takes user-owned tokens"
     " only; create one under My Profile, API Tokens"
 )
+_BY_CODE_HINTS = {
+    12006: _USER_OWNED,
+    12030: (
+        "A Worker has at most two triggers, one for production and one for all other branches: change one of"
+        " them, or delete it first"
+    ),
+}
 _NOT_FOUND = {
     "/deploy_hooks": (
         "Check the deploy hook and the account; deploy hooks go by the Worker's name, not by its tag"
@@ -201,8 +209,9 @@ _HINTS: dict[type[APIError], str] = {
 
 def _hint(kind: type[APIError], status: int, details: Sequence[ErrorDetail], method: str, path: str) -> str:
     """What the caller can do about it."""
-    if any(detail.code == 12006 for detail in details):
-        return _USER_OWNED
+    for detail in details:
+        if detail.code in _BY_CODE_HINTS:
+            return _BY_CODE_HINTS[detail.code]
     if kind is PermissionDeniedError and details:
         return f"The token may not do this in this account: give it {_permission(method, path)}"
     if kind is InternalServerError and method not in {"", "GET"}:

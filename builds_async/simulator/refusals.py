@@ -91,6 +91,20 @@ class ConflictError(RefusalError):
     message = "Resource already exists"
 
 
+class ThirdTriggerError(RefusalError):
+    """A third trigger of a Worker."""
+
+    status = 400
+    code = 12030
+    message = "A Worker can have at most two triggers"
+
+
+class ThirdTriggerConflictError(ThirdTriggerError):
+    """The same, with another status."""
+
+    status = 409
+
+
 class NotInstalledError(RefusalError):
     """A provider account that has not installed Cloudflare's app. The text misleads, as the real one does."""
 
@@ -125,3 +139,6 @@ class TooManyBuildsError(RefusalError):
 
 BY_STATUS: dict[int, type[RefusalError]] = {400: BadBodyError, 404: UnknownError, 409: ConflictError}
 """The refusal for a status that a switch of `Behaviour` names."""
+
+THIRD_TRIGGER: dict[int, type[RefusalError]] = {400: ThirdTriggerError, 409: ThirdTriggerConflictError}
+"""The refusal of a third trigger, by its status."""

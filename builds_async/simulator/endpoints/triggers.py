@@ -17,7 +17,7 @@ from builds_async.simulator.endpoints.settings import (
 )
 from builds_async.simulator.endpoints.workers import listed_worker, named_worker
 from builds_async.simulator.records import Connection, Trigger
-from builds_async.simulator.refusals import BY_STATUS
+from builds_async.simulator.refusals import BY_STATUS, THIRD_TRIGGER
 from builds_async.simulator.routing import Call, Reply, endpoint, find
 
 
@@ -97,7 +97,7 @@ def create_trigger(call: Call) -> Reply:
     worker, connection = named_worker(call, new.external_script_id), _connection(call, new)
     settings = new_settings(call, new)
     if len(worker.live_triggers) >= MAX_TRIGGERS:
-        raise BY_STATUS[call.account.behaviour.third_trigger]
+        raise THIRD_TRIGGER[call.account.behaviour.third_trigger]
     trigger = call.account.add_trigger(
         worker,
         connection,
