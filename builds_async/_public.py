@@ -75,11 +75,11 @@ from builds_async.models import (
     WorkerScript,
     WorkerSubdomain,
 )
-from builds_async.models.changes import BuildChange, WorkerMark
+from builds_async.models.changes import BuildChange, WatchedBuild, WatchPosition, WorkerMark
 from builds_async.models.events import BuildEvent, BuildEventType
 from builds_async.models.live import LiveVersion, LiveWorker, NoBuildReason
 from builds_async.models.queues import QueueAcks, QueueBatch, QueueExtension, QueueMessage
-from builds_async.models.tail import TailLine, TailLog, TailPosition
+from builds_async.models.tail import TailEnd, TailItem, TailLine, TailLog, TailPosition
 from builds_async.resources.paging import Pages
 from builds_async.results import BulkResult
 from builds_async.session.budget import Budget, BudgetSnapshot, RateBudget
@@ -187,6 +187,8 @@ __all__ = [
     "SeedRepo",
     "Subscription",
     "SystemClock",
+    "TailEnd",
+    "TailItem",
     "TailLine",
     "TailLog",
     "TailPosition",
@@ -196,6 +198,8 @@ __all__ = [
     "Version",
     "VersionMetadata",
     "Waited",
+    "WatchPosition",
+    "WatchedBuild",
     "WorkerBuildSettings",
     "WorkerConfig",
     "WorkerGitRepository",

@@ -12,6 +12,7 @@ from msgspec import UNSET
 
 from builds_async.diagnose import diagnose
 from builds_async.live import wait
+from builds_async.live.account_workers import AccountWorkers
 from builds_async.live.board import Board
 from builds_async.live.broadcast import LogBroadcast
 from builds_async.live.events import EventStream
@@ -20,6 +21,7 @@ from builds_async.live.patience import Patience
 from builds_async.live.tail import BuildTail
 from builds_async.live.watch import BuildWatcher
 from builds_async.models.builds import Build
+from builds_async.models.changes import WatchPosition
 from builds_async.models.diagnosis import Diagnosis
 from builds_async.models.live import LiveWorker
 from builds_async.models.logs import LogPosition
@@ -506,42 +508,57 @@ class BuildsClient:
             patience=self._patience_of("wait_for_commit"),
         )
 
-    def watch(self, external_script_ids: Iterable[str], *, interval: float = 15.0) -> BuildWatcher:
+    def watch(
+        self,
+        external_script_ids: Iterable[str] | None = None,
+        *,
+        start: WatchPosition | None = None,
+        interval: float = 15.0,
+    ) -> BuildWatcher:
         """The changes of the builds of these Workers, without end: `async for change in client.watch(tags)`.
 
-        First comes the latest build of each Worker, then each new build, status and outcome once. One request
-        asks for 20 Workers, every `interval` seconds (15) or as the rate budget allows: a thousand Workers
-        are 50 requests a pass. `BuildWatcher` says what is guaranteed. Needs "Workers CI Read".
+        None stands for all Workers of the account, and for those to come. First comes the latest build of
+        each Worker, then each new build, status and outcome once. One request asks for 20 Workers, every
+        `interval` seconds (15) or as the rate budget allows: a thousand Workers are 50 requests a pass.
+        `start` is the `position` of an earlier watch. `BuildWatcher` says what is guaranteed. Needs "Workers
+        CI Read"; without ids "Workers Scripts Read" as well.
         """
         return BuildWatcher(
             self._polls,
-            checked_tags(external_script_ids),
+            () if external_script_ids is None else checked_tags(external_script_ids),
             interval=interval,
             clock=self._clock,
+            start=start,
+            account=self._all_workers() if external_script_ids is None else None,
             patience=self._patience_of("watch"),
         )
 
     def tail(
         self,
-        external_script_ids: Iterable[str],
+        external_script_ids: Iterable[str] | None = None,
         *,
         start: TailPosition | None = None,
         tail: int | None = None,
+        events: str | None = None,
         interval: float = 10.0,
         poll_interval: float = 1.0,
         max_poll_interval: float = 5.0,
     ) -> BuildTail:
-        """The log lines of all builds of these Workers, merged: `async for line in client.tail(tags)`.
+        """The log lines and ends of all builds of these Workers: `async for item in client.tail(tags)`.
 
-        Builds that run now come from their first line; `tail` skips all but the last `tail` lines that they
-        have. New builds are found by themselves, every `interval` seconds (10); it never ends. Each log is
-        polled every `poll_interval` seconds (1), less often up to `max_poll_interval` (5) while nothing
-        comes, or as the rate budget allows. `start` is the `position` of an earlier tail. `BuildTail` says
-        what is guaranteed. Needs "Workers CI Read".
+        None stands for all Workers of the account, and for those to come. Builds that run now come from their
+        first line; `tail` skips all but the last `tail` lines that they have. New builds are found by
+        themselves, every `interval` seconds (10), or with `events` by the events of that queue, as
+        `client.events` reads them; no other consumer may read the queue. It never ends. Each log is polled
+        every `poll_interval` seconds (1), less often up to `max_poll_interval` (5) while nothing comes, or as
+        the rate budget allows. `start` is the `position` of an earlier tail. `BuildTail` says what is
+        guaranteed. Needs "Workers CI Read"; without ids "Workers Scripts Read", with `events` "Queues Write"
+        as well.
         """
+        ids = () if external_script_ids is None else checked_tags(external_script_ids)
         stream = BuildTail(
             self._polls,
-            checked_tags(external_script_ids),
+            ids,
             clock=self._clock,
             start=start,
             tail=tail,
@@ -549,8 +566,17 @@ class BuildsClient:
             poll_interval=poll_interval,
             max_poll_interval=max_poll_interval,
             patience=self._patience_of("tail"),
+            budget=self.budget,
+            account=self._all_workers() if external_script_ids is None else None,
+            events=None if events is None else self._events_for_tail(events),
         )
         return self._closed_with_me(stream)
+
+    def _events_for_tail(self, queue_id: str) -> EventStream:
+        return self.events(queue_id, batch_size=100, poll_interval=4.0, max_poll_interval=5.0)
+
+    def _all_workers(self) -> AccountWorkers:
+        return AccountWorkers(Workers(self._session.polling()), self._clock)
 
     def events(
         self,

@@ -4,7 +4,16 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
-from builds_async import BuildTail, LogFollower, LogLine, LogPosition, TailLine, TailLog, TailPosition
+from builds_async import (
+    BuildTail,
+    LogFollower,
+    LogLine,
+    LogPosition,
+    TailItem,
+    TailLine,
+    TailLog,
+    TailPosition,
+)
 from builds_async.cli.lookup import WorkerNames
 from builds_async.cli.resume import Checkpoint
 from builds_async.cli.running import shielded
@@ -87,7 +96,7 @@ class WorkerBatches:
         self._tail = tail
         self._builds = set(tail.position.logs)
         self._in_hand: list[TailLine] = []
-        self._step: asyncio.Future[TailLine] | None = None
+        self._step: asyncio.Future[TailItem] | None = None
 
     async def read(self) -> Sequence[TailLine]:
         """The next lines. Cancelling it loses none; `aclose` ends the step that it began."""
@@ -100,6 +109,8 @@ class WorkerBatches:
                 break
             line = await step
             self._step = None
+            if not isinstance(line, TailLine):  # the end of a build is not printed
+                continue
             self._in_hand.append(line)
             if line.build.build_uuid not in self._builds:
                 self._builds = set(self._tail.position.logs)
@@ -200,7 +211,7 @@ class BatchPrinter(Generic[Line, Position]):
 
 def _advanced(position: LogPosition, lines: int) -> LogPosition:
     """The position `lines` further on. An offset may reach beyond its page, into the next ones."""
-    return LogPosition(position.cursor, position.offset + lines)
+    return LogPosition(position.cursor, position.offset + lines, position.number + lines)
 
 
 def _has_line(step: asyncio.Future[Any]) -> bool:

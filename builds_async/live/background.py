@@ -106,6 +106,26 @@ class SharedTask(Generic[T]):
             await asyncio.wait({self._task})
 
 
+async def together(*requests: Coroutine[object, object, None]) -> None:
+    """Run requests at the same time until all are over; raises the first error, by itself.
+
+    Cancelled, it cancels them all.
+    """
+    if len(requests) == 1:  # no task is needed
+        await requests[0]
+        return
+    tasks = [asyncio.ensure_future(request) for request in requests]
+    for task in tasks:
+        task.add_done_callback(retrieve_exception)
+    try:
+        await asyncio.wait(tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+    for task in tasks:
+        task.result()
+
+
 class Tasks:
     """Named tasks that go on between two reads: a reader waits until one is done, or something is due."""
 
@@ -113,6 +133,9 @@ class Tasks:
         self._clock = clock
         self._names: dict[asyncio.Task[None], str] = {}
         self._alarm: asyncio.Future[None] | None = None
+
+    def __len__(self) -> int:
+        return len(self._names)
 
     @property
     def names(self) -> set[str]:
@@ -137,10 +160,14 @@ class Tasks:
             if not task.cancelled():
                 task.result()
 
-    async def aclose(self) -> None:
-        """End all tasks. A reader that waits goes on, and is not cancelled by that."""
+    def wake(self) -> None:
+        """Let a reader that waits go on: there may be something new to do."""
         if self._alarm is not None:
             self._alarm.cancel()
+
+    async def aclose(self) -> None:
+        """End all tasks. A reader that waits goes on, and is not cancelled by that."""
+        self.wake()
         for task in self._names:
             task.cancel()
         if self._names:

@@ -29,4 +29,5 @@ class Backlog:
         if not self._batches:
             return None
         place = self._batches[0][0]
-        return LogPosition(place.cursor, place.offset + max(0, self._lines - self._count))
+        skipped = max(0, self._lines - self._count)
+        return LogPosition(place.cursor, place.offset + skipped, place.number + skipped)

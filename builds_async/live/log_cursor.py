@@ -66,7 +66,9 @@ class LogCursor:
     def __init__(self, start: LogPosition) -> None:
         self._asked = start.cursor
         self._skip = start.offset  # lines of the page behind `_asked` that were given out before
-        self._place = start
+        # An old position has no number. On the first page the offset is one; elsewhere it is unknown.
+        self._number = start.offset if start.cursor is None else start.number  # of the last line that came
+        self._place = LogPosition(start.cursor, start.offset, self._number)
         self._begun = start != LogPosition()
         self._last: _Fingerprint | None = None  # the page that led to `_asked`
         self._suspected = False
@@ -85,11 +87,12 @@ class LogCursor:
         It stays in a page until the page behind it has come: a new reader that starts behind a page could not
         recognize a repetition of it.
         """
-        return LogPosition(self._place.cursor, self._place.offset - left) if left else self._place
+        place = self._place
+        return LogPosition(place.cursor, place.offset - left, place.number - left) if left else place
 
     def back_to(self, place: LogPosition) -> None:
         """Go back to `place`: the lines from there on are given again."""
-        self._asked, self._skip, self._place = place.cursor, place.offset, place
+        self._asked, self._skip, self._number, self._place = place.cursor, place.offset, place.number, place
         self._last = None
 
     def take(self, page: LogPage, *, final: bool) -> Step:
@@ -102,6 +105,7 @@ class LogCursor:
                 return step
         self._suspected = False
         fresh = page.lines[self._skip :]
+        self._number += len(fresh)
         self._advance(page, moved=moved)
         # A position beyond the end of the log counts lines that were never written, or are gone.
         beyond = not moved and self._skip > len(page.lines)
@@ -122,7 +126,8 @@ class LogCursor:
         suspected, self._suspected = self._suspected, True
         if self._is_surely(last, page):
             self._last = _fingerprint(page, last.asked)
-            self._place = LogPosition(last.asked, max(done, len(page.lines)))
+            self._number += max(0, len(page.lines) - done)
+            self._place = LogPosition(last.asked, max(done, len(page.lines)), self._number)
             self._skip = max(0, done - len(page.lines))
             self._note_stamps(page)
         elif grown or (suspected and (final or last.truncated)):
@@ -142,7 +147,7 @@ class LogCursor:
 
     def _advance(self, page: LogPage, *, moved: bool) -> None:
         asked, count = self._asked, len(page.lines)
-        self._place = LogPosition(asked, max(self._skip, count))
+        self._place = LogPosition(asked, max(self._skip, count), self._number)
         if not page.lines:
             self._last = None  # this server has nothing to repeat at the end of a log
         else:
@@ -153,7 +158,7 @@ class LogCursor:
             # If the page has fewer lines than were to be skipped, the rest is skipped behind it.
             self._asked, self._skip = page.cursor, max(0, self._skip - count)
             if self._skip or not count:
-                self._place = LogPosition(self._asked, self._skip)
+                self._place = LogPosition(self._asked, self._skip, self._number)
             self._begun = True
         else:
             # The same page will be asked for again, and may have grown by then.

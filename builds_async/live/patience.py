@@ -71,7 +71,7 @@ class Patience:
         It has failed if all of them had an error that does not concern their Worker alone.
         """
         serious = [error for error in errors if concerns_all(error)]
-        if len(serious) < parts:
+        if len(serious) < max(parts, 1):
             self.succeeded()
         elif not self.outlasts(serious[0]):
             raise with_call(serious[0])  # the original stays among the failures

@@ -2,7 +2,7 @@
 
 import logging
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from builds_async.errors import (
     AuthenticationError,
@@ -14,7 +14,7 @@ from builds_async.errors import (
 from builds_async.live import marks
 from builds_async.live.history import History, moved_on
 from builds_async.live.sources import WatchSource
-from builds_async.models.builds import Build, in_order
+from builds_async.models.builds import Build, created, in_order
 from builds_async.models.changes import BuildChange, WorkerMark
 from builds_async.session.clock import Clock
 from builds_async.session.ids import is_id, normalized_id
@@ -24,18 +24,20 @@ logger: logging.Logger = logging.getLogger("builds_async")
 CATCH_UP = 200
 """How many builds of one Worker are looked through for those that were missed."""
 
+AT_ONCE = 20
+"""How many Workers one request for the latest builds asks for."""
+
 _PAGE = 50
-_AT_ONCE = 200
 
 
 class Tracker:
-    """Finds out, pass by pass, what has changed. It does not wait.
+    """Finds out what has changed, request by request. It does not wait, and does not say what to ask next.
 
-    A pass asks for the latest builds, 20 Workers in a request. Where a Worker has a new one, or older ones
-    that had not finished, its list shows the others. So neither a build nor its end goes unseen. What
-    is found goes into `changes` at once: a pass that is cancelled, or fails in part, loses nothing. A
-    build is never reported twice in one state, nor in an earlier state after a later one, even when one
-    response is staler than another.
+    `look` asks for the latest builds of some Workers. Where one of them has a new build, or older ones that
+    had not finished, its list has to show the others: the Worker is then among the `unfinished`, until
+    `follow_up` has asked for that. So neither a build nor its end goes unseen. Whatever is found goes into
+    `changes` at once: a request that is cancelled, or fails, loses nothing. A build is never reported twice
+    in one state, nor in an earlier state after a later one, even when one response is staler than another.
 
     The list of a Worker, newest build first, and dates decide which builds are new. A build
     without a date, or with an absurd one, is new if it stands before the newest one that was seen. Where
@@ -44,6 +46,8 @@ class Tracker:
 
     Inside, Workers go by their tags in lower case, as in `marks` and `ids`; `failures` and `changes` have
     the tags as the caller wrote them.
+
+    Requests may overlap, but not two follow-ups of one Worker.
     """
 
     def __init__(
@@ -57,14 +61,11 @@ class Tracker:
         for tag in external_script_ids:
             self._spelled.setdefault(normalized_id(tag), tag)
 
-        self.ids: tuple[str, ...] = tuple(self._spelled)
-        """The Workers."""
-
         self.changes: deque[BuildChange] = deque()
         """What was found and not taken yet."""
 
         self.failures: dict[str, BuildsError] = {}
-        """The error of each Worker that the last pass could not ask for; the next pass makes up for it."""
+        """The error of each Worker that could not be asked for; the next look makes up for it."""
 
         self.present: set[str] = set()
         """The builds that existed already at the first look at their Worker."""
@@ -75,69 +76,235 @@ class Tracker:
         }
         """Where a later tracker goes on; None for a Worker that was looked at and had no build."""
 
+        self.unfinished: dict[str, Build | None] = {}
+        """The Workers that need a follow-up, in the order of their looks, each with its latest build."""
+
+        self._taken = dict(self.marks)  # the marks as they were when the last change was taken
+        self._moved: dict[str, WorkerMark] = {}  # by each build in `changes` that has moved the mark
         self._source = source
         self._clock = clock
         self._histories: dict[str, History] = {}
+        self._looked_at: set[str] = set()
         self._unlisted: set[str] = set()  # Workers whose other running builds were not looked for yet
-        self._pending: list[str] = []  # Workers that this pass has still to look at
+        self._heard: dict[str, dict[str, Build]] = {}  # builds that events named before the first look
+        self._unconfirmed: set[str] = set()  # Workers with builds behind the mark that no list has confirmed
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The Workers."""
+        return tuple(self._spelled)
+
+    def __len__(self) -> int:
+        return len(self._spelled)
+
+    def __contains__(self, tag: str) -> bool:
+        return tag in self._spelled
+
+    def add(self, external_script_id: str) -> bool:
+        """Track another Worker; whether it is a new one."""
+        tag = normalized_id(external_script_id)
+        if tag in self._spelled:
+            return False
+        self._spelled[tag] = external_script_id
+        return True
+
+    def add_new(self, external_script_id: str) -> bool:
+        """Track a Worker that did not exist before: all of its builds are new, also those that are over."""
+        tag = normalized_id(external_script_id)
+        is_new = self.add(external_script_id)
+        if is_new:
+            self.marks[tag] = self._taken[tag] = None
+        return is_new
+
+    def remove(self, tag: str) -> None:
+        """Forget a Worker. What was found of it and not taken is dropped."""
+        spelled = self._spelled.pop(tag, tag)
+        for forgotten in (self.marks, self._taken, self.unfinished, self._histories, self._heard):
+            forgotten.pop(tag, None)
+        self.failures.pop(spelled, None)
+        for kept in (self._looked_at, self._unlisted, self._unconfirmed):
+            kept.discard(tag)
+        self.changes = deque(it for it in self.changes if normalized_id(it.external_script_id) != tag)
+
+    def take(self) -> BuildChange:
+        """The next of the `changes`."""
+        change = self.changes.popleft()
+        if change.is_new and (mark := self._moved.pop(change.build.build_uuid, None)) is not None:
+            self._taken[normalized_id(change.external_script_id)] = mark
+        return change
+
+    @property
+    def taken_marks(self) -> dict[str, WorkerMark | None]:
+        """The marks behind the last change taken: those of the changes in hand are still to come."""
+        in_hand = {normalized_id(change.external_script_id) for change in self.changes}
+        marks = {tag: mark for tag, mark in self.marks.items() if tag not in in_hand}
+        return marks | {tag: self._taken[tag] for tag in in_hand if tag in self._taken}
 
     def spelling(self, tag: str) -> str:
         """The tag of a Worker as the caller wrote it."""
         return self._spelled.get(tag, tag)
 
     def tracks(self, tag: str, build_uuid: str) -> bool:
-        """Whether passes keep the state of this build up to date."""
+        """Whether looks keep the state of this build up to date."""
+        if self.arrived(tag, build_uuid) is not None:
+            return True
         history = self._histories.get(tag)
         return history is not None and history.builds.get(build_uuid) is not None
 
-    async def look(self) -> None:
-        """Make one pass, or go on with one that was cancelled. Wrong credentials end it with their error."""
-        self._pending = self._pending or list(self.ids)
-        while self._pending:
-            await self._look_at_some(self._pending[:_AT_ONCE])
-        if self.failures:
-            first = next(iter(self.failures.values()))
-            logger.warning("%d Workers could not be asked for, the first: %s", len(self.failures), first)
+    def arrived(self, tag: str, build_uuid: str | None = None) -> Build | None:
+        """A Worker's latest build that a look has shown and that no change has reported yet.
 
-    async def _look_at_some(self, tags: list[str]) -> None:
+        It is new beyond doubt, but others may have begun before it: the follow-up reports them first.
+        """
+        build = self.unfinished.get(tag)
+        if build is None or build_uuid not in {None, build.build_uuid} or not self._is_new(tag, build):
+            return None
+        return build if marks.is_younger(build, self.marks.get(tag)) else None
+
+    def hides_work(self, tag: str) -> bool:
+        """Whether a log depends on the follow-up of a Worker.
+
+        That is so where its latest build may be new, but dates can't tell, and where an older build may
+        still run.
+        """
+        latest = self.unfinished.get(tag)
+        if latest is not None and self._is_new(tag, latest) and self.arrived(tag) is None:
+            return True
+        history = self._histories.get(tag)
+        return history is not None and tag in self.unfinished and _hides(history, latest)
+
+    def latest(self, tag: str) -> Build | None:
+        """The newest build of a Worker, as last seen."""
+        history = self._histories.get(tag)
+        return self.arrived(tag) or (None if history is None else history.newest)
+
+    def restore(self, builds: Mapping[str, Iterable[Build]]) -> None:
+        """Take over, by Worker, the open builds that an earlier tracker had reported, and the marked ones."""
+        for tag, mark in self.marks.items():
+            history = self._history(tag)
+            for build in builds.get(tag, ()):
+                history.add(build, newest=_is_marked(build, mark))
+            if mark is not None:
+                history.builds.setdefault(mark.build_uuid, None)
+
+    def is_settled(self, tag: str) -> bool:
+        """Whether a Worker's mark covers all its builds that were seen, here or by an earlier tracker."""
+        return tag in self._looked_at and tag not in self.unfinished and tag not in self._unconfirmed
+
+    def hear(self, tag: str, build: Build) -> None:
+        """Take in the state of one build of a Worker, which an event has named.
+
+        The mark does not move: other events may be late or lost. The next look has the list confirm them.
+        """
+        if tag not in self.marks:
+            # The first look will show it, or a newer one that hides it; see `_first_look`.
+            self._heard.setdefault(tag, {})[build.build_uuid] = build
+            return
+        history = self._history(tag)
+        if not self._is_new(tag, build):
+            self._note(history, build)
+        elif marks.is_younger(build, self.marks[tag]):  # else it comes from an event that was given before
+            self._hear(history, build)
+
+    def _hear(self, history: History, build: Build) -> None:
+        if is_id(build.build_uuid) and self._is_new(history.tag, build):
+            newest = history.newest
+            self._report(history, newest, build)
+            history.add(build, newest=newest is None or created(build) >= created(newest))
+            self._unconfirmed.add(history.tag)
+
+    def is_open(self, tag: str, build_uuid: str) -> bool:
+        """Whether a build that was reported may still change."""
+        history = self._histories.get(tag)
+        return history is not None and build_uuid in history.open
+
+    async def look(self, tags: Sequence[str]) -> None:
+        """Ask for the latest builds of Workers, 20 in a request. Raises only wrong credentials."""
         result = await self._source.latest(tags)
         failed = {**result.failed, **_unusable(result.found)}
-        # All first looks come before the first further request: a caller who stops in between has seen them.
+        tags = [tag for tag in tags if tag in self._spelled]  # some may have been removed meanwhile
+        if news := [tag for tag in tags if tag in failed and self.spelling(tag) not in self.failures]:
+            text = str(failed[news[0]])
+            logger.warning("%d Workers could not be asked for, the first: %s", len(news), text)
         for tag in tags:
-            if tag not in self.marks and tag not in failed:
-                self._first_look(tag, result.found.get(tag))
-        for tag in tags:
-            self.failures.pop(self.spelling(tag), None)
             if tag in failed:
-                self.failures[self.spelling(tag)] = failed[tag]
+                self._fail(tag, failed[tag])
             else:
-                try:
-                    await self._look_at(tag, result.found.get(tag))
-                except (AuthenticationError, PermissionDeniedError):
-                    raise
-                except BuildsError as error:
-                    self.failures[self.spelling(tag)] = error
-            self._pending.remove(tag)  # it is the first, so that costs nothing
+                self._take(tag, result.found.get(tag))
+
+    def _fail(self, tag: str, error: BuildsError) -> None:
+        self.failures[self.spelling(tag)] = error
+
+    def _take(self, tag: str, latest: Build | None) -> None:
+        """Note what a look has shown of a Worker, and whether that needs a follow-up."""
+        self.failures.pop(self.spelling(tag), None)
+        self._looked_at.add(tag)
+        if tag not in self.marks:
+            self._first_look(tag, latest)
+        history = self._history(tag)
+        if (
+            _hides(history, latest)
+            or tag in self._unlisted
+            or (latest is not None and self._needs_list(tag, latest))
+        ):
+            self.unfinished[tag] = latest
+        else:
+            self.unfinished.pop(tag, None)
+        if latest is not None and not self._is_new(tag, latest):
+            self._note(history, latest)
+
+    def _is_new(self, tag: str, build: Build) -> bool:
+        history = self._histories.get(tag)
+        is_known = history is not None and build.build_uuid in history.builds
+        return not is_known and not _is_marked(build, self.marks.get(tag))
+
+    def _needs_list(self, tag: str, latest: Build) -> bool:
+        """Whether builds may lie between the mark and the latest build."""
+        unconfirmed = tag in self._unconfirmed and not _is_marked(latest, self.marks.get(tag))
+        return unconfirmed or self._is_new(tag, latest)
+
+    async def follow_up(self, tag: str) -> None:
+        """Ask for what the latest build of a Worker hides. Raises only wrong credentials."""
+        if tag not in self.unfinished:
+            return
+        latest = self.unfinished[tag]
+        self.failures.pop(self.spelling(tag), None)
+        try:
+            await self._look_behind(tag, latest)
+        except (AuthenticationError, PermissionDeniedError):
+            raise
+        except BuildsError as error:
+            if tag in self._spelled:
+                self._fail(tag, error)
+        else:
+            # Another look may have shown a newer build meanwhile: that one is not followed up yet.
+            if self.unfinished.get(tag) is latest:
+                self.unfinished.pop(tag, None)
 
     def _first_look(self, tag: str, latest: Build | None) -> None:
         """Note what exists now: it is reported, but not looked behind."""
+        heard = self._heard.pop(tag, {})
         if latest is None:
-            self.marks[tag] = None
-            return
-        self.present.add(latest.build_uuid)
-        self._note(self._history(tag), latest)
-        if not latest.is_stopped:
-            self._unlisted.add(tag)
+            self.marks[tag] = self._taken[tag] = None
+        else:
+            if latest.build_uuid not in heard:  # of those that an event named, the event was the beginning
+                self.present.add(latest.build_uuid)
+            self._note(self._history(tag), latest)
+            if not latest.is_stopped:
+                self._unlisted.add(tag)
+        for build in heard.values():
+            self._hear(self._history(tag), build)
 
     def _history(self, tag: str) -> History:
         return self._histories.setdefault(tag, History(tag, self._clock))
 
-    async def _look_at(self, tag: str, latest: Build | None) -> None:
+    async def _look_behind(self, tag: str, latest: Build | None) -> None:
         """Note the latest build of a Worker, and those that it hides, with as few requests as will do."""
         history, mark = self._history(tag), self.marks.get(tag)
         superseded = [it for it in history.open if latest is None or it != latest.build_uuid]
         listed: tuple[Build, ...] = ()
-        if latest is not None and latest.build_uuid not in history.builds and not _is_marked(latest, mark):
+        is_confirmed = latest is not None and self._needs_list(tag, latest)
+        if latest is not None and is_confirmed:
             listed = await self._since(history, latest)
         elif tag in self._unlisted:
             await self._list_running(history)
@@ -150,6 +317,10 @@ class Tracker:
         # build was deleted.
         if latest is not None and (latest.build_uuid in history.builds or marks.is_younger(latest, mark)):
             self._note(history, latest)
+        if latest is not None and is_confirmed and tag in self._unconfirmed:
+            self._unconfirmed.discard(tag)
+            if marks.is_younger(latest, self.marks.get(tag)):
+                self.marks[tag] = marks.mark_of(latest)
         seen = {build.build_uuid for build in listed}
         for build_uuid in [it for it in superseded if it not in seen]:
             await self._look_at_one(history, build_uuid)
@@ -200,6 +371,8 @@ class Tracker:
 
     def _note(self, history: History, build: Build, *, newest: bool | None = None) -> None:
         """Report the build, if it is new or has moved on. `newest`: whether it is; None: its date decides."""
+        if history.tag not in self._spelled:
+            return  # the Worker was removed while it was asked for
         if error := _unusable({history.tag: build}):
             self.failures[self.spelling(history.tag)] = error[history.tag]
         elif build.build_uuid in history.builds:
@@ -214,11 +387,16 @@ class Tracker:
                 newest = marks.may_be_marked(build, self.marks.get(history.tag))
             history.add(build, newest=newest)
             if newest:
-                self.marks[history.tag] = marks.mark_of(build)
+                self.marks[history.tag] = self._moved[build.build_uuid] = marks.mark_of(build)
 
     def _report(self, history: History, previous: Build | None, build: Build) -> None:
         tag = self.spelling(history.tag)
         self.changes.append(BuildChange(external_script_id=tag, previous=previous, build=build))
+
+
+def _hides(history: History, latest: Build | None) -> bool:
+    """Whether a Worker has open builds beside its latest one."""
+    return any(latest is None or build_uuid != latest.build_uuid for build_uuid in history.open)
 
 
 def _is_marked(build: Build, mark: WorkerMark | None) -> bool:

@@ -1,17 +1,25 @@
 """Watching many Workers: every change of status or outcome, once."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from math import inf
 from typing import Self
 
 from builds_async.errors import BuildsError
+from builds_async.live.account_workers import AccountWorkers
+from builds_async.live.background import together
 from builds_async.live.pace import Pace
 from builds_async.live.patience import Patience
 from builds_async.live.sources import WatchSource
-from builds_async.live.tracker import Tracker
-from builds_async.models.changes import BuildChange
+from builds_async.live.tracker import AT_ONCE, Tracker
+from builds_async.models.builds import Build
+from builds_async.models.changes import BuildChange, WatchedBuild, WatchPosition
 from builds_async.session.clock import Clock
+from builds_async.session.ids import checked_tags, normalized_id
 from builds_async.session.numbers import seconds
+
+REQUESTS_AT_ONCE = 9
+"""How many requests a watch has in flight: as many as a client leaves to its polls."""
 
 
 class BuildWatcher:
@@ -19,9 +27,16 @@ class BuildWatcher:
 
     The first pass gives the present state: the latest build of each Worker that has one. From then on each
     change that is seen comes once, in the order of a build's life: a new build, another status, the
-    outcome. Passes are `interval` seconds apart and ask for 20 Workers in one request. A status that a
+    outcome. Passes are `interval` seconds apart and ask for 20 Workers in one request, nine requests at a
+    time; changes come as soon as a response shows them. A status that a
     build leaves again within one interval may not show, but no build and no outcome is missed, even
     when another build of that Worker began meanwhile, up to 200 builds of one Worker in one interval.
+
+    `position` is one value that can be stored as JSON. A watch that starts with it gives what has changed
+    since, also of builds that began, or ended, while no watch was running. `current` is the present state.
+
+    Workers may be added and removed at any time. Without ids a watch takes all Workers of the account. It
+    lists them once a minute, which is one request, and takes in new ones with all of their builds.
 
     It is not a generator: after a `break`, a timeout, a cancellation or an error the next loop goes on
     and has missed nothing; a pass that was cancelled continues where it was. Between two changes it
@@ -40,40 +55,155 @@ class BuildWatcher:
         interval: float,
         clock: Clock,
         patience: Patience | None = None,
+        start: WatchPosition | None = None,
+        account: AccountWorkers | None = None,
     ) -> None:
+        start = WatchPosition() if start is None else start
+        if not isinstance(start, WatchPosition):
+            raise TypeError(f"start is a WatchPosition, not {type(start).__name__}: decode it with msgspec")
         self._patience = Patience(clock, inf) if patience is None else patience
         self._pace = Pace(clock, seconds("interval", interval, above_zero=True))
-        self._tracker = Tracker(source, external_script_ids, clock)
+        ids = start.workers if account is not None else external_script_ids
+        self._tracker = Tracker(source, ids, clock, start.workers)
+        self._account = account
+        self._pending: dict[str, None] = {}  # Workers that this pass has still to look at
+        self._following: dict[str, None] = {}  # Workers that this pass has still to follow up
+        self._added: list[str] = []
+        self._began: float | None = None  # when this pass began; None between two passes
+        self._clock = clock
         self._reading = False
+        self._builds: dict[str, WatchedBuild] = {}  # those that were given out and may still change
+        self._restore(start)
+
+    def _restore(self, start: WatchPosition) -> None:
+        open_builds: dict[str, list[Build]] = {}
+        for uuid, watched in start.builds.items():
+            if (tag := normalized_id(watched.external_script_id)) in self._tracker.marks:
+                self._builds[uuid] = watched
+                open_builds.setdefault(tag, []).append(watched.build)
+        self._tracker.restore(open_builds)
 
     @property
     def failures(self) -> Mapping[str, BuildsError]:
         """The error of each Worker that the last pass could not ask for, by tag."""
         return self._tracker.failures
 
+    @property
+    def current(self) -> Mapping[str, Build | None]:
+        """The newest build of each Worker as last seen, by tag; None for a Worker that was never built.
+
+        A Worker that was not asked for yet is absent.
+        """
+        return {self._tracker.spelling(tag): self._tracker.latest(tag) for tag in self._tracker.marks}
+
+    @property
+    def position(self) -> WatchPosition:
+        """The place behind the last change given out."""
+        in_hand = {change.build.build_uuid for change in self._tracker.changes}
+        builds = {
+            uuid: watched
+            for uuid, watched in self._builds.items()
+            if uuid in in_hand or self._tracker.is_open(normalized_id(watched.external_script_id), uuid)
+        }
+        return WatchPosition(self._tracker.taken_marks, builds)
+
+    async def add(self, external_script_id: str) -> None:
+        """Watch another Worker, with the requests that go out next. Does nothing if it is watched already.
+
+        A reader that waits at this moment waits on until its next pass, at most `interval` seconds.
+
+        ValueError if it is no tag.
+        """
+        (checked,) = checked_tags([external_script_id])
+        if self._tracker.add(checked):
+            self._added.append(normalized_id(checked))
+
+    async def remove(self, external_script_id: str) -> None:
+        """Watch a Worker no longer; its changes that were not given out are dropped.
+
+        Does nothing if it is not watched. ValueError if it is no tag.
+        """
+        (checked,) = checked_tags([external_script_id])
+        tag = normalized_id(checked)
+        self._tracker.remove(tag)
+        for waiting in (self._pending, self._following):
+            waiting.pop(tag, None)
+        self._builds = {
+            uuid: it for uuid, it in self._builds.items() if normalized_id(it.external_script_id) != tag
+        }
+
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> BuildChange:
-        if not self._tracker.ids:
-            raise StopAsyncIteration
         if self._reading:
             raise RuntimeError("another task is already reading this watch; give each its own")
         self._reading = True
         try:
             while not self._tracker.changes:
-                await self._look()
+                if not self._tracker and self._account is None:
+                    raise StopAsyncIteration
+                await self._go_on()
         finally:
             self._reading = False
-        return self._tracker.changes.popleft()
+        return self._next_in_hand()
 
-    async def _look(self) -> None:
-        began = await self._pace.turn(not_before=self._patience.due)
+    def _next_in_hand(self) -> BuildChange:
+        change = self._tracker.take()
+        uuid = change.build.build_uuid
+        if change.build.is_finished:
+            self._builds.pop(uuid, None)
+        else:
+            self._builds[uuid] = WatchedBuild(change.external_script_id, change.build)
+        return change
+
+    async def _go_on(self) -> None:
+        """Wait until the next pass is due, or send the next requests of this one."""
+        if self._added:
+            self._pending = dict.fromkeys([*self._added, *self._pending])
+            self._added.clear()
+        elif self._began is None:
+            self._began = await self._pace.turn(not_before=self._patience.due)
+            if not self._pending and not self._following:  # else the last pass was cut short by an error
+                self._pending = dict.fromkeys(self._tracker.ids)
+        began = self._clock.now() if self._began is None else self._began
         try:
-            await self._tracker.look()
+            if requests := tuple(self._requests()):  # none if it was cancelled just when the pass was over
+                await together(*requests)
         except BuildsError:
+            self._began = None
             self._pace.next_after(began)  # a caller that retries in a loop is throttled too
             raise
         # Not after a cancellation: a pass that was cut short goes on at once.
-        self._pace.next_after(began)
-        self._patience.weigh(self._tracker.failures.values(), parts=len(self._tracker.ids))
+        if self._began is not None and not self._pending and not self._following:
+            self._pace.next_after(self._began)
+            self._began = None
+            self._patience.weigh(self._tracker.failures.values(), parts=len(self._tracker))
+
+    def _requests(self) -> Iterator[Coroutine[object, object, None]]:
+        """The next requests of a pass, to be sent at the same time.
+
+        Follow-ups come first: only they show what is new. But looks go on too.
+        """
+        follow_ups = list(islice(self._following, REQUESTS_AT_ONCE - 1))
+        yield from map(self._follow_up, follow_ups)
+        pending = iter(tuple(self._pending))
+        for _ in range(REQUESTS_AT_ONCE - len(follow_ups)):
+            if tags := tuple(islice(pending, AT_ONCE)):
+                yield self._look(tags)
+        if self._account is not None and self._account.pace.pause <= 0:
+            yield self._list_workers(self._account)
+
+    async def _look(self, tags: Sequence[str]) -> None:
+        await self._tracker.look(tags)
+        for tag in tags:
+            self._pending.pop(tag, None)
+            if tag in self._tracker.unfinished:
+                self._following[tag] = None
+
+    async def _follow_up(self, tag: str) -> None:
+        await self._tracker.follow_up(tag)
+        self._following.pop(tag, None)
+
+    async def _list_workers(self, account: AccountWorkers) -> None:
+        self._pending |= dict.fromkeys(await account.find(self._tracker))

@@ -30,6 +30,16 @@ class BuildChange(msgspec.Struct, frozen=True, kw_only=True):
         return self.previous is None or self.previous.build_uuid != self.build.build_uuid
 
 
+class WatchedBuild(msgspec.Struct, frozen=True):
+    """A build that may still change, as it was last reported."""
+
+    external_script_id: str
+    """The tag of the Worker."""
+
+    build: Build
+    """The build."""
+
+
 class WorkerMark(msgspec.Struct, frozen=True):
     """The newest build of a Worker that was seen: what comes after it is new."""
 
@@ -38,3 +48,16 @@ class WorkerMark(msgspec.Struct, frozen=True):
 
     created_on: datetime | None = None
     """When the build was created; None if the API gave no date, or an absurd one."""
+
+
+class WatchPosition(msgspec.Struct, frozen=True):
+    """How far a watch has come.
+
+    `msgspec.json.encode(position)` and `msgspec.json.decode(data, type=WatchPosition)` store and load it.
+    """
+
+    workers: dict[str, WorkerMark | None] = {}
+    """The newest build reported of each Worker, by tag in lower case; None for a Worker that had no build."""
+
+    builds: dict[str, WatchedBuild] = {}
+    """The reported builds that may still change, by build UUID."""

@@ -9,8 +9,10 @@ from base64 import b64decode
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+import msgspec
+
 from builds_async.models.base import Id, Model, Moment, OpenStrEnum
-from builds_async.models.builds import BuildOutcome, BuildStatus, BuildTriggerMetadata
+from builds_async.models.builds import Build, BuildOutcome, BuildStatus, BuildTriggerMetadata
 from builds_async.models.lenient import convert_or_none
 from builds_async.models.lenient_json import loads
 from builds_async.models.queues import QueueMessage
@@ -71,6 +73,16 @@ class BuildEvent(Model, frozen=True, kw_only=True):
     """The id of the queue message."""
     attempts: int = 1
     """How many times the queue message was delivered, this time included."""
+
+
+def updated(build: Build, event: BuildEvent) -> Build:
+    """A build with the state that an event reports: what the event does not say stays as it was."""
+    said = {
+        name: value
+        for name in ("status", "build_outcome", "created_on", "initializing_on", "running_on", "stopped_on")
+        if (value := getattr(event, name)) is not None
+    }
+    return msgspec.structs.replace(build, **said)
 
 
 # The documents, Cloudflare's own consumer and the REST API spell outcomes differently. The last word of an

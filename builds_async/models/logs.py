@@ -149,3 +149,10 @@ class LogPosition(msgspec.Struct, frozen=True):
     """The cursor of the page to ask for; None for the first page."""
     offset: int = 0
     """How many lines of that page were delivered."""
+    number: int = 0
+    """How many lines of the log were delivered: the number of the last line, counted from 1.
+
+    In a JSON position that was stored before there were numbers it is missing. Then `offset` counts where
+    there is no cursor; behind a cursor the number is not known, and the first line that follows gets number
+    1.
+    """

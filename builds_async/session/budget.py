@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Mapping
 from typing import Protocol
+from weakref import WeakKeyDictionary
 
 import msgspec
 
@@ -23,6 +25,12 @@ _LONG_WAIT = 5.0
 _NEVER = float("-inf")
 _UNKNOWN = float("inf")
 _SAMPLES = 8
+
+_FLOOR = 1 / 3
+"""The share of the even rate that no burst of polls may use up."""
+
+_SHORTEST_HORIZON = 1.0
+_SETTLED = 60.0
 
 
 class BudgetSnapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,6 +108,23 @@ class Budget(Protocol):
         """For how many seconds the API lets nothing through, as far as it said: by a 429 or its headers."""
         ...
 
+    def ready_in(self, *, poll: bool) -> float:
+        """In how many seconds one more request could go, behind those that wait already; 0 when it could now.
+
+        Infinity while that is not known. It promises nothing: a request still has to be counted. A caller
+        that has many requests to choose from waits that long, and then chooses the one that matters most by
+        then.
+        """
+        ...
+
+    def set_horizon(self, poller: object, seconds: float | None) -> None:
+        """For how many seconds from now a live verb expects to poll: its builds will be over by then.
+
+        None when it has nothing to poll for. Of several verbs the largest counts, and one that was dropped,
+        or has not said anything new in that time, does not count any more. A budget may ignore it.
+        """
+        ...
+
     def snapshot(self) -> BudgetSnapshot:
         """What is left, and until when."""
         ...
@@ -123,7 +148,8 @@ class RateBudget:
     - A call that has to wait for more than 5 seconds says so in the log (WARNING), with how long and why:
       once for all calls that wait for the same moment.
     - Polls (`follow` and its kin) leave a tenth free, and once a quarter is used they are spread so that
-      what is left lasts. Single calls never wait behind them.
+      what is left lasts. Where a live verb says how long its builds may still need (`set_horizon`), they are
+      spread over that time from the first one on. Single calls never wait behind them.
 
     A client makes its own; pass one object to several clients of the same user to share it. They must
     run in the same event loop.
@@ -152,6 +178,7 @@ class RateBudget:
         self._polls: deque[asyncio.Future[None]] = deque()
         self._freed: set[asyncio.Future[None]] = set()
         self._warned_until = _NEVER
+        self._horizons: WeakKeyDictionary[object, float] = WeakKeyDictionary()  # until when each verb polls
         self._set_limit(limit)
 
     def __repr__(self) -> str:
@@ -217,6 +244,28 @@ class RateBudget:
             return False
         self._count(now, poll=poll)
         return True
+
+    def ready_in(self, *, poll: bool) -> float:
+        """In how many seconds one more request could go, behind those that wait already; 0 when it could now.
+
+        Infinity while the first request after a 429 is out: its response decides.
+        """
+        now = self._clock.now()
+        ahead = len(self._singles) + (len(self._polls) if poll else 0)
+        at = self._ready_at(now, poll=poll, ahead=ahead)
+        if poll and self._polls:
+            at = max(at, self._next_poll_at + len(self._polls) * self._poll_spacing(now))
+        return at - now
+
+    def set_horizon(self, poller: object, seconds: float | None) -> None:
+        """Spread polls so that what is left lasts as long as `poller` will need it; None when it needs none.
+
+        The largest of all counts, at most the window, until that time is over or `poller` is dropped.
+        """
+        if seconds is None:
+            self._horizons.pop(poller, None)
+        else:
+            self._horizons[poller] = self._clock.now() + max(seconds, _SHORTEST_HORIZON)
 
     @property
     def _has_room(self) -> bool:
@@ -409,28 +458,65 @@ class RateBudget:
         if self._server_limits:
             self._server_limits = {name: it for name, it in self._server_limits.items() if it.reset_at > now}
 
-    def _poll_spacing(self, now: float) -> float:
-        """Seconds between two polls so that what is left lasts: no stop-and-go, no echo of an old burst.
+    def _horizon(self, now: float) -> float | None:
+        """For how many seconds polls will be needed, at most the window; None if no verb says."""
+        until = max(self._horizons.values(), default=_NEVER)
+        return min(until - now, self._window) if until > now else None
 
-        Spread evenly, at no time may more have gone out than is left plus what has come free by then, less
-        what single calls take meanwhile if they go on as in the last window.
-        """
-        responded, used = self._responded, self._in_flight + len(self._responded)
+    def _poll_spacing(self, now: float) -> float:
+        """Seconds between two polls: no stop-and-go, no echo of an old burst."""
+        used = self._in_flight + len(self._responded)
         left = self._poll_capacity - used
-        if 4 * used < self._capacity:
-            rate = float("inf")
+        horizon = self._horizon(now)
+        if horizon is None and 4 * used < self._capacity:
+            rate = _UNKNOWN
         elif left < 1:
             return 0.0  # the window itself holds the next one back
         else:
-            rate = (left + used) / self._window
-            for i in range(0, len(responded), len(responded) // _SAMPLES + 1):
-                rate = min(rate, (left + i) / max(responded[i] + self._window - now, 1e-9))
-            # At most a third of the rate: a burst of single calls need not come again.
-            rate -= min(len(self._responded_singles) / self._window, rate / 3)
+            rate = self._lasting_rate(now, left)
+            if horizon is not None and horizon < self._window:
+                rate = max(rate, self._burst_rate(now, left, horizon))
         for it in self._server_limits.values():
             if 4 * it.left < 3 * self._capacity:
-                rate = min(rate, max(1, it.left) / (it.reset_at - now))
+                until = it.reset_at - now
+                rate = min(rate, max(1, it.left) / (until if horizon is None else min(horizon, until)))
         return 1 / rate
+
+    def _lasting_rate(self, now: float, left: int) -> float:
+        """The polls in a second that can go on for ever.
+
+        Spread evenly, at no time may more have gone out than is left plus what has come free by then, less
+        what single calls take meanwhile if they come again as in the last window.
+        """
+        responded, used = self._responded, self._in_flight + len(self._responded)
+        rate = (left + _freed(used, len(self._responded_singles))) / self._window
+        for i in range(0, len(responded), len(responded) // _SAMPLES + 1):
+            freed = _freed(i, bisect_left(self._responded_singles, responded[i]))
+            rate = min(rate, (left + freed) / max(responded[i] + self._window - now, 1e-9))
+        return rate
+
+    def _burst_rate(self, now: float, left: int, horizon: float) -> float:
+        """The polls in a second if none will be needed beyond the horizon.
+
+        Builds may take longer than expected, and others may follow. So a part of the even rate is kept for
+        the time until the first of the counted requests leaves the window, and only the rest is spread over
+        the horizon: a wrong expectation slows polls down to that part, but never stops them.
+        """
+        even = self._poll_capacity / self._window
+        oldest = self._responded[0] if self._responded else now
+        # Single calls that come again and again, such as a look-up each minute, will take their part as well.
+        singles = min(len(self._responded_singles) / max(now - oldest, _SETTLED), even / 3)
+        floor = _FLOOR * even
+        surplus = left - (floor + singles) * (oldest + self._window - now)
+        return floor + surplus / horizon
+
+
+def _freed(requests: int, singles: int) -> float:
+    """What polls gain when so many requests leave the window, of which some were single calls.
+
+    Those come again, one each time as it were; but not more than a third: a burst need not come again.
+    """
+    return requests - min(singles, requests / 3)
 
 
 class _ServerLimit(msgspec.Struct, gc=False):

@@ -40,7 +40,9 @@ class FakeTail:
             await self.more.wait()
         uuid, line = self.hand.popleft()
         log = self.position.logs.get(uuid, TailLog(TAG, LogPosition()))
-        here = TailLog(TAG, LogPosition(log.position.cursor, log.position.offset + 1))
+        here = TailLog(
+            TAG, LogPosition(log.position.cursor, log.position.offset + 1, log.position.number + 1)
+        )
         self.position = TailPosition(self.position.workers, {**self.position.logs, uuid: here})
         return TailLine(TAG, Build(build_uuid=uuid), LogLine(0, line))
 
@@ -174,7 +176,7 @@ async def test_the_position_of_each_build_moves_by_its_own_lines(batches: Make) 
     """Of a batch of several builds, a part is printed."""
     start = TailPosition(
         {TAG: WorkerMark(OTHER)},
-        {UUID: TailLog(TAG, LogPosition("c", 5)), OTHER: TailLog(TAG, LogPosition())},
+        {UUID: TailLog(TAG, LogPosition("c", 5, 25)), OTHER: TailLog(TAG, LogPosition())},
     )
     lines = [
         TailLine(TAG, Build(build_uuid=uuid), LogLine(0, "x")) for uuid in (UUID, OTHER, UUID, OTHER, OTHER)
@@ -182,8 +184,8 @@ async def test_the_position_of_each_build_moves_by_its_own_lines(batches: Make) 
     behind = batches(FakeTail(start=start)).behind(start, lines[:4])
     assert behind.workers == start.workers
     assert {uuid: log.position for uuid, log in behind.logs.items()} == {
-        UUID: LogPosition("c", 7),
-        OTHER: LogPosition(None, 2),
+        UUID: LogPosition("c", 7, 27),
+        OTHER: LogPosition(None, 2, 2),
     }
 
 

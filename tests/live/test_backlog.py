@@ -43,6 +43,7 @@ from builds_async.simulator import (
     SimulatedBuild,
     VirtualClock,
 )
+from tests.live.tail.support import next_line
 from tests.support import CancelledStep, drive
 from tests.support.bridge import ask, received
 
@@ -399,9 +400,9 @@ class TestScripted:
         """The memory that a backlog takes depends on the lines that are asked for, not on its length."""
         backlog = Backlog(10)
         for number in range(1000):
-            backlog.add(LogPosition(str(number), 2), 3)
+            backlog.add(LogPosition(str(number), 2, 3 * number), 3)
         assert len(backlog._batches) <= 4
-        assert backlog.start == LogPosition("996", 2 + 2)
+        assert backlog.start == LogPosition("996", 2 + 2, 3 * 996 + 2)
         assert Backlog(0).start is None
         assert Backlog(5).start is None
 
@@ -449,7 +450,7 @@ def emitting(sim: BuildsSimulator, tag: str, texts: int) -> SimulatedBuild:
 async def _take(lines: BuildTail, count: int) -> list[tuple[str, str]]:
     got = []
     for _ in range(count):
-        line = await anext(lines)
+        line = await next_line(lines)
         got.append((line.build.build_uuid, line.line.message))
     return got
 

@@ -357,9 +357,9 @@ class TestWhere:
         """Until something comes behind a page, a new follower starts in it, so that it can know it again."""
         it = Followed([RUNNING], [page("a", "b", cursor="1", truncated=True), page("c", cursor="2"), NOTHING])
         await it.log.read()
-        assert it.log.position == LogPosition(None, 2)
+        assert it.log.position == LogPosition(None, 2, 2)
         await it.log.read()
-        assert it.log.position == LogPosition("1", 1)
+        assert it.log.position == LogPosition("1", 1, 3)
 
 
 class TestGone:
@@ -562,7 +562,7 @@ class TestErrors:
         """The repr names the build, whether it has ended, and the position."""
         it = Followed([FINISHED], [page("a", cursor="1"), page(cursor="1")])
         await it.texts()
-        assert repr(it.log) == f"<LogFollower {UUID} ended at LogPosition(cursor='1', offset=0)>"
+        assert repr(it.log) == f"<LogFollower {UUID} ended at LogPosition(cursor='1', offset=0, number=1)>"
 
 
 class TestCancel:

@@ -52,7 +52,7 @@ class TestRepeatedPage:
         taken(cursor, page(1, 2, cursor="a"), grown)
         for left, rest in enumerate([[], [4], [3, 4]]):
             position = cursor.position(left)
-            assert position == LogPosition(None, 4 - left)
+            assert position == LogPosition(None, 4 - left, 4 - left)
             assert numbers(LogCursor(position).take(grown, final=False)) == rest
 
     def test_is_asked_for_once_more_when_the_log_is_final(self) -> None:
@@ -113,25 +113,25 @@ class TestPosition:
         for after in (page(cursor="a"), page(cursor="b"), page(3, cursor="b")):
             cursor = LogCursor(START)
             taken(cursor, page(1, 2, cursor="a"))
-            assert cursor.position() == LogPosition(None, 2)
+            assert cursor.position() == LogPosition(None, 2, 2)
             taken(cursor, after)
             assert cursor.position() == LogPosition(
-                "b" if after == page(cursor="b") else "a", len(after.lines)
+                "b" if after == page(cursor="b") else "a", len(after.lines), 2 + len(after.lines)
             )
 
     def test_carries_what_is_still_to_be_skipped(self) -> None:
         """Where pages have become smaller, the position counts the lines to skip behind the page."""
         cursor = LogCursor(LogPosition(None, 5))
         assert numbers(*taken(cursor, page(1, 2, cursor="a"))) == []
-        assert cursor.position() == LogPosition("a", 3)
+        assert cursor.position() == LogPosition("a", 3, 5)
         assert numbers(*taken(cursor, page(3, 4, 5, 6, cursor="b"))) == [6]
 
     def test_goes_back(self) -> None:
         """A cursor sent back reads on from there, and takes a page that it knows for a new one."""
         cursor = LogCursor(START)
         taken(cursor, page(1, 2, cursor="a"), page(3, 4, cursor="b"))
-        cursor.back_to(LogPosition(None, 1))
-        assert (cursor.asked, cursor.position()) == (None, LogPosition(None, 1))
+        cursor.back_to(LogPosition(None, 1, 1))
+        assert (cursor.asked, cursor.position()) == (None, LogPosition(None, 1, 1))
         assert [numbers(step) for step in taken(cursor, page(1, 2, cursor="a"), page(3, 4, cursor="b"))] == [
             [2],
             [3, 4],

@@ -15,6 +15,7 @@ from builds_async.models.envelope import Page
 from builds_async.models.logs import LogLine, LogPosition
 from builds_async.models.tail import TailLog, TailPosition
 from builds_async.results import BulkResult
+from tests.live.tail.support import next_line
 from tests.support import FakeClock, drive, tags
 
 A, B = tags(2)
@@ -69,9 +70,16 @@ class Source:
         return Tracker(self, [A], FakeClock(), marks)
 
 
+async def passed(tracker: Tracker) -> None:
+    """Look at all Workers, and follow up what that has left open."""
+    await tracker.look(tracker.ids)
+    for tag in tuple(tracker.unfinished):
+        await tracker.follow_up(tag)
+
+
 def looked(tracker: Tracker) -> list[str]:
     """The builds that one pass reports as new."""
-    drive(tracker.look())
+    drive(passed(tracker))
     new = [change.build.build_uuid for change in tracker.changes if change.is_new]
     tracker.changes.clear()
     return new
@@ -196,7 +204,7 @@ def test_marked_build_goes_on_being_tracked() -> None:
     assert tracker.tracks(A, "b1")
     source.builds[0] = made("b1", 1)
     source.builds.insert(0, made("b2", 2))
-    drive(tracker.look())
+    drive(passed(tracker))
     reported = [(change.build.build_uuid, change.build.is_finished) for change in tracker.changes]
     assert sorted(reported) == [("b1", True), ("b2", True)]
 
@@ -237,10 +245,10 @@ def test_finished_under_another_word(outcome: BuildOutcome) -> None:
     tracker = source.tracker()
     looked(tracker)
     source.builds[0] = over
-    drive(tracker.look())
+    drive(passed(tracker))
     assert [change.build for change in tracker.changes] == [over]
     source.builds[0] = running
-    drive(tracker.look())
+    drive(passed(tracker))
     assert len(tracker.changes) == 1
 
 
@@ -258,7 +266,7 @@ async def test_resumed_tail_whose_worker_can_not_be_asked_for() -> None:
         poll_interval=1.0,
         max_poll_interval=5.0,
     )
-    line = await anext(tail)
+    line = await next_line(tail)
     assert (line.build.build_uuid, line.line.message) == ("b1", "x")
     assert list(tail.failures) == [A]
     assert "b1" in source.asked

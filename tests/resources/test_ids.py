@@ -7,6 +7,7 @@ import pytest
 
 from builds_async import Build, BuildsClient, TailPosition
 from builds_async.models.changes import WorkerMark
+from tests.live.tail.support import next_line
 from tests.support import MockApi, build, envelope, log_page
 from tests.support.connections import GIT, SETTINGS
 
@@ -92,7 +93,7 @@ async def test_tail(client: BuildsClient, api: MockApi) -> None:
     )
     api.on("GET", "/builds/builds/b2/logs", envelope(log_page("one", "two", cursor="c")), repeat=True)
     tail = client.tail([TAG.upper()])
-    line = await anext(tail)
+    line = await next_line(tail)
     position = tail.position
     await tail.aclose()
     assert (line.external_script_id, line.line.message) == (TAG.upper(), "one")
@@ -100,7 +101,7 @@ async def test_tail(client: BuildsClient, api: MockApi) -> None:
     assert position.logs["b2"].external_script_id == TAG
     mixed = TAG[:2].upper() + TAG[2:]
     again = client.tail([mixed], start=position)
-    line = await anext(again)
+    line = await next_line(again)
     await again.aclose()
     assert (line.external_script_id, line.line.message) == (mixed, "two")
 

@@ -371,8 +371,8 @@ class TestTagsOnly:
         assert await client.follow(build()["build_uuid"]).read() == ()
         await anext(client.watch([TAG]))
         async with client.tail([TAG]) as log:
-            log._start_due()
-            await log._tasks.wait_until(log._next_due())
+            await log._start_due()
+            await log._tasks.wait_until(log._next_moment())
         assert {path.partition("?")[0].rpartition("/")[2] for _, path in api.sent} == {
             "latest",
             "logs",

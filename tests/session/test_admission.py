@@ -114,6 +114,12 @@ class StrictBudget:
     def observe(self, allowances: Mapping[str, Allowance]) -> None:
         self.calls.append(f"left {allowances['default'].left}")
 
+    def ready_in(self, *, poll: bool) -> float:
+        return 1.0 if self.out and poll else 0.0
+
+    def set_horizon(self, poller: object, seconds: float | None) -> None:  # noqa: ARG002
+        self.calls.append(f"horizon {seconds}")
+
     def snapshot(self) -> BudgetSnapshot:
         return BudgetSnapshot(
             capacity=1, used=len(self.out), left=1 - len(self.out), resets_in=0.0, closed_for=0.0

@@ -15,7 +15,7 @@ from tests.support.bodies import (
     tags,
 )
 from tests.support.clock import FakeClock, VirtualClock, settle
-from tests.support.driving import CancelledStep, drive
+from tests.support.driving import CancelledStep, drive, stepped
 from tests.support.leaks import nothing_left, tasks
 from tests.support.server import Exchange, RawServer, Reply, Request, answer, cut, head, raw, reset, stall
 
@@ -47,6 +47,7 @@ __all__ = [
     "result_info",
     "settle",
     "stall",
+    "stepped",
     "tags",
     "tasks",
 ]

@@ -7,6 +7,19 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
+async def stepped(step: Coroutine[object, object, T], cancel_at: int | None = None) -> T:
+    """Run a coroutine to its end, or cancel it after so many turns of the event loop."""
+    task = asyncio.ensure_future(step)
+    if cancel_at is not None:
+        for _ in range(cancel_at + 1):
+            await asyncio.sleep(0)
+        task.cancel()
+    await asyncio.wait({task})
+    if task.cancelled():
+        raise CancelledStep
+    return task.result()
+
+
 class CancelledStep(Exception):  # noqa: N818  # not an error
     """The step was cancelled where it waited."""
 

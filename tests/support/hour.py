@@ -22,6 +22,7 @@ from builds_async import (
     RateBudget,
     RateLimitError,
     RetryPolicy,
+    TailLine,
 )
 from builds_async.live.follow import LogFollower
 from builds_async.live.tail import BuildTail
@@ -69,11 +70,12 @@ class Hour:
         self.running = [self._add_build(rng) for _ in range(self.builds)]
         tags = [build.external_script_id for build in self.running]
         self.tags = [*tags, *(self.sim.add_worker() for _ in range(self.workers - self.builds))]
+        self.budget = RateBudget(limit=self.limit, window=WINDOW)
         session = ApiSession(
             self,
             f"/accounts/{self.sim.account_id}",
             retry=RetryPolicy(),
-            budget=RateBudget(limit=self.limit, window=WINDOW),
+            budget=self.budget,
             max_in_flight=10,
             clock=self.clock,
             credentials=self.credentials,
@@ -163,9 +165,12 @@ async def tail(hour: Hour) -> None:
         interval=10.0,
         poll_interval=1.0,
         max_poll_interval=5.0,
+        budget=hour.budget,
     )
     missing = {build.build_uuid: len(build._script) - 1 for build in hour.running}
     async for line in lines:
+        if not isinstance(line, TailLine):
+            continue
         hour.take(line.build.build_uuid, line.line)
         missing[line.build.build_uuid] -= 1
         if not any(missing.values()):

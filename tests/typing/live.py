@@ -17,8 +17,10 @@ from builds_async import (
     LogLine,
     LogPosition,
     LogSubscription,
+    TailEnd,
     TailLine,
     TailPosition,
+    WatchPosition,
 )
 
 
@@ -47,16 +49,31 @@ async def watch(client: BuildsClient) -> None:
         assert_type(change.previous, Build | None)
         assert_type(change.is_new, bool)
     assert_type(watcher.failures, Mapping[str, BuildsError])
+    assert_type(watcher.position, WatchPosition)
+    assert_type(watcher.current, Mapping[str, Build | None])
+    await watcher.add("t")
+    await watcher.remove("t")
+    assert_type(client.watch(start=watcher.position), BuildWatcher)
 
 
 async def tail(client: BuildsClient) -> None:
     async with client.tail(["t"], start=TailPosition()) as stream:
         assert_type(stream, BuildTail)
-        async for line in stream:
-            assert_type(line, TailLine)
-            assert_type(line.line, LogLine)
-            assert_type(line.build, Build)
+        async for item in stream:
+            assert_type(item, TailLine | TailEnd)
+            assert_type(item.build, Build)
+            if isinstance(item, TailLine):
+                assert_type(item.line, LogLine)
+                assert_type(item.number, int)
+            else:
+                assert_type(item, TailEnd)
+                assert_type(item.complete, bool)
+        assert_type(await stream.read(), tuple[TailLine | TailEnd, ...])
         assert_type(stream.position, TailPosition)
+        await stream.add("t")
+        await stream.remove("t")
+    assert_type(client.tail(), BuildTail)
+    assert_type(client.tail(["t"], events="q"), BuildTail)
 
 
 async def events(client: BuildsClient) -> None:

@@ -15,6 +15,8 @@ from builds_async import (
     BuildsError,
     RateBudget,
     RetryPolicy,
+    TailEnd,
+    TailItem,
     TailLine,
     TailPosition,
 )
@@ -113,8 +115,25 @@ def wire(latency: float = 0.0, **options: Any) -> Wire:
     return Wire(BuildsSimulator(clock=VirtualClock(idle_turns=15), **options), latency)
 
 
+async def next_line(tail: BuildTail) -> TailLine:
+    """The next line; ends are passed over."""
+    async for item in tail:
+        if isinstance(item, TailLine):
+            return item
+    raise StopAsyncIteration
+
+
 async def within(tail: BuildTail, seconds: float) -> TailLine | None:
     """The next line; if none comes within `seconds`, cancel the step and return None."""
+    until = tail._clock.now() + seconds
+    while True:
+        item = await item_within(tail, until - tail._clock.now())
+        if not isinstance(item, TailEnd):
+            return item
+
+
+async def item_within(tail: BuildTail, seconds: float) -> TailItem | None:
+    """The next line or end; if none comes within `seconds`, cancel the step and return None."""
     clock = tail._clock
     step = asyncio.ensure_future(tail.__anext__())
     alarm = asyncio.ensure_future(clock.sleep(seconds))

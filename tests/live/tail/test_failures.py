@@ -16,7 +16,7 @@ from builds_async.simulator import (
     Fault,
     RateLimit,
 )
-from tests.live.tail.support import collect, no_complaints, script, texts, wire
+from tests.live.tail.support import collect, next_line, no_complaints, script, texts, wire
 from tests.support import settle
 
 
@@ -83,7 +83,7 @@ class TestFailures:
             raised = 0
             while it.sim.clock.now() < 15:
                 try:
-                    line = await anext(tail)
+                    line = await next_line(tail)
                 except kind:
                     raised += 1
                 else:

@@ -7,10 +7,11 @@ import pytest
 
 from builds_async import (
     BuildsClient,
+    TailLine,
 )
 from builds_async.models.builds import BuildStatus
 from builds_async.models.logs import LogPosition
-from tests.live.tail.support import Got, collect, kept, script, texts, wire, within
+from tests.live.tail.support import Got, collect, kept, next_line, script, texts, wire, within
 from tests.support import ACCOUNT, nothing_left, settle, tags
 
 
@@ -34,6 +35,7 @@ class TestTheIterator:
         got: Got = defaultdict(list)
         while len(got[build.build_uuid]) < 20:
             async for line in tail:
+                assert isinstance(line, TailLine)
                 got[line.build.build_uuid].append(line.line.message)
                 break
         assert got == texts(build)
@@ -60,7 +62,9 @@ class TestTheIterator:
         first, second = (asyncio.ensure_future(tail.__anext__()) for _ in range(2))
         await asyncio.wait({first, second})
         assert type(second.exception()) is RuntimeError
-        assert first.result().line == build.lines[0]
+        line = first.result()
+        assert isinstance(line, TailLine)
+        assert line.line == build.lines[0]
         await tail.aclose()
 
 
@@ -114,7 +118,7 @@ class TestClosing:
         build = it.sim.add_build(script(20))
         async with nothing_left():
             async with it.tail([build.external_script_id]) as tail:
-                line = await anext(tail)
+                line = await next_line(tail)
             assert not it.under_way.total()
         assert tail.position.logs[build.build_uuid].position != LogPosition()
         assert line.line == build.lines[0]

@@ -9,7 +9,7 @@ from builds_async.simulator import (
     Behaviour,
     build_script,
 )
-from tests.live.tail.support import collect, kept, script, texts, wire
+from tests.live.tail.support import collect, kept, next_line, script, texts, wire
 
 
 class TestLines:
@@ -20,7 +20,7 @@ class TestLines:
         tail = it.tail([build.external_script_id for build in builds])
         lines: list[TailLine] = []
         while len(lines) < 100:
-            lines.append(await anext(tail))
+            lines.append(await next_line(tail))
         assert {line.build.build_uuid: line.external_script_id for line in lines} == {
             build.build_uuid: build.external_script_id for build in builds
         }

@@ -9,7 +9,7 @@ from builds_async import (
     TailPosition,
 )
 from builds_async.simulator import BuildDetails
-from tests.live.tail.support import Got, collect, kept, script, texts, wire, within
+from tests.live.tail.support import Got, collect, kept, next_line, script, texts, wire, within
 from tests.support import tags
 
 
@@ -23,7 +23,7 @@ class TestPosition:
         start = None
         for _ in range(24):
             tail = it.tail(ids, start)
-            line = await anext(tail)
+            line = await next_line(tail)
             got[line.build.build_uuid].append(line.line.message)
             start = kept(tail.position)
             await tail.aclose()
@@ -108,9 +108,8 @@ class TestPosition:
         tail = it.tail(ids)
         got = await collect(tail, 5)
         builds = [it.sim.add_build(script(3), external_script_id=tag) for tag in ids]
-        while it.responded["list"] < 2:
+        while not it.under_way["list"]:
             await within(tail, 0.5)
-        assert it.under_way["list"]
         start = kept(tail.position)
         await tail.aclose()
         tail = it.tail(ids, start)

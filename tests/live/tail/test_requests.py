@@ -8,7 +8,7 @@ from builds_async import (
     RateBudget,
 )
 from builds_async.live.tail import MAX_AT_ONCE
-from tests.live.tail.support import Got, collect, script, texts, wire
+from tests.live.tail.support import Got, collect, next_line, script, texts, wire
 
 
 class TestRequests:
@@ -86,7 +86,7 @@ class TestRequests:
         builds = [it.sim.add_build(script(4000, every=0.1)) for _ in range(40)]
         tail = it.tail([build.external_script_id for build in builds])
         for _ in range(33):
-            await anext(tail)
+            await next_line(tail)
         on_the_way = it.under_way.total()
         it.asked()
         await it.sim.clock.sleep(3600)
@@ -103,7 +103,7 @@ class TestRequests:
         tail = it.tail([build.external_script_id for build in builds])
         got: Got = defaultdict(list)
         while sum(map(len, got.values())) < 144:
-            line = await anext(tail)
+            line = await next_line(tail)
             got[line.build.build_uuid].append(line.line.message)
             await it.sim.clock.sleep(7)
         assert got == texts(*builds)

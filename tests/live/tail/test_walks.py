@@ -1,13 +1,14 @@
-"""Random walks of a tail: every line once and in order."""
+"""Random walks of a tail: every line once and in order, and then the end of its build."""
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import Literal, NamedTuple
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from builds_async import TailLine
 from builds_async.models.builds import BuildOutcome, BuildStatus
 from builds_async.simulator import (
     Behaviour,
@@ -15,7 +16,7 @@ from builds_async.simulator import (
     Fault,
     Moment,
 )
-from tests.live.tail.support import Got, Wire, kept, wire, within
+from tests.live.tail.support import Got, Wire, item_within, kept, wire
 from tests.support import settle
 
 pytestmark = pytest.mark.slow
@@ -28,6 +29,7 @@ class Planned(NamedTuple):
     lines: int
     every: float
     rest: float  # seconds from the last line to the end
+    ran: bool  # else it is canceled while it is queued
 
 
 class Step(NamedTuple):
@@ -44,6 +46,7 @@ planned = st.builds(
     lines=st.integers(0, 6),
     every=st.sampled_from([0.0, 0.3, 1.0, 4.0]),
     rest=st.sampled_from([0.0, 0.0, 5.0, 30.0]),
+    ran=st.sampled_from([True, True, True, False]),
 )
 steps = st.one_of(
     st.builds(Step, st.just("take"), st.sampled_from([0.0, 0.05, 0.3, 2.0, 11.0]), st.integers(1, 9)),
@@ -68,7 +71,7 @@ behaviours = st.builds(
 
 
 @settings(
-    max_examples=40,
+    max_examples=8000,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
     phases=[Phase.explicit, Phase.reuse, Phase.generate],  # shrinking takes minutes
@@ -88,7 +91,7 @@ def test_every_line_once_and_in_order(
     behaviour: Behaviour,
     served: tuple[int, float],
 ) -> None:
-    """No build, fault, timeout, sleep or restart makes a tail lose, repeat or reorder a line of a build."""
+    """No build, fault, timeout, sleep or restart makes a tail lose, repeat or reorder a line or an end."""
     it = wire(served[1], behaviour=behaviour, page_size=served[0], faults=plan)
     ids = [it.sim.add_worker() for _ in range(3)]
     for number, build in enumerate(sorted(builds, key=lambda build: build.begins)):
@@ -98,8 +101,10 @@ def test_every_line_once_and_in_order(
             *((build.queued + n * build.every, f"{number}.{n}") for n in range(build.lines)),
             (end, BuildOutcome.SUCCESS),
         ]
+        if not build.ran:
+            moments = [(build.queued, BuildOutcome.CANCELLED)]
         it.planned.append((build.begins, BuildDetails(external_script_id=ids[build.worker]), moments))
-    got = asyncio.run(walked(it, ids, walk))
+    got, ends = asyncio.run(walked(it, ids, walk))
     assert it.first_look is not None
     for uuid, made in it.sim.builds.items():
         expected, lines = [line.message for line in made.lines], got[uuid]
@@ -111,17 +116,21 @@ def test_every_line_once_and_in_order(
         ]
         if made.created > it.first_look or (before[-1] is made and stopped and stopped > it.first_look):
             assert lines == expected
+            assert ends[uuid] == 1
         elif stopped and stopped <= it.first_look:
             assert lines == []
+            assert ends[uuid] == 0
         else:
             assert lines in ([], expected)  # see test_all_builds_that_run_at_first
+            assert ends[uuid] <= 1
 
 
-async def walked(it: Wire, ids: list[str], walk: list[Step]) -> Got:
-    """All texts by build, for a reader that takes a walk and then reads to the end of all builds."""
+async def walked(it: Wire, ids: list[str], walk: list[Step]) -> tuple[Got, Counter[str]]:
+    """All texts and ends by build, for a reader that takes a walk and then reads to the end of all builds."""
     before = asyncio.all_tasks()
     tail = it.tail(ids)
     got: Got = defaultdict(list)
+    ends: Counter[str] = Counter()
     for step in [*walk, Step("take", 30.0, 10**6)]:
         if step.what == "sleep":
             await it.sim.clock.sleep(step.seconds)
@@ -132,13 +141,20 @@ async def walked(it: Wire, ids: list[str], walk: list[Step]) -> Got:
             tail = it.tail(ids, start)
         else:
             for _ in range(step.lines):
-                line = await within(tail, step.seconds)
-                if line is not None:
-                    got[line.build.build_uuid].append(line.line.message)
+                item = await item_within(tail, step.seconds)
+                if isinstance(item, TailLine):
+                    uuid = item.build.build_uuid
+                    assert not ends[uuid], "the end comes last"
+                    got[uuid].append(item.line.message)
+                    assert item.number == len(got[uuid])
+                elif item is not None:
+                    assert item.build.is_finished
+                    assert item.complete
+                    ends[item.build.build_uuid] += 1
                 elif step.lines < 100 or it.sim.clock.now() > 250:
                     break
     assert tail.position.logs == {}
     await tail.aclose()
     await settle()
     assert asyncio.all_tasks() == before
-    return got
+    return got, ends

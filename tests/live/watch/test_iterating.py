@@ -4,7 +4,7 @@ import pytest
 
 from builds_async.live.watch import BuildWatcher
 from tests.live.watch.support import ENDLESS, QUICK, A, B, C, Over, World, everything, life, short
-from tests.support import CancelledStep, drive
+from tests.support import CancelledStep, stepped
 
 
 class TestTheIterator:
@@ -50,7 +50,7 @@ class TestTheIterator:
         changes = [short(await anext(watcher))]
         for _ in range(3):
             try:
-                changes.append(short(drive(watcher.__anext__(), wait)))
+                changes.append(short(await stepped(watcher.__anext__(), wait)))
             except CancelledStep:
                 continue
         changes += await everything(watcher)

@@ -1,7 +1,10 @@
 """Random walks of a watch: no build and no outcome is missed."""
 
+import asyncio
 from collections import defaultdict
+from typing import Literal, TypeAlias
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -9,9 +12,14 @@ from hypothesis import strategies as st
 from builds_async import (
     BuildChange,
     BuildsConnectionError,
+    BuildWatcher,
+    WatchPosition,
 )
 from tests.live.watch.support import ORDER, A, B, C, Life, Over, World, word
-from tests.support import CancelledStep, drive
+from tests.support import CancelledStep, stepped
+
+Step: TypeAlias = int | Literal["restart"] | None
+"""Read on and cancel that after some turns, or a new watch at the position, or a change."""
 
 pytestmark = pytest.mark.slow
 
@@ -34,7 +42,7 @@ def lives(draw: st.DrawFn) -> Life:
 
 
 @settings(
-    max_examples=150,
+    max_examples=1500,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
     report_multiple_bugs=False,
@@ -44,27 +52,17 @@ def lives(draw: st.DrawFn) -> Life:
     latency=st.sampled_from([0.0, 0.3, 2.1]),
     chunk=st.integers(1, 3),
     fails=st.sets(st.integers(1, 30), max_size=8),
-    walk=st.lists(st.none() | st.integers(0, 9), max_size=12),
+    walk=st.lists(st.none() | st.integers(0, 9) | st.just("restart"), max_size=12),
 )
 def test_no_build_and_no_outcome_is_missed(
-    made: list[Life], latency: float, chunk: int, fails: set[int], walk: list[int | None]
+    made: list[Life], latency: float, chunk: int, fails: set[int], walk: list[Step]
 ) -> None:
-    """Whatever fails or is cancelled, each build comes once, its changes forward to its outcome."""
+    """Whatever fails, is canceled or restarted, each build comes once, with its changes to its outcome."""
     for number, it in enumerate(made):
         it.uuid = f"b{number}"
     world = World(*made, latency=latency, chunk=chunk, until=400)
     world.fails = dict.fromkeys(fails, BuildsConnectionError("reset"))
-    watcher = world.watch(A, B, C)
-    changes: list[BuildChange] = []
-    for cancel_at in [*walk, *([None] * 500)]:
-        first_seen = dict(world.first_seen)
-        try:
-            changes.append(drive(watcher.__anext__(), cancel_at))
-        except CancelledStep:
-            world.first_seen = first_seen  # that look may have come to nothing
-            continue
-        except Over:
-            break
+    changes = asyncio.run(walked(world, walk))
     seen: dict[str, list[str]] = defaultdict(list)
     for change in changes:
         uuid = change.build.build_uuid
@@ -82,3 +80,31 @@ def test_no_build_and_no_outcome_is_missed(
         is_latest = bool(present) and it is sorted(present, key=lambda other: other.begins)[-1]  # noqa: FURB192
         if it.begins > world.first_seen[it.tag] or is_latest:
             assert seen[it.uuid][-1:] == [it.states[-1][1]]
+
+
+async def walked(world: World, walk: list[Step]) -> list[BuildChange]:
+    """All changes, for a reader that is canceled and restarted many times, and then reads to the end."""
+    watcher = world.watch(A, B, C)
+    changes: list[BuildChange] = []
+    for cancel_at in [*walk, *([None] * 500)]:
+        first_seen = dict(world.first_seen)
+        if cancel_at == "restart":
+            position = kept(watcher.position)
+            world.first_seen = {tag: it for tag, it in first_seen.items() if tag in position.workers}
+            watcher = BuildWatcher(world, [A, B, C], interval=15.0, clock=world, start=position)
+            continue
+        try:
+            changes.append(await stepped(watcher.__anext__(), cancel_at))
+        except CancelledStep:
+            world.first_seen = first_seen  # that look may have come to nothing
+            continue
+        except Over:
+            break
+    return changes
+
+
+def kept(position: WatchPosition) -> WatchPosition:
+    """A position after its way through JSON."""
+    decoded = msgspec.json.decode(msgspec.json.encode(position), type=WatchPosition)
+    assert decoded == position
+    return decoded

@@ -1,0 +1,64 @@
+"""All Workers of an account, for live verbs that were given no ids: who joins, and when to look for them."""
+
+import logging
+from collections.abc import Sequence
+from typing import Protocol
+
+from builds_async.errors import AuthenticationError, BuildsError, PermissionDeniedError
+from builds_async.live.pace import Pace
+from builds_async.live.tracker import Tracker
+from builds_async.models.workers import WorkerScript
+from builds_async.session.clock import Clock
+from builds_async.session.ids import normalized_id
+
+LIST_EVERY = 60.0
+"""Seconds between two lists of the account's Workers. A list is one request, a pass over 1,000 Workers 50."""
+
+logger = logging.getLogger("builds_async")
+
+
+class WorkerSource(Protocol):
+    """The Workers of an account."""
+
+    async def list(self) -> Sequence[WorkerScript]:
+        """All of them."""
+        ...
+
+
+class AccountWorkers:
+    """Adds the Workers of an account to a tracker: all that exist at first, then new ones as they come."""
+
+    def __init__(self, source: WorkerSource, clock: Clock) -> None:
+        self.pace = Pace(clock, LIST_EVERY)
+        """When the next list is due."""
+
+        self._source = source
+        self._clock = clock
+        self._known: set[str] | None = None
+        self._failing = False
+
+    async def find(self, tracker: Tracker) -> list[str]:
+        """Ask for the list, and return the tags that were added. Raises only wrong credentials.
+
+        After any other failure the next list makes up for it.
+        """
+        began = self._clock.now()
+        try:
+            scripts = await self._source.list()
+        except (AuthenticationError, PermissionDeniedError):
+            raise
+        except BuildsError as error:
+            if not self._failing:
+                logger.warning("the Workers of the account could not be listed: %s", str(error))
+            self._failing = True
+            return []
+        finally:
+            self.pace.next_after(began)
+        self._failing = False
+        tags = [normalized_id(script.tag) for script in scripts if script.tag]
+        # A Worker that the last list did not have is new, and so are all of its builds.
+        add = tracker.add if self._known is None else tracker.add_new
+        added = [tag for tag in tags if tag not in (self._known or ()) and add(tag)]
+        # A Worker that was removed by hand stays out as long as it exists.
+        self._known = set(tags)
+        return added

@@ -1,0 +1,71 @@
+"""One open log of a tail."""
+
+from datetime import datetime
+
+from builds_async.live.log_reader import LogReader
+from builds_async.live.sources import LogSource
+from builds_async.live.tracker import Tracker
+from builds_async.models.builds import Build, BuildStatus
+from builds_async.models.logs import LogPage
+
+
+class BuildLog:
+    """The log of one build, and the source of its reader: its build is as the tracker last saw it."""
+
+    reader: LogReader
+    """Where the log has come to; set by the tail."""
+
+    def __init__(self, tag: str, uuid: str, build: Build | None, source: LogSource, tracker: Tracker) -> None:
+        self.tag = tag
+        """The Worker, in lower case."""
+
+        self.uuid = uuid
+        """The build."""
+
+        self.build = build
+        """The build as last seen; None if only an earlier tail has seen it."""
+
+        self.running_since: float | None = None
+        """When the build was first seen to have left the queue."""
+
+        self.was_asked = False
+        """Whether the log was asked for."""
+
+        self.is_busy = False
+        """Whether a request for the log is under way."""
+
+        self.is_gone = False
+        """Whether the build was deleted."""
+
+        self.end_given = False
+        """Whether the end of the build was given."""
+
+        self._source = source
+        self._tracker = tracker
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will be asked for; lines may be in hand."""
+        return self.reader.ended or self.is_gone
+
+    @property
+    def is_queued(self) -> bool:
+        """Whether the build has no log yet, because it is known to be queued.
+
+        Only of a Worker's newest build: looks keep that state fresh, while an older one may have begun since.
+        """
+        if self.build is None or self.build.status != BuildStatus.QUEUED or self.build.is_stopped:
+            return False
+        newest = self._tracker.latest(self.tag)
+        return newest is not None and newest.build_uuid == self.uuid
+
+    async def get_dated(self, build_uuid: str) -> tuple[Build, datetime | None]:
+        """The build as the tracker last saw it, without a date; a request only if the tracker has lost it."""
+        seen_on = None
+        if self.build is None or not self._tracker.tracks(self.tag, build_uuid):
+            self.build, seen_on = await self._source.get_dated(build_uuid)
+        return self.build, seen_on
+
+    async def logs(self, build_uuid: str, *, cursor: str | None = None) -> LogPage:
+        """The page of the log behind `cursor`."""
+        return await self._source.logs(build_uuid, cursor=cursor)
