@@ -11,6 +11,7 @@ TAILS = [it for it in SCENARIOS if it.reader is not follow]
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("scenario", TAILS, ids=lambda it: it.name)
 def test_lag(scenario: Scenario) -> None:
     """Lines lag no more than the gate on average, each comes once, each build ends once, and no 429 comes."""
@@ -23,6 +24,7 @@ def test_lag(scenario: Scenario) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(120)
 def test_it_is_the_same_every_time() -> None:
     """One load gives the same numbers in each run: they can be compared, and pinned."""
     first, second = [asyncio.run(TAILS[3].run()) for _ in range(2)]

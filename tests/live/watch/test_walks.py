@@ -42,7 +42,7 @@ def lives(draw: st.DrawFn) -> Life:
 
 
 @settings(
-    max_examples=1500,
+    max_examples=150,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
     report_multiple_bugs=False,
