@@ -15,7 +15,9 @@ from builds_async import _public
 
 ROOT = Path(builds_async.__file__).parent
 LOWER = ["_version", "models", "errors", "results", "session", "resources", "live", "diagnose", "client"]
-LAYERS = [*LOWER, "_public", "__init__", "cli"]
+LAYERS = [*LOWER, "_public", "__init__", "testing", "cli"]
+KNOW_THE_SIMULATOR = {"testing", "cli"}
+"""The fixtures are made of it, and so is the command's demo."""
 APART = {"live": {"resources"}, "diagnose": {"resources", "live"}}
 """Lower layers that a layer does without: live verbs and the diagnosis see resources as Protocols only."""
 MODULES = sorted(ROOT.rglob("*.py"))
@@ -63,10 +65,10 @@ def ours(path: Path) -> list[str]:
 
 @pytest.mark.parametrize("path", LAYERED, ids=name_of)
 def test_upwards_only(path: Path) -> None:
-    """A module imports its own layer and those below it; only the command, for its demo, the simulator."""
+    """A module imports its own layer and those below it; only the fixtures and the command the simulator."""
     layer = layer_of(name_of(path))
     allowed = {*LAYERS[: LAYERS.index(layer) + 1]} - APART.get(layer, set())
-    if layer == LAYERS[-1]:
+    if layer in KNOW_THE_SIMULATOR:
         allowed.add("simulator")
     assert [module for module in ours(path) if layer_of(module) not in allowed] == []
 

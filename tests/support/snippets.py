@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 ENDLESS = "<!-- test: endless -->"
+PYTEST = "<!-- test: pytest -->"
 _BLOCK = re.compile(
-    rf"^(?P<endless>{re.escape(ENDLESS)}\n)?```(?P<language>\w+)\n(?P<code>.*?)^```$",
+    rf"^(?:(?P<mark>{re.escape(ENDLESS)}|{re.escape(PYTEST)})\n)?```(?P<language>\w+)\n(?P<code>.*?)^```$",
     re.DOTALL | re.MULTILINE,
 )
 
@@ -25,7 +26,7 @@ class Snippet(NamedTuple):
 
 
 def snippets(page: Path, language: str) -> list[Snippet]:
-    """The blocks of a page in this language, in order."""
+    """The blocks of a page in this language, in order; `pytest` is that of a file of tests with fixtures."""
     text = page.read_text("utf-8")
     return [
         Snippet(
@@ -33,10 +34,10 @@ def snippets(page: Path, language: str) -> list[Snippet]:
             text.count("\n", 0, found.start("code")),
             found["language"],
             found["code"],
-            found["endless"] is not None,
+            found["mark"] == ENDLESS,
         )
         for found in _BLOCK.finditer(text)
-        if found["language"] == language
+        if ("pytest" if found["mark"] == PYTEST else found["language"]) == language
     ]
 
 
