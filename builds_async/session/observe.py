@@ -26,6 +26,9 @@ class RequestDone(msgspec.Struct, frozen=True, kw_only=True):
     error: BuildsError | None = None
     """Why there was no complete response; None if there was one, or if the caller cancelled the request."""
 
+    ray_id: str | None = None
+    """The id by which Cloudflare's support finds the request; None where the response had none."""
+
 
 class RetryPlanned(msgspec.Struct, frozen=True, kw_only=True):
     """A call failed and will be sent again: after `delay` seconds, or when the gate opens."""

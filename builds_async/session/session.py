@@ -17,7 +17,7 @@ from builds_async.session.budget import Budget
 from builds_async.session.call import Call
 from builds_async.session.clock import Clock
 from builds_async.session.decode import described
-from builds_async.session.headers import allowances
+from builds_async.session.headers import allowances, ray_id
 from builds_async.session.observe import Observer, RequestDone, RetryPlanned, Waited
 from builds_async.session.redact import Secret, unmistakable
 from builds_async.session.reply import Reply, read
@@ -217,31 +217,21 @@ class ApiSession:
     async def _respond(self, request: Request, attempts: int) -> Response:
         """Send once. An error that is raised names the call."""
         began = self._clock.now()
-        status, failure = None, None
+        response, failure = None, None
         try:
             response = await self._transport.send(request)
-            status = response.status
             return response
         except BuildsError as error:
             failure = with_call(error, **_facts(request, attempts))
         finally:  # a request that was cancelled was sent as well
             self._gate.leave(poll=self._poll)
-            if self._observer is not None:
-                self._observer(
-                    RequestDone(
-                        method=request.method,
-                        path=request.shown_path,
-                        seconds=self._clock.now() - began,
-                        status=status,
-                        error=failure,
-                    )
-                )
+            # Asked here, because without a listener a request must not pay for what it would hear.
+            if self._observer is not None or logger.isEnabledFor(logging.DEBUG):
+                self._report_done(request, response, failure, self._clock.now() - began)
         raise failure  # out here, in the place of the transport's own: that is not its context
 
     def _read(self, call: Call[T], request: Request, response: Response, attempts: int) -> Reply[T]:
         """Take in what a response says: of the rate limit, and of the call. Its error names the call."""
-        if logger.isEnabledFor(logging.DEBUG):
-            logger.debug("%s %s: %d", request.method, request.shown_path, response.status)
         if not call.anonymous and (said := allowances(response.headers)):
             self._budget.observe(said)
         reply = read(response, call, request, attempts=attempts, secrets=self._secrets)
@@ -268,6 +258,28 @@ class ApiSession:
             except BaseException:
                 self._gate.leave(poll=self._poll)
                 raise
+
+    def _report_done(
+        self, request: Request, response: Response | None, failure: BuildsError | None, seconds: float
+    ) -> None:
+        """Log a request that is over, and tell the observer."""
+        status = None if response is None else response.status
+        ray = None if response is None else ray_id(response.headers)
+        outcome = status or (failure and type(failure).__name__) or "canceled"
+        path = request.shown_path
+        text = "%s %s: %s in %.3f s, ray %s"
+        logger.debug(text, request.method, path, outcome, seconds, ray or "unknown")
+        if self._observer is not None:
+            self._observer(
+                RequestDone(
+                    method=request.method,
+                    path=path,
+                    seconds=seconds,
+                    status=status,
+                    error=failure,
+                    ray_id=ray,
+                )
+            )
 
     def _report_retry(self, error: BuildsError, delay: float) -> None:
         # Its text: a record that is kept must not keep the caller's frames alive.

@@ -99,7 +99,8 @@ class TestObservations:
             sim.fault(Fault(kind="slow", delay=3.0))
             await client.builds.latest(tags(3))
             path = f"/accounts/{sim.account_id}/builds/builds/latest"
-        assert notes == [RequestDone(method="GET", path=path, seconds=3.0, status=200)]
+        ray = notes[0].ray_id  # type: ignore[union-attr]  # compared below
+        assert notes == [RequestDone(method="GET", path=path, seconds=3.0, status=200, ray_id=ray)]
 
     async def test_observer_that_is_false(self) -> None:
         """An observer that is false, as an empty list is, is told all the same."""

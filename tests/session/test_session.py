@@ -509,13 +509,13 @@ class TestLog:
         await client.builds.get(BUILD_UUID)
         path = f"/accounts/{ACCOUNT}{GET}"
         first, retry, second = [record for record in caplog.records if record.name == "builds_async"]
-        assert (first.levelno, first.message) == (logging.DEBUG, f"GET {path}: 503")
+        assert (first.levelno, first.message) == (logging.DEBUG, f"GET {path}: 503 in 0.000 s, ray {RAY}")
         assert retry.levelno == logging.INFO
         assert re.fullmatch(
             rf"GET {path}: 503 not the API's JSON, the body starts with 'busy'\..*; trying again in 0\.\d s",
             retry.message,
         )
-        assert (second.levelno, second.message) == (logging.DEBUG, f"GET {path}: 200")
+        assert (second.levelno, second.message) == (logging.DEBUG, f"GET {path}: 200 in 0.000 s, ray unknown")
 
     async def test_quiet(self, api: MockApi, client: BuildsClient, caplog: pytest.LogCaptureFixture) -> None:
         """Nothing is logged at WARNING or above: what matters is raised."""

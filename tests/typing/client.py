@@ -78,6 +78,7 @@ async def options(session: aiohttp.ClientSession) -> None:
 def observer(observation: Observation) -> float:
     match observation:
         case RequestDone():
+            assert_type(observation.ray_id, str | None)
             return assert_type(observation.seconds, float)
         case RetryPlanned():
             return assert_type(observation.delay, float)
