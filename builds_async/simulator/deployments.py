@@ -8,7 +8,7 @@ from typing import TypeVar
 from uuid import NAMESPACE_OID, uuid5
 
 from builds_async.models.builds import BuildOutcome, BuildStatus
-from builds_async.simulator.build_details import Makes
+from builds_async.simulator.build_details import BuildDetails, Makes
 from builds_async.simulator.builds import SimulatedBuild
 from builds_async.simulator.records import Deployment, Version
 
@@ -49,11 +49,14 @@ class Deployments:
 
 def made_by(build: SimulatedBuild) -> Makes:
     """What a build has left behind until now."""
-    if build.outcome != BuildOutcome.SUCCESS:
-        return "nothing"
-    if build.details.makes is not None:
-        return build.details.makes
-    command = build.details.deploy_command or ""
+    return makes(build.details) if build.outcome == BuildOutcome.SUCCESS else "nothing"
+
+
+def makes(details: BuildDetails) -> Makes:
+    """What a build leaves behind if it succeeds."""
+    if details.makes is not None:
+        return details.makes
+    command = details.deploy_command or ""
     return "version" if any(word in command for word in _UPLOADS) else "deployment"
 
 

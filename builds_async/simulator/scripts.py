@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from builds_async.models.builds import BuildOutcome, BuildStatus
 from builds_async.simulator.build_details import Moment
 from builds_async.simulator.builds import SimulatedBuild
+from builds_async.simulator.deployments import makes
 
 _BEGINNING = (
     "Initializing build environment...",
@@ -23,15 +24,16 @@ _PREPARATION = (
 _SUCCESS = (
     "Success: Build command completed",
     "Executing user deploy command: npx wrangler deploy",
-    "✨ Success! Build completed.",
 )
+_END = "✨ Success! Build completed."
 _FAILURE = (
     "✘ [ERROR] Build failed with 1 error:",
     "",
     '\tsrc/index.ts:3:21: ERROR: Could not resolve "./missing"',
     "Failed: error occurred while running build command",
 )
-_ENDINGS = {BuildOutcome.SUCCESS: _SUCCESS, BuildOutcome.FAIL: _FAILURE}
+_VERSION_LINES = {"deployment": "Current Version ID: {}", "version": "Worker Version ID: {}"}
+"""What wrangler says that it has uploaded, by what the build makes."""
 
 
 def build_script(
@@ -42,6 +44,7 @@ def build_script(
     queued: float = 2.0,
     initializing: float = 3.0,
     outcome_after: float = 0.0,
+    uploaded: str | None = None,
 ) -> tuple[Moment, ...]:
     """The script of a typical build, for `BuildsSimulator.add_build`.
 
@@ -50,7 +53,8 @@ def build_script(
     failure ends in an error and the service's own last line. Skipped builds have no log.
 
     The build waits `queued` seconds, then `initializing` seconds until its command runs. `outcome` is set
-    `outcome_after` seconds after the status `stopped`.
+    `outcome_after` seconds after the status `stopped`. `uploaded` is a line in which a success says what it
+    has uploaded, such as `Current Version ID: ...`.
     """
     outcome = BuildOutcome(outcome)  # a plain word would be taken for a log line
     if outcome == BuildOutcome.SKIPPED:
@@ -66,15 +70,22 @@ def build_script(
         *((start, text) for text in _PREPARATION),
         (start, "Executing user build command: npm run build"),
         *((start + number / rate, text) for number, text in enumerate(output, 1)),
-        *((end, text) for text in _ENDINGS.get(outcome, ())),
+        *((end, text) for text in _ending(outcome, uploaded)),
         (end, BuildStatus.STOPPED),
         (end + outcome_after, outcome),
     )
 
 
-def typical_build(_: SimulatedBuild) -> tuple[Moment, ...]:
-    """The script of a build that is started over the API."""
-    return build_script(5)
+def _ending(outcome: BuildOutcome, uploaded: str | None) -> tuple[str, ...]:
+    if outcome == BuildOutcome.SUCCESS:
+        return (*_SUCCESS, *(() if uploaded is None else (uploaded,)), _END)
+    return _FAILURE if outcome == BuildOutcome.FAIL else ()
+
+
+def typical_build(build: SimulatedBuild) -> tuple[Moment, ...]:
+    """The script of a build that is started over the API. Its log names the version that it makes."""
+    line = _VERSION_LINES.get(makes(build.details))
+    return build_script(5, uploaded=line and line.format(build.version_id))
 
 
 def finished_script(lines: int | Iterable[str], outcome: BuildOutcome, duration: float) -> tuple[Moment, ...]:

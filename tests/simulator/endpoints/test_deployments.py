@@ -203,3 +203,25 @@ async def test_a_build_that_is_no_longer_kept(clock: VirtualClock, door: Any) ->
     assert ask.result(f"workers/{tag}/builds") == []
     assert [ask.error(path) for path in paths] == [(404, 12000)] * 2
     assert served(sim, door) == [{build.version_id: 100}]
+
+
+@pytest.mark.parametrize(
+    ("command", "line"),
+    [
+        ("npx wrangler deploy", "Current Version ID: {}"),
+        ("npx wrangler versions upload", "Worker Version ID: {}"),
+    ],
+)
+async def test_the_log_of_a_started_build_names_its_version(
+    command: str, line: str, clock: VirtualClock, door: Any
+) -> None:
+    """In the words of wrangler's command, and it is the version that is then there."""
+    sim = BuildsSimulator(clock=clock)
+    tag = sim.add_worker("shop", connected=False)
+    trigger = sim.add_trigger(tag, deploy_command=command)
+    path = f"triggers/{trigger}/builds"
+    build_uuid = door(sim).result(path, method="POST", body={"branch": "main"})["build_uuid"]
+    await clock.sleep(60.0)
+    build = sim.builds[build_uuid]
+    assert line.format(build.version_id) in [it.message for it in build.lines]
+    assert uploaded(sim, door) == [build.version_id]
