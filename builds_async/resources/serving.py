@@ -56,7 +56,9 @@ class Serving:
         """The builds of versions; None if the token may read none."""
         try:
             return await self._builds.by_version(version_ids)
-        except (AuthenticationError, PermissionDeniedError):
+        except (AuthenticationError, PermissionDeniedError) as error:
+            if not error.errors:  # of a firewall or proxy on the way: it says nothing about the token
+                raise
             return None
 
     async def _reasons(self, served: Mapping[str, tuple[str, Deployment]]) -> BulkResult[NoBuildReason]:

@@ -260,6 +260,16 @@ async def test_a_version_that_is_gone(client: BuildsClient) -> None:
         assert (await only(client)).reason == NoBuildReason.ROLLBACK
 
 
+async def test_a_firewall_is_not_a_refused_token(client: BuildsClient) -> None:
+    """A 403 that is not the API's says nothing about the token, so it is raised."""
+    deployment = {"id": "d", "versions": [{"version_id": "v", "percentage": 100}]}
+    with MockApi() as api:
+        api.on("GET", "/workers/scripts/shop/deployments", envelope({"deployments": [deployment]}))
+        api.on("GET", "/builds/builds?version_ids=v", status=403, body="<html>Sorry, you have been blocked")
+        with pytest.raises(PermissionDeniedError, match="firewall"):
+            await client.live(["shop"])
+
+
 @pytest.mark.parametrize("version_id", ["a,b", "a/b", ".."])
 async def test_an_id_that_is_none(version_id: str, client: BuildsClient) -> None:
     """A version id that would lead to another path or look-up is never sent."""

@@ -75,6 +75,14 @@ def test_live_commit(commit: str, account: Served, shop: str, cli: Cli) -> None:
     assert [record["worker"] for record in cli("live", shop, other, "--commit", commit, "-o", "json").records]
 
 
+def test_live_commit_that_the_api_has_shortened(account: Served, shop: str, cli: Cli) -> None:
+    """The API has been seen with 12 digits of a commit: the whole hash is then of the same commit."""
+    tag = account.do(lambda: account.sim.add_worker(f"{shop}-short"))
+    account.do(lambda: account.sim.add_finished_build(external_script_id=tag, commit_hash="0123456789ab"))
+    assert cli("live", f"{shop}-short", "--commit", "0123456789ab" + "0" * 28).code == 0
+    assert cli("live", f"{shop}-short", "--commit", "0123456789ac").code == 1
+
+
 def test_live_commit_anywhere(account: Served, shop: str, cli: Cli) -> None:
     """Without names one Worker is enough, and no Worker is exit code 1."""
     tag = account.do(lambda: account.sim.add_worker(f"{shop}-unique"))
