@@ -8,7 +8,7 @@ from builds_async.models.builds import Build
 _USUAL = 120.0
 """Seconds that a build is expected to run where no earlier one of its Worker is known."""
 
-_SHORTEST = 36.0
+_SHORTEST = 30.0
 _PATIENCE = 60.0
 
 

@@ -26,7 +26,7 @@ _NEVER = float("-inf")
 _UNKNOWN = float("inf")
 _SAMPLES = 8
 
-_FLOOR = 1 / 3
+_FLOOR = 0.37
 """The share of the even rate that no burst of polls may use up."""
 
 _SHORTEST_HORIZON = 1.0

@@ -7,7 +7,7 @@ import sys
 import time
 from importlib.metadata import version
 
-from tests.benchmarks import bulk, following, getting, importing, memory, scale
+from tests.benchmarks import bulk, following, getting, importing, memory, scale, traffic
 
 SUBJECTS = {
     "get": getting.run,
@@ -16,6 +16,7 @@ SUBJECTS = {
     "import": importing.run,
     "memory": memory.run,
     "scale": scale.run,
+    "traffic": traffic.run,
 }
 
 

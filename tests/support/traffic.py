@@ -58,6 +58,7 @@ class Traffic:
         self.ends: Counter[str] = Counter()
         self.lags: list[float] = []
         self.first_lags: list[float] = []
+        self.first_from = 0.0  # builds that began before do not count for `first_lags`
         self.statuses: Counter[int] = Counter()
         self.asked: Counter[str] = Counter()
         self._rng = random.Random(1)  # noqa: S311  # the same load every time
@@ -141,7 +142,7 @@ class Traffic:
         lines = self.got.setdefault(build_uuid, [])
         lag = self.clock.now() - (line.timestamp / 1000 - EPOCH.timestamp())
         self.lags.append(lag)
-        if not lines:
+        if not lines and self.clock.now() - lag >= self.first_from:
             self.first_lags.append(lag)
         lines.append(line)
 
