@@ -1,5 +1,7 @@
 """What a Worker serves: its versions, and the deployments that send traffic to them."""
 
+from typing import ClassVar
+
 import msgspec
 from msgspec.structs import force_setattr
 
@@ -65,6 +67,8 @@ class DeploymentList(Model, frozen=True, kw_only=True):
 
 class VersionMetadata(Model, frozen=True, kw_only=True):
     """When and by whom a version was made."""
+
+    _shown: ClassVar[tuple[str, ...]] = ("created_on", "source", "author_email", "has_preview")
 
     created_on: Moment | None = None
     """When the version was uploaded."""

@@ -58,7 +58,9 @@ async def test_lost_response(how: str, start: Start, shop: Shop) -> None:
 async def test_no_build(start: Start, shop: Shop) -> None:
     """If no build is found after a lost response, the error says so, and nothing was sent twice."""
     shop.lose(arrived=False)
-    with pytest.raises(BuildsConnectionError, match="It is unknown whether the build started: no build of branch"):
+    with pytest.raises(
+        BuildsConnectionError, match="It is unknown whether the build started: no build of branch"
+    ):
         await start(shop)
     assert shop.wire.posts == 1
 
