@@ -14,7 +14,7 @@ from builds_async.session.ids import normalized_id
 LIST_EVERY = 60.0
 """Seconds between two lists of the account's Workers. A list is one request, a pass over 1,000 Workers 50."""
 
-logger = logging.getLogger("builds_async")
+logger: logging.Logger = logging.getLogger("builds_async")
 
 
 class WorkerSource(Protocol):
@@ -29,7 +29,7 @@ class AccountWorkers:
     """Adds the Workers of an account to a tracker: all that exist at first, then new ones as they come."""
 
     def __init__(self, source: WorkerSource, clock: Clock) -> None:
-        self.pace = Pace(clock, LIST_EVERY)
+        self.pace: Pace = Pace(clock, LIST_EVERY)
         """When the next list is due."""
 
         self._source = source

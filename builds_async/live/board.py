@@ -161,11 +161,11 @@ class _Build:
         self.build_uuid = build_uuid
         self.askers: WeakSet[Asker] = WeakSet()
         self.seen: Seen | None = None
-        self.wanted_at = 0.0
+        self.wanted_at: float = 0.0
         self.request: _Request | None = None  # the last one that asked for it
         self.tag: str | None = None  # its Worker
-        self.is_hidden = False  # a newer build of its Worker hides it, or the Worker can't be asked for
-        self.must_get = False  # the last response for its Worker did not say enough
+        self.is_hidden: bool = False  # a newer build of its Worker hides it, or the Worker can't be asked for
+        self.must_get: bool = False  # the last response for its Worker did not say enough
 
     @property
     def is_asked_for(self) -> bool:

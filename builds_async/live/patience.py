@@ -12,7 +12,7 @@ from builds_async.session.observe import Observer, OutageBegan, OutageEnded
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 15.0
 """Seconds between two attempts during an outage: the pause doubles from the first to the longest."""
 
-logger = logging.getLogger("builds_async")
+logger: logging.Logger = logging.getLogger("builds_async")
 
 
 class Patience:
@@ -26,7 +26,7 @@ class Patience:
     def __init__(
         self, clock: Clock, seconds: float = 0.0, *, verb: str = "", observer: Observer | None = None
     ) -> None:
-        self.due = -inf
+        self.due: float = -inf
         """The moment before which the next attempt is not made."""
 
         self.outage: BuildsError | None = None

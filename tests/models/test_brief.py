@@ -79,8 +79,7 @@ MOMENT = datetime(2026, 8, 13, 4, 33, 54, 80_000, timezone(timedelta(hours=2)))
         (TailPosition({"a": None}, {}), "TailPosition(workers=<1 item>, logs=<0 items>)"),
         (
             TailLine("t", BUILD, LogLine(1, "a")),
-            f"TailLine(external_script_id='t', build={BUILD!r}, line=LogLine(timestamp=1, message='a'),"
-            " number=0)",
+            f"TailLine(external_script_id='t', build={BUILD!r}, line={LogLine(1, 'a')!r}, number=0)",
         ),
         (
             BuildChange(external_script_id="t", previous=None, build=BUILD),
