@@ -1,4 +1,4 @@
-"""The wire nouns: frozen Structs with the API's own field names, and enums that keep unknown words."""
+"""The API's data types: frozen Structs with its field names, and enums that accept unknown values."""
 
 from builds_async.models.account import AccountLimits
 from builds_async.models.builds import (

@@ -4,7 +4,7 @@ from builds_async.models.base import Model, Moment
 
 
 class AccountLimits(Model, frozen=True, kw_only=True):
-    """Whether the account has build minutes left. Both fields are meant for plans that are not paid."""
+    """The build minutes of an account. Both fields apply to free plans only."""
 
     has_reached_build_minutes_limit: bool | None = None
     """True when no build minutes are left; None where there is no such limit, as on paid plans."""

@@ -1,4 +1,4 @@
-"""The bases of all models: results, request bodies, redacted reprs and open enums. No I/O."""
+"""Base classes of the models: results, request bodies, redacted reprs and open enums. No I/O."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -11,18 +11,18 @@ from msgspec import UnsetType
 from builds_async.models.brief import brief, brief_fields, written
 
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
-"""A datetime with a time zone. One that comes without fails the strict decode and is then read as UTC."""
+"""A datetime with a time zone. Without one it fails the strict decode; the lenient pass reads it as UTC."""
 
 Id = Annotated[str, msgspec.Meta(min_length=1)]
-"""An identifier, never empty. A model whose id is missing can't be used."""
+"""An identifier, never empty. A model without its id is unusable."""
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True):
     """A result of the API, under the API's own field names.
 
-    Frozen, so that it can be shared between tasks and kept. Unknown fields are skipped, and every field
-    that the API may leave out has a default: a newer server does not break an older client. Every datetime
-    has a time zone, UTC where the API names none.
+    Frozen, so it can be shared between tasks and kept. Unknown fields are skipped, and every field that the
+    API may omit has a default, so a newer server does not break an older client. Every datetime has a time
+    zone, UTC where the API gives none.
 
     An odd value costs at most itself: see `builds_async.models.lenient`.
 
@@ -33,7 +33,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     """The fields and properties that the repr shows; all fields if empty."""
 
     _essential: ClassVar[frozenset[str]] = frozenset()
-    """Fields with a default that the model is useless without when their value is present but unreadable."""
+    """Fields that have a default, but make the model unusable if their value is present and unreadable."""
 
     def __repr__(self) -> str:
         return brief(self)
@@ -56,7 +56,7 @@ class Body(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RedactedRepr(msgspec.Struct, frozen=True):
-    """A struct whose repr shows `***` for its secret field, so tracebacks and logs do too."""
+    """A struct whose repr, and so tracebacks and logs, shows `***` for its secret field."""
 
     _secret: ClassVar[str]
     """The name of the secret field."""
@@ -73,19 +73,19 @@ class RedactedRepr(msgspec.Struct, frozen=True):
 
 
 def texts(values: Iterable[str] | UnsetType) -> tuple[str, ...] | UnsetType:
-    """`values` as a tuple, or UNSET. TypeError for a single str, which would fall apart into characters."""
+    """`values` as a tuple, or UNSET. TypeError for a single str, which would be split into characters."""
     if isinstance(values, str):
         raise TypeError("pass a list of strings, not one str")
     return values if isinstance(values, UnsetType) else tuple(values)
 
 
 class OpenStrEnum(StrEnum):
-    """An enum that the API may extend: an unlisted word becomes a member that is not stored in the class.
+    """An enum that the API may extend: an unlisted value becomes a member that is not stored in the class.
 
-    `str()`, f-strings, `==` and `hash()` go by the word itself. Compare with `==`, not with `is`.
+    `str()`, f-strings, `==` and `hash()` use the value itself. Compare with `==`, not with `is`.
 
-    Each enum has a member `_UNLISTED` that only type checkers see. It stands for the words of tomorrow: a
-    `match` over the listed members is not exhaustive, so a checker asks for a `case _`.
+    Each enum has a member `_UNLISTED` that only type checkers see. It stands for future values: a `match`
+    over the listed members is not exhaustive, so a checker requires a `case _`.
     """
 
     @classmethod
@@ -93,6 +93,6 @@ class OpenStrEnum(StrEnum):
         if not isinstance(value, str):
             return None
         member = str.__new__(cls, value)
-        # Not registered in the class: words from outside must not pile up in a process that runs for weeks.
+        # Not stored in the class: values from outside must not accumulate in a long-running process.
         member._name_ = member._value_ = value
         return member

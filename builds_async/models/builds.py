@@ -17,43 +17,43 @@ class BuildStatus(OpenStrEnum):
     INITIALIZING = "initializing"
     """The build environment is being prepared."""
     RUNNING = "running"
-    """The build is at work: clone, install, build, deploy."""
+    """The build is running: clone, install, build, deploy."""
     STOPPED = "stopped"
-    """The build is over. Its outcome may follow a moment later."""
+    """The build has ended. Its outcome may follow a moment later."""
     if TYPE_CHECKING:
         _UNLISTED = "any other word"
 
 
 class BuildOutcome(OpenStrEnum):
-    """How a stopped build ended, in the words of the REST API."""
+    """How a stopped build ended, in the REST API's terms."""
 
     SUCCESS = "success"
-    """All commands succeeded. That need not have deployed anything: see `client.builds.by_version`."""
+    """All commands succeeded, which does not prove a deployment: see `client.builds.by_version`."""
     FAIL = "fail"
-    """A command or the service failed; `Build.failure_reason` finds the line of the log that says why."""
+    """A command or the service failed; `Build.failure_reason` finds the log line that explains it."""
     SKIPPED = "skipped"
-    """Not built. The reason is not documented: probably the watch paths or the commit message."""
+    """Not built. The cause is undocumented: probably the watch paths or the commit message."""
     CANCELLED = "cancelled"
     """Canceled, in the dashboard or through the API."""
     TERMINATED = "terminated"
-    """Ended by the service. The reason is not documented: probably the time limit for builds."""
+    """Ended by the service. The cause is undocumented: probably the time limit for builds."""
     if TYPE_CHECKING:
         _UNLISTED = "any other word"
 
 
 class BuildTriggerSource(OpenStrEnum):
-    """What started a build. The words of the schema and those of the live API differ."""
+    """The cause of a build. The values in the schema and in the live API differ."""
 
     PUSH = "push"
-    """A push, in the schema's word; the live API has been seen to say `push_event`."""
+    """A push, as in the schema; the live API was seen to use `push_event`."""
     PUSH_EVENT = "push_event"
-    """A push, in the live API's word, which the schema does not list."""
+    """A push, as seen live; the schema does not list it."""
     PULL_REQUEST = "pull_request"
-    """A pull request, by the schema."""
+    """A pull request, as in the schema."""
     MANUAL = "manual"
-    """Started by hand. Builds started through the API have been seen with this word too."""
+    """Started manually. Builds started through the API were seen with this value too."""
     API = "api"
-    """Started through the API, by the schema."""
+    """Started through the API, as in the schema."""
     DEPLOY_HOOK = "deploy_hook"
     """Started by a deploy hook. Documented, but missing from the schema."""
     if TYPE_CHECKING:
@@ -68,28 +68,28 @@ class ProviderType(OpenStrEnum):
     GITLAB = "gitlab"
     """GitLab."""
     GITLAB_INTERNAL = "gitlab_internal"
-    """An internal GitLab integration, connected by a `grant_id`; not documented further."""
+    """An internal GitLab integration, connected by a `grant_id`; otherwise undocumented."""
     ORIGIN = "origin"
-    """A host that is connected by a `grant_id`; not documented further."""
+    """A host that is connected by a `grant_id`; otherwise undocumented."""
     if TYPE_CHECKING:
         _UNLISTED = "any other word"
 
 
 class EnvironmentVariable(Model, frozen=True, kw_only=True):
-    """An environment variable of builds, as the API gives it."""
+    """An environment variable of builds, as the API returns it."""
 
     _shown: ClassVar[tuple[str, ...]] = ("is_secret",)
 
     is_secret: bool | None = None
-    """Whether the value is hidden from everything but the build."""
+    """Whether only the build can read the value."""
     created_on: Moment | None = None
     """When the variable was created."""
     value: str | None = None
-    """The value; None for a secret, which the API never gives back."""
+    """The value; None for a secret, which the API never returns."""
 
 
 class BuildTriggerMetadata(Model, frozen=True, kw_only=True):
-    """The commit and the settings that a build was started with: a snapshot, not the trigger as it is now."""
+    """The commit and settings of a build: a snapshot from its start, unlike its trigger."""
 
     _shown: ClassVar[tuple[str, ...]] = ("build_trigger_source", "branch", "commit_hash", "repo_name")
 
@@ -98,11 +98,11 @@ class BuildTriggerMetadata(Model, frozen=True, kw_only=True):
     branch: str | None = None
     """The Git branch that was built."""
     commit_hash: str | None = None
-    """The commit that was built; `""` for a build that was started without one, in full or shortened."""
+    """The commit hash, in full or shortened; `""` for a build that was started without a commit."""
     commit_message: str | None = None
-    """The message of the commit; `""` for a build that was started without one."""
+    """The commit message; `""` for a build that was started without a commit."""
     author: str | None = None
-    """The author of the commit, as a login or an e-mail address; `""` for a build without a commit."""
+    """The author of the commit, as a login or an email address; `""` for a build without a commit."""
     build_command: str | None = None
     """The build command; `""` for a build that has only a deploy command."""
     deploy_command: str | None = None
@@ -114,7 +114,7 @@ class BuildTriggerMetadata(Model, frozen=True, kw_only=True):
     build_token_name: str | None = None
     """The display name of that build token."""
     environment_variables: dict[str, EnvironmentVariable | str | None] | None = None
-    """The variables that the build sees, by name: as an object or as a plain value, depending on the API."""
+    """The variables of the build by name; the API uses objects or plain values."""
     repo_name: str | None = None
     """The name of the repository."""
     provider_account_name: str | None = None
@@ -156,7 +156,7 @@ class RepoConnection(Model, frozen=True, kw_only=True):
 
 
 class Trigger(Model, frozen=True, kw_only=True):
-    """A rule that starts the builds of a Worker. Inside a `Build` it comes without its build token."""
+    """A rule that starts the builds of a Worker. Inside a `Build` it lacks its build token."""
 
     _shown: ClassVar[tuple[str, ...]] = ("trigger_uuid", "trigger_name", "branch_includes", "branch_excludes")
 
@@ -167,7 +167,7 @@ class Trigger(Model, frozen=True, kw_only=True):
     trigger_name: str | None = None
     """The display name."""
     build_command: str | None = None
-    """The command that builds the Worker; None or empty where nothing has to be built."""
+    """The command that builds the Worker; None or empty if there is nothing to build."""
     deploy_command: str | None = None
     """The command that deploys the Worker or uploads a version of it."""
     root_directory: str | None = None
@@ -197,14 +197,14 @@ class Trigger(Model, frozen=True, kw_only=True):
 
 
 class PullRequest(Model, frozen=True, kw_only=True):
-    """The pull request that a build belongs to. The API does not give its number."""
+    """The pull request of a build. The API does not return its number."""
 
     pull_request_url: str | None = None
     """The address of the pull request at the Git host."""
     created_on: Moment | None = None
-    """When it was created."""
+    """When the pull request was created."""
     closed_on: Moment | None = None
-    """When it was closed; None while it is open."""
+    """When the pull request was closed; None while it is open."""
 
 
 class BuildDeployHook(Model, frozen=True, kw_only=True):
@@ -224,7 +224,7 @@ class Build(Model, frozen=True, kw_only=True):
     status: BuildStatus | None = None
     """The stage that the build has reached."""
     build_outcome: BuildOutcome | None = None
-    """How the build ended; None until it has stopped, and possibly for a moment after."""
+    """How the build ended; None until it has stopped, and possibly for a moment after that."""
     created_on: Moment | None = None
     """When the build was created and queued."""
     modified_on: Moment | None = None
@@ -236,15 +236,15 @@ class Build(Model, frozen=True, kw_only=True):
     stopped_on: Moment | None = None
     """When the build stopped; None before that."""
     preview_url: str | None = None
-    """Where the deployed version is served: only from `client.builds.get`, once there is a preview."""
+    """The URL of the deployed version; only from `client.builds.get`, once there is a preview."""
     pull_request: PullRequest | None = None
-    """The pull request that the build belongs to; None if there is none."""
+    """The pull request of the build; None if there is none."""
     deploy_hook: BuildDeployHook | None = None
-    """The deploy hook that started the build; None if something else did."""
+    """The deploy hook that started the build; None for other causes."""
     trigger: Trigger | None = None
     """The trigger that started the build, without its build token."""
     build_trigger_metadata: BuildTriggerMetadata | None = None
-    """The commit and the settings that the build was started with."""
+    """The commit and settings of the build, from its start."""
 
     @property
     def branch(self) -> str | None:
@@ -279,9 +279,9 @@ class Build(Model, frozen=True, kw_only=True):
 
     @property
     def is_stopped(self) -> bool:
-        """True when the build no longer runs, however it ended.
+        """True when the build no longer runs, with any outcome.
 
-        That is when its status says so, or when it has both an outcome and `stopped_on`, whatever its status.
+        This requires the status `stopped`, or both an outcome and `stopped_on` with any status.
         """
         return self.status == BuildStatus.STOPPED or (
             bool(self.build_outcome) and self.stopped_on is not None
@@ -294,15 +294,15 @@ class Build(Model, frozen=True, kw_only=True):
 
     @property
     def is_finished(self) -> bool:
-        """True when the build has stopped and its outcome is known: nothing about it will change."""
+        """True when the build has stopped and its outcome is known, so nothing about it will change."""
         return self.is_stopped and bool(self.build_outcome)
 
     def failure_reason(self, lines: Iterable[LogLine]) -> str | None:
         """Why this build did not succeed, in one line of at most 300 characters, from the lines of its log.
 
-        None for a build that succeeded or has not stopped. For a build that failed, the most telling line of
-        the log: the service's specific verdict, the first error, or the last line. For any other outcome,
-        or without lines, the outcome itself. A guess from free text: show it, do not act on it.
+        None for a build that succeeded or has not stopped. For a failed build, the most telling log line: a
+        specific error of the service, the first error, or the last line. For any other outcome, or without
+        lines, the outcome itself. It is a guess from free text: show it, do not act on it.
         """
         if not self.is_stopped or self.succeeded:
             return None
@@ -315,16 +315,16 @@ class Build(Model, frozen=True, kw_only=True):
 
 
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
-"""Before any build."""
+"""A date before any build."""
 
 _PLAUSIBLE_YEARS = range(2000, 2200)
 
 
 def usable_date(date: datetime | None) -> datetime | None:
-    """A date that builds can be ordered by, or None for one that is missing or absurd.
+    """A date for ordering builds; None if it is missing or absurd.
 
-    A build of the year 9999 would hide every later one, and one of the year 1 would be hidden itself. A
-    date without a time zone is taken as UTC.
+    A build from the year 9999 would hide every later one, and one from the year 1 would never be found. A
+    date without a time zone is read as UTC.
     """
     if date is None or date.year not in _PLAUSIBLE_YEARS:
         return None
@@ -340,34 +340,34 @@ def _seconds(start: datetime | None, end: datetime | None) -> float | None:
 
 
 def created(build: Build) -> datetime:
-    """When the build was created; `LONG_AGO` if that is unknown or absurd."""
+    """The creation date of a build; `LONG_AGO` if it is unknown or absurd."""
     return usable_date(build.created_on) or LONG_AGO
 
 
 def in_order(newest_first: Iterable[Build]) -> tuple[Build, ...]:
     """The builds of a list, oldest first.
 
-    Ordered by date; builds of the same moment keep the order of the list. If one of them has no usable
-    date, there is no place for it among the others, so the order of the list decides for all.
+    Ordered by date; builds of the same moment keep the order of the list. If any build lacks a usable date,
+    the order of the list decides for all of them.
     """
-    builds = tuple(newest_first)[::-1]  # and the sort is stable
+    builds = tuple(newest_first)[::-1]  # the sort is stable, so builds of the same moment keep their order
     if any(usable_date(build.created_on) is None for build in builds):
         return builds
     return tuple(sorted(builds, key=created))
 
 
 class BuildMap(Model, frozen=True, kw_only=True):
-    """The result of the two bulk look-ups: builds by the id that was asked for."""
+    """The result of the two bulk lookups: builds by the requested id."""
 
-    # An unreadable map must not pass for an empty one, which would mean that no Worker was ever built.
+    # An unreadable map must not be taken for an empty one, which means that no Worker was ever built.
     _essential: ClassVar[frozenset[str]] = frozenset({"builds"})
 
     builds: dict[str, Build | None] | None = None
-    """The builds by tag or version id. An id without a build is missing, or possibly null."""
+    """The builds by tag or version id. An id without a build has no entry, or possibly None."""
 
 
 class CanceledBuild(Model, frozen=True, kw_only=True):
-    """The response to a cancellation: the outcome and the end of the build, but not its status."""
+    """The result of canceling: the outcome and the end of the build, but not its status."""
 
     build_uuid: str | None = None
     """The id of the build."""

@@ -1,4 +1,4 @@
-"""What watching Workers reports, and how far it has come."""
+"""The changes that watching Workers reports, and the position of a watch."""
 
 from datetime import datetime
 
@@ -9,14 +9,14 @@ from builds_async.models.builds import Build
 
 
 class BuildChange(msgspec.Struct, frozen=True, kw_only=True):
-    """A build of a Worker that is new, or has another status or outcome than before."""
+    """A build of a Worker that is new, or whose status or outcome has changed."""
 
     external_script_id: str
-    """The tag of the Worker, as the caller wrote it."""
+    """The tag of the Worker, as the caller passed it."""
 
     previous: Build | None
-    """The same build as it was last reported. For a new build, the newest build of the Worker until then;
-    None if there was none."""
+    """The build as last reported. For a new build, the Worker's newest build until then; None if there was
+    none."""
 
     build: Build
     """The build as it is now."""
@@ -41,7 +41,7 @@ class WatchedBuild(msgspec.Struct, frozen=True):
 
 
 class WorkerMark(msgspec.Struct, frozen=True):
-    """The newest build of a Worker that was seen: what comes after it is new."""
+    """The newest build of a Worker that was seen: later builds are new."""
 
     build_uuid: str
     """The UUID of that build."""

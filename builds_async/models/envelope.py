@@ -15,13 +15,13 @@ class ErrorDetail(Model, frozen=True, kw_only=True):
     """One entry of `errors` in a response."""
 
     message: str = ""
-    """What went wrong, in the API's words."""
+    """The API's description of the error."""
     code: int | None = None
-    """Cloudflare's error code, which may come with any HTTP status; None if the entry has none."""
+    """Cloudflare's error code, with any HTTP status; None if the entry has no code."""
 
 
 class ResultInfo(Model, frozen=True, kw_only=True):
-    """The place of a page in its list. Any field may be None: not every list gives all of them."""
+    """The place of a page in its list. Any field may be None: not every list has all of them."""
 
     page: int | None = None
     """The number of this page, from 1."""
@@ -34,18 +34,18 @@ class ResultInfo(Model, frozen=True, kw_only=True):
     total_pages: int | None = None
     """How many pages the whole list has."""
     next_page: bool | None = None
-    """Whether there is a next page. Seen live, missing from the schema."""
+    """Whether there is a next page. Seen live, but missing from the schema."""
 
 
 class Envelope(Model, Generic[T], frozen=True, kw_only=True):
-    """A successful response. Decoding it is the hot path: what only a refusal carries is not read here."""
+    """A successful response. Decoding this is the hot path, so fields of refusals are not read."""
 
     _essential: ClassVar[frozenset[str]] = frozenset({"result"})
 
     success: bool | None = None
     """The response's own claim of success. The HTTP status decides, not this field."""
     if TYPE_CHECKING:
-        result: T  # callers see None only where the call says that it is nullable
+        result: T  # callers get None only from calls that are `nullable`
     else:
         result: T | msgspec.UnsetType | None = msgspec.UNSET
     result_info: ResultInfo | None = None
@@ -53,9 +53,9 @@ class Envelope(Model, Generic[T], frozen=True, kw_only=True):
 
 
 class Receipt(Envelope[T], Generic[T], frozen=True, kw_only=True):
-    """The successful response to a call that changed something.
+    """A successful response to a change.
 
-    The change is done, so a result that is missing, null or unreadable is not an error.
+    The change is done, so a missing, null or unreadable result is not an error.
     """
 
     _essential: ClassVar[frozenset[str]] = frozenset()
@@ -69,7 +69,7 @@ class Exact(Envelope[T], Generic[T], frozen=True, kw_only=True):
 
 
 class Done(Model, frozen=True, kw_only=True):
-    """The same for a call without a result: whatever came is kept as raw bytes and never decoded."""
+    """A successful response to a call without a result: its `result` is kept as raw bytes, never decoded."""
 
     success: bool | None = None
     """The response's own claim of success."""
@@ -78,17 +78,17 @@ class Done(Model, frozen=True, kw_only=True):
 
 
 class MendedEnvelope(Envelope[T], Generic[T], frozen=True, kw_only=True):
-    """An envelope without the odd values of the response. Made by the lenient pass, never decoded itself."""
+    """An envelope from the lenient pass, which left out unreadable values. Never decoded itself."""
 
     losses: tuple[Loss, ...] = ()
-    """What was left out."""
+    """The values that were left out."""
 
 
 class ErrorEnvelope(Model, frozen=True, kw_only=True):
-    """A refusal. Its `errors` stay raw bytes: a hostile response may have millions of them."""
+    """A refusal. `errors` stays raw bytes, since a hostile response may have millions of entries."""
 
     errors: msgspec.Raw = msgspec.Raw(b"[]")
-    """The entries, not decoded."""
+    """The errors, not decoded."""
 
 
 class Page(Model, Generic[T], frozen=True, kw_only=True):
@@ -97,9 +97,9 @@ class Page(Model, Generic[T], frozen=True, kw_only=True):
     result: tuple[T, ...] = ()
     """The items of the page."""
     result_info: ResultInfo | None = None
-    """The place of the page in its list; None if the API does not give it."""
+    """The place of the page in its list; None if the API does not return it."""
     skipped: int = 0
-    """How many items were left out because they are null, have no id or can't be read."""
+    """How many items were left out because they are null, unreadable or without an id."""
 
     def __iter__(self) -> Iterator[T]:
         return iter(self.result)

@@ -1,8 +1,8 @@
-"""Build events, as Cloudflare's event subscriptions put them into a queue.
+"""Build events from the messages that Cloudflare's event subscriptions put into a queue.
 
-https://developers.cloudflare.com/queues/event-subscriptions/events-schemas/. The documents and Cloudflare's
-own consumer disagree on the words, and the REST API uses yet others. All of them are understood, and become
-those of the REST API.
+https://developers.cloudflare.com/queues/event-subscriptions/events-schemas/. The documentation,
+Cloudflare's own consumer and the REST API use different words. All are accepted and converted to those of the
+REST API.
 """
 
 from base64 import b64decode
@@ -19,16 +19,16 @@ from builds_async.models.queues import QueueMessage
 
 
 class BuildEventType(OpenStrEnum):
-    """What happened to a build. Decide by the event's `build_outcome` where there is one."""
+    """The kind of a build event. If the event has a `build_outcome`, decide by that."""
 
     QUEUED = "cf.workersBuilds.worker.build.queued"
-    """The build was queued. Cloudflare's own consumer knows this type; the documents do not list it."""
+    """The build was queued. Known to Cloudflare's own consumer, but not documented."""
     STARTED = "cf.workersBuilds.worker.build.started"
     """The build began to run."""
     SUCCEEDED = "cf.workersBuilds.worker.build.succeeded"
-    """The build stopped with success."""
+    """The build succeeded."""
     FAILED = "cf.workersBuilds.worker.build.failed"
-    """The build stopped without success. A canceled build may come as this type too."""
+    """The build stopped without success. Canceled builds may have this type too."""
     CANCELED = "cf.workersBuilds.worker.build.canceled"
     """The build was canceled."""
     if TYPE_CHECKING:
@@ -36,9 +36,9 @@ class BuildEventType(OpenStrEnum):
 
 
 class BuildEvent(Model, frozen=True, kw_only=True):
-    """Something that happened to a build, with the words and field names of the REST API.
+    """An event of a build, in the REST API's terms and field names.
 
-    Only `type` and `build_uuid` are certain. Any other value that is missing or can't be read is None.
+    Only `type` and `build_uuid` are always set. Any other value that is missing or unreadable is None.
     """
 
     _shown: ClassVar[tuple[str, ...]] = ("type", "build_uuid", "build_outcome", "worker_name")
@@ -52,7 +52,7 @@ class BuildEvent(Model, frozen=True, kw_only=True):
     build_outcome: BuildOutcome | None = None
     """How the build ended; None while it is queued or running."""
     worker_name: str | None = None
-    """The name of the Worker. An event does not have its tag."""
+    """The name of the Worker. Events do not have the tag."""
     created_on: Moment | None = None
     """When the build was created."""
     initializing_on: Moment | None = None
@@ -64,15 +64,15 @@ class BuildEvent(Model, frozen=True, kw_only=True):
     event_timestamp: Moment | None = None
     """When the event happened."""
     account_id: str | None = None
-    """The account of the Worker."""
+    """The id of the Worker's account."""
     event_subscription_id: str | None = None
-    """The subscription that put the event into the queue."""
+    """The id of the subscription that put the event into the queue."""
     build_trigger_metadata: BuildTriggerMetadata | None = None
-    """The commit and the settings that the build was started with, without token and variables."""
+    """The commit and settings of the build, from its start, without token and variables."""
     message_id: str = ""
     """The id of the queue message."""
     attempts: int = 1
-    """How many times the queue message was delivered, this time included."""
+    """How many times the queue message was delivered, including this time."""
 
 
 def updated(build: Build, event: BuildEvent) -> Build:
@@ -96,7 +96,7 @@ _OUTCOMES: Final = {
     "cancelled": BuildOutcome.CANCELLED,
 }
 _STATUSES: Final = {"queued": BuildStatus.QUEUED, "started": BuildStatus.RUNNING}
-_MAX_LAYERS: Final = 4  # base64 of JSON, itself a string of base64 of JSON: nobody means more than that
+_MAX_LAYERS: Final = 4  # base64 of a JSON string of base64 of JSON: no real message is nested deeper
 
 
 def _camel(name: str) -> str:
@@ -108,10 +108,10 @@ _METADATA_FIELDS: Final = {_camel(name): name for name in BuildTriggerMetadata._
 
 
 def read_event(message: QueueMessage) -> BuildEvent | None:
-    """The build event in a message; None if it has none, or one that can't be read.
+    """The build event in a message; None if there is none, or if it is unreadable.
 
-    The body may be an object, JSON, or base64 of JSON, whatever `CF-Content-Type` says: Cloudflare's own
-    documents show a `json` message both with and without base64.
+    The body may be an object, JSON, or base64 of JSON, regardless of `CF-Content-Type`: Cloudflare's own
+    documentation shows `json` messages both with and without base64.
     """
     event = _unpacked(message.body)
     payload, metadata = _object(event, "payload"), _object(event, "metadata")
@@ -124,7 +124,7 @@ def read_event(message: QueueMessage) -> BuildEvent | None:
     return BuildEvent(
         type=BuildEventType(kind),
         build_uuid=build_uuid,
-        # With an outcome the documents give words such as `failed` for the status, which REST does not have.
+        # With an outcome, documented events have statuses such as `failed`, which REST does not have.
         status=BuildStatus.STOPPED if outcome else _status(status, word),
         build_outcome=outcome,
         worker_name=_text(_object(event, "source"), "workerName"),
@@ -142,7 +142,7 @@ def read_event(message: QueueMessage) -> BuildEvent | None:
 
 
 def _outcome(outcome: str | None, word: str, status: str | None) -> BuildOutcome | None:
-    """The outcome, else what the last word of the type says, else what the status says."""
+    """The outcome, or else the one implied by the type, or else by the status."""
     if outcome:
         return _OUTCOMES.get(outcome) or BuildOutcome(outcome)
     return _OUTCOMES.get(word) or _OUTCOMES.get(status or "")
@@ -159,12 +159,12 @@ def _trigger_metadata(payload: dict[str, Any]) -> BuildTriggerMetadata | None:
 
 
 def _unpacked(body: object) -> dict[str, Any]:
-    """The JSON object that the body is or contains; an empty one if there is none."""
+    """The JSON object in the body, decoded as often as needed; empty if there is none."""
     for _ in range(_MAX_LAYERS):
         if not isinstance(body, str):
             break
         try:
-            # `==` completes padding that was cut off; what is too much of it is ignored.
+            # `==` completes missing padding; excess padding is ignored.
             body = loads(body if body.lstrip()[:1] in {"{", '"'} else b64decode(body + "=="))
         except (ValueError, RecursionError):
             break
@@ -182,7 +182,7 @@ def _word(parent: dict[str, Any], name: str) -> str | None:
 
 
 def _text(parent: dict[str, Any], name: str) -> str | None:
-    """A field as a str, else None: an odd field must not cost the event."""
+    """A field as a str, else None: an unreadable field must not lose the event."""
     return convert_or_none(parent.get(name), str)
 
 

@@ -1,19 +1,19 @@
-"""The lenient pass: JSON into a model, field by field, where the strict decode has refused it.
+"""The lenient pass: reads JSON into a model, field by field, after the strict decode has failed.
 
-The strict decode comes first and is all that a good response needs. Only what it refuses is read here, and
-then an odd value costs at most itself:
+The strict decode suffices for valid responses. The lenient pass reads only those that fail it, and loses no
+more than the unreadable values themselves:
 
-- A value of another type is converted where that loses nothing: a number to a string, a numeric string to a
+- A value of another type is converted if that loses nothing: a number to a string, a numeric string to a
   number, `"true"` to True, epoch seconds or milliseconds to a date. A date without a time zone is UTC.
-- Otherwise the field becomes None, or takes its default where it can't be None.
-- An element of a list or map that is unusable is left out. A model is unusable without its identity: the
-  fields that have no default.
-- A model is also unusable when a field in its `_essential` is present but unreadable: without it the rest is
-  worth nothing, and the default would be a false statement.
+- Otherwise the field becomes None, or takes its default if it can't be None.
+- An unusable element of a list or map is left out. A model is unusable without its identity, the fields that
+  have no default.
+- A model is also unusable if a field in its `_essential` is present but unreadable: the rest is worthless
+  without that field, and the default would be a false statement.
 - A model may have a class method `_normalized(value, note)` for repairs that involve more than one field. It
   returns the repaired value, and calls `note` with the place of everything that it leaves out.
 
-`losses` lists what was left out, by field names only, never by content: content may be secret.
+`losses` lists the values that were left out, by field names, never by content, which may be secret.
 """
 
 from collections.abc import Callable
@@ -33,11 +33,11 @@ _TRUTHS: Final = {"true": True, "false": False}
 
 
 class Unusable(ValueError):  # noqa: N818  # never leaves the package
-    """A value that can't be read as the type that is due."""
+    """The value can't be read as the expected type."""
 
 
 class Loss(NamedTuple):
-    """Something that was left out: its place in field names, and its key if it was an entry of a map."""
+    """A value that was left out: its place as field names, and its key if it was an entry of a map."""
 
     place: str
     key: str | None = None
@@ -45,19 +45,19 @@ class Loss(NamedTuple):
 
 Losses = list[Loss]
 _Value: TypeAlias = Any
-"""JSON, or what was read from it."""
+"""A JSON value, or the value that it was converted to."""
 
 
 def convert(value: object, kind: type[T], losses: Losses | None = None) -> T:
-    """`value` as a `kind`: a model, or the type of a field. `Unusable` if it can't be read as one.
+    """Convert `value` to `kind`: a model, or the type of a field. `Unusable` if that is impossible.
 
-    What is left out is appended to `losses`.
+    Values that are left out are appended to `losses`.
     """
     return _read(value, _type_info(kind), "", [] if losses is None else losses)  # type: ignore[arg-type, no-any-return]
 
 
 def convert_or_none(value: object, kind: type[T]) -> T | None:
-    """The same, with None in place of `Unusable`."""
+    """Convert `value` to `kind` as above, but return None in place of `Unusable`."""
     with suppress(Unusable):
         return convert(value, kind)
     return None
@@ -80,27 +80,27 @@ def _read(value: _Value, kind: inspect.Type, place: str, losses: Losses) -> _Val
             return _read_list(value, kind.item_type, place, losses)
         case inspect.DictType():
             return _read_map(value, kind.value_type, place, losses)
-    return _SCALARS[type(kind)](value, kind)  # a KeyError would be a model with a type that is not listed
+    return _SCALARS[type(kind)](value, kind)  # a KeyError means that a model uses an unsupported type
 
 
 def _read_union(value: _Value, kind: inspect.UnionType, place: str, losses: Losses) -> _Value:
     if value is None and _takes_none(kind):
         return None
     for alternative in kind.types:
-        # No losses to take back: msgspec allows one alternative for objects and one for lists. If that one
-        # fails, so does the union, and the caller takes back what it noted.
+        # No losses to undo: msgspec allows one alternative for objects and one for lists. If that one fails,
+        # so does the union, and the caller undoes its losses.
         with suppress(Unusable):
             return _read(value, alternative, place, losses)
     raise Unusable
 
 
 def _read_struct(value: _Value, kind: inspect.StructType, place: str, losses: Losses) -> _Value:
-    model = getattr(kind.cls, "__origin__", kind.cls)  # of a generic: `Envelope` of `Envelope[Build]`
+    model = getattr(kind.cls, "__origin__", kind.cls)  # `Envelope` for `Envelope[Build]`
     if normalize := getattr(model, "_normalized", None):
         value = normalize(value, lambda name: losses.append(Loss(f"{place}.{name}")))
     with suppress(msgspec.ValidationError):
-        return msgspec.convert(value, kind.cls)  # most elements of an odd list are good
-    # A struct that is an array, a log line, has no field names to go by: `LogPage._normalized` repairs those.
+        return msgspec.convert(value, kind.cls)  # most elements of such a list are valid
+    # A log line is a struct in the form of an array, without field names: `LogPage._normalized` repairs it.
     if kind.array_like or not isinstance(value, dict):
         raise Unusable
     essential = getattr(model, "_essential", ())
@@ -116,10 +116,10 @@ def _read_struct(value: _Value, kind: inspect.StructType, place: str, losses: Lo
 def _read_field(
     fields: dict[str, Any], field: inspect.Field, place: str, losses: Losses, *, needed: bool
 ) -> _Value:
-    """The value of a field; UNSET where its default applies. `Unusable` if it is needed and unreadable."""
+    """The value of a field; UNSET if its default applies. `Unusable` if required and unreadable."""
     value = fields.get(field.encode_name, UNSET)
     takes_none = _takes_none(field.type)
-    if value is UNSET or (value is None and not takes_none):  # absent; null counts as absent, not as odd
+    if value is UNSET or (value is None and not takes_none):  # null counts as absent
         if field.required:
             raise Unusable
         return UNSET
@@ -129,7 +129,7 @@ def _read_field(
     except Unusable:
         if needed:
             raise
-    del losses[known:]  # one loss for the field, not one for each thing inside it
+    del losses[known:]  # one loss for the field, not one for each value inside it
     losses.append(Loss(place))
     return None if takes_none else UNSET
 
@@ -142,7 +142,7 @@ def _read_list(value: _Value, kind: inspect.Type, place: str, losses: Losses) ->
     if not isinstance(value, list):
         raise Unusable
     if isinstance(kind, inspect.StructType):
-        with suppress(msgspec.ValidationError):  # in one step if all are good: a log may have 100,000 lines
+        with suppress(msgspec.ValidationError):  # in one step if all are valid: a log may have 100,000 lines
             return msgspec.convert(value, tuple[kind.cls, ...])  # type: ignore[name-defined]
     found, loss = [], Loss(f"{place}[]")
     for item in value:

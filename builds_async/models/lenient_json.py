@@ -1,4 +1,4 @@
-"""JSON read despite what JSON forbids: bytes that are not UTF-8, control characters, lone surrogates."""
+"""Reads invalid JSON: bytes that are not UTF-8, control characters, lone surrogates."""
 
 import json
 import math
@@ -9,17 +9,18 @@ from builds_async.models.scalars import MAX_DIGITS
 
 _SURROGATE_ESCAPE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
-# The quantifiers are possessive: megabytes of white space must not make the match backtrack.
+# Possessive quantifiers, so that megabytes of white space do not cause backtracking.
 _SEPARATOR: Final = re.compile(r"[ \t\r\n]*+([\[,])[ \t\r\n]*+")
 _Value: TypeAlias = Any
 """JSON."""
 
 
 def loads(body: bytes | str) -> object:
-    """`body` as JSON, even if its strings have what JSON forbids. Takes linear time.
+    """Decode `body` as JSON, even if its strings are invalid. Takes linear time.
 
-    Bytes that are not UTF-8 and lone surrogates become U+FFFD, raw control characters stay, and an integer of
-    more than 64 digits becomes infinity. ValueError or RecursionError for anything that is not JSON.
+    Bytes that are not UTF-8 and lone surrogates become U+FFFD, raw control characters are kept, and an
+    integer of more than 64 digits becomes infinity. ValueError or RecursionError for anything
+    that is not JSON.
     """
     text = body if isinstance(body, str) else body.decode("utf-8", "replace")
     value = json.loads(text.removeprefix("\ufeff"), strict=False, parse_int=_integer)
@@ -27,9 +28,9 @@ def loads(body: bytes | str) -> object:
 
 
 def first_items(start: bytes, most: int) -> list[object]:
-    """The first items, at most `most`, of the JSON array that begins in `start`.
+    """The first items, at most `most`, of a JSON array, of which `start` is the beginning.
 
-    Stops at the first item that is not JSON or is cut off. Empty if `start` does not begin an array.
+    Stops at the first item that is invalid or cut off. Empty if `start` does not begin an array.
     """
     text = start.decode("utf-8", "replace")
     found: list[object] = []
@@ -55,7 +56,7 @@ _ITEMS: Final = json.JSONDecoder(strict=False, parse_int=_integer)
 
 
 def _without_surrogates(value: _Value) -> _Value:
-    """The same value with U+FFFD for each lone surrogate, which could be neither encoded nor printed."""
+    """The value with U+FFFD for each lone surrogate, which could be neither encoded nor printed."""
     if isinstance(value, str):
         return value if value.isascii() else _SURROGATE.sub("\ufffd", value)
     if isinstance(value, list):

@@ -15,15 +15,15 @@ from builds_async.models.text import plain
 class LogLine(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One line of a log.
 
-    An odd line keeps its place, because positions count lines. A null message is an empty one; a number, list
-    or object in its place becomes JSON. A timestamp that is a date, or a number in a string, is converted;
-    in place of any other stands that of the line before it on the page, or 0 (1970) for the first line.
+    An unreadable line keeps its place, because positions count lines. A null message becomes an empty one; a
+    number, list or object becomes JSON. A timestamp that is a date or a numeric string is converted; any
+    other is replaced by that of the previous line on the page, or by 0 (1970) for the first line.
     """
 
     timestamp: int | float
-    """The API's number as it came: epoch milliseconds, though the schema shows seconds. `time` reads it."""
+    """The API's unconverted number: epoch milliseconds, though the schema shows seconds. See `time`."""
     message: str
-    """Whatever the build printed, unchanged. Untrusted data: print `text` instead."""
+    """The output of the build, unchanged. Untrusted data: print `text` instead."""
 
     def __repr__(self) -> str:
         return brief(self)
@@ -32,37 +32,37 @@ class LogLine(msgspec.Struct, frozen=True, array_like=True, gc=False):
     def time(self) -> datetime:
         """The timestamp as an aware datetime in UTC.
 
-        The size of the number decides whether it is seconds, milliseconds or a smaller unit. Every number
-        gives a time that can be converted to any time zone.
+        The magnitude of the number decides whether it is in seconds, milliseconds or a smaller unit. Every
+        number gives a time that can be converted to any time zone.
         """
         return moment(self.timestamp)
 
     @property
     def text(self) -> str:
-        """The message as one line that is safe to print, at a terminal and in a CI job.
+        """The message as one line that is safe to print, to a terminal and in a CI job.
 
-        Colors and other escape sequences are removed, control characters are made visible, and a space breaks
-        up what GitHub Actions or Azure Pipelines would execute as a command. Otherwise anyone who can put a
-        line into a log could act in the job that prints it.
+        Colors and other escape sequences are removed, control characters are made visible, and a space
+        breaks up commands that GitHub Actions or Azure Pipelines would execute. Without this, anyone who can
+        write to a log could control the job that prints it.
         """
         return plain(self.message)
 
 
 class LogEvent(Model, frozen=True, kw_only=True):
-    """A phase of the build as the log reports it. Seen live, missing from the schema."""
+    """A phase of the build, as reported in the log. Seen live, but missing from the schema."""
 
     type: str | None = None
-    """The name of the phase. `initializing` has been seen; other words are not documented."""
+    """The name of the phase. Only `initializing` has been seen; names are undocumented."""
     started_on: Moment | None = None
     """When the phase began."""
     ended_on: Moment | None = None
-    """When the phase ended; None until then."""
+    """When the phase ended; None before that."""
 
 
 if TYPE_CHECKING:
     _Lines = tuple[LogLine, ...]
 else:
-    _Lines = tuple[LogLine, ...] | None  # a null list decodes too, and becomes an empty one
+    _Lines = tuple[LogLine, ...] | None  # null decodes too, and becomes an empty list
 
 
 class LogPage(Model, frozen=True, kw_only=True):
@@ -73,13 +73,13 @@ class LogPage(Model, frozen=True, kw_only=True):
     _essential: ClassVar[frozenset[str]] = frozenset({"lines"})
 
     lines: _Lines = ()
-    """The lines of the page, oldest first as far as seen: timestamps may go back."""
+    """The lines of the page in the API's order, mostly oldest first: timestamps may go back."""
     cursor: str | None = None
-    """The opaque place behind this page, for the next call; None if the API gives none."""
+    """The opaque cursor of the next page; None if the API returns none."""
     truncated: bool | None = None
-    """True when more lines follow this page; False does not say that the log is complete."""
+    """True if more lines follow this page; False does not mean that the log is complete."""
     events: tuple[LogEvent, ...] | None = None
-    """The phases of the build; None if the API gives none."""
+    """The phases of the build; None if the API returns none."""
 
     def __post_init__(self) -> None:
         if self.lines is None:
@@ -95,11 +95,11 @@ class LogPage(Model, frozen=True, kw_only=True):
 
 
 def _pairs(lines: list[Any], note: Callable[[str], None]) -> list[list[Any]]:
-    """Odd lines as pairs of a timestamp and a text: one for each line, because positions count lines."""
+    """Repaired lines as pairs of timestamp and text: one for each line, because positions count lines."""
     pairs = list[list[Any]]()
     before: float = 0
     for line in lines:
-        if _is_pair(line):  # most lines of an odd page are good
+        if _is_pair(line):  # most lines of such a page are valid
             before = line[0]
             pairs.append(line)
             continue
@@ -142,11 +142,12 @@ def _text(value: object) -> str:
 class LogPosition(msgspec.Struct, frozen=True):
     """A place in a build's log.
 
-    To store it: `msgspec.json.encode(position)`. To load it: `msgspec.json.decode(data, type=LogPosition)`.
+    Store it with `msgspec.json.encode(position)`, load it with
+    `msgspec.json.decode(data, type=LogPosition)`.
     """
 
     cursor: str | None = None
-    """The cursor of the page to ask for; None for the first page."""
+    """The cursor of the page to request; None for the first page."""
     offset: int = 0
     """How many lines of that page were delivered."""
     number: int = 0

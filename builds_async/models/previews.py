@@ -1,4 +1,4 @@
-"""Previews: branches of a Worker that are built and served in addition to production."""
+"""Previews: branches of a Worker that are built and served besides production."""
 
 from typing import ClassVar
 
@@ -12,12 +12,12 @@ class Preview(Model, frozen=True, kw_only=True):
     _shown: ClassVar[tuple[str, ...]] = ("preview_id", "branch")
 
     preview_id: Id
-    """The id of the preview, which is itself a Worker's tag."""
+    """The id of the preview, which also serves as a Worker's tag."""
     branch: str | None = None
     """The Git branch that the preview tracks."""
     auto_build: bool | None = None
-    """Whether a push to the branch builds the preview. Builds started in other ways run regardless."""
+    """Whether a push to the branch builds the preview. Other ways to start builds are not affected."""
     auto_delete: bool | None = None
     """Whether the preview is deleted together with its branch."""
     settings: WorkerBuildSettings | None = None
-    """How the preview is built; None in a list, which does not have the settings."""
+    """The build settings; None in a list, which lacks them."""

@@ -7,7 +7,7 @@ import msgspec
 from builds_async.models.base import Id, Model
 
 MAX_BATCH = 100
-"""The most messages that one pull gives."""
+"""The most messages that one pull returns."""
 
 MAX_VISIBILITY = 12 * 3600
 """The longest visibility timeout, in seconds."""
@@ -17,34 +17,34 @@ MAX_DELAY = 24 * 3600
 
 
 class QueueMessage(Model, frozen=True, kw_only=True):
-    """A message that was pulled and is leased: no other pull gets it until its visibility timeout ends."""
+    """A pulled message under a lease: no other pull gets it until the visibility timeout ends."""
 
     _shown: ClassVar[tuple[str, ...]] = ("id", "attempts")
 
     id: Id
     """The id of the message."""
     lease_id: Id
-    """The id of this delivery: acknowledge the message with it."""
+    """The id of this delivery, to acknowledge the message with."""
     body: object = None
-    """The body as it came, mostly base64 or plain text, by `metadata["CF-Content-Type"]`. Untrusted data."""
+    """The raw body, mostly base64 or plain text: see `metadata["CF-Content-Type"]`. Untrusted data."""
     timestamp_ms: int | float | None = None
-    """A time in epoch milliseconds: probably when the message was sent, which is not documented."""
+    """A time in epoch milliseconds: probably when the message was sent, but undocumented."""
     attempts: int = 1
-    """How many times the message was delivered, this time included."""
+    """How many times the message was delivered, including this time."""
     metadata: dict[str, object] | None = None
-    """The message's metadata, such as `CF-Content-Type`: `json`, `bytes`, `text` or `v8`."""
+    """The metadata of the message, such as `CF-Content-Type`: `json`, `bytes`, `text` or `v8`."""
 
 
 if TYPE_CHECKING:
     _Messages = tuple[QueueMessage, ...]
 else:
-    _Messages = tuple[QueueMessage, ...] | None  # a null list decodes too, and becomes an empty one
+    _Messages = tuple[QueueMessage, ...] | None  # null decodes too, and becomes an empty list
 
 
 class QueueBatch(Model, frozen=True, kw_only=True):
     """The response to a pull.
 
-    A message without an id or a lease can't be acknowledged and is left out: it stays in the queue.
+    A message without an id or a lease can't be acknowledged, so it is left out here and stays in the queue.
     """
 
     _shown: ClassVar[tuple[str, ...]] = ("messages", "message_backlog_count")
@@ -52,9 +52,9 @@ class QueueBatch(Model, frozen=True, kw_only=True):
     _essential: ClassVar[frozenset[str]] = frozenset({"messages"})
 
     messages: _Messages = ()
-    """The messages; empty if none was waiting."""
+    """The messages; empty if none were waiting."""
     message_backlog_count: int | float | None = None
-    """How many messages of the queue are not acknowledged. Approximate."""
+    """About how many messages of the queue are not acknowledged."""
 
     def __post_init__(self) -> None:
         if self.messages is None:
@@ -67,9 +67,9 @@ class QueueAcks(Model, frozen=True, kw_only=True, rename="camel"):
     ack_count: int | None = None
     """How many messages were acknowledged."""
     retry_count: int | None = None
-    """How many messages were given back and will be delivered again."""
+    """How many messages were returned to the queue and will be redelivered."""
     warnings: dict[str, str] | tuple[str, ...] | None = None
-    """What went wrong, by lease id; older versions of the API give a list of texts."""
+    """Problems by lease id; older versions of the API return a list of texts."""
 
 
 class QueueExtension(Model, frozen=True, kw_only=True, rename="camel"):
@@ -78,6 +78,6 @@ class QueueExtension(Model, frozen=True, kw_only=True, rename="camel"):
     extend_count: int | None = None
     """How many leases were extended."""
     lease_ids: dict[str, str] | None = None
-    """The new lease ids by the old ones. The schema announces new ids, but shows no field for them."""
+    """The new lease ids by the old ones. The schema mentions new ids, but has no field for them."""
     warnings: dict[str, str] | tuple[str, ...] | None = None
-    """What went wrong, as in `QueueAcks`."""
+    """Problems, as in `QueueAcks`."""

@@ -1,13 +1,13 @@
-"""Why a build failed, in one line, from its log. A guess: logs are free text."""
+"""Guesses from a log, in one line, why a build failed. Logs are free text."""
 
-# `re` compiles and caches the patterns on first use, because few programs need them.
+# Plain strings, which `re` compiles and caches on first use: few programs need them.
 import re
 from collections.abc import Iterable
 
 from builds_async.models.text import SEQUENCES, plain
 
 _LONGEST = 300
-# The service's own last line: it says that a command failed, but not why.
+# The service's last line, which reports that a command failed, but not why.
 _GENERAL = r"Failed: error occurred while \w+"
 _FINAL = "Failed: "
 _ERROR = r"""(?x)✘\s*\[ERROR\] | \[ERROR\] | ❌
@@ -19,7 +19,7 @@ _ERROR = r"""(?x)✘\s*\[ERROR\] | \[ERROR\] | ❌
     | ^(?:FAIL|FAILED)\s
     | :\s(?:command\snot\sfound|not\sfound|Permission\sdenied|No\ssuch\sfile\sor\sdirectory)\b
     """
-# What npm prints around an error, in the form of errors: better than nothing, if nothing else is found.
+# npm's lines around an error, which look like errors themselves: used only if nothing better is found.
 _NPM_NOISE = (
     r"npm\s+(?:error|ERR!)\s*(?:$|code\s|errno\s|path\s|command\s|lifecycle\sscript|workspace\s|location\s|in\sworkspace|"
     r"at\s|signal\s|cwd\s|A\scomplete\slog|/|Lifecycle\s)"
@@ -29,11 +29,10 @@ _NPM_NOISE = (
 def failure_reason(texts: Iterable[str]) -> str | None:
     """The line of a log that best explains why its build failed; None if the log is empty.
 
-    The service's own verdict where it is specific (a deleted build token, say), else the first line that
-    reads like an error, with the next one if it ends in a colon, else what npm says, else the service's
-    general verdict, else the last line that is not empty. At most 300 characters, safe to print anywhere:
-    without escape sequences, control characters or commands of CI jobs. Reads the log once and keeps only a
-    few lines of it.
+    In this order: a specific error of the service (a deleted build token, for example); the first line that
+    reads like an error, joined with the next one if it ends in a colon; an npm error; the service's general
+    error; the last line that is not empty. At most 300 characters, safe to print anywhere: without escape
+    sequences, control characters or commands of CI jobs. Reads the log once and keeps only a few lines.
     """
     found: str | None = None
     noise = general = last = None
@@ -47,11 +46,11 @@ def failure_reason(texts: Iterable[str]) -> str | None:
         if re.match(_GENERAL, text):
             general = text
         elif text.startswith(_FINAL):
-            found = text  # a specific verdict of the service beats any error before it
+            found = text  # a specific error of the service wins over any earlier error
         elif re.match(_NPM_NOISE, text):
             noise = noise or text
         elif found is None and re.search(_ERROR, text):
             found = text
     reason = found or noise or general or last
-    # Cut twice: before, so that a huge line is cheap; after, because a control character becomes several.
+    # Cut before, so that a huge line is cheap, and after, because a control character becomes several.
     return plain(reason[:_LONGEST])[:_LONGEST] if reason else None

@@ -1,4 +1,4 @@
-"""What the API finds in a repository."""
+"""The configuration that the API detects in a repository."""
 
 from typing import TYPE_CHECKING
 
@@ -9,7 +9,7 @@ class PackageManager(OpenStrEnum):
     """The package manager of a project."""
 
     NPM = "npm"
-    """npm, which the API also assumes when it finds no lock file."""
+    """npm, which the API also assumes if there is no lock file."""
     YARN = "yarn"
     """Yarn."""
     PNPM = "pnpm"
@@ -28,9 +28,9 @@ class ConfigAutofill(Model, frozen=True, kw_only=True):
     config_file: str | None = None
     """The Wrangler configuration file that was found; None if there is none."""
     default_worker_name: str | None = None
-    """The name of the Worker in that file; None if it has none."""
+    """The name of the Worker in the configuration file; None if it has none."""
     env_worker_names: dict[str, str | None] | None = None
-    """The names of the Worker by the environments of that file; None if it has no environments."""
+    """The Worker's name in each environment of the configuration file; None if it has no environments."""
     package_manager: PackageManager | None = None
     """The package manager, inferred from the lock file."""
     scripts: dict[str, str | None] | None = None

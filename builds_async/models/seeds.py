@@ -1,4 +1,4 @@
-"""The repository and files that a build is seeded with."""
+"""The repository and files that seed a build."""
 
 from typing import ClassVar
 
@@ -22,11 +22,11 @@ class SeedFile(Body, frozen=True, kw_only=True):
     is_base64: bool | UnsetType = field(default=UNSET, name="isBase64")
     """Whether `content` is base64; the API's default is False."""
     replace: str | UnsetType = UNSET
-    """The text of the file that `content` replaces; without it the whole file is written."""
+    """The text in the file that `content` replaces; UNSET: the whole file is written."""
 
 
 class SeedRepo(Body, frozen=True, kw_only=True):
-    """A repository, and changes to it, that one build is seeded with. ValueError for more than 2 files."""
+    """A repository, with changes to its files, that seeds one build. ValueError for more than 2 files."""
 
     _shown: ClassVar[tuple[str, ...]] = ("provider", "owner", "repository", "branch")
 
@@ -37,9 +37,9 @@ class SeedRepo(Body, frozen=True, kw_only=True):
     repository: str
     """The name of the repository."""
     branch: str | UnsetType = UNSET
-    """The branch to seed; the API's default is not documented."""
+    """The branch to seed from; the API's default is undocumented."""
     path: str | UnsetType = UNSET
-    """The directory of the repository to seed; the API's default is not documented."""
+    """The directory of the repository to seed from; the API's default is undocumented."""
     files: tuple[SeedFile, ...] | UnsetType = UNSET
     """At most 2 files to add or change for this build."""
 

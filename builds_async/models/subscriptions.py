@@ -8,10 +8,10 @@ from builds_async.models.base import Body, Id, Model, Moment
 
 
 class EventSource(Body, frozen=True, kw_only=True):
-    """What a subscription listens to, by default builds. Each `type` has its own name field, or none."""
+    """The source of events, by default builds. Each `type` has its own name field, or none."""
 
     type: str | None = "workersBuilds.worker"
-    """The kind of source, in the API's words. The default is Workers Builds."""
+    """The kind of source, in the API's terms. The default is Workers Builds."""
     worker_name: str | UnsetType | None = UNSET
     """The name of the Worker, with `workersBuilds.worker`."""
     script_tag: str | UnsetType | None = UNSET
@@ -23,10 +23,10 @@ class EventSource(Body, frozen=True, kw_only=True):
 
 
 class EventDestination(Body, frozen=True, kw_only=True):
-    """Where a subscription sends its events: a queue."""
+    """The destination of a subscription's events: a queue."""
 
     queue_id: str | None
-    """The id of the queue, which is not its name."""
+    """The id of the queue; not its name."""
     type: str | None = "queues.queue"
     """The kind of destination. `queues.queue` is the only one in the schema."""
 
@@ -43,11 +43,11 @@ class Subscription(Model, frozen=True, kw_only=True):
     enabled: bool | None = None
     """Whether events are delivered."""
     source: EventSource | None = None
-    """What the subscription listens to."""
+    """The source of the events."""
     destination: EventDestination | None = None
-    """Where the events go."""
+    """The destination of the events."""
     events: tuple[str, ...] | None = None
-    """Which events are delivered: words such as `build.failed`."""
+    """The delivered types of events, such as `build.failed`."""
     created_at: Moment | None = None
     """When the subscription was created."""
     modified_at: Moment | None = None

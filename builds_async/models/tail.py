@@ -1,4 +1,4 @@
-"""What a tail of many Workers gives, and how far it has come."""
+"""The lines that a tail of many Workers yields, and the position of a tail."""
 
 from typing import TypeAlias
 
@@ -14,7 +14,7 @@ class TailLine(msgspec.Struct, frozen=True):
     """One line of one build's log."""
 
     external_script_id: str
-    """The tag of the Worker, as the caller wrote it."""
+    """The tag of the Worker, as the caller passed it."""
 
     build: Build
     """The build that wrote the line, as last seen."""
@@ -50,13 +50,13 @@ class TailEnd(msgspec.Struct, frozen=True):
 
 
 class TailLog(msgspec.Struct, frozen=True):
-    """How far a tail has read the log of one build."""
+    """The position of a tail in the log of one build."""
 
     external_script_id: str
     """The tag of the Worker."""
 
     position: LogPosition
-    """The place behind the last line that was given."""
+    """The place after the last line that was returned."""
 
     ended: bool = False
     """True if the end was given too: the log is kept here until the Worker's mark covers the build."""
@@ -67,9 +67,10 @@ TailItem: TypeAlias = TailLine | TailEnd
 
 
 class TailPosition(msgspec.Struct, frozen=True):
-    """How far a tail has come.
+    """The position of a tail.
 
-    `msgspec.json.encode(position)` and `msgspec.json.decode(data, type=TailPosition)` store and load it.
+    Store it with `msgspec.json.encode(position)`, load it with
+    `msgspec.json.decode(data, type=TailPosition)`.
     """
 
     workers: dict[str, WorkerMark | None] = {}

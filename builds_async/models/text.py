@@ -1,6 +1,6 @@
-"""Text from outside, made safe to print: what a build prints must control neither a terminal nor a CI job.
+"""Makes untrusted text safe to print: a build's output must control neither a terminal nor a CI job.
 
-The patterns are compiled on first use, because few programs need them.
+The patterns are compiled on first use: few programs need them.
 """
 
 import re
@@ -10,7 +10,7 @@ SGR = r"\x1b\[[0-9;:]*m"
 """A color or another text style of a terminal."""
 
 OTHER_SEQUENCES = (
-    r"\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)"  # OSC: titles, links, the clipboard; DCS and its kin
+    r"\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)"  # OSC: titles, links, the clipboard; DCS and similar sequences
     r"|\x1b[ -/]+[0-~]|\x1b[0-OQ-WYZ\\`-~]"  # character sets, keypad, reset
 )
 """A complete escape sequence other than CSI."""
@@ -18,16 +18,16 @@ OTHER_SEQUENCES = (
 SEQUENCES = rf"\x1b\[[0-?]*[ -/]*[@-~]|{OTHER_SEQUENCES}"
 """A complete escape sequence. The first alternative is CSI: colors, erasing, cursor movement."""
 
-# C0 except the tab, DEL, C1, characters that change the direction of text or begin a new line, those without
-# width, and tags, which spell invisible text. Joiners are unsafe only next to ASCII, where they join nothing:
-# between emoji and in some scripts they are ordinary text.
+# C0 except the tab, DEL, C1, characters that change the text direction or start a new line, zero-width
+# characters, and tags, which spell invisible text. Joiners are unsafe only next to ASCII, where they join
+# nothing: between emoji and in some scripts they are ordinary text.
 _UNSAFE = (
     "[\\x00-\\x08\\x0a-\\x1f\\x7f-\\x9f\\u00ad\\u061c\\u180e\\u200b\\u200e\\u200f\\u2028-\\u202e\\u2060-\\u206f"
     "\\ufeff\\ufff9-\\ufffb\\ud800-\\udfff\\U000e0000-\\U000e007f]"
     "|(?<![^\\x00-\\x7f])[\\u200c\\u200d]|[\\u200c\\u200d](?![^\\x00-\\x7f])"
 )
-# GitHub Actions takes `::` at the start of a line for a command, also after white space, and `##[` anywhere;
-# Azure Pipelines takes `##vso[` anywhere.
+# GitHub Actions reads `::` at the start of a line, also after white space, and `##[` anywhere as a command;
+# Azure Pipelines reads `##vso[` anywhere as one.
 _COMMAND = rf"(?im)^((?:[^\S\n]|{SGR})*):(?=:)|#(?=#(?:vso)?\[)"
 
 
@@ -37,12 +37,12 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 
 def visible(text: str) -> str:
-    """The text with every control character except the tab made visible, as `^G` or by its number."""
+    """The text with every control character except the tab made visible, as `^G` or by its code point."""
     return _compiled(_UNSAFE).sub(_shown, text)
 
 
 def visible_but_colors(text: str, *, colors: bool, lines: bool = False) -> str:
-    """The same, except that colors stay or are removed; with `lines`, line breaks stay too."""
+    """The text as by `visible`, but colors are kept or removed; with `lines`, line breaks are kept too."""
     kept = SGR + (r"|\n" if lines else "")
 
     def replacement(found: re.Match[str]) -> str:
@@ -54,22 +54,22 @@ def visible_but_colors(text: str, *, colors: bool, lines: bool = False) -> str:
 
 
 def json_escaped(text: str) -> str:
-    """The same JSON, with everything that a terminal or a CI job would act on written as escapes."""
+    """Equivalent JSON, with everything that a terminal or a CI job would act on escaped."""
     text = _compiled(_UNSAFE).sub(_escaped, text)
     return _compiled(_COMMAND).sub(lambda found: f"{found[1] or ''}{_escaped(found[0][-1:])}", text)
 
 
 def inert(text: str) -> str:
-    """The text with a space in what a CI job would execute as a command: `: :error::`, `# #vso[...]`.
+    """The text with a space inside anything that a CI job would execute: `: :error::`, `# #vso[...]`.
 
-    Turning commands off around the output, as GitHub Actions allows, is no substitute: a job that is killed
-    in between would leave them off for its later steps.
+    GitHub Actions can disable commands around the output, but that is no substitute: a step that is killed
+    in between would leave them disabled for later steps.
     """
     return _compiled(_COMMAND).sub(lambda found: f"{found[0]} ", text)
 
 
 def plain(text: str) -> str:
-    """The text as one line that is safe to print anywhere: no colors, escape sequences or commands."""
+    """The text as one line that is safe to print anywhere: no colors, escape sequences or CI commands."""
     return inert(visible(_compiled(SEQUENCES).sub("", text)))
 
 
@@ -81,6 +81,6 @@ def _shown(found: re.Match[str]) -> str:
 
 
 def _escaped(found: re.Match[str] | str) -> str:
-    # JSON writes a character beyond the basic plane as a pair of surrogates.
+    # JSON escapes a character beyond the basic plane as a pair of surrogates.
     units = found[0].encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{units[at] << 8 | units[at + 1]:04x}" for at in range(0, len(units), 2))

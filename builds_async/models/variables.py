@@ -1,4 +1,4 @@
-"""Environment variables of builds, as they are sent."""
+"""Environment variables of builds, in requests."""
 
 import re
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from builds_async.models.base import Body, RedactedRepr
 MAX_VALUE = 5000
 """How many characters the value of a variable may have."""
 
-# A longer "name" may be a credential in the wrong argument, so an error does not repeat it.
+# A longer "name" may be a credential in the wrong argument, so errors do not show it.
 _LONGEST_SHOWN_NAME = 30
 
 
@@ -21,7 +21,7 @@ class NewVariable(RedactedRepr, Body, frozen=True, kw_only=True):
     value: str
     """The value that the build sees, at most 5,000 characters."""
     is_secret: bool = False
-    """Whether the API hides the value once it is saved. The build sees it all the same."""
+    """Whether the API hides the saved value. Builds can still read it."""
 
     def __post_init__(self) -> None:
         if len(self.value) > MAX_VALUE:
@@ -32,7 +32,7 @@ class NewVariable(RedactedRepr, Body, frozen=True, kw_only=True):
 
 
 def checked_name(name: str) -> str:
-    """`name` if it is valid for a variable, else ValueError."""
+    """`name`, if it is a valid name of a variable; else ValueError."""
     if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", name):
         shown = repr(name) if len(name) <= _LONGEST_SHOWN_NAME else "this name (not shown: it is long)"
         raise ValueError(
@@ -42,14 +42,14 @@ def checked_name(name: str) -> str:
 
 
 def new_variables(variables: Mapping[str, str | NewVariable]) -> dict[str, NewVariable]:
-    """`variables` as they are sent, with checked names; a plain str is a value that is not secret."""
+    """Variables for a request, with checked names; a plain str is a value that is not secret."""
     return {checked_name(name): _variable(value) for name, value in variables.items()}
 
 
 def changed_variables(
     variables: Mapping[str, str | NewVariable | None],
 ) -> dict[str, NewVariable | None]:
-    """The same for an update, where None deletes a variable."""
+    """Variables for an update, with checked names; None deletes a variable."""
     return {
         checked_name(name): None if value is None else _variable(value) for name, value in variables.items()
     }

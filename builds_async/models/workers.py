@@ -1,4 +1,4 @@
-"""Workers, and how they are built."""
+"""Workers and their build settings."""
 
 from collections.abc import Iterable, Mapping
 from typing import ClassVar
@@ -28,7 +28,7 @@ class WorkerScript(Model, frozen=True, kw_only=True):
     modified_on: Moment | None = None
     """When the Worker was last changed."""
     etag: str | None = None
-    """A hash of the script's content; its form is not documented."""
+    """A hash of the script's content, in an undocumented form."""
     handlers: tuple[str, ...] | None = None
     """The event handlers that the script exports, such as `fetch`."""
     has_assets: bool | None = None
@@ -36,15 +36,15 @@ class WorkerScript(Model, frozen=True, kw_only=True):
     has_modules: bool | None = None
     """Whether the script consists of ES modules."""
     last_deployed_from: str | None = None
-    """What deployed the Worker last, such as `wrangler`; the words are not documented."""
+    """The tool that last deployed the Worker, such as `wrangler`; values are undocumented."""
     compatibility_date: str | None = None
-    """The date of the runtime behavior that the Worker asks for, as `YYYY-MM-DD`."""
+    """The date that selects the Worker's runtime behavior, as `YYYY-MM-DD`."""
     compatibility_flags: tuple[str, ...] | None = None
     """The runtime features that the Worker turns on or off."""
     usage_model: str | None = None
     """How requests are billed: `standard`, or `bundled` or `unbound` in older accounts."""
     tags: tuple[str | None, ...] | None = None
-    """The free labels of the Worker, not to be confused with `tag`; None if it has none."""
+    """The Worker's free labels, unrelated to `tag`; None if it has none."""
 
 
 class FoundWorker(Model, frozen=True, kw_only=True):
@@ -90,7 +90,7 @@ class WorkerGitRepository(Model, frozen=True, kw_only=True):
 
 
 class WorkerBuildSettings(Model, frozen=True, kw_only=True):
-    """How a Worker, or a preview of it, is built and deployed."""
+    """The build settings of a Worker or a preview."""
 
     _shown: ClassVar[tuple[str, ...]] = ("build_command", "deploy_command", "root_directory")
 
@@ -111,7 +111,7 @@ class WorkerBuildSettings(Model, frozen=True, kw_only=True):
     path_excludes: tuple[str, ...] | None = None
     """Patterns of paths: changes to these start no build."""
     proposed_deploy_command: str | None = None
-    """A deploy command for the migration to previews: only in `previews_base_config`, before it is done."""
+    """A deploy command for previews; only in `previews_base_config`, before the migration to previews."""
 
 
 class WorkerConfig(Model, frozen=True, kw_only=True):
@@ -124,11 +124,11 @@ class WorkerConfig(Model, frozen=True, kw_only=True):
     git_repository: WorkerGitRepository | None = None
     """The repository and the branch that the Worker is built from."""
     production_settings: WorkerBuildSettings | None = None
-    """How production is built."""
+    """The build settings of production."""
     previews_enabled: bool | None = None
     """Whether the Worker has previews."""
     previews_base_config: WorkerBuildSettings | None = None
-    """The settings that previews start from."""
+    """The build settings that new previews start from."""
 
 
 class NewGitRepository(Body, frozen=True, kw_only=True):
@@ -158,7 +158,7 @@ class NewGitRepository(Body, frozen=True, kw_only=True):
 
 
 class NewBuildSettings(Body, frozen=True, kw_only=True):
-    """The settings of a new build configuration. The API's defaults apply to what is UNSET."""
+    """The settings of a new build configuration. The API's defaults apply to fields that are UNSET."""
 
     _shown: ClassVar[tuple[str, ...]] = ("build_command", "deploy_command", "root_directory")
 
@@ -201,7 +201,7 @@ class BuildSettingsUpdate(Body, frozen=True, kw_only=True):
     build_caching_enabled: bool | UnsetType = UNSET
     """Whether builds reuse cached dependencies and build output."""
     environment_variables: Mapping[str, str | NewVariable | None] | UnsetType = UNSET
-    """The variables to set, by name. None deletes a variable; those that are not named stay."""
+    """The variables to set, by name. None deletes a variable; all others are kept."""
     path_includes: Iterable[str] | UnsetType = UNSET
     """Patterns of paths: a push that changes one of these starts a build."""
     path_excludes: Iterable[str] | UnsetType = UNSET
@@ -216,7 +216,7 @@ class BuildSettingsUpdate(Body, frozen=True, kw_only=True):
 
 
 def settings_secrets(*settings: NewBuildSettings | BuildSettingsUpdate | UnsetType) -> tuple[str, ...]:
-    """The secret values in these settings, for redaction: no error may show them."""
+    """The secret values in the settings, for redaction: no error may show them."""
     return tuple(value for it in settings for value in _secrets(it))
 
 
@@ -232,13 +232,13 @@ def _secrets(settings: NewBuildSettings | BuildSettingsUpdate | UnsetType) -> tu
 
 
 def checked_branch(branch: str) -> str:
-    """`branch` if its length is one that the API accepts, else ValueError."""
+    """`branch`, if the API accepts its length; else ValueError."""
     if not 1 <= len(branch) <= MAX_BRANCH:
         raise ValueError(f"a branch has 1 to {MAX_BRANCH} characters, not {len(branch)}")
     return branch
 
 
 def _freeze_patterns(settings: NewBuildSettings | BuildSettingsUpdate) -> None:
-    """Keep patterns as tuples: a generator could be read only once, and a list could change later."""
+    """Store patterns as tuples: a generator can be read only once, and a list could change later."""
     force_setattr(settings, "path_includes", texts(settings.path_includes))
     force_setattr(settings, "path_excludes", texts(settings.path_excludes))

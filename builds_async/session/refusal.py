@@ -224,12 +224,14 @@ def _hint(kind: type[APIError], status: int, details: Sequence[ErrorDetail], met
 
 
 def _permission(method: str, path: str) -> str:
-    """What a call needs, under each of its names."""
-    api, dashboard = ("Read", "Read") if method == "GET" else ("Write", "Edit")
-    place = path.split("/")[3:4]  # /accounts/{account_id}/...
-    if place in (["queues"], ["event_subscriptions"]):
+    """The permission that a call needs, under each of its names."""
+    place = path.split("/")[3:]  # /accounts/{account_id}/...
+    # The API wants Write to read a single subscription, and Read to list them.
+    is_subscription = place[:2] == ["event_subscriptions", "subscriptions"] and len(place) > 2
+    api, dashboard = ("Read", "Read") if method == "GET" and not is_subscription else ("Write", "Edit")
+    if place[:1] in (["queues"], ["event_subscriptions"]):
         return f'"Queues {api}", in the dashboard "Queues {dashboard}"'
-    if place == ["workers"]:
+    if place[:1] == ["workers"]:
         return f'"Workers Scripts {api}", in the dashboard "Workers Scripts: {dashboard}"'
     return (
         f'"Workers CI {api}", in the dashboard'

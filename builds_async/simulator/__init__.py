@@ -1,7 +1,7 @@
 """An embedded Workers Builds for tests, demos and offline work: `BuildsSimulator`.
 
-`sim.client()` is a client of it without a socket; `async with BuildsSimulator() as sim:` serves the API at
-`sim.url` as well. The command `builds-async simulate` serves an account with several builds.
+`sim.client()` returns a client that needs no socket; `async with BuildsSimulator() as sim:` also serves the
+API at `sim.url`. The command `builds-async simulate` serves an account with several builds.
 """
 
 from builds_async.simulator.behaviour import Behaviour, RateLimit, TokenKind

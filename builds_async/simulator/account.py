@@ -1,4 +1,4 @@
-"""The simulated account: its Workers and builds, and what builds are made with. No I/O, HTTP or tasks."""
+"""The simulated account: Workers, builds, triggers, tokens, queues. No I/O, HTTP or tasks."""
 
 from bisect import insort
 from collections import deque
@@ -38,10 +38,10 @@ _FIRST_REPOSITORY = 100200300
 
 
 class Account:
-    """What the account holds, and the changes that both its API and its owner make.
+    """The state of an account, and the changes that both the API and a test's setup make to it.
 
-    It checks little: endpoints refuse what the API refuses before they change anything. Builds are evaluated
-    when they are looked at, so any number of them costs nothing.
+    It validates little: endpoints refuse invalid requests before they change anything. A build is evaluated
+    only when it is read, so idle builds cost nothing.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Account:
         self.account_id: str = account_id or self.ids.tag()
         self.api_tokens: dict[str, TokenKind] = {}
         self.key_pairs: dict[str, str] = {}
-        """Global keys by e-mail address."""
+        """Global keys by email address."""
         self.builds: dict[str, SimulatedBuild] = {}
         self.workers: dict[str, str] = {}
         """The tag of each Worker by its name."""
@@ -85,7 +85,7 @@ class Account:
         self.refused_repositories: set[tuple[str, str | None]] = set()
         """Provider account and repository; None for every repository of that account."""
         self.minutes: tuple[bool | None, datetime | None] | None = None
-        """Whether the build minutes are used up, and when there will be new ones. None: a free plan's."""
+        """Whether the build minutes are used up, and when they are refilled. None: as on a free plan."""
         self._started_builds = started_builds
         self._connected: dict[tuple[str, str, str], Connection] = {}
         self._by_worker: dict[str, list[tuple[float, int, SimulatedBuild]]] = {}
@@ -100,7 +100,7 @@ class Account:
     def add_build(
         self, details: BuildDetails, script: Iterable[Moment], created: float | None = None
     ) -> SimulatedBuild:
-        """Add a build of a Worker. What `details` leaves open is made up. ValueError without a trigger."""
+        """Add a build of a Worker. Missing details are generated. ValueError without a trigger."""
         worker = self.scripts[details.external_script_id or ""]
         trigger = self._trigger_of(worker, details)
         build = SimulatedBuild(
@@ -116,7 +116,7 @@ class Account:
         return build
 
     def _trigger_of(self, worker: Worker, details: BuildDetails) -> Trigger:
-        # A Preview has one trigger, which takes every build of it.
+        # A Preview has a single trigger, for all of its builds.
         preview = self.previews.get(worker.tag)
         if preview is not None:
             return preview.trigger
@@ -125,7 +125,7 @@ class Account:
             uuids = {trigger.trigger_uuid: trigger for trigger in worker.triggers}
             trigger = uuids.get(details.trigger_uuid)
         if trigger is None:
-            raise ValueError(f"the Worker {worker.name!r} has no such trigger, so it can't have the build")
+            raise ValueError(f"the Worker {worker.name!r} has no such trigger, so the build can't be added")
         return trigger
 
     def _completed(self, details: BuildDetails, trigger: Trigger) -> BuildDetails:
@@ -139,7 +139,7 @@ class Account:
             external_script_id=trigger.external_script_id,
             trigger_uuid=trigger.trigger_uuid,
             version_id=details.version_id or self.ids.uuid(),
-            # An empty text is a value here: the API has it for builds without a commit.
+            # Not `or`: an empty string is a value, which the API has for builds without a commit.
             commit_hash=self.ids.commit() if commit is None else commit,
             build_command=settings.build_command if details.build_command is None else details.build_command,
             deploy_command=details.deploy_command or settings.deploy_command,
@@ -165,7 +165,7 @@ class Account:
             commit_hash=commit_hash or "",
             deploy_hook_name=deploy_hook_name,
         )
-        if not commit_hash:  # the live API has empty texts then
+        if not commit_hash:  # as the live API does
             details = msgspec.structs.replace(details, commit_message="", author="")
         build = self.add_build(details, ())
         build.play(self._started_builds(build))
@@ -188,7 +188,7 @@ class Account:
 
     def _list(self, tag: str, build: SimulatedBuild) -> None:
         builds = self._by_worker.setdefault(tag, [])
-        # The number keeps builds of one moment in order, and the comparison never gets to the build.
+        # The index keeps builds of the same moment in order, and keeps `insort` from comparing builds.
         insort(builds, (build.created, len(builds), build))
 
     def is_kept(self, build: SimulatedBuild) -> bool:
@@ -238,12 +238,12 @@ class Account:
     # Tokens and repositories
 
     def register_token(self, name: str, cloudflare_token_id: str | None = None) -> BuildToken:
-        """Register an API token for builds. None: a new API token."""
+        """Register an API token for builds. None as its id: a new API token."""
         uuid = self.ids.uuid()
         token = BuildToken(
             build_token_uuid=uuid,
             build_token_name=name,
-            # Made from the UUID: another random id would change all later ones of a seed.
+            # Derived from the UUID: drawing another random id would change all later ids of a seed.
             cloudflare_token_id=UUID(uuid).hex if cloudflare_token_id is None else cloudflare_token_id,
         )
         self.build_tokens[uuid] = token
@@ -259,8 +259,8 @@ class Account:
         provider_type: str = "github",
         grant_id: str | None = None,
     ) -> Connection:
-        """Connect a repository. A connected one keeps its connection, with the new names."""
-        # Deleted ones count: their ids are not given to other repositories.
+        """Connect a repository. If it is connected already, its connection is kept and renamed."""
+        # Deleted connections count, so that the id of a repository is never reused.
         repo_id = str(_FIRST_REPOSITORY + len(self._connected)) if repo_id is None else repo_id
         now = self.now()
         known = self.connection_of(provider_type, provider_account_id, repo_id)
@@ -306,7 +306,7 @@ class Account:
         branch_excludes: list[str],
         listed: bool = True,
     ) -> Trigger:
-        """Give a Worker another trigger. Those of Previews are not `listed`, and can't be looked up."""
+        """Add a trigger to a Worker. The trigger of a Preview is not `listed` and can't be looked up."""
         now = self.now()
         trigger = Trigger(
             trigger_uuid=self.ids.uuid(),
@@ -325,7 +325,7 @@ class Account:
         return trigger
 
     def next_trigger(self, worker: Worker) -> Trigger:
-        """Give a Worker the trigger that the dashboard would: for `main`, then for all other branches."""
+        """Add the trigger that the dashboard would add: for `main`, then for all other branches."""
         production = worker.production
         if production is None:
             return self._first_trigger(worker)
@@ -341,7 +341,7 @@ class Account:
         )
 
     def _first_trigger(self, worker: Worker) -> Trigger:
-        """Connect a repository with the Worker's name, with a token and a trigger for its branch `main`."""
+        """Connect a repository named like the Worker, and add a build token and a trigger for `main`."""
         return self.add_trigger(
             worker,
             self.connect(repo_name=worker.name),
@@ -356,7 +356,7 @@ class Account:
         )
 
     def remove_trigger(self, trigger: Trigger) -> None:
-        """Delete a trigger, which builds still show, and cancel its unfinished builds."""
+        """Delete a trigger and cancel its unfinished builds. Its builds still show it."""
         del self.triggers[trigger.trigger_uuid]
         trigger.deleted_on = trigger.modified_on = self.now()
         self.cancel_builds(trigger)
@@ -376,7 +376,7 @@ class Account:
     # Hooks and subscriptions
 
     def add_hook(self, tag: str, name: str, branch: str) -> DeployHook:
-        """Give a Worker a deploy hook."""
+        """Add a deploy hook to a Worker."""
         now = self.now()
         hook = DeployHook(
             deploy_hook_uuid=self.ids.uuid(),

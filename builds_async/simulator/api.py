@@ -1,10 +1,10 @@
-"""The simulated API as a function: a request in, a response out. It never waits and knows no socket.
+"""The simulated API as a function from request to response. It never waits and needs no socket.
 
-A request passes, in this order: the rate limit, the plan of faults, the token, the account, the route, the
-permission, the endpoint. Of the few routes outside of the account, some need no token.
+A request passes, in this order: the rate limit, the planned faults, the token, the account, the route, the
+permission, the endpoint. Some of the few routes outside the account need no token.
 
-A request without a valid token, where its route needs one, belongs to no user: it uses up neither the user's
-rate limit nor a fault of the plan.
+A request that lacks the valid token its route needs belongs to no user: it uses up neither the user's rate
+limit nor a planned fault.
 """
 
 from collections import deque
@@ -55,7 +55,7 @@ class Api:
         self._responses = ResponseFactory(account, self.rate)
         self._pages: dict[str, bytes] = {}
         queues = () if account.behaviour.account_owned_queues else ("queues", "event_subscriptions")
-        # The first part of the paths that take no account-owned token.
+        # First path segments of the resources that refuse account-owned tokens.
         self._users_only = {("builds",), *((name,) for name in queues)}
 
     def answer(self, request: Request) -> Response:
@@ -81,8 +81,9 @@ class Api:
     def _respond(self, request: Request, fault: Fault | None) -> Response:
         if fault is None:
             return self._serve(request)
-        if fault.kind == "repeated_page" and request.path in self._pages:
-            return self._responses.make(200, self._pages[request.path])
+        if fault.kind == "repeated_page":
+            page = self._pages.get(request.path)
+            return self._serve(request) if page is None else self._responses.make(200, page)
         if fault.kind in FAULT_RESPONSES:
             return FAULT_RESPONSES[fault.kind](self._responses, fault)
         return msgspec.structs.replace(self._serve(request), fault=fault)
@@ -103,8 +104,8 @@ class Api:
         prefix, place = segments[:2], segments[2:]
         if prefix == ("client", "v4") and place[:1] != ("accounts",):
             return self._root_reply(request, place)
-        # Each check stands where the real API has it: a bad token hides whether there is such a route, and an
-        # account-owned token is refused before another account is.
+        # The checks run in the real API's order: a bad token hides whether the route exists, and an
+        # account-owned token is refused before a foreign account is.
         kind = self._authenticate(request)
         if prefix != ("client", "v4") or len(place) == 1:
             raise UnknownError
@@ -165,7 +166,7 @@ def _may(kind: TokenKind, route: Route) -> bool:
     group, _, access = route.permission.partition(":")
     if (kind, group) in {(TokenKind.NO_SCRIPTS, "scripts"), (TokenKind.NO_QUEUES, "queues")}:
         return False
-    # `user` and `anybody` have no access part, and are not checked here: both are for the root only.
+    # `user` and `anybody` have no access part, but only routes outside the account have them.
     return kind != TokenKind.READ_ONLY or access == "read"
 
 

@@ -1,4 +1,4 @@
-"""Switches for what is unknown about the real service or may vary, and what a token may do. Values only."""
+"""Switches for unknown or varying behavior of the real service, and the kinds of tokens. Values only."""
 
 from enum import StrEnum
 from typing import Literal
@@ -7,111 +7,112 @@ import msgspec
 
 
 class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
-    """One switch for each open question about the real service; the defaults are the likeliest answers.
+    """One switch for each open question about the real service; the defaults are the likeliest behavior.
 
-    A client that is right under every setting does not depend on the answers.
+    A client that works under every setting depends on none of them.
     """
 
     last_page_cursor: Literal["tail", "same", "null", "absent"] = "tail"
-    """What cursor does the last page of a log have? `tail`: one that leads to newer lines only. `same`: the
-    cursor of the request, so that the page is read again (null on the first page). `null`, `absent`: none."""
+    """The cursor on the last page of a log. `tail`: one that leads to newer lines only. `same`: the cursor
+    of the request, which reads the page again (null on the first page). `null`, `absent`: none."""
 
     behind_the_end: Literal["nothing", "last_page"] = "nothing"
-    """What does the cursor of a last page lead to while nothing is newer? No lines, or that same page, each
-    time. Goes with `last_page_cursor="tail"`."""
+    """The page behind the last one while there are no newer lines: without lines, or the last page again.
+    Applies with `last_page_cursor="tail"`."""
 
     logs_kept: float | None = None
-    """How many seconds after the end of a build is its log kept? Then the log is 404, and the build is still
-    found. None: forever."""
+    """How many seconds the log of a finished build is kept. After that the log is 404, though the build is
+    still found. None: forever."""
 
     builds_kept: float | None = None
     """How many seconds after its end is a build found? Then it is unknown to every look-up and list. The
     documents say 90 days. None: forever."""
 
     queued_logs: Literal["empty", "not_found"] = "empty"
-    """What is the log of a build that has not started? A page without lines, or 404 for an existing build."""
+    """The log of a build that has not started: a page without lines, or 404 although the build exists."""
 
     truncated_hollow: int | Literal["endless"] = 0
-    """How many pages that say `truncated` and have no lines stand at the end of a log?"""
+    """How many pages without lines at the end of a log still say `truncated`."""
 
     hollow_cursor: Literal["moving", "unchanged"] = "moving"
-    """Does each of those empty pages have a new cursor? With `unchanged` they never end."""
+    """Whether each of those empty pages has a new cursor. With `unchanged` they never end."""
 
     null_logs_result: bool = False
-    """Is `result` null when there are no lines, instead of a page with an empty list?"""
+    """Whether `result` is null when there are no lines, instead of a page with an empty list."""
 
     late_lines: float = 0.0
-    """Can lines appear after the build has stopped? The seconds from when a line is written until it can be
-    read, so the last lines come after the end."""
+    """Seconds from when a line is written until it can be read. Above 0 the last lines appear only after the
+    build has stopped."""
 
     late_outcome: float | Literal["never"] = 0.0
-    """Is the outcome set later than the status `stopped`? Seconds between the two, or `never`."""
+    """Seconds from the status `stopped` until the outcome is set, or `never`."""
 
     unknown_ids: Literal["absent", "null"] = "absent"
-    """What do the bulk lookups return for an id without a build? No key, or a key with null."""
+    """What the bulk lookups return for an id without a build: no key, or a key with null."""
 
     unknown_worker: Literal["empty", "not_found"] = "empty"
-    """What are the lists of builds, triggers and Previews of a well-formed tag that no Worker has, and the
-    list of deploy hooks of such a name? Empty, or 404."""
+    """The lists of builds, triggers and Previews for a well-formed tag that no Worker has, and the list of
+    deploy hooks for such a name: empty, or 404."""
 
     unknown_references: Literal[400, 404] = 404
-    """What status has a body that names a token, connection or Worker that does not exist?"""
+    """The status for a body that names a token, connection or Worker that does not exist."""
 
     third_trigger: Literal[400, 409] = 400
-    """What status has the creation of a Worker's third trigger?"""
+    """The status for creating a third trigger for a Worker."""
 
     deleted_triggers: Literal["gone", "listed"] = "gone"
-    """Does the list of a Worker's triggers still have deleted ones, with their `deleted_on`?"""
+    """Whether the list of a Worker's triggers keeps deleted ones, with their `deleted_on`."""
 
     variables_answer: Literal["all", "changed"] = "all"
-    """What does setting the variables of a trigger return? All of them, or those that were sent."""
+    """What setting the variables of a trigger returns: all variables, or those that were sent."""
 
     started_source: Literal["manual", "api"] = "manual"
-    """What is the `build_trigger_source` of a build that was started over the API?"""
+    """The `build_trigger_source` of a build that was started over the API."""
 
     hook_source: Literal["deploy_hook", "manual", "api"] = "deploy_hook"
-    """What is the `build_trigger_source` of a build that a deploy hook started?"""
+    """The `build_trigger_source` of a build that a deploy hook started."""
 
     hook_answer: Literal["schema", "documents"] = "schema"
-    """What does triggering a deploy hook return? `schema`: the build's UUID, date and status, and whether it
-    existed. `documents`: its UUID, branch and Worker, as the documentation shows it."""
+    """What triggering a deploy hook returns. `schema`: the build's UUID, date and status, and whether it
+    existed. `documents`: the build's UUID, branch and Worker, as the documentation shows."""
 
     preview_builds: Literal["apart", "listed"] = "apart"
-    """Are builds of a Preview listed for the Preview only (`apart`), or for its Worker too?"""
+    """Whether builds of a Preview are listed for the Preview only (`apart`), or for its Worker too."""
 
     unknown_script: Literal[10007, 10090] = 10007
     """What code has the 404 for a Worker's name that does not exist, where deployments and versions are read?
     10090 is that of the environments of old Workers."""
 
     undeployed_search: bool = False
-    """Does the search find Workers that were never deployed? The list of Workers does not have them."""
+    """Whether the search finds Workers that were never deployed. The list of Workers lacks them."""
 
     account_owned_queues: bool = True
-    """Do queues and event subscriptions accept account-owned tokens? False: 401 with 12006."""
+    """Whether queues and event subscriptions accept account-owned tokens. False: 401 with 12006."""
 
     subscription_scope: Literal["worker", "account"] = "worker"
-    """Does `worker_name` narrow a subscription to that Worker's builds? `account`: no, those of all come."""
+    """Whether `worker_name` limits a subscription to that Worker's builds, or (`account`) has no effect."""
 
     cancel_finished: Literal["ok", 400, 404, 409] = "ok"
-    """What does canceling a finished build return? `ok`: the end that it had. Otherwise that status."""
+    """What canceling a finished build returns. `ok`: the outcome and the end that it had. Otherwise: an
+    error with that status."""
 
     environment_variables: Literal["objects", "strings", "null"] = "objects"
-    """What are the values of `build_trigger_metadata.environment_variables`? `null`: the map itself is."""
+    """The values of `build_trigger_metadata.environment_variables`. `null`: the whole map is null."""
 
     timestamp_unit: Literal["milliseconds", "seconds"] = "milliseconds"
-    """What is the unit of log timestamps? Milliseconds were seen; the schema's example has seconds."""
+    """The unit of log timestamps. Milliseconds were seen live; the schema's example has seconds."""
 
     status_words: dict[str, str] = {}
-    """Does the service use undocumented words for statuses and outcomes? Its word by the documented one."""
+    """Undocumented words for statuses and outcomes, by the documented word that each replaces."""
 
     ansi_codes: Literal["kept", "stripped"] = "kept"
-    """Do log lines have escape sequences of terminals? Kept as written, or stripped."""
+    """Whether terminal escape sequences in log lines are kept as written, or stripped."""
 
     rate_limit_headers: bool = True
-    """Do responses have the headers `Ratelimit` and `Ratelimit-Policy`?"""
+    """Whether responses have the headers `Ratelimit` and `Ratelimit-Policy`."""
 
     email_key_pair: bool = True
-    """Do the endpoints accept the global key with an email address? False: 401 with 12006."""
+    """Whether the endpoints accept the global key with an email address. False: 401 with 12006."""
 
     def __post_init__(self) -> None:
         for field in msgspec.structs.fields(self):
@@ -122,7 +123,7 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TokenKind(StrEnum):
-    """What an API token of the simulated account may do."""
+    """The kinds of API tokens of the simulated account, by owner and permissions."""
 
     FULL = "full"
     """User-owned, with every permission."""
@@ -139,10 +140,10 @@ class TokenKind(StrEnum):
 
 
 class RateLimit(msgspec.Struct, frozen=True):
-    """At most `limit` requests in any `window` seconds. The next one blocks the user for `window` seconds."""
+    """At most `limit` requests in any `window` seconds. One more blocks the user for `window` seconds."""
 
     limit: int = 1200
-    """Requests in a window."""
+    """How many requests a window allows."""
     window: float = 300.0
     """The length of the window, in seconds."""
 

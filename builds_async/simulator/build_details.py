@@ -1,4 +1,4 @@
-"""What is said about a build when it is added."""
+"""The properties of a build that is added."""
 
 from collections.abc import Mapping
 from typing import Literal, TypeAlias, TypedDict
@@ -8,7 +8,7 @@ import msgspec
 from builds_async.models.builds import BuildOutcome, BuildStatus
 
 Moment: TypeAlias = tuple[float, str | BuildStatus | BuildOutcome]
-"""Something that happens in a build: seconds after it was added, and a log line, a status or the outcome."""
+"""A step of a build's script: seconds after the build is added, and a log line, a status or an outcome."""
 
 
 Makes: TypeAlias = Literal["deployment", "version", "nothing"]
@@ -19,33 +19,33 @@ class BuildOptions(TypedDict, total=False):
     """Options of the methods that add a build. `BuildDetails` has the meanings and the defaults."""
 
     external_script_id: str | None
-    """The tag of its Worker."""
+    """The tag of the build's Worker."""
     version_id: str | None
-    """The Worker version that it makes."""
+    """The Worker version that the build produces."""
     branch: str
-    """The branch that it builds."""
+    """The branch that is built."""
     commit_hash: str | None
-    """The commit that it builds."""
+    """The commit that is built."""
     commit_message: str
-    """The message of that commit."""
+    """The message of the commit."""
     author: str
-    """The author of that commit."""
+    """The author of the commit."""
     source: str
     """Its `build_trigger_source`."""
     trigger_uuid: str | None
-    """The trigger that started it."""
+    """The trigger that started the build."""
     build_command: str | None
-    """The command that builds."""
+    """The build command."""
     deploy_command: str | None
-    """The command that deploys."""
+    """The deploy command."""
     environment_variables: Mapping[str, str | None] | None
-    """Values by name; None is a secret."""
+    """The build's variables by name; None as a value makes a secret."""
     pull_request_url: str | None
-    """The pull request that it is for."""
+    """The URL of the pull request that is built."""
     deploy_hook_name: str | None
-    """The deploy hook that started it."""
+    """The name of the deploy hook that started the build."""
     preview_url: str | None
-    """Where its version can be seen."""
+    """The URL of the built version."""
     listed: bool
     """Whether lists have it."""
     makes: Makes | None
@@ -53,36 +53,37 @@ class BuildOptions(TypedDict, total=False):
 
 
 class BuildDetails(msgspec.Struct, frozen=True, kw_only=True):
-    """What does not change while a build runs."""
+    """The properties of a build that stay the same while it runs."""
 
     external_script_id: str | None = None
-    """The tag of its Worker, which must exist. None: a new Worker is added for this build."""
+    """The tag of the build's Worker, which must exist. None: a new Worker is added for this build."""
     version_id: str | None = None
-    """The Worker version by which the build can be looked up. None: a new one."""
+    """The Worker version that the build produces, by which it can be looked up. None: a new one."""
     branch: str = "main"
-    """The branch that it builds."""
+    """The branch that is built."""
     commit_hash: str | None = None
-    """None: a new one. An empty text, as for builds that were started without a commit, is kept."""
+    """The commit that is built. None: a new one; `""`: the build was started without a commit."""
     commit_message: str = "Update the Worker"
-    """The message of that commit."""
+    """The message of the commit."""
     author: str = "octocat"
-    """The author of that commit."""
+    """The author of the commit."""
     source: str = "push_event"
     """Its `build_trigger_source`."""
     trigger_uuid: str | None = None
-    """The trigger that started it. None: the one of its Worker that builds the branch."""
+    """The trigger that started the build. None: the Worker's trigger for the branch."""
     build_command: str | None = None
-    """None: the trigger's at the moment at which the build is added."""
+    """The command. None: the trigger's when the build is added."""
     deploy_command: str | None = None
-    """None: the trigger's at the moment at which the build is added."""
+    """The command. None: the trigger's when the build is added."""
     environment_variables: Mapping[str, str | None] | None = None
-    """Values by name; a value of None is a secret. None: the trigger's at that moment."""
+    """The build's variables by name; None as a value makes a secret. None for all: the trigger's."""
     pull_request_url: str | None = None
-    """The pull request that it is for."""
+    """The URL of the pull request that is built."""
     deploy_hook_name: str | None = None
-    """The deploy hook that started it."""
+    """The name of the deploy hook that started the build."""
     preview_url: str | None = None
-    """Shown by the lookup of this one build once it has succeeded. None: one is made up."""
+    """The URL of the built version, shown by the lookup by UUID once the build has succeeded. None: one is
+    generated."""
     listed: bool = True
     """False: it can be looked up by its UUID only, as has been seen of builds of pull requests."""
     makes: Makes | None = None

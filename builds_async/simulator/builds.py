@@ -15,10 +15,10 @@ _ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 
 
 class SimulatedBuild:
-    """A build of a simulator. It plays its script, or is driven by hand, or both.
+    """A build of a simulator. It plays a script, or is driven by its methods, or both.
 
-    Nothing runs in the background: each look at it, over the API or here, shows what has happened until the
-    clock's `now()`. What is done by hand happens at `now()`.
+    Nothing runs in the background: reading it, here or over the API, shows everything up to the clock's
+    `now()`. A method that changes it takes effect at `now()`.
     """
 
     def __init__(
@@ -35,75 +35,75 @@ class SimulatedBuild:
         self.build_uuid: str = build_uuid
         """Its UUID."""
         self.details: BuildDetails = details
-        """What does not change while it runs."""
+        """The properties that stay the same while the build runs."""
         self.trigger: Trigger = trigger
-        """The trigger that started it, as it is now."""
+        """The trigger that started the build, as it is now."""
         self.settings: Settings = trigger.settings.copy()
-        """The trigger's settings of the moment at which it was added."""
+        """A copy of the trigger's settings from when the build was added."""
         self.created: float = calendar.now() if created is None else created
-        """The moment of the clock at which it was queued."""
+        """When the build was queued, on the simulator's clock."""
         self._calendar = calendar
         self._behaviour = behaviour
         self._script = _last_first(script)
         self._status = BuildStatus.QUEUED
         self._outcome: BuildOutcome | None = None
         self._entered: dict[str, float] = {}
-        # The moments are those of the script, not of the look: a late look must find the same dates.
+        # The script's moments, not those of the reading: dates must not depend on when the build is read.
         self._decided = self._changed = self.created
         self._lines: list[LogLine] = []
         self._written: list[float] = []
         self.on_finish: Callable[[], None] | None = None
-        """Called when the build is finished or canceled, unless its script does it."""
+        """Called when a method finishes or cancels the build; not when its script does."""
 
     def __repr__(self) -> str:
         return f"<SimulatedBuild {self.build_uuid} {self.status} {self.outcome} {len(self._lines)} lines>"
 
     @property
     def external_script_id(self) -> str:
-        """The tag of its Worker."""
+        """The tag of the build's Worker."""
         return self.details.external_script_id or ""
 
     @property
     def version_id(self) -> str:
-        """The Worker version that it makes."""
+        """The Worker version that the build produces."""
         return self.details.version_id or ""
 
     @property
     def status(self) -> BuildStatus:
-        """Its status now."""
+        """The current status of the build."""
         self._catch_up()
         return self._status
 
     @property
     def outcome(self) -> BuildOutcome | None:
-        """Its outcome, also while `Behaviour.late_outcome` still hides it from the API."""
+        """The outcome of the build, even while `Behaviour.late_outcome` hides it from the API."""
         self._catch_up()
         return self._outcome
 
     @property
     def lines(self) -> tuple[LogLine, ...]:
-        """The whole log so far, with the API's timestamps, lines that the API does not show yet included."""
+        """The whole log so far, with the API's timestamps, including lines that the API does not show yet."""
         self._catch_up()
         return tuple(self._lines)
 
     def play(self, script: Iterable[Moment]) -> None:
-        """Play a script whose seconds count from now, together with what is left of an earlier one."""
+        """Play a script whose seconds count from now, merged with the rest of an earlier one."""
         now = self._catch_up() - self.created
         moments = [*reversed(self._script), *((now + seconds, what) for seconds, what in script)]
         self._script = _last_first(moments)
 
     def emit(self, *texts: str) -> None:
-        """Write log lines. A queued build starts to run first: a queued build has no log."""
+        """Write log lines. A queued build, which can't have a log, first starts to run."""
         now = self._catch_up()
         for text in texts:
             self._write(now, text)
 
     def set_status(self, status: BuildStatus) -> None:
-        """Enter a status. Any order is possible."""
+        """Enter a status. Statuses may come in any order."""
         self._enter(self._catch_up(), status)
 
     def finish(self, outcome: BuildOutcome | None = BuildOutcome.SUCCESS) -> None:
-        """Stop with an outcome and end the script. None: the outcome comes later, with another `finish`."""
+        """Stop the build with an outcome and end its script. None: a later `finish` sets the outcome."""
         now = self._catch_up()
         self._script.clear()
         self._stop(now)
@@ -113,26 +113,26 @@ class SimulatedBuild:
             self.on_finish()
 
     def cancel(self) -> bool:
-        """Stop with the outcome `cancelled`. False, without any effect, if it has stopped already."""
+        """Stop the build with the outcome `cancelled`. False, without effect, if it has stopped already."""
         if self.status == BuildStatus.STOPPED:
             return False
         self.finish(BuildOutcome.CANCELLED)
         return True
 
     def entered(self, status: BuildStatus) -> float | None:
-        """The moment of the clock at which it entered a status, None if it has not."""
+        """When the build entered a status, on the simulator's clock; None if it has not."""
         self._catch_up()
         return self._entered.get(status)
 
     @property
     def begun(self) -> bool:
-        """Whether it has left the queue other than by stopping."""
+        """Whether the build has left the queue other than by stopping."""
         return self.entered(BuildStatus.INITIALIZING) is not None
 
     @property
     def changed(self) -> float:
         """The moment of the last visible change of status or outcome."""
-        # A hidden outcome must not show itself by the date; once it can be seen, its date is the due one.
+        # The date must not reveal a hidden outcome; it moves at the moment at which the outcome is shown.
         hidden = self.outcome is not None and self.visible_outcome is None
         return self._changed if hidden or self._outcome is None else max(self._changed, self._outcome_due)
 
@@ -149,11 +149,11 @@ class SimulatedBuild:
         """The number of log lines that the API shows now."""
         now = self._catch_up()
         late = self._behaviour.late_lines
-        # Lines are in order of their writing, so those that are old enough are the first ones.
+        # Lines are in the order in which they were written, so the visible ones come first.
         return bisect_right(self._written, now - late) if late else len(self._lines)
 
     def page(self, start: int, end: int) -> list[LogLine]:
-        """The lines of the log from position `start` to before `end`."""
+        """The log lines from position `start` up to but not including `end`."""
         return self._lines[start:end]
 
     @property
@@ -162,7 +162,7 @@ class SimulatedBuild:
         return self._decided + (late if isinstance(late, int | float) else 0.0)
 
     def _catch_up(self) -> float:
-        """Let the script happen until now, and return now."""
+        """Play the script up to now, and return now."""
         now = self._calendar.now()
         while self._script and self.created + self._script[-1][0] <= now:
             seconds, what = self._script.pop()
@@ -182,7 +182,7 @@ class SimulatedBuild:
         self._status = status
         self._entered[status] = self._changed = moment
         if status == BuildStatus.RUNNING:
-            # A script may skip a phase that the API has a date for.
+            # A script may skip a phase, but the API has a date for each.
             self._entered.setdefault(BuildStatus.INITIALIZING, moment)
 
     def _stop(self, moment: float) -> None:
@@ -207,5 +207,5 @@ class SimulatedBuild:
 
 
 def _last_first(moments: Iterable[Moment]) -> list[Moment]:
-    """Moments in reverse, so that the next one is popped off the end; equal times keep their order."""
+    """Moments in reverse, so that the next one is popped from the end; equal times keep their order."""
     return sorted(moments, key=lambda moment: moment[0])[::-1]

@@ -1,4 +1,4 @@
-"""A clock whose minutes pass in milliseconds. Both sides of a test may use it."""
+"""A clock whose minutes pass in milliseconds, for a client, a simulator or both."""
 
 import asyncio
 import heapq
@@ -11,21 +11,21 @@ from contextlib import contextmanager
 
 
 class VirtualClock:
-    """A `Clock` that jumps to the next moment at which a task wakes, as soon as every task waits.
+    """A `Clock` that, once every task waits, jumps to the next moment at which a sleeping task is due.
 
-    Any number of tasks may sleep at once. Time moves only while all of them wait: when at least one task
-    sleeps here and the event loop has made `idle_turns` turns in a row (50) without a call of this clock,
-    time jumps to the earliest moment at which a task wakes. All tasks of that moment wake together, in the
-    order in which they went to sleep; no other does. A simulator and a client that share the clock both read
-    it with each request, so a request in flight on a loopback socket keeps time still, and a program on this
-    clock does the same in every run. More `idle_turns` are safer and slower.
+    Any number of tasks may sleep at once. Time moves only while all tasks wait: when at least one task
+    sleeps on this clock and the event loop has made `idle_turns` turns in a row (50) without a call of it,
+    time jumps to the earliest due moment. All sleepers of that moment wake together, in the order in which
+    they went to sleep; no others do. A simulator and a client that share the clock both read it with each
+    request, so a request in flight on a loopback socket stops time, and a program on this clock behaves
+    identically in every run. More `idle_turns` are safer and slower.
 
     It can't see real waiting. A real timer, a thread (such as a name lookup), a process or a peer outside
-    of this loop looks like idleness, and time runs ahead of it. Wrap such a stretch in `hold()` or
-    `real_time()`. A timeout of `asyncio` or `aiohttp` counts real seconds and does not follow this clock.
+    this loop looks like idleness, and time runs ahead of it. Wrap such code in `hold()` or `real_time()`. A
+    timeout of `asyncio` or `aiohttp` counts real seconds and does not follow this clock.
 
-    `now()` starts at `start` seconds (0.0); `naps` remembers the last `keep_naps` durations (1000). Use one
-    clock in one event loop at a time. It does no work while no task sleeps.
+    `now()` starts at `start` seconds (0.0); `naps` keeps the last `keep_naps` durations (1000). Use a clock
+    in one event loop at a time. It does no work while no task sleeps.
     """
 
     def __init__(self, start: float = 0.0, *, idle_turns: int = 50, keep_naps: int = 1000) -> None:
@@ -52,18 +52,18 @@ class VirtualClock:
 
     @property
     def sleepers(self) -> int:
-        """How many tasks sleep now."""
+        """How many tasks are asleep on this clock."""
         return len(self._sleepers)
 
     def now(self) -> float:
-        """Seconds on this clock. The call keeps time still for another `idle_turns` turns of the loop."""
+        """Seconds on this clock. The call stops time for another `idle_turns` turns of the loop."""
         self._quiet_turns = 0
         return self._time()
 
     async def sleep(self, seconds: float) -> None:
         """Return when `seconds` have passed on this clock, or at the next turn of the loop if not positive.
 
-        A canceled sleep leaves nothing behind: time does not stop at the moment at which it would have ended.
+        A canceled sleep leaves nothing behind: time does not stop where it would have ended.
         """
         self._quiet_turns = 0
         self._naps.append(seconds)
@@ -72,11 +72,11 @@ class VirtualClock:
             return
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
-        # No waker: such a sleeper ends by being canceled, and must not keep time from moving.
+        # Not in the heap: this sleep ends only by cancellation, and must not keep time from moving.
         if seconds == math.inf:
             await future
         number = next(self._numbers)
-        # A number per sleep keeps the heap from comparing futures, and equal moments in their order.
+        # The number keeps sleeps of the same moment in order, and keeps the heap from comparing futures.
         self._sleepers[number] = future
         heapq.heappush(self._wakers, (self._time() + seconds, number))
         self._arm(loop)
@@ -88,7 +88,7 @@ class VirtualClock:
 
     @contextmanager
     def hold(self) -> Iterator[None]:
-        """Stop time inside of this block; sleepers wait until it is left. May be nested."""
+        """Stop time inside this block; sleepers wait until it ends. May be nested."""
         self._holders += 1
         self._rearm()
         try:
@@ -100,7 +100,7 @@ class VirtualClock:
 
     @contextmanager
     def real_time(self) -> Iterator[None]:
-        """Let real time pass inside of this block; after it, time jumps again. May be nested."""
+        """Let real time pass inside this block; after it, time jumps again. May be nested."""
         self._settle()
         self._real_users += 1
         self._rearm()
@@ -115,7 +115,7 @@ class VirtualClock:
         return self._now + (time.monotonic() - self._real_since if self._real_users else 0.0)
 
     def _settle(self) -> None:
-        # Nested blocks share one stretch of real time; each end of one adds what has passed so far.
+        # Nested blocks share one stretch of real time: each start and end of a block adds what has passed.
         self._now = self._time()
         self._real_since = time.monotonic()
         self._quiet_turns = 0
@@ -124,7 +124,7 @@ class VirtualClock:
         if self._pulse is not None:
             self._pulse.cancel()
             self._pulse = None
-        # The loop of a test may be closed by now; its sleepers never wake.
+        # The loop may be closed by now, after a test for instance; then its sleepers never wake.
         if self._sleepers and self._loop is not None and not self._loop.is_closed():
             self._arm(self._loop)
 
@@ -143,11 +143,11 @@ class VirtualClock:
 
     def _turn(self) -> None:
         self._pulse = None
-        # A callback per turn of the loop. Each call of `now` or `sleep` starts the count anew.
+        # Runs once per turn of the loop. Each call of `now` or `sleep` resets the count.
         self._quiet_turns += 1
         moment = self._next_moment()
-        if moment < math.inf and self._quiet_turns > self._idle_turns:
-            # Real time may have gone past the moment meanwhile.
+        if moment < math.inf and self._quiet_turns >= self._idle_turns:
+            # `real_time` may already have moved the clock past the moment.
             self._now = max(self._now, moment)
             self._wake(moment)
         self._rearm()
@@ -158,7 +158,7 @@ class VirtualClock:
         self._rearm()
 
     def _next_moment(self) -> float:
-        # Wakers of canceled sleeps are dropped when they come up, or all at once by `_sweep`.
+        # Wakers of canceled sleeps are dropped when they reach the top, or all at once by `_sweep`.
         while self._wakers:
             moment, number = self._wakers[0]
             sleeper = self._sleepers.get(number)
@@ -169,7 +169,7 @@ class VirtualClock:
 
     def _wake(self, moment: float) -> None:
         self._quiet_turns = 0
-        # Only the sleepers of this moment: they may have work to do before the next one comes.
+        # Only the sleepers of this moment: they may have work to do before the next moment.
         while self._wakers and self._wakers[0][0] <= moment:
             _, number = heapq.heappop(self._wakers)
             sleeper = self._sleepers.pop(number, None)

@@ -1,4 +1,4 @@
-"""Build events: what happens to builds, as the messages that a subscribed queue gets."""
+"""Build events: turns the transitions of builds into messages for a subscribed queue."""
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -28,7 +28,7 @@ _METADATA = {
 
 
 class _Words(NamedTuple):
-    """The words of an event: the last one of its type, the status and the outcome."""
+    """The words of an event: the last part of its type, the status and the outcome."""
 
     type: str
     status: str
@@ -51,7 +51,7 @@ _ENDED: dict[str, dict[str, _Words]] = {
 
 
 class EventFeed:
-    """The build events for one queue, from the moment on at which the feed was made."""
+    """The build events for one queue, from the creation of the feed on."""
 
     def __init__(self, account: Account, queue_id: str, words: Literal["documented", "template"]) -> None:
         self._account = account
@@ -60,12 +60,12 @@ class EventFeed:
         self._known = 0
         self._watched: dict[str, tuple[SimulatedBuild, bool]] = {}
         """Builds that may still have events, and whether each has started."""
-        # Looked at once, so that these transitions are known and make no events.
+        # Consumed here, so that earlier transitions make no events.
         for _ in self._transitions():
             pass
 
     def news(self) -> Iterator[NewMessage]:
-        """The events since the last look, oldest first."""
+        """The events since the last call, oldest first."""
         for moment, build, words in sorted(self._transitions(), key=lambda transition: transition[0]):
             subscription = self._subscription(moment, build, words)
             if subscription is not None:
@@ -73,7 +73,7 @@ class EventFeed:
                 yield NewMessage(f"{build.build_uuid} {words.type}", event, moment)
 
     def _transitions(self) -> Iterable[tuple[float, SimulatedBuild, _Words]]:
-        # Builds are only ever added, in order: those beyond the known number are new.
+        # Builds are only ever appended: those beyond the known number are new.
         for build in islice(self._account.builds.values(), self._known, None):
             self._watched[build.build_uuid] = build, False
         self._known = len(self._account.builds)
@@ -88,14 +88,14 @@ class EventFeed:
             yield running, _STARTED
         outcome = build.visible_outcome
         if outcome is not None:
-            # No event can follow an outcome: a finished build is looked at no more.
+            # No event can follow an outcome, so a finished build is no longer watched.
             del self._watched[build.build_uuid]
             if outcome != BuildOutcome.SKIPPED:
                 other = _Words("failed", "stopped", str(outcome))
                 yield build.changed, _ENDED[self._words].get(outcome, other)
 
     def _subscription(self, moment: float, build: SimulatedBuild, words: _Words) -> Subscription | None:
-        """The subscription that brings an event into the queue."""
+        """The subscription that puts the event into the queue, None if there is none."""
         name, event = self._worker_name(build), f"build.{words.type}"
         wide = self._account.behaviour.subscription_scope == "account"
         return next(
@@ -111,8 +111,8 @@ class EventFeed:
         return self._account.scripts[build.external_script_id].name
 
     def _event(self, moment: float, build: SimulatedBuild, words: _Words, subscription: Subscription) -> Json:
-        stamp = self._account.calendar.stamp
-        # The names differ from those of REST, but the values are the same.
+        api_date = self._account.calendar.api_date
+        # Only the names differ from REST: the values are equal.
         metadata = Views(self._account).build(build)["build_trigger_metadata"]
         return {
             "type": _PREFIX + words.type,
@@ -121,16 +121,16 @@ class EventFeed:
                 "buildUuid": build.build_uuid,
                 "status": words.status,
                 "buildOutcome": words.outcome,
-                "createdAt": stamp(build.created),
-                "initializingAt": stamp(build.entered(BuildStatus.INITIALIZING)),
-                "runningAt": stamp(build.entered(BuildStatus.RUNNING)),
-                "stoppedAt": stamp(build.entered(BuildStatus.STOPPED)) if words.outcome else None,
+                "createdAt": api_date(build.created),
+                "initializingAt": api_date(build.entered(BuildStatus.INITIALIZING)),
+                "runningAt": api_date(build.entered(BuildStatus.RUNNING)),
+                "stoppedAt": api_date(build.entered(BuildStatus.STOPPED)) if words.outcome else None,
                 "buildTriggerMetadata": {camel: metadata[name] for name, camel in _METADATA.items()},
             },
             "metadata": {
                 "accountId": self._account.account_id,
                 "eventSubscriptionId": subscription.id,
                 "eventSchemaVersion": 1,
-                "eventTimestamp": stamp(moment),
+                "eventTimestamp": api_date(moment),
             },
         }

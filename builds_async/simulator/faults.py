@@ -1,4 +1,4 @@
-"""Faults as a plan: which requests meet one. `server` and `transport` have what each does on the wire."""
+"""The plan of faults: which requests meet which. `responses`, `server` and `transport` implement them."""
 
 from collections.abc import Iterable
 from typing import Literal, TypeAlias, get_args
@@ -19,47 +19,47 @@ FaultKind: TypeAlias = Literal[
     "slow",
     "huge_body",
 ]
-"""What goes wrong.
+"""The kinds of faults.
 
-Instead of the response; the request is not acted upon: `rate_limited` (429), `server_error` (5xx with an HTML
-page or plain text), `blocked` (403 with a firewall's HTML page), `empty_body` and `not_json` (200, nothing to
-read), `redirect` (302), `repeated_page` (only for a request for a log: the page of the request before it).
+These replace the response, and the request has no effect: `rate_limited` (429), `server_error` (5xx with an
+HTML page or plain text), `blocked` (403 with a firewall's HTML page), `empty_body` and `not_json` (200, body
+unreadable), `redirect` (302), `repeated_page` (for logs only: the previous page of that log once more).
 
-To the response, after the request was acted upon: `cut_body` (shorter than its Content-Length), `reset` (the
-connection is reset before the first byte), `stall` (no more bytes until the client goes away), `slow` (held
-back for `delay` seconds), `huge_body` (at least `size` bytes of JSON).
+These spoil the response, after the request took effect: `cut_body` (shorter than its Content-Length), `reset`
+(of the connection, before the first byte), `stall` (no more bytes until the client disconnects), `slow`
+(delayed by `delay` seconds), `huge_body` (at least `size` bytes of JSON).
 """
 
 
 class Fault(msgspec.Struct, frozen=True):
-    """One entry of the plan: a kind of fault, and which requests meet it."""
+    """One entry of the plan: a kind of fault, and the requests that meet it."""
 
     kind: FaultKind
-    """What goes wrong."""
+    """The kind of fault."""
     path: str = ""
-    """Only requests with this text in their path."""
+    """Only requests with this text in their path meet it."""
     method: str | None = None
-    """Only requests with this method."""
+    """Only requests with this method meet it; None: with any."""
     after: int = 0
-    """How many of those requests pass first."""
+    """How many matching requests pass first."""
     times: int | None = 1
-    """How many of those requests meet it then; None: every one until `clear_faults`."""
+    """How many matching requests then meet it; None: all until `clear_faults`."""
     status: int = 502
-    """Of `server_error`: the HTTP status."""
+    """`server_error`: the HTTP status."""
     body: Literal["html", "nginx", "text"] = "html"
-    """Of `server_error`: a page of several kilobytes, a short one, or a line of plain text."""
+    """`server_error`: a page of several kilobytes, a short page, or a line of plain text."""
     retry_after: int | None = 1
-    """Of `rate_limited`: whole seconds. None: no header."""
+    """`rate_limited`: the Retry-After header, in whole seconds. None: no header."""
     as_date: bool = False
-    """Of `rate_limited`: write `retry_after` as an HTTP date, counted from the `Date` of the response."""
+    """`rate_limited`: write `retry_after` as an HTTP date, counted from the response's `Date`."""
     delay: float = 1.0
-    """Of `slow`: seconds on the simulator's clock."""
+    """`slow`: the delay in seconds on the simulator's clock."""
     size: int = 64 * 1024 * 1024
-    """Of `huge_body`: bytes, 64 MiB by default."""
+    """`huge_body`: the size in bytes, 64 MiB by default."""
     headers_sent: bool = False
-    """Of `stall`: after the status and the headers instead of before them."""
+    """`stall`: whether it starts after the status and the headers, or before them."""
     location: str = "/client/v4/redirected"
-    """Of `redirect`: the URL that it leads to."""
+    """`redirect`: the URL in the Location header."""
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(FaultKind):
@@ -68,20 +68,20 @@ class Fault(msgspec.Struct, frozen=True):
             raise ValueError("after must not be negative, and times must be positive or None")
 
     def matches(self, method: str, path: str) -> bool:
-        """Whether such a request can meet it."""
+        """Whether a request with this method and path can meet the fault."""
         has_page = self.kind != "repeated_page" or path.endswith("/logs")
         return has_page and self.path in path and self.method in (None, method)
 
 
 class FaultPlan:
-    """Faults in their order. A request meets at most one: the first that is ready for it."""
+    """Faults in order. A request meets at most one: the first matching one whose `after` is used up."""
 
     def __init__(self, faults: Iterable[Fault | FaultKind] = ()) -> None:
         self._entries: list[_Entry] = []
         self.add(*faults)
 
     def add(self, *faults: Fault | FaultKind) -> None:
-        """Put faults at the end of the plan; a bare kind is a `Fault` with the defaults."""
+        """Append faults to the plan; a bare kind is a `Fault` with the defaults."""
         self._entries += [_Entry(fault if isinstance(fault, Fault) else Fault(fault)) for fault in faults]
 
     def clear(self) -> None:
@@ -92,8 +92,8 @@ class FaultPlan:
         return len(self._entries)
 
     def take(self, method: str, path: str) -> Fault | None:
-        """The fault that this request meets, which counts as one of its times."""
-        # Each entry that matches counts the request, up to the one that it meets.
+        """The fault that this request meets, None if there is none. Uses up one of its `times`."""
+        # Every matching entry up to the one that is met counts the request towards its `after`.
         for entry in self._entries:
             if entry.fault.matches(method, path) and entry.ready():
                 if entry.is_spent:

@@ -1,4 +1,4 @@
-"""Ids and tokens that a simulated service makes up."""
+"""Generates the ids and tokens of a simulated service."""
 
 from random import Random
 from uuid import UUID
@@ -7,11 +7,11 @@ _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 
 class IdGenerator:
-    """Ids that look random: the same in the same order for the same seed, new ones for None."""
+    """Random-looking ids: repeatable with a seed, new ones for None."""
 
     def __init__(self, seed: int | None = None) -> None:
         self._random = Random(seed)  # noqa: S311  # nothing to protect
-        # A source of their own: other ids must not depend on how many requests were made meanwhile.
+        # Separate, so that other ids do not depend on the number of requests in between.
         self._rays = Random(seed)  # noqa: S311  # nothing to protect
 
     def uuid(self) -> str:
@@ -19,17 +19,17 @@ class IdGenerator:
         return str(UUID(int=self._random.getrandbits(128), version=4))
 
     def tag(self) -> str:
-        """32 hex characters, as accounts and Workers have."""
+        """The id of an account or a tag of a Worker: 32 hex characters."""
         return f"{self._random.getrandbits(128):032x}"
 
     def commit(self) -> str:
-        """40 hex characters."""
+        """A commit hash: 40 hex characters."""
         return f"{self._random.getrandbits(160):040x}"
 
     def token(self, prefix: str) -> str:
-        """A secret of 40 letters and digits after `prefix`."""
+        """A secret: `prefix` and 40 letters and digits."""
         return prefix + "".join(self._random.choices(_LETTERS, k=40))
 
     def ray(self) -> str:
-        """The id of a request, as in the `cf-ray` header."""
+        """The id of a request for the `cf-ray` header."""
         return f"{self._rays.getrandbits(64):016x}-SIM"

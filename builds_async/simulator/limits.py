@@ -1,4 +1,4 @@
-"""The global rate limit: a sliding window, and a block once it is exceeded. Pure: time is an argument."""
+"""The global rate limit: a sliding window, and a block when it is exceeded. Pure: the time is passed in."""
 
 import math
 from collections import deque
@@ -7,7 +7,7 @@ from builds_async.simulator.behaviour import RateLimit
 
 
 class RateWindow:
-    """Counts the requests of one user, over all clients. Without a limit everything is allowed."""
+    """Counts the requests of one user over all clients. Without a limit everything is allowed."""
 
     def __init__(self, limit: RateLimit | None, now: float) -> None:
         self.limit = limit
@@ -16,14 +16,14 @@ class RateWindow:
         self._blocked_until = now
 
     def enter(self, now: float) -> float:
-        """Count a request, and return the seconds for which it is refused, 0.0 for none.
+        """Count a request. Returns for how many seconds it is refused, 0.0 if it is not.
 
         The request that exceeds the limit starts a block of a whole window, for every client.
         """
         limit = self.limit
         if limit is None:
             return 0.0
-        if now < self._blocked_until:  # which a request during the block does not make longer
+        if now < self._blocked_until:  # a request during the block does not extend it
             return self._blocked_until - now
         if self._left(limit, now) < 1:
             self._blocked_until = now + limit.window
@@ -32,19 +32,19 @@ class RateWindow:
         return 0.0
 
     def spend(self, requests: int, now: float) -> None:
-        """Count requests of other clients. They use up the window, but don't start a block."""
+        """Count requests of other clients, which use up the window but don't start a block."""
         if requests < 1:
             return
-        # One entry per call: any number of requests at one moment costs the same memory.
+        # One entry per call, so the memory does not grow with the number of requests.
         self._spent.append((now, requests))
         self._used += requests
 
     def headers(self, now: float) -> dict[str, str]:
-        """The rate limit headers: what is left, and the seconds until some of it comes back."""
+        """The rate limit headers: the requests that are left, and the seconds until more are allowed."""
         limit = self.limit
         if limit is None:
             return {}
-        # `spend` may overdraw the window, and a block leaves nothing of it.
+        # Clamped because `spend` may overdraw the window; during a block nothing is left.
         left = 0 if now < self._blocked_until else max(self._left(limit, now), 0)
         return {
             "Ratelimit": f'"default";r={left};t={math.ceil(self._reset(limit, now))}',
@@ -52,7 +52,7 @@ class RateWindow:
         }
 
     def _left(self, limit: RateLimit, now: float) -> int:
-        # The window slides: what was spent longer than a window ago counts no more.
+        # The window slides: requests older than the window no longer count.
         while self._spent and self._spent[0][0] <= now - limit.window:
             self._used -= self._spent.popleft()[1]
         return limit.limit - self._used

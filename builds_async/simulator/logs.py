@@ -10,38 +10,38 @@ from builds_async.simulator.builds import SimulatedBuild
 from builds_async.simulator.calendar import Calendar
 from builds_async.simulator.records import Json
 
-_SALT = ">>>>>?????"  # puts "+" and "/" into the base64 text, whatever number stands before it
+_SALT = ">>>>>?????"  # puts "+" and "/" into the base64 text, whatever numbers precede it
 
 
 class BadCursorError(ValueError):
-    """Not a cursor of this log."""
+    """The cursor does not belong to this log."""
 
 
 class Cursor(msgspec.Struct, frozen=True, array_like=True):
-    """A place in a log: the number of lines before it, and of the empty truncated pages passed there."""
+    """A place in a log: the number of lines before it, and of the empty truncated pages served there."""
 
     hollow: int
     line: int
     salt: str = _SALT
     first: int | None = None
-    """The first line of the page with this cursor, if that page may come again."""
+    """The first line of the page that returned this cursor, if that page may be served again."""
 
     def encode(self) -> str:
-        """Standard base64 of JSON, so it has characters that must be quoted in a query: `+`, `/` and `=`."""
+        """Standard base64 of JSON, with characters that a query must quote: `+`, `/` and `=`."""
         fields = msgspec.structs.astuple(self)
         return b64encode(msgspec.json.encode(fields[:3] if self.first is None else fields)).decode()
 
 
 def read_cursor(text: str, lines: int) -> Cursor:
-    """The place that a cursor names in a log of `lines` lines.
+    """Decode a cursor of a log of `lines` lines.
 
-    BadCursorError if `Cursor.encode` has not made it, or it lies beyond the log.
+    BadCursorError if it was not made by `Cursor.encode`, or lies beyond the log.
     """
     try:
         cursor = msgspec.json.decode(b64decode(text, validate=True), type=Cursor)
     except (ValueError, msgspec.DecodeError) as error:
         raise BadCursorError(text) from error
-    # The round trip finds a foreign salt and an odd base64 as well.
+    # The round trip also catches a foreign salt and non-canonical base64.
     if cursor.encode() != text or cursor.hollow < 0 or not 0 <= cursor.line <= lines:
         raise BadCursorError(text)
     return cursor
@@ -55,12 +55,12 @@ def log_page(
     place = Cursor(0, 0) if cursor is None else read_cursor(cursor, readable)
     end = min(place.line + size, readable)
     lines = build.page(place.line, end)
-    # The page of the last request once more, with the cursor that led here.
+    # Serve the previous page once more, with the cursor of this request.
     if place.first is not None and not lines:
         return {"truncated": False, "lines": build.page(place.first, end), "cursor": cursor}
     if not lines and behaviour.null_logs_result:
         return None
-    # Empty truncated pages come after the last line only, and each line starts their count anew.
+    # Empty truncated pages come only after the last line, and each new line resets their count.
     passed = 0 if lines else place.hollow
     hollow = end == readable and (
         behaviour.truncated_hollow == "endless" or passed < behaviour.truncated_hollow
@@ -88,7 +88,7 @@ def _events(build: SimulatedBuild, calendar: Calendar) -> list[Json]:
     return [
         {
             "type": "initializing",
-            "started_on": calendar.stamp(started),
-            "ended_on": calendar.stamp(ended),
+            "started_on": calendar.api_date(started),
+            "ended_on": calendar.api_date(ended),
         }
     ]

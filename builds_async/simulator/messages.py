@@ -1,4 +1,4 @@
-"""What goes into the simulated API and comes out of it, without a socket."""
+"""Requests and responses of the simulated API, independent of any socket."""
 
 from collections.abc import Mapping
 from typing import TypeAlias
@@ -10,7 +10,7 @@ from builds_async.simulator.faults import Fault, FaultKind
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """A request as it comes over the wire."""
+    """A request to the simulated API."""
 
     target: str
     """The path with its query, percent-encoded, for example
@@ -24,22 +24,22 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def path(self) -> str:
-        """The path, as it was sent."""
+        """The path, percent-encoded as it was sent."""
         return urlsplit(self.target).path
 
     @property
     def segments(self) -> tuple[str, ...]:
-        """The decoded parts of the path."""
+        """The decoded segments of the path."""
         return tuple(unquote(part) for part in self.path.split("/")[1:])
 
     @property
     def query(self) -> dict[str, str]:
-        """The decoded query: `+` is a space. Of a name that occurs twice the last value counts."""
+        """The decoded query: `+` is a space. If a name occurs twice, its last value counts."""
         return dict(parse_qsl(urlsplit(self.target).query, keep_blank_values=True))
 
 
 class Response(msgspec.Struct, frozen=True, kw_only=True):
-    """A response, before any fault of the connection."""
+    """A response, before any connection fault is applied."""
 
     status: int
     """The HTTP status."""
@@ -48,25 +48,25 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes
     """The whole body."""
     fault: Fault | None = None
-    """What the server, or the transport, does to it on the wire."""
+    """The fault that the server or the transport applies to the response."""
 
 
 Answer: TypeAlias = Response
-"""Another name of `Response`."""
+"""The old name of `Response`."""
 
 
 class SeenRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A request that was served, for assertions."""
+    """A record of a served request, for assertions."""
 
     method: str
     """The method."""
     path: str
-    """The path, as it was sent."""
+    """The path, percent-encoded as it was sent."""
     query: dict[str, str]
     """The decoded query."""
     when: float
-    """Seconds on the simulator's clock."""
+    """When the request was served, in seconds on the simulator's clock."""
     status: int
     """The status of the response."""
     fault: FaultKind | None = None
-    """The fault that it met."""
+    """The kind of fault that the request met, None if it met none."""

@@ -1,4 +1,4 @@
-"""Real processes as builds: their output becomes the log. POSIX only: it ends whole process groups."""
+"""Runs real processes as builds: their output becomes the log. POSIX only: it signals process groups."""
 
 import asyncio
 import codecs
@@ -17,12 +17,12 @@ from builds_async.simulator.clock import VirtualClock
 
 _CHUNK = 64 * 1024
 _LONGEST_LINE = 64 * 1024
-_LAST_OUTPUT = 1.0  # seconds in which the output of an ended process has to arrive
+_LAST_OUTPUT = 1.0  # seconds to wait for the output of a process that has ended
 _FAILED = "Failed: error occurred while running build command"
 
 
 class LineSplitter:
-    """Splits pieces of bytes into lines of at most `longest` characters. It holds back less than one line."""
+    """Splits chunks of bytes into lines of at most `longest` characters. Buffers less than one line."""
 
     def __init__(self, longest: int = _LONGEST_LINE) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
@@ -30,7 +30,7 @@ class LineSplitter:
         self._rest = ""
 
     def feed(self, data: bytes, *, last: bool = False) -> list[str]:
-        """The lines that are complete now; with `last` also one without a line break."""
+        """The lines that `data` completes; with `last` also a final one without a line break."""
         *whole, rest = (self._rest + self._decoder.decode(data, last)).split("\n")
         lines = [part for line in whole for part in self._cut(line.removesuffix("\r"))]
         *pieces, self._rest = self._cut(rest)
@@ -55,7 +55,7 @@ class _Job(NamedTuple):
 
 
 class ProcessRunner:
-    """Runs the processes of a simulator's builds. After `stop` none of them is left."""
+    """Runs the processes of a simulator's builds. `stop` ends all of them."""
 
     def __init__(self, clock: Clock, kill_after: float) -> None:
         self._clock = clock
@@ -70,7 +70,7 @@ class ProcessRunner:
         cwd: str | PathLike[str] | None,
         env: Mapping[str, str] | None,
     ) -> None:
-        """Start a build's command, and return once the process runs, or could not be started."""
+        """Start a build's command. Returns when the process runs, or could not be started."""
         environment = {**(_own_environment() if env is None else env), **_build_variables(build)}
         job = _Job(build, command, cwd, environment, asyncio.Event(), asyncio.Event())
         build.on_finish = job.ended.set
@@ -80,7 +80,7 @@ class ProcessRunner:
         await job.started.wait()
 
     async def stop(self) -> None:
-        """Cancel the builds that still run, and wait until their processes are gone."""
+        """Cancel the running builds, and wait until their processes are gone."""
         for job in self._jobs.values():
             job.build.cancel()
             job.ended.set()
@@ -89,7 +89,7 @@ class ProcessRunner:
 
     async def _run(self, job: _Job) -> None:
         build = job.build
-        if job.ended.is_set():  # canceled before this task had its first turn
+        if job.ended.is_set():  # canceled before this task first ran
             job.started.set()
             return
         build.set_status(BuildStatus.INITIALIZING)
@@ -97,10 +97,10 @@ class ProcessRunner:
         build.set_status(BuildStatus.RUNNING)
         build.emit(f"Executing user build command: {shlex.join(job.command)}")
         try:
-            # Time is real before the process starts, else it would jump meanwhile.
+            # Time is real from before the process starts: the start itself takes real time.
             async with self._time(), _spawned(job) as (process, output):
                 job.started.set()
-                code = await self._attend(job, process, output)
+                code = await self._wait_for(job, process, output)
         except (OSError, ValueError) as error:
             _close(build, BuildOutcome.FAIL, f"✘ [ERROR] The command could not be started: {error}", _FAILED)
         else:
@@ -109,10 +109,10 @@ class ProcessRunner:
         finally:
             job.started.set()
 
-    async def _attend(
+    async def _wait_for(
         self, job: _Job, process: asyncio.subprocess.Process, output: asyncio.StreamReader
     ) -> int:
-        # Copied in a task of its own: a child may hold the pipe open after the process has ended.
+        # Copied in a task: a child process may hold the pipe open after the process has ended.
         copying = asyncio.create_task(_copy(output, job.build))
         ending = asyncio.create_task(self._end_when(job.ended, process))
         try:
@@ -120,7 +120,7 @@ class ProcessRunner:
             await asyncio.wait((copying,), timeout=_LAST_OUTPUT)
         finally:
             ending.cancel()
-            _signal_group(process, signal.SIGKILL)  # its children, which may hold the pipe open
+            _signal_group(process, signal.SIGKILL)  # the children, which may hold the pipe open
             await asyncio.wait((copying,), timeout=_LAST_OUTPUT)
             copying.cancel()
             await asyncio.wait((copying, ending))
@@ -128,7 +128,7 @@ class ProcessRunner:
 
     async def _end_when(self, ended: asyncio.Event, process: asyncio.subprocess.Process) -> None:
         await ended.wait()
-        # The seconds are real ones: a virtual clock would leave the process no time at all.
+        # Real seconds: a virtual clock would leave the process no time at all.
         _signal_group(process, signal.SIGTERM)
         await asyncio.sleep(self._kill_after)
         _signal_group(process, signal.SIGKILL)
@@ -158,7 +158,7 @@ async def _spawned(job: _Job) -> AsyncIterator[tuple[asyncio.subprocess.Process,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=write_end,
                 stderr=asyncio.subprocess.STDOUT,
-                # A process group of its own, so that signals reach its children and not this process.
+                # The process gets its own group, so that signals reach its children but not this process.
                 start_new_session=True,
             )
         finally:
@@ -169,7 +169,7 @@ async def _spawned(job: _Job) -> AsyncIterator[tuple[asyncio.subprocess.Process,
 
 
 def _pipe() -> tuple[BinaryIO, int]:
-    # Not asyncio's own: with that, some Pythons wait until every process that inherited the pipe has ended.
+    # Not asyncio's own pipe: with it, some Pythons wait until every process that inherited it has ended.
     read_end, write_end = os.pipe()
     return os.fdopen(read_end, "rb"), write_end
 
@@ -193,7 +193,7 @@ def _close(build: SimulatedBuild, outcome: BuildOutcome, *lines: str) -> None:
 
 
 def _signal_group(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
-    # The group may be gone; macOS says PermissionError for one with nothing but zombies.
+    # The group may be gone; macOS raises PermissionError if it has only zombies left.
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, number)
 

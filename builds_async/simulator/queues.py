@@ -1,4 +1,4 @@
-"""Simulated queues: what a queue gets, and the bodies with which it is pulled and acknowledged."""
+"""Simulated queues: their messages, and the requests that pull, acknowledge and extend them."""
 
 from base64 import b64encode
 from collections.abc import Callable, Iterable
@@ -22,48 +22,48 @@ class QueueOptions(TypedDict, total=False):
     """Options of `BuildsSimulator.add_queue`. `QueueDetails` has the meanings and the defaults."""
 
     subscribed: bool
-    """Whether it gets build events from the start."""
+    """Whether the queue gets build events from the start."""
     worker_name: str | None
-    """The Worker whose events it gets."""
+    """The Worker whose events the queue gets."""
     words: Literal["documented", "template"]
-    """Which words the events use."""
+    """The words that events use."""
     encoding: Literal["base64", "plain", "object"]
-    """What the body of a message is."""
+    """The encoding of message bodies."""
     content_type: str
-    """What `CF-Content-Type` says about it."""
+    """The `CF-Content-Type` of messages."""
     max_retries: int
-    """How often a message is delivered again."""
+    """How many times a message is redelivered."""
     duplicate_every: int
-    """Which messages come twice."""
+    """Every how many messages one is delivered twice."""
     extended_leases: Literal["same", "told", "secret"]
-    """What extending does to a lease id."""
+    """The effect of extending on lease ids."""
     warnings: Literal["map", "list"]
-    """The shape of `warnings`."""
+    """The shape of `warnings` in responses."""
 
 
 class QueueDetails(msgspec.Struct, frozen=True, kw_only=True):
-    """What a queue gets, and how it behaves where the real one is unknown or may vary."""
+    """The events that a queue gets, and its behavior where that of a real queue is unknown or varies."""
 
     subscribed: bool = True
-    """Subscribed to build events from the start. False: only what the API subscribes it to."""
+    """Whether the queue gets build events from the start. False: only once a subscription is created."""
     worker_name: str | None = None
-    """Events of this Worker only. None: of all."""
+    """The Worker whose events the queue gets. None: those of all Workers."""
     words: Literal["documented", "template"] = "documented"
-    """Which words do the events use? Those of the documentation, or those of Cloudflare's own template, in
-    which a canceled build comes as failed with the outcome `cancelled`."""
+    """The words that events use: the documentation's, or those of Cloudflare's own template, in which a
+    canceled build is `failed` with the outcome `cancelled`."""
     encoding: Literal["base64", "plain", "object"] = "base64"
-    """What is the body of a message? Base64 of JSON, JSON as text, or an object."""
+    """The encoding of message bodies: base64 of JSON, JSON as text, or an object."""
     content_type: str = "json"
-    """What does `CF-Content-Type` say about it?"""
+    """The `CF-Content-Type` of messages, which need not match their bodies."""
     max_retries: int = 3
-    """How many deliveries after the first one before a message goes to the dead letters."""
+    """How many times a message is redelivered before it goes to the dead letters."""
     duplicate_every: int = 0
-    """Deliver every Nth message twice; 0 for none."""
+    """Every how many messages one is delivered twice; 0 for none."""
     extended_leases: Literal["same", "told", "secret"] = "same"
-    """Does extending give new lease ids? `same`: no. `told`: yes, `leaseIds` of the response has them.
-    `secret`: yes, but the response does not have them, so the lease can't be used any more."""
+    """Whether extending gives leases new ids. `same`: no. `told`: yes, listed in `leaseIds` of the response.
+    `secret`: yes, but the response lacks them, so the leases can no longer be used."""
     warnings: Literal["map", "list"] = "map"
-    """What are the `warnings` of a response? A map by lease id, or a list of texts as in older versions."""
+    """The shape of `warnings` in responses: a map by lease id, or a list of texts as in older versions."""
 
     def __post_init__(self) -> None:
         if self.max_retries < 0 or self.duplicate_every < 0:
@@ -71,7 +71,7 @@ class QueueDetails(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NewMessage(NamedTuple):
-    """Something that goes into a queue. The name makes the id, the same in each run."""
+    """A message to put into a queue. Its id is derived from its name, so it is repeatable."""
 
     name: str
     body: object
@@ -101,9 +101,9 @@ class _Extend(msgspec.Struct):
 class SimulatedQueue:
     """A queue with an HTTP pull consumer that can be subscribed to build events.
 
-    Transitions of builds that happen after it was subscribed become messages: when a build starts to run, and
-    when its outcome can be seen. Skipped builds have none. Nothing runs in the background: messages are made,
-    and leases end, when the queue is looked at.
+    Once it is subscribed, it gets a message when a build starts to run, and when the outcome of a build
+    becomes visible. Skipped builds cause no messages. Nothing runs in the background: messages are created,
+    and leases end, when the queue is read.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class SimulatedQueue:
         self.name: str = name
         """Its name."""
         self.details: QueueDetails = details
-        """The options that it was added with."""
+        """The options that the queue was added with."""
         self._calendar = calendar
         self._news = news
         self._messages = LeasedMessages(details.max_retries)
@@ -136,17 +136,17 @@ class SimulatedQueue:
 
     @property
     def dead_letters(self) -> tuple[object, ...]:
-        """The bodies of the messages that were delivered too often."""
+        """The bodies of the messages that were delivered too often, oldest first."""
         self.catch_up()
         return tuple(message.body for message in self._messages.dead)
 
     def send(self, body: object) -> None:
-        """Put in a message of another producer: a text as it is, anything else encoded as events are."""
+        """Add a message from another producer: a str as it is, anything else encoded like an event."""
         now = self.catch_up()
         self._add(f"{self._made}", body if isinstance(body, str) else self._encoded(body), now)
 
     def pull(self, request: bytes) -> Json:
-        """The `result` of a pull with this body. It leases the oldest visible messages."""
+        """Lease the oldest visible messages; returns the `result` of a pull with this body."""
         asked = _read(request or b"{}", _Pull)
         now = self.catch_up()
         batch = self._messages.pull(asked.batch_size, asked.visibility_timeout_ms / 1000, now)
@@ -163,7 +163,7 @@ class SimulatedQueue:
         }
 
     def ack(self, request: bytes) -> Json:
-        """The `result` of acknowledging messages and giving others back, as this body says."""
+        """Acknowledge messages and return others to the queue; returns the `result` for this body."""
         asked = _read(request, _Ack)
         now = self.catch_up()
         acked = self._messages.ack(lease.lease_id for lease in asked.acks)
@@ -175,7 +175,7 @@ class SimulatedQueue:
         }
 
     def extend(self, request: bytes) -> Json:
-        """The `result` of extending leases that have not ended, as this body says."""
+        """Extend leases that have not ended; returns the `result` for this body."""
         asked = _read(request, _Extend)
         now = self.catch_up()
         extended = self._messages.extend(
@@ -190,7 +190,7 @@ class SimulatedQueue:
         return result
 
     def catch_up(self) -> float:
-        """Make messages of what has happened until now, and return now."""
+        """Turn transitions up to now into messages, and return now."""
         for message in self._news():
             self._add(message.name, self._encoded(message.body), message.moment)
         now = self._calendar.now()
@@ -198,11 +198,11 @@ class SimulatedQueue:
         return now
 
     def _add(self, name: str, body: object, moment: float) -> None:
-        # Before the message is added: `duplicate_every=1` doubles the first one too.
+        # Counted before the message is added: `duplicate_every=1` doubles the first message too.
         self._made += 1
         every = self.details.duplicate_every
         for _ in range(2 if every and self._made % every == 0 else 1):
-            # An id by name: it must not depend on the moment at which the queue was looked at.
+            # Derived from the name: the id must not depend on when the queue was read.
             message_id = uuid5(NAMESPACE_OID, f"{self.queue_id} {name}").hex
             self._messages.add(message_id, body, moment)
 

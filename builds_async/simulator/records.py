@@ -1,7 +1,7 @@
-"""What a simulated account holds besides builds.
+"""The records of a simulated account, except builds.
 
-Fields have the API's names where the API shows them, and are listed nowhere else; `views` says how they are
-shown. Dates (`*_on`, `*_at`) are moments of the clock, in seconds.
+Fields that the API shows have the API's names; `views` renders them. Dates (`*_on`, `*_at`) are moments of
+the clock, in seconds.
 """
 
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ BUILD_EVENTS = ("build.started", "build.succeeded", "build.failed", "build.cance
 
 
 class BuildToken(msgspec.Struct, kw_only=True):
-    """An API token that is registered for builds. Its secret is not kept."""
+    """An API token that is registered for builds. The secret is not stored."""
 
     build_token_uuid: str
     build_token_name: str
@@ -49,7 +49,7 @@ class Variable(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Settings(msgspec.Struct, kw_only=True):
-    """How builds are made."""
+    """Build settings of a trigger or a Preview."""
 
     build_command: str
     deploy_command: str
@@ -61,7 +61,7 @@ class Settings(msgspec.Struct, kw_only=True):
     variables: dict[str, Variable] = {}
 
     def copy(self) -> "Settings":
-        """The same settings, independent of these."""
+        """A copy that does not share its lists and variables with the original."""
         return msgspec.structs.replace(
             self,
             path_includes=list(self.path_includes),
@@ -71,7 +71,7 @@ class Settings(msgspec.Struct, kw_only=True):
 
 
 class Trigger(msgspec.Struct, kw_only=True):
-    """What starts the builds of a Worker or of a Preview."""
+    """A trigger, which starts the builds of a Worker or a Preview."""
 
     trigger_uuid: str
     external_script_id: str
@@ -85,7 +85,7 @@ class Trigger(msgspec.Struct, kw_only=True):
     deleted_on: float | None = None
 
     def takes(self, branch: str) -> bool:
-        """Whether it builds pushes to a branch."""
+        """Whether the trigger builds pushes to a branch."""
         included, excluded = (
             any(fnmatchcase(branch, pattern) for pattern in patterns)
             for patterns in (self.branch_includes, self.branch_excludes)
@@ -103,7 +103,7 @@ class Worker(msgspec.Struct, kw_only=True):
     deployed: bool = True
     tags: tuple[str, ...] = ()
     triggers: list[Trigger] = []
-    """Oldest first, deleted ones included."""
+    """The triggers, oldest first, deleted ones included."""
     previews_enabled: bool = False
     previews_base: Settings | None = None
     workers_dev: bool = True
@@ -111,31 +111,31 @@ class Worker(msgspec.Struct, kw_only=True):
     preview_urls: bool = True
     """Whether its versions are served there."""
     parent: str | None = None
-    """Of a Preview: the tag of the Worker that it belongs to."""
+    """The tag of the Worker that a Preview belongs to; None for a Worker."""
 
     @property
     def live_triggers(self) -> list[Trigger]:
-        """Those that are not deleted."""
+        """The triggers that are not deleted."""
         return [trigger for trigger in self.triggers if trigger.deleted_on is None]
 
     @property
     def production(self) -> Trigger | None:
-        """The trigger of the production branch: the first one that is not for every other branch."""
+        """The trigger of the production branch: the first one that is not for all other branches."""
         live = self.live_triggers
         return next((trigger for trigger in live if "*" not in trigger.branch_includes), _first(live))
 
     @property
     def legacy(self) -> Trigger | None:
-        """The trigger of all other branches, from before there were Previews."""
+        """The trigger for all other branches, from the time before Previews."""
         return _first(trigger for trigger in self.live_triggers if trigger is not self.production)
 
     def trigger_for(self, branch: str) -> Trigger | None:
-        """The trigger that builds a branch; the production trigger if none names it."""
+        """The trigger that builds a branch; the production trigger if none does."""
         return _first(trigger for trigger in self.live_triggers if trigger.takes(branch)) or self.production
 
 
 class Preview(msgspec.Struct, kw_only=True):
-    """A Preview: the Worker that it is, and what starts its builds."""
+    """A Preview: its own Worker record and its trigger."""
 
     worker: Worker
     trigger: Trigger
@@ -144,7 +144,7 @@ class Preview(msgspec.Struct, kw_only=True):
 
     @property
     def branch(self) -> str:
-        """The branch that it tracks."""
+        """The branch that the Preview tracks."""
         return self.trigger.branch_includes[0]
 
 
@@ -178,11 +178,11 @@ class DeployHook(msgspec.Struct, kw_only=True):
     created_on: float
     modified_on: float
     last_build_on: float | None = None
-    """When it last started a build."""
+    """When the hook last started a build."""
 
 
 class Subscription(msgspec.Struct, kw_only=True):
-    """A subscription of a queue to events."""
+    """An event subscription of a queue."""
 
     id: str
     name: str
@@ -194,10 +194,10 @@ class Subscription(msgspec.Struct, kw_only=True):
     modified_at: float
 
     def wants(self, queue_id: str, event: str, worker_name: str | None, moment: float) -> bool:
-        """Whether it puts an event of `moment` into a queue. None as the Worker matches every source."""
+        """Whether it puts an event of `moment` into the queue. A Worker of None matches every source."""
         return (
             self.enabled
-            and moment >= self.modified_at  # a change holds for what happens from then on
+            and moment >= self.modified_at  # changes apply to later events only
             and self.destination["queue_id"] == queue_id
             and self.source["type"] == BUILDS_OF_WORKER
             and (worker_name is None or self.source.get("worker_name") in {None, worker_name})

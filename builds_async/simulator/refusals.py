@@ -1,10 +1,10 @@
-"""How the API refuses a request: one exception for each status and code, with its text."""
+"""The refusals of the API: one exception for each status and code, with the API's text."""
 
 from typing import ClassVar
 
 
 class RefusalError(Exception):
-    """A refused request: the HTTP status, and the code and the message of the envelope."""
+    """A refused request: the HTTP status, and the code and message in the envelope."""
 
     status: ClassVar[int]
     code: ClassVar[int]
@@ -20,7 +20,7 @@ class MissingTokenError(RefusalError):
 
 
 class InvalidTokenError(RefusalError):
-    """Unknown credentials, or not those of a user."""
+    """Unknown credentials, or credentials that don't belong to a user."""
 
     status = 401
     code = 12006
@@ -28,7 +28,7 @@ class InvalidTokenError(RefusalError):
 
 
 class InvalidApiTokenError(RefusalError):
-    """No token of a user, where the token itself is looked up."""
+    """No user-owned token, where the token itself is verified."""
 
     status = 401
     code = 1000
@@ -36,7 +36,7 @@ class InvalidApiTokenError(RefusalError):
 
 
 class ForbiddenError(RefusalError):
-    """Another account, or a missing permission."""
+    """A foreign account, or a missing permission."""
 
     status = 403
     code = 10000
@@ -44,7 +44,7 @@ class ForbiddenError(RefusalError):
 
 
 class UnknownError(RefusalError):
-    """No such thing, or no such route."""
+    """An unknown resource or route."""
 
     status = 404
     code = 12000
@@ -68,7 +68,7 @@ class NoEnvironmentError(RefusalError):
 
 
 class BadBodyError(RefusalError):
-    """A body that makes no sense."""
+    """An invalid body."""
 
     status = 400
     code = 12002
@@ -76,7 +76,7 @@ class BadBodyError(RefusalError):
 
 
 class BadQueryError(RefusalError):
-    """A query parameter that is missing or wrong."""
+    """A missing or invalid query parameter."""
 
     status = 400
     code = 12013
@@ -84,7 +84,7 @@ class BadQueryError(RefusalError):
 
 
 class ConflictError(RefusalError):
-    """A conflict with what exists."""
+    """A conflict with an existing resource."""
 
     status = 409
     code = 12049
@@ -106,7 +106,7 @@ class ThirdTriggerConflictError(ThirdTriggerError):
 
 
 class NotInstalledError(RefusalError):
-    """A provider account that has not installed Cloudflare's app. The text misleads, as the real one does."""
+    """A provider account without Cloudflare's app. The text is as misleading as the real one."""
 
     status = 404
     code = 8000008
@@ -114,7 +114,7 @@ class NotInstalledError(RefusalError):
 
 
 class NotSelectedError(RefusalError):
-    """A repository that Cloudflare's app may not see. The text misleads as well."""
+    """A repository that Cloudflare's app has no access to. The text is as misleading as the real one."""
 
     status = 404
     code = 8000012
@@ -122,7 +122,7 @@ class NotSelectedError(RefusalError):
 
 
 class AlreadySubscribedError(RefusalError):
-    """A second subscription to one resource."""
+    """A second subscription to the same resource."""
 
     status = 405
     code = 10405
@@ -130,7 +130,7 @@ class AlreadySubscribedError(RefusalError):
 
 
 class TooManyBuildsError(RefusalError):
-    """Too many builds that deploy hooks started."""
+    """Too many builds started by deploy hooks."""
 
     status = 429
     code = 12051

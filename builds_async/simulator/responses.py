@@ -1,4 +1,4 @@
-"""Makes responses: the envelope, the headers that all of them carry, and the responses of faults."""
+"""Builds responses: the envelope, the common headers, and the responses of faults."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ from builds_async.simulator.records import Json
 
 _JSON = "application/json"
 _HTML = "text/html; charset=UTF-8"
-# Texts and sizes are those of real responses: clients have been seen to stumble over them.
+# Texts and sizes follow real responses, which have broken clients before.
 _BEFORE_HEADERS = (
     "upstream connect error or disconnect/reset before headers. reset reason: connection termination"
 )
@@ -22,7 +22,7 @@ _CHUNK = 64 * 1024
 
 
 def envelope(result: object, result_info: Json | None = None, messages: Sequence[object] = ()) -> bytes:
-    """The body of a success."""
+    """The body of a successful response."""
     body: Json = {"success": True, "errors": [], "messages": messages, "result": result}
     if result_info is not None:
         body["result_info"] = result_info
@@ -39,7 +39,7 @@ _SLOW_DOWN = error_envelope(971, "Please wait and consider throttling your reque
 
 
 class ResponseFactory:
-    """Makes responses with the service's date, a `cf-ray` and the rate limit headers."""
+    """Builds responses with the simulated date, a `cf-ray` and the rate limit headers."""
 
     def __init__(self, account: Account, rate: RateWindow) -> None:
         self._account = account
@@ -48,9 +48,9 @@ class ResponseFactory:
     def make(
         self, status: int, body: bytes, *, content_type: str = _JSON, headers: Mapping[str, str] | None = None
     ) -> Response:
-        """A response with the common headers and those given."""
+        """A response with the common headers and `headers`."""
         now = self._account.now()
-        # A refused request has these headers too.
+        # Refusals have these headers too.
         limits = self._rate.headers(now) if self._account.behaviour.rate_limit_headers else {}
         common = {
             "Date": self._account.calendar.http_date(now),
@@ -65,7 +65,7 @@ class ResponseFactory:
         return self.make(429, _SLOW_DOWN, headers={"Retry-After": str(math.ceil(wait))})
 
     def rate_limited(self, fault: Fault) -> Response:
-        """The same, whatever the window says."""
+        """A 429 that the rate limiter did not cause."""
         if fault.retry_after is None:
             return self.make(429, _SLOW_DOWN)
         date = self._account.calendar.http_date(self._account.now() + fault.retry_after)
@@ -73,7 +73,7 @@ class ResponseFactory:
         return self.make(429, _SLOW_DOWN, headers={"Retry-After": retry_after})
 
     def server_error(self, fault: Fault) -> Response:
-        """A 5xx without JSON."""
+        """A 5xx with HTML or plain text."""
         title = f"{fault.status} {HTTPStatus(fault.status).phrase}"
         match fault.body:
             case "html":
@@ -87,20 +87,20 @@ class ResponseFactory:
                 return self.make(fault.status, text.encode(), content_type="text/plain")
 
     def blocked(self, _: Fault) -> Response:
-        """A firewall's page."""
+        """403 with a firewall's page."""
         page = _html_page("Sorry, you have been blocked", "A security rule stopped this request.")
         return self.make(403, page, content_type=_HTML)
 
     def empty_body(self, _: Fault) -> Response:
-        """200 and nothing."""
+        """200 with an empty body."""
         return self.make(200, b"")
 
     def not_json(self, _: Fault) -> Response:
-        """200 and a body that its Content-Type denies."""
+        """200 with a body that contradicts its Content-Type."""
         return self.make(200, b"<!DOCTYPE html><title>One moment</title>")
 
     def redirect(self, fault: Fault) -> Response:
-        """302 to another place."""
+        """302 to another URL."""
         return self.make(302, b"", content_type="text/html", headers={"Location": fault.location})
 
 
@@ -112,11 +112,11 @@ FAULT_RESPONSES: dict[FaultKind, Callable[[ResponseFactory, Fault], Response]] =
     "not_json": ResponseFactory.not_json,
     "redirect": ResponseFactory.redirect,
 }
-"""The responses of the faults that keep a request from being acted upon."""
+"""The responses of faults that replace the response, so that the request has no effect."""
 
 
 def huge_json(size: int) -> Iterator[bytes]:
-    """A success with a message of `size` bytes, in pieces."""
+    """The body of a success with a message of `size` bytes, in chunks."""
     yield b'{"success":true,"errors":[],"messages":["'
     for start in range(0, size, _CHUNK):
         yield b"x" * min(_CHUNK, size - start)
@@ -124,7 +124,7 @@ def huge_json(size: int) -> Iterator[bytes]:
 
 
 def _html_page(title: str, text: str, size: int = 6500) -> bytes:
-    """A page as an edge server shows it to people: kilobytes of style around one sentence."""
+    """An error page of an edge server: kilobytes of style around one sentence."""
     style = "<style>.box{margin:4em auto;max-width:60em;font-family:sans-serif}</style>\n"
     page = f"<!DOCTYPE html>\n<html>\n<head><title>{title}</title>\n"
     end = f'</head>\n<body><div class="box"><h1>{title}</h1><p>{text}</p></div></body>\n</html>\n'
@@ -132,7 +132,7 @@ def _html_page(title: str, text: str, size: int = 6500) -> bytes:
 
 
 def _nginx_page(title: str) -> bytes:
-    """The short page of a bare proxy."""
+    """The short error page of a plain nginx proxy."""
     return (
         f"<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n"
         f"<center><h1>{title}</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"

@@ -1,4 +1,4 @@
-"""Endpoints: the decorator that declares one, its call and its reply, and the router."""
+"""Endpoints: the decorator that declares one, its call and reply, and the router."""
 
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,17 +17,17 @@ T = TypeVar("T")
 Permission: TypeAlias = Literal[
     "builds:read", "builds:write", "scripts:read", "queues:read", "queues:write", "user", "anybody"
 ]
-"""For Workers Builds ("Workers CI"), the Workers themselves ("Workers Scripts") or queues. `user` is any
-token of a user, `anybody` no token at all."""
+"""The permission that an endpoint needs: for Workers Builds ("Workers CI"), the Workers themselves ("Workers
+Scripts") or queues. `user` is any user-owned token, `anybody` no token at all."""
 
 Scope: TypeAlias = Literal["account", "root"]
-"""Whether a path is below the account or below the root of the API."""
+"""Whether a path starts below the account or at the root of the API."""
 
 _TOO_LONG = 10
 
 
 class Reply(NamedTuple):
-    """The result of an endpoint: the parts of the response's envelope, and the status."""
+    """The result of an endpoint: the parts of the envelope, and the status."""
 
     result: object
     result_info: Json | None = None
@@ -36,7 +36,7 @@ class Reply(NamedTuple):
 
 
 class Call(NamedTuple):
-    """A request on its way to an endpoint, with the values of the placeholders in its path as `names`."""
+    """A request to an endpoint. `names` has the values of the placeholders in the path."""
 
     account: Account
     names: dict[str, str]
@@ -49,27 +49,27 @@ class Call(NamedTuple):
 
     @property
     def views(self) -> Views:
-        """How the API shows what the account holds."""
+        """The account's records as the API shows them."""
         return Views(self.account)
 
     def read(self, kind: type[T]) -> T:
-        """The body of the request. BadBodyError if it is no JSON, or of another shape."""
+        """The body of the request, decoded. BadBodyError if it is not JSON, or does not fit the type."""
         try:
             return msgspec.json.decode(self.request.body, type=kind)
         except (msgspec.DecodeError, RecursionError) as error:
             raise BadBodyError from error
 
     def number(self, parameter: str, default: int, largest: int = sys.maxsize) -> int:
-        """A positive whole number of the query. BadQueryError for anything else."""
+        """A positive integer from the query. BadQueryError for anything else."""
         text = self.request.query.get(parameter, str(default))
-        # A long number is no page: int() of a very long one would raise.
+        # No real page number is long, and int() raises for a very long one.
         value = int(text) if text.isascii() and text.isdigit() and len(text) < _TOO_LONG else 0
         if not 1 <= value <= largest:
             raise BadQueryError
         return value
 
     def choice(self, parameter: str, words: Sequence[str]) -> str:
-        """One word of several in the query; the first is the default. BadQueryError for any other."""
+        """A query parameter with fixed values, the first one the default. BadQueryError for others."""
         word = self.request.query.get(parameter, words[0])
         if word not in words:
             raise BadQueryError
@@ -78,7 +78,7 @@ class Call(NamedTuple):
     def page(
         self, items: Sequence[T], view: Callable[[T], Json], *, default: int = 50, largest: int = 200
     ) -> Reply:
-        """The page of a list that `page` and `per_page` of the query ask for."""
+        """The page of a list that is selected by `page` and `per_page` of the query."""
         page, per_page = self.number("page", 1), self.number("per_page", default, largest)
         shown = items[(page - 1) * per_page : page * per_page]
         info = {
@@ -92,12 +92,12 @@ class Call(NamedTuple):
         return Reply([view(item) for item in shown], info)
 
     def find(self, things: Mapping[str, T], name: str) -> T:
-        """The thing with the id in the placeholder `name` of the path. UnknownError for none."""
+        """The record whose id is in the placeholder `name` of the path. UnknownError if there is none."""
         return find(things, self.names[name])
 
 
 def find(things: Mapping[str, T], key: str) -> T:
-    """The thing with that id. UnknownError for none."""
+    """The record with this id. UnknownError if there is none."""
     thing = things.get(key)
     if thing is None:
         raise UnknownError
@@ -105,7 +105,7 @@ def find(things: Mapping[str, T], key: str) -> T:
 
 
 class Route(NamedTuple):
-    """One endpoint: its operation in the published schema, its place, its permission and its function."""
+    """An endpoint: the operation in the published schema, method and path, permission and function."""
 
     operation: str
     method: str
@@ -116,14 +116,14 @@ class Route(NamedTuple):
 
     @property
     def segments(self) -> tuple[str, ...]:
-        """The parts of the path, placeholders in braces."""
+        """The segments of the path, placeholders in braces."""
         return tuple(self.path.split("/")[1:])
 
 
 def endpoint(
     operation: str, method: str, path: str, permission: Permission, scope: Scope = "account"
 ) -> Callable[[Callable[[Call], Reply]], Route]:
-    """Make a function an endpoint. `{name}` in the path is a placeholder for any one segment."""
+    """Declare a function as an endpoint. `{name}` in the path is a placeholder for one segment."""
 
     def declare(serve: Callable[[Call], Reply]) -> Route:
         return Route(operation, method, path, permission, scope, serve)
@@ -132,11 +132,11 @@ def endpoint(
 
 
 class Router:
-    """Finds the route of a request."""
+    """Finds the route for a request."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self._routes: dict[tuple[str, Scope, int], list[Route]] = {}
-        # Where two routes fit, such as .../latest and .../{build_uuid}, the one with fewer placeholders wins.
+        # If two routes match, such as .../latest and .../{build_uuid}, the one with fewer placeholders wins.
         for route in sorted(routes, key=lambda it: it.path.count("{")):
             key = route.method, route.scope, len(route.segments)
             self._routes.setdefault(key, []).append(route)
@@ -144,7 +144,7 @@ class Router:
     def find(
         self, method: str, segments: Sequence[str], scope: Scope = "account"
     ) -> tuple[Route, dict[str, str]]:
-        """The route, and the values of its placeholders. UnknownError if there is none."""
+        """The matching route, and the values of its placeholders. UnknownError if there is none."""
         for route in self._routes.get((method, scope, len(segments)), ()):
             pairs = list(zip(route.segments, segments, strict=True))
             if all(part == segment or part.startswith("{") for part, segment in pairs):

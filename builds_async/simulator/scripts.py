@@ -1,4 +1,4 @@
-"""Scripts of typical builds, in the order and with the texts that real logs have."""
+"""Scripts of typical builds, with the texts and the order of real logs."""
 
 from collections.abc import Iterable
 
@@ -9,7 +9,7 @@ from builds_async.simulator.deployments import makes
 
 _BEGINNING = (
     "Initializing build environment...",
-    "Initializing build environment...",  # logs that begin with the same line twice are common
+    "Initializing build environment...",  # real logs often begin with the same line twice
     "Success: Finished initializing build environment",
     "Cloning repository...",
 )
@@ -48,19 +48,19 @@ def build_script(
 ) -> tuple[Moment, ...]:
     """The script of a typical build, for `BuildsSimulator.add_build`.
 
-    The build command writes `lines`, or that many numbered ones, at `rate` lines per second. The log has more
-    than these: what the service writes before and after them, equal neighbors and empty lines included. A
-    failure ends in an error and the service's own last line. Skipped builds have no log.
+    The build command writes `lines`, or that many numbered lines, at `rate` lines per second. The log also
+    has the service's own lines before and after them, including repeated and empty ones. A failure ends in
+    an error and the service's last line. Skipped builds have no log.
 
     The build waits `queued` seconds, then `initializing` seconds until its command runs. `outcome` is set
     `outcome_after` seconds after the status `stopped`. `uploaded` is a line in which a success says what it
     has uploaded, such as `Current Version ID: ...`.
     """
-    outcome = BuildOutcome(outcome)  # a plain word would be taken for a log line
+    outcome = BuildOutcome(outcome)  # a plain str would be taken for a log line
     if outcome == BuildOutcome.SKIPPED:
         return ((queued, BuildStatus.STOPPED), (queued + outcome_after, outcome))
     start = queued + initializing
-    # The service writes its last lines one beat after those of the command.
+    # The service writes its last lines one interval after those of the command.
     output = numbered(lines)
     end = start + (len(output) + 1) / rate
     return (
@@ -89,10 +89,10 @@ def typical_build(build: SimulatedBuild) -> tuple[Moment, ...]:
 
 
 def finished_script(lines: int | Iterable[str], outcome: BuildOutcome, duration: float) -> tuple[Moment, ...]:
-    """The script of a build that stops after `duration` seconds. `lines` are its whole log, evenly spread."""
-    outcome = BuildOutcome(outcome)  # a plain word would be taken for a log line
+    """The script of a build that stops after `duration` seconds. `lines` are its whole log, evenly spaced."""
+    outcome = BuildOutcome(outcome)  # a plain str would be taken for a log line
     output = numbered(lines)
-    # A build that takes less than a second starts and stops at once.
+    # A build that takes less than a second starts and stops at the same moment.
     start = min(1.0, duration)
     step = (duration - start) / max(len(output), 1)
     return (
@@ -105,7 +105,7 @@ def finished_script(lines: int | Iterable[str], outcome: BuildOutcome, duration:
 
 
 def numbered(lines: int | Iterable[str]) -> tuple[str, ...]:
-    """The lines themselves, or that many made-up ones."""
+    """The lines themselves, or that many generated ones."""
     if isinstance(lines, int):
         return tuple(f"line {number} of {lines}" for number in range(1, lines + 1))
     return tuple(lines)

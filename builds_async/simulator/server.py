@@ -1,4 +1,4 @@
-"""Serves the simulated API over a socket, with the faults that only a connection can have."""
+"""Serves the simulated API over a socket, and applies connection faults."""
 
 import asyncio
 import ipaddress
@@ -19,7 +19,7 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER of zero seconds: closing 
 
 
 class ApiServer:
-    """An HTTP server on loopback. `stop` leaves no connection and no task."""
+    """An HTTP server on loopback. `stop` ends every connection and task."""
 
     def __init__(self, api: Api, clock: Clock) -> None:
         self._api = api
@@ -34,11 +34,11 @@ class ApiServer:
         return len(self._server.connections) if self._server is not None else 0
 
     async def start(self, host: str, port: int) -> int:
-        """Listen, and return the port. ValueError unless `host` is loopback; OSError for a taken port."""
-        # Plain http, and every client with the token may do everything: not for other machines.
+        """Listen, and return the port. ValueError unless `host` is loopback; OSError if the port is taken."""
+        # Plain http with an all-powerful token must not be reachable from other machines.
         if host != "localhost" and not ipaddress.ip_address(host).is_loopback:
             raise ValueError(f"the simulator serves loopback addresses only, not {host!r}")
-        # Handlers end with their connection: one that stalls must not outlive its client.
+        # Handlers are canceled with their connection: one that stalls must not outlive its client.
         self._server = web.Server(self._handle, handler_cancellation=True, access_log=None)
         runner = web.ServerRunner(self._server, shutdown_timeout=_GRACE)
         await runner.setup()
@@ -48,11 +48,11 @@ class ApiServer:
         return address[1]
 
     async def stop(self) -> None:
-        """Stop listening and close every connection; responses in flight end unfinished."""
+        """Stop listening and close every connection; responses in flight are cut off."""
         runner, self._runner = self._runner, None
         if runner is None:
             return
-        # First the handlers: one that stalls would hold up the cleanup for its whole grace period.
+        # Handlers first: one that stalls would delay the cleanup by its whole grace period.
         handlers = tuple(self._handlers)
         for handler in handlers:
             handler.cancel()
@@ -62,7 +62,7 @@ class ApiServer:
         self._server = None
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        # One task serves all requests of a connection, so it is added once.
+        # One task serves all requests of a connection, so it may be known already.
         task = asyncio.current_task()
         if task is not None and task not in self._handlers:
             self._handlers.add(task)
@@ -91,7 +91,9 @@ class ApiServer:
                 return await self._huge_body(request, response, fault.size)
             case "slow":
                 await self._clock.sleep(fault.delay)
-        return _web_response(response)
+                return _web_response(response)
+            case _:
+                raise AssertionError(f"the server has no implementation of the fault {fault.kind!r}")
 
     async def _reset(self, request: web.BaseRequest, response: Response) -> web.StreamResponse:
         transport = request.transport
@@ -111,7 +113,7 @@ class ApiServer:
 
     async def _cut_body(self, request: web.BaseRequest, response: Response) -> web.StreamResponse:
         sent = web.StreamResponse(status=response.status, headers=response.headers)
-        # At least one byte is missing, also of an empty body.
+        # At least one byte is missing, even from an empty body.
         sent.content_length = len(response.body) + 1
         await sent.prepare(request)
         await sent.write(response.body[: max(1, len(response.body) // 2)])
@@ -120,22 +122,22 @@ class ApiServer:
         return await self._hang_up(request, sent)
 
     async def _huge_body(self, request: web.BaseRequest, response: Response, size: int) -> web.StreamResponse:
-        # Without a Content-Length, so that the client finds out about the size by reading.
+        # Without a Content-Length, so that the client learns the size only by reading.
         sent = web.StreamResponse(status=response.status, headers=response.headers)
         await sent.prepare(request)
-        with suppress(ConnectionError):  # the client has gone
+        with suppress(ConnectionError):  # the client has disconnected
             for chunk in huge_json(size):
                 await sent.write(chunk)
         return sent
 
     async def _hang_up(self, request: web.BaseRequest, sent: web.StreamResponse) -> web.StreamResponse:
-        # aiohttp would still write what a handler returns, so this one does not return.
+        # aiohttp would still write the returned response, so this handler never returns.
         if request.transport is not None and not request.transport.is_closing():
             request.transport.abort()
         return await self._never(sent)
 
     async def _never(self, sent: web.StreamResponse) -> web.StreamResponse:
-        await asyncio.Event().wait()  # until `stop` or the lost connection cancels this handler
+        await asyncio.Event().wait()  # until `stop` or the end of the connection cancels this handler
         return sent
 
 

@@ -1,4 +1,4 @@
-"""What tests put into a simulated account: the half of `BuildsSimulator` that needs no server."""
+"""Filling a simulated account: the half of `BuildsSimulator` that needs no server."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -21,20 +21,20 @@ from builds_async.simulator.scripts import finished_script
 
 
 class TriggerOptions(TypedDict, total=False):
-    """Options of `BuildsSimulator.add_trigger`; the rest is as the dashboard would make it."""
+    """Options of `BuildsSimulator.add_trigger`. The defaults are those of the dashboard."""
 
     name: str
-    """What the trigger is called."""
+    """The name of the trigger."""
     branch_includes: Iterable[str]
-    """The branches that it builds, with `*` for all."""
+    """The branches that the trigger builds; `*` stands for all."""
     branch_excludes: Iterable[str]
-    """The branches that it does not build, whatever `branch_includes` says."""
+    """The branches that the trigger does not build, even if `branch_includes` has them."""
     build_command: str
-    """The command that builds."""
+    """The build command."""
     deploy_command: str
-    """The command that deploys."""
+    """The deploy command."""
     environment_variables: Mapping[str, str | None]
-    """Values by name; None is a secret."""
+    """The variables of builds by name; None as a value makes a secret."""
 
 
 class AccountSetup(DeploymentSetup):
@@ -42,17 +42,17 @@ class AccountSetup(DeploymentSetup):
 
     @property
     def clock(self) -> Clock:
-        """The time of builds, of the rate limit and of slow responses."""
+        """The clock of builds, of the rate limit and of slow responses."""
         return self._account.calendar.clock
 
     @property
     def account_id(self) -> str:
-        """The id of the one account."""
+        """The id of the simulated account."""
         return self._account.account_id
 
     @property
     def behaviour(self) -> Behaviour:
-        """The switches that it was made with."""
+        """The switches that the simulator was created with."""
         return self._account.behaviour
 
     @property
@@ -62,7 +62,7 @@ class AccountSetup(DeploymentSetup):
 
     @property
     def builds(self) -> Mapping[str, SimulatedBuild]:
-        """Each build by its UUID, in the order in which they were added."""
+        """Each build by its UUID, in the order of adding."""
         return self._account.builds
 
     @property
@@ -71,9 +71,9 @@ class AccountSetup(DeploymentSetup):
         return self._account.queues
 
     def add_token(self, kind: TokenKind = TokenKind.FULL, token: str | None = None) -> str:
-        """Accept another API token, with the rights of its kind. Unknown tokens get 401 with 12006."""
-        kind = TokenKind(kind)  # a misspelled word would have every right
-        # Prefixes as of real tokens: clients tell by them what a token is.
+        """Accept another API token, with the permissions of its kind. Unknown tokens get 401 with 12006."""
+        kind = TokenKind(kind)  # a misspelled kind would have every permission
+        # Real prefixes, by which clients recognize the kind of a token.
         prefix = "cfat_" if kind == TokenKind.ACCOUNT_OWNED else "cfut_"
         token = self._account.ids.token(prefix) if token is None else token
         self._account.api_tokens[token] = kind
@@ -88,12 +88,12 @@ class AccountSetup(DeploymentSetup):
         deployed: bool = True,
         tags: Iterable[str] = (),
     ) -> str:
-        """Add a Worker and return its tag, 32 hex characters. An existing name returns its tag.
+        """Add a Worker and return its tag, 32 hex characters. For an existing name, returns its tag.
 
-        It has a repository connection, a build token and a trigger for the branch `main`, unless `connected`
-        is False. Unless it is `deployed`, the list of Workers does not have it. `tags` are the account's own
-        labels, by which the list can be filtered. None as `name` or `tag`: a new one. ValueError if the name
-        or the tag belongs to another Worker.
+        The Worker gets a repository connection, a build token and a trigger for the branch `main`, unless
+        `connected` is False. The list of Workers has it only if it is `deployed`, and can be filtered by
+        `tags`, which are free labels. None as `name` or `tag`: a new one. ValueError if the name or the tag
+        belongs to another Worker.
         """
         name = self._new_name() if name is None else name
         known = self._account.workers.get(name)
@@ -120,9 +120,9 @@ class AccountSetup(DeploymentSetup):
         return worker
 
     def add_trigger(self, external_script_id: str, **options: Unpack[TriggerOptions]) -> str:
-        """Give a Worker its next trigger, of `main`, then of all other branches, and return its UUID.
+        """Add the Worker's next trigger, for `main`, then for all other branches, and return its UUID.
 
-        ValueError if there is no such Worker, or it has two triggers.
+        ValueError if there is no such Worker, or if it has two triggers.
         """
         worker = self._worker(external_script_id)
         if len(worker.live_triggers) >= MAX_TRIGGERS:
@@ -138,17 +138,17 @@ class AccountSetup(DeploymentSetup):
         return trigger.trigger_uuid
 
     def add_preview(self, external_script_id: str, branch: str) -> str:
-        """Give a Worker a Preview of a branch, as a push would, and return its id.
+        """Add a Preview of a branch to a Worker, as a push would, and return its id.
 
-        A Preview's id is a Worker's tag of its own, under which builds are added to it. Its settings are
-        those of the base of the Worker's Previews, or else of production. ValueError if there is no such
-        Worker, or it has no trigger, or a Preview of that branch.
+        The id serves as a tag of its own: pass it as `external_script_id` to add builds of the Preview. The
+        settings are copied from the base of the Worker's Previews, or from production if there is no base.
+        ValueError if there is no such Worker, or if it has no trigger, or already a Preview of the branch.
         """
         worker = self._worker(external_script_id)
         production, known = worker.production, self._account.previews_of(worker.tag)
         if production is None or any(preview.branch == branch for preview in known):
             raise ValueError(f"the Worker {worker.name!r} can't have a Preview of {branch!r}")
-        # The first Preview makes the base of all later ones.
+        # The first Preview creates the base of all later ones.
         if worker.previews_base is None:
             worker.previews_base = production.settings.copy()
             worker.previews_base.deploy_command = "npx wrangler preview"
@@ -168,28 +168,28 @@ class AccountSetup(DeploymentSetup):
         return script.tag
 
     def add_deploy_hook(self, external_script_id: str, name: str = "nightly", branch: str = "main") -> str:
-        """Give a Worker a deploy hook and return its UUID. ValueError if there is no such Worker."""
+        """Add a deploy hook to a Worker and return its UUID. ValueError if there is no such Worker."""
         hook = self._account.add_hook(self._worker(external_script_id).tag, name, branch)
         return hook.deploy_hook_uuid
 
     def refuse_repository(self, provider_account_id: str, repo_id: str | None = None) -> None:
-        """Refuse to connect a repository from now on: 404 with 8000012.
+        """Refuse to connect a repository from now on, with 404 and 8000012.
 
-        None: every repository of that account, which has not installed Cloudflare's app: 404 with 8000008.
+        None: all repositories of the account, as if it lacked Cloudflare's app, with 404 and 8000008.
         """
         self._account.refused_repositories.add((provider_account_id, repo_id))
 
     def set_limits(self, reached: bool | None, refresh_on: datetime | None = None) -> None:
-        """Set the account's build minutes; None twice for a paid plan. No build is refused for them."""
+        """Set the account's build minutes; None for both on a paid plan. Builds are never refused."""
         self._account.minutes = (reached, refresh_on)
 
     def add_build(self, script: Iterable[Moment] = (), **options: Unpack[BuildOptions]) -> SimulatedBuild:
         """Add a build that is queued now and plays `script` on the clock.
 
-        A script is pairs of seconds from now and what happens then: a text (a log line), a `BuildStatus`, or
-        a `BuildOutcome`, which also stops a build that still runs. Lines may come after the end.
-        `build_script` makes a typical one. Without a script the build is driven by hand. ValueError if there
-        is no Worker with the tag `external_script_id`, or it has no trigger.
+        A script consists of pairs: seconds from now, and a str (a log line), a `BuildStatus`, or a
+        `BuildOutcome`, which also stops a running build. Lines may come after the end. `build_script` makes
+        a typical script. Without a script, drive the build by its methods. ValueError if there is no Worker
+        with the tag `external_script_id`, or if it has no trigger.
         """
         return self._add_build(BuildDetails(**options), script)
 
@@ -204,9 +204,9 @@ class AccountSetup(DeploymentSetup):
     ) -> SimulatedBuild:
         """Add a build that took `duration` seconds and stopped `age` seconds ago.
 
-        Its log is exactly `lines`, or that many numbered lines. ValueError as in `add_build`.
+        The log is exactly `lines`, or that many numbered lines. ValueError as in `add_build`.
         """
-        # The script then lies in the past as a whole, so the first look plays all of it.
+        # The whole script lies in the past, so the first reading plays all of it.
         created = self._account.now() - age - duration
         return self._add_build(BuildDetails(**options), finished_script(lines, outcome, duration), created)
 
@@ -222,8 +222,8 @@ class AccountSetup(DeploymentSetup):
     def add_queue(self, name: str | None = None, **options: Unpack[QueueOptions]) -> str:
         """Add a queue with an HTTP pull consumer, subscribed to build events from now on; return its id.
 
-        Its subscription has the queue's name. Pulling needs a token that may write, as acknowledging does.
-        ValueError if there is a queue of that name.
+        The subscription has the queue's name. Pulling needs a token that may write, as acknowledging does.
+        ValueError if there is a queue with this name.
         """
         names = {queue.name for queue in self.queues.values()}
         if name is None:
@@ -231,7 +231,7 @@ class AccountSetup(DeploymentSetup):
         if name in names:
             raise ValueError(f"there is another queue with the name {name!r}")
         details = QueueDetails(**options)
-        # The feed is made before the subscription: what happened until now is no event.
+        # The feed is created before the subscription: earlier transitions are no events.
         queue_id = self._account.ids.tag()
         feed = EventFeed(self._account, queue_id, details.words)
         self._account.queues[queue_id] = SimulatedQueue(

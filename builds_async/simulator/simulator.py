@@ -27,27 +27,28 @@ if TYPE_CHECKING:
     from builds_async.client import BuildsClient
 
 _NOT_STARTED = "the simulator is not started: this needs `async with sim`"
-_NOWHERE = "http://127.0.0.1/client/v4"  # the base URL of a client that has no use for one
+_NOWHERE = "http://127.0.0.1/client/v4"  # the base URL of a client that needs none
 
 
 class BuildsSimulator(AccountSetup):
     """An embedded Workers Builds: one account, in process or served on loopback at a free port.
 
-    `client` and `transport` reach it without a socket. `async with BuildsSimulator() as sim:` serves it at
-    `url` as well. Workers and builds may be added before. Leaving the block closes every connection and ends
-    every process of `run_build`; the account stays, and may be served again, at another port.
+    `client` and `transport` reach it without a socket. `async with BuildsSimulator() as sim:` also serves it
+    at `url`. Workers and builds may be added before or after the start. Leaving the block closes every
+    connection and ends every process of `run_build`; the account stays and can be served again, at another
+    port.
 
-    - `clock`: the time of builds, of the rate limit and of slow responses. Give the client the same one.
-    - `behaviour`: switches for what is unknown about the real service.
-    - `faults`: a first plan of faults; see `fault`.
-    - `rate_limit`: None for no limit, and no rate limit headers.
-    - `page_size`: the lines of one page of a log (100).
-    - `account_id`, `api_token`: None for new ones. `api_email`, `api_key`: a pair that is accepted as well.
-    - `seed`: makes ids and tokens the same in each run. None: new ones each time.
-    - `epoch`: the date of the clock's present moment. None: the machine's.
-    - `started_builds`: makes the script of a build that is started over the API; see `add_build`. By default
-      it succeeds after several seconds.
-    - `kill_after`: how many real seconds a canceled process has to end by itself (5).
+    - `clock`: the clock of builds, of the rate limit and of slow responses. Pass the same one to the client.
+    - `behaviour`: switches for unknown behavior of the real service.
+    - `faults`: the faults to start with; see `fault`.
+    - `rate_limit`: None for no limit and no rate limit headers.
+    - `page_size`: how many lines a page of a log has (100).
+    - `account_id`, `api_token`: None for new ones. `api_email`, `api_key`: a pair that is also accepted.
+    - `seed`: makes ids and tokens repeatable. None: new ones in each run.
+    - `epoch`: the date at which the clock starts. None: the current date.
+    - `started_builds`: returns the script of a build that is started over the API; see `add_build`. By
+      default the build succeeds after several seconds.
+    - `kill_after`: how many real seconds a canceled process has to exit (5).
     """
 
     def __init__(
@@ -99,7 +100,7 @@ class BuildsSimulator(AccountSetup):
         await self.stop()
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
-        """Serve, on a loopback address only; port 0 is a free one. Without effect if it is started.
+        """Serve on a loopback address; port 0 stands for a free port. Without effect if it is started.
 
         ValueError if `host` is not a loopback address; OSError if the port is taken.
         """
@@ -135,8 +136,8 @@ class BuildsSimulator(AccountSetup):
     def transport(self) -> Transport:
         """A new `Transport` for one client, without a socket; the simulator need not be started.
 
-        `BuildsClient(transport=sim.transport, ...)`. A response has 30 seconds of the simulator's clock;
-        `client` takes another timeout.
+        Use it as `BuildsClient(transport=sim.transport, ...)`. The timeout is 30 seconds on the simulator's
+        clock; `client` accepts another one.
         """
         return SimulatorTransport(self._api, self.clock)
 
@@ -144,12 +145,12 @@ class BuildsSimulator(AccountSetup):
         """A client of this account, without a socket; the simulator need not be started.
 
         Account, token, clock and transport are filled in. `options` are those of `BuildsClient` and override
-        them. With `transport=None` or a `session` of your own the requests go over the socket to `url`.
+        them. With `transport=None`, or with a `session`, requests go over the socket to `url`.
         """
         from builds_async.client import BuildsClient  # noqa: PLC0415  # the simulator works without it
 
         filled: dict[str, Any] = {"account_id": self.account_id, "clock": self.clock}
-        if options.get("api_key") is None:  # else the token would win over the key
+        if options.get("api_key") is None:  # otherwise the token would override the key
             filled["api_token"] = self.api_token
         if options.get("session") is None:
             filled["transport"] = SimulatorTransport(self._api, self.clock, options.get("timeout", 30.0))
@@ -158,12 +159,12 @@ class BuildsSimulator(AccountSetup):
         return BuildsClient(**filled | options)
 
     def answer(self, request: Request) -> Response:
-        """Serve one request without a socket. A fault of the connection is only named in the response."""
+        """Serve one request without a socket. A connection fault is only named in the response."""
         return self._api.answer(request)
 
     @property
     def requests(self) -> deque[SeenRequest]:
-        """The last 10,000 requests, oldest first. May be cleared."""
+        """The last 10,000 served requests, oldest first. May be cleared."""
         return self._api.requests
 
     @property
@@ -172,7 +173,7 @@ class BuildsSimulator(AccountSetup):
         return self._server.connections
 
     def fault(self, *faults: Fault | FaultKind) -> None:
-        """Append faults to the plan; a bare kind stands for a `Fault` with the defaults."""
+        """Append faults to the plan; a bare kind is a `Fault` with the defaults."""
         self._api.faults.add(*faults)
 
     def clear_faults(self) -> None:
@@ -180,7 +181,7 @@ class BuildsSimulator(AccountSetup):
         self._api.faults.clear()
 
     def spend(self, requests: int) -> None:
-        """Count requests that other tools of the same user have made just now."""
+        """Count requests that other tools of the user have just made."""
         self._api.rate.spend(requests, self.clock.now())
 
     async def run_build(
@@ -191,25 +192,25 @@ class BuildsSimulator(AccountSetup):
         env: Mapping[str, str] | None = None,
         **options: Unpack[BuildOptions],
     ) -> SimulatedBuild:
-        """Start a real process, without a shell; each line that it writes is in the log at once.
+        """Start a real process as a build, without a shell; each line of its output is in the log at once.
 
-        Output and errors are one stream, read as UTF-8; anything else is replaced, and a line is cut after
-        64 Ki characters. Exit code 0 is `success`; any other is `fail`, and so is a command that can't be
-        started. Canceling, over the API or by `cancel`, ends the process and its children, first with SIGTERM
-        and then with SIGKILL; their output from then on is dropped. `finish` does the same. On a
+        Standard output and errors are one stream, read as UTF-8; invalid bytes are replaced, and a line is
+        split after 64 Ki characters. Exit code 0 is `success`; any other is `fail`, and so is a command that
+        can't be started. Canceling, over the API or by `cancel`, ends the process and its children, first
+        with SIGTERM and then with SIGKILL; later output is dropped. `finish` does the same. On a
         `VirtualClock` time is real while the process runs.
 
-        The variables of a real build (`CI`, `WORKERS_CI`, ...) are added to `env`, or to the environment of
-        this process without its variables `CLOUDFLARE_*`: a log is no place for a token, so pass one in `env`
-        if the command needs it.
+        The variables of a real build (`CI`, `WORKERS_CI`, ...) are added to `env`, or else to the environment
+        of this process without its `CLOUDFLARE_*` variables, which keeps tokens out of the log: pass a token
+        in `env` if the command needs one.
 
-        RuntimeError if the simulator is not started; ValueError if `command` is empty or one text, or there
-        is no Worker with that tag.
+        RuntimeError if the simulator is not started; ValueError if `command` is empty or a single str, or if
+        there is no Worker with the tag.
         """
         if self._url is None:
             raise RuntimeError(_NOT_STARTED)
         if not command or isinstance(command, str):
-            raise ValueError("command must be a sequence of words, of which the first is the program")
+            raise ValueError("command must be a sequence of words, starting with the program")
         build = self.add_build(**options)
         await self._processes.start(build, command, cwd=cwd, env=env)
         return build

@@ -1,7 +1,7 @@
-"""`sim.transport`: carries a client's requests to the simulated API without a socket.
+"""Carries a client's requests to the simulated API without a socket: `sim.transport`.
 
-Here faults of the wire become the errors that the client's own transport raises for them. `server` has the
-other half: the same faults on a real connection.
+Connection faults become the errors that the client's own transport raises for them. `server` produces the
+same faults on a real connection.
 """
 
 import asyncio
@@ -17,8 +17,7 @@ from builds_async.simulator.api import PREFIX, Api
 from builds_async.simulator.faults import Fault
 from builds_async.simulator.responses import huge_json
 
-# What the client's own transport reads at most: of a success, which is worth nothing without its end, and of
-# anything else, of which the start is enough. A test compares the two transports.
+# The limits of the client's own transport, for successes and for all other responses. A test compares both.
 _MAX_BODY = 64 * 1024 * 1024
 _MAX_REFUSAL = 1024 * 1024
 
@@ -39,9 +38,9 @@ class SimulatorTransport:
         self._closed = False
 
     async def send(self, request: Request) -> Response:
-        """Serve one request. Its connection faults are raised as errors, after the request was acted upon."""
+        """Serve one request. Connection faults are raised as errors, after the request took effect."""
         self.check_open()
-        await asyncio.sleep(0)  # as on a network, other tasks run and a cancel can strike
+        await asyncio.sleep(0)  # as on a network, other tasks get to run and the call can be canceled
         simulated = self._api.answer(
             messages.Request(
                 method=request.method,
@@ -69,22 +68,24 @@ class SimulatorTransport:
                 await self._time_out(limit)
             case "slow":
                 await self._clock.sleep(fault.delay)
+                return response
             case "huge_body":
                 return _read_bounded(response, fault.size)
-        return response
+            case _:
+                raise AssertionError(f"the transport has no implementation of the fault {fault.kind!r}")
 
     async def _time_out(self, limit: float) -> NoReturn:
         await self._clock.sleep(limit)
         raise BuildsTimeoutError(f"no whole response within {limit:g} s; raise `timeout`")
 
     def check_open(self) -> None:
-        """RuntimeError if the client was closed, or is used in another event loop than before."""
+        """Raise RuntimeError if the client was closed, or is used in another event loop than before."""
         if self._closed:
             raise RuntimeError("this BuildsClient is closed; make a new one")
-        # Nothing here belongs to a loop, but a test must not pass with a client that fails over HTTP.
+        # Not needed here, but a test must not pass with a client that would fail over HTTP.
         try:
             loop = asyncio.get_running_loop()
-        except RuntimeError:  # a test drives the coroutine by hand
+        except RuntimeError:  # a test drives the coroutine without a loop
             return
         if self._loop not in {None, loop}:
             raise RuntimeError(
@@ -93,16 +94,16 @@ class SimulatorTransport:
         self._loop = loop
 
     async def aclose(self) -> None:
-        """Close it. The simulator and its other transports stay as they are."""
+        """Close this transport. The simulator and its other transports are not affected."""
         self._closed = True
 
 
 def _read_bounded(response: Response, size: int) -> Response:
-    """A response with a huge body, of which no more is read than the client reads of a real one."""
+    """A response with a huge body, read up to the client's limit."""
     success = 200 <= response.status < 300
     limit = _MAX_BODY if success else _MAX_REFUSAL
     body = bytearray()
-    # Not one join of all pieces: a fault may have a size that does not fit into memory.
+    # Chunk by chunk: the size of the fault may not fit into memory.
     for chunk in huge_json(size):
         body += chunk
         if len(body) > limit:

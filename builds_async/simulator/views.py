@@ -1,4 +1,4 @@
-"""How the API shows what an account holds: the records of `records`, and builds."""
+"""Renders records and builds as the API's JSON."""
 
 import msgspec
 
@@ -20,7 +20,7 @@ from builds_async.simulator.records import (
     Worker,
 )
 
-# Fields of a connection that the repository of a configuration does not have.
+# Fields of a connection that `git_repository` of a configuration lacks.
 _CONNECTION_ONLY = ("repo_connection_uuid", "created_on", "modified_on", "deleted_on")
 
 
@@ -29,19 +29,19 @@ _AUTHOR, _AUTHOR_ID = "octocat@example.com", "0" * 32
 
 
 class Views:
-    """JSON bodies of an account's records, as they are now."""
+    """Renders an account's records, as they are now, as JSON values."""
 
     def __init__(self, account: Account) -> None:
         self._account = account
         self._calendar = account.calendar
 
     def _fields(self, record: msgspec.Struct, *without: str) -> Json:
-        """The fields of a record under their own names, except some; moments become dates."""
+        """The fields of a record by name, without the omitted ones; moments become dates."""
         shown = {}
         for name in record.__struct_fields__:
             if name not in without:
                 value = getattr(record, name)
-                shown[name] = self._calendar.stamp(value) if name.endswith(("_on", "_at")) else value
+                shown[name] = self._calendar.api_date(value) if name.endswith(("_on", "_at")) else value
         return shown
 
     def token(self, token: BuildToken) -> Json:
@@ -76,7 +76,7 @@ class Views:
         }
 
     def _trigger_of_build(self, trigger: Trigger) -> Json:
-        """A trigger as a part of its builds: without its token."""
+        """A trigger inside a build: without its token."""
         return {
             **self._fields(trigger, "settings", "connection"),
             **self._fields(trigger.settings, "token", "variables"),
@@ -84,7 +84,7 @@ class Views:
         }
 
     def configuration(self, worker: Worker, production: Trigger) -> Json:
-        """The build configuration of a Worker. A legacy trigger stands in for the base of its Previews."""
+        """The build configuration of a Worker. A legacy trigger serves as the base of its Previews."""
         branches = production.branch_includes
         body: Json = {
             "script_tag": worker.tag,
@@ -106,7 +106,7 @@ class Views:
         return body
 
     def listed_preview(self, preview: Preview) -> Json:
-        """A Preview as lists show it."""
+        """A Preview in a list."""
         return {
             "preview_id": preview.worker.tag,
             "branch": preview.branch,
@@ -122,9 +122,9 @@ class Views:
         return self._fields(hook, "last_build_on")
 
     def listed_hook(self, hook: DeployHook) -> Json:
-        """A deploy hook as lists show it: with the date of its last build."""
+        """A deploy hook in a list: with the date of its last build."""
         moment = hook.last_build_on
-        latest = None if moment is None else {"created_on": self._calendar.stamp(moment)}
+        latest = None if moment is None else {"created_on": self._calendar.api_date(moment)}
         return self.hook(hook) | {"latest_build": latest}
 
     def subscription(self, subscription: Subscription) -> Json:
@@ -132,15 +132,15 @@ class Views:
         return self._fields(subscription)
 
     def script(self, worker: Worker) -> Json:
-        """A Worker as `workers/scripts` lists it: `id` is its name, `tag` its tag."""
+        """A Worker in `workers/scripts`: `id` is the name, `tag` the tag."""
         return {
             "id": worker.name,
             "tag": worker.tag,
             "tags": list(worker.tags) or None,
             "routes": None,
             "tail_consumers": None,
-            "created_on": self._calendar.microstamp(worker.created_on),
-            "modified_on": self._calendar.microstamp(worker.modified_on),
+            "created_on": self._calendar.workers_date(worker.created_on),
+            "modified_on": self._calendar.workers_date(worker.modified_on),
             "etag": worker.tag * 2,
             "handlers": ["fetch"],
             "named_handlers": [],
@@ -154,15 +154,15 @@ class Views:
         }
 
     def found_script(self, worker: Worker) -> Json:
-        """A Worker as `workers/scripts-search` lists it: `id` is its tag."""
+        """A Worker in `workers/scripts-search`: `id` is the tag."""
         return {
             "id": worker.tag,
             "script_name": worker.name,
             "service_name": worker.name,
             "environment_name": "production",
             "environment_is_default": True,
-            "created_on": self._calendar.microstamp(worker.created_on),
-            "modified_on": self._calendar.microstamp(worker.modified_on),
+            "created_on": self._calendar.workers_date(worker.created_on),
+            "modified_on": self._calendar.workers_date(worker.modified_on),
         }
 
     def deployment(self, deployment: Deployment) -> Json:
@@ -211,20 +211,20 @@ class Views:
 
     def build(self, build: SimulatedBuild) -> Json:
         """A build."""
-        stamp, details = self._calendar.stamp, build.details
+        api_date, details = self._calendar.api_date, build.details
         pull_request = details.pull_request_url and {
             "pull_request_url": details.pull_request_url,
-            "created_on": stamp(build.created),
+            "created_on": api_date(build.created),
             "closed_on": None,
         }
         return {
             "build_uuid": build.build_uuid,
             "status": self._word(build.status),
             "build_outcome": self._word(build.visible_outcome),
-            "created_on": stamp(build.created),
-            "modified_on": stamp(build.changed),
-            "initializing_on": stamp(build.entered(BuildStatus.INITIALIZING)),
-            "running_on": stamp(build.entered(BuildStatus.RUNNING)),
+            "created_on": api_date(build.created),
+            "modified_on": api_date(build.changed),
+            "initializing_on": api_date(build.entered(BuildStatus.INITIALIZING)),
+            "running_on": api_date(build.entered(BuildStatus.RUNNING)),
             "stopped_on": self._stopped_on(build),
             "pull_request": pull_request,
             "deploy_hook": details.deploy_hook_name and {"deploy_hook_name": details.deploy_hook_name},
@@ -233,7 +233,7 @@ class Views:
         }
 
     def single_build(self, build: SimulatedBuild) -> Json:
-        """A build as the lookup by UUID shows it: a success has a preview URL."""
+        """A build in the lookup by UUID: a successful one has a preview URL."""
         body = self.build(build)
         if build.visible_outcome == BuildOutcome.SUCCESS:
             name = self._account.scripts[build.external_script_id].name
@@ -243,7 +243,7 @@ class Views:
         return body
 
     def canceled_build(self, build: SimulatedBuild) -> Json:
-        """The response to a cancel: the end of the build, without its status."""
+        """The result of canceling: the outcome and the end of the build, without its status."""
         return {
             "build_uuid": build.build_uuid,
             "build_outcome": self._word(build.outcome),
@@ -251,13 +251,13 @@ class Views:
         }
 
     def hook_build(self, build: SimulatedBuild, *, already_exists: bool) -> Json:
-        """The response to triggering a deploy hook."""
+        """The result of triggering a deploy hook."""
         if self._account.behaviour.hook_answer == "documents":
             name = self._account.scripts[build.external_script_id].name
             return {"build_uuid": build.build_uuid, "branch": build.details.branch, "worker": name}
         return {
             "build_uuid": build.build_uuid,
-            "created_on": self._calendar.stamp(build.created),
+            "created_on": self._calendar.api_date(build.created),
             "status": self._word(build.status),
             "already_exists": already_exists,
         }
@@ -265,10 +265,10 @@ class Views:
     def _stopped_on(self, build: SimulatedBuild) -> str | None:
         if build.status != BuildStatus.STOPPED:
             return None
-        return self._calendar.stamp(build.entered(BuildStatus.STOPPED))
+        return self._calendar.api_date(build.entered(BuildStatus.STOPPED))
 
     def _word(self, word: str | None) -> str | None:
-        """A status or an outcome in the service's word for it."""
+        """A status or outcome, replaced by the word from `Behaviour.status_words` if it has one."""
         return None if word is None else self._account.behaviour.status_words.get(word, str(word))
 
     def _metadata(self, build: SimulatedBuild) -> Json:
@@ -298,8 +298,8 @@ class Views:
             case "strings":
                 return dict(variables)
             case "objects":
-                # A build keeps no dates of its variables, so they have the date of its trigger.
-                made = self._calendar.stamp(build.trigger.created_on)
+                # A build does not store dates of its variables, so they get the date of its trigger.
+                made = self._calendar.api_date(build.trigger.created_on)
                 return {
                     name: {"is_secret": value is None, "created_on": made, "value": value}
                     for name, value in variables.items()
@@ -307,6 +307,6 @@ class Views:
 
 
 def proposed_deploy_command(command: str) -> str | None:
-    """The deploy command of a legacy trigger, rewritten for Previews; None if it can't be."""
+    """The deploy command of a legacy trigger, rewritten for Previews; None if it can't be rewritten."""
     new = command.replace("wrangler versions upload", "wrangler preview")
     return new if new != command else None

@@ -18,7 +18,6 @@ def build(status: str | None, outcome: str | None = None) -> Build:
 RUNNING, STOPPED = build("running"), build("stopped")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("seen", "final"),
     [

@@ -15,8 +15,10 @@ from builds_async import (
     PermissionDeniedError,
     RateLimitError,
 )
-from tests.support import TOKEN, refusal
+from tests.support import ACCOUNT, TOKEN, refusal
+from tests.support.operations import OPERATIONS
 from tests.support.reading import RAY, a_response, refused
+from tests.support.schema import PUBLISHED
 
 HTML = b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>cloudflare</body>\r\n</html>\r\n"
 
@@ -172,6 +174,14 @@ class TestRefusal:
             '"workers_ci"',
         ):
             assert name in error.message
+
+    @pytest.mark.parametrize("name", [name for name, it in OPERATIONS.items() if it.permission])
+    def test_permission_of_each_operation(self, name: str) -> None:
+        """The permission that a 403 names is the one that the operation needs."""
+        operation, published = OPERATIONS[name], PUBLISHED[name]
+        path = published.path.format(account_id=ACCOUNT, **operation.names)
+        response = a_response(refusal(10000, "Authentication error"), 403)
+        assert f'"{operation.permission}"' in refused(response, method=published.method, path=path).message
 
     @pytest.mark.parametrize("errors", [None, "text", [], {"code": 1}, [None], [1, []], 7], ids=repr)
     def test_odd_errors(self, errors: object) -> None:

@@ -50,60 +50,60 @@ DIFFERENCES = (
         "a deletion says ok",
         r"result: type",
         "deleteWorkerBuild deleteBuildToken",
-        "the same envelope; `ok` is documented for the one and was seen live for the other (NOTES 2, LIVE1)",
+        "the same envelope; `ok` is documented for deleteWorkerBuild and was seen live for deleteBuildToken",
     ),
     Difference(
         "no outcome yet",
         rf"{_BUILD}\.build_outcome: (enum|type)",
         f"{_BUILDS} {_BUILD_LISTS} {_BUILD_MAPS}",
-        "an unfinished build has a null outcome (NOTES 3); the schema allows and forbids it at once",
+        "an unfinished build has a null outcome; the schema both allows and forbids it",
     ),
     Difference(
         "pushes are push_event",
         rf"{_BUILD}\.build_trigger_metadata\.build_trigger_source: enum",
         f"getBuildByUuid {_BUILD_LISTS} {_BUILD_MAPS}",
-        "seen live in two runs (NOTES 3, LIVE1)",
+        "seen live in two runs; the schema lists `push`",
     ),
     Difference(
         "variables are objects",
         rf"{_BUILD}\.build_trigger_metadata\.environment_variables\.\w+: type",
         f"getBuildByUuid createManualBuild {_BUILD_LISTS} {_BUILD_MAPS}",
-        "the strict types of Cloudflare's own client have objects (NOTES 3, MCP)",
+        "the strict types of Cloudflare's own client have objects",
     ),
     Difference(
         "defaults of a trigger",
         r"takes \.(root_directory|branch_excludes|path_includes|path_excludes) is missing",
         "createTrigger",
-        "a client that sends none of the four worked live (NOTES 2, LIVE1)",
+        "a client that sends none of the four worked live",
     ),
     Difference(
         "a bad body is 400",
         r"status 400",
         "createTrigger updateTrigger createManualBuild upsertEnvironmentVariables createBuildToken"
         " upsertRepoConnection",
-        "12002 was seen live (NOTES 2 and 4), the schema lists 401 and 404 only",
+        "12002 was seen live, the schema lists 401 and 404 only",
     ),
     Difference(
         "a bad query is 400",
         r"status 400",
         f"{_BUILD_MAPS} {_BUILD_LISTS} listBuildTokens listWorkerPreviews getBuildLogs"
         " getWorkerConfigAutofill",
-        "12013 was seen live (NOTES 4), the schema lists 401 and 404 only",
+        "12013 was seen live, the schema lists 401 and 404 only",
     ),
     Difference(
         "what is unknown is 404",
         r"status 404",
         "createTrigger createManualBuild listEnvironmentVariables getWorkerConfigAutofill",
-        "12000 is the refusal for whatever does not exist (NOTES 2 and 4), the schema leaves it out here",
+        "12000 is the refusal for anything that does not exist, the schema leaves it out here",
     ),
     Difference(
         "a name is no tag",
         r"status 404",
         "listBuildsByScript listTriggersByScript listWorkerPreviews listDeployHooks",
-        "a name where a tag is due is 404 with 12000 (NOTES 2: DOC, LIVE2); so is a tag for a name",
+        "a name in place of a tag is documented and was seen live as 404 with 12000; so is the reverse",
     ),
 )
-NOT_IN_THE_SCHEMA = {"verifyToken": "`/user/tokens/verify` belongs to another part of the API (NOTES 1)"}
+NOT_IN_THE_SCHEMA = {"verifyToken": "`/user/tokens/verify` belongs to another part of the API"}
 
 
 class World:

@@ -5,12 +5,12 @@ import gc
 import socket
 import time
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, get_args
 
 import aiohttp
 import pytest
 
-from builds_async.simulator import BuildsSimulator, Fault, VirtualClock
+from builds_async.simulator import BuildsSimulator, Fault, FaultKind, VirtualClock
 
 GOOD = {"success": True, "errors": [], "messages": []}
 
@@ -124,6 +124,25 @@ async def test_a_stall_lasts_until_the_client_goes_away(
     await until(lambda: sim.connections == 0)
 
 
+@pytest.mark.parametrize("kind", get_args(FaultKind))
+async def test_every_kind_of_fault_is_implemented(
+    kind: FaultKind, sim: BuildsSimulator, session: aiohttp.ClientSession
+) -> None:
+    """A kind that the server does not know would be its own error, which aiohttp shows as 500."""
+    sim.fault(Fault(kind, size=1000, delay=0.0))
+    try:
+        async with asyncio.timeout(0.05 if kind == "stall" else 5.0):
+            # POST, since aiohttp's client repeats a GET by itself.
+            async with session.post(f"{build_url(sim)}/logs", allow_redirects=False) as response:
+                await response.read()
+                status = response.status
+    except (TimeoutError, aiohttp.ClientError):
+        status = None
+    assert [seen.fault for seen in sim.requests] == [kind]
+    assert (status is None) == (kind in {"reset", "stall", "cut_body"})
+    assert status != 500
+
+
 async def test_stopping_ends_what_stalls(session: aiohttp.ClientSession) -> None:
     """A client that waits is cut off at once, and the simulator does not wait for it."""
     clock = VirtualClock()
@@ -140,7 +159,7 @@ async def test_stopping_ends_what_stalls(session: aiohttp.ClientSession) -> None
     assert all(isinstance(result, aiohttp.ClientError) for result in results), results
 
 
-async def test_a_slow_answer_takes_its_time_on_the_clock() -> None:
+async def test_a_slow_response_takes_its_time_on_the_clock() -> None:
     """With virtual time it costs none."""
     clock = VirtualClock()
     sim = BuildsSimulator(clock=clock, faults=[Fault("slow", delay=600.0)])

@@ -4,7 +4,8 @@ import asyncio
 import os
 import subprocess
 import sys
-from typing import Any
+from contextlib import suppress
+from typing import Any, get_args
 
 import aiohttp
 import pytest
@@ -23,7 +24,7 @@ from builds_async import (
     RetryPolicy,
 )
 from builds_async.session.transport import Request
-from builds_async.simulator import BuildsSimulator, Fault, TokenKind, VirtualClock, build_script
+from builds_async.simulator import BuildsSimulator, Fault, FaultKind, TokenKind, VirtualClock, build_script
 from builds_async.simulator.responses import huge_json
 
 ONCE = RetryPolicy(attempts=1)
@@ -85,7 +86,7 @@ async def test_credentials_are_those_of_the_client(
 
 
 async def test_a_key_takes_the_place_of_the_token(clock: VirtualClock) -> None:
-    """The pair of an e-mail address and a key is not overruled by the account's token."""
+    """The pair of an email address and a key is not overruled by the account's token."""
     sim = BuildsSimulator(clock=clock, api_email="a@example.com", api_key="k")
     build = sim.add_build()
     async with sim.client(api_email="a@example.com", api_key="k") as client:
@@ -134,6 +135,17 @@ async def test_faults_are_the_errors_of_a_real_connection(
             facts = ("transient", "sent", "status", "attempts", "method", "path", "body")
             seen.append((caught.type, *(getattr(caught.value, name, None) for name in facts)))
     assert seen[0] == seen[1]
+
+
+@pytest.mark.parametrize("kind", get_args(FaultKind))
+async def test_every_kind_of_fault_is_implemented(kind: FaultKind, sim: BuildsSimulator) -> None:
+    """Each kind ends in a response or in one of the client's errors: the transport knows all of them."""
+    build = sim.add_finished_build()
+    sim.fault(Fault(kind, size=1000))
+    async with sim.client(retry=ONCE) as client:
+        with suppress(BuildsError):
+            await client.builds.logs(build.build_uuid)
+    assert [seen.fault for seen in sim.requests] == [kind]
 
 
 @pytest.mark.slow

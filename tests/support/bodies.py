@@ -1,4 +1,4 @@
-"""Answers of the API as JSON, after the captured ones in NOTES.md."""
+"""Responses of the API as JSON, modeled on captured ones."""
 
 from typing import Any
 

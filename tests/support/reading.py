@@ -43,8 +43,10 @@ def a_response(body: object, status: int = 200, **headers: str) -> Response:
     )
 
 
-def refused(response: Response, *, method: str = "GET", secrets: Iterable[str] = ()) -> BuildsError:
+def refused(
+    response: Response, *, method: str = "GET", path: str = "", secrets: Iterable[str] = ()
+) -> BuildsError:
     """The error that a response is."""
     with pytest.raises(BuildsError) as caught:
-        read(response, NUMBER, method=method, secrets=secrets)
+        read(response, NUMBER, method=method, path=path, secrets=secrets)
     return caught.value

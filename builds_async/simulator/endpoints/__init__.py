@@ -1,4 +1,4 @@
-"""The endpoints: a module for each resource of the API, with functions that `routing.endpoint` declares."""
+"""The endpoints: one module per API resource, with functions declared by `routing.endpoint`."""
 
 from builds_async.simulator.endpoints import (
     account,

@@ -1,4 +1,4 @@
-"""Builds: looked up, listed, canceled, and their logs."""
+"""Builds and their logs: lookups, lists and canceling."""
 
 from collections.abc import Callable
 
@@ -14,13 +14,13 @@ MAX_IDS = 20
 
 @endpoint("getBuildsByVersionIds", "GET", "/builds/builds", "builds:read")
 def builds_by_version(call: Call) -> Reply:
-    """The builds that made some Worker versions."""
+    """The builds that produced the given Worker versions."""
     return _bulk(call, "version_ids", call.account.by_version)
 
 
 @endpoint("getLatestBuildsByScripts", "GET", "/builds/builds/latest", "builds:read")
 def latest_builds(call: Call) -> Reply:
-    """The latest builds of some Workers."""
+    """The latest builds of the given Workers."""
     return _bulk(call, "external_script_ids", call.account.latest)
 
 
@@ -63,7 +63,7 @@ def _has_no_log(call: Call, build: SimulatedBuild) -> bool:
     behaviour, stopped = call.account.behaviour, build.entered(BuildStatus.STOPPED)
     if behaviour.logs_kept is not None and stopped is not None:
         return call.now >= stopped + behaviour.logs_kept
-    # A skipped build never begins: it has no log either.
+    # A skipped build never begins, so it has no log either.
     return not build.begun and behaviour.queued_logs == "not_found"
 
 
@@ -86,7 +86,7 @@ def _bulk(call: Call, parameter: str, find: Callable[[str], SimulatedBuild | Non
     if len(ids) > MAX_IDS or not all(ids):
         raise BadQueryError
     found = {name: find(name) for name in ids}
-    # An id that occurs twice is one key.
+    # A repeated id becomes a single key.
     builds = {name: call.views.build(build) if build else None for name, build in found.items()}
     if call.account.behaviour.unknown_ids == "absent":
         builds = {name: body for name, body in builds.items() if body is not None}

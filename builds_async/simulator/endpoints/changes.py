@@ -1,4 +1,4 @@
-"""Partial updates, and what the bodies of several resources share."""
+"""Partial updates, and types shared by the bodies of several resources."""
 
 from typing import Annotated, TypeAlias
 
@@ -12,7 +12,7 @@ Patterns: TypeAlias = list[str]
 
 
 class Change(msgspec.Struct, kw_only=True):
-    """A partial update: a field that is not sent stays as it is."""
+    """A partial update: fields that are not sent keep their values."""
 
     def sent(self) -> Json:
         """The fields that were sent."""

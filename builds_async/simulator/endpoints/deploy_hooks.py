@@ -31,7 +31,7 @@ class NewHook(msgspec.Struct, kw_only=True):
 def list_hooks(call: Call) -> Reply:
     """The deploy hooks of a Worker."""
     name = call.names["script_name"]
-    # A tag in place of a name is 404 in any case.
+    # A tag in place of a name is 404, whatever the switch says.
     if name not in call.account.workers and (
         len(name) == TAG_LENGTH or call.account.behaviour.unknown_worker == "not_found"
     ):
@@ -42,7 +42,7 @@ def list_hooks(call: Call) -> Reply:
 
 @endpoint("createDeployHook", "POST", _HOOKS, "builds:write")
 def create_hook(call: Call) -> Reply:
-    """Give a Worker a deploy hook."""
+    """Add a deploy hook to a Worker."""
     tag, new = call.find(call.account.workers, "script_name"), call.read(NewHook)
     _check_name(call, tag, new.deploy_hook_name)
     return Reply(call.views.hook(call.account.add_hook(tag, new.deploy_hook_name, new.branch)))
@@ -76,7 +76,7 @@ def delete_hook(call: Call) -> Reply:
     "triggerDeployHook", "POST", "/workers/builds/deploy_hooks/{deploy_hook_uuid}", "anybody", scope="root"
 )
 def trigger_hook(call: Call) -> Reply:
-    """Start a build of a hook's branch, unless one is queued already."""
+    """Start a build of the hook's branch, unless one is queued already."""
     hook = call.find(call.account.hooks, "deploy_hook_uuid")
     build = _pending(call, hook)
     if build is not None:
@@ -88,7 +88,7 @@ def _start(call: Call, hook: DeployHook) -> SimulatedBuild:
     trigger = call.account.scripts[hook.external_script_id].trigger_for(hook.branch)
     if trigger is None:
         raise UnknownError
-    # Counted once it is certain that a build starts: a refused request uses up nothing.
+    # Counted only when a build is sure to start: a refused request uses up nothing.
     _count(call, hook.external_script_id)
     hook.last_build_on = call.now
     return call.account.start_build(
@@ -100,7 +100,7 @@ def _start(call: Call, hook: DeployHook) -> SimulatedBuild:
 
 
 def _count(call: Call, tag: str) -> None:
-    """Count a build, or refuse it: a minute has room for few builds of one Worker, and of all."""
+    """Count a build, or refuse it: builds per minute are limited for each Worker and for all together."""
     builds = call.account.hook_builds
     last = [worker for moment, worker in builds if moment > call.now - _MINUTE]
     if last.count(tag) >= _MAX_PER_WORKER or len(last) >= _MAX_PER_ACCOUNT:

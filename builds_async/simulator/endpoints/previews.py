@@ -38,7 +38,7 @@ def get_preview(call: Call) -> Reply:
 
 @endpoint("updateWorkerPreview", "PATCH", _PREVIEW, "builds:write")
 def update_preview(call: Call) -> Reply:
-    """Change a Preview; a field that is not sent stays as it is."""
+    """Change a Preview; fields that are not sent keep their values."""
     preview, change = _preview(call), call.read(PreviewChange)
     trigger, sent = preview.trigger, change.sent()
     branch = sent.get("branch", preview.branch)

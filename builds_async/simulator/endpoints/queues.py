@@ -1,4 +1,4 @@
-"""Messages of queues."""
+"""Messages in queues."""
 
 from builds_async.simulator.queues import SimulatedQueue
 from builds_async.simulator.routing import Call, Reply, endpoint
@@ -14,7 +14,7 @@ def pull_messages(call: Call) -> Reply:
 
 @endpoint("queues-ack-messages", "POST", f"{_MESSAGES}/ack", "queues:write")
 def ack_messages(call: Call) -> Reply:
-    """Acknowledge messages, and give others back."""
+    """Acknowledge messages, and return others to the queue."""
     return Reply(_queue(call).ack(call.request.body))
 
 

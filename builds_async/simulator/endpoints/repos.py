@@ -1,4 +1,4 @@
-"""Repository connections, and what is known about a repository."""
+"""Repository connections, and the detected configuration of a repository."""
 
 from typing import Literal, TypeAlias, get_args
 
@@ -22,7 +22,7 @@ class NewConnection(msgspec.Struct, kw_only=True):
 
 @endpoint("upsertRepoConnection", "PUT", "/builds/repos/connections", "builds:write")
 def upsert_connection(call: Call) -> Reply:
-    """Connect a repository, or give a connected one new names."""
+    """Connect a repository, or rename a connected one."""
     new = call.read(NewConnection)
     check_repository(call, new.provider_account_id, new.repo_id)
     return Reply(call.views.connection(call.account.connect(**msgspec.structs.asdict(new))))
@@ -44,7 +44,7 @@ def delete_connection(call: Call) -> Reply:
     "builds:read",
 )
 def config_autofill(call: Call) -> Reply:
-    """What the configuration of a repository looks like."""
+    """The detected configuration of a repository."""
     provider, account, repository = (
         call.names[name] for name in ("provider_type", "provider_account_id", "repo_id")
     )
@@ -66,7 +66,7 @@ def config_autofill(call: Call) -> Reply:
 
 
 def check_repository(call: Call, account: str, repository: str) -> None:
-    """Refuse the repositories that `BuildsSimulator.refuse_repository` names."""
+    """Refuse repositories that were passed to `BuildsSimulator.refuse_repository`."""
     refused = call.account.refused_repositories
     if (account, None) in refused:
         raise NotInstalledError

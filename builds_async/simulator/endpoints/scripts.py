@@ -7,7 +7,7 @@ from builds_async.simulator.routing import Call, Reply, endpoint
 
 @endpoint("worker-script-list-workers", "GET", "/workers/scripts", "scripts:read")
 def list_scripts(call: Call) -> Reply:
-    """All deployed Workers, or those with some tags and without others."""
+    """All deployed Workers, optionally filtered by tags."""
     wanted = _tags(call.request.query.get("tags", ""))
     workers = [worker for worker in _workers(call) if worker.deployed and _fits(worker, wanted)]
     return Reply([call.views.script(worker) for worker in workers])
@@ -15,7 +15,7 @@ def list_scripts(call: Call) -> Reply:
 
 @endpoint("worker-script-search-workers", "GET", "/workers/scripts-search", "scripts:read")
 def search_scripts(call: Call) -> Reply:
-    """A page of the Workers with a part of a name or a whole tag."""
+    """A page of the Workers that match a part of a name or a whole tag."""
     query = call.request.query
     order = call.choice("order_by", ("name", "created_on", "modified_on"))
     name, tag = query.get("name", ""), query.get("id")
@@ -32,12 +32,12 @@ def search_scripts(call: Call) -> Reply:
 
 
 def _workers(call: Call) -> list[Worker]:
-    """All Workers by name, without Previews."""
+    """All Workers in the order of their names, without Previews."""
     return [call.account.scripts[tag] for _, tag in sorted(call.account.workers.items())]
 
 
 def _tags(text: str) -> dict[str, bool]:
-    """Tags by whether Workers must have them (True) or must not."""
+    """The tags of the filter: True for a tag that Workers must have, False for one that they must not."""
     wanted = {}
     for pair in text.split(",") if text else ():
         tag, _, allowed = pair.rpartition(":")

@@ -1,4 +1,4 @@
-"""Build settings, as triggers, Workers and Previews have them: their bodies, and how they are changed."""
+"""Build settings of triggers, Workers and Previews: request bodies, and applying changes."""
 
 from collections.abc import Mapping
 from typing import Annotated, TypeAlias
@@ -63,7 +63,7 @@ class WorkerSettingsChange(SettingsChange, SomeChange):
 
 
 def named_token(call: Call, uuid: str) -> BuildToken:
-    """The build token whose UUID a body names."""
+    """The build token that a body names by its UUID."""
     token = call.account.build_tokens.get(uuid)
     if token is None:
         raise BY_STATUS[call.account.behaviour.unknown_references]
@@ -71,7 +71,7 @@ def named_token(call: Call, uuid: str) -> BuildToken:
 
 
 def new_settings(call: Call, new: SettingsBody) -> Settings:
-    """The settings that a body has."""
+    """The settings from a body."""
     return Settings(
         build_command=new.build_command,
         deploy_command=new.deploy_command,
@@ -91,7 +91,7 @@ def changed(call: Call, settings: Settings, change: SettingsChange) -> Settings:
         result.token = named_token(call, sent.pop("build_token_uuid"))
     if "environment_variables" in sent:
         result.variables = merged(call, result.variables, sent.pop("environment_variables"))
-    # A trigger has other fields besides, which its endpoint sets.
+    # The change of a trigger has more fields, which its endpoint applies.
     for name in sent.keys() & set(result.__struct_fields__):
         setattr(result, name, sent[name])
     return result
@@ -100,13 +100,13 @@ def changed(call: Call, settings: Settings, change: SettingsChange) -> Settings:
 def merged(
     call: Call, variables: Mapping[str, Variable], changes: Mapping[str, NewVariable | None]
 ) -> dict[str, Variable]:
-    """The variables with those of a body in their place; null deletes one. BadBodyError for too many."""
+    """The variables, updated from a body; null deletes a variable. BadBodyError for too many."""
     result = dict(variables)
     for name, new in changes.items():
         if new is None:
             result.pop(name, None)
         else:
-            # A new value keeps the date of the variable.
+            # A variable that gets a new value keeps its date.
             created = variables[name].created_on if name in variables else call.now
             result[name] = Variable(value=new.value, is_secret=new.is_secret, created_on=created)
     if len(result) > MAX_VARIABLES:

@@ -12,7 +12,7 @@ from builds_async.simulator.routing import Call, Reply, endpoint, find
 
 
 class EventSource(Change):
-    """Whose events: a Worker by its name or by its tag, as the type wants it."""
+    """The source of events: a Worker, by name or by tag depending on the type."""
 
     type: Literal[
         "images",
@@ -32,7 +32,7 @@ class EventSource(Change):
 
 
 class EventDestination(msgspec.Struct, kw_only=True):
-    """Where events go."""
+    """The destination of events."""
 
     type: Literal["queues.queue"]
     queue_id: str
@@ -80,7 +80,7 @@ def create_subscription(call: Call) -> Reply:
     if any(it.source == source for it in call.account.subscriptions.values()):
         raise AlreadySubscribedError
     _catch_up(call)
-    # From here on: what has happened before is no event of this subscription.
+    # From now on: earlier transitions are no events of this subscription.
     subscription = call.account.subscribe(
         new.name, source, new.destination.queue_id, new.events, enabled=new.enabled
     )
@@ -95,7 +95,7 @@ def get_subscription(call: Call) -> Reply:
 
 @endpoint("subscriptions-patch", "PATCH", _SUBSCRIPTION, "queues:write")
 def update_subscription(call: Call) -> Reply:
-    """Change a subscription; a field that is not sent stays as it is."""
+    """Change a subscription; fields that are not sent keep their values."""
     subscription, change = _subscription(call), call.read(SubscriptionChange)
     sent = change.sent()
     if "destination" in sent:
@@ -118,7 +118,7 @@ def delete_subscription(call: Call) -> Reply:
 
 
 def _catch_up(call: Call) -> None:
-    """Make messages of what has happened until now, under the subscriptions as they are."""
+    """Turn transitions up to now into messages, while the old subscriptions still apply."""
     for queue in call.account.queues.values():
         queue.catch_up()
 

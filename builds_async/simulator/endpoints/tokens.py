@@ -21,7 +21,7 @@ def list_tokens(call: Call) -> Reply:
 
 @endpoint("createBuildToken", "POST", "/builds/tokens", "builds:write")
 def create_token(call: Call) -> Reply:
-    """Register an API token. Its secret is not kept."""
+    """Register an API token. The secret is not stored."""
     new = call.read(NewToken)
     token = call.account.register_token(new.build_token_name, new.cloudflare_token_id)
     return Reply(call.views.token(token))

@@ -1,4 +1,4 @@
-"""Triggers: their configuration and variables, and the builds that are started by hand."""
+"""Triggers: configuration, variables, and builds started manually."""
 
 from typing import Annotated, Literal
 
@@ -91,9 +91,9 @@ def list_triggers(call: Call) -> Reply:
 
 @endpoint("createTrigger", "POST", "/builds/triggers", "builds:write")
 def create_trigger(call: Call) -> Reply:
-    """Give a Worker a trigger."""
+    """Add a trigger to a Worker."""
     new = call.read(NewTrigger)
-    # First what the body names, then whether there is room: the refusals of the API come in this order.
+    # The API's order of refusals: unknown references first, then a third trigger.
     worker, connection = named_worker(call, new.external_script_id), _connection(call, new)
     settings = new_settings(call, new)
     if len(worker.live_triggers) >= MAX_TRIGGERS:
@@ -111,8 +111,8 @@ def create_trigger(call: Call) -> Reply:
 
 @endpoint("updateTrigger", "PATCH", "/builds/triggers/{trigger_uuid}", "builds:write")
 def update_trigger(call: Call) -> Reply:
-    """Change a trigger; a field that is not sent stays as it is."""
-    # 404 comes before 400: the body is read once the trigger is known.
+    """Change a trigger; fields that are not sent keep their values."""
+    # 404 comes before 400: the trigger is looked up before the body is read.
     trigger, change = _trigger(call), call.read(TriggerChange)
     trigger.settings = changed(call, trigger.settings, change)
     sent = change.sent()
@@ -132,7 +132,7 @@ def delete_trigger(call: Call) -> Reply:
 
 @endpoint("purgeBuildCache", "POST", "/builds/triggers/{trigger_uuid}/purge_build_cache", "builds:write")
 def purge_build_cache(call: Call) -> Reply:
-    """Purge the build cache of a trigger. Nothing of it is simulated."""
+    """Purge the build cache of a trigger. The cache itself is not simulated."""
     _trigger(call)
     return Reply(None)
 

@@ -9,6 +9,6 @@ _VALID = {"code": 10000, "message": "This API Token is valid and active", "type"
 
 @endpoint("verifyToken", "GET", "/user/tokens/verify", "user", scope="root")
 def verify_token(call: Call) -> Reply:
-    """The id of the token of the request."""
+    """The id and status of the request's own token."""
     token = call.request.headers.get("authorization", "").partition(" ")[2]
     return Reply({"id": uuid5(NAMESPACE_OID, token).hex, "status": "active"}, messages=[_VALID])

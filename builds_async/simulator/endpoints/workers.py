@@ -62,7 +62,7 @@ class WorkerBuildChange(SomeChange):
 
 
 class Migration(msgspec.Struct, kw_only=True):
-    """How Previews are deployed after a migration."""
+    """The deploy command of Previews after a migration."""
 
     deploy_command: str | UnsetType = UNSET
 
@@ -76,7 +76,7 @@ def create_worker_build(call: Call) -> Reply:
         raise ConflictError
     production, base = (new_settings(call, it) for it in (new.production_settings, new.previews_base_config))
     repository = msgspec.structs.asdict(new.git_repository)
-    # What is left are the arguments of `connect`.
+    # The remaining fields are the arguments of `connect`.
     branch, grant_id = repository.pop("branch"), repository.pop("grant_id") or None
     check_repository(call, repository["provider_account_id"], repository["repo_id"])
     connection = call.account.connect(**repository, grant_id=grant_id)
@@ -100,7 +100,7 @@ def get_worker_build(call: Call) -> Reply:
 
 @endpoint("updateWorkerBuild", "PATCH", _WORKER, "builds:write")
 def update_worker_build(call: Call) -> Reply:
-    """Change a build configuration; a field that is not sent stays as it is."""
+    """Change a build configuration; fields that are not sent keep their values."""
     worker = _worker(call)
     production = _production(worker)
     everywhere = call.choice("patch_existing_previews", ("false", "true")) == "true"
@@ -111,7 +111,7 @@ def update_worker_build(call: Call) -> Reply:
     new_previews = [_changed(call, it.trigger.settings, change.previews_base_config) for it in previews]
     if change.previews_enabled is True and base is None:
         raise BadBodyError
-    # Nothing is changed before all of it is known to be good.
+    # All of the change is validated before any of it is applied.
     production.settings = new
     _set_base(worker, base)
     for preview, settings in zip(previews, new_previews, strict=True):
@@ -126,7 +126,7 @@ def update_worker_build(call: Call) -> Reply:
 
 @endpoint("deleteWorkerBuild", "DELETE", _WORKER, "builds:write")
 def delete_worker_build(call: Call) -> Reply:
-    """Disconnect a Worker: delete its triggers and Previews, and cancel their builds."""
+    """Disconnect a Worker: delete its triggers and Previews, and cancel their unfinished builds."""
     worker = _worker(call)
     _production(worker)
     for trigger in worker.live_triggers:
@@ -140,7 +140,7 @@ def delete_worker_build(call: Call) -> Reply:
 
 @endpoint("migrateWorkerToPreviews", "POST", f"{_WORKER}/migrate_to_previews", "builds:write")
 def migrate_to_previews(call: Call) -> Reply:
-    """Replace the trigger of all other branches by Previews."""
+    """Replace the trigger of non-production branches by Previews."""
     worker, new = _worker(call), call.read(Migration)
     _production(worker)
     legacy = worker.legacy
@@ -164,7 +164,7 @@ def _worker(call: Call) -> Worker:
 
 
 def listed_worker(call: Call) -> Worker | None:
-    """The Worker of a list's path; None if the list of an unknown one is empty."""
+    """The Worker in the path of a list; None if it is unknown and its list is then empty."""
     tag = call.names["script_tag"]
     if tag not in call.account.scripts and (
         len(tag) != TAG_LENGTH or call.account.behaviour.unknown_worker == "not_found"
@@ -174,7 +174,7 @@ def listed_worker(call: Call) -> Worker | None:
 
 
 def named_worker(call: Call, tag: str) -> Worker:
-    """The Worker whose tag a body names."""
+    """The Worker that a body names by its tag."""
     worker = call.account.scripts.get(tag)
     if worker is None or worker.parent is not None:
         raise BY_STATUS[call.account.behaviour.unknown_references]
@@ -192,7 +192,7 @@ def _changed(call: Call, settings: Settings, change: WorkerSettingsChange | msgs
 
 
 def _new_base(call: Call, worker: Worker, change: WorkerBuildChange) -> Settings | None:
-    """The base of Previews after a change. BadBodyError for a first one that is not complete."""
+    """The base of Previews after a change. BadBodyError for a first base that is incomplete."""
     base = worker.legacy.settings if worker.legacy else worker.previews_base
     if change.previews_base_config is UNSET or base is not None:
         return base and _changed(call, base, change.previews_base_config)
@@ -200,13 +200,13 @@ def _new_base(call: Call, worker: Worker, change: WorkerBuildChange) -> Settings
     if not {"build_command", "deploy_command", "build_token_uuid"} <= sent.keys():
         raise BadBodyError
     token = named_token(call, sent["build_token_uuid"])
-    # All that matters is replaced by the change, which must be complete.
+    # The change is complete, so it replaces every placeholder here.
     empty = Settings(build_command="", deploy_command="", token=token)
     return changed(call, empty, change.previews_base_config)
 
 
 def _set_base(worker: Worker, base: Settings | None) -> None:
-    # A legacy trigger stands in for the base of Previews, so the change is its own.
+    # A legacy trigger serves as the base of Previews, so it takes the change.
     if worker.legacy is not None and base is not None:
         worker.legacy.settings = base
     else:
@@ -214,7 +214,7 @@ def _set_base(worker: Worker, base: Settings | None) -> None:
 
 
 def _set_branch(worker: Worker, production: Trigger, branch: str) -> None:
-    """Change the production branch, which the legacy trigger excludes from now on."""
+    """Change the production branch, and exclude the new one from the legacy trigger."""
     if worker.legacy is not None:
         worker.legacy.branch_excludes = [branch]
     production.branch_includes = [branch]
