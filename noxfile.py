@@ -1,4 +1,7 @@
-"""Everything that can be run on this project: `nox` for what CI runs, `nox -l` for the rest."""
+"""Defines every check and task of the project.
+
+`nox` runs what CI runs, except `oldest` and `build`; `nox -l` lists all sessions.
+"""
 
 import os
 import shutil
@@ -8,18 +11,18 @@ import nox
 
 nox.needs_version = ">=2025.2.9"
 nox.options.error_on_external_run = True
-# nox turns this on under CI=true; a machine need not have every Python.
+# nox turns this on when CI=true is set, but a machine need not have every Python.
 nox.options.error_on_missing_interpreters = False
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PROJECT)
 OLDEST = {"aiohttp": "3.13.3", "anyio": "4.5.0", "msgspec": "0.19.0"}
-# The suite runs once on each Python: on the oldest one under coverage.
+# The suite runs once on each Python; on the oldest, `coverage` runs it.
 nox.options.sessions = ["lint", "types", "docs", "coverage", *(f"tests-{version}" for version in PYTHONS[1:])]
 
 
 def find_pyenv_pythons() -> None:
-    """Put the Pythons that pyenv has installed, but not activated, on the PATH, where nox looks."""
+    """Add all Pythons that pyenv has installed to the PATH, where nox looks for them."""
     root = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser()
     bins = [path for version in PYTHONS for path in sorted(root.glob(f"versions/{version}.*/bin"))]
     os.environ["PATH"] = os.pathsep.join([*map(str, bins), os.environ["PATH"]])
@@ -34,7 +37,7 @@ def group(name: str) -> tuple[str, ...]:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Style of the code, and the workflows' syntax and security."""
+    """Check the style of the code, and the syntax and security of the workflows."""
     session.install(*group("lint"))
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
@@ -44,10 +47,10 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """What mypy and pyright say of the code, and that every public symbol has a declared type."""
+    """Run mypy and pyright, and check that every public symbol has a declared type."""
     session.install(".[cli]", *group("types"))  # not editable: pyright judges the package that users install
     session.run("mypy")
-    # Named, or it takes the packages of whichever Python it finds first.
+    # Without --pythonpath, it would resolve packages in the first Python on the PATH.
     pyright = ("basedpyright", "--pythonpath", shutil.which("python", path=session.bin) or "python")
     session.run(*pyright)
     session.run(*pyright, "--verifytypes", "builds_async", "--ignoreexternal")
@@ -61,10 +64,10 @@ def tests(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS[0])
 def coverage(session: nox.Session) -> None:
-    """The tests, and that they reach what pyproject.toml demands of lines and branches."""
+    """Run the tests and check the coverage that pyproject.toml requires."""
     session.install("--editable", ".[cli]", *group("tests"))
     session.run("python", "-m", "coverage", "erase")
-    # Measuring makes the longest tests three times as long; the usual timeout is too near to that.
+    # Measuring triples the time of the longest tests, which comes close to the usual timeout.
     options = ("--timeout", "120", *(session.posargs or ("-n", "2")))
     session.run("python", "-m", "coverage", "run", "-m", "pytest", *options)
     session.run("python", "-m", "coverage", "combine", "--quiet")
@@ -73,14 +76,14 @@ def coverage(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS[0])
 def oldest(session: nox.Session) -> None:
-    """The tests on the oldest dependencies that pyproject.toml allows."""
+    """Run the tests on the oldest dependencies that pyproject.toml allows."""
     session.install(".[cli]", *group("tests"), *(f"{name}=={version}" for name, version in OLDEST.items()))
     session.run("python", "-m", "pytest", *session.posargs)
 
 
 @nox.session
 def examples(session: nox.Session) -> None:
-    """The examples and the code of README and docs, against a simulated account."""
+    """Run the examples and the code in README and docs against a simulated account."""
     session.install(".[cli]", *group("tests"))
     files = ("tests/test_examples.py", "tests/test_readme.py", "tests/test_docs.py")
     session.run("python", "-m", "pytest", *files, *session.posargs)
@@ -88,28 +91,28 @@ def examples(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """The documentation in docs/_build/html, every warning an error; needs no network."""
+    """Build the documentation in docs/_build/html, with warnings as errors; needs no network."""
     session.install(".[cli]", *group("docs"))
     session.run("sphinx-build", "-W", "--keep-going", "-n", "-q", "-E", "docs", "docs/_build/html")
 
 
 @nox.session
 def pictures(session: nox.Session) -> None:
-    """Make the pictures of README and docs again, from real runs; the page needs Chromium."""
+    """Regenerate the pictures of README and docs from real runs; needs Chromium."""
     session.install(".[cli]", *group("tests"))
     session.run("python", "docs/pictures.py", *session.posargs, env={"PYTHONPATH": "."})
 
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """CPU and memory beside a hand loop and the official SDK; `-- --quick` for a look."""
+    """Compare CPU and memory with a hand-written loop and the official SDK; `-- --quick` for a rough one."""
     session.install(".", *group("tests"), *group("bench"))
     session.run("python", "tests/benchmarks/run.py", *session.posargs, env={"PYTHONPATH": "."})
 
 
 @nox.session
 def build(session: nox.Session) -> None:
-    """A wheel and an sdist, checked, and the wheel tried where nothing else is installed."""
+    """Build and check a wheel and an sdist, and import the wheel in an environment of its own."""
     shutil.rmtree("dist", ignore_errors=True)
     session.install(*group("build"))
     session.run("python", "-m", "build", "--outdir", "dist")

@@ -1,4 +1,4 @@
-"""Finding what is wrong with the credentials or the account, by reads alone."""
+"""Diagnoses problems with the credentials or the account, with read requests only."""
 
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
@@ -30,26 +30,28 @@ _PERMISSIONS = {
         "every call for builds needs it",
     ),
     "scripts": ("The list of Workers", '"Workers Scripts Read"', "only the names of Workers need it"),
-    "queues": ("Event subscriptions", '"Queues Read"', "only queues need it, and client.events (Write)"),
+    "queues": ("Event subscriptions", '"Queues Read"', "only queues and client.events (Write) need it"),
 }
 
 Probe: TypeAlias = Callable[[], Awaitable[T]]
 
-_MALFORMED_TOKEN = frozenset({6003, 6103, 6111})  # with a 400: it has not even the form of a token or key
-_NO_ROUTE = frozenset({7000, 7003})  # the id has not the form of an account's
+_MALFORMED_TOKEN = frozenset(
+    {6003, 6103, 6111}
+)  # sent with a 400 if the credentials do not have the form of a token or key
+_NO_ROUTE = frozenset({7000, 7003})  # the ID does not have the form of an account ID
 _CREATE = (
     'Create one under My Profile, API Tokens, with "Workers Builds Configuration: Read" (or Edit) and'
     ' "Workers Scripts: Read" for this account'
 )
 _KINDS = {
-    CredentialKind.USER_TOKEN: "An API token that is owned by a user",
+    CredentialKind.USER_TOKEN: "An API token owned by a user",
     CredentialKind.OAUTH_TOKEN: "An OAuth access token",
-    CredentialKind.GLOBAL_KEY: "A global API key with an e-mail address",
+    CredentialKind.GLOBAL_KEY: "A global API key with an email address",
 }
 
 
 class _Results(msgspec.Struct, frozen=True, kw_only=True):
-    """The results of the probes: each a value, or the error that came instead."""
+    """The results of the probes, each a value or an error."""
 
     account_id: str
     looks_like: CredentialKind
@@ -61,13 +63,13 @@ class _Results(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def works(self) -> bool:
-        """Whether any call below the account succeeded."""
+        """Whether any request for something in the account succeeded."""
         results = (self.limits, self.scripts, self.queues)
         return not all(isinstance(result, BuildsError) for result in results)
 
     @property
     def kind(self) -> CredentialKind:
-        """The kind of the credentials, by what they look like and what they can do."""
+        """The kind of the credentials, judged by their form and by the results."""
         if self.looks_like != CredentialKind.UNKNOWN:
             return self.looks_like
         if isinstance(self.token, TokenStatus):
@@ -92,14 +94,14 @@ async def diagnose(
     foreign_host: str | None = None,
     token_damage: str | None = None,
 ) -> Diagnosis:
-    """Ask for the token, and for one thing that needs each permission, and interpret the results.
+    """Verify the token, try one read for each permission, and interpret the results.
 
     The probes only read. An error that one raises becomes a finding. `foreign_host` is the host that gets the
     credentials, if it is not Cloudflare's. `token_damage` is what is wrong with the text of the token.
     """
     address = () if foreign_host is None else (_address(foreign_host),)
     minutes = await _result(limits)
-    if isinstance(minutes, BuildsConnectionError | RateLimitError):  # the other probes would fail alike
+    if isinstance(minutes, BuildsConnectionError | RateLimitError):  # the other probes would fail too
         return Diagnosis(
             account_id=account_id,
             credential_kind=looks_like,
@@ -126,8 +128,8 @@ def _address(host: str) -> Finding:
     return Finding(
         check="address",
         state="unknown",
-        message=f"The credentials are sent to {host}, which is not Cloudflare",
-        advice="Check CLOUDFLARE_BASE_URL, unless you trust that host with them",
+        message=f"The credentials are sent to {host}, which is not a host of Cloudflare",
+        advice="Check CLOUDFLARE_BASE_URL, unless you trust this host",
     )
 
 
@@ -148,8 +150,8 @@ def _findings(seen: _Results) -> Iterator[Finding]:
     yield Finding(
         check="write",
         state="unknown",
-        message="Reading can't show whether builds may be started, canceled and configured",
-        advice='For that, give the token "Workers CI Write" ("Workers Builds Configuration: Edit")',
+        message="Not tested: whether the token may start, cancel and configure builds",
+        advice='To allow it, give the token "Workers CI Write" ("Workers Builds Configuration: Edit")',
     )
     if isinstance(seen.limits, AccountLimits):
         yield _minutes(seen.limits)
@@ -160,13 +162,13 @@ def _credentials(seen: _Results) -> Finding:
     if isinstance(seen.limits, AuthenticationError) and kind == CredentialKind.ACCOUNT_TOKEN:
         return _bad("This token is owned by the account; the Builds API accepts only tokens owned by a user")
     if isinstance(token, TokenStatus) and token.status not in (None, "active"):
-        return _bad(f"The token is not active, but {token.status}")
+        return _bad(f"The token is not active: its status is {token.status}")
     if isinstance(seen.limits, AuthenticationError) and (seen.works or isinstance(token, TokenStatus)):
         return _bad("The Builds API does not accept these credentials, though other APIs do")
     if seen.works or isinstance(token, TokenStatus):
         until = token.expires_on if isinstance(token, TokenStatus) else None
-        what = _KINDS.get(kind, "Credentials that are accepted")
-        return _good("credentials", f"{what}, until {_date(until)}" if until else what)
+        what = _KINDS.get(kind, "The credentials are accepted")
+        return _good("credentials", f"{what}, valid until {_date(until)}" if until else what)
     if _is_wrong(token) or _is_wrong(seen.limits):
         return _unusable(seen)
     refusal = seen.limits if token is None else token
@@ -195,7 +197,7 @@ def _account(seen: _Results) -> Finding:
         return Finding(check="account", state="unknown", message="Can't be checked without valid credentials")
     advice = "Check CLOUDFLARE_ACCOUNT_ID (32 hex digits), and that the token includes this account"
     if any(isinstance(it, PermissionDeniedError) and it.errors for it in refusals):
-        message = f"The token may see nothing of the account {seen.account_id}"
+        message = f"The token has no access to the account {seen.account_id}"
         return Finding(check="account", state="problem", message=message, advice=advice)
     if any(isinstance(it, APIError) and _NO_ROUTE.intersection(it.codes) for it in refusals):
         message = f"There is no account {seen.account_id}"
@@ -258,10 +260,13 @@ def _problem(check: str, error: BuildsError | AccountLimits) -> Finding:
 
 _ADVICE: tuple[tuple[type[BuildsError], str], ...] = (
     (BuildsConnectionError, "Check the network, DNS, proxy and CLOUDFLARE_BASE_URL"),
-    (RateLimitError, "Wait up to five minutes: all tools of this user share the limit, even the dashboard"),
+    (
+        RateLimitError,
+        "Wait up to five minutes: all tools of this user share the limit, including the dashboard",
+    ),
     (InternalServerError, "Try again later"),
-    (PermissionDeniedError, "Look for a firewall or proxy in between"),
-    (ResponseDecodeError, "Check CLOUDFLARE_BASE_URL: the response is not one of the API"),
+    (PermissionDeniedError, "Look for a firewall or proxy that blocks the request"),
+    (ResponseDecodeError, "Check CLOUDFLARE_BASE_URL: the response is not from the API"),
     (BuildsError, "Check CLOUDFLARE_ACCOUNT_ID and CLOUDFLARE_BASE_URL"),
 )
 

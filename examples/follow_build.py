@@ -1,4 +1,4 @@
-"""Print a build's log while it is written, then its outcome; the exit code is 0 if it succeeded.
+"""Print the log of a build as it grows, then the outcome; the exit code is 0 for success.
 
 python examples/follow_build.py BUILD_UUID
 """

@@ -17,7 +17,7 @@ async def main(tags: list[str]) -> None:
     for tag in result.missing:
         print(tag, "never built")
     for tag, error in result.failed.items():
-        print(tag, "failed to look up:", error)
+        print(tag, "lookup failed:", error)
 
 
 if __name__ == "__main__":

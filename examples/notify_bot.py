@@ -1,4 +1,4 @@
-"""Post each build that does not succeed to a webhook, with the reason and a link. Runs until stopped.
+"""Post each unsuccessful build to a webhook, with the reason and a link. Runs until stopped.
 
 python examples/notify_bot.py WEBHOOK_URL NAME=TAG ...   (Workers by name and tag, 32 hex digits)
 """
@@ -22,14 +22,14 @@ async def describe(client: BuildsClient, change: BuildChange, name: str) -> str:
 
 
 async def post(http: aiohttp.ClientSession, webhook: str, text: str) -> None:
-    """Repeat until it is accepted: a lost notification would be a failure that nobody sees."""
+    """Post the text, and retry until it is accepted: a lost notification would hide a failure."""
     while True:
         try:
             async with http.post(webhook, json={"text": text}) as response:
                 response.raise_for_status()
                 return
         except aiohttp.ClientError as error:
-            # Not the error's text: it contains the URL, and anybody who knows the URL can post.
+            # Not the error's text, which contains the URL: anybody with the URL can post.
             status = getattr(error, "status", "no response")
             print(f"webhook: {type(error).__name__}, {status}", file=sys.stderr)
             await asyncio.sleep(10)
@@ -39,7 +39,7 @@ async def main(webhook: str, workers: dict[str, str]) -> None:
     names = {tag: name for name, tag in workers.items()}
     async with BuildsClient() as client, aiohttp.ClientSession() as http:
         async for change in client.watch(names):
-            news = change.previous is not None  # the first pass reports the present state
+            news = change.previous is not None  # the first pass reports the current state
             if news and change.build.is_finished and not change.build.succeeded:
                 await post(http, webhook, await describe(client, change, names[change.external_script_id]))
 

@@ -1,4 +1,4 @@
-"""The simulator in ten lines: a real command becomes a build, and its log is followed live. Needs no account.
+"""Run a real command as a simulated build and follow its log live. Needs no account.
 
 python examples/offline_demo.py
 """

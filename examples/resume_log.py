@@ -1,4 +1,4 @@
-"""Follow a log so that a process that is killed and restarted goes on: the position is kept in a file.
+"""Follow a log and save the position in a file, so that a restarted process resumes there.
 
 python examples/resume_log.py BUILD_UUID POSITION_FILE
 """
@@ -19,7 +19,7 @@ def load(file: Path) -> LogPosition:
 def save(file: Path, position: LogPosition) -> None:
     new = file.with_suffix(".new")
     new.write_bytes(msgspec.json.encode(position))
-    new.replace(file)  # atomic: a kill leaves the old position or the new one
+    new.replace(file)  # atomic: after a kill, the file has the old position or the new one
 
 
 async def main(build_uuid: str, file: Path) -> None:

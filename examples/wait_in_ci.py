@@ -1,4 +1,4 @@
-"""Wait in CI for the Workers build of a commit; the exit code is its outcome.
+"""Wait in CI for the Workers build of a commit; the exit code shows its outcome.
 
 python examples/wait_in_ci.py TAG COMMIT [BRANCH]   (the Worker's tag: 32 hex digits)
 
@@ -10,7 +10,7 @@ import sys
 
 from builds_async import Build, BuildOutcome, BuildsClient
 
-MINUTES = 45.0  # a build runs for at most 20, but may be queued behind others first
+MINUTES = 45.0  # a build runs for at most 20, but may wait in the queue first
 EXIT_CODES = {
     BuildOutcome.SUCCESS: 0,
     BuildOutcome.FAIL: 1,

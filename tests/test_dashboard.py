@@ -283,7 +283,7 @@ async def test_errors_are_told(
         told = events(response)
         while not (problem := await anext(told)).data["problem"]:
             pass
-        assert problem.data["problem"].startswith("2 of 2 Workers not known: GET /")
+        assert problem.data["problem"].startswith("2 of 2 Workers could not be checked: GET /")
         sim.clear_faults()
         while (await anext(told)).data["problem"]:
             pass
@@ -680,7 +680,7 @@ async def test_problems_are_shown(
     sim.fault(Fault("server_error", path="/latest", times=None))
     page = await browser.open(url + "#00000000-0000-0000-0000-000000000000")
     problem = "document.querySelector('#problem').textContent"
-    await page.until(problem + ".startsWith('2 of 2 Workers not known: GET ')")
+    await page.until(problem + ".startsWith('2 of 2 Workers could not be checked: GET ')")
     await page.until("document.querySelector('#log-problem').textContent.startsWith('GET ')")
     sim.clear_faults()
     await page.until(problem, "")

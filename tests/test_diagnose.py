@@ -1,4 +1,4 @@
-"""`client.diagnose()`: what is wrong with a token or an account, told without raising and without writing."""
+"""Tests `client.diagnose()`, which reports problems of a token or an account without raising or writing."""
 
 import json
 import logging
@@ -55,7 +55,7 @@ def every(reply: Reply) -> dict[str, Reply]:
 
 
 class Cloud:
-    """A transport that answers the probes, and nothing else; `raises` is what the network does."""
+    """A transport that responds to the probes only, or raises the error `raises`."""
 
     def __init__(self, replies: Mapping[str, Reply], raises: Exception | None = None) -> None:
         self.replies = {**GOOD, **replies}
@@ -106,7 +106,7 @@ KEY = {"api_key": SECRET, "api_email": "ada@example.com"}
 OK, PROBLEM, UNKNOWN = "ok", "problem", "unknown"
 KIND = CredentialKind
 
-# Credentials, answers, kind, ok, and the states of credentials, account, builds, scripts and queues.
+# Credentials, responses, kind, ok, and the states of credentials, account, builds, scripts and queues.
 CASES: dict[str, tuple[Any, dict[str, Reply], CredentialKind, bool, tuple[str, ...]]] = {
     "valid": (USER, {}, KIND.USER_TOKEN, True, (OK, OK, OK, OK, OK)),
     "valid, old": (PLAIN, {}, KIND.USER_TOKEN, True, (OK, OK, OK, OK, OK)),
@@ -125,7 +125,7 @@ CASES: dict[str, tuple[Any, dict[str, Reply], CredentialKind, bool, tuple[str, .
         False,
         (PROBLEM, OK, UNKNOWN, OK, PROBLEM),
     ),
-    "account-owned, taken one day": (
+    "account-owned, accepted in the future": (
         OWNED,
         {"verify": WRONG_ROOT},
         KIND.ACCOUNT_TOKEN,
@@ -177,7 +177,7 @@ CASES: dict[str, tuple[Any, dict[str, Reply], CredentialKind, bool, tuple[str, .
         False,
         (PROBLEM, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN),
     ),
-    "active, but not taken": (
+    "active, but not accepted": (
         USER,
         {"limits": WRONG},
         KIND.USER_TOKEN,
@@ -263,7 +263,7 @@ def by_check(found: Diagnosis) -> dict[str, Finding]:
 
 @pytest.mark.parametrize("name", CASES)
 async def test_states(name: str) -> None:
-    """Each combination of answers gives the kind of the credentials and a finding for each thing."""
+    """Each combination of responses determines the kind of the credentials and the findings."""
     credentials, replies, kind, ok, states = CASES[name]
     found, cloud = await diagnosed(credentials, replies)
     checks = by_check(found)
@@ -281,7 +281,7 @@ async def test_states(name: str) -> None:
     ids=["403", "502", "429", "400"],
 )
 async def test_status_of_a_refusal(reply: Reply, status: int) -> None:
-    """A problem tells the HTTP status that it was refused with, and what is fine tells none."""
+    """A problem has the HTTP status of the refusal; a success has none."""
     checks = by_check((await diagnosed(USER, {"scripts": reply}))[0])
     assert {name: it.status for name, it in checks.items() if it.status} == {"scripts": status}
 
@@ -293,7 +293,7 @@ async def test_status_of_a_refusal(reply: Reply, status: int) -> None:
         ({"scripts": FORBIDDEN}, "scripts", "lacks the permission", "Workers Scripts Read"),
         ({"queues": FORBIDDEN}, "queues", "lacks the permission", "Queues Read"),
         ({"queues": BLOCKED}, "queues", "403", "firewall"),
-        (every(FORBIDDEN), "account", "may see nothing of the account", "includes this account"),
+        (every(FORBIDDEN), "account", "has no access to the account", "includes this account"),
         (every(NO_ROUTE), "account", "There is no account", "CLOUDFLARE_ACCOUNT_ID"),
         (every(DOWN), "account", "502", "Try again later"),
     ],
@@ -345,7 +345,7 @@ async def test_an_odd_token_that_works() -> None:
 
 @pytest.mark.parametrize("token", [USER, PLAIN], ids=["user", "old"])
 async def test_no_token_at_all(token: str) -> None:
-    """What has not even the form of a token is told as that: the account is not to blame."""
+    """A malformed token is reported as such, and the account is not blamed."""
     checks = by_check((await diagnosed(token, every(BAD_HEADER)))[0])
     assert checks["credentials"].state == PROBLEM
     assert checks["account"].state == UNKNOWN
@@ -353,7 +353,7 @@ async def test_no_token_at_all(token: str) -> None:
 
 @pytest.mark.parametrize("name", CASES)
 async def test_sense(name: str) -> None:
-    """Each problem says what to do about it, in text without the token; what is fine asks for nothing."""
+    """Each problem has advice, a success has none, and no text contains the token."""
     credentials, replies, _, _, _ = CASES[name]
     found, _ = await diagnosed(credentials, replies)
     for finding in found.findings:
@@ -390,7 +390,7 @@ def shows_secret(*things: object) -> bool:
     ids=["left", "paid plan", "bare", "null", "none left", "none left, no date", "another zone"],
 )
 async def test_minutes(minutes: Any, state: str, said: str) -> None:
-    """Whether build minutes are left, and until when there are none; paid plans have no limit."""
+    """Build minutes are left, or none are left until a date; paid plans have no limit."""
     found, _ = await diagnosed(USER, {"limits": (200, envelope(minutes))})
     finding = by_check(found)["build_minutes"]
     assert (finding.state, said in finding.message) == (state, True)
@@ -399,7 +399,7 @@ async def test_minutes(minutes: Any, state: str, said: str) -> None:
 
 @pytest.mark.parametrize("word", ["expired", "disabled", "revoked", "\u202e\x1b[31m"])
 async def test_status_of_the_token(word: str) -> None:
-    """A token that is not active is a problem, and the API's own word is told."""
+    """A token that is not active is a problem, reported with the API's own word."""
     found, _ = await diagnosed(USER, ALL_WRONG | {"verify": status(word)})
     finding = by_check(found)["credentials"]
     assert finding.state == PROBLEM
@@ -407,7 +407,7 @@ async def test_status_of_the_token(word: str) -> None:
 
 
 async def test_end_of_the_token() -> None:
-    """A token that works tells until when."""
+    """The finding on a valid token has its expiry date."""
     found, _ = await diagnosed(USER, {"verify": status("active", expires_on="2027-01-02T03:04:05Z")})
     assert "2027-01-02" in by_check(found)["credentials"].message
 
@@ -435,7 +435,7 @@ NETWORK: dict[str, Callable[[MockApi], None]] = {
 
 @pytest.mark.parametrize("how", NETWORK)
 async def test_network(how: str, client: BuildsClient, api: MockApi) -> None:
-    """Where the first probe meets the network or the rate limit, that is told, and no other is sent."""
+    """A network error or rate limit of the first probe is reported, and no other probe is sent."""
     NETWORK[how](api)
     found = await client.diagnose()
     assert not found.ok
@@ -447,7 +447,7 @@ async def test_network(how: str, client: BuildsClient, api: MockApi) -> None:
 
 
 async def test_no_server() -> None:
-    """Where nothing answers at all, that is told and not raised."""
+    """A host that does not respond is reported, not raised."""
     async with RawServer(raw(b"")) as server:
         url = server.url
     async with BuildsClient(
@@ -463,29 +463,29 @@ async def test_no_server() -> None:
     "reply", [b"", b"<html>", b"{}", b"[]", b'"x"', b"\xff\xfe", b"[" * 5000], ids=range(7)
 )
 async def test_garbled(reply: bytes) -> None:
-    """Answers that can't be read are findings, not errors."""
+    """Responses that can't be read are findings, not errors."""
     found, _ = await diagnosed(USER, every((200, reply)))
     assert not found.ok
     assert by_check(found)["builds"].state == PROBLEM
 
 
 async def test_attempts() -> None:
-    """Each probe is repeated as any read is, and no more."""
+    """Each probe is retried like any other read."""
     found, cloud = await diagnosed(USER, every(DOWN), attempts=3)
     assert not found.ok
     assert len(cloud.sent) == 12
 
 
 async def test_defects_are_raised() -> None:
-    """What is no error of the network or the API comes out: it is a defect, or a closed client."""
+    """Errors other than those of the network and the API are raised, for instance for a closed client."""
     client = BuildsClient(account_id=ACCOUNT, api_token=USER)
     await client.aclose()
     with pytest.raises(RuntimeError, match="closed"):
         await client.diagnose()
 
 
-async def test_token_is_not_told(caplog: pytest.LogCaptureFixture) -> None:
-    """The token shows in no finding, log record or observation, though the server echoes it."""
+async def test_token_is_not_shown(caplog: pytest.LogCaptureFixture) -> None:
+    """The token is in no finding, log record or observation, even if the server echoes it."""
     caplog.set_level(logging.DEBUG)
     seen: list[Observation] = []
     replies = [refusal(12006, f"Bearer {USER}"), refusal(1000, USER), refusal(10000, SECRET)]
@@ -515,7 +515,7 @@ class TestSimulated:
         ],
     )
     async def test_tokens(self, kind: TokenKind | None, ok: bool, problems: set[str]) -> None:
-        """Each kind of token of the simulated API is told for what it is; all requests are GETs."""
+        """Each kind of simulated token is diagnosed correctly, and all requests are GETs."""
         sim = BuildsSimulator(clock=VirtualClock(idle_turns=20))
         token = "cfut_nobody-knows-this-token" if kind is None else sim.add_token(kind)
         async with (
@@ -532,7 +532,7 @@ class TestSimulated:
         assert token not in repr(found)
 
     async def test_account(self) -> None:
-        """Another account, a key, spent minutes and a fault of each kind are told as well."""
+        """A foreign account and spent build minutes are reported, with a token or a global key."""
         sim = BuildsSimulator(clock=VirtualClock(idle_turns=20), api_email="a@b.c", api_key="k" * 37)
         sim.set_limits(reached=True, refresh_on=datetime(2026, 12, 1, tzinfo=UTC))
         async with sim:
@@ -549,7 +549,7 @@ class TestSimulated:
                 assert not found.ok
 
     async def test_faults(self) -> None:
-        """One fault on the way changes nothing: reads are repeated."""
+        """A single fault changes nothing, because reads are retried."""
         sim = BuildsSimulator(clock=VirtualClock(idle_turns=20))
         async with (
             sim,

@@ -1,1 +1,1 @@
-"""The command `builds-async`: thin over the public API. Needs the extra `cli`."""
+"""Implements the command `builds-async` on the public API. Needs the extra `cli`."""

@@ -1,4 +1,4 @@
-"""The app: it knows the commands, runs one, and turns its errors into messages and exit codes."""
+"""The app: lists the commands, runs one, and turns errors into messages and exit codes."""
 
 import logging
 import os
@@ -19,7 +19,7 @@ from builds_async.cli.commands import COMMANDS, EXIT_CODES
 from builds_async.cli.exits import CommandError, Terminated
 from builds_async.cli.running import run_to_end, terminate
 from builds_async.cli.terminal import silence, stderr, stdout
-from builds_async.cli.text import plain
+from builds_async.cli.text import visible_text
 from builds_async.errors import BuildsError
 
 _TOKEN_FLAG = re.compile(
@@ -29,7 +29,7 @@ _SECRETS = ("CLOUDFLARE_API_TOKEN", "CLOUDFLARE_API_KEY")
 
 
 def make_app() -> cyclopts.App:
-    """The app with all commands. A command is imported only when it is run, or completed."""
+    """Make the app with all commands. A command is imported only when it is run or completed."""
     app = cyclopts.App(
         name="builds-async",
         help="Cloudflare Workers Builds on the command line.",
@@ -50,7 +50,7 @@ def make_app() -> cyclopts.App:
 
 
 def run(tokens: Sequence[str]) -> int:
-    """Run one command line and return the exit code. An expected error is one or two lines of text."""
+    """Run one command line and return the exit code. An expected error prints one or two lines."""
     signal.signal(signal.SIGTERM, terminate)  # until `run_to_end` handles it
     try:
         with _printed_warnings():
@@ -71,7 +71,7 @@ def run(tokens: Sequence[str]) -> int:
 def _run(tokens: Sequence[str]) -> int:
     app = make_app()
     command, bound, _ = app.parse_args(tokens, exit_on_error=False, print_error=False)
-    if "console" in bound.signature.parameters:  # help and version, which cyclopts prints itself
+    if "console" in bound.signature.parameters:  # for --help and --version, which cyclopts prints itself
         bound.arguments["console"] = stdout().console
     result = command(*bound.args, **bound.kwargs)
     if iscoroutine(result):
@@ -82,14 +82,14 @@ def _run(tokens: Sequence[str]) -> int:
 def _usage_error(error: CycloptsError, tokens: Sequence[str]) -> str:
     if any(_TOKEN_FLAG.fullmatch(token) for token in tokens):
         return (
-            "a token is not taken from the command line, where other users can see it:"
+            "a token is not accepted on the command line, where other users can see it:"
             " set CLOUDFLARE_API_TOKEN, or use --token-file"
         )
     return f"{error} (see --help)"
 
 
 def _fail(message: str, code: int, *, debug: bool) -> int:
-    text = f"builds-async: {plain(' '.join(message.split()))}\n"
+    text = f"builds-async: {visible_text(' '.join(message.split()))}\n"
     if debug:
         text = f"{traceback.format_exc()}{text}"
     stderr().write(_redacted(text))
@@ -97,32 +97,32 @@ def _fail(message: str, code: int, *, debug: bool) -> int:
 
 
 def _redacted(text: str) -> str:
-    """The text without the secrets of the environment, and without any token that was typed by mistake.
+    """The text without the secrets of the environment and without any token typed by mistake.
 
-    The library redacts its own messages; here the words of the command line are quoted too.
+    The library redacts its own messages, but the messages of the command also quote its arguments.
     """
     secrets = [secret for name in _SECRETS if (secret := os.environ.get(name, "").strip())]
     if "cf" not in text and not any(secret in text for secret in secrets):
-        return text  # `cf` begins every token that is recognized by its form
+        return text  # every token with a recognizable form begins with `cf`
     from builds_async.session.redact import redact  # noqa: PLC0415  # slow to load, and rarely needed
 
     return redact(text, secrets)
 
 
 def _end_line() -> None:
-    """Give the shell's prompt a line of its own, after the `^C` that a terminal shows."""
+    """End the line on which a terminal shows `^C`, so that the shell's prompt gets a line of its own."""
     screen = stderr()
     if screen.is_tty:
         screen.write("\n")
 
 
 class _WarningPrinter(logging.Handler):
-    """Prints the library's warnings on standard error; one that repeats itself, once."""
+    """Prints the library's warnings on standard error, but not the same one twice in a row."""
 
     _last = ""
 
     def emit(self, record: logging.LogRecord) -> None:
-        message = plain(record.getMessage())
+        message = visible_text(record.getMessage())
         if message != self._last:
             self._last = message
             stderr().write(_redacted(f"builds-async: {message}\n"))

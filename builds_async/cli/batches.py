@@ -1,4 +1,4 @@
-"""Log lines in batches: each is printed as a whole, and the position behind it recorded, before the next."""
+"""Prints log lines in batches: each is printed whole and its end position recorded before the next."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -28,56 +28,56 @@ class Batches(Protocol[Line, Position]):
     """A source of lines."""
 
     async def read(self) -> Sequence[Line]:
-        """The next lines, () at the end. Waits while there are none."""
+        """The next lines, or () at the end. Waits until there are some."""
         ...
 
     @property
     def position(self) -> Position | None:
-        """The position behind the last batch; None while it is unknown, or while lines are in flight."""
+        """The position after the last batch; None while it is unknown or lines are in flight."""
         ...
 
-    def behind(self, position: Position | None, lines: Sequence[Line]) -> Position:
-        """The position behind these lines, which follow `position`."""
+    def after(self, position: Position | None, lines: Sequence[Line]) -> Position:
+        """The position after these lines, which begin at `position`."""
         ...
 
 
 class BuildBatches:
-    """The log of one build."""
+    """Reads the log of one build."""
 
     def __init__(self, log: LogFollower, names: WorkerNames, *, tail: bool) -> None:
         self._log = log
         self._names = names
-        # With `tail` only the first line shows where the output begins. It is a batch by itself, so that a
-        # position is known as soon as possible.
+        # With `tail`, the start position is unknown until the first line is read. That line is a batch by
+        # itself, so that a position can be saved as early as possible.
         self._is_first_alone = tail
-        self._in_hand: Sequence[LogLine] = ()
+        self._buffered: Sequence[LogLine] = ()
 
     async def read(self) -> Sequence[LogLine]:
-        """The next page. The first one waits a moment for the name of the Worker."""
-        if not self._in_hand:
-            self._in_hand = await (self._first() if self._is_first_alone else self._log.read())
+        """The next page. The first call waits up to half a second for the name of the Worker."""
+        if not self._buffered:
+            self._buffered = await (self._first() if self._is_first_alone else self._log.read())
             self._is_first_alone = False
-        await self._names.settle()  # may be cancelled: the lines stay in hand
-        batch, self._in_hand = self._in_hand, ()
+        await self._names.settle()  # may be canceled: the lines stay buffered
+        batch, self._buffered = self._buffered, ()
         return batch
 
     @property
     def position(self) -> LogPosition | None:
-        """The position behind the last batch."""
-        if self._in_hand or (self._is_first_alone and not self._has_begun):
+        """The position after the last batch."""
+        if self._buffered or (self._is_first_alone and not self._has_begun):
             return None
         return self._log.position
 
     @property
     def _has_begun(self) -> bool:
         try:
-            self._log.build  # noqa: B018  # a follower learns of the build first
+            self._log.build  # noqa: B018  # a follower fetches the build before any line
         except RuntimeError:
             return False
         return True
 
-    def behind(self, position: LogPosition | None, lines: Sequence[LogLine]) -> LogPosition:
-        """The position behind lines of one page."""
+    def after(self, position: LogPosition | None, lines: Sequence[LogLine]) -> LogPosition:
+        """The position after these lines of one page."""
         return _advanced(position or LogPosition(), len(lines))
 
     async def _first(self) -> Sequence[LogLine]:
@@ -87,47 +87,47 @@ class BuildBatches:
 
 
 class WorkerBatches:
-    """The lines of a tail: as many together as are there without waiting.
+    """Reads the lines of a tail, as many at once as are available without waiting.
 
-    The first line of a new build ends a batch, because only from that line on its position is known.
+    The first line of a new build ends its batch: before that line, the position in the log is unknown.
     """
 
     def __init__(self, tail: BuildTail) -> None:
         self._tail = tail
         self._builds = set(tail.position.logs)
-        self._in_hand: list[TailLine] = []
+        self._buffered: list[TailLine] = []
         self._step: asyncio.Future[TailItem] | None = None
 
     async def read(self) -> Sequence[TailLine]:
-        """The next lines. Cancelling it loses none; `aclose` ends the step that it began."""
-        # A bound, because a batch is formatted and written at one go, while nothing else runs.
-        while len(self._in_hand) < _MAX_BATCH:
-            # A task that outlives a cancelled read, for the next read to take up.
+        """The next lines. Canceling loses none; `aclose` ends the pending step."""
+        # Bounded, because formatting and writing a batch blocks the event loop.
+        while len(self._buffered) < _MAX_BATCH:
+            # A task, so that it survives a canceled read and the next read can await it.
             step = self._step = self._step or asyncio.ensure_future(anext(self._tail))
-            await asyncio.sleep(0)  # one turn of the loop: a line that the tail has in hand is there then
-            if self._in_hand and not _has_line(step):
+            await asyncio.sleep(0)  # one turn of the loop, enough for a line that the tail has buffered
+            if self._buffered and not _has_line(step):
                 break
             line = await step
             self._step = None
             if not isinstance(line, TailLine):  # the end of a build is not printed
                 continue
-            self._in_hand.append(line)
+            self._buffered.append(line)
             if line.build.build_uuid not in self._builds:
                 self._builds = set(self._tail.position.logs)
                 break
-        batch, self._in_hand = self._in_hand, []
+        batch, self._buffered = self._buffered, []
         return batch
 
     @property
     def position(self) -> TailPosition | None:
-        """The position behind the last batch."""
-        if self._in_hand or (self._step is not None and _has_line(self._step)):
-            return None  # the tail is ahead of what was printed
+        """The position after the last batch."""
+        if self._buffered or (self._step is not None and _has_line(self._step)):
+            return None  # the tail is ahead of the output
         position = self._tail.position
         return position if position.workers or position.logs else None
 
-    def behind(self, position: TailPosition | None, lines: Sequence[TailLine]) -> TailPosition:
-        """The position behind these lines: each build's moves on by its own lines."""
+    def after(self, position: TailPosition | None, lines: Sequence[TailLine]) -> TailPosition:
+        """The position after these lines: each build's log advances by its own lines."""
         position = position or TailPosition()
         logs = dict(position.logs)
         for line in lines:
@@ -137,17 +137,17 @@ class WorkerBatches:
         return TailPosition(position.workers, logs)
 
     async def aclose(self) -> None:
-        """End the step that `read` waits for."""
+        """End the pending step of `read`."""
         if self._step is not None:
             await _end(self._step)
 
 
 class BatchPrinter(Generic[Line, Position]):
-    """Prints batches, and records in a checkpoint how far the output has come.
+    """Prints batches and records the position of the output in a checkpoint.
 
-    However it ends, also in the middle of a batch, the recorded position is the one behind the last line that
-    was printed whole. One exception: of a batch whose reader went away nothing counts, because how much of it
-    was read is unknown. Lines may come twice then, but none is lost.
+    However printing ends, even in the middle of a batch, the recorded position is the one after the last line
+    that was printed whole. The exception is a batch whose reader went away: how much of it was read is
+    unknown, so none of it counts. Its lines may be printed again by a resumed tail, but none is lost.
     """
 
     def __init__(
@@ -161,11 +161,11 @@ class BatchPrinter(Generic[Line, Position]):
         self._checkpoint: Checkpoint[Position] = checkpoint
 
     async def run(self) -> None:
-        """Print everything, and save the position at the end. Raises what reading and writing raise."""
+        """Print all batches, and save the position at the end. Errors of reading and writing propagate."""
         step: asyncio.Future[Sequence[Line]] | None = None
         try:
             while True:
-                # A task, so that a pause in the output can be used to save without cancelling the read.
+                # A task, so that the position can be saved during a pause without canceling the read.
                 step = step or asyncio.ensure_future(self._batches.read())
                 await asyncio.wait((step,), timeout=self._checkpoint.pause)
                 if not step.done():
@@ -180,7 +180,7 @@ class BatchPrinter(Generic[Line, Position]):
         finally:
             if step is not None:
                 await _end(step)
-                if not _has_line(step):  # else lines were taken that nobody prints any more
+                if not _has_line(step):  # otherwise it took lines that will never be printed
                     self._note()
             self._checkpoint.close()
 
@@ -205,8 +205,8 @@ class BatchPrinter(Generic[Line, Position]):
             if done == len(batch):
                 self._note()
             elif done:
-                behind = self._batches.behind(self._checkpoint.position, batch[:done])
-                self._checkpoint.note(behind)
+                after = self._batches.after(self._checkpoint.position, batch[:done])
+                self._checkpoint.note(after)
 
 
 def _advanced(position: LogPosition, lines: int) -> LogPosition:

@@ -1,4 +1,4 @@
-"""The client, made from the shared options."""
+"""Makes the client from the shared options."""
 
 import os
 import sys
@@ -7,11 +7,11 @@ from contextlib import asynccontextmanager
 
 from builds_async import BuildsClient, Observation, OutageEnded, RetryPlanned
 from builds_async.cli.exits import CommandError
-from builds_async.cli.files import UnfitFileError, read_file
+from builds_async.cli.files import UnsuitableFileError, read_file
 from builds_async.cli.options import Connection
 from builds_async.cli.running import stopped_at_once
 from builds_async.cli.terminal import stderr
-from builds_async.cli.text import plain
+from builds_async.cli.text import visible_text
 from builds_async.cli.times import format_duration
 
 PATIENCE = 300.0
@@ -41,7 +41,7 @@ async def connect(connection: Connection, *, patience: float = PATIENCE) -> Asyn
 def _report(observation: Observation) -> None:
     if isinstance(observation, RetryPlanned) and observation.delay >= _LONG_DELAY:
         delay = format_duration(observation.delay)
-        stderr().write(f"builds-async: {plain(f'retrying in {delay}: {observation.error}')}\n")
+        stderr().write(f"builds-async: {visible_text(f'retrying in {delay}: {observation.error}')}\n")
     elif isinstance(observation, OutageEnded) and observation.error is None:
         lasted = format_duration(observation.seconds)
         stderr().write(f"builds-async: {observation.verb}: works again after {lasted}\n")
@@ -50,9 +50,9 @@ def _report(observation: Observation) -> None:
 def read_token(file: str) -> str:
     """The token in a file, or on standard input for `-`. No error names the file: it may be a pasted token.
 
-    Only a regular file, or a link to one, is read: a device may never end, and a FIFO may have no writer. A
-    pipe goes to `-`. More than 10,000 characters are refused. A file that others can read gets a warning
-    and is used, because files mounted into a container often are like that.
+    Only a regular file or a link to one is read: a device may never end, and a FIFO may have no writer. To
+    pipe a token, use `-`. More than 10,000 characters are refused. A file that other users can access causes
+    a warning, not an error, because files mounted into a container often have such permissions.
     """
     try:
         text = _standard_input() if file == "-" else _content(file)
@@ -69,9 +69,9 @@ def read_token(file: str) -> str:
 def _content(file: str) -> str:
     try:
         data, status = read_file(file, _MAX_TOKEN)
-    except UnfitFileError as error:
+    except UnsuitableFileError as error:
         raise CommandError(f"--token-file: it {error}; to pipe a token, use `--token-file -`") from None
-    if os.name == "posix" and status.st_mode & 0o077:  # the bits mean nothing elsewhere
+    if os.name == "posix" and status.st_mode & 0o077:  # elsewhere the bits mean nothing
         stderr().write(
             "builds-async: warning: other users have access to the token file; chmod 600 ends that\n"
         )
@@ -79,7 +79,7 @@ def _content(file: str) -> str:
 
 
 def _standard_input() -> str:
-    if sys.stdin is None:  # the shell has closed it
+    if sys.stdin is None:  # closed by the shell
         return ""
     with stopped_at_once():
         return sys.stdin.read(_MAX_TOKEN + 1)

@@ -1,6 +1,6 @@
-"""A rich console that leaves errors to the command, and the cursor as it should be.
+"""Provides a rich console that leaves errors to the command and restores the cursor.
 
-Apart from `terminal`, so that rich is loaded only by commands that draw.
+Separate from `terminal`, so that only commands that draw load rich.
 """
 
 import os
@@ -13,25 +13,25 @@ from rich.console import Console
 
 _SHOW, _HIDE = "\x1b[?25h", "\x1b[?25l"
 
-# Windows has neither.
+# Windows has neither signal.
 _STOP: Final = getattr(signal, "SIGTSTP", None)
 _CONTINUE: Final = getattr(signal, "SIGCONT", None)
 
 
 class QuietConsole(Console):
-    """Raises BrokenPipeError when the reader is gone, where rich would exit the process itself.
+    """Raises BrokenPipeError when the reader is gone; rich itself would exit the process.
 
-    While rich redraws something it hides the cursor; Ctrl-Z shows it again until the process continues.
+    Rich hides the cursor while it redraws something. Ctrl-Z shows the cursor until the process continues.
     """
 
     _suspension: "_Suspension | None" = None
 
     def on_broken_pipe(self) -> NoReturn:
-        """Called by rich while it handles the error."""
+        """Raise the error again; rich calls this when it has caught one."""
         raise BrokenPipeError
 
     def show_cursor(self, show: bool = True) -> bool:
-        """Called by rich before and after it redraws."""
+        """Show or hide the cursor; rich calls this before and after it redraws."""
         done = super().show_cursor(show)
         if done:
             self._suspension = self._suspension or _Suspension(self._write_cursor)
@@ -42,12 +42,12 @@ class QuietConsole(Console):
         return done
 
     def _write_cursor(self, show: bool) -> None:
-        # Past rich: this runs in a signal handler, and the code that it interrupted may hold rich's lock.
+        # Bypasses rich: this runs in a signal handler, and the interrupted code may hold rich's lock.
         self.file.write(_SHOW if show else _HIDE)
 
 
 class _Suspension:
-    """While it is on, Ctrl-Z shows the cursor before the process stops, and `fg` hides it again.
+    """While on, makes Ctrl-Z show the cursor before the process stops, and `fg` hide it again.
 
     Does nothing where a process can't be suspended (Windows), or where Ctrl-Z was ignored at the start.
     """
@@ -57,7 +57,7 @@ class _Suspension:
         self._is_on = False
 
     def on(self) -> None:
-        """The cursor is hidden now."""
+        """Install the handlers: the cursor is hidden now."""
         if _STOP is None or _CONTINUE is None or signal.getsignal(_STOP) is not signal.SIG_DFL:
             return
         self._is_on = True
@@ -65,18 +65,18 @@ class _Suspension:
         signal.signal(_CONTINUE, self._continue)
 
     def off(self) -> None:
-        """The cursor is visible again."""
+        """Remove the handlers: the cursor is visible again."""
         if self._is_on and _STOP is not None and _CONTINUE is not None:
             self._is_on = False
             signal.signal(_STOP, signal.SIG_DFL)
             signal.signal(_CONTINUE, signal.SIG_DFL)
 
     def _stop(self, number: int, _frame: FrameType | None) -> None:
-        # Only the default action stops a process, so it is restored and the signal sent again. Restored
-        # first: SIGCONT may arrive at any point below, and installs this handler again.
+        # Only the default action stops a process, so restore it and send the signal again. Restore it first:
+        # SIGCONT may arrive at any point below, and its handler installs this one again.
         signal.signal(number, signal.SIG_DFL)
         self._show_cursor(True)
-        if signal.getsignal(number) is signal.SIG_DFL:  # no SIGCONT in between: still to be stopped
+        if signal.getsignal(number) is signal.SIG_DFL:  # no SIGCONT in between: the process has yet to stop
             os.kill(os.getpid(), number)
 
     def _continue(self, _number: int, _frame: FrameType | None) -> None:

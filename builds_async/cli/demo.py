@@ -1,4 +1,4 @@
-"""The demo: three Workers build at once, one of them fails, and then the status of many Workers."""
+"""Runs the demo: follows three builds at once, one of which fails, then looks up many Workers."""
 
 import asyncio
 import os
@@ -17,18 +17,19 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
-from builds_async import Build, BuildOutcome, BuildsClient, BuildStatus, BulkResult, LogLine
+from builds_async import Build, BuildOutcome, BuildsClient, BulkResult, LogLine
+from builds_async.cli.outcome import outcome_word
 from builds_async.cli.render import render
-from builds_async.cli.text import plain
+from builds_async.cli.tables import state_cell
+from builds_async.cli.text import visible_text
 from builds_async.simulator import BuildsSimulator, SimulatedBuild, build_script
 
 WORKERS = 500
 
-_BATCH = 100  # what the progress bar shows as one step
+_BATCH = 100  # Workers per step of the progress bar
 _OUTCOMES = (*[BuildOutcome.SUCCESS] * 7, BuildOutcome.FAIL, BuildOutcome.CANCELLED, None)
-_STYLES = {"success": "green", "fail": "bold red", "cancelled": "yellow", "running": "cyan"}
 
-# No line is longer than 60 columns, the narrowest terminal that it is made for.
+# At most 60 columns, the width of the narrowest supported terminal.
 CODE = """\
 async def tail(name, build_uuid):
     log = client.follow(build_uuid)
@@ -72,7 +73,7 @@ class Cart(unittest.TestCase):
 
 
 class _Project(NamedTuple):
-    """A Worker of the demo, and the arguments of the Python that builds it."""
+    """A Worker of the demo, and the arguments of the Python process that builds it."""
 
     name: str
     color: str
@@ -80,7 +81,7 @@ class _Project(NamedTuple):
     in_library: bool = False
 
 
-# What any machine with Python can do: test, document, and compile to bytecode. The test fails.
+# Builds that run wherever Python does: test, document, compile to bytecode. The test fails.
 _PROJECTS = (
     _Project("api", "cyan", ("-m", "unittest", "--verbose", "test_api")),
     _Project("docs", "magenta", ("-m", "pydoc", "-w", "json", "csv", "email.message", "http.client")),
@@ -89,8 +90,8 @@ _PROJECTS = (
 
 
 async def run_demo(console: Console, workers: int) -> None:
-    """Show what the library does, on a simulator in this process."""
-    # The folder is left last: stopping the simulator ends the processes that write there.
+    """Demonstrate the library on a simulator in this process."""
+    # The folder is removed last, after the simulator has stopped the processes that write there.
     with tempfile.TemporaryDirectory() as folder:
         async with BuildsSimulator() as sim, sim.client() as client:
             console.rule(Text("Three Workers build, in an embedded Workers Builds", "bold"))
@@ -98,7 +99,7 @@ async def run_demo(console: Console, workers: int) -> None:
             console.print(_outcomes(await _tail_all(console, client, builds)))
             console.rule(Text(f"The latest build of {workers} Workers", "bold"))
             console.print(_summary(await _look_up(console, client, _add_workers(sim, workers))))
-    console.rule(Text("What did it", "bold"))
+    console.rule(Text("The code behind this", "bold"))
     console.print(Syntax(CODE, "python", background_color="default", word_wrap=True))
 
 
@@ -121,7 +122,7 @@ async def _start(sim: BuildsSimulator, folder: Path) -> list[SimulatedBuild]:
 async def _tail_all(
     console: Console, client: BuildsClient, builds: Sequence[SimulatedBuild]
 ) -> list[tuple[Build, str | None]]:
-    """Print the logs of the builds together. Returns each build, and why it failed."""
+    """Print the logs of all builds as they grow; return each build and the reason if it failed."""
 
     async def tail(project: _Project, build: SimulatedBuild) -> tuple[Build, str | None]:
         log = client.follow(build.build_uuid, poll_interval=0.2)
@@ -136,13 +137,15 @@ async def _tail_all(
 
 def _line(project: _Project, line: LogLine) -> Text:
     prefix = (f"{project.name:4} ", project.color)
-    return Text.assemble(prefix, (f"{line.time:%H:%M:%S} ", "dim"), plain(render(line.message)))
+    return Text.assemble(prefix, (f"{line.time:%H:%M:%S} ", "dim"), visible_text(render(line.message)))
 
 
 def _outcomes(ended: Sequence[tuple[Build, str | None]]) -> Table:
     table = Table("Worker", "Outcome", "Reason")
     for project, (build, reason) in zip(_PROJECTS, ended, strict=True):
-        table.add_row(Text(project.name, project.color), _styled(_state(build)), plain(reason or ""))
+        table.add_row(
+            Text(project.name, project.color), state_cell(outcome_word(build)), visible_text(reason or "")
+        )
     return table
 
 
@@ -171,17 +174,9 @@ async def _look_up(console: Console, client: BuildsClient, tags: list[str]) -> l
 
 
 def _summary(results: list[BulkResult[Build]]) -> Table:
-    states = Counter(_state(build) for result in results for build in result.found.values())
+    states = Counter(outcome_word(build) for result in results for build in result.found.values())
     states["never built"] = sum(len(result.missing) for result in results)
     table = Table("Latest build", "Workers")
     for state, count in states.most_common():
-        table.add_row(_styled(state), str(count))
+        table.add_row(state_cell(state), str(count))
     return table
-
-
-def _styled(state: str) -> Text:
-    return Text(state, _STYLES.get(state, "dim"))
-
-
-def _state(build: Build) -> str:
-    return str(build.build_outcome if build.status == BuildStatus.STOPPED else build.status)

@@ -1,4 +1,4 @@
-"""Exit codes, and which error ends the command with which of them."""
+"""Defines the exit codes, and maps errors and outcomes to them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,17 +17,17 @@ from builds_async.models.builds import BuildOutcome
 OK = 0
 """Success."""
 UNSUCCESSFUL = 1
-"""The build failed, or was cancelled, terminated or skipped."""
+"""The build failed, or was canceled, terminated or skipped."""
 USAGE = 2
 """A usage error, or something that does not exist."""
 ACCESS_DENIED = 3
-"""The token or its permissions."""
+"""A problem with the token or its permissions."""
 UNAVAILABLE = 4
-"""The network, the rate limit, or the service."""
+"""A network, rate limit or service error."""
 TIMED_OUT = 124
-"""`--timeout` expired. The code of timeout(1)."""
+"""`--timeout` expired. timeout(1) uses this code too."""
 INTERRUPTED = 130
-"""Ctrl-C: 128 plus SIGINT, as shells count."""
+"""Ctrl-C: 128 plus SIGINT, the convention of shells."""
 BROKEN_PIPE = 141
 """The reader of the output is gone: 128 plus SIGPIPE."""
 
@@ -35,7 +35,7 @@ _SIGNALED = 128
 
 
 class CommandError(Exception):
-    """An expected failure: a message of one or two lines for standard error, and the exit code."""
+    """An expected failure, with a message of one or two lines for standard error and an exit code."""
 
     def __init__(self, message: str, code: int = USAGE) -> None:
         super().__init__(message)
@@ -60,7 +60,7 @@ def usage_errors(option: str) -> Iterator[None]:
 
 
 def code_of(error: Exception) -> int:
-    """The exit code for an error of the library, of a command, or of the parser."""
+    """The exit code for an error of the library, a command or the parser."""
     if isinstance(error, CommandError):
         return error.code
     if not isinstance(error, BuildsError):

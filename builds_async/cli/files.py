@@ -1,4 +1,4 @@
-"""Files named on the command line: read with a limit, and replaced as a whole."""
+"""Reads files up to a size limit, and replaces files atomically."""
 
 import errno
 import os
@@ -7,18 +7,18 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-_NO_FSYNC = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP}  # some network file systems have none
+_NO_FSYNC = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP}  # some network file systems lack fsync
 
 
-class UnfitFileError(Exception):
-    """The path leads to something that is not read; the message says why, as the end of a sentence."""
+class UnsuitableFileError(Exception):
+    """The path does not lead to a file of moderate size. The message completes a sentence: "is not ..."."""
 
 
 def read_file(path: str | os.PathLike[str], limit: int) -> tuple[bytes, os.stat_result]:
     """The bytes of a regular file of at most `limit` bytes, and its status.
 
-    UnfitFileError for a device, a FIFO, a directory or a larger file: these are neither waited for nor read
-    into memory. OSError if the file can't be read.
+    UnsuitableFileError for a device, a FIFO, a directory or a larger file: the call neither waits for these
+    nor reads them into memory. OSError if the file can't be read.
     """
     # Opening a FIFO would wait for a writer. Windows has neither the flag nor named FIFOs.
     flags = os.O_RDONLY
@@ -26,20 +26,20 @@ def read_file(path: str | os.PathLike[str], limit: int) -> tuple[bytes, os.stat_
         flags |= getattr(os, name, 0)
     number = os.open(path, flags)
     with os.fdopen(number, "rb") as file:
-        status = os.fstat(number)  # of the open file: the path may lead elsewhere by now
+        status = os.fstat(number)  # of the open file, since the path may lead elsewhere by now
         if not stat.S_ISREG(status.st_mode):
-            raise UnfitFileError("is not a regular file")
+            raise UnsuitableFileError("is not a regular file")
         data = file.read(limit + 1)
     if len(data) > limit:
-        raise UnfitFileError(f"is larger than {limit:,} bytes")
+        raise UnsuitableFileError(f"is larger than {limit:,} bytes")
     return data, status
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Put the data in place of the file's content, readable by its owner only; OSError if that fails.
+    """Replace the content of the file, readable by its owner only; OSError if that fails.
 
-    When this returns, the data is on disk. A crash or a power cut before leaves the old content or the new,
-    never a part: the data goes to a new file, the new file to disk, and only then takes over the name.
+    When this returns, the data is on disk. A crash or a power cut before that leaves the old content or the
+    new, never a mixture: the data is written to a new file and synced before the rename.
     """
     number, temporary = _temporary(path)
     try:
@@ -56,9 +56,9 @@ def replace_file(path: Path, data: bytes) -> None:
 
 
 def check_replaceable(path: Path) -> None:
-    """Raise the OSError that `replace_file` would raise for lack of a directory or of permission.
+    """Raise the OSError that `replace_file` would raise for a missing directory or permission.
 
-    By trying it, since permission bits alone do not say.
+    This creates and removes a file, since permission bits alone are not conclusive.
     """
     number, temporary = _temporary(path)
     os.close(number)
@@ -66,7 +66,7 @@ def check_replaceable(path: Path) -> None:
 
 
 def _temporary(path: Path) -> tuple[int, str]:
-    # In the same directory, because a rename can't cross file systems; made with mode 0600.
+    # In the same directory, because a rename can't cross file systems. mkstemp sets mode 0600.
     return tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
 
 
@@ -79,7 +79,7 @@ def _sync(number: int) -> None:
 
 
 def _sync_directory(directory: Path) -> None:
-    """Bring the new name of a file to disk too, where a directory can be opened (not on Windows)."""
+    """Sync the new name of a file to disk too, where a directory can be opened (not on Windows)."""
     flag = getattr(os, "O_DIRECTORY", None)
     if flag is None:
         return

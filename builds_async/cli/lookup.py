@@ -1,4 +1,4 @@
-"""The Workers and builds that the words of a command line mean, and the names of Workers."""
+"""Finds the Workers and builds that command-line arguments name, and the names of Workers."""
 
 import asyncio
 import re
@@ -20,32 +20,32 @@ _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE
 
 
 def is_build_uuid(word: str) -> bool:
-    """Whether the word is a build UUID, and so neither the name nor the tag of a Worker."""
+    """Whether the word is a build UUID. The name or tag of a Worker never is."""
     return _UUID.fullmatch(word) is not None
 
 
 def find_build(word: str) -> str:
-    """The UUID of the build that the word means; CommandError if it is not a UUID."""
+    """The word as the UUID of a build; CommandError if it is not a UUID."""
     if not is_build_uuid(word):
         raise CommandError(
             f"{word!r} is not a build UUID such as 8b2c1f0e-5a3d-4f6b-9c7e-1d2a3b4c5d6e;"
-            " `builds-async list WORKER` shows those of a Worker"
+            " `builds-async list WORKER` shows the builds of a Worker"
         )
     return word.lower()
 
 
 async def find_workers(client: BuildsClient, words: Iterable[str]) -> dict[str, str]:
-    """The Workers that the words mean: the word by tag, a name rather than the tag if both were given.
+    """The Workers that the words name: the word by tag, and the name if a Worker is given both ways.
 
-    Raises what `client.workers.tags` raises: NotFoundError for an unknown name.
+    NotFoundError, raised by `client.workers.tags`, for an unknown name.
     """
     tags = await client.workers.tags(_checked_worker(word) for word in words)
     by_tag_first = sorted(tags.items(), key=lambda pair: pair[0] == pair[1], reverse=True)
-    return {tag: word for word, tag in by_tag_first}  # a later name replaces the tag
+    return {tag: word for word, tag in by_tag_first}  # tags first, so that a name replaces its tag
 
 
 async def find_worker(client: BuildsClient, word: str) -> str:
-    """The tag of the one Worker that the word means."""
+    """The tag of the Worker that the word names."""
     return (await client.workers.tags([_checked_worker(word)]))[word]
 
 
@@ -69,15 +69,15 @@ def _checked_worker(word: str) -> str:
 
 
 async def all_workers(client: BuildsClient) -> dict[str, str]:
-    """All Workers of the account, sorted by name: names by tag."""
+    """The names of all Workers of the account by tag, sorted by name."""
     scripts = sorted(await client.workers.list(), key=lambda script: script.id)
     return {script.tag: script.id for script in scripts if script.tag}
 
 
 async def best_effort(work: Coroutine[object, object, T], seconds: float = inf) -> T | None:
-    """The result of work that nobody asked for, such as names and reasons; None without one.
+    """The result of optional work, such as a name or a reason; None after a timeout or a BuildsError.
 
-    It takes at most 5 s, or `seconds` if that is less. An error of the library is no result.
+    The timeout is 5 s, or `seconds` if that is less.
     """
     try:
         async with asyncio.timeout(min(seconds, _BEST_EFFORT_SECONDS)):
@@ -87,16 +87,16 @@ async def best_effort(work: Coroutine[object, object, T], seconds: float = inf) 
 
 
 async def name_of(client: BuildsClient, build: Build) -> str | None:
-    """The name of a build's Worker, if it can be looked up within 5 s."""
+    """The name of a build's Worker; None if the lookup fails or takes longer than 5 s."""
     tag = build.trigger and build.trigger.external_script_id
     return ((await best_effort(all_workers(client))) or {}).get(tag) if tag else None
 
 
 class WorkerNames:
-    """The names of Workers by tag, looked up in the background: enter it, then ask it.
+    """Looks up the names of Workers by tag, in the background while the context is open.
 
-    The look-up is a best effort, and delays the command by at most half a second. With `wanted` False it is
-    not even begun.
+    The lookup is a best effort, and delays the command by at most half a second. With `wanted` False it never
+    starts.
     """
 
     def __init__(self, client: BuildsClient, *, wanted: bool = True) -> None:
@@ -118,13 +118,13 @@ class WorkerNames:
             await asyncio.wait((self._task,))
 
     async def settle(self) -> None:
-        """Wait until the names are known, or half a second has passed since the start."""
+        """Wait until the names are known, at most until half a second after the start."""
         left = self._deadline - asyncio.get_running_loop().time()
         if self._task is not None and not self._task.done() and left > 0:
             await asyncio.wait((self._task,), timeout=left)
 
     def of(self, tag: str | None) -> str | None:
-        """The name of a Worker; None if it is unknown, or not known yet."""
+        """The name of a Worker; None if it is unknown or not known yet."""
         if tag is None or self._task is None or not self._task.done() or self._task.cancelled():
             return None
         return (self._task.result() or {}).get(tag)

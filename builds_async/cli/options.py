@@ -1,4 +1,4 @@
-"""The arguments and options that commands share, and their help."""
+"""Defines the arguments and options that commands share, and their help."""
 
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal, TypeAlias
@@ -14,7 +14,7 @@ Output: TypeAlias = Annotated[
     Parameter(name=("--output", "-o"), help="text (the default), or json: one object per line."),
 ]
 
-# No command uses it: `app.run` looks for the word, to know it even when the rest can't be parsed.
+# No command reads it: `app.run` looks for the word itself, because parsing may fail.
 Debug: TypeAlias = Annotated[bool, Parameter(help="Show the traceback of an error.")]
 
 _CONNECTION = Group("Connection and debugging", sort_key=9)
@@ -23,7 +23,7 @@ _CONNECTION = Group("Connection and debugging", sort_key=9)
 @Parameter(name="*", group=_CONNECTION)
 @dataclass(frozen=True, kw_only=True)
 class Connection:
-    """Which account to use, at which address, with which token."""
+    """The account, the token and the address of the API."""
 
     account_id: Annotated[str | None, Parameter(help="The account ID. Default: CLOUDFLARE_ACCOUNT_ID.")] = (
         None
@@ -55,33 +55,34 @@ _JSON_KEYS = "build_uuid, external_script_id, worker, timestamp, time, message"
 @Parameter(name="*", group=_LINES)
 @dataclass(frozen=True, kw_only=True)
 class LineOptions:
-    """Which log lines to print, and in what form."""
+    """The choice of log lines and their format."""
 
     since: Annotated[
         str | None,
         Parameter(
-            help="Only lines since this time: 10m, 1h30m or 2d (ago), or an ISO date or time in --timezone."
+            help="Print only lines since this time: 10m, 1h30m or 2d (ago), or an ISO date or time in"
+            " --timezone."
         ),
     ] = None
 
     tail: Annotated[
         int | None,
         Parameter(
-            help="Skip all but the last N lines so far; 0 prints only new ones.",
+            help="Print only the last N existing lines and all new ones; 0 prints only new ones.",
             validator=Number(gte=0),
         ),
     ] = None
 
     include: Annotated[
-        tuple[str, ...], Parameter(help="Only lines that match one of these regular expressions.")
+        tuple[str, ...], Parameter(help="Print only lines that match one of these regular expressions.")
     ] = ()
 
     exclude: Annotated[
-        tuple[str, ...], Parameter(help="No lines that match one of these regular expressions.")
+        tuple[str, ...], Parameter(help="Skip lines that match one of these regular expressions.")
     ] = ()
 
     highlight: Annotated[
-        tuple[str, ...], Parameter(help="Highlight matches of these regular expressions, if there is color.")
+        tuple[str, ...], Parameter(help="Highlight matches of these regular expressions, if color is on.")
     ] = ()
 
     timestamps: Annotated[bool, Parameter(help="Print the time before each line.")] = False
@@ -94,12 +95,12 @@ class LineOptions:
         Literal["text", "json", "raw"],
         Parameter(
             name=("--output", "-o"),
-            help="text (the default): safe to print on a terminal and in a CI job; json: one object per line"
-            f" with {_JSON_KEYS}; raw: the messages byte for byte, and a CI job obeys the commands in them.",
+            help="text (the default): safe on a terminal and in a CI job; json: one object per line with"
+            f" {_JSON_KEYS}; raw: the messages byte for byte, including commands that a CI job executes.",
         ),
     ] = "text"
 
 
-# The defaults in signatures: a call there would be made for each command that is imported.
+# Shared defaults, so that signatures contain no calls.
 CONNECTION: Final = Connection()
 LINE_OPTIONS: Final = LineOptions()

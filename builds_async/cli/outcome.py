@@ -11,33 +11,33 @@ from builds_async.cli.lookup import best_effort
 from builds_async.cli.printer import print_record
 from builds_async.cli.render import render
 from builds_async.cli.terminal import stderr, stdout
-from builds_async.cli.text import plain
+from builds_async.cli.text import visible_text
 
 INCOMPLETE = "the log may be incomplete: the service ended it early or has lost lines"
 
 RECENT = 500
-"""How many of a log's last lines are searched for the reason of a failure."""
+"""The number of lines at the end of a log that are searched for the reason for a failure."""
 
 _MAX_PAGES = 20
-"""How many pages of a log are read to find the reason, each of them one or two requests."""
+"""The most pages of a log that are read to find the reason; each takes one or two requests."""
 
 
 def outcome_word(build: Build) -> str:
-    """`success`, `cancelled`, ...; the status while there is no outcome."""
+    """The outcome of a build, such as `success`; its status while there is no outcome."""
     return str(build.build_outcome or build.status or "unknown")
 
 
 def reason_in(build: Build, lines: Iterable[LogLine]) -> str | None:
-    """Why a build failed, in one line; None if its log only says that it did."""
+    """The reason for a failure in one line; None if the log contains none."""
     reason = build.failure_reason([LogLine(line.timestamp, render(line.message)) for line in lines])
     return None if reason == outcome_word(build) else reason
 
 
 async def find_reason(client: BuildsClient, build: Build, seconds: float = inf) -> str | None:
-    """Why a build failed, from the end of its log, which is read for this.
+    """The reason for a failure, searched for at the end of the log, which this function reads.
 
-    A best effort of some 20 requests within `seconds`. If the log can't be read to its end there is no
-    reason: an error in its middle need not be the one.
+    A best effort: at most 20 pages within `seconds`. None if the log can't be read to its end, because an
+    error in the middle need not be the cause.
     """
     if not build.is_finished or build.build_outcome != BuildOutcome.FAIL:
         return None
@@ -46,7 +46,7 @@ async def find_reason(client: BuildsClient, build: Build, seconds: float = inf) 
 
 
 async def _last_lines(client: BuildsClient, build_uuid: str) -> Sequence[LogLine] | None:
-    """The last lines of a log; None if it is too long or incomplete."""
+    """The last lines of a log; None if the log is too long or incomplete."""
     log = client.follow(build_uuid)
     recent: deque[LogLine] = deque(maxlen=RECENT)
     for _ in range(_MAX_PAGES):
@@ -59,9 +59,9 @@ async def _last_lines(client: BuildsClient, build_uuid: str) -> Sequence[LogLine
 async def report_finished(
     client: BuildsClient, build: Build, output: str, *, deadline: float | None = None
 ) -> int:
-    """Report how a build ended, in JSON on standard output too; the exit code.
+    """Report the end of a build, with `json` also on standard output; return the exit code.
 
-    The search for the reason ends at the deadline, by the event loop's clock.
+    The search for the reason ends at the deadline, a time of the event loop's clock.
     """
     if output == "json":
         print_record(stdout(), build)
@@ -70,16 +70,16 @@ async def report_finished(
 
 
 def report_end(build: Build, reason: str | None, *, complete: bool = True) -> int:
-    """Say on the last line how the build ended, and why on the line before; the exit code.
+    """Print the reason, if known, and then the outcome on the last line; return the exit code.
 
-    A tail with an incomplete log never succeeds, however the build ended: lines are missing from the output.
+    A tail with an incomplete log never succeeds, whatever the outcome: lines are missing from the output.
     """
     words = []
     if not complete:
         words.append(INCOMPLETE)
     if reason is not None:
-        words.append(f"reason: {plain(reason)}")
-    words.append(f"build {plain(build.build_uuid)}: {plain(outcome_word(build))}")
+        words.append(f"reason: {visible_text(reason)}")
+    words.append(f"build {visible_text(build.build_uuid)}: {visible_text(outcome_word(build))}")
     stderr().write("".join(f"{word}\n" for word in words))
     code = code_of_outcome(build.build_outcome)
     return code if complete else code or UNAVAILABLE

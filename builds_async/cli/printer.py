@@ -1,6 +1,6 @@
-"""What the command prints of the API's objects: log lines as text or JSON, and records as JSON.
+"""Formats and prints log lines as text or JSON, and other objects of the API as JSON.
 
-Tables are in `tables`.
+`tables` formats them as tables.
 """
 
 import re
@@ -17,7 +17,7 @@ from builds_async.cli.options import LineOptions
 from builds_async.cli.render import render
 from builds_async.cli.running import stopped_at_once
 from builds_async.cli.terminal import Screen
-from builds_async.cli.text import DIM, HIGHLIGHT, colored, paint, plain, source_color, without_colors
+from builds_async.cli.text import DIM, HIGHLIGHT, colored, paint, source_color, visible_text, without_colors
 from builds_async.cli.times import find_zone, format_time, parse_since
 from builds_async.models.text import json_escaped
 
@@ -26,17 +26,17 @@ _MAX_NAME_WIDTH = 30
 
 
 def print_record(screen: Screen, record: object) -> None:
-    """Print one object as JSON on a line, with the API's own field names."""
+    """Print an object as one line of JSON, with the API's own field names."""
     screen.write(f"{json_line(record)}\n", trusted=True)
 
 
 def json_line(record: object) -> str:
-    """The object as JSON on one line; what a terminal or a CI job would obey is escaped."""
+    """The object as one line of JSON, with everything escaped that a terminal or a CI job would act on."""
     return json_escaped(msgspec.json.encode(record).decode())
 
 
 class Source(NamedTuple):
-    """Where a log line comes from."""
+    """The origin of a log line."""
 
     build_uuid: str
     external_script_id: str | None = None
@@ -44,23 +44,23 @@ class Source(NamedTuple):
 
 
 def source_of(build: Build, worker: str | None = None) -> Source:
-    """The build as a source of lines, with the name of its Worker if that is known."""
+    """The build as a source of lines, with the name of its Worker if known."""
     tag = None if build.trigger is None else build.trigger.external_script_id
     return Source(build.build_uuid, tag, worker)
 
 
 class LineFilter(NamedTuple):
-    """Which lines are printed."""
+    """Selects the lines to print."""
 
     since: datetime | None = None
     include: Sequence[re.Pattern[str]] = ()
     exclude: Sequence[re.Pattern[str]] = ()
 
     def passes(self, line: LogLine) -> bool:
-        """Whether the line is late enough, matches one of `include` if there are any, and none of `exclude`.
+        """Whether the line is recent enough, matches any of `include` (if not empty) and none of `exclude`.
 
-        Patterns see the text as people do, without colors and without a carriage return at its end, but only
-        its first 10,000 characters: a pattern that takes quadratic time must not hang on one huge line.
+        Patterns match the visible text, without colors and without a carriage return at the end, but only its
+        first 10,000 characters: a pattern with quadratic time must not hang on one huge line.
         """
         if self.since is not None and line.time < self.since:
             return False
@@ -72,12 +72,12 @@ class LineFilter(NamedTuple):
 
 
 class LineFormat(NamedTuple):
-    """How a line is printed. `zone` is None without timestamps; `width` is None without a prefix.
+    """Formats a line. `zone` is None without timestamps; `width` is None without a prefix.
 
-    - `text` is what a terminal would show of the message (see `render`), with the control characters that are
-      left made visible, so that a message is never more than one line.
+    - `text` is the message as a terminal would show it (see `render`), with the remaining control characters
+      made visible, so that a message is always one line.
     - `json` has the message as the API sent it.
-    - `raw` is the message byte for byte; on a terminal its control characters are made visible too.
+    - `raw` is the message byte for byte; on a terminal, its control characters are made visible.
     """
 
     screen: Screen
@@ -88,12 +88,12 @@ class LineFormat(NamedTuple):
 
     @property
     def is_trusted(self) -> bool:
-        """Whether the screen writes the formatted line unchanged."""
+        """Whether the screen is to write the formatted line unchanged."""
         return self.output == "json" or (self.output == "raw" and not self.screen.is_tty)
 
     @property
     def format(self) -> Callable[[Source, LogLine], str]:
-        """Formats a line, without a line break at its end."""
+        """The function that formats a line, without a line break at its end."""
         return {"json": self._json, "raw": self._raw}.get(self.output, self._text)
 
     def _json(self, source: Source, line: LogLine) -> str:
@@ -119,7 +119,7 @@ class LineFormat(NamedTuple):
 
     def _prefix(self, source: Source, width: int) -> str:
         name = source.worker or source.external_script_id or ""
-        text = f"{plain(name):{width}} {plain(source.build_uuid[:8])}"
+        text = f"{visible_text(name):{width}} {visible_text(source.build_uuid[:8])}"
         return paint(text, source_color(name)) if self.screen.color else text
 
     def _message(self, message: str) -> str:
@@ -128,7 +128,7 @@ class LineFormat(NamedTuple):
         return self._safe(message)
 
     def _highlighted(self, message: str) -> str:
-        """The message with its matches highlighted. If there are any, its own colors are dropped."""
+        """The message with its matches highlighted. With matches, it loses its own colors."""
         text = without_colors(message)
         pieces, end = [], 0
         for first, last in _spans(self.highlight, text):
@@ -137,14 +137,14 @@ class LineFormat(NamedTuple):
         return "".join((*pieces, self._safe(text[end:]))) if pieces else self._safe(message)
 
     def _safe(self, text: str) -> str:
-        # In a pipe colors stay: another program, or the page of a CI job, may show them.
-        return colored(text) if self.screen.color or not self.screen.is_tty else plain(text)
+        # Colors stay in a pipe: another program or the page of a CI job may show them.
+        return colored(text) if self.screen.color or not self.screen.is_tty else visible_text(text)
 
 
 def _spans(patterns: Sequence[re.Pattern[str]], text: str) -> Iterator[tuple[int, int]]:
-    """Where any of the patterns matches, in order and without overlaps."""
+    """The spans that any of the patterns matches, in order and without overlaps."""
     end = 0
-    # Sorted by their start, so where the last one ended is all that has to be remembered.
+    # In order of their start, so that only the end of the last span needs to be kept.
     for first, last in sorted(found.span() for pattern in patterns for found in pattern.finditer(text)):
         if last > max(first, end):
             yield max(first, end), last
@@ -152,7 +152,7 @@ def _spans(patterns: Sequence[re.Pattern[str]], text: str) -> Iterator[tuple[int
 
 
 class LinePrinter(NamedTuple):
-    """Prints the lines that pass the filter."""
+    """Prints the lines that pass a filter."""
 
     filter: LineFilter
     format: LineFormat
@@ -160,9 +160,9 @@ class LinePrinter(NamedTuple):
     def print(
         self, lines: Iterable[tuple[Source, LogLine]], wrote: Callable[[int], None] = lambda _count: None
     ) -> None:
-        """Print them. `wrote` is that of `Screen.write_records`; it counts all lines, printed or not."""
+        """Print the lines. `wrote` (see `Screen.write_records`) also counts lines that are filtered out."""
         passes, formatted = self.filter.passes, self.format.format
-        # A pattern of the user may take forever on a line of somebody else: then Ctrl-C must end it.
+        # A pattern of the user may backtrack forever on a line of somebody else: Ctrl-C must end it.
         with stopped_at_once() if self._has_patterns else nullcontext():
             texts = [f"{formatted(source, line)}\n" if passes(line) else "" for source, line in lines]
         self.format.screen.write_records(texts, wrote, trusted=self.format.is_trusted)
@@ -175,9 +175,9 @@ class LinePrinter(NamedTuple):
 def make_line_printer(
     options: LineOptions, screen: Screen, names: Iterable[str] | None = None
 ) -> LinePrinter:
-    """The printer that the options ask for; CommandError if one of them is wrong.
+    """Make the printer for these options; CommandError if one of them is invalid.
 
-    With `names`, those of the Workers, each line begins with the name of its Worker.
+    With `names`, the names of the Workers, each line begins with the name of its Worker.
     """
     zone = find_zone(options.timezone)
     try:
@@ -201,11 +201,11 @@ def make_line_printer(
 
 
 def _name_width(names: Iterable[str]) -> int:
-    return min(_MAX_NAME_WIDTH, max((len(plain(name)) for name in names), default=0))
+    return min(_MAX_NAME_WIDTH, max((len(visible_text(name)) for name in names), default=0))
 
 
 def compile_patterns(option: str, patterns: Sequence[str]) -> tuple[re.Pattern[str], ...]:
-    """The regular expressions, compiled; CommandError that names the option if one is not valid."""
+    """The compiled regular expressions; CommandError that names the option if one is invalid."""
     try:
         return tuple(re.compile(pattern) for pattern in patterns)
     except re.error as error:

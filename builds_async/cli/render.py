@@ -1,4 +1,4 @@
-"""A log line as a terminal would finally show it: builds print progress bars and spinners for one."""
+"""Renders a log line as a terminal would finally show it, since builds print progress bars and spinners."""
 
 import re
 from collections.abc import Iterator
@@ -11,9 +11,9 @@ from builds_async.models.text import OTHER_SEQUENCES
 
 _TAB: Final = 8
 _MAX_COLUMN: Final = 1000
-"""The last column that the cursor jumps to. Few terminals are wider, and no line costs more blanks."""
+"""The last column that the cursor jumps to: more than most terminals have, and a limit on blanks."""
 
-# Limits of what one cell holds, so that a hostile line stays linear in time and size.
+# Limits per cell, so that time and size stay linear for a hostile line.
 _MAX_MARKS: Final = 8
 _MAX_STYLES: Final = 16
 _MAX_STYLE_LENGTH: Final = 100
@@ -24,9 +24,9 @@ _PARTS = re.compile(
     r"\x1b\[(?P<parameters>[0-?]*)[ -/]*(?P<final>[@-~])"
     rf"|{OTHER_SEQUENCES}"
     r"|(?P<control>[\r\b\t])"
-    r"|(?P<text>[^\r\b\t\x1b]+|\x1b)"  # an ESC that begins nothing is text
+    r"|(?P<text>[^\r\b\t\x1b]+|\x1b)"  # an ESC that begins no sequence is text
 )
-# What moves the cursor or erases. Lines without it, which are most, need no row of cells.
+# Moves of the cursor and erasing. Most lines have none and need no row of cells.
 _MOVING = re.compile(r"[\r\b]|\x1b\[(?:[0-?]*[ -/]*[CDGK`a]|0*J)")
 _SPECIAL = re.compile(r"[\r\b\x1b]")
 
@@ -34,15 +34,15 @@ _SPECIAL = re.compile(r"[\r\b\x1b]")
 def render(text: str) -> str:
     """The text as a terminal of unlimited width would show it, with its colors but no other sequences.
 
-    A carriage return or a backspace moves back, and what follows overwrites column by column; `ESC [ K`
-    erases the rest of the line. All other escape sequences are dropped: moving between lines, titles, links,
-    the clipboard, character sets. An incomplete one stays, and so do other control characters: make them
-    visible with `plain` or `colored`. The time is linear in the length.
+    A carriage return or a backspace moves the cursor back, and later text overwrites column by column; other
+    moves within the line are followed, and `ESC [ K` erases. All other escape sequences are dropped: moves
+    between lines, titles, links, the clipboard, character sets. Incomplete sequences and other control
+    characters stay; make them visible with `visible_text` or `colored`. The time is linear in the length.
     """
     if not _SPECIAL.search(text):
         return text
     text = text.rstrip("\r\n")
-    if "\n" in text:  # unusual in a message; its lines must not overwrite each other
+    if "\n" in text:  # unusual in a message; the lines must not overwrite each other
         return "\n".join(map(render, text.split("\n")))
     if _MOVING.search(text):
         return _Row().draw(text)
@@ -56,8 +56,8 @@ def _is_kept(part: re.Match[str]) -> bool:
 class _Row:
     """One row of a terminal: a character and a style for each column, and the cursor.
 
-    A wide character is followed by an empty one, for its second column. Columns before `_first` are blank and
-    not stored, or a line that jumps to the right and erases, over and over, would take quadratic time.
+    A wide character is followed by an empty one for its second column. Columns before `_first` are blank and
+    not stored: otherwise, repeated jumps to the right and erasing would take quadratic time.
     """
 
     def __init__(self) -> None:
@@ -68,7 +68,7 @@ class _Row:
         self._style = ""
 
     def draw(self, text: str) -> str:
-        """Write the text and obey its sequences; return what the row shows then."""
+        """Write the text and execute its sequences; return the content of the row."""
         for part in _PARTS.finditer(text):
             if part["text"]:
                 self._write(part["text"])
@@ -77,11 +77,11 @@ class _Row:
             elif SGR.fullmatch(part[0]):
                 self._style = _styled(self._style, part[0])
             elif part["final"]:
-                self._obey(part["final"], part["parameters"])
+                self._execute(part["final"], part["parameters"])
         return "".join(self._runs())
 
     def _write(self, text: str) -> None:
-        """Overwrite from the cursor on."""
+        """Overwrite the cells from the cursor on."""
         cells = list(text) if text.isascii() else _cells(text)
         start = self._at_cursor()
         end = start + len(cells)
@@ -92,12 +92,12 @@ class _Row:
         self._column += len(cells)
 
     def _split(self, at: int) -> None:
-        """Blank a wide character, one half of which is about to go."""
+        """Replace a wide character by blanks if one of its halves is about to be overwritten."""
         if at < len(self._characters) and not self._characters[at]:
             self._characters[at - 1 : at + 1] = "  "
 
     def _at_cursor(self) -> int:
-        """The index of the cursor in the lists, which grow to reach it."""
+        """The index of the cursor in the lists, extended to contain it."""
         if self._column < self._first:
             blank = self._first - self._column if self._characters else 0
             self._characters[:0], self._styles[:0] = [" "] * blank, [""] * blank
@@ -116,10 +116,10 @@ class _Row:
         else:
             self._column += _TAB - self._column % _TAB if self._column < _MAX_COLUMN else 1
 
-    def _obey(self, final: str, parameters: str) -> None:
-        # Six digits are wider than any screen; converting a megabyte of them would take minutes.
+    def _execute(self, final: str, parameters: str) -> None:
+        # Six digits exceed any screen; converting a megabyte of digits would take minutes.
         number = int(parameters[:6]) if parameters[:6].isdecimal() else 0
-        if final == "K" or (final == "J" and number == 0):  # other J erase more than this line: dropped
+        if final == "K" or (final == "J" and number == 0):  # other J erase beyond this line and are dropped
             self._erase(number)
         elif final in "Ca":
             self._go_to(self._column + max(1, number))
@@ -129,7 +129,7 @@ class _Row:
             self._go_to(max(1, number) - 1)
 
     def _go_to(self, column: int) -> None:
-        # Back from beyond the limit, where plain text may have brought it, is always allowed.
+        # Plain text may have moved it past the limit: going back is always allowed.
         if column < self._column or column <= _MAX_COLUMN:
             self._column = column
 
@@ -139,11 +139,11 @@ class _Row:
             self._split(at)
             del self._characters[at:], self._styles[at:]
         elif mode == 2:  # the whole line
-            # The cursor stays where it is; nothing needs to be stored up to there.
+            # The cursor stays; columns before it are blank and need not be stored.
             self._characters, self._styles, self._first = [], [], self._column
 
     def _runs(self) -> Iterator[str]:
-        """Pieces of one style each. The last one is not reset: `colored` does that."""
+        """Runs of one style each. The last style is not reset: `colored` does that."""
         if self._characters:
             yield " " * self._first
         before = ""
@@ -153,11 +153,11 @@ class _Row:
 
 
 def _cells(text: str) -> list[str]:
-    """The text by column: a character with its accents, or "" in the second column of a wide one."""
+    """The text by column: a character with its accents, or "" for the second column of a wide character."""
     cells: list[str] = []
     base = -1
     for character in text:
-        # A combining character takes no column. At the start of a text there is nothing to combine with.
+        # A combining character takes no column, except at the start, where it has no base.
         if base >= 0 and (combining(character) or character in _JOINING):
             if len(cells[base]) < _MAX_MARKS:
                 cells[base] += character
@@ -170,7 +170,7 @@ def _cells(text: str) -> list[str]:
 
 
 def _styled(style: str, change: str) -> str:
-    """The style after an SGR sequence. Of many without a reset only the last 16 count."""
+    """The style after an SGR sequence. Without a reset, only the last 16 sequences count."""
     if re.fullmatch(r"\x1b\[[0;:]*m", change):  # a reset: `ESC [ m` or `ESC [ 0 m`
         return ""
     if len(change) > _MAX_STYLE_LENGTH:

@@ -1,4 +1,4 @@
-"""How far a tail has come, kept in a file: `--resume`."""
+"""Saves the position of a tail in a file, for `--resume`."""
 
 import os
 import time
@@ -10,59 +10,59 @@ import msgspec
 
 from builds_async import LogPosition, TailPosition
 from builds_async.cli.exits import CommandError
-from builds_async.cli.files import UnfitFileError, check_replaceable, read_file, replace_file
+from builds_async.cli.files import UnsuitableFileError, check_replaceable, read_file, replace_file
 from builds_async.cli.running import shielded
 
 Position = TypeVar("Position", LogPosition, TailPosition)
 
-_MAX_SIZE = 16 * 2**20  # a hundred times what the position of a thousand Workers takes
+_MAX_SIZE = 16 * 2**20  # a hundred times the size for a thousand Workers
 _DISK_SHARE = 0.1
 _PAUSE = 1.0
 _FIRST_PAUSE = 0.05
 
 
 class _Saved(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """The content of the file: either a build or Workers, by tag."""
+    """The content of the file: `build_uuid` is set for one build, `workers` (tags) for Workers."""
 
     build_uuid: str | None = None
     workers: tuple[str, ...] | None = None
-    position: msgspec.Raw  # decoded when its kind is known
+    position: msgspec.Raw  # decoded once its type is known
 
 
 class ResumeFile(Generic[Position]):
-    """The position in the log of one build, or in those of some Workers.
+    """The saved position in the log of one build, or in the logs of some Workers.
 
-    The file is replaced as a whole and is on disk when `save` returns: after a kill or a power cut it has
-    either the old position or the new one. Only its owner can read it.
+    The file is replaced atomically and is on disk when `save` returns: after a kill or a power cut, it
+    contains the old position or the new one. Only its owner can read it.
 
-    Each Worker has a position of its own in it. A Worker that is tailed for the first time starts as it would
-    without a file. The position of one that is not tailed this time is kept. A file none of whose Workers is
-    tailed is taken for a mistake.
+    Each Worker has a position of its own. A Worker that is tailed for the first time starts as it would
+    without a file. The position of a Worker that is not tailed this time is kept. A file for other Workers
+    only is an error, since it was probably given by mistake.
     """
 
     def __init__(self, path: str, kind: type[Position], *, build_uuid: str | None = None) -> None:
         if os.path.islink(path) and not os.path.exists(path):  # noqa: PTH110, PTH114
-            # Another user may have made the link, and would choose where the file appears.
+            # Another user may have made the link, to choose where the file appears.
             raise CommandError(f"--resume: {Path(path).name} is a link to a file that does not exist")
-        self._path = Path(os.path.realpath(path))  # a link stays a link: its target is replaced
+        self._path = Path(os.path.realpath(path))  # replaces the target of a link, not the link
         self._kind: type[Position] = kind
         self._build_uuid = build_uuid
         self._known: tuple[str, ...] | None = None  # the Workers in the file
-        self._workers: tuple[str, ...] | None = None  # those, and the ones that are tailed
-        self._kept = TailPosition()  # of Workers that are not tailed
+        self._workers: tuple[str, ...] | None = None  # the Workers in the file and those that are tailed
+        self._kept = TailPosition()  # the positions of Workers that are not tailed
         self._last: Position | None = None
 
     def load(self) -> Position | None:
-        """The position to go on from; None if there is no file yet, or it is empty.
+        """The position to resume at; None if the file is missing or empty.
 
-        CommandError if the file belongs to something else, is not a resume file, or can't be written.
+        CommandError if the file belongs to something else, is not a resume file, or can't be replaced.
         """
         try:
             data, _ = read_file(self._path, _MAX_SIZE)
         except FileNotFoundError:
             data = b""
-        except UnfitFileError as error:
-            raise self._error(f"{error}, so --resume has not written it") from None
+        except UnsuitableFileError as error:
+            raise self._error(f"{error}, so it was not written by --resume") from None
         except OSError as error:
             raise self._error(f"can't be read: {error.strerror}") from None
         position = self._decoded(data) if data.strip() else None
@@ -74,11 +74,11 @@ class ResumeFile(Generic[Position]):
         return position
 
     def follow(self, workers: Iterable[str]) -> None:
-        """Say which Workers are tailed, by tag; CommandError if the file has none of them."""
+        """Set the tags of the Workers to tail; CommandError if the file has Workers, but none of them."""
         followed = set(workers)
         known = set(self._known or ())
         if known and not known & followed:
-            raise self._error("is of other Workers; give another file, or remove it to start over")
+            raise self._error("belongs to other Workers; name another file, or remove it to start over")
         self._workers = tuple(sorted(followed | known))
         if isinstance(self._last, TailPosition):
             self._kept = TailPosition(
@@ -91,7 +91,7 @@ class ResumeFile(Generic[Position]):
             )
 
     def save(self, position: Position) -> bool:
-        """Replace the saved position; False if it is the same."""
+        """Replace the saved position; return False if it has not changed."""
         if position == self._last:
             return False
         saved = _Saved(
@@ -117,12 +117,12 @@ class ResumeFile(Generic[Position]):
             saved = msgspec.json.decode(data, type=_Saved)
             position: Position = msgspec.json.decode(saved.position, type=self._kind)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            raise self._error("is not a file that --resume has written") from None
+            raise self._error("was not written by --resume") from None
         if (saved.build_uuid is None) == (saved.workers is None):
-            raise self._error("is not a file that --resume has written")
+            raise self._error("was not written by --resume")
         if saved.build_uuid != self._build_uuid:
-            theirs = f"of build {saved.build_uuid}" if saved.build_uuid else "of Workers, not of a build"
-            raise self._error(f"is {theirs}; give another file, or remove it to start over")
+            owner = f"build {saved.build_uuid}" if saved.build_uuid else "Workers, not to a build"
+            raise self._error(f"belongs to {owner}; name another file, or remove it to start over")
         self._known = saved.workers
         return position
 
@@ -131,11 +131,11 @@ class ResumeFile(Generic[Position]):
 
 
 class Checkpoint(Generic[Position]):
-    """Keeps a resume file up to date with the output; without a file it only remembers the position.
+    """Keeps a resume file up to date with the output; without a file, only remembers the position.
 
-    A position is saved when it is noted, but saving takes at most a tenth of the time: after a save that took
-    long, the next one is due ten times as long later. What is noted in between is saved by a later `note` or
-    by `close`.
+    `note` saves a position at once, except that saving takes at most a tenth of the time: the next save is
+    due only after ten times the duration of the last one. A position noted in between is saved by a later
+    `note` or by `close`.
     """
 
     def __init__(
@@ -153,10 +153,10 @@ class Checkpoint(Generic[Position]):
 
     @property
     def pause(self) -> float | None:
-        """After how many seconds without output to note the position again; None for never.
+        """The seconds without output after which to note the position again; None for never.
 
-        A position moves without output too, as builds begin and end. The first one is saved quickly: a tail
-        that is killed before its first line then knows where it started.
+        A position also changes without output, as builds begin and end. The first one is saved quickly, so
+        that a tail that is killed before its first line can resume at its start.
         """
         if self._file is None:
             return None
@@ -165,13 +165,13 @@ class Checkpoint(Generic[Position]):
         return _FIRST_PAUSE if self._saved is None else _PAUSE
 
     def note(self, position: Position) -> None:
-        """Everything before this position was printed, and nothing behind it."""
+        """Record that everything before this position was printed, and nothing after it."""
         self.position = position
         if self._now() >= self._due:
             self.close()
 
     def close(self) -> None:
-        """Save the position unless it is saved already."""
+        """Save the last position unless it is saved already."""
         if self._file is None or self.position is None or self.position == self._saved:
             return
         began = self._now()

@@ -1,12 +1,12 @@
-"""Running a command so that Ctrl-C, SIGTERM and SIGHUP stop it cleanly.
+"""Runs a command so that Ctrl-C, SIGTERM and SIGHUP stop it cleanly.
 
-The event loop's own signal handlers are not enough: they run between two callbacks, and a write to a full
-pipe or a slow regular expression never gets there. So plain Python handlers count the signals, and each
-place that can block decides what a signal means to it:
+The event loop's own signal handlers are not enough: they run between two callbacks, which a write to a full
+pipe or a slow regular expression prevents. So plain Python handlers count the signals, and each place that
+can block decides how to react:
 
 - The first signal cancels the command's task. A write that waits for its reader gives up (`sink`).
-- The second one raises where the command is, unless that is `shielded`.
-- The third one raises even there.
+- The second signal raises an exception in the running code, unless that is `shielded`.
+- The third signal raises it even there.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ _STOP_SIGNALS = tuple(
 
 
 class WriteAbandoned(BaseException):
-    """A write gave up because a stop signal arrived while its reader took nothing."""
+    """A write gave up because a stop signal arrived."""
 
 
 class _Stops:
@@ -41,7 +41,7 @@ class _Stops:
     def __init__(self) -> None:
         self.received: list[int] = []
         self.shields = 0
-        self.is_delivered = False  # the command knows: it was cancelled, or a write raised
+        self.is_delivered = False  # the command was canceled, or a write raised
 
     def error(self) -> BaseException:
         """The error that ends the command."""
@@ -55,8 +55,8 @@ _stops = _Stops()
 def run_to_end(work: Coroutine[object, object, int]) -> int:
     """Run the command's coroutine and return its exit code.
 
-    After a stop signal and the clean-up it raises KeyboardInterrupt or Terminated instead. A signal that was
-    ignored when the command started, as `nohup` does, stays ignored.
+    After a stop signal, and once the cleanup has finished, raises KeyboardInterrupt or Terminated instead. A
+    signal that was ignored when the command started, for instance by `nohup`, stays ignored.
     """
     stops = _Stops()
     code = asyncio.run(_stoppable(work, stops))
@@ -66,10 +66,10 @@ def run_to_end(work: Coroutine[object, object, int]) -> int:
 
 
 async def _stoppable(work: Coroutine[object, object, int], stops: _Stops) -> int | None:
-    """The exit code, or None if a stop signal ended the work."""
+    """Run the work; return its exit code, or None if a stop signal ended it."""
     loop = asyncio.get_running_loop()
     loop.set_default_executor(_DaemonThreads())
-    task = cast("asyncio.Task[int | None]", asyncio.current_task())  # never None: this runs in one
+    task = cast("asyncio.Task[int | None]", asyncio.current_task())  # never None inside a coroutine
 
     def cancel() -> None:
         if not stops.is_delivered:
@@ -80,8 +80,8 @@ async def _stoppable(work: Coroutine[object, object, int], stops: _Stops) -> int
         stops.received.append(number)
         count = len(stops.received)
         if count == 1:
-            # Not `task.cancel()`: this may run while the loop sleeps in its selector, and only a call that
-            # writes to its wake-up pipe ends that sleep.
+            # Not `task.cancel()`: this may run while the loop sleeps in its selector, and only a write to the
+            # loop's wake-up pipe ends that sleep.
             loop.call_soon_threadsafe(cancel)
         elif count > 2 or not stops.shields:
             raise stops.error()
@@ -96,23 +96,23 @@ async def _stoppable(work: Coroutine[object, object, int], stops: _Stops) -> int
 
 
 def stops_requested() -> int:
-    """How many stop signals have arrived since the command's event loop started; 0 outside of it."""
+    """The number of stop signals since the command's event loop started; 0 outside of it."""
     return len(_stops.received)
 
 
 def mark_stop_delivered() -> None:
-    """Note that an exception already stops the command.
+    """Record that an exception is already stopping the command.
 
-    The cancel that is still queued would otherwise hit the clean-up that this exception starts.
+    Otherwise the cancellation that is still queued would interrupt the cleanup.
     """
     _stops.is_delivered = True
 
 
 @contextmanager
 def shielded() -> Iterator[None]:
-    """Make a second stop signal wait for the end of the block, which must be short.
+    """Delay the effect of a second stop signal to the end of the block, which must be short.
 
-    For two steps that belong together: a piece of output, and the record that it was written.
+    For two steps that belong together: writing some output, and recording that it was written.
     """
     stops = _stops
     stops.shields += 1
@@ -120,28 +120,28 @@ def shielded() -> Iterator[None]:
         yield
     finally:
         stops.shields -= 1
-    # The handler did not raise inside the block, so a second signal is still owed.
+    # The handler raised nothing inside the block, so a second signal is still pending.
     if len(stops.received) > 1 and not stops.shields:
         raise stops.error()
 
 
 @contextmanager
 def stopped_at_once() -> Iterator[None]:
-    """Let one Ctrl-C or SIGTERM end code that blocks the event loop, where a cancel would never arrive."""
+    """Let the first Ctrl-C or SIGTERM end code that blocks the event loop and so can't be canceled."""
     with _handlers({signal.SIGINT: signal.default_int_handler, signal.SIGTERM: terminate}):
         yield
 
 
 def terminate(number: int, _frame: FrameType | None) -> None:
-    """The handler of SIGTERM while no event loop runs."""
+    """Handle SIGTERM while no event loop is running."""
     raise Terminated(number)
 
 
 @contextmanager
 def _handlers(handlers: Mapping[int, _Handler]) -> Iterator[None]:
-    """Install signal handlers for the block. A signal that is ignored stays ignored."""
+    """Install signal handlers for the block, except for ignored signals."""
     before = {number: signal.getsignal(number) for number in handlers}
-    # None: a handler that was not installed from Python could not be put back.
+    # None: a handler that was not installed from Python, which could not be restored.
     replaced = {number: it for number, it in before.items() if it not in {signal.SIG_IGN, None}}
     for number in replaced:
         signal.signal(number, handlers[number])
@@ -154,8 +154,8 @@ def _handlers(handlers: Mapping[int, _Handler]) -> Iterator[None]:
 
 @contextmanager
 def _current(stops: _Stops) -> Iterator[None]:
-    """Make these the stops that the functions of this module look at."""
-    global _stops  # noqa: PLW0603  # signals belong to the process
+    """Make the functions of this module use these stops during the block."""
+    global _stops  # noqa: PLW0603  # signals are global to the process
     outer, _stops = _stops, stops
     try:
         yield
@@ -166,12 +166,12 @@ def _current(stops: _Stops) -> Iterator[None]:
 class _DaemonThreads(ThreadPoolExecutor):
     """Runs each call in a daemon thread, which does not keep the process alive.
 
-    A DNS look-up can't be cancelled. The threads of an ordinary pool would make the event loop, and then the
-    interpreter, wait for it long after the command has its result or has to stop.
+    A DNS lookup can't be canceled. With an ordinary pool, the event loop and then the interpreter would wait
+    for it at their end, long after the command has its result or was stopped.
     """
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Start the call."""
+        """Start the call in a thread of its own."""
         future: Future[T] = Future()
 
         def call() -> None:
@@ -179,11 +179,11 @@ class _DaemonThreads(ThreadPoolExecutor):
                 return
             try:
                 future.set_result(fn(*args, **kwargs))
-            except BaseException as error:  # noqa: BLE001  # the caller's to handle
+            except BaseException as error:  # noqa: BLE001  # the caller handles it
                 future.set_exception(error)
 
         Thread(target=call, daemon=True).start()
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Wait for nothing."""
+        """Return without waiting for any thread."""

@@ -1,4 +1,4 @@
-"""Builds and findings as rich draws them: tables, a single row, and the details of one build."""
+"""Lays out builds and findings for rich: tables, a single row, and the details of one build."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -9,7 +9,7 @@ from rich.text import Text
 
 from builds_async import Build, BuildTriggerMetadata, Diagnosis, Trigger
 from builds_async.cli.outcome import outcome_word
-from builds_async.cli.text import plain
+from builds_async.cli.text import visible_text
 from builds_async.cli.times import format_duration, format_time
 
 _STATE_STYLES = {
@@ -21,6 +21,7 @@ _STATE_STYLES = {
     "queued": "dim",
     "initializing": "cyan",
     "running": "cyan",
+    "never built": "dim",
 }
 _FINDING_STYLES = {"ok": "green", "problem": "bold red", "unknown": "yellow"}
 
@@ -33,19 +34,24 @@ _GAP = 2
 
 
 def cell(value: object, style: str = "") -> Text:
-    """Text from outside for a table: control characters visible, nothing in it read as markup."""
-    return Text("" if value is None else plain(str(value)), style)
+    """Untrusted text as a table cell: control characters are visible, and markup has no effect."""
+    return Text("" if value is None else visible_text(str(value)), style)
+
+
+def state_cell(word: str) -> Text:
+    """An outcome or a status in its color."""
+    return cell(word, _STATE_STYLES.get(word, ""))
 
 
 class BuildTable:
-    """A table of builds. Where it is too wide, it drops the least important columns, then folds the rest."""
+    """A table of builds. If it is too wide, it drops the least important columns, then folds the rest."""
 
     def __init__(self, *leading: str, columns: Sequence[str] = _COLUMNS) -> None:
         self._names = (*leading, *columns)
         self._rows: list[tuple[Text, ...]] = []
 
     def add(self, *cells: Text) -> None:
-        """Add a row; missing cells at its end are empty."""
+        """Add a row; cells missing at the end are empty."""
         self._rows.append((*cells, *[Text()] * (len(self._names) - len(cells))))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Table]:
@@ -58,7 +64,7 @@ class BuildTable:
         yield table
 
     def _fitting(self, width: int) -> list[int]:
-        """The numbers of the columns that fit."""
+        """The indices of the columns that fit."""
         shown = list(range(len(self._names)))
         needed = [
             max(len(name), *(row[at].cell_len for row in self._rows), 0)
@@ -76,9 +82,9 @@ class BuildTable:
 def build_cells(build: Build | None, now: datetime) -> tuple[Text, ...]:
     """The cells of a build in a `BuildTable`."""
     if build is None:
-        return (Text("never built", "dim"),)
+        return (state_cell("never built"),)
     return (
-        _state(build),
+        state_cell(outcome_word(build)),
         *commit_cells(build),
         age_cell(build.created_on, now),
         cell(_took(build, now)),
@@ -98,19 +104,19 @@ def age_cell(time: datetime | None, now: datetime) -> Text:
 
 
 def build_line(name: str, build: Build) -> Table:
-    """One build on a line by itself, after the name of its Worker."""
+    """One build on a line, after the name of its Worker."""
     table = Table.grid(padding=(0, 1))
     table.add_row(cell(name), *build_cells(build, datetime.now(UTC)))
     return table
 
 
 def build_details(build: Build, worker: str | None, reason: str | None, now: datetime) -> Table:
-    """Everything about one build, a fact in each row; unknown facts are left out."""
+    """Everything about one build, with one fact per row; unknown facts are left out."""
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
     table.add_row("build", cell(build.build_uuid))
-    table.add_row("state", _state(build))
+    table.add_row("state", state_cell(outcome_word(build)))
     for name, value in _facts(build, worker, reason, now).items():
         if value:
             table.add_row(name, cell(value))
@@ -118,7 +124,7 @@ def build_details(build: Build, worker: str | None, reason: str | None, now: dat
 
 
 def diagnosis_table(diagnosis: Diagnosis) -> Table:
-    """The findings of `doctor`, each problem with the advice for it."""
+    """The findings of `doctor`, with advice for each problem."""
     table = Table.grid(padding=(0, 2))
     for finding in diagnosis.findings:
         message = cell(finding.message)
@@ -154,13 +160,8 @@ def _facts(build: Build, worker: str | None, reason: str | None, now: datetime) 
     }
 
 
-def _state(build: Build) -> Text:
-    word = outcome_word(build)
-    return cell(word, _STATE_STYLES.get(word, ""))
-
-
 def _took(build: Build, now: datetime) -> str:
-    """How long the build has been running, without its time in the queue; "" before it began."""
+    """The duration of a build without its time in the queue; "" before it began."""
     end = build.stopped_on if build.is_stopped else now
     return _seconds(build.initializing_on or build.running_on, end)
 
@@ -172,6 +173,6 @@ def _time(time: datetime | None) -> str | None:
 def _seconds(start: datetime | None, end: datetime | None) -> str:
     if start is None or end is None:
         return ""
-    # The API may leave out the zone.
+    # The API may omit the zone.
     start, end = (it if it.tzinfo is not None else it.replace(tzinfo=UTC) for it in (start, end))
     return format_duration((end - start).total_seconds())

@@ -1,4 +1,4 @@
-"""Standard output and standard error: what they can show, and how text gets there safely."""
+"""Writes to standard output and standard error: finds their abilities and makes text safe for them."""
 
 import errno
 import os
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self, TextIO, cast
 from builds_async.cli.exits import CommandError
 from builds_async.cli.running import WriteAbandoned, mark_stop_delivered
 from builds_async.cli.sink import Sink
-from builds_async.cli.text import plain
+from builds_async.cli.text import visible_text
 from builds_async.models.text import inert, visible_but_colors
 
 if TYPE_CHECKING:
@@ -22,17 +22,17 @@ _UNLIMITED_WIDTH = 10_000
 
 
 class Screen:
-    """One of the two streams: whether it is a terminal, whether it has color, and how to write to it.
+    """One of the two streams: knows whether it is a terminal and has color, and writes to it.
 
-    Text is made safe here for the place where it goes, whatever was done to it before: every control
-    character but tabs, line breaks and colors becomes visible, and off a terminal, in what may be the log of
-    a CI job, no line is a command of GitHub Actions or Azure Pipelines. Only `trusted` text is written
-    unchanged: what rich draws, JSON that was escaped, and raw output.
+    All text is made safe for its destination here, even if it was before: every control character except
+    tabs, line breaks and colors becomes visible, and outside a terminal, where the output may be the log of a
+    CI job, no line is a command of GitHub Actions or Azure Pipelines. Only `trusted` text is written
+    unchanged: drawings of rich, escaped JSON, and raw output.
 
-    A write returns when every byte is out, see `Sink`. No text makes it fail: a character that the encoding
+    A write returns when every byte is out (see `Sink`). No text makes it fail: a character that the encoding
     lacks is written as an escape. BrokenPipeError means that the reader is gone. Any other failure is a
-    CommandError, also for a stream that was closed when the command started (`stream` is then None). On an
-    `optional` stream a failed write is not an error.
+    CommandError, including a stream that was closed before the command started (`stream` is then None). On an
+    `optional` stream, a failed write is not an error.
     """
 
     def __init__(self, stream: TextIO | None, *, optional: bool = False) -> None:
@@ -42,12 +42,12 @@ class Screen:
         """Whether it is a terminal."""
         self.color: bool = wants_color(is_tty=self.is_tty, environ=os.environ)
         """Whether to write in color."""
-        # A program gets what the API sent, in UTF-8 whatever the locale; a terminal has its own encoding.
+        # A terminal has an encoding of its own; anything else gets UTF-8, whatever the locale.
         known = stream.encoding if stream is not None and self.is_tty else None
         self.encoding: str = known or "utf-8"
 
     def write(self, text: str, *, trusted: bool = False) -> None:
-        """Write the text in one piece, above anything that rich is redrawing."""
+        """Write the text in one piece, above any live display of rich."""
         self.write_records((text,), trusted=trusted)
 
     def write_records(
@@ -57,35 +57,34 @@ class Screen:
         *,
         trusted: bool = False,
     ) -> None:
-        """Write the texts in order; `wrote` is called with the number of those that have just gone out.
+        """Write the texts in order; call `wrote` with the number of texts that each write completes.
 
-        The numbers add up to what is out, also when this fails or a stop signal ends it.
+        The sum of these numbers is exact even if this fails or is ended by a stop signal.
         """
         texts = tuple(texts) if trusted else tuple(map(self._guarded, texts))
         if self.is_tty and hasattr(self._stream, "rich_proxied_file"):
-            # rich redraws something and has put its proxy in place of the stream: it writes text above that.
+            # The stream is a proxy of rich's live display, which writes text above itself.
             cast("TextIO", self._stream).write("".join(texts))
             wrote(len(texts))
             return
-        if not any(texts):  # so that a closed stream is no error when there is nothing to write
+        if not any(texts):  # so that a closed stream is no error if there is nothing to write
             wrote(len(texts))
             return
         try:
             self._sink.write([text.encode(self.encoding, "backslashreplace") for text in texts], wrote)
         except WriteAbandoned:
-            # In a thread of rich's nobody would catch it; the main thread is cancelled anyway.
+            # In a thread of rich, nothing would catch it, and the main thread is canceled anyway.
             if not self._optional and threading.current_thread() is threading.main_thread():
                 mark_stop_delivered()
                 raise
         except OSError as error:
-            silence(self._stream)  # or the interpreter would try again at its exit, and complain
+            silence(self._stream)  # otherwise the interpreter would flush it at exit, and complain
             if not self._optional:
                 raise _output_error(error) from error
 
     def _guarded(self, text: str) -> str:
-        # Text of the API has been made safe once already, where its line or cell was made: only there is it
-        # known where a message ends, so that it can't add lines of its own. This second time is for what
-        # was forgotten there: no caller can bypass it by mistake.
+        # Text of the API was made safe once already, when its line or cell was made: only there is the end of
+        # a message known, so that it can't add lines. This second pass catches any text that a caller forgot.
         safe = visible_but_colors(text, colors=self.color or not self.is_tty, lines=True)
         return safe if self.is_tty else inert(safe)
 
@@ -96,16 +95,16 @@ class Screen:
         return Sink(self._stream)
 
     def print(self, what: "RenderableType") -> None:
-        """Write something that rich can draw; in a file or a pipe as wide as it needs."""
+        """Write something that rich can draw, at full width if this is not a terminal."""
         console = self.console if self.is_tty else self._console(_UNLIMITED_WIDTH)
         with console.capture() as drawn:
             console.print(what)
-        # rich pads all lines of a table to the width of the widest.
+        # rich pads all lines of a table to the width of the widest line.
         self.write("\n".join(line.rstrip(" ") for line in drawn.get().split("\n")))
 
     @cached_property
     def console(self) -> "Console":
-        """A console for what redraws itself. It reads no markup in text."""
+        """A console for live displays, which interprets no markup."""
         return self._console(None)
 
     def _console(self, width: int | None) -> "Console":
@@ -113,7 +112,7 @@ class Screen:
 
         return QuietConsole(
             file=cast("TextIO", _ScreenFile(self)),
-            color_system="auto" if self.color else None,  # None turns off bold print too
+            color_system="auto" if self.color else None,  # None turns off bold text too
             force_terminal=True if self.color else None,
             width=width,
             highlight=False,
@@ -123,15 +122,15 @@ class Screen:
 
 
 class _ScreenFile:
-    """The screen as rich's output file: so its writes fail in the same way as those of the screen."""
+    """The screen as the output file of rich, so that rich's writes have the guarantees of `Screen`."""
 
     def __init__(self, screen: Screen) -> None:
         self._screen = screen
         self.encoding = screen.encoding
 
     def write(self, text: str) -> int:
-        """Write it at once."""
-        self._screen.write(text, trusted=True)  # it moves the cursor
+        """Write the text at once."""
+        self._screen.write(text, trusted=True)  # rich moves the cursor
         return len(text)
 
     def flush(self) -> None:
@@ -143,7 +142,7 @@ class _ScreenFile:
 
 
 class Spinner:
-    """Shows on a terminal that the command is waiting: a text and the elapsed time, erased at the end."""
+    """Shows a text and the elapsed time on a terminal while the command waits; erased at the end."""
 
     def __init__(self, screen: Screen, text: str, *, shown: bool = True) -> None:
         self._progress = None
@@ -152,12 +151,12 @@ class Spinner:
 
             columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
             self._progress = Progress(*columns, console=screen.console, transient=True)
-            self._task = self._progress.add_task(plain(text))  # what rich draws is trusted
+            self._task = self._progress.add_task(visible_text(text))  # drawings of rich are trusted
 
     def update(self, text: str) -> None:
         """Show another text."""
         if self._progress is not None:
-            self._progress.update(self._task, description=plain(text))
+            self._progress.update(self._task, description=visible_text(text))
 
     def __enter__(self) -> Self:
         if self._progress is not None:
@@ -177,12 +176,12 @@ def stdout() -> Screen:
 
 
 def stderr() -> Screen:
-    """Standard error, for messages: a command does not fail because nobody reads them."""
+    """Standard error, for messages: a command does not fail if they can't be written."""
     return Screen(_with_escapes(sys.stderr), optional=True)
 
 
 def wants_color(*, is_tty: bool, environ: Mapping[str, str]) -> bool:
-    """NO_COLOR turns color off, otherwise FORCE_COLOR on (empty is unset), otherwise a capable terminal."""
+    """Whether to use color: NO_COLOR decides, then FORCE_COLOR (if not empty), then the terminal."""
     if environ.get("NO_COLOR"):
         return False
     if environ.get("FORCE_COLOR"):
@@ -191,12 +190,12 @@ def wants_color(*, is_tty: bool, environ: Mapping[str, str]) -> bool:
 
 
 def silence(stream: TextIO | None) -> None:
-    """Send the rest of a stream nowhere, also what the interpreter flushes at its exit."""
+    """Discard the rest of a stream's output, including the interpreter's flush at exit."""
     if stream is None:
         return
     try:
         number = stream.fileno()
-    except (OSError, ValueError):  # not a file: nothing is flushed
+    except (OSError, ValueError):  # not a file, so nothing is flushed
         return
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, number)
@@ -204,7 +203,7 @@ def silence(stream: TextIO | None) -> None:
 
 
 def _with_escapes(stream: TextIO | None) -> TextIO | None:
-    """The stream, which from now on writes an escape for a character that its encoding lacks."""
+    """Make the stream write an escape for any character that its encoding lacks, and return it."""
     reconfigure = getattr(stream, "reconfigure", None)
     if reconfigure is not None:
         reconfigure(errors="backslashreplace")

@@ -1,4 +1,4 @@
-"""Times and durations as people write and read them."""
+"""Parses and formats times and durations for people."""
 
 import re
 from contextlib import suppress
@@ -14,7 +14,7 @@ _PART = re.compile(r"(\d+(?:\.\d+)?)([wdhms])", re.ASCII)
 
 
 def parse_since(text: str, now: datetime, zone: tzinfo = UTC) -> datetime:
-    """The time meant by `10m`, `1h30m`, `2d` (ago) or an ISO date or time (in `zone`); else ValueError."""
+    """Parse `10m`, `1h30m` or `2d` (ago), or an ISO date or time (in `zone`); else ValueError."""
     text = text.strip()
     try:
         if _DURATION.fullmatch(text):
@@ -36,7 +36,7 @@ def _duration(text: str) -> timedelta:
 
 
 def find_zone(name: str) -> tzinfo:
-    """The time zone with that IANA name; CommandError if there is none, or no time zone database."""
+    """The time zone with this IANA name; CommandError if it or the time zone database is missing."""
     try:
         return UTC if name.upper() in {"UTC", "Z"} else ZoneInfo(name)
     except (ValueError, OSError, KeyError):  # ValueError: a path; OSError: a directory; KeyError: unknown

@@ -32,7 +32,7 @@ _LONGEST_ERRORS = 64 * 1024
 _STYLE = r"(?i)<style\b[^<]*</style>|<script\b[^<]*</script>"
 _ERRORS = msgspec.json.Decoder(ErrorEnvelope)
 
-_BY_STATUS: dict[int, type[APIError]] = {
+BY_STATUS: dict[int, type[APIError]] = {
     400: BadRequestError,
     401: AuthenticationError,
     403: PermissionDeniedError,
@@ -170,7 +170,7 @@ def _kind(status: int, details: Sequence[ErrorDetail]) -> type[APIError]:
     if status >= 500:
         return InternalServerError
     if status >= 300:
-        return _BY_STATUS.get(status, APIError)
+        return BY_STATUS.get(status, APIError)
     return next((_BY_CODE[detail.code] for detail in details if detail.code in _BY_CODE), APIError)
 
 

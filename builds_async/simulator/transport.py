@@ -71,8 +71,7 @@ class SimulatorTransport:
                 return response
             case "huge_body":
                 return _read_bounded(response, fault.size)
-            case _:
-                raise AssertionError(f"the transport has no implementation of the fault {fault.kind!r}")
+        raise AssertionError(f"the transport has no implementation of the fault {fault.kind!r}")
 
     async def _time_out(self, limit: float) -> NoReturn:
         await self._clock.sleep(limit)

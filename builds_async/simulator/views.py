@@ -169,7 +169,7 @@ class Views:
         """A deployment."""
         return {
             "id": deployment.id,
-            "created_on": self._calendar.microstamp(deployment.created_on),
+            "created_on": self._calendar.workers_date(deployment.created_on),
             "source": deployment.source,
             "strategy": "percentage",
             "author_email": _AUTHOR,
@@ -183,7 +183,7 @@ class Views:
     def version(self, numbered: tuple[int, Version]) -> Json:
         """A version as lists show it, with its number."""
         number, version = numbered
-        created = self._calendar.microstamp(version.created_on)
+        created = self._calendar.workers_date(version.created_on)
         return {
             "id": version.id,
             "number": number,

@@ -1,8 +1,8 @@
-// Names, branches, commit messages and log lines are untrusted: they get into the page by textContent only.
+// Names, branches, commit messages and log lines are untrusted: they enter the page by textContent only.
 "use strict";
 
-const MAX_LINES = 20000; // the oldest go first
-// Left out: a terminal's colours and links. Made visible: what would hide, or turn the text round.
+const MAX_LINES = 20000; // the oldest are removed first
+// Colors and links of a terminal are removed; characters that hide or reverse text become visible.
 const TERMINAL = /\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\r$/g;
 const CONTROL = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/g;
 const clock = new Intl.DateTimeFormat([], { timeStyle: "medium", hourCycle: "h23" });
@@ -15,14 +15,14 @@ const plain = (text) => text.replace(TERMINAL, "").replace(CONTROL, code);
 
 function show(selector, untrusted, within = document) {
   const [element, text] = [find(selector, within), plain(untrusted)];
-  if (element.textContent !== text) element.textContent = text; // what stays is not announced again
+  if (element.textContent !== text) element.textContent = text; // otherwise a screen reader would announce it again
   element.hidden = !text;
   return element;
 }
 
 // --- The table
 
-const workers = new Map(); // what the server told of each, by tag
+const workers = new Map(); // the server's data on each, by tag
 const rows = new Map();
 const table = new EventSource("workers");
 let complete = false;
@@ -72,8 +72,8 @@ function fill(row, { worker, build, state = "no build", since = "", branch, comm
 function summarize() {
   const counts = {};
   for (const { state = "no build" } of workers.values()) counts[state] = (counts[state] ?? 0) + 1;
-  const told = Object.entries(counts).map(([state, count]) => `${count} ${state}`).sort().join(" · ");
-  show("#summary", `${workers.size} Workers: ${told}`);
+  const parts = Object.entries(counts).map(([state, count]) => `${count} ${state}`).sort().join(" · ");
+  show("#summary", `${workers.size} Workers: ${parts}`);
   document.title = counts.fail ? `(${counts.fail} failed) Workers Builds` : "Workers Builds";
 }
 
@@ -88,14 +88,14 @@ function tick() {
 }
 setInterval(tick, 1000);
 
-// --- The log of the build that the address names behind its "#"
+// --- The log of the build in the fragment of the address
 
 const log = find("#log");
 let build = "";
-let last = ""; // the id of the last event: where a new stream goes on
+let last = ""; // the ID of the last event, at which a new stream resumes
 let ended = false;
 let stream = null;
-let pinned = true; // to its end
+let pinned = true; // scrolled to the end
 let height = 0;
 let count = 0;
 
@@ -127,7 +127,7 @@ function describe() {
 
 function follow() {
   stream?.close();
-  if (!build || ended || document.hidden) return; // who doesn't look needs no requests
+  if (!build || ended || document.hidden) return; // a hidden page needs no requests
   stream = new EventSource(`logs/${encodeURIComponent(build)}?after=${encodeURIComponent(last)}`);
   stream.onopen = () => show("#log-problem", "");
   stream.onerror = () =>
@@ -149,7 +149,7 @@ function follow() {
 document.addEventListener("visibilitychange", follow);
 
 function end(problem) {
-  stream.close(); // else it would connect again
+  stream.close(); // otherwise it would reconnect
   ended = true;
   find("#panel").classList.add("ended");
   show("#log-problem", problem);
@@ -158,7 +158,7 @@ function end(problem) {
 const scrollToEnd = () => (log.scrollTop = log.scrollHeight);
 
 function append(lines) {
-  const batch = document.createElement("div"); // laid out once, however many come after it
+  const batch = document.createElement("div"); // laid out once, however long the log grows
   for (const [time, message] of lines) {
     const line = batch.appendChild(copy("#line"));
     find("time", line).textContent = clock.format(new Date(time));
@@ -174,7 +174,7 @@ function append(lines) {
 }
 log.addEventListener("scroll", () => {
   const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 8;
-  pinned = atEnd || (pinned && log.scrollTop >= height); // who scrolls up reads there, and stays there
+  pinned = atEnd || (pinned && log.scrollTop >= height); // scrolling up unpins
   height = log.scrollTop;
   find("#newest").hidden = pinned;
 });

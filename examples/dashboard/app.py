@@ -1,4 +1,4 @@
-"""The builds of many Workers in one live table, and the log of any build while it is written, in the browser.
+"""Show a live table of the builds of many Workers, and the live log of any build, in the browser.
 
 python examples/dashboard/app.py [NAME_OR_TAG ...]   (default: all Workers of the account)
 
@@ -45,11 +45,11 @@ T = TypeVar("T")
 
 
 class EventStream(web.StreamResponse):
-    """Server-sent events to one browser. Sending waits while the browser is slow."""
+    """Sends server-sent events to one browser; waits while the browser is slow."""
 
     @classmethod
     async def open(cls, request: web.Request) -> Self:
-        """The answer to `request`, begun."""
+        """Start the response to `request`."""
         stream = cls(headers={"Content-Type": "text/event-stream"})
         await stream.prepare(request)
         await stream.write(b"retry: %d\n\n" % (RETRY * 1000))
@@ -80,29 +80,29 @@ class EventStream(web.StreamResponse):
 
 
 class Dashboard:
-    """How the Workers are, for all browsers. `names` are by tag."""
+    """The state of the Workers, for all browsers. `names` are by tag."""
 
     def __init__(self, client: BuildsClient, names: Mapping[str, str]) -> None:
         self.client = client
         self.names = names
         self.watcher = client.watch(names, interval=INTERVAL)
         self.builds: dict[str, Build] = {}
-        self.version = 1  # counts the changes; when each Worker had its last one:
+        self.version = 1  # counts changes; below, the version at which each Worker last changed:
         self.versions = dict.fromkeys(names, self.version)
         self.news = asyncio.Event()
 
     async def watch(self) -> None:
-        """Note each change. It ends only with an error that stays: wrong credentials."""
+        """Record each change. Ends only with a permanent error, such as wrong credentials."""
         async for change in self.watcher:
             tag, build = change.external_script_id, change.build
             if tag not in self.builds or is_newest(build, self.builds[tag]):
                 self.builds[tag] = build
                 self.version = self.versions[tag] = self.version + 1
-                self.news.set()  # for all who wait now; those to come wait for the next
+                self.news.set()  # wakes all current waiters; later ones wait for the new event
                 self.news = asyncio.Event()
 
     async def table(self, request: web.Request) -> NoReturn:
-        """All Workers, then those that have changed. Nothing queues up: a slow browser skips states."""
+        """Send all Workers, then those that have changed. Nothing queues up: a slow browser skips states."""
         stream, seen = await EventStream.open(request), 0
         while True:
             changed = [self.row(tag) for tag, version in self.versions.items() if version > seen]
@@ -112,7 +112,7 @@ class Dashboard:
                 await asyncio.wait_for(news.wait(), HEARTBEAT)
 
     async def log(self, request: web.Request) -> web.StreamResponse:
-        """The log of a build, from behind the last event that the browser has."""
+        """Send the log of a build from the position of the browser's last event on."""
         last = request.headers.get("Last-Event-ID") or request.query.get("after")
         try:
             log = self.client.broadcast(request.match_info["build_uuid"], poll_interval=POLL_INTERVAL)
@@ -129,7 +129,7 @@ class Dashboard:
         return stream
 
     def row(self, tag: str) -> dict[str, object]:
-        """What browsers are told of a Worker: no more than they show."""
+        """The row of a Worker, limited to the fields that browsers show."""
         row: dict[str, object] = {"tag": tag, "worker": self.names[tag]}
         if build := self.builds.get(tag):
             about = build.build_trigger_metadata or BuildTriggerMetadata()
@@ -139,9 +139,13 @@ class Dashboard:
         return row
 
     def problem(self) -> str:
-        """Why some Workers may not be as they are shown; empty if they are."""
+        """The reason why some rows may be out of date; empty if all are current."""
         failures = list(self.watcher.failures.values())
-        return f"{len(failures)} of {len(self.names)} Workers not known: {failures[0]}" if failures else ""
+        return (
+            f"{len(failures)} of {len(self.names)} Workers could not be checked: {failures[0]}"
+            if failures
+            else ""
+        )
 
 
 def state(build: Build) -> str:
@@ -149,13 +153,13 @@ def state(build: Build) -> str:
 
 
 def is_newest(build: Build, known: Build) -> bool:
-    """Not so for a build that only ended after the next one had begun."""
+    """Whether to show the build, which may be older than the known one and end after it."""
     same = build.build_uuid == known.build_uuid
     return same or not (build.created_on and known.created_on) or build.created_on >= known.created_on
 
 
 async def workers(client: BuildsClient, wanted: Sequence[str]) -> dict[str, str]:
-    """The names of these Workers, or of all that the account has, by tag."""
+    """The names of these Workers, or of all Workers of the account, by tag."""
     if wanted:
         tags = await client.workers.tags(wanted)
     else:
@@ -165,20 +169,20 @@ async def workers(client: BuildsClient, wanted: Sequence[str]) -> dict[str, str]
 
 @asynccontextmanager
 async def serving(dashboard: Dashboard, host: str, port: int) -> AsyncIterator[str]:
-    """Serve the page, at the URL that the block gets. After it no request is left."""
+    """Serve the page at the yielded URL. No request is left after the block."""
     tasks: set[asyncio.Task[object] | None] = set()
 
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         if not is_own_name(request.host, host):
-            raise web.HTTPMisdirectedRequest(text="nothing is served under this name")
+            raise web.HTTPMisdirectedRequest(text="this server has another name")
         if not is_own_page(request):
-            raise web.HTTPForbidden(text="other sites may link to this page, not load from it")
+            raise web.HTTPForbidden(text="other sites may link to this page, but not load it")
         tasks.add(task := asyncio.current_task())
         try:
             return await handler(request)
         except ConnectionResetError:
-            return web.Response(status=499)  # nobody is there to get it
+            return web.Response(status=499)  # the browser is gone
         finally:
             tasks.discard(task)
 
@@ -205,7 +209,7 @@ async def serving(dashboard: Dashboard, host: str, port: int) -> AsyncIterator[s
 
 
 def limited(handler: Handler) -> Handler:
-    """The handler of streams, of which at most `STREAMS` are open at once."""
+    """Limit a handler to `STREAMS` open streams."""
     places = asyncio.Semaphore(STREAMS)
 
     async def handle(request: web.Request) -> web.StreamResponse:
@@ -222,18 +226,20 @@ async def page(request: web.Request) -> web.FileResponse:
 
 
 def is_own_name(host: str, own: str) -> bool:
-    """Whether a page under this name is ours: others may point a name of theirs at us (DNS rebinding)."""
+    """Whether the host name is ours. A foreign name may point at us in an attack (DNS rebinding)."""
     name = re.sub(r":\d+$", "", host).strip("[]").lower()
     with suppress(ValueError):
-        return bool(ip_address(name))  # not a name
+        return bool(ip_address(name))  # an address, not a name
     return name in {"localhost", own.lower()}
 
 
 def is_own_page(request: web.Request) -> bool:
-    """Whether our own page asks, or somebody opens it: a foreign page would spend the user's API calls."""
+    """Whether our own page or a user sent the request: a foreign page would spend the user's API calls."""
     site, mode = (request.headers.get(f"Sec-Fetch-{name}") for name in ("Site", "Mode"))
     if site not in {None, "same-origin", "none"}:
-        return mode == "navigate" and "file" in request.match_info  # a link to the page, not to a stream
+        return (
+            mode == "navigate" and "file" in request.match_info
+        )  # a link to the page is allowed, to a stream it is not
     origin = request.headers.get("Origin")
     return origin is None or origin == f"{request.scheme}://{request.host}"
 
@@ -250,11 +256,13 @@ async def serve(wanted: Sequence[str], host: str, port: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Workers Builds in the browser.")
-    parser.add_argument("workers", nargs="*", metavar="NAME_OR_TAG", help="default: all of the account")
+    parser.add_argument(
+        "workers", nargs="*", metavar="NAME_OR_TAG", help="default: all Workers of the account"
+    )
     parser.add_argument(
         "--host",
         default="127.0.0.1",
-        help="default: %(default)s; beyond loopback, mind that there is no login",
+        help="default: %(default)s; there is no login, so take care with other addresses",
     )
     parser.add_argument("--port", type=int, default=8642, help="default: %(default)s")
     options = parser.parse_args()
@@ -262,7 +270,7 @@ def main() -> None:
         asyncio.run(serve(options.workers, options.host, options.port))
     except KeyboardInterrupt:
         pass
-    except (BuildsError, OSError, OverflowError, ValueError) as error:  # the last two: no such port, no tag
+    except (BuildsError, OSError, OverflowError, ValueError) as error:  # the last two: an invalid port or tag
         sys.exit(f"dashboard: {error}")
 
 

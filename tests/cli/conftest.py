@@ -1,4 +1,4 @@
-"""Fixtures of the tests of the command."""
+"""Provides the fixtures of the command's tests."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ from tests.cli.support import Cli, Run, Served
 
 @pytest.fixture(scope="session")
 def served() -> Iterator[Served]:
-    """A simulator for all tests: each adds its own Workers and builds."""
+    """A simulator for all tests; each test adds its own Workers and builds."""
     made = Served()
     yield made
     made.close()
@@ -20,7 +20,7 @@ def served() -> Iterator[Served]:
 
 @pytest.fixture
 def account(served: Served, monkeypatch: pytest.MonkeyPatch) -> Served:
-    """The simulator, which the environment names."""
+    """The simulator, with its address and credentials in the environment."""
     for name, value in served.environment.items():
         monkeypatch.setenv(name, value)
     return served
@@ -28,7 +28,7 @@ def account(served: Served, monkeypatch: pytest.MonkeyPatch) -> Served:
 
 @pytest.fixture
 def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
-    """`cli("logs", uuid)` runs the command in this process."""
+    """A function that runs the command in this process, as in `cli("logs", uuid)`."""
     for name in ("NO_COLOR", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COLUMNS", "80")
@@ -43,14 +43,14 @@ def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 
 @pytest.fixture
 def failed(account: Served) -> SimulatedBuild:
-    """A build of some lines that failed an hour ago."""
+    """A build of four lines that failed an hour ago."""
     lines = ["first", "second", "Error: no such module", "Failed: error occurred while running build command"]
     return account.do(lambda: account.sim.add_finished_build(lines, "fail"))  # type: ignore[arg-type]
 
 
 @pytest.fixture
 def shop(account: Served) -> str:
-    """The name of a Worker with a failed build and, the latest, one that succeeded."""
+    """The name of a Worker with a failed build and a later, successful one."""
     name = f"shop-{len(account.sim.workers)}"
 
     def add() -> None:
@@ -64,7 +64,7 @@ def shop(account: Served) -> str:
 
 @pytest.fixture
 def brief(account: Served, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Best efforts take half a second instead of five; faults of the test do not outlive it."""
+    """Limit optional work to half a second instead of five, and clear the test's faults at its end."""
     monkeypatch.setattr(lookup, "_BEST_EFFORT_SECONDS", 0.5)
     monkeypatch.setattr(lookup, "_NAME_DELAY", 0.2)
     yield
@@ -73,7 +73,7 @@ def brief(account: Served, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def stops(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
-    """The stop signals that have arrived."""
+    """The list of stop signals that have arrived; append to it to simulate one."""
     made = running._Stops()
     monkeypatch.setattr(running, "_stops", made)
     monkeypatch.setattr(sink, "_POLL", 0.001)

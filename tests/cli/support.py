@@ -1,4 +1,4 @@
-"""What the tests of the command share: a simulator in a thread, and the command as a process."""
+"""Provides helpers of the command's tests: a simulator in a thread, and the command as a process."""
 
 import asyncio
 import io
@@ -27,7 +27,7 @@ COMMAND = [
 ]
 DEADLINE = 20.0
 NOBODY = "http://127.0.0.1:9/client/v4"
-"""Where nobody listens."""
+"""An address on which nothing listens."""
 UUID = "8b2c1f0e-5a3d-4f6b-9c7e-1d2a3b4c5d6e"
 """A build that does not exist."""
 SECRET = "cfut_" + "s" * 35
@@ -36,7 +36,7 @@ FULL = Path("/dev/full")
 
 
 class Run(NamedTuple):
-    """How a command ended."""
+    """The exit code and the output of a command."""
 
     code: int
     out: str
@@ -44,7 +44,7 @@ class Run(NamedTuple):
 
     @property
     def records(self) -> list[Any]:
-        """The lines of standard output, each one JSON object."""
+        """The JSON objects on standard output, one per line."""
         return [json.loads(line) for line in self.out.splitlines()]
 
     @property
@@ -65,7 +65,7 @@ class Terminal(io.TextIOWrapper):
 
 
 class Served:
-    """A simulator that serves from a thread of its own, so that a command may block this one."""
+    """A simulator in a thread of its own, so that a command may block this one."""
 
     def __init__(self, **options: Any) -> None:
         self._loop = asyncio.new_event_loop()
@@ -82,7 +82,7 @@ class Served:
         self._loop.close()
 
     def do(self, what: Callable[[], T]) -> T:
-        """Do something with the simulator, in its thread."""
+        """Call a function in the thread of the simulator."""
 
         async def call() -> T:
             return what()
@@ -91,7 +91,7 @@ class Served:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables that name it."""
+        """The environment variables with its address and credentials."""
         return {
             "CLOUDFLARE_BASE_URL": self.sim.url,
             "CLOUDFLARE_ACCOUNT_ID": self.sim.account_id,
@@ -101,7 +101,7 @@ class Served:
 
 @contextmanager
 def serving(**options: Any) -> Iterator[Served]:
-    """A simulator of one test's own, with these options."""
+    """A simulator with these options, for one test."""
     made = Served(**options)
     try:
         yield made
@@ -110,12 +110,12 @@ def serving(**options: Any) -> Iterator[Served]:
 
 
 def _at_once(_build: SimulatedBuild) -> list[Moment]:
-    """The script of a build that was started over the API: it has ended when anybody looks."""
+    """The script of a build that was started over the API: it ends at once."""
     return [(0.0, "built"), (0.0, BuildStatus.STOPPED), (0.0, BuildOutcome.SUCCESS)]
 
 
 def environment(variables: Mapping[str, str]) -> dict[str, str]:
-    """This process's own, without what would change colors or encodings, and with these variables."""
+    """The environment of this process plus these variables, without settings of colors and encodings."""
     plain = {
         name: value
         for name, value in os.environ.items()
@@ -126,7 +126,7 @@ def environment(variables: Mapping[str, str]) -> dict[str, str]:
 
 @contextmanager
 def started(variables: Mapping[str, str], *words: str, **how: Any) -> Iterator[subprocess.Popen[bytes]]:
-    """The command as a process, with pipes for its output; killed at the end if it still runs."""
+    """The command as a process, with pipes for its output; killed at the end if still running."""
     how = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL, **how}
     with subprocess.Popen([*COMMAND, *words], env=environment(variables), **how) as process:  # noqa: S603
         try:
@@ -136,13 +136,13 @@ def started(variables: Mapping[str, str], *words: str, **how: Any) -> Iterator[s
 
 
 def ended(process: subprocess.Popen[bytes]) -> Run:
-    """The rest of what a process says, when it has ended."""
+    """Wait until the process has ended, and return the rest of its output."""
     out, err = process.communicate(timeout=DEADLINE)
     return Run(process.returncode, (out or b"").decode(), (err or b"").decode())
 
 
 def eventually(true: Callable[[], object]) -> None:
-    """Wait until something is true; fail when it takes too long."""
+    """Wait until a condition is true; fail after a deadline."""
     end = time.monotonic() + DEADLINE
     while not true():
         assert time.monotonic() < end, "it took too long"
@@ -150,7 +150,7 @@ def eventually(true: Callable[[], object]) -> None:
 
 
 def emit(served: Served, build: SimulatedBuild, *lines: str) -> None:
-    """Let the build write these lines."""
+    """Add lines to the log of a build."""
     served.do(lambda: build.emit(*lines))
 
 

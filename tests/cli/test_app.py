@@ -1,8 +1,10 @@
-"""The app in process: its help, and errors with their exit codes, in a line or two and never with a token."""
+"""Tests the app in process: its help, and errors of one or two lines with their exit codes and no token."""
 
 import asyncio
 import re
 import sys
+from importlib import import_module
+from inspect import getdoc
 
 import pytest
 
@@ -13,7 +15,7 @@ from builds_async import (
 from builds_async.cli.app import _redacted
 from builds_async.cli.commands import COMMANDS
 from builds_async.simulator import Fault, SimulatedBuild, TokenKind
-from tests.cli.support import SECRET, UUID, Cli, Run, Served
+from tests.cli.support import FULL, SECRET, UUID, Cli, Run, Served
 
 USAGE: list[tuple[list[str], str]] = [
     (["bogus"], "Unknown command"),
@@ -43,7 +45,7 @@ USAGE: list[tuple[list[str], str]] = [
     (["wait", UUID, "--timeout", "0"], "--timeout"),
     (["cancel", UUID], "404"),
     (["start", "no-such-worker"], "no Worker"),
-    (["start", "shop", "--branch", "x", "--wait", "--follow"], "leave --wait out"),
+    (["start", "shop", "--branch", "x", "--wait", "--follow"], "omit --wait"),
     (["events", "../x"], "events: "),
     (["simulate", "--host", "192.0.2.1"], "can't serve at 192.0.2.1"),
     (["simulate", "--faults", "gremlins:2"], "rate_limited, "),
@@ -59,7 +61,7 @@ USAGE: list[tuple[list[str], str]] = [
 @pytest.mark.usefixtures("account")
 @pytest.mark.parametrize(("words", "expected"), USAGE, ids=[" ".join(words) for words, _ in USAGE])
 def test_usage(words: list[str], expected: str, cli: Cli) -> None:
-    """A usage error, or something that does not exist, is exit code 2 and one line that names it."""
+    """A usage error or a missing thing gives exit code 2 and one line that names it."""
     run = cli(*words)
     assert (run.code, run.out) == (2, "")
     assert run.err.startswith("builds-async: ")
@@ -82,7 +84,7 @@ KINDS = {TokenKind.ACCOUNT_OWNED: "12006", TokenKind.NO_PERMISSION: "Workers CI 
 def test_no_access(
     kind: TokenKind | None, expected: str, account: Served, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A wrong token, or one without permission, is exit code 3, for doctor too, and is never shown."""
+    """A token that is invalid or lacks permission gives exit code 3, in doctor too, and is never shown."""
     token = account.do(lambda: account.sim.add_token(kind)) if kind else "cfut_wrong-" + "w" * 30
     monkeypatch.setenv("CLOUDFLARE_API_TOKEN", token)
     for words in (["logs", UUID], ["logs", UUID, "--debug"], ["wait", UUID], ["doctor"]):
@@ -93,7 +95,7 @@ def test_no_access(
 
 
 def test_no_permission_to_write(account: Served, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A read-only token can't cancel: exit code 3."""
+    """Canceling with a read-only token gives exit code 3."""
     token = account.do(lambda: account.sim.add_token(TokenKind.READ_ONLY))
     monkeypatch.setenv("CLOUDFLARE_API_TOKEN", token)
     build = account.do(account.sim.add_build)
@@ -102,7 +104,7 @@ def test_no_permission_to_write(account: Served, cli: Cli, monkeypatch: pytest.M
 
 
 def test_no_connection(account: Served, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A failed connection is exit code 4; --debug adds the traceback, without the token."""
+    """A failed connection gives exit code 4; --debug adds the traceback, without the token."""
 
     async def refuse(*_: object, **__: object) -> None:
         raise BuildsConnectionError("could not connect")
@@ -117,7 +119,7 @@ def test_no_connection(account: Served, cli: Cli, monkeypatch: pytest.MonkeyPatc
 
 
 def test_rate_limit(failed: SimulatedBuild, account: Served, cli: Cli) -> None:
-    """A rate limit that is too long to wait for is exit code 4."""
+    """A rate limit that is too long to wait for gives exit code 4."""
     account.do(lambda: account.sim.fault(Fault("rate_limited", path=failed.build_uuid, retry_after=600)))
     run = cli("logs", failed.build_uuid)
     assert run.code == 4
@@ -164,13 +166,13 @@ SPILLS = [
 @pytest.mark.usefixtures("account")
 @pytest.mark.parametrize("words", SPILLS, ids=[" ".join(words).replace(SECRET, "S") for words in SPILLS])
 def test_a_typed_token_is_not_repeated(words: list[str], cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No option takes a token, and one that was typed anywhere is not shown, not even with --debug."""
+    """No option takes a token, and a typed token is never shown, not even with --debug."""
     monkeypatch.setenv("CLOUDFLARE_API_TOKEN", SECRET)
     run = cli(*words, "--debug")
     assert run.code == 2
     assert SECRET not in run.out + run.err
     if any("token" in word.lower() or "key" in word for word in words[:3]) and "--token-file" not in words:
-        assert "not taken from the command line" in run.err
+        assert "not accepted on the command line" in run.err
 
 
 @pytest.mark.parametrize("words", [["--version"], ["list", "--help"], ["completion", "bash"]], ids=" ".join)
@@ -178,6 +180,19 @@ def test_closed_output_of_a_command(words: list[str], cli: Cli, monkeypatch: pyt
     """A command that can't write its result fails, with a message on standard error."""
     monkeypatch.setattr(sys, "stdout", None)
     assert cli(*words) == Run(2, "", "builds-async: can't write the output: it is closed\n")
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("words", [["logs"], ["list", "--help"]], ids=" ".join)
+def test_full_disk_of_a_command(
+    words: list[str], account: Served, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A log and a help text report a full disk in the same way."""
+    build = account.do(account.sim.add_finished_build)
+    with FULL.open("w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        run = cli(*words, *([] if "--help" in words else [build.build_uuid]))
+    assert (run.code, run.err) == (2, "builds-async: can't write the output: No space left on device\n")
 
 
 @pytest.mark.parametrize(
@@ -189,17 +204,25 @@ def test_closed_output_of_a_command(words: list[str], cli: Cli, monkeypatch: pyt
     ],
 )
 def test_redacted(monkeypatch: pytest.MonkeyPatch, token: str, text: str, shown: str) -> None:
-    """The token of the environment is redacted; one that is an ordinary word is left alone."""
+    """The token in the environment is redacted, unless it is an ordinary word."""
     monkeypatch.setenv("CLOUDFLARE_API_TOKEN", token)
     assert _redacted(text) == shown
 
 
 def test_list_of_commands(cli: Cli) -> None:
-    """The list of commands has the summary of each."""
+    """The list of commands has the name and summary of each."""
     run = cli("--help")
     assert run.code == 0
-    assert [name for name, (_, short, _) in COMMANDS.items() if f"{name} " not in run.out] == []
-    assert "Follow the logs of Workers" in run.out
+    listed = re.sub(r"[│\s]+", " ", run.out)
+    missing = [name for name, it in COMMANDS.items() if f" {name} {it.summary} " not in listed]
+    assert missing == []
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_summary(name: str) -> None:
+    """The docstring of a command is its summary."""
+    command = getattr(import_module(f"builds_async.cli.commands.{name}"), f"{name}_command")
+    assert getdoc(command) == COMMANDS[name].summary
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -220,5 +243,5 @@ def test_help_names_the_keys(cli: Cli) -> None:
 
 
 def test_version(cli: Cli) -> None:
-    """The version is printed by itself."""
+    """`--version` prints the version and nothing else."""
     assert re.fullmatch(r"\d+\.\d+\S*\n", cli("--version").out)

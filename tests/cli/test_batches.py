@@ -1,4 +1,4 @@
-"""Lines are printed batch by batch, and what is noted as printed is what was printed."""
+"""Tests that lines are printed in batches, and that the recorded position matches the output."""
 
 import asyncio
 from collections import deque
@@ -20,25 +20,25 @@ TAG = "a" * 32
 
 
 class FakeTail:
-    """A tail with some lines in hand, and more when it gets them; its position counts them."""
+    """A tail with some buffered lines, and more as `give` adds them; its position counts them."""
 
     def __init__(self, *lines: str, start: TailPosition | None = None) -> None:
         self.position = start or TailPosition()
-        self.hand = deque((UUID, line) for line in lines)
+        self.buffered = deque((UUID, line) for line in lines)
         self.more = asyncio.Event()
         self.error: Exception | None = None
 
     def give(self, *lines: str, build: str = UUID) -> None:
-        self.hand += [(build, line) for line in lines]
+        self.buffered += [(build, line) for line in lines]
         self.more.set()
 
     async def __anext__(self) -> TailLine:
-        while not self.hand:
+        while not self.buffered:
             if self.error is not None:
                 raise self.error
             self.more.clear()
             await self.more.wait()
-        uuid, line = self.hand.popleft()
+        uuid, line = self.buffered.popleft()
         log = self.position.logs.get(uuid, TailLog(TAG, LogPosition()))
         here = TailLog(
             TAG, LogPosition(log.position.cursor, log.position.offset + 1, log.position.number + 1)
@@ -52,7 +52,7 @@ class FakeTail:
 
 
 def known(*lines: str) -> FakeTail:
-    """A tail that has begun to read the log of a build."""
+    """A tail that has started to read the log of a build."""
     return FakeTail(*lines, start=TailPosition({TAG: None}, {UUID: TailLog(TAG, LogPosition())}))
 
 
@@ -78,7 +78,7 @@ def texts(lines: Sequence[TailLine]) -> list[str]:
 
 
 async def test_batches(batches: Make) -> None:
-    """Lines in hand come together at once, and no line is taken beyond the batch."""
+    """Buffered lines are one batch, returned at once, and no line beyond the batch is taken."""
     tail = known("a", "b")
     made = batches(tail)
     assert texts(await made.read()) == ["a", "b"]
@@ -94,7 +94,7 @@ async def test_batches(batches: Make) -> None:
 
 
 async def test_a_new_build_ends_a_batch(batches: Make) -> None:
-    """The position in a new log is known from its first line on, so the lines after it can be counted."""
+    """The first line of a new log ends its batch, because the position in that log is unknown before."""
     tail = known("a")
     tail.give("b", build=OTHER)
     tail.give("c", "d", build=OTHER)
@@ -103,7 +103,7 @@ async def test_a_new_build_ends_a_batch(batches: Make) -> None:
 
 
 async def test_no_position_while_lines_are_in_flight(batches: Make) -> None:
-    """A line that was taken and not yet returned puts the tail's own position one too far."""
+    """The position is None while a line was taken but not yet returned, since the tail is ahead then."""
     tail = known()
     made = batches(tail)
     reading = asyncio.ensure_future(made.read())
@@ -119,8 +119,8 @@ async def test_no_position_while_lines_are_in_flight(batches: Make) -> None:
     assert made.position == tail.position
 
 
-async def test_a_cancelled_read_loses_no_line(batches: Make) -> None:
-    """Lines that a cancelled read had taken are in the next batch."""
+async def test_a_canceled_read_loses_no_line(batches: Make) -> None:
+    """Lines that a canceled read had taken are in the next batch."""
     tail = known("a", "b")
     made = batches(tail)
     for turns in range(4):
@@ -161,7 +161,7 @@ FAILURES: list[tuple[BaseException, int]] = [
 async def test_a_batch_that_is_cut_short(
     error: BaseException, counted: int, batches: Make, tmp_path: Path
 ) -> None:
-    """The position is behind the last line that went out; if the reader is gone, before the batch."""
+    """The position is after the last line written; if the reader is gone, it is before the batch."""
     tail = known("a", "b", "c", "d")
     file = ResumeFile(str(tmp_path / "position"), TailPosition)
     file.follow([TAG])
@@ -173,7 +173,7 @@ async def test_a_batch_that_is_cut_short(
 
 
 async def test_the_position_of_each_build_moves_by_its_own_lines(batches: Make) -> None:
-    """Of a batch of several builds, a part is printed."""
+    """If part of a batch of several builds is printed, each build's position counts its own lines."""
     start = TailPosition(
         {TAG: WorkerMark(OTHER)},
         {UUID: TailLog(TAG, LogPosition("c", 5, 25)), OTHER: TailLog(TAG, LogPosition())},
@@ -181,7 +181,7 @@ async def test_the_position_of_each_build_moves_by_its_own_lines(batches: Make) 
     lines = [
         TailLine(TAG, Build(build_uuid=uuid), LogLine(0, "x")) for uuid in (UUID, OTHER, UUID, OTHER, OTHER)
     ]
-    behind = batches(FakeTail(start=start)).behind(start, lines[:4])
+    behind = batches(FakeTail(start=start)).after(start, lines[:4])
     assert behind.workers == start.workers
     assert {uuid: log.position for uuid, log in behind.logs.items()} == {
         UUID: LogPosition("c", 7, 27),
@@ -191,7 +191,7 @@ async def test_the_position_of_each_build_moves_by_its_own_lines(batches: Make) 
 
 @pytest.mark.slow
 async def test_the_position_is_saved_without_a_line(batches: Make, tmp_path: Path) -> None:
-    """A position that moves while nothing is printed is soon in the file."""
+    """A position that changes while nothing is printed is saved within a second or two."""
     tail = FakeTail()
     path = tmp_path / "position"
     file = ResumeFile(str(path), TailPosition)
@@ -216,11 +216,11 @@ async def test_the_position_is_saved_without_a_line(batches: Make, tmp_path: Pat
 
 
 async def test_the_end_saves_what_was_noted(batches: Make, tmp_path: Path) -> None:
-    """The last position is saved at the end, also if the disk was too slow to save it before."""
+    """The last position is saved at the end, even if the disk was too slow to save it earlier."""
     tail = known("a", "b")
     file = ResumeFile(str(tmp_path / "position"), TailPosition)
     file.follow([TAG])
-    times = iter([0.0])  # once for the beginning, later it is always too early
+    times = iter([0.0])  # the start; after that, it is always too early to save
     checkpoint = Checkpoint(file, tail.position, lambda: next(times, -1.0))
     printing = asyncio.ensure_future(
         BatchPrinter(batches(tail), Output(9, OSError()).write, checkpoint).run()
@@ -235,7 +235,7 @@ async def test_the_end_saves_what_was_noted(batches: Make, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("turns", range(6))
 async def test_lines_that_were_not_printed_are_not_noted(turns: int, batches: Make, tmp_path: Path) -> None:
-    """A cancel that arrives together with a line leaves the position before it."""
+    """A cancellation at the same moment as a line leaves the position before that line."""
     tail = known()
     file = ResumeFile(str(tmp_path / "position"), TailPosition)
     file.follow([TAG])

@@ -1,4 +1,4 @@
-"""How the client is made from the options: the token, the flags, and what is said about waiting."""
+"""Tests how the options make the client: the token, the flags, and reports of long waits."""
 
 import io
 import signal
@@ -29,7 +29,7 @@ def test_token_file(
 
 
 class Keyboard(io.StringIO):
-    """A standard input on which Ctrl-C is pressed."""
+    """A standard input that receives Ctrl-C."""
 
     got_past = False
 
@@ -41,7 +41,7 @@ class Keyboard(io.StringIO):
 
 @pytest.mark.usefixtures("account")
 def test_interrupted_at_standard_input(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One Ctrl-C ends the wait for a token, although that blocks the event loop."""
+    """One Ctrl-C ends the wait for a token, although the wait blocks the event loop."""
     keyboard = Keyboard()
     monkeypatch.setattr(sys, "stdin", keyboard)
     assert cli("status", "--token-file", "-") == Run(130, "", "")
@@ -50,7 +50,7 @@ def test_interrupted_at_standard_input(cli: Cli, monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.usefixtures("account")
 def test_closed_standard_input(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A closed standard input contains no token."""
+    """A closed standard input is reported as containing no token."""
     monkeypatch.setattr(sys, "stdin", None)
     run = cli("status", "--token-file", "-")
     assert run == Run(2, "", "builds-async: --token-file: it contains no token\n")
@@ -69,7 +69,7 @@ def test_options_take_precedence(
 def test_a_wait_for_the_budget_is_reported(
     failed: SimulatedBuild, account: Served, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A command that waits for the rate budget says how long and why, and then goes on."""
+    """A command that waits for the rate budget reports the time and the reason, then continues."""
     monkeypatch.setattr(RateBudget, "bind", _used_up)
     run = cli("wait", failed.build_uuid)
     expected = "builds-async: waiting 300 s for the rate budget: the API says that nothing is left"
@@ -80,13 +80,13 @@ def test_a_wait_for_the_budget_is_reported(
 
 
 def _used_up(budget: RateBudget, _clock: Clock) -> None:
-    """Bind an empty budget to a clock on which waiting takes no time."""
+    """Bind an empty budget to a clock that never really waits."""
     budget._clock = FakeClock()
     budget.observe({"default": Allowance(0, 300.0)})
 
 
 def test_a_long_retry_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
-    """A retry that is far off is reported with its reason; a near one is not."""
+    """A retry after a long delay is reported with its reason; after a short delay it is not."""
     error = BuildsConnectionError("no\x1b[2J route")
     for delay in (1.0, 30.0):
         _report(RetryPlanned(method="GET", path="/", attempts=1, delay=delay, error=error))

@@ -1,4 +1,4 @@
-"""What rich draws: lines above it, and the cursor when the process is suspended."""
+"""Tests live displays of rich: lines above them, and the cursor of a suspended process."""
 
 import io
 import re
@@ -15,7 +15,7 @@ from tests.cli.support import Terminal
 
 
 def test_lines_above_a_display(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lines are written once, above what is redrawn."""
+    """Lines are written once, above the live display."""
     data = io.BytesIO()
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(sys, "stdout", Terminal(data, "utf-8"))
@@ -32,7 +32,7 @@ needs_suspending = pytest.mark.skipif(not hasattr(signal, "SIGTSTP"), reason="ne
 
 @needs_suspending
 def test_handlers_while_the_cursor_is_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The handlers are installed only meanwhile, and not if Ctrl-Z is ignored."""
+    """The handlers are installed only while the cursor is hidden, and not if Ctrl-Z is ignored."""
     monkeypatch.setenv("TERM", "xterm")
     console = Screen(Terminal(io.BytesIO(), "utf-8")).console
 
@@ -54,7 +54,7 @@ def test_handlers_while_the_cursor_is_hidden(monkeypatch: pytest.MonkeyPatch) ->
 
 @needs_suspending
 def test_continued_before_it_stops(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A SIGCONT that arrives while the cursor is being shown is not undone by a stop after it."""
+    """The process does not stop if SIGCONT arrives while the cursor is being shown."""
     shown: list[bool] = []
     kills: list[tuple[int, int]] = []
 
@@ -72,7 +72,7 @@ def test_continued_before_it_stops(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_without_suspension(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On Windows, which lacks the signals, the cursor is hidden and shown all the same."""
+    """The cursor is hidden and shown on Windows too, which lacks the signals."""
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(console, "_STOP", None)
     monkeypatch.setattr(console, "_CONTINUE", None)

@@ -1,4 +1,4 @@
-"""Exit codes of errors."""
+"""Tests the exit codes of errors."""
 
 import pytest
 

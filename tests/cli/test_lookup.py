@@ -1,4 +1,4 @@
-"""Which Workers and builds the words mean; names of Workers delay nothing."""
+"""Tests the lookup of Workers and builds, and that names of Workers delay nothing."""
 
 import subprocess
 import sys
@@ -11,14 +11,14 @@ from builds_async.cli.lookup import find_build
 from builds_async.simulator import Fault
 from tests.cli.support import Cli, Served, emit, environment, read_lines, started
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("brief")]
+pytestmark = pytest.mark.usefixtures("brief")
 
 
 @pytest.mark.parametrize(
     "word", ["", "shop", "0" * 32, "../x", f"{'0' * 8}-0000-0000-0000-{'0' * 13}"], ids=ascii
 )
 def test_invalid_build(word: str) -> None:
-    """A word that is not a build UUID is not sent."""
+    """A word that is not a build UUID is refused before any request."""
     with pytest.raises(CommandError, match="is not a build UUID"):
         find_build(word)
 
@@ -26,10 +26,11 @@ def test_invalid_build(word: str) -> None:
 LISTING = "/workers/scripts"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["tail", "logs"])
 @pytest.mark.parametrize("trouble", ["stall", "server_error"])
 def test_lines_do_not_wait_for_a_name(trouble: str, command: str, account: Served, cli: Cli) -> None:
-    """JSON lines have a null while the name of the Worker is slow, or if its look-up fails."""
+    """JSON lines have null for the name of the Worker while its lookup is slow or if it fails."""
     build = account.do(account.sim.add_finished_build)
     account.do(lambda: account.sim.fault(Fault(trouble, path=LISTING, times=None)))  # type: ignore[arg-type]
     began = time.monotonic()
@@ -40,8 +41,9 @@ def test_lines_do_not_wait_for_a_name(trouble: str, command: str, account: Serve
     assert len(run.records) == len(build.lines)
 
 
+@pytest.mark.slow
 def test_a_late_name(account: Served) -> None:
-    """Lines of a tail have the name from the moment on at which it is known."""
+    """The lines of a tail have the name of the Worker as soon as it is known."""
     build = account.do(account.sim.add_build)
     tag = build.external_script_id
     emit(account, build, "first")
@@ -56,6 +58,7 @@ def test_a_late_name(account: Served) -> None:
         assert '"worker":"worker-' in first
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [("status",), ("tail",)], ids=" ".join)
 def test_workers_by_tag_do_not_wait_for_names(words: tuple[str, ...], account: Served) -> None:
     """Workers given by tag are shown by tag while the list of names stalls."""
@@ -70,8 +73,9 @@ def test_workers_by_tag_do_not_wait_for_names(words: tuple[str, ...], account: S
     assert lines[-1].startswith(tag[:30])
 
 
-def test_a_stalled_dns_look_up() -> None:
-    """A command ends while a DNS look-up goes on in a thread."""
+@pytest.mark.slow
+def test_a_stalled_dns_lookup() -> None:
+    """A command ends even if a DNS lookup is still running in a thread."""
     code = (
         "import socket, sys, time\n"
         "socket.getaddrinfo = lambda *_, **__: time.sleep(60)\n"

@@ -1,4 +1,4 @@
-"""The entry point."""
+"""Tests the entry point."""
 
 import signal
 import subprocess
@@ -11,7 +11,7 @@ from tests.cli.support import environment
 
 
 def test_interrupted_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C while modules load is exit code 130 too."""
+    """Ctrl-C while modules load gives exit code 130."""
 
     def interrupted() -> None:
         raise KeyboardInterrupt
@@ -27,7 +27,7 @@ def test_interrupted_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_missing_extra(
     missing: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Without the extra the command says what to install, in one line, and fails."""
+    """Without the extra, the command fails with one line that names the package to install."""
     for name in [name for name in sys.modules if name.startswith(("builds_async.cli", missing))]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, missing, None)

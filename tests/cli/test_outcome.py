@@ -1,4 +1,4 @@
-"""The reason of a failure is a best effort: it delays little and costs little."""
+"""Tests the search for the reason for a failure: a best effort, bounded in time and requests."""
 
 import time
 from pathlib import Path
@@ -15,7 +15,7 @@ ERROR = "Error: no such module"
 
 
 def requests_for(account: Served, ending: str) -> int:
-    """How many requests had a path with this ending."""
+    """The number of requests with a path that has this ending."""
     return sum(it.path.endswith(ending) for it in account.do(lambda: list(account.sim.requests)))
 
 
@@ -34,9 +34,9 @@ COMMANDS: list[tuple[str, ...]] = [("wait", "--timeout", "30"), ("wait",), ("sho
 def test_a_reason_that_can_not_be_found(
     trouble: str, words: tuple[str, ...], account: Served, cli: Cli
 ) -> None:
-    """A log that stalls or fails takes a moment, and does not change the outcome."""
+    """A log that stalls or fails delays the command briefly and does not change the exit code."""
     uuid = failed(account, 3)
-    after = 5 if words[0] == "tail" else 0  # its own requests
+    after = 5 if words[0] == "tail" else 0  # requests of the tail itself
     account.do(lambda: account.sim.fault(Fault(trouble, path=f"{uuid}/logs", times=None, after=after)))  # type: ignore[arg-type]
     began = time.monotonic()
     run = cli(words[0], uuid, *words[1:])
@@ -48,7 +48,7 @@ def test_a_reason_that_can_not_be_found(
 
 @pytest.mark.parametrize("words", COMMANDS[:3], ids=" ".join)
 def test_a_long_log(words: tuple[str, ...], account: Served, cli: Cli) -> None:
-    """Only some pages are read, and nothing is guessed from the beginning."""
+    """At most 20 pages of a log are read, and an error in them is not reported if the end is missing."""
     uuid = failed(account, 10_000)
     run = cli(words[0], uuid, *words[1:])
     assert requests_for(account, f"{uuid}/logs") <= 25
@@ -73,7 +73,7 @@ def test_the_deadline_of_a_wait_bounds_the_reason(
 
 
 def test_a_resumed_tail_does_not_guess(account: Served, cli: Cli, tmp_path: Path) -> None:
-    """A tail that did not print the whole log reads it for the reason."""
+    """A tail that printed only part of the log reads all of it to find the reason."""
     uuid = failed(account, 3)
     file = str(tmp_path / "position")
     runs = [cli("tail", uuid, "--tail", "2", "--resume", file) for _ in range(2)]
@@ -81,7 +81,7 @@ def test_a_resumed_tail_does_not_guess(account: Served, cli: Cli, tmp_path: Path
 
 
 def test_the_reason_is_rendered(account: Served, cli: Cli) -> None:
-    """Of a progress line only its final state is the reason."""
+    """If a progress line is the reason, only its final state is printed."""
     lines = ["Compiling 10%\rCompiling 50%\r\x1b[KError: no such module\r"]
     build = account.do(lambda: account.sim.add_finished_build(lines, "fail"))  # type: ignore[arg-type]
     assert cli("wait", build.build_uuid).err.splitlines()[0] == f"reason: {ERROR}"

@@ -1,4 +1,4 @@
-"""Which log lines are printed, and how."""
+"""Tests the choice and the format of printed log lines."""
 
 import io
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ BARE = Source(UUID, "b" * 32)
 
 
 def written(output: str, *, color: bool, terminal: bool = True, **how: object) -> str:
-    """The output of two lines."""
+    """The output for two lines."""
     data = io.BytesIO()
     screen = Screen(Terminal(data, "utf-8") if terminal else io.TextIOWrapper(data, "utf-8"))
     screen.color = color
@@ -55,7 +55,7 @@ FORMS: list[tuple[dict[str, object], str]] = [
 
 @pytest.mark.parametrize(("how", "text"), FORMS, ids=[str(number) for number in range(len(FORMS))])
 def test_format(how: dict[str, object], text: str) -> None:
-    """The options decide on prefix, time and message; on a terminal all are safe."""
+    """The options determine prefix, time and message; on a terminal all are safe."""
     assert written(**how) == text  # type: ignore[arg-type]
 
 
@@ -82,14 +82,14 @@ def test_patterns_search_a_bounded_part_of_a_line() -> None:
     ids=str,
 )
 def test_filter(options: dict[str, list[str]], passes: bool) -> None:
-    """A line passes that matches an included pattern and no excluded one, colors aside."""
+    """A line passes if it matches an included pattern and no excluded one, ignoring colors."""
     include, exclude = (compile_patterns(f"--{it}", options.get(it, ())) for it in ("include", "exclude"))
     made = LineFilter(include=include, exclude=exclude)
     assert made.passes(LogLine(0, "a \x1b[31mtwo\x1b[0m")) is passes
 
 
 def test_filter_ignores_a_carriage_return_at_the_end() -> None:
-    """A pattern for the end of a line matches at the visible end."""
+    """A pattern for the end of a line matches before a final carriage return."""
     made = LineFilter(include=compile_patterns("--include", ["two$"]))
     assert made.passes(LogLine(0, "a two\r"))
     assert not made.passes(LogLine(0, "a two\rthree"))
@@ -99,6 +99,6 @@ NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 
 def test_filter_by_time() -> None:
-    """A line of exactly that time passes."""
+    """`--since` includes lines of exactly that time."""
     lines = [LogLine(int(NOW.timestamp() * 1000) + ms, "") for ms in (-1, 0, 1)]
     assert [LineFilter(since=NOW).passes(line) for line in lines] == [False, True, True]

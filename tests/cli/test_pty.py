@@ -1,4 +1,4 @@
-"""The command on a terminal: color, width, and lines that try to take it over."""
+"""Tests the command on a terminal: color, width, and lines that try to control the terminal."""
 
 import fcntl
 import os
@@ -36,7 +36,7 @@ def on_terminal(
     columns: int = 80,
     interrupt_at: bytes = b"",
 ) -> Run:
-    """Run the command on a terminal; press Ctrl-C after the output `interrupt_at`, if given."""
+    """Run the command on a terminal; send SIGINT after the output `interrupt_at`, if given."""
     master, slave = pty.openpty()
     try:
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
@@ -59,7 +59,7 @@ def on_terminal(
 def _read(master: int) -> bytes:
     try:
         return os.read(master, 65536)
-    except OSError:  # Linux says so when the other end is closed
+    except OSError:  # how Linux reports that the other end is closed
         return b""
 
 
@@ -71,7 +71,7 @@ def hostile(served: Served) -> SimulatedBuild:
 
 
 def controls(text: str) -> set[str]:
-    """What a terminal would obey in this text, apart from line breaks and colors."""
+    """The control characters in this text, except line breaks and colors."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", text)
     return set(re.findall("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", text))
 
@@ -105,7 +105,7 @@ def test_no_color(served: Served, hostile: SimulatedBuild) -> None:
 
 
 def test_terminal_with_a_small_encoding(served: Served) -> None:
-    """A letter that the terminal's encoding lacks is shown as an escape."""
+    """A character that the terminal's encoding lacks is shown as an escape."""
     build = served.do(lambda: served.sim.add_finished_build(["✨ é"], branch="é✨"))
     ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "NO_COLOR": "1"}
     run = on_terminal(served, "list", build.external_script_id, variables=ascii_only)
@@ -113,7 +113,7 @@ def test_terminal_with_a_small_encoding(served: Served) -> None:
 
 
 def test_narrow_terminal(served: Served, hostile: SimulatedBuild) -> None:
-    """A table fits a narrow terminal, and the UUID of a build is still whole."""
+    """A table fits a narrow terminal, with the UUID of each build still whole."""
     run = on_terminal(served, "list", hostile.external_script_id, columns=46, variables={"NO_COLOR": "1"})
     lines = run.out.splitlines()
     assert max(map(len, lines)) <= 46
@@ -122,7 +122,7 @@ def test_narrow_terminal(served: Served, hostile: SimulatedBuild) -> None:
 
 
 def test_watch_and_interrupt(served: Served, hostile: SimulatedBuild) -> None:
-    """Ctrl-C ends a table that is redrawn, with the cursor back and the prompt on a new line."""
+    """Ctrl-C ends a live table, shows the cursor and leaves the prompt on a new line."""
     words = ("status", hostile.external_script_id, "--watch")
     run = on_terminal(served, *words, interrupt_at=hostile.build_uuid[:8].encode())
     assert run.code == 130
@@ -133,7 +133,7 @@ def test_watch_and_interrupt(served: Served, hostile: SimulatedBuild) -> None:
 
 @pytest.mark.parametrize("words", [["wait"], ["status", "--watch"]], ids=" ".join)
 def test_suspended_and_continued(words: list[str], served: Served) -> None:
-    """Ctrl-Z gives back the terminal with its cursor; `fg` hides it again, and the display goes on."""
+    """Ctrl-Z shows the cursor; `fg` hides it again and continues the display."""
     build = served.do(served.sim.add_build)
     what = build.build_uuid if words == ["wait"] else build.external_script_id
     master, slave = pty.openpty()
@@ -156,7 +156,7 @@ def test_suspended_and_continued(words: list[str], served: Served) -> None:
             wait_for(build.build_uuid)
             process.send_signal(signal.SIGTSTP)
             wait_for("\x1b[?25h")
-            time.sleep(0.2)  # it stops right after that
+            time.sleep(0.2)  # the process stops right after that
             process.send_signal(signal.SIGCONT)
             wait_for("\x1b[?25l")
         process.send_signal(signal.SIGTERM)

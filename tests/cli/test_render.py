@@ -1,4 +1,4 @@
-"""What a terminal would finally show of a line, against a small terminal of our own."""
+"""Tests the rendering of lines, also against a minimal model of a terminal."""
 
 import time
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builds_async.cli.render import render
-from builds_async.cli.text import plain
+from builds_async.cli.text import visible_text
 
 LINES = [
     ("a Windows line\r", "a Windows line"),
@@ -56,7 +56,7 @@ LINES = [
 
 @pytest.mark.parametrize(("text", "left"), LINES, ids=[ascii(text) for text, _ in LINES])
 def test_render(text: str, left: str) -> None:
-    """Carriage returns, backspaces, erasing and cursor moves are obeyed; other sequences are dropped."""
+    """Carriage returns, backspaces, erasing and cursor moves take effect; other sequences are dropped."""
     assert render(text) == left
 
 
@@ -76,13 +76,13 @@ def test_colors_stay_with_their_characters(text: str, left: str) -> None:
 
 
 class Terminal:
-    """A terminal of one row as simple as can be: one cell for each column, cleared cell by cell."""
+    """A minimal terminal of one row, with one cell per column."""
 
     def __init__(self) -> None:
         self.cells: dict[int, str] = {}
         self.column = 0
 
-    def obey(self, part: str) -> None:
+    def execute(self, part: str) -> None:
         if part == "\r":
             self.column = 0
         elif part == "\b":
@@ -113,19 +113,19 @@ PARTS = st.sampled_from(["\r", "\b", "\x1b[K", "\x1b[2K", "\x1b[3C", "\x1b[2D", 
 @pytest.mark.slow
 @given(st.lists(PARTS, max_size=30))
 def test_it_agrees_with_a_terminal(parts: list[str]) -> None:
-    """Any sequence of writes and moves leaves what a terminal would show."""
+    """Any sequence of writes and moves renders as the terminal shows it."""
     terminal = Terminal()
     for part in parts:
-        terminal.obey(part)
+        terminal.execute(part)
     assert render("".join(parts)).rstrip(" ") == terminal.text.rstrip(" ")
 
 
 @given(st.text(st.sampled_from("\r\b\x1b[]0;?2KGm\x07\\a日\u0301\t\n "), max_size=60))
-def test_nothing_is_left_to_obey(text: str) -> None:
-    """Rendered and made plain, any text is free of control characters but the tab, and stays as it is."""
-    shown = plain(render(text))
+def test_no_control_character_is_left(text: str) -> None:
+    """Rendered and made visible, any text has no control character but the tab, and rendering is stable."""
+    shown = visible_text(render(text))
     assert not any(character < " " and character != "\t" for character in shown)
-    assert plain(render(shown)) == shown
+    assert visible_text(render(shown)) == shown
 
 
 MEGABYTE = 1 << 20
@@ -147,7 +147,7 @@ LARGE = {
 @pytest.mark.slow
 @pytest.mark.parametrize("text", LARGE.values(), ids=list(LARGE))
 def test_a_large_line_is_fast(text: str) -> None:
-    """The time is linear in the length: quadratic would take minutes. The result is not much longer."""
+    """Rendering takes linear time (quadratic would take minutes), and the result is not much longer."""
     began = time.process_time()
     left = render(text)
     assert time.process_time() - began < 5

@@ -1,4 +1,4 @@
-"""The file of `--resume`."""
+"""Tests the file of `--resume`."""
 
 import errno
 import os
@@ -22,7 +22,7 @@ def of_build(path: Path, build_uuid: str = UUID) -> ResumeFile[LogPosition]:
 
 
 def of_workers(path: Path, *tags: str) -> tuple[ResumeFile[TailPosition], TailPosition | None]:
-    """The file as a tail of these Workers opens it, and its position."""
+    """The file, opened for a tail of these Workers, and its position."""
     file = ResumeFile(str(path), TailPosition)
     position = file.load()
     file.follow(tags)
@@ -30,7 +30,7 @@ def of_workers(path: Path, *tags: str) -> tuple[ResumeFile[TailPosition], TailPo
 
 
 def test_build_round_trip(tmp_path: Path) -> None:
-    """What was saved is loaded; only the owner can read it, and no other file is left behind."""
+    """The saved position is loaded; only the owner can read the file, and no other file remains."""
     path = tmp_path / "position"
     assert of_build(path).load() is None
     for position in (LogPosition("abc", 3), LogPosition(None, 7)):
@@ -41,7 +41,7 @@ def test_build_round_trip(tmp_path: Path) -> None:
 
 
 def test_workers_round_trip(tmp_path: Path) -> None:
-    """The order of the Workers does not matter."""
+    """A position of Workers is loaded, whatever their order."""
     path = tmp_path / "position"
     position = TailPosition({TAG: WorkerMark(UUID)}, {UUID: TailLog(TAG, LogPosition("abc", 3))})
     of_workers(path, TAG, "b" * 32)[0].save(position)
@@ -49,7 +49,7 @@ def test_workers_round_trip(tmp_path: Path) -> None:
 
 
 def test_links(tmp_path: Path) -> None:
-    """A link stays a link. A dangling one is refused: another user may have made it."""
+    """A link stays a link; a dangling link is refused, because another user may have made it."""
     (tmp_path / "link").symlink_to(tmp_path / "file")
     with pytest.raises(CommandError, match="link to a file that does not exist"):
         of_build(tmp_path / "link")
@@ -61,8 +61,8 @@ def test_links(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["device", "FIFO", "directory", "large file"])
-def test_an_unfit_file_is_refused(kind: str, tmp_path: Path) -> None:
-    """A device, a FIFO and a huge file are neither waited for nor read into memory."""
+def test_an_unsuitable_file_is_refused(kind: str, tmp_path: Path) -> None:
+    """A device, a FIFO, a directory and a huge file are refused without waiting or reading them."""
     path = tmp_path / "position"
     if kind == "device":
         path.symlink_to("/dev/zero")
@@ -78,17 +78,17 @@ def test_an_unfit_file_is_refused(kind: str, tmp_path: Path) -> None:
 
 
 def test_another_subject_is_refused(tmp_path: Path) -> None:
-    """A file of another build, or of other Workers, is a usage error."""
+    """A file that belongs to another build or to other Workers is a usage error."""
     build, workers = tmp_path / "build", tmp_path / "workers"
     of_build(build).save(LogPosition("a"))
     of_workers(workers, TAG)[0].save(TailPosition({TAG: None}))
-    with pytest.raises(CommandError, match=f"build is of build {UUID}"):
+    with pytest.raises(CommandError, match=f"build belongs to build {UUID}"):
         of_build(build, UUID.replace("8", "9")).load()
-    with pytest.raises(CommandError, match="workers is of Workers, not of a build"):
+    with pytest.raises(CommandError, match="workers belongs to Workers, not to a build"):
         of_build(workers).load()
-    with pytest.raises(CommandError, match="is of other Workers"):
+    with pytest.raises(CommandError, match="belongs to other Workers"):
         of_workers(workers, "b" * 32)
-    with pytest.raises(CommandError, match="build is of build"):
+    with pytest.raises(CommandError, match="build belongs to build"):
         of_workers(build, TAG)
 
 
@@ -108,17 +108,17 @@ GARBAGE = [
 
 @pytest.mark.parametrize("data", GARBAGE, ids=lambda data: ascii(data[:60]))
 def test_garbage_is_refused(data: bytes, tmp_path: Path) -> None:
-    """A file of another kind is neither read as a position nor overwritten."""
+    """A file of another kind is refused and stays unchanged."""
     path = tmp_path / "position"
     path.write_bytes(data)
-    with pytest.raises(CommandError, match="is not a file that --resume has written"):
+    with pytest.raises(CommandError, match="was not written by --resume"):
         of_build(path).load()
     assert path.read_bytes() == data
 
 
 @pytest.mark.parametrize("data", [b"", b"\n"], ids=ascii)
 def test_an_empty_file_is_a_new_one(data: bytes, tmp_path: Path) -> None:
-    """An empty file is as good as none: `mktemp` or a power cut may leave one."""
+    """An empty file counts as missing: `mktemp` or a power cut may leave one."""
     path = tmp_path / "position"
     path.write_bytes(data)
     assert of_build(path).load() is None
@@ -128,7 +128,7 @@ def test_an_empty_file_is_a_new_one(data: bytes, tmp_path: Path) -> None:
 
 
 def test_each_worker_has_its_own_position(tmp_path: Path) -> None:
-    """Adding a Worker does not disturb the others; the position of one left out is kept."""
+    """Adding a Worker does not affect the others; the position of an omitted Worker is kept."""
     path = tmp_path / "position"
     a, b, c = (letter * 32 for letter in "abc")
     marks = {tag: WorkerMark(UUID.replace("8", tag[0])) for tag in (a, b, c)}
@@ -175,7 +175,7 @@ def _refuse(error: int) -> Callable[..., None]:
 
 
 def test_without_fsync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Windows can't open a directory, and some file systems can't fsync."""
+    """Saving works where a directory can't be opened (Windows) or a file system lacks fsync."""
     path = tmp_path / "position"
     monkeypatch.delattr(os, "O_DIRECTORY")
     of_build(path).save(LogPosition("a"))
@@ -186,7 +186,7 @@ def test_without_fsync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_disk_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A position that may not be on disk is an error, and the old one stays."""
+    """If fsync fails, saving is an error and the old position stays."""
     path = tmp_path / "position"
     of_build(path).save(LogPosition("a"))
     monkeypatch.setattr(os, "fsync", _refuse(errno.EIO))
@@ -200,7 +200,7 @@ def test_a_disk_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_an_unwritable_directory_is_found_at_the_start(
     exists: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Loading tries a write, which finds more than the permission bits emit, and leaves nothing behind."""
+    """Loading tests the directory by creating a file, and leaves nothing behind."""
     path = tmp_path / "position"
     if exists:
         of_build(path).save(LogPosition("a"))
@@ -212,7 +212,7 @@ def test_an_unwritable_directory_is_found_at_the_start(
 
 
 def test_an_unwritable_directory_costs_no_request(tmp_path: Path, account: Served, cli: Cli) -> None:
-    """The error comes before the first request, for a build and for a Worker."""
+    """The error is reported before the first request, for a build and for a Worker."""
     before = len(account.sim.requests)
     for what in (UUID, "shop"):
         run = cli("tail", what, "--resume", str(tmp_path / "missing" / "position"))
@@ -222,7 +222,7 @@ def test_an_unwritable_directory_costs_no_request(tmp_path: Path, account: Serve
 
 
 class Slow:
-    """A resume file on a slow disk, with the clock that the disk moves."""
+    """A resume file on a slow disk, with a clock that saving advances."""
 
     def __init__(self, cost: float) -> None:
         self.now = 0.0
@@ -240,7 +240,7 @@ def at(offset: int) -> LogPosition:
 
 
 def test_a_slow_disk_gets_a_tenth_of_the_time() -> None:
-    """What is noted in between is saved with a later note, or at the end; nothing is saved twice."""
+    """A position noted too early is saved with a later one or at the end; nothing is saved twice."""
     disk = Slow(cost=0.5)
     keep = Checkpoint(cast("ResumeFile[LogPosition]", disk), None, now=lambda: disk.now)
     assert keep.pause == pytest.approx(0.05)
@@ -261,7 +261,7 @@ def test_a_slow_disk_gets_a_tenth_of_the_time() -> None:
 
 
 def test_without_a_file_nothing_is_saved() -> None:
-    """The position is only remembered."""
+    """Without a file, the position is only remembered."""
     keep: Checkpoint[LogPosition] = Checkpoint(None, at(1))
     keep.note(at(2))
     keep.close()
@@ -277,7 +277,7 @@ def test_a_missing_directory(tmp_path: Path) -> None:
 
 
 def test_failed_save_keeps_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When the new position can't be written, the old one stays and nothing else is left behind."""
+    """If the new position can't be written, the old one stays and no other file remains."""
     path = tmp_path / "position"
     of_build(path).save(LogPosition("a"))
 
@@ -302,7 +302,7 @@ def test_position_beyond_the_log_is_no_success(account: Served, cli: Cli, tmp_pa
 
 
 def test_an_impossible_position(account: Served, cli: Cli, tmp_path: Path) -> None:
-    """A file that was edited by hand is an error of one line, for a build and for Workers."""
+    """An invalid position in an edited file is reported in one line, for a build and for Workers."""
     build = account.do(lambda: account.sim.add_finished_build(3))
     tag, path, wrong = build.external_script_id, tmp_path / "position", LogPosition(None, -1)
     of_build(path, build.build_uuid).save(wrong)

@@ -1,4 +1,4 @@
-"""Stop signals in process: which one ends what."""
+"""Tests the effects of stop signals, in process."""
 
 import asyncio
 import os
@@ -29,10 +29,8 @@ def send(number: int) -> None:
     [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, None)],
     ids=["SIGTERM", "SIGHUP", "SIGINT"],
 )
-def test_the_first_signal_cancels_and_waits_for_the_clean_up(
-    number: signal.Signals, code: int | None
-) -> None:
-    """The error names the signal, and the handlers from before are back."""
+def test_the_first_signal_cancels_and_waits_for_the_cleanup(number: signal.Signals, code: int | None) -> None:
+    """The first signal cancels the work; then the error names the signal and the old handlers are back."""
     before = [signal.getsignal(it) for it in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)]
     cleaned: list[int] = []
 
@@ -54,7 +52,7 @@ def test_the_first_signal_cancels_and_waits_for_the_clean_up(
 
 
 def test_a_signal_wakes_the_event_loop() -> None:
-    """A command that waits for a long time ends at once."""
+    """A signal ends a long wait of the event loop at once."""
     main = threading.main_thread().ident
     assert main is not None
     timer = threading.Timer(0.1, signal.pthread_kill, (main, signal.SIGTERM))
@@ -71,7 +69,7 @@ def test_a_signal_wakes_the_event_loop() -> None:
 
 
 def test_an_ignored_signal_stays_ignored() -> None:
-    """nohup, or a script that starts the command in the background, is respected."""
+    """A signal that nohup or a shell script ignores stays ignored."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     async def work() -> int:
@@ -86,7 +84,7 @@ def test_an_ignored_signal_stays_ignored() -> None:
 
 
 def test_an_abandoned_write_replaces_the_cancel() -> None:
-    """The clean-up after an abandoned write is not cancelled, and the command ends by the signal."""
+    """The cleanup after an abandoned write is not canceled, and the command ends by the signal."""
     cleaned: list[bool] = []
 
     async def work() -> int:
@@ -139,7 +137,7 @@ async def _thrice_inside(steps: list[str]) -> int:
 def test_the_second_signal(
     work: Callable[[list[str]], Coroutine[object, object, int]], steps: list[str]
 ) -> None:
-    """It raises at once, or at the end of a shielded block; a third one raises even inside."""
+    """A second signal raises at once or at the end of a shielded block; a third one raises even inside."""
     taken: list[str] = []
     with pytest.raises(Terminated):
         run_to_end(work(taken))
@@ -147,7 +145,7 @@ def test_the_second_signal(
 
 
 def test_a_shield_hides_no_error() -> None:
-    """An error inside a shielded block comes out unchanged."""
+    """An error inside a shielded block propagates unchanged."""
 
     async def work() -> int:
         with shielded():
@@ -158,7 +156,7 @@ def test_a_shield_hides_no_error() -> None:
 
 
 def test_calls_in_threads() -> None:
-    """A call in a thread gives its result or its error, as in any executor."""
+    """A call in a thread returns its result or raises its error, as in any executor."""
 
     async def work() -> int:
         loop = asyncio.get_running_loop()

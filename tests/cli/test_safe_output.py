@@ -1,4 +1,4 @@
-"""Text of the API in the output of commands: neither a terminal nor a CI job obeys it."""
+"""Tests that text of the API in the output controls neither a terminal nor a CI job."""
 
 import pytest
 
@@ -18,8 +18,8 @@ HOSTILE = [
 COMMANDS = ("logs", "tail", "wait", "show")
 
 
-def obeyed(text: str) -> list[str]:
-    """The lines that a CI job would obey."""
+def executed(text: str) -> list[str]:
+    """The lines that a CI job would execute as commands."""
     return [
         line
         for line in text.replace("\r", "\n").split("\n")
@@ -33,7 +33,7 @@ def test_a_log_is_inert(command: str, options: tuple[str, ...], account: Served,
     """Each message is one line, and nothing in it is a command of GitHub Actions or Azure Pipelines."""
     build = account.do(lambda: account.sim.add_finished_build(HOSTILE, BuildOutcome.FAIL))
     run = cli(command, build.build_uuid, *options)
-    assert obeyed(run.out) + obeyed(run.err) == []
+    assert executed(run.out) + executed(run.err) == []
     assert len(run.out.splitlines()) == len(HOSTILE)
     if options == ("-o", "json"):
         assert [record["message"] for record in run.records] == HOSTILE
@@ -43,9 +43,9 @@ def test_a_log_is_inert(command: str, options: tuple[str, ...], account: Served,
 
 @pytest.mark.parametrize("command", ["show", "wait"])
 def test_a_reason_is_inert(command: str, account: Served, cli: Cli) -> None:
-    """The line of the log that is printed as the reason of a failure is made safe too."""
+    """The line of the log that is printed as the reason for a failure is safe too."""
     for message in HOSTILE:
         build = account.do(lambda text=message: account.sim.add_finished_build([text], BuildOutcome.FAIL))  # type: ignore[misc]
         run = cli(command, build.build_uuid)
-        assert obeyed(run.out) + obeyed(run.err) == []
+        assert executed(run.out) + executed(run.err) == []
         assert "\x1b" not in run.out + run.err

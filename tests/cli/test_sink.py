@@ -1,4 +1,4 @@
-"""Every byte of an output goes out, whatever takes it; and it is known what went out."""
+"""Tests that every byte of the output is written, and that the count of written records is exact."""
 
 import io
 import os
@@ -20,17 +20,17 @@ LONG = [b"short\n", b"y" * 20_000 + b"\n", b"", b"z" * 5000 + b"\n"]
 
 
 class Raw(io.RawIOBase):
-    """A raw stream that takes some bytes, or none, or fails: one result per write, over and over."""
+    """A raw stream whose writes accept some bytes or none, or fail; cycles through these results."""
 
     def __init__(self, *results: int | OSError | None) -> None:
-        self._answers = cycle(results)
+        self._results = cycle(results)
         self.data = b""
 
     def writable(self) -> bool:
         return True
 
     def write(self, data: memoryview) -> int | None:  # type: ignore[override]
-        result = next(self._answers)
+        result = next(self._results)
         if isinstance(result, OSError):
             self.data += bytes(data[: getattr(result, "characters_written", 0)])
             raise result
@@ -39,16 +39,16 @@ class Raw(io.RawIOBase):
 
 
 def unbuffered(raw: io.RawIOBase) -> io.TextIOWrapper:
-    """A text stream as Python makes it under PYTHONUNBUFFERED."""
+    """A text stream as under PYTHONUNBUFFERED."""
     return io.TextIOWrapper(raw, "utf-8", write_through=True)  # type: ignore[arg-type]
 
 
 @pytest.fixture
-def no_naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The pauses that were asked for, and not made."""
-    naps: list[float] = []
-    monkeypatch.setattr(time, "sleep", naps.append)
-    return naps
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The requested pauses, which take no time."""
+    pauses: list[float] = []
+    monkeypatch.setattr(time, "sleep", pauses.append)
+    return pauses
 
 
 @pytest.mark.parametrize(
@@ -58,19 +58,19 @@ def no_naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 )
 @pytest.mark.parametrize("records", [RECORDS[:50], LONG, [b"", b""]], ids=["lines", "long", "nothing"])
 def test_short_writes_are_continued(
-    results: tuple[int | OSError | None, ...], records: list[bytes], no_naps: list[float]
+    results: tuple[int | OSError | None, ...], records: list[bytes], pauses: list[float]
 ) -> None:
-    """All bytes come out in order, all records are counted, and a full output is not polled in a spin."""
+    """All bytes are written in order, all records are counted, and a full output causes no busy loop."""
     raw, counts = Raw(*results), list[int]()
     Sink(unbuffered(raw)).write(records, counts.append)
     assert raw.data == b"".join(records)
     assert sum(counts) == len(records)
     nothing_taken = any(result is None or repr(result).endswith("'full')") for result in results)
-    assert bool(no_naps) == (nothing_taken and bool(raw.data))
+    assert bool(pauses) == (nothing_taken and bool(raw.data))
 
 
 def test_records_are_counted_as_they_go_out() -> None:
-    """The count never runs ahead of the bytes, and is right when the stream fails."""
+    """The count is never ahead of the bytes, and is exact if the stream fails."""
     raw, counted = Raw(4, 4, OSError(28, "No space left on device")), list[int]()
     with pytest.raises(OSError, match="No space"):
         Sink(unbuffered(raw)).write([b"ab\n", b"", b"cd\n", b"efg\n"], counted.append)
@@ -86,7 +86,7 @@ def slow_reader(number: int, into: list[bytes]) -> threading.Thread:
         try:
             while data := os.read(number, next(pieces)):
                 into.append(data)
-        except OSError:  # Linux says so when the other end of a terminal is closed
+        except OSError:  # how Linux reports that the other end of a terminal is closed
             pass
 
     thread = threading.Thread(target=read)
@@ -98,7 +98,7 @@ def slow_reader(number: int, into: list[bytes]) -> threading.Thread:
 @pytest.mark.parametrize("blocking", [True, False], ids=["blocking", "non-blocking"])
 @pytest.mark.parametrize("buffering", [0, -1], ids=["unbuffered", "buffered"])
 def test_every_byte_reaches_a_slow_reader(kind: str, blocking: bool, buffering: int) -> None:
-    """Pipes and terminals get every byte, blocking or not, with Python's buffers or without."""
+    """Pipes and terminals get every byte, blocking or not, with or without Python's buffers."""
     reading, writing = os.pipe() if kind == "pipe" else pty.openpty()
     if kind == "terminal":
         tty.setraw(writing)
@@ -112,8 +112,8 @@ def test_every_byte_reaches_a_slow_reader(kind: str, blocking: bool, buffering: 
     assert b"".join(got) == b"".join([*RECORDS, *LONG])
 
 
-def test_without_poll(monkeypatch: pytest.MonkeyPatch, no_naps: list[float]) -> None:
-    """Where files can't be polled, as on Windows, output is written all the same."""
+def test_without_poll(monkeypatch: pytest.MonkeyPatch, pauses: list[float]) -> None:
+    """Output is also written where files can't be polled, as on Windows."""
     monkeypatch.delattr(select, "poll")
     raw = Raw(5)
     Sink(unbuffered(raw)).write(RECORDS[:5], lambda _: None)
@@ -123,11 +123,11 @@ def test_without_poll(monkeypatch: pytest.MonkeyPatch, no_naps: list[float]) -> 
         Sink(stream).write(RECORDS[:5], lambda _: None)
     assert os.read(reading, 10_000) == b"".join(RECORDS[:5])
     os.close(reading)
-    assert not no_naps
+    assert not pauses
 
 
 class Stopped:
-    """A full pipe without a reader, and a signal that arrives once its writer waits."""
+    """A full pipe without a reader, and signals that arrive while its writer waits."""
 
     def __init__(self, stops: list[int], *signals: int) -> None:
         self._reading, writing = os.pipe()
@@ -166,7 +166,7 @@ class Stopped:
 @pytest.mark.slow
 @pytest.mark.parametrize("signals", [(15,), (2, 2)], ids=["once", "twice"])
 def test_a_stop_ends_a_stalled_write_between_records(stops: list[int], signals: tuple[int, ...]) -> None:
-    """The output has whole records, and exactly those that were counted."""
+    """A stop signal ends a stalled write, and the output is exactly the counted records."""
     pipe = Stopped(stops, *signals)
     with pytest.raises(WriteAbandoned):
         pipe.write(RECORDS * 10)
@@ -176,7 +176,7 @@ def test_a_stop_ends_a_stalled_write_between_records(stops: list[int], signals: 
 
 @pytest.mark.slow
 def test_a_stop_ends_a_stalled_record_after_a_while(stops: list[int]) -> None:
-    """A record whose reader takes no more of it is abandoned, and not counted."""
+    """A partly written record is abandoned and not counted if its reader stays away."""
     pipe = Stopped(stops, 15)
     with pytest.raises(WriteAbandoned):
         pipe.write([b"first\n", b"y" * 500_000, b"never\n"])
@@ -187,7 +187,7 @@ def test_a_stop_ends_a_stalled_record_after_a_while(stops: list[int]) -> None:
 
 
 def test_a_record_that_was_begun_is_finished_after_a_stop(stops: list[int]) -> None:
-    """A slow reader gets the whole record, and nothing after it."""
+    """After a stop signal, a slow reader gets the rest of the current record and nothing after it."""
     raw, counted = Raw(100), list[int]()
 
     def write(data: memoryview) -> int | None:
@@ -202,7 +202,7 @@ def test_a_record_that_was_begun_is_finished_after_a_stop(stops: list[int]) -> N
 
 @pytest.mark.slow
 def test_a_stop_leaves_a_slow_reader_time(stops: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    """A record is finished if its reader goes on within a second."""
+    """A record is finished if its reader continues within a second."""
     monkeypatch.setattr(sink, "_POLL", 0.05)
     pipe = Stopped(stops, 15)
     got: list[bytes] = []
@@ -215,8 +215,8 @@ def test_a_stop_leaves_a_slow_reader_time(stops: list[int], monkeypatch: pytest.
     assert (pipe.counted, b"".join(got)) == (1, b"y" * 200_000)
 
 
-def test_clean_up_after_a_stop_is_written(stops: list[int]) -> None:
-    """What the clean-up writes, such as the cursor, goes out if the output takes it."""
+def test_cleanup_after_a_stop_is_written(stops: list[int]) -> None:
+    """Output of the cleanup, such as showing the cursor, is written if the stream accepts it."""
     stops.append(15)
     raw = Raw(3)
     Sink(unbuffered(raw)).write([b"\x1b[?25h"], lambda _: None)

@@ -1,4 +1,4 @@
-"""Tails that are stopped, suspended or cut off at an awkward moment, and started again."""
+"""Tests tails that are stopped, suspended or cut off at an awkward moment, and restarted."""
 
 import array
 import fcntl
@@ -20,12 +20,12 @@ pytestmark = pytest.mark.slow
 
 
 def lines_of(number: int, length: int) -> list[str]:
-    """Lines that show their number and where they end."""
+    """Lines that begin and end with their number."""
     return [f"{at:05} {'x' * length} {at:05}" for at in range(number)]
 
 
 def stalled(reading: int) -> None:
-    """Wait until the pipe is full: nothing is added for a while."""
+    """Wait until the pipe is full, that is, nothing is added for a while."""
     size = array.array("i", [0])
     before = -1
 
@@ -47,7 +47,7 @@ def all_of(reading: int) -> bytes:
 
 
 def rest_of(served: Served, words: list[str], count: int) -> list[str]:
-    """What a second run prints of the `count` lines that are left, before it is stopped."""
+    """The next `count` lines, printed by a second run, which prints nothing else."""
     with started(served.environment, *words) as process:
         lines = read_lines(process, count)
         if words[1].startswith("worker"):
@@ -82,7 +82,7 @@ def test_stopped_while_nobody_reads(  # noqa: PLR0917  # fixtures
     served: Served,
     tmp_path: Path,
 ) -> None:
-    """Of what was printed nothing is lost and nothing comes again, and the command ends soon."""
+    """The command ends soon, and a second run prints exactly the lines that the first did not."""
     said = lines_of(2000 if length < 1000 else 200, length)
     build: SimulatedBuild = served.do(served.sim.add_build)
     emit(served, build, *said)
@@ -101,7 +101,7 @@ def test_stopped_while_nobody_reads(  # noqa: PLR0917  # fixtures
         assert process.stderr.read() == b""
     out = all_of(reading).decode().split("\n")
     os.close(reading)
-    printed = out[:-1]  # behind the last line end is nothing, or a line that was given up
+    printed = out[:-1]  # after the last line end, there is nothing or an abandoned line
     assert printed == said[: len(printed)]
     served.do(lambda: build.finish("success"))  # type: ignore[arg-type]
     assert rest_of(served, words, len(said) - len(printed)) == said[len(printed) :]
@@ -109,7 +109,7 @@ def test_stopped_while_nobody_reads(  # noqa: PLR0917  # fixtures
 
 @pytest.mark.parametrize("variables", [UNBUFFERED, {}], ids=["unbuffered", "buffered"])
 def test_stopped_and_continued(variables: dict[str, str], served: Served) -> None:
-    """A process that was stopped in the middle of a write continues with the rest."""
+    """A process that is suspended in the middle of a write continues with the rest."""
     said = lines_of(5000, 100)
     build = served.do(lambda: served.sim.add_finished_build(said))
     reading, writing = os.pipe()
@@ -126,7 +126,7 @@ def test_stopped_and_continued(variables: dict[str, str], served: Served) -> Non
 
 
 def test_an_output_that_does_not_block(served: Served) -> None:
-    """A pipe that another program made non-blocking gets every line, however slowly it takes them."""
+    """A pipe that another program made non-blocking gets every line, even with a slow reader."""
     said = lines_of(3000, 100)
     build = served.do(lambda: served.sim.add_finished_build(said))
     reading, writing = os.pipe()
@@ -142,7 +142,7 @@ def test_an_output_that_does_not_block(served: Served) -> None:
 @pytest.mark.skipif(not FULL.exists(), reason="needs a device that is always full")
 @pytest.mark.parametrize("variables", [UNBUFFERED, {}], ids=["unbuffered", "buffered"])
 def test_a_full_disk_loses_nothing(variables: dict[str, str], served: Served, tmp_path: Path) -> None:
-    """Lines that could not be written do not count as printed."""
+    """Lines that could not be written to a full disk do not count as printed."""
     build = served.do(lambda: served.sim.add_finished_build(lines_of(20, 10)))
     words = ["tail", build.build_uuid, "--resume", str(tmp_path / "position")]
     with (
@@ -180,7 +180,7 @@ def test_streams_that_the_shell_has_closed(closed: str, code: int, said: str, se
 
 
 def test_the_start_is_saved_before_the_first_line(served: Served, tmp_path: Path) -> None:
-    """A build that runs between two tails is printed by the second, also if the first printed nothing."""
+    """A build between two tails is printed by the second, even if the first printed nothing."""
     name = f"quiet-{len(served.sim.workers)}"
     tag = served.do(lambda: served.sim.add_worker(name))
     file = tmp_path / "position"
@@ -197,7 +197,7 @@ def test_the_start_is_saved_before_the_first_line(served: Served, tmp_path: Path
 
 
 def test_a_worker_is_added_and_left_out(served: Served, tmp_path: Path) -> None:
-    """Each Worker resumes at its own position, whichever were tailed in between."""
+    """Each Worker resumes at its own position, even if it was omitted in between."""
     builds = [served.do(served.sim.add_build) for _ in range(3)]
     names = {tag: name for name, tag in served.sim.workers.items()}
     workers = [names[build.external_script_id] for build in builds]
@@ -228,13 +228,13 @@ def test_a_worker_is_added_and_left_out(served: Served, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", ["logs", "tail"])
 def test_one_ctrl_c_ends_a_slow_pattern(command: str, served: Served) -> None:
-    """A regular expression that backtracks on a line does not hold up the command."""
+    """One Ctrl-C ends a regular expression that backtracks forever."""
     build = served.do(lambda: served.sim.add_finished_build(["start", "a" * 60 + "!"]))
     words = [command, build.build_uuid, "--include", "^(a+)+$"]
     with started(served.environment, *words) as process:
-        asked = f"/{build.build_uuid}/logs"
-        eventually(lambda: any(asked in it.path for it in served.do(lambda: list(served.sim.requests))))
-        time.sleep(0.5)  # it is matching now
+        path = f"/{build.build_uuid}/logs"
+        eventually(lambda: any(path in it.path for it in served.do(lambda: list(served.sim.requests))))
+        time.sleep(0.5)  # the pattern is matching now
         assert process.poll() is None
         process.send_signal(signal.SIGINT)
         assert process.wait(5) == 130

@@ -1,4 +1,4 @@
-"""The screen: what may be written there, and what a failed write means."""
+"""Tests the screen: safe text, and the effect of failed writes."""
 
 import io
 import os
@@ -24,7 +24,7 @@ from tests.cli.support import Terminal
 )
 @pytest.mark.parametrize("optional", [False, True], ids=["stdout", "stderr"])
 def test_output_is_safe_for_its_place(terminal: bool, color: bool, shown: str, optional: bool) -> None:
-    """The screen makes any text safe, so that no caller can forget it."""
+    """The screen makes any text safe for its destination."""
     data = io.BytesIO()
     screen = Screen((Terminal if terminal else io.TextIOWrapper)(data, "utf-8"), optional=optional)
     screen.color = color
@@ -33,7 +33,7 @@ def test_output_is_safe_for_its_place(terminal: bool, color: bool, shown: str, o
 
 
 def test_trusted_output_is_unchanged() -> None:
-    """What rich draws, and raw output, are not touched."""
+    """Trusted text is written unchanged."""
     data = io.BytesIO()
     stream = io.TextIOWrapper(data, "utf-8")
     Screen(stream).write("\x1b[2K::c\r", trusted=True)
@@ -41,7 +41,7 @@ def test_trusted_output_is_unchanged() -> None:
 
 
 def test_the_text_of_a_spinner_is_safe(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What rich draws is trusted, so the text of a spinner is made safe before."""
+    """The text of a spinner is made safe before rich draws it."""
     data = io.BytesIO()
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(sys, "stderr", Terminal(data, "utf-8"))
@@ -67,14 +67,14 @@ def broken(error: OSError) -> io.TextIOWrapper:
 
 
 def test_output_that_nobody_reads() -> None:
-    """A gone reader is an error on standard output, and none on standard error."""
+    """A missing reader is an error on standard output, but not on standard error."""
     Screen(broken(BrokenPipeError()), optional=True).write("x")
     with pytest.raises(BrokenPipeError):
         Screen(broken(BrokenPipeError())).write("x")
 
 
 def test_a_message_above_a_spinner(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A message that is written while a spinner is shown gets a line of its own."""
+    """A message written while a spinner is shown gets a line of its own."""
     data = io.BytesIO()
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(sys, "stderr", Terminal(data, "utf-8"))
@@ -84,7 +84,7 @@ def test_a_message_above_a_spinner(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_optional_write_is_abandoned_without_an_error(stops: list[int]) -> None:
-    """A standard error that nobody reads does not keep the command from ending."""
+    """A standard error that nobody reads does not prevent the command from ending."""
     stops.append(15)
     reading, writing = os.pipe()
     with io.TextIOWrapper(open(writing, "wb", 0), write_through=True) as stream:  # noqa: PTH123
@@ -96,7 +96,7 @@ def test_an_optional_write_is_abandoned_without_an_error(stops: list[int]) -> No
 
 
 def test_closed_streams(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Writing to a closed standard output is an error; to a closed standard error it is not."""
+    """Writing to a closed standard output is an error, but not to a closed standard error."""
     monkeypatch.setattr(sys, "stdout", None)
     monkeypatch.setattr(sys, "stderr", None)
     stderr().write("lost")
@@ -107,7 +107,7 @@ def test_closed_streams(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_broken_pipe_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Windows reports it as "invalid argument"."""
+    """On Windows, the error "invalid argument" counts as a broken pipe."""
     screen = Screen(broken(OSError(22, "Invalid argument")))
     with pytest.raises(CommandError):
         screen.write("x")
@@ -131,6 +131,6 @@ def test_a_broken_pipe_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     ids=str,
 )
 def test_wants_color(environ: dict[str, str], on_tty: bool, elsewhere: bool) -> None:
-    """NO_COLOR wins over FORCE_COLOR, which wins over what the terminal can do; empty is unset."""
+    """NO_COLOR overrides FORCE_COLOR, which overrides the terminal; empty is unset."""
     assert wants_color(is_tty=True, environ=environ) is on_tty
     assert wants_color(is_tty=False, environ=environ) is elsewhere

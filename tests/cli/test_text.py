@@ -1,10 +1,10 @@
-"""Text from outside is safe to print."""
+"""Tests that untrusted text is made safe to print."""
 
 import re
 
 import pytest
 
-from builds_async.cli.text import colored, plain, source_color
+from builds_async.cli.text import colored, source_color, visible_text
 from builds_async.models.text import json_escaped
 
 HOSTILE = [
@@ -25,25 +25,25 @@ HOSTILE = [
 
 @pytest.mark.parametrize(("text", "shown"), HOSTILE, ids=[ascii(text) for text, _ in HOSTILE])
 def test_controls_are_visible(text: str, shown: str) -> None:
-    """Whatever a terminal would obey is made visible; tabs and letters of all scripts stay."""
-    assert plain(text) == shown
+    """All control characters are made visible; tabs and letters of all scripts stay."""
+    assert visible_text(text) == shown
     assert re.sub(r"\x1b\[[0-9;:]*m", "", colored(text)) == shown
 
 
 def test_colors_are_kept_and_end_with_the_line() -> None:
-    """Colors are kept where they are wanted, and never beyond the line."""
+    """`colored` keeps colors and resets them at the end of the line; `visible_text` removes them."""
     text = "\x1b[1;31mred\x1b[38:2::1:2:3m!"
     assert colored(text) == f"{text}\x1b[0m"
-    assert plain(text) == "red!"
+    assert visible_text(text) == "red!"
     assert colored("no color\r") == "no color^M"
 
 
 def test_json_for_a_terminal_is_the_same_json() -> None:
-    """What a terminal would obey is escaped as JSON does it."""
+    """Control characters in JSON are escaped, so that its value is unchanged."""
     assert json_escaped('{"a":"\u202e\x9b✨"}') == '{"a":"\\u202e\\u009b✨"}'
 
 
 def test_sources_have_stable_colors() -> None:
-    """The color of a Worker is the same in every run, and Workers differ."""
+    """The color of a Worker is the same in every run, and Workers have different colors."""
     assert [source_color(name) for name in ("shop", "blog", "api")] == ["96", "93", "93"]
     assert len({source_color(f"worker-{number}") for number in range(100)}) == 12

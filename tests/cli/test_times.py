@@ -1,4 +1,4 @@
-"""Times and durations as people write and read them."""
+"""Tests parsing and formatting of times and durations."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -29,7 +29,7 @@ BERLIN = ZoneInfo("Europe/Berlin")
     ids=str,
 )
 def test_since(text: str, expected: datetime) -> None:
-    """A duration counts back from now; a date or time is taken as it is, in UTC by default."""
+    """A duration counts back from now; a date or time without a zone is UTC by default."""
     assert parse_since(text, NOW) == expected
 
 
@@ -42,7 +42,7 @@ def test_since_uses_the_zone() -> None:
     "text", ["", "10", "-5m", "yesterday", "5m5m", "m", "1y", "9" * 99 + "d", "٣m", "2026-13-01"], ids=ascii
 )
 def test_invalid_since(text: str) -> None:
-    """The error shows how to write a time."""
+    """The error for an invalid time shows valid ones."""
     with pytest.raises(ValueError, match="1h30m"):
         parse_since(text, NOW)
 
@@ -73,7 +73,7 @@ def test_format_time() -> None:
 
 @pytest.mark.parametrize("name", ["Mars/Base", "", "../etc/passwd", "Europe", "\0"], ids=ascii)
 def test_invalid_zone(name: str) -> None:
-    """Whatever is not a time zone is a usage error."""
+    """An unknown time zone is a usage error."""
     with pytest.raises(CommandError, match=r"--timezone: .* is not a time zone"):
         find_zone(name)
 
@@ -92,7 +92,7 @@ EDGES = {
     "first": datetime.min.replace(tzinfo=UTC),
     "last": datetime.max.replace(tzinfo=UTC),
     "before the first": datetime.fromisoformat("0001-01-01T00:00:00+14:00"),
-    "behind the last": datetime.fromisoformat("9999-12-31T23:59:59-14:00"),
+    "after the last": datetime.fromisoformat("9999-12-31T23:59:59-14:00"),
     "a naive first": datetime.min,  # noqa: DTZ901
     "a naive last": datetime.max,  # noqa: DTZ901
 }
@@ -101,7 +101,7 @@ EDGES = {
 @pytest.mark.parametrize("zone", ZONES)
 @pytest.mark.parametrize("edge", EDGES)
 def test_edges(edge: str, zone: str) -> None:
-    """A time at the edge of the calendar is shown in every zone, if need be in its own."""
+    """A time at the edge of the calendar is shown in any zone, or else in its own."""
     moment = EDGES[edge]
     text = format_time(moment, ZoneInfo(zone))
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)

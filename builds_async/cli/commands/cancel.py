@@ -7,7 +7,7 @@ from builds_async.cli.lookup import find_build
 from builds_async.cli.options import CONNECTION, BuildUUID, Connection, Output
 from builds_async.cli.printer import print_record
 from builds_async.cli.terminal import stderr, stdout
-from builds_async.cli.text import plain
+from builds_async.cli.text import visible_text
 
 
 async def cancel_command(
@@ -23,8 +23,8 @@ async def cancel_command(
         ended = await client.builds.cancel(build_uuid)
     if output == "json":
         print_record(stdout(), ended)
-    cancelled = ended.build_outcome in {None, BuildOutcome.CANCELLED}
-    if not cancelled:
-        stderr().write("the build had ended before it could be cancelled\n")
-    stderr().write(f"build {build_uuid}: {plain(ended.build_outcome or 'cancelled')}\n")
-    return OK if cancelled else UNSUCCESSFUL
+    canceled = ended.build_outcome in {None, BuildOutcome.CANCELLED}
+    if not canceled:
+        stderr().write("the build had ended before it could be canceled\n")
+    stderr().write(f"build {build_uuid}: {visible_text(ended.build_outcome or 'cancelled')}\n")
+    return OK if canceled else UNSUCCESSFUL

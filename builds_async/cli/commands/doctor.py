@@ -1,25 +1,17 @@
 """`builds-async doctor`."""
 
-from builds_async import Diagnosis
+from builds_async import APIError, Diagnosis
 from builds_async.cli.connect import connect
-from builds_async.cli.exits import ACCESS_DENIED, OK, UNAVAILABLE, UNSUCCESSFUL, USAGE
+from builds_async.cli.exits import ACCESS_DENIED, OK, UNAVAILABLE, UNSUCCESSFUL, code_of
 from builds_async.cli.options import CONNECTION, Connection, Output
 from builds_async.cli.printer import print_record
 from builds_async.cli.tables import diagnosis_table
 from builds_async.cli.terminal import stdout
-
-_CODES: dict[int | None, int] = {
-    400: USAGE,
-    401: ACCESS_DENIED,
-    403: ACCESS_DENIED,
-    404: USAGE,
-    422: USAGE,
-}
-"""By HTTP status, as the errors of the other commands have them."""
+from builds_async.session.refusal import BY_STATUS
 
 
 async def doctor_command(*, output: Output = "text", connection: Connection = CONNECTION) -> int:
-    """Check account, token and permissions, and say what to do about problems."""
+    """Check the account, the token and its permissions, and give advice on problems."""
     out = stdout()
     async with connect(connection) as client:
         diagnosis = await client.diagnose()
@@ -36,8 +28,10 @@ def _code(diagnosis: Diagnosis) -> int:
         return OK
     findings = {it.check: it for it in diagnosis.findings}
     if "credentials" not in findings:
-        return UNAVAILABLE  # the request that would have checked them failed
+        return UNAVAILABLE  # the request that checks them failed
     if findings["credentials"].state == "problem":
         return ACCESS_DENIED
     builds = findings["builds"]
-    return UNSUCCESSFUL if builds.state == "ok" else _CODES.get(builds.status, UNAVAILABLE)
+    if builds.state == "ok":
+        return UNSUCCESSFUL  # no build minutes are left
+    return code_of(BY_STATUS.get(builds.status or 0, APIError)(builds.message))

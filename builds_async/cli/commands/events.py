@@ -12,7 +12,7 @@ from builds_async.cli.exits import OK, usage_errors
 from builds_async.cli.options import CONNECTION, Connection, Output
 from builds_async.cli.printer import print_record
 from builds_async.cli.terminal import stdout
-from builds_async.cli.text import plain
+from builds_async.cli.text import visible_text
 from builds_async.cli.times import format_time
 
 
@@ -38,7 +38,7 @@ async def events_command(
                     out.write(f"{_line(event)}\n")
                 count += 1
                 if count == limit:
-                    await stream.ack(event)  # others are acknowledged when the next one is taken
+                    await stream.ack(event)  # the stream acknowledges the others when it moves on
                     break
     return OK
 
@@ -53,4 +53,4 @@ def _line(event: BuildEvent) -> str:
         event.build_outcome or event.status or event.type.rpartition(".")[2],
         metadata and metadata.branch,
     )
-    return " ".join(plain(str(word)) for word in words if word)
+    return " ".join(visible_text(str(word)) for word in words if word)

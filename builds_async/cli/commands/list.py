@@ -20,7 +20,9 @@ async def list_command(
     worker: WorkerName,
     /,
     *,
-    limit: Annotated[int, Parameter(help="At most N builds. Default: 20.", validator=Number(gte=1))] = 20,
+    limit: Annotated[
+        int, Parameter(help="List at most N builds. Default: 20.", validator=Number(gte=1))
+    ] = 20,
     output: Output = "text",
     connection: Connection = CONNECTION,
 ) -> int:

@@ -21,7 +21,7 @@ async def logs_command(
     lines: LineOptions = LINE_OPTIONS,
     connection: Connection = CONNECTION,
 ) -> int:
-    """Print the log of a build as it is now."""
+    """Print the current log of a build."""
     build_uuid = find_build(build_uuid)
     out = stdout()
     printer = make_line_printer(lines, out)
@@ -30,11 +30,11 @@ async def logs_command(
     as_json = lines.output == "json"
     async with connect(connection) as client, WorkerNames(client, wanted=as_json) as names:
         source = Source(build_uuid)
-        if as_json:  # only JSON names the Worker: text and raw save these requests
+        if as_json:  # only JSON names the Worker; text and raw save these requests
             source = source_of(await client.builds.get(build_uuid))
             await names.settle()
             source = source._replace(worker=names.of(source.external_script_id))
-        shown = not out.is_tty or lines.tail is not None  # else the lines themselves show the progress
+        shown = not out.is_tty or lines.tail is not None  # otherwise the lines themselves show the progress
         with Spinner(stderr(), "fetching the log", shown=shown) as spinner:
             async for step in _steps(client, build_uuid):
                 count += len(step.lines)
@@ -51,14 +51,14 @@ async def logs_command(
 
 
 async def _steps(client: BuildsClient, build_uuid: str) -> AsyncIterator[Step]:
-    """The log as it is now, page by page. A build that has no log yet has no lines."""
+    """The current log, page by page. A build without a log yet has no lines."""
     cursor = LogCursor(LogPosition())
     more = True
     while more:
         try:
             page = await client.builds.logs(build_uuid, cursor=cursor.asked)
         except NotFoundError:
-            # The log, or the build? If the build does not exist either, this raises.
+            # Either the log or the build is missing. If it is the build, this request raises.
             step = cursor.not_found(await client.builds.get(build_uuid))
         else:
             step = cursor.take(page, final=True)

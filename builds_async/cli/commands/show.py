@@ -20,7 +20,7 @@ async def show_command(
     output: Output = "text",
     connection: Connection = CONNECTION,
 ) -> int:
-    """Show everything about a build, and why it failed if it did."""
+    """Show everything about a build, including the reason for a failure."""
     async with connect(connection) as client:
         build = await client.builds.get(find_build(build_uuid))
         if output == "json":

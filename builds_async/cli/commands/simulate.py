@@ -50,7 +50,7 @@ async def simulate_command(
     faults: Annotated[
         tuple[str, ...],
         Parameter(
-            help="Requests that go wrong: KIND[:TIMES], such as rate_limited, server_error:3, reset,"
+            help="Faults of requests: KIND[:TIMES], such as rate_limited, server_error:3, reset,"
             " cut_body, stall.",
             consume_multiple=True,
         ),
@@ -59,7 +59,9 @@ async def simulate_command(
         int,
         Parameter(help="Requests per 5 minutes; 0 for no limit. Default: 1200.", validator=Number(gte=0)),
     ] = 1200,
-    seed: Annotated[int | None, Parameter(help="Make IDs and the token the same in every run.")] = None,
+    seed: Annotated[
+        int | None, Parameter(help="A seed that fixes the IDs and the token for every run.")
+    ] = None,
     debug: Debug = False,  # noqa: ARG001  # read by `run`
 ) -> int:
     """Serve a simulated Workers Builds until Ctrl-C."""
@@ -82,7 +84,7 @@ def _fault(word: str) -> Fault:
     if colon and not times.isdecimal():
         raise CommandError(f"--faults: {word!r}: TIMES must be a whole number, as in {kind}:3")
     try:
-        return Fault(kind, times=int(times) if colon else 1)  # type: ignore[arg-type]  # checked there
+        return Fault(kind, times=int(times) if colon else 1)  # type: ignore[arg-type]  # checked by Fault
     except ValueError as error:
         raise CommandError(
             f"--faults: {word!r}: {error}; kinds are {', '.join(get_args(FaultKind))}"
@@ -90,7 +92,7 @@ def _fault(word: str) -> Fault:
 
 
 def _introduction(sim: BuildsSimulator, workers: int, builds: int, lines: int, rate: float) -> str:
-    """Fill the account; return the variables to eval, and comments that name what there is."""
+    """Fill the account; return the variables to eval, and comments that name Workers and builds."""
     variables = [
         f"export CLOUDFLARE_BASE_URL={sim.url}",
         f"export CLOUDFLARE_ACCOUNT_ID={sim.account_id}",

@@ -6,15 +6,15 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from builds_async import Trigger
-from builds_async.cli.commands.tail import follow_build
 from builds_async.cli.connect import connect
 from builds_async.cli.exits import OK, CommandError, usage_errors
+from builds_async.cli.follow import follow_build
 from builds_async.cli.lookup import find_worker
 from builds_async.cli.options import CONNECTION, Connection, LineOptions, Output, WorkerName
 from builds_async.cli.outcome import report_finished
 from builds_async.cli.printer import print_record
 from builds_async.cli.terminal import Spinner, stderr, stdout
-from builds_async.cli.text import plain
+from builds_async.cli.text import visible_text
 from builds_async.resources.choosing import described, named_branch
 
 
@@ -29,7 +29,7 @@ async def start_command(
     commit: Annotated[str | None, Parameter(help="Build this commit, given by its full hash.")] = None,
     trigger: Annotated[
         str | None,
-        Parameter(help="The UUID or name of the trigger, if the branch does not decide which one."),
+        Parameter(help="The UUID or name of the trigger. Needed if the branch does not identify it."),
     ] = None,
     follow: Annotated[bool, Parameter(help="Follow the log until the build has finished.")] = False,
     wait: Annotated[bool, Parameter(help="Wait until the build has finished.")] = False,
@@ -38,7 +38,7 @@ async def start_command(
 ) -> int:
     """Start a build of a branch or a commit."""
     if follow and wait:
-        raise CommandError("--follow waits as well: leave --wait out")
+        raise CommandError("--follow waits too: omit --wait")
     async with connect(connection) as client:
         tag = await find_worker(client, worker)
         with usage_errors("start"):
@@ -54,9 +54,11 @@ async def start_command(
         if output == "json" and not follow:
             print_record(stdout(), build)
         elif follow:
-            stderr().write(f"started build {plain(build.build_uuid)}\n")  # standard output is for the log
+            stderr().write(
+                f"started build {visible_text(build.build_uuid)}\n"
+            )  # standard output is for the log
         else:
-            stdout().write(f"{plain(build.build_uuid)}\n")
+            stdout().write(f"{visible_text(build.build_uuid)}\n")
         if follow:
             return await follow_build(client, build.build_uuid, LineOptions(output=output))
         if not wait:

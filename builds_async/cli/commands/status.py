@@ -22,10 +22,10 @@ from builds_async.cli.terminal import Screen, stderr, stdout
 async def status_command(
     *workers: Annotated[str, Parameter(help="Names or tags of Workers. Default: all.")],
     watch: Annotated[
-        bool, Parameter(help="Until Ctrl-C: redraw on a terminal, otherwise print each change.")
+        bool, Parameter(help="Run until Ctrl-C: redraw the table on a terminal, otherwise print each change.")
     ] = False,
     interval: Annotated[
-        float, Parameter(help="With --watch: seconds between look-ups. Default: 15.", validator=Number(gt=0))
+        float, Parameter(help="With --watch: seconds between lookups. Default: 15.", validator=Number(gt=0))
     ] = 15.0,
     output: Output = "text",
     connection: Connection = CONNECTION,
@@ -68,7 +68,7 @@ async def _watch(
     def draw() -> BuildTable:
         return _table(names, found, changes.failures)
 
-    # Drawn anew each second, because ages grow also while nothing changes.
+    # Redrawn every second, because ages grow even if nothing changes.
     with Live(console=out.console, refresh_per_second=1, get_renderable=draw, vertical_overflow="ellipsis"):
         async for change in changes:
             if _is_latest(found.get(change.external_script_id), change.build):
@@ -77,7 +77,7 @@ async def _watch(
 
 
 def _is_latest(known: Build | None, build: Build) -> bool:
-    """Whether to show the build: an older one of the same Worker may still change, for instance end."""
+    """Whether to show the build, which may be older than the known one and still change."""
     if known is None or known.created_on is None or build.created_on is None:
         return True
     return build.created_on >= known.created_on

@@ -17,7 +17,7 @@ from builds_async.cli.terminal import Spinner, stderr
 
 
 async def wait_command(
-    what: Annotated[str, Parameter(help="The UUID of a build; or a Worker, with --commit.")],
+    what: Annotated[str, Parameter(help="The UUID of a build, or a Worker with --commit.")],
     /,
     *,
     commit: Annotated[
@@ -28,7 +28,7 @@ async def wait_command(
     timeout: Annotated[
         float | None,
         Parameter(
-            help="Give up after this many seconds, with exit code 124. Includes the search for the reason of"
+            help="Give up after this many seconds, with exit code 124. Includes the search for the reason for"
             " a failure.",
             validator=Number(gt=0),
         ),
@@ -36,7 +36,7 @@ async def wait_command(
     output: Output = "text",
     connection: Connection = CONNECTION,
 ) -> int:
-    """Wait until a build has finished; the exit code says how it ended."""
+    """Wait until a build has finished; the exit code shows the outcome."""
     _check(what, commit, branch)
     patience = PATIENCE if timeout is None else inf  # the timeout alone bounds the wait
     async with connect(connection, patience=patience) as client:
@@ -44,10 +44,10 @@ async def wait_command(
             async with asyncio.timeout(timeout) as limit:
                 build = await _finished(client, what, commit, branch)
         except TimeoutError:
-            if not limit.expired():  # the library's own, of a single request
+            if not limit.expired():  # a timeout of the library for a single request
                 raise
             raise CommandError(f"not finished after {timeout:g} s", TIMED_OUT) from None
-        # Outside of the timeout: the outcome is known by now, and the reason gets what time is left.
+        # Outside of the timeout: the outcome is known, and the search for the reason gets the remaining time.
         return await report_finished(client, build, output, deadline=limit.when())
 
 

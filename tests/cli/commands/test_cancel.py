@@ -1,15 +1,11 @@
-"""`builds-async cancel`."""
-
-import pytest
+"""Tests `builds-async cancel`."""
 
 from builds_async import BuildStatus
 from tests.cli.support import Cli, Run, Served
 
-pytestmark = pytest.mark.slow
-
 
 def test_cancel(account: Served, cli: Cli) -> None:
-    """A running build is cancelled; one that had ended is reported, and not a success."""
+    """A running build is canceled; a build that had already ended is reported, with exit code 1."""
     build = account.do(account.sim.add_build)
     assert cli("cancel", build.build_uuid) == Run(0, "", f"build {build.build_uuid}: cancelled\n")
     assert build.status == BuildStatus.STOPPED

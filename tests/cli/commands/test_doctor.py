@@ -1,4 +1,4 @@
-"""`builds-async doctor`."""
+"""Tests `builds-async doctor`."""
 
 import re
 
@@ -7,8 +7,10 @@ import pytest
 from builds_async import (
     AccountLimits,
     AuthenticationError,
+    BadRequestError,
     BuildsConnectionError,
     BuildsError,
+    ConflictError,
     InternalServerError,
     NotFoundError,
     PermissionDeniedError,
@@ -20,7 +22,7 @@ from tests.cli.support import Cli
 
 @pytest.mark.usefixtures("account")
 def test_doctor(cli: Cli) -> None:
-    """A good token passes; in JSON each finding is an object."""
+    """A valid token passes; in JSON, each finding is an object."""
     run = cli("doctor")
     assert (run.code, run.err) == (0, "")
     assert re.search(r"^ok +credentials ", run.out, re.MULTILINE)
@@ -30,7 +32,9 @@ def test_doctor(cli: Cli) -> None:
 
 DOCTOR: list[tuple[AccountLimits | BuildsError, int]] = [
     (AccountLimits(has_reached_build_minutes_limit=True), 1),
+    (BadRequestError("malformed", status=422), 2),
     (NotFoundError("no such account", status=404), 2),
+    (ConflictError("exists", status=409), 2),
     (AuthenticationError("invalid token", status=401), 3),
     (PermissionDeniedError("may not", status=403), 3),
     (RateLimitError("too many", status=429), 4),
@@ -45,7 +49,7 @@ DOCTOR: list[tuple[AccountLimits | BuildsError, int]] = [
 def test_doctor_with_a_problem(
     result: AccountLimits | BuildsError, code: int, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The reason why builds can't be read decides the exit code, as in the other commands."""
+    """The error of reading builds determines the exit code, as in the other commands."""
 
     async def limits(_: object) -> AccountLimits:
         if isinstance(result, BuildsError):

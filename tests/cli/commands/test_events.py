@@ -1,4 +1,4 @@
-"""`builds-async events`."""
+"""Tests `builds-async events`."""
 
 from functools import partial
 
@@ -7,7 +7,7 @@ from tests.cli.support import Cli, Served
 
 
 def test_events(account: Served, cli: Cli) -> None:
-    """Events that were printed are acknowledged, and no others."""
+    """Printed events are acknowledged, and no others."""
     queue = account.do(account.sim.add_queue)
     builds = []
     for outcome in (BuildOutcome.SUCCESS, BuildOutcome.FAIL):

@@ -1,4 +1,4 @@
-"""`builds-async logs`, in process, and the lines that it prints just as `tail` does."""
+"""Tests `builds-async logs`, and that it prints the same lines as `tail`."""
 
 from datetime import datetime
 
@@ -41,7 +41,7 @@ CHOICES: list[tuple[list[str], str]] = [
 @pytest.mark.parametrize("command", ["tail", "logs"])
 @pytest.mark.parametrize(("options", "out"), CHOICES, ids=[" ".join(words) or "all" for words, _ in CHOICES])
 def test_choice(command: str, options: list[str], out: str, failed: SimulatedBuild, cli: Cli) -> None:
-    """The options choose the same lines for both commands."""
+    """The options select the same lines in both commands."""
     assert cli(command, failed.build_uuid, *options).out == out
 
 
@@ -56,7 +56,7 @@ def test_timestamps(failed: SimulatedBuild, cli: Cli) -> None:
 
 
 def test_forced_color(failed: SimulatedBuild, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    """FORCE_COLOR highlights also in a pipe; matches of several patterns may overlap."""
+    """FORCE_COLOR highlights in a pipe too; matches of several patterns may overlap."""
     monkeypatch.setenv("FORCE_COLOR", "1")
     words = ("--include", "first", "--highlight", "ir", "--highlight", "rs", "--highlight", "x*")
     run = cli("logs", failed.build_uuid, *words)
@@ -64,21 +64,21 @@ def test_forced_color(failed: SimulatedBuild, cli: Cli, monkeypatch: pytest.Monk
 
 
 def test_a_program_gets_what_the_api_sent(account: Served, cli: Cli) -> None:
-    """Raw output in a pipe is the messages byte for byte, colors and controls included."""
+    """Raw output in a pipe has the messages byte for byte, including colors and control characters."""
     lines = ["\x1b[31mred", "\x1b]0;title\x07", "a\rb", "\u202e", "✨"]
     build = account.do(lambda: account.sim.add_finished_build(lines))
     assert cli("logs", build.build_uuid, "-o", "raw").out == "".join(f"{line}\n" for line in lines)
 
 
 def test_long_log_in_pages(account: Served, cli: Cli) -> None:
-    """All pages of a log are fetched, and its last lines are those of the last page."""
+    """All pages of a log are fetched, and `--tail` counts from the end of the last one."""
     build = account.do(lambda: account.sim.add_finished_build(1234))
     assert cli("logs", build.build_uuid).out.splitlines() == [line.message for line in build.lines]
     assert cli("logs", build.build_uuid, "--tail", "1").out == "line 1234 of 1234\n"
 
 
 def test_logs_do_not_wait(account: Served, cli: Cli) -> None:
-    """The log of a running build is printed as it is; a build without a log has no lines."""
+    """The current log of a running build is printed without waiting; a build without a log has no lines."""
     build = account.do(account.sim.add_build)
     assert cli("logs", build.build_uuid) == Run(0, "", "")
     account.do(lambda: build.emit("so far"))
@@ -90,7 +90,7 @@ def test_logs_do_not_wait(account: Served, cli: Cli) -> None:
     "behaviour", [Behaviour(truncated_hollow=3), Behaviour(behind_the_end="last_page")], ids=str
 )
 def test_logs_and_tail_read_alike(behaviour: Behaviour, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However the service pages a log, `logs` prints the same lines of a finished build as `tail`."""
+    """However the service pages the log of a finished build, `logs` and `tail` print the same lines."""
     with serving(behaviour=behaviour, page_size=2) as it:
         for name, value in it.environment.items():
             monkeypatch.setenv(name, value)
@@ -102,7 +102,7 @@ def test_logs_and_tail_read_alike(behaviour: Behaviour, cli: Cli, monkeypatch: p
 @pytest.mark.slow
 @pytest.mark.parametrize("command", ["tail", "logs"])
 def test_log_that_is_gone_is_no_success(command: str, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A log that is no longer kept differs from a log without lines."""
+    """A log that the service has deleted is reported as incomplete, unlike a log without lines."""
     with serving(behaviour=Behaviour(logs_kept=60.0)) as it:
         for name, value in it.environment.items():
             monkeypatch.setenv(name, value)

@@ -1,4 +1,4 @@
-"""`builds-async show`."""
+"""Tests `builds-async show`."""
 
 import re
 
@@ -6,7 +6,7 @@ from tests.cli.support import Cli, Served, builds_of
 
 
 def test_show(account: Served, shop: str, cli: Cli) -> None:
-    """Everything about a build is shown, why it failed and where its preview is; the exit code is 0."""
+    """All facts about a build are shown, such as the reason for a failure; the exit code is 0."""
     bad, good = (cli("show", build.build_uuid) for build in builds_of(account, shop))
     assert (bad.code, good.code) == (0, 0)
     for fact in (

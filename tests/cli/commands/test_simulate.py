@@ -1,4 +1,4 @@
-"""`builds-async simulate`."""
+"""Tests `builds-async simulate`."""
 
 import re
 import signal
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_simulate() -> None:
-    """It prints variables for a shell, names the builds, and serves them with faults until Ctrl-C."""
+    """`simulate` prints variables for a shell and the builds, and serves them with faults until Ctrl-C."""
     words = (
         "simulate",
         "--seed",

@@ -1,4 +1,4 @@
-"""`builds-async start`."""
+"""Tests `builds-async start`."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from tests.cli.support import Cli, Run, Served, builds_of
 
 
 def test_start(account: Served, shop: str, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Prints the UUID; with --wait or --follow, ends as the build does."""
+    """`start` prints the UUID; with --wait or --follow, the exit code shows the outcome."""
     monkeypatch.setattr("builds_async.live.log_reader.SETTLE", 0.0)
     started = cli("start", shop)
     assert started.code == 0
@@ -44,7 +44,7 @@ def test_start_with_two_triggers(account: Served, shop: str, cli: Cli) -> None:
 
 
 def test_start_with_an_ambiguous_trigger(account: Served, cli: Cli) -> None:
-    """A name that several triggers have is another error than one that none has."""
+    """A name of several triggers and a name of no trigger have different errors."""
     tag = account.do(lambda: account.sim.add_worker("twins", connected=False))
     for _ in range(2):
         account.do(lambda: account.sim.add_trigger(tag, name="same"))
@@ -55,7 +55,7 @@ def test_start_with_an_ambiguous_trigger(account: Served, cli: Cli) -> None:
 
 
 def test_start_of_an_unconnected_worker(account: Served, cli: Cli) -> None:
-    """The error says that the Worker has no trigger."""
+    """A Worker without a trigger is a usage error."""
     account.do(lambda: account.sim.add_worker("alone", connected=False))
     run = cli("start", "alone", "--branch", "main")
     assert (run.code, "has no trigger" in run.err) == (2, True)

@@ -1,4 +1,4 @@
-"""`builds-async status`."""
+"""Tests `builds-async status`."""
 
 import re
 
@@ -7,7 +7,7 @@ from tests.cli.support import Cli, Served, builds_of
 
 
 def test_status(account: Served, shop: str, cli: Cli) -> None:
-    """The latest build of each Worker, given by name or tag, in the given order."""
+    """The latest build of each given Worker is shown, in the given order."""
     never = account.do(lambda: account.sim.add_worker(f"{shop}-never"))
     run = cli("status", never, shop)
     assert run.code == 0
@@ -21,15 +21,15 @@ def test_status(account: Served, shop: str, cli: Cli) -> None:
 
 
 def test_status_of_all(account: Served, shop: str, cli: Cli) -> None:
-    """Without arguments all Workers of the account are shown; JSON has each build."""
+    """Without arguments, all Workers of the account are shown; JSON contains each build."""
     records = cli("status", "-o", "json").records
     assert {record["worker"] for record in records} == set(account.sim.workers)
     found = {record["worker"]: record["build"] for record in records}[shop]
     assert (found["status"], found["build_outcome"]) == ("stopped", "success")
 
 
-def test_status_with_a_failed_look_up(account: Served, shop: str, cli: Cli) -> None:
-    """A failed look-up is reported, and decides the exit code."""
+def test_status_with_a_failed_lookup(account: Served, shop: str, cli: Cli) -> None:
+    """A failed lookup is reported and determines the exit code."""
     account.do(lambda: account.sim.fault(Fault("rate_limited", path="/latest", retry_after=600)))
     run = cli("status", shop)
     assert run.code == 4

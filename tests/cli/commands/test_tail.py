@@ -1,4 +1,4 @@
-"""`builds-async tail`, in process: how it ends, and where it resumes."""
+"""Tests the end and the resumption of `builds-async tail`."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ OUTCOMES = {"success": 0, "fail": 1, "cancelled": 1, "terminated": 1, "skipped":
 
 @pytest.mark.parametrize(("outcome", "code"), OUTCOMES.items(), ids=list(OUTCOMES))
 def test_tail_ends_as_the_build_did(outcome: str, code: int, account: Served, cli: Cli) -> None:
-    """The exit code separates success from the rest, and the last line on standard error has the outcome."""
+    """The exit code is 0 for success only, and the last line on standard error has the outcome."""
     build = account.do(lambda: account.sim.add_finished_build(["a", "b"], outcome))  # type: ignore[arg-type]
     run = cli("tail", build.build_uuid)
     assert (run.code, run.out) == (code, "a\nb\n")
@@ -20,7 +20,7 @@ def test_tail_ends_as_the_build_did(outcome: str, code: int, account: Served, cl
 
 
 def test_tail_prints_the_reason(failed: SimulatedBuild, cli: Cli) -> None:
-    """The line before the last has the reason, also if none of the log's lines is printed."""
+    """The line before the last has the reason, even if no line of the log is printed."""
     for options in ((), ("--tail", "0"), ("--include", "nothing like it")):
         run = cli("tail", failed.build_uuid, *options)
         assert run.err.splitlines() == [
@@ -30,7 +30,7 @@ def test_tail_prints_the_reason(failed: SimulatedBuild, cli: Cli) -> None:
 
 
 def test_resume_of_a_finished_build(failed: SimulatedBuild, cli: Cli, tmp_path: Path) -> None:
-    """A tail that has reached the end prints nothing more, and still ends as the build did."""
+    """A tail resumed at the end prints no line and has the same exit code."""
     file = str(tmp_path / "position")
     first, again = (cli("tail", failed.build_uuid, "--resume", file, "--tail", "3") for _ in range(2))
     assert (first.code, len(first.out.splitlines())) == (1, 3)
@@ -38,12 +38,12 @@ def test_resume_of_a_finished_build(failed: SimulatedBuild, cli: Cli, tmp_path: 
 
 
 def test_resume_of_another_build(failed: SimulatedBuild, account: Served, cli: Cli, tmp_path: Path) -> None:
-    """A position of another build is a usage error, and stays as it is."""
+    """A position of another build is a usage error, and the file stays unchanged."""
     file = tmp_path / "position"
     cli("tail", failed.build_uuid, "--resume", str(file))
     saved = file.read_bytes()
     other = account.do(account.sim.add_finished_build)
     run = cli("tail", other.build_uuid, "--resume", str(file))
     assert (run.code, run.out) == (2, "")
-    assert f"position is of build {failed.build_uuid}" in run.err
+    assert f"position belongs to build {failed.build_uuid}" in run.err
     assert file.read_bytes() == saved

@@ -1,11 +1,11 @@
-"""`builds-async wait`."""
+"""Tests `builds-async wait`."""
 
 from builds_async.simulator import Fault
 from tests.cli.support import Cli, Run, Served, builds_of
 
 
 def test_wait(account: Served, shop: str, cli: Cli) -> None:
-    """The exit code, the last line and the JSON object give the outcome."""
+    """The exit code, the last line and the JSON object show the outcome."""
     bad, good = (build.build_uuid for build in builds_of(account, shop))
     assert cli("wait", good) == Run(0, "", f"build {good}: success\n")
     assert cli("wait", bad) == Run(1, "", f"reason: Error: a\nbuild {bad}: fail\n")
@@ -13,13 +13,13 @@ def test_wait(account: Served, shop: str, cli: Cli) -> None:
 
 
 def test_wait_for_a_commit(account: Served, shop: str, cli: Cli) -> None:
-    """The name of a Worker and the beginning of a hash are enough."""
+    """A commit may be given by the beginning of its hash."""
     good = builds_of(account, shop)[1].build_uuid
     assert cli("wait", shop, "--commit", "c0ffee", "--branch", "main").last == f"build {good}: success"
 
 
 def test_wait_times_out(account: Served, cli: Cli) -> None:
-    """A timeout has an exit code of its own."""
+    """An expired `--timeout` gives exit code 124."""
     running = account.do(account.sim.add_build)
     assert cli("wait", running.build_uuid, "--timeout", "0.01") == Run(
         124, "", "builds-async: not finished after 0.01 s\n"

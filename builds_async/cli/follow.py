@@ -1,0 +1,80 @@
+"""Follows logs for the commands: of one build until it has finished, or of Workers until a stop signal."""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+
+from builds_async import BuildsClient, LogLine, LogPosition, TailLine, TailPosition
+from builds_async.cli.batches import BatchPrinter, BuildBatches, WorkerBatches
+from builds_async.cli.exits import OK, usage_errors
+from builds_async.cli.lookup import WorkerNames, find_workers
+from builds_async.cli.options import LineOptions
+from builds_async.cli.outcome import RECENT, find_reason, reason_in, report_end
+from builds_async.cli.printer import Source, make_line_printer, source_of
+from builds_async.cli.resume import Checkpoint, ResumeFile
+from builds_async.cli.terminal import stderr, stdout
+from builds_async.cli.text import visible_text
+
+
+async def follow_build(
+    client: BuildsClient, build_uuid: str, options: LineOptions, *, resume: str | None = None
+) -> int:
+    """Print the log of a build until it has finished; return the exit code for its outcome."""
+    printer = make_line_printer(options, stdout())
+    file = None if resume is None else ResumeFile(resume, LogPosition, build_uuid=build_uuid)
+    start = None if file is None else file.load()
+    tail = options.tail if start is None else None
+    with usage_errors("--resume"):
+        log = client.follow(build_uuid, start=start, tail=tail)
+    recent: deque[LogLine] = deque(maxlen=RECENT)
+
+    def write(lines: Sequence[LogLine], wrote: Callable[[int], None]) -> None:
+        recent.extend(lines)
+        source = source_of(log.build)
+        source = source._replace(worker=names.of(source.external_script_id))
+        printer.print(((source, line) for line in lines), wrote)
+
+    async with WorkerNames(client, wanted=options.output == "json") as names:
+        batches = BuildBatches(log, names, tail=tail is not None)
+        await BatchPrinter(batches, write, Checkpoint(file, start)).run()
+    # The printed lines suffice if they are the whole log, or at least the last RECENT lines.
+    seen = len(recent) == RECENT or (start is None and tail is None)
+    reason = reason_in(log.build, recent) if seen and log.complete else await find_reason(client, log.build)
+    return report_end(log.build, reason, complete=log.complete)
+
+
+async def follow_workers(
+    client: BuildsClient, words: Sequence[str], options: LineOptions, *, resume: str | None = None
+) -> int:
+    """Print the logs of all running and future builds of Workers, merged, until a stop signal."""
+    file = None if resume is None else ResumeFile(resume, TailPosition)
+    start = None if file is None else file.load()
+    names = await find_workers(client, words)
+    if file is not None:
+        file.follow(names)
+    async with WorkerNames(client, wanted=any(tag == name for tag, name in names.items())) as known:
+        await known.settle()
+
+        def name_of(tag: str) -> str:
+            return known.of(tag) or names[tag]
+
+        printer = make_line_printer(options, stdout(), map(name_of, names))
+
+        def write(lines: Sequence[TailLine], wrote: Callable[[int], None]) -> None:
+            printer.print(((_source(line, name_of), line.line) for line in lines), wrote)
+
+        if stderr().is_tty:
+            stderr().write(
+                f"following {', '.join(visible_text(name_of(tag)) for tag in names)} until Ctrl-C\n"
+            )
+        with usage_errors("--resume"):
+            tail = client.tail(names, start=start, tail=options.tail if start is None else None)
+        async with tail, aclosing(WorkerBatches(tail)) as batches:
+            await BatchPrinter(batches, write, Checkpoint(file, start)).run()
+    return OK
+
+
+def _source(line: TailLine, name_of: Callable[[str], str]) -> Source:
+    tag = line.external_script_id
+    name = name_of(tag)
+    return Source(line.build.build_uuid, tag, None if name == tag else name)
