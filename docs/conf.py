@@ -42,6 +42,8 @@ autodoc_default_options = {
 autodoc_typehints_format = "short"
 # Types of other packages, type variables, and what is not public have no page here to link to.
 nitpick_ignore_regex = [("py:.*", r"(?!builds_async\.).*"), ("py:.*", r"builds_async\.[a-z_]+\..*")]
+# The builtin `type` in a signature, which has no page here, is taken for any of the fields of that name.
+suppress_warnings = ["ref.python"]
 
 _MADE_BY_USERS = {"BuildsClient", "RateBudget", "BuildsSimulator", "VirtualClock"}
 
