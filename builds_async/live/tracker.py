@@ -395,7 +395,7 @@ class Tracker:
 
 
 def _hides(history: History, latest: Build | None) -> bool:
-    """Whether a Worker has open builds beside its latest one."""
+    """Whether a Worker has open builds besides its latest one."""
     return any(latest is None or build_uuid != latest.build_uuid for build_uuid in history.open)
 
 

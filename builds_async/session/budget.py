@@ -512,7 +512,7 @@ class RateBudget:
 
 
 def _freed(requests: int, singles: int) -> float:
-    """What polls gain when so many requests leave the window, of which some were single calls.
+    """How many polls a number of requests that leave the window are worth, some of which were single calls.
 
     Those come again, one each time as it were; but not more than a third: a burst need not come again.
     """

@@ -1,4 +1,4 @@
-"""States of many builds in few requests: which are sent, who waits for them, and what each of them gets."""
+"""States of many builds in few requests: which requests are sent, and what each caller gets."""
 
 import asyncio
 import gc

@@ -56,7 +56,7 @@ def test_load_that_goes_on() -> None:
 
 
 def test_dates_that_can_not_be_compared() -> None:
-    """A date without a time zone beside one with it teaches nothing, and does no harm."""
+    """A date without a time zone next to one with it teaches nothing, and does no harm."""
     horizon = Horizon()
     naive = (DAY + timedelta(seconds=9)).replace(tzinfo=None)
     odd = Build(build_uuid="b", status=BuildStatus.STOPPED, initializing_on=DAY, stopped_on=naive)

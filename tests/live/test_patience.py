@@ -1,4 +1,4 @@
-"""Sitting out outages: for how long, at what pace, and what is said about it."""
+"""Sitting out outages: for how long, at what pace, and how it is reported."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""Calls whose success means that the API did what was asked, whatever the response says about it."""
+"""Calls whose success means that the change was made, whatever the response contains."""
 
 import re
 from typing import Any

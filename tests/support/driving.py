@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 async def stepped(step: Coroutine[object, object, T], cancel_at: int | None = None) -> T:
-    """Run a coroutine to its end, or cancel it after so many turns of the event loop."""
+    """Run a coroutine to its end, or cancel it after a number of turns of the event loop."""
     task = asyncio.ensure_future(step)
     if cancel_at is not None:
         for _ in range(cancel_at + 1):
