@@ -142,6 +142,11 @@ class Tasks:
         """The names of the tasks that are under way, or whose result was not taken yet."""
         return set(self._names.values())
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether a task has raised what `wait_until` has not raised yet."""
+        return any(task.done() and not task.cancelled() and task.exception() for task in self._names)
+
     def start(self, name: str, work: Coroutine[object, object, None]) -> None:
         """Start a task."""
         task = asyncio.get_running_loop().create_task(work)

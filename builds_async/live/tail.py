@@ -293,6 +293,8 @@ class BuildTail:
         """Start requests, the most urgent first, as many as the budget lets go now."""
         self._start_others()
         while self._under_way < MAX_AT_ONCE and not self._has_in_hand() and not self._closed:
+            if self._tasks.has_failed:  # wrong credentials: what is started now would fail the same way
+                return
             now = self._clock.now()
             if now < self._patience.due:  # an outage is being sat out
                 return
