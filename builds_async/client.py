@@ -17,6 +17,7 @@ from builds_async.live.board import Board
 from builds_async.live.broadcast import LogBroadcast
 from builds_async.live.events import EventStream
 from builds_async.live.follow import LogFollower
+from builds_async.live.outages import Outages
 from builds_async.live.patience import Patience
 from builds_async.live.tail import BuildTail
 from builds_async.live.watch import BuildWatcher
@@ -192,7 +193,7 @@ class BuildsClient:
         self._account_id, self._credential_kind = settings.account_id, settings.credential_kind
         self._foreign_host, self._token_damage = settings.foreign_host, settings.token_damage
         self._name = f"account_id={settings.account_id!r}, base_url={settings.base_url!r}"
-        self._clock, self._observer = clock, observer
+        self._clock, self._outages = clock, Outages(clock, observer)
         self.budget = budget if budget is not None else RateBudget()
         if session is not None and transport is not None:
             raise ValueError("pass a session or a transport, not both: a transport has no use for a session")
@@ -269,7 +270,7 @@ class BuildsClient:
             self._set_up()
 
     def _patience_of(self, verb: str) -> Patience:
-        return Patience(self._clock, self._patience, verb=verb, observer=self._observer)
+        return Patience(self._clock, self._patience, verb=verb, outages=self._outages)
 
     async def __aenter__(self) -> Self:
         self._session.check_open()

@@ -1,30 +1,27 @@
 """Sitting out an outage: how long a live verb goes on while every request of it fails."""
 
-import logging
 from collections.abc import Iterable
 from math import inf
 
 from builds_async.errors import BuildsConnectionError, BuildsError, InternalServerError, with_call
+from builds_async.live.outages import Outage, Outages
 from builds_async.session.budget import LONGEST_CLOSURE
 from builds_async.session.clock import Clock
-from builds_async.session.observe import Observer, OutageBegan, OutageEnded
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 15.0
 """Seconds between two attempts during an outage: the pause doubles from the first to the longest."""
-
-logger: logging.Logger = logging.getLogger("builds_async")
 
 
 class Patience:
     """How long one live verb sits out unbroken failure: `seconds` from the first failure, 0 for not at all.
 
-    Only `transient` errors are sat out, any other ends the verb at once. The verb calls `outlasts` with each
+    Only `transient` errors are sat out; any other ends the verb at once. The verb calls `outlasts` with each
     error, raises the error if that is False, makes no request before `due`, and calls `succeeded` after each
-    success. The beginning of an outage is a WARNING in the log, its end an INFO, and both go to the observer.
+    success. A verb that requests many things independently calls `outlasts_part` for each of them.
     """
 
     def __init__(
-        self, clock: Clock, seconds: float = 0.0, *, verb: str = "", observer: Observer | None = None
+        self, clock: Clock, seconds: float = 0.0, *, verb: str = "", outages: Outages | None = None
     ) -> None:
         self.due: float = -inf
         """The moment before which the next attempt is not made."""
@@ -35,10 +32,15 @@ class Patience:
         self._clock = clock
         self._seconds = seconds
         self._verb = verb
-        self._observer = observer
+        self._outages = Outages(clock) if outages is None else outages
         self._began: float | None = None  # when the first request of the present outage failed
-        self._announced = False
+        self._reported: Outage | None = None
         self._pause = FIRST_PAUSE
+
+    @property
+    def is_tried(self) -> bool:
+        """Whether nothing has succeeded since the last failure."""
+        return self._began is not None
 
     def outlasts(self, error: BuildsError) -> bool:
         """Count a failure, and say whether it is sat out; if not, the caller raises the error.
@@ -47,7 +49,7 @@ class Patience:
         """
         now = self._clock.now()
         if not error.transient or not self._seconds:
-            self._end(now, error)
+            self._end(error)
             return False
         if self._began is None:
             self._began = now
@@ -55,31 +57,37 @@ class Patience:
         self._set_due(error, now, left)
         self.outage = error if left > 0 else None
         if left <= 0:
-            self._announce_end(now, error)
+            self._report_end(error)
             return False
-        if not self._announced:
-            self._announced = True
-            until = "until it works" if self._seconds == inf else f"for up to {self._seconds:.0f} s"
-            logger.warning("%s: %s; trying again %s", self._verb, str(error), until)
-            if self._observer is not None:
-                self._observer(OutageBegan(verb=self._verb, patience=self._seconds, error=error))
+        self._reported = self._outages.failed(self, self._verb, self._seconds, error)
         return True
 
-    def weigh(self, errors: Iterable[BuildsError], *, parts: int) -> None:
-        """Count a pass over `parts` Workers, of which some had `errors`, and raise one that is not sat out.
+    def outlasts_part(self, error: BuildsError, *, repeated: bool = False) -> bool:
+        """Count a failure of one part of a verb, such as one log of many; False if the error is to be raised.
 
-        It has failed if all of them had an error that does not concern their Worker alone.
+        An error that concerns the part alone is never raised. `repeated` says that the last request for the
+        part failed as well: that is no sign of an outage while requests for other parts succeed.
+        """
+        if not concerns_all(error) or (repeated and error.transient and self._seconds and not self.is_tried):
+            return True
+        return self.outlasts(error)
+
+    def weigh(self, errors: Iterable[BuildsError], *, parts: int, repeated: bool = False) -> None:
+        """Count a request for several parts, of which some had `errors`; raise one that is not sat out.
+
+        It has failed if all of them had an error that does not concern them alone.
         """
         serious = [error for error in errors if concerns_all(error)]
         if len(serious) < max(parts, 1):
             self.succeeded()
-        elif not self.outlasts(serious[0]):
+        elif not self.outlasts_part(serious[0], repeated=repeated):
             raise with_call(serious[0])  # the original stays among the failures
 
     def succeeded(self) -> None:
         """A request brought what it was for: an outage is over."""
+        self._outages.succeeded()
         if self._began is not None:
-            self._end(self._clock.now(), None)
+            self._end(None)
 
     def _set_due(self, error: BuildsError, now: float, left: float) -> None:
         if now < self.due:
@@ -91,21 +99,16 @@ class Patience:
         asked = error.retry_after if isinstance(error, InternalServerError) else None
         self.due = now + max(pause, min(asked or 0.0, LONGEST_CLOSURE))
 
-    def _end(self, now: float, error: BuildsError | None) -> None:
-        self._announce_end(now, error)
+    def _end(self, error: BuildsError | None) -> None:
+        self._report_end(error)
         self._began, self._pause, self.outage = None, FIRST_PAUSE, None
         self.due = -inf
 
-    def _announce_end(self, now: float, error: BuildsError | None) -> None:
-        """Report the end of an outage that was announced. `error` is the one that the verb raises, if any."""
-        if not self._announced or self._began is None:
-            return
-        self._announced = False
-        lasted = now - self._began
-        if error is None:
-            logger.info("%s: works again after %.0f s", self._verb, lasted)
-        if self._observer is not None:
-            self._observer(OutageEnded(verb=self._verb, seconds=lasted, error=error))
+    def _report_end(self, error: BuildsError | None) -> None:
+        """Report the end of an outage, unless it was reported. `error` is the one that the verb raises."""
+        if self._reported is not None:
+            self._outages.ended(self._reported, self, error)
+            self._reported = None
 
 
 def concerns_all(error: BuildsError) -> bool:

@@ -62,33 +62,33 @@ class Waited(msgspec.Struct, frozen=True, kw_only=True):
 class OutageBegan(msgspec.Struct, frozen=True, kw_only=True):
     """A live verb met a transient error that outlasted the retries of the call, and goes on trying.
 
-    Once for each outage, at its first failure.
+    Once for each outage of a client, at its first failure, however many verbs it hits.
     """
 
     verb: str
-    """The method of the client: `follow`, `wait`, `wait_for_commit`, `watch`, `tail`, ...."""
+    """The method of the client that failed first: `follow`, `wait`, `watch`, `tail`, ...."""
 
     patience: float
-    """For how many seconds it goes on trying, from now."""
+    """For how many seconds that verb goes on trying, from now."""
 
     error: BuildsError
     """The first failure."""
 
 
 class OutageEnded(msgspec.Struct, frozen=True, kw_only=True):
-    """The outage of a live verb is over: a request succeeded, or the verb gave up.
+    """An outage is over: a verb that it had hit works again, or the last of those verbs gave up.
 
     A verb that is canceled or dropped during an outage does not report its end.
     """
 
     verb: str
-    """The method of the client."""
+    """The method of the client, as in `OutageBegan`."""
 
     seconds: float
     """How long the outage lasted, from the first failure."""
 
     error: BuildsError | None = None
-    """The error that the verb raises, None if it works again."""
+    """The error that the last verb raises, None if the client works again."""
 
 
 Observation: TypeAlias = RequestDone | RetryPlanned | Waited | OutageBegan | OutageEnded

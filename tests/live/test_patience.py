@@ -24,6 +24,7 @@ from builds_async import (
     RateLimitError,
     ResponseDecodeError,
 )
+from builds_async.live.outages import GRACE, Outages
 from builds_async.live.patience import Patience
 from builds_async.simulator import BuildsSimulator, Fault, VirtualClock
 from tests.live.support import connected
@@ -83,7 +84,7 @@ class TestPatience:
     def test_other_errors(self, clock: FakeClock, error: BuildsError) -> None:
         """They are raised at once, also in the middle of an outage, which is over then."""
         told = Told()
-        patience = Patience(clock, 60, verb="follow", observer=told)
+        patience = Patience(clock, 60, verb="follow", outages=Outages(clock, told))
         assert attempts(patience, clock, error) == [0]
         assert told.outages == []
         patience.outlasts(RESET)
@@ -144,7 +145,7 @@ class TestPatience:
         """An outage is reported once when it begins and once when it is over."""
         caplog.set_level(logging.INFO, "builds_async")
         counters = Counters()
-        patience = Patience(clock, 60, verb="wait", observer=counters)
+        patience = Patience(clock, 60, verb="wait", outages=Outages(clock, counters))
         attempts(patience, clock, RESET, most=6)
         assert patience.outage is RESET
         patience.succeeded()
@@ -159,7 +160,7 @@ class TestPatience:
     def test_what_is_said_at_the_end(self, clock: FakeClock) -> None:
         """An outage that ends the verb is reported with the error that is raised, once."""
         told = Told()
-        patience = Patience(clock, 60, verb="wait", observer=told)
+        patience = Patience(clock, 60, verb="wait", outages=Outages(clock, told))
         attempts(patience, clock, RESET)
         assert not patience.outlasts(RESET)
         patience.succeeded()
@@ -177,6 +178,87 @@ class TestPatience:
         with pytest.raises(BuildsConnectionError, match="reset") as caught:
             patience.weigh([RESET, RESET], parts=2)
         assert caught.value is not RESET
+
+
+class Verbs:
+    """Live verbs of one client, each with a patience of its own."""
+
+    def __init__(self, clock: FakeClock, count: int) -> None:
+        self.clock, self.told = clock, Told()
+        outages = Outages(clock, self.told)
+        self.each = [Patience(clock, 60, verb=f"verb {n}", outages=outages) for n in range(count)]
+
+    def fail(self, *numbers: int, error: BuildsError = RESET) -> None:
+        for number in numbers:
+            self.each[number].outlasts(error)
+
+    def succeed(self, *numbers: int) -> None:
+        for number in numbers:
+            self.each[number].succeeded()
+
+    @property
+    def reports(self) -> list[tuple[str, str]]:
+        return [(type(it).__name__.removeprefix("Outage"), it.verb) for it in self.told.outages]
+
+
+class TestOutagesOfOneClient:
+    """An outage is reported once for a client, however many of its verbs it hits."""
+
+    def test_many_verbs(self, clock: FakeClock, caplog: pytest.LogCaptureFixture) -> None:
+        """The first failure and the first success are reported, and nothing in between or behind."""
+        caplog.set_level(logging.INFO, "builds_async")
+        verbs = Verbs(clock, 60)
+        for _ in range(4):
+            verbs.fail(*range(60))
+            clock.advance(10)
+        verbs.succeed(*range(7, 60), *range(7))
+        assert verbs.reports == [("Began", "verb 0"), ("Ended", "verb 0")]
+        assert [it.levelname for it in caplog.records] == ["WARNING", "INFO"]
+        clock.advance(1)
+        verbs.fail(5)
+        assert verbs.reports == [("Began", "verb 0"), ("Ended", "verb 0")], "its request was sent before"
+        clock.advance(GRACE)
+        verbs.fail(5)
+        assert verbs.reports[2:] == [("Began", "verb 5")]
+
+    def test_mixed_beginning(self, clock: FakeClock) -> None:
+        """While an outage sets in some requests succeed: it is still one."""
+        verbs = Verbs(clock, 3)
+        verbs.fail(0)
+        verbs.succeed(1)
+        verbs.fail(1, 2)
+        assert verbs.reports == [("Began", "verb 0")]
+
+    def test_one_alone(self, clock: FakeClock) -> None:
+        """A verb that fails alone, while others succeed, does not hide an outage of all."""
+        verbs = Verbs(clock, 3)
+        verbs.fail(0)
+        clock.advance(GRACE + 1)
+        verbs.fail(0)
+        verbs.succeed(1, 2)
+        verbs.fail(1, 2)
+        assert verbs.reports == [("Began", "verb 0"), ("Began", "verb 1")]
+        verbs.succeed(2)
+        verbs.succeed(0)
+        assert verbs.reports[2:] == [("Ended", "verb 1"), ("Ended", "verb 0")]
+
+    def test_giving_up(self, clock: FakeClock) -> None:
+        """An outage that no verb survives ends when the last one gives up."""
+        verbs = Verbs(clock, 3)
+        verbs.fail(0, 1, 2)
+        error = AuthenticationError("no", status=401)
+        verbs.fail(0, 1, error=error)
+        assert verbs.reports == [("Began", "verb 0")]
+        verbs.fail(2, error=error)
+        assert verbs.told.outages[1:] == [OutageEnded(verb="verb 0", seconds=0.0, error=error)]
+
+    def test_dropped(self, clock: FakeClock) -> None:
+        """A verb that was canceled during an outage does not hide the next outage."""
+        verbs = Verbs(clock, 2)
+        verbs.fail(0)
+        del verbs.each[0]
+        verbs.fail(0)
+        assert verbs.reports == [("Began", "verb 0"), ("Began", "verb 1")]
 
 
 async def _follow(client: BuildsClient, sim: BuildsSimulator) -> object:
@@ -305,3 +387,19 @@ async def test_watch_of_some() -> None:
         assert not reading.done()
         sim.add_build(external_script_id=quiet)
         assert (await reading).external_script_id == quiet
+
+
+async def test_sixty_followers(caplog: pytest.LogCaptureFixture) -> None:
+    """An outage that hits sixty followers is one warning in the log, and one report to the observer."""
+    caplog.set_level(logging.INFO, "builds_async.live")
+    clock, told = VirtualClock(idle_turns=20), Told()
+    sim = BuildsSimulator(clock=clock)
+    async with sim.client(clock=clock, observer=told) as client:
+        builds = [sim.add_build([(n * 5.0, "line") for n in range(60)]) for _ in range(60)]
+        reading = [asyncio.ensure_future(anext(client.follow(it.build_uuid).__aiter__())) for it in builds]
+        sim.fault(Fault("reset", times=None))
+        await clock.sleep(90)
+        sim.clear_faults()
+        await asyncio.wait(reading)
+    assert [type(it).__name__ for it in told.outages] == ["OutageBegan", "OutageEnded"]
+    assert [it.levelname for it in caplog.records if it.levelname == "WARNING"] == ["WARNING"]
