@@ -117,7 +117,7 @@ class BuildTail:
         self._max_poll_interval = seconds("max_poll_interval", max_poll_interval, above_zero=True)
         self._budget = budget
         self._account = account
-        self._events = events
+        self._events = self._event_stream = events
         ids = start.workers if account is not None else external_script_ids
         self._tracker = Tracker(source, ids, clock, start.workers)
         self._known = dict(self._tracker.marks)  # what an earlier tail had seen
@@ -239,8 +239,8 @@ class BuildTail:
         if self._budget is not None:
             self._budget.set_horizon(self, None)
         await self._tasks.aclose()
-        if self._events is not None:
-            await self._events.aclose()
+        if self._event_stream is not None:
+            await self._event_stream.aclose()
 
     # Giving out.
 
@@ -341,7 +341,8 @@ class BuildTail:
         """When a request may be started that is not started now, unless another one is over before."""
         now = self._clock.now()
         moment = now + self._interval
-        if self._account is not None:
+        if self._account is not None and _LIST not in self._tasks.names:
+            # While a list is under way the next one is not due: the reader would spin until it is over.
             moment = min(moment, self._account.pace.due)
         if self._under_way < MAX_AT_ONCE and (due := self._schedule.next_due(now)) < moment:
             moment = due
@@ -463,7 +464,8 @@ class BuildTail:
         """Take the next event, which acknowledges the one before: its build is on the schedule by then."""
         try:
             event = await anext(events)
-        except StopAsyncIteration:  # the client was closed
+        except StopAsyncIteration:
+            self._events = None  # the client is closing; asked again, the stream would end again at once
             return
         log = self._logs.get(event.build_uuid)
         if log is not None and log.build is not None:

@@ -2,11 +2,17 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Awaitable
+from typing import TypeVar
 
-from builds_async import BuildsClient, TailEnd, TailLine
+import pytest
+
+from builds_async import BuildsClient, EventStream, TailEnd, TailLine
 from builds_async.live.tail import BuildTail
-from builds_async.simulator import BuildsSimulator, VirtualClock
+from builds_async.simulator import BuildsSimulator, Fault, VirtualClock
 from tests.live.tail.support import collect, item_within, kept, script, texts, wire
+
+T = TypeVar("T")
 
 
 def simulated() -> tuple[BuildsSimulator, BuildsClient]:
@@ -63,6 +69,30 @@ class TestSets:
             again = client.tail(start=kept(tail.position))
             assert await collect(again, 180) == {}
 
+    async def test_list_of_workers_that_takes_time(self) -> None:
+        """A reader sleeps while the list of Workers is retried: no turn of the loop is spent on waiting."""
+        sim, client = simulated()
+        async with client:
+            sim.add_build(script(60))
+            sim.fault(Fault("server_error", path="/workers/scripts", times=3))
+            async with client.tail() as tail:
+                assert isinstance(await turns_at_most(1000, anext(tail)), TailLine)
+                assert sim.clock.now() < 30
+
+
+async def turns_at_most(turns: int, reading: Awaitable[T]) -> T:
+    """What `reading` gives, within so many turns of the event loop: virtual time has no other limit."""
+    task = asyncio.ensure_future(reading)
+    for _ in range(turns):
+        if task.done():
+            break
+        await asyncio.sleep(0)
+    try:
+        assert task.done(), "it spins"
+        return task.result()
+    finally:
+        task.cancel()
+
 
 class TestEvents:
     async def test_builds_and_their_ends(self) -> None:
@@ -118,3 +148,17 @@ class TestEvents:
             assert got == texts(*builds)
             assert ends == {build.build_uuid: 1 for build in builds}
             await tail.aclose()
+
+    async def test_stream_that_is_closed(self) -> None:
+        """When the client closes the events first, the reader of the tail sleeps until its turn comes."""
+        sim, client = simulated()
+        async with client:
+            tail = client.tail([sim.add_worker()], events=sim.add_queue())
+            reading = asyncio.ensure_future(tail.read())
+            await sim.clock.sleep(10)
+            (stream,) = (it for it in client._closables[0] if isinstance(it, EventStream))
+            await stream.aclose()
+            await turns_at_most(1000, sim.clock.sleep(5))
+            await tail.aclose()
+            with pytest.raises(RuntimeError, match="closed"):
+                await reading
