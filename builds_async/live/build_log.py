@@ -28,31 +28,34 @@ class BuildLog:
         self.running_since: float | None = None
         """When the build was first seen to have left the queue."""
 
-        self.was_asked = False
-        """Whether the log was asked for."""
+        self.was_requested = False
+        """Whether the log was requested."""
+
+        self.failure_logged = False
+        """Whether the failure of its requests is in the log of the program."""
 
         self.is_busy = False
-        """Whether a request for the log is under way."""
+        """Whether a request for the log is in flight."""
 
         self.is_gone = False
         """Whether the build was deleted."""
 
         self.end_given = False
-        """Whether the end of the build was given."""
+        """Whether the end of the build was delivered."""
 
         self._source = source
         self._tracker = tracker
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more will be asked for; lines may be in hand."""
+        """Whether nothing more will be requested; lines may be buffered."""
         return self.reader.ended or self.is_gone
 
     @property
     def is_queued(self) -> bool:
         """Whether the build has no log yet, because it is known to be queued.
 
-        Only of a Worker's newest build: looks keep that state fresh, while an older one may have begun since.
+        Only of a Worker's newest build: lookups keep that state fresh. An older one may have begun since.
         """
         if self.build is None or self.build.status != BuildStatus.QUEUED or self.build.is_stopped:
             return False

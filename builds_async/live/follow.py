@@ -69,7 +69,7 @@ class LogFollower:
             max_poll_interval=max_poll_interval,
         )
         self._patience = Patience(clock) if patience is None else patience
-        self._hand = self._reader.hand
+        self._buffered = self._reader.buffered
         self._build_uuid = build_uuid
         self._reading = False
 
@@ -113,10 +113,10 @@ class LogFollower:
         return self
 
     async def __anext__(self) -> LogLine:
-        for line in self._hand:  # taking from an iterator is the cheapest step there is, and atomic
+        for line in self._buffered:  # taking from an iterator is the cheapest step there is, and atomic
             return line
         await self._fetch()
-        for line in self._hand:
+        for line in self._buffered:
             return line
         raise StopAsyncIteration
 
@@ -125,9 +125,9 @@ class LogFollower:
 
         Waits while there is none. Cancelling it is safe.
         """
-        if not length_hint(self._hand):
+        if not length_hint(self._buffered):
             await self._fetch()
-        return tuple(self._hand)
+        return tuple(self._buffered)
 
     async def _fetch(self) -> None:
         """Put the next lines in the reader's hand, or none at the end."""
@@ -135,7 +135,7 @@ class LogFollower:
             raise RuntimeError("another task is already reading this log; give each its own follower")
         self._reading = True
         try:
-            while not (length_hint(self._reader.hand) or self._reader.ended):
+            while not (length_hint(self._reader.buffered) or self._reader.ended):
                 await self._reader.pace.turn(not_before=self._patience.due)
                 try:
                     await self._reader.step()
@@ -145,5 +145,5 @@ class LogFollower:
                 else:
                     self._patience.succeeded()
         finally:
-            self._hand = self._reader.hand  # kept here too: an attribute less to look up for each line
+            self._buffered = self._reader.buffered  # kept here too: it is read for each line
             self._reading = False

@@ -34,11 +34,11 @@ logger: logging.Logger = logging.getLogger("builds_async")
 class LogReader:
     """One log, from `start` or from its last `tail` lines, to its end.
 
-    Take the lines in `hand`. When there are none, and the log has not `ended`, call `step` when `pace` says
-    that it is due. State moves only after a response has been read, so a step that fails or is cancelled
+    Take the lines in `buffered`. When there are none, and the log has not `ended`, call `step` when `pace`
+    says that it is due. State moves only after a response has been read, so a step that fails or is canceled
     loses nothing and repeats nothing.
 
-    A build that is queued has no log: as long as it `is_queued`, a step asks for its state alone.
+    A build that is queued has no log: as long as it `is_queued`, a step requests its state alone.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class LogReader:
         )
         """When the next `step` is due."""
 
-        self.hand: Iterator[LogLine] = iter(())
+        self.buffered: Iterator[LogLine] = iter(())
         """The lines that were fetched and not taken. Of a tuple: `length_hint` says how many are left."""
 
         # Polls give way to other calls when the budget runs low; draining a finished log is no poll.
@@ -111,12 +111,12 @@ class LogReader:
     @property
     def position(self) -> LogPosition:
         """The place behind the last line taken; while lines are skipped, the place where they will begin."""
-        here = self._cursor.position(length_hint(self.hand))
+        here = self._cursor.position(length_hint(self.buffered))
         return here if self._backlog is None else self._backlog.start or here
 
     async def step(self) -> None:
-        """Ask once, now. Does nothing while lines are in hand, and after the end."""
-        if length_hint(self.hand) or self._ended:
+        """Ask once, now. Does nothing while lines are in buffered, and after the end."""
+        if length_hint(self.buffered) or self._ended:
             return
         settle = self._settle
         try:
@@ -130,9 +130,9 @@ class LogReader:
                 self._go_back(self._backlog, settle=settle)
 
     def _skip(self, backlog: Backlog) -> None:
-        if lines := length_hint(self.hand):
+        if lines := length_hint(self.buffered):
             backlog.add(self._cursor.position(lines), lines)
-            self.hand = iter(())
+            self.buffered = iter(())
 
     def _go_back(self, backlog: Backlog, *, settle: bool) -> None:
         """Go back to where the last lines begin, now that the end of the log is known.
@@ -159,7 +159,7 @@ class LogReader:
         asked_at = self._clock.now()
         step, newly_missing = await self._page(build)
         if step.lines:
-            self.hand = iter(step.lines)
+            self.buffered = iter(step.lines)
             self.pace.reset()
         if step.more or self._finished:
             self.pace.due = asked_at  # at once: nothing has to be written first

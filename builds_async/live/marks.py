@@ -42,7 +42,7 @@ def is_older(build: Build, mark: WorkerMark | None) -> bool:
     return date is not None and date < mark.created_on
 
 
-def is_younger(build: Build, mark: WorkerMark | None, before: Collection[str] = ()) -> bool:
+def is_at_or_after(build: Build, mark: WorkerMark | None, before: Collection[str] = ()) -> bool:
     """Whether the build is newer than the marked one, or is that one.
 
     Where one of the dates is missing, a build counts as newer if it is among `before`, the builds that the

@@ -23,7 +23,7 @@ _BUSY_WEIGHT = 1 / 4
 _SAFETY_SHARE = 1 / 16
 
 
-class Look(NamedTuple):
+class Lookup(NamedTuple):
     """Ask for the latest builds of these Workers."""
 
     tags: tuple[str, ...]
@@ -47,7 +47,7 @@ class Log(NamedTuple):
     build_uuid: str
 
 
-Choice: TypeAlias = Look | FollowUp | Single | Log
+Choice: TypeAlias = Lookup | FollowUp | Single | Log
 
 
 class Schedule:
@@ -56,7 +56,7 @@ class Schedule:
     1. Single builds that an event has named, logs that are known to have begun and were never asked for, and
        follow-ups that a log depends on.
     2. Looks at Workers with a queued build, for at most a third of the requests.
-    3. Other looks, in the proportion that `_look_share` explains while logs are waiting.
+    3. Other looks, in the proportion that `_lookup_share` explains while logs are waiting.
     4. Other follow-ups, which look for builds that were missed, for at most 1 request in 40 while anything
     else is waiting, and never for none.
     5. Logs, the longest due first.
@@ -65,11 +65,11 @@ class Schedule:
     logarithmic time, however many Workers there are.
     """
 
-    def __init__(self, interval: float, *, looks_find: bool = True) -> None:
+    def __init__(self, interval: float, *, lookups_find: bool = True) -> None:
         self._interval = interval
-        self._looks_find = looks_find
+        self._lookups_find = lookups_find
         # Where events find what has begun, nothing waits for a look.
-        self._queued_every = min(QUEUED_EVERY, interval) if looks_find else interval
+        self._queued_every = min(QUEUED_EVERY, interval) if lookups_find else interval
         self._workers = _Due()  # Workers without a queued build
         self._queued = _Due()
         self._tags: set[str] = set()
@@ -81,22 +81,22 @@ class Schedule:
         self._follow_ups: dict[str, None] = {}
         self._followed: set[str] = set()  # Workers whose follow-up is under way
         # Requests of each kind, the recent ones counting most.
-        self._looks = self._queued_looks = self._follow_up_count = self._total = 0.0
+        self._lookups = self._queued_lookups = self._follow_up_count = self._total = 0.0
 
     def add_worker(self, tag: str, due: float) -> None:
-        """Look at a Worker from then on."""
+        """Lookup at a Worker from then on."""
         self._tags.add(tag)
         self._workers.set(tag, due)
 
     def remove_worker(self, tag: str) -> None:
-        """Look at a Worker no longer."""
+        """Lookup at a Worker no longer."""
         self._tags.discard(tag)
         self._workers.discard(tag)
         self._queued.discard(tag)
         for follow_ups in (self._urgent, self._follow_ups):
             follow_ups.pop(tag, None)
 
-    def looked(self, tag: str, asked_at: float, *, queued: bool) -> None:
+    def looked_up(self, tag: str, asked_at: float, *, queued: bool) -> None:
         """Schedule the next look at a Worker. `queued`: whether its latest build is queued."""
         if tag in self._tags:
             every = self._queued_every if queued else self._interval
@@ -158,20 +158,20 @@ class Schedule:
         if (urgent := self._next_of(self._urgent)) is not None:
             return self._take_follow_up(urgent)
         log_waits = self._logs.first <= now
-        look = self._queued.first <= now and self._queued_looks <= _QUEUED_SHARE * self._total
+        look = self._queued.first <= now and self._queued_lookups <= _QUEUED_SHARE * self._total
         if min(self._queued.first, self._workers.first) <= now:
-            look = look or not log_waits or self._looks <= self._look_share * self._total
+            look = look or not log_waits or self._lookups <= self._lookup_share * self._total
         follow_up = self._next_of(self._follow_ups)
         if follow_up is not None and (
             self._follow_up_count < _FOLLOW_UP_SHARE * self._total or not (look or log_waits)
         ):
             return self._take_follow_up(follow_up)
         if look:
-            return self._next_look(now)
+            return self._next_lookup(now)
         return Log(self._logs.pop()) if log_waits else None
 
     @property
-    def _look_share(self) -> float:
+    def _lookup_share(self) -> float:
         """The part of the requests that looks get while logs are waiting.
 
         With C looks to a pass over all Workers and N logs, let looks have the part s of R requests a second.
@@ -180,22 +180,22 @@ class Schedule:
         waits for a poll, but only those that a build writes before it is found wait for a look: hence
         sqrt(w) = 2.5. Few Workers begin a build while they have one, so those count a quarter.
         """
-        if not self._looks_find:
+        if not self._lookups_find:
             return _SAFETY_SHARE
         logs = len(self._polled)
         looks = sqrt(max(1, len(self._tags) - (1 - _BUSY_WEIGHT) * logs) / AT_ONCE)
         return looks / (looks + _LOG_WEIGHT * sqrt(max(1, logs)))
 
-    def _next_look(self, now: float) -> Look:
+    def _next_lookup(self, now: float) -> Lookup:
         """A look at twenty Workers, for it costs the same: those that are due, then those due soon."""
         is_queued = self._queued.first <= now
         tags = [*self._queued.take(AT_ONCE, until=now)]
         tags += self._workers.take(AT_ONCE - len(tags), until=now)
         if is_queued:
-            self._queued_looks += 1
+            self._queued_lookups += 1
         tags += self._queued.take(AT_ONCE - len(tags), until=inf)
         tags += self._workers.take(AT_ONCE - len(tags), until=now + self._interval / 2)
-        return Look(tuple(tags))
+        return Lookup(tuple(tags))
 
     def _next_of(self, follow_ups: dict[str, None]) -> str | None:
         return next((tag for tag in follow_ups if tag not in self._followed), None)
@@ -207,10 +207,10 @@ class Schedule:
         return FollowUp(tag)
 
     def _count(self, choice: Choice) -> None:
-        self._looks = self._looks * _DECAY + isinstance(choice, Look)
+        self._lookups = self._lookups * _DECAY + isinstance(choice, Lookup)
         self._follow_up_count = self._follow_up_count * _DECAY + isinstance(choice, FollowUp)
-        self._queued_looks *= _DECAY
-        self._total = self._total * _DECAY + isinstance(choice, Look | Log)
+        self._queued_lookups *= _DECAY
+        self._total = self._total * _DECAY + isinstance(choice, Lookup | Log)
 
 
 class _Due:

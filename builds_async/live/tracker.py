@@ -13,6 +13,8 @@ from builds_async.errors import (
 )
 from builds_async.live import marks
 from builds_async.live.history import History, moved_on
+from builds_async.live.missed import PAGE, find_missed
+from builds_async.live.patience import concerns_all
 from builds_async.live.sources import WatchSource
 from builds_async.models.builds import Build, created, in_order
 from builds_async.models.changes import BuildChange, WorkerMark
@@ -21,30 +23,25 @@ from builds_async.session.ids import is_id, normalized_id
 
 logger: logging.Logger = logging.getLogger("builds_async")
 
-CATCH_UP = 200
-"""How many builds of one Worker are looked through for those that were missed."""
-
 AT_ONCE = 20
-"""How many Workers one request for the latest builds asks for."""
-
-_PAGE = 50
+"""How many Workers are looked up in one request."""
 
 
 class Tracker:
-    """Finds out what has changed, request by request. It does not wait, and does not say what to ask next.
+    """Finds out what has changed, request by request. It does not wait, and does not choose the next request.
 
-    `look` asks for the latest builds of some Workers. Where one of them has a new build, or older ones that
-    had not finished, its list has to show the others: the Worker is then among the `unfinished`, until
-    `follow_up` has asked for that. So neither a build nor its end goes unseen. Whatever is found goes into
-    `changes` at once: a request that is cancelled, or fails, loses nothing. A build is never reported twice
-    in one state, nor in an earlier state after a later one, even when one response is staler than another.
+    `look_up` requests the latest builds of some Workers. If one of them has a new build, or older ones that
+    were not finished, its list has to show the others. The Worker is then among the `unfinished` until
+    `follow_up` has requested that, so neither a build nor its end goes unseen. Whatever is found goes into
+    `changes` at once: a request that is canceled, or fails, loses nothing. A build is never reported twice in
+    one state, nor in an earlier state after a later one, even when one response is staler than another.
 
-    The list of a Worker, newest build first, and dates decide which builds are new. A build
-    without a date, or with an absurd one, is new if it stands before the newest one that was seen. Where
-    that one is no longer listed, a build without a date counts as new if it stands before all older ones:
-    better to report it once too often than never.
+    The list of a Worker, newest build first, and dates decide which builds are new. A build without a date,
+    or with an absurd one, is new if it stands before the newest one that was seen. If that one is no longer
+    listed, a build without a date counts as new if it stands before all older ones: a repetition does less
+    harm than a build that is missed.
 
-    Inside, Workers go by their tags in lower case, as in `marks` and `ids`; `failures` and `changes` have
+    Internally, Workers go by their tags in lower case, as in `marks` and `ids`. `failures` and `changes` have
     the tags as the caller wrote them.
 
     Requests may overlap, but not two follow-ups of one Worker.
@@ -65,28 +62,28 @@ class Tracker:
         """What was found and not taken yet."""
 
         self.failures: dict[str, BuildsError] = {}
-        """The error of each Worker that could not be asked for; the next look makes up for it."""
+        """The error of each Worker that could not be looked up; the next lookup makes up for it."""
 
         self.present: set[str] = set()
-        """The builds that existed already at the first look at their Worker."""
+        """The builds that existed already at the first lookup of their Worker."""
 
         usable = {normalized_id(tag): marks.usable(mark) for tag, mark in (known or {}).items()}
         self.marks: dict[str, WorkerMark | None] = {
             tag: mark for tag, mark in usable.items() if tag in self._spelled
         }
-        """Where a later tracker goes on; None for a Worker that was looked at and had no build."""
+        """Where a later tracker continues; None for a Worker that was looked up and had no build."""
 
         self.unfinished: dict[str, Build | None] = {}
-        """The Workers that need a follow-up, in the order of their looks, each with its latest build."""
+        """The Workers that need a follow-up, in the order of their lookups, each with its latest build."""
 
         self._taken = dict(self.marks)  # the marks as they were when the last change was taken
         self._moved: dict[str, WorkerMark] = {}  # by each build in `changes` that has moved the mark
         self._source = source
         self._clock = clock
         self._histories: dict[str, History] = {}
-        self._looked_at: set[str] = set()
-        self._unlisted: set[str] = set()  # Workers whose other running builds were not looked for yet
-        self._heard: dict[str, dict[str, Build]] = {}  # builds that events named before the first look
+        self._looked_up: set[str] = set()
+        self._unlisted: set[str] = set()  # Workers whose other running builds were not listed yet
+        self._heard: dict[str, dict[str, Build]] = {}  # builds that events named before the first lookup
         self._unconfirmed: set[str] = set()  # Workers with builds behind the mark that no list has confirmed
 
     @property
@@ -101,7 +98,7 @@ class Tracker:
         return tag in self._spelled
 
     def add(self, external_script_id: str) -> bool:
-        """Track another Worker; whether it is a new one."""
+        """Track another Worker. Returns whether it was not tracked before."""
         tag = normalized_id(external_script_id)
         if tag in self._spelled:
             return False
@@ -109,7 +106,7 @@ class Tracker:
         return True
 
     def add_new(self, external_script_id: str) -> bool:
-        """Track a Worker that did not exist before: all of its builds are new, also those that are over."""
+        """Track a Worker that did not exist before: all of its builds are new, even those that are over."""
         tag = normalized_id(external_script_id)
         is_new = self.add(external_script_id)
         if is_new:
@@ -122,8 +119,11 @@ class Tracker:
         for forgotten in (self.marks, self._taken, self.unfinished, self._histories, self._heard):
             forgotten.pop(tag, None)
         self.failures.pop(spelled, None)
-        for kept in (self._looked_at, self._unlisted, self._unconfirmed):
+        for kept in (self._looked_up, self._unlisted, self._unconfirmed):
             kept.discard(tag)
+        for change in self.changes:
+            if normalized_id(change.external_script_id) == tag:
+                self._moved.pop(change.build.build_uuid, None)
         self.changes = deque(it for it in self.changes if normalized_id(it.external_script_id) != tag)
 
     def take(self) -> BuildChange:
@@ -135,37 +135,36 @@ class Tracker:
 
     @property
     def taken_marks(self) -> dict[str, WorkerMark | None]:
-        """The marks behind the last change taken: those of the changes in hand are still to come."""
-        in_hand = {normalized_id(change.external_script_id) for change in self.changes}
-        marks = {tag: mark for tag, mark in self.marks.items() if tag not in in_hand}
-        return marks | {tag: self._taken[tag] for tag in in_hand if tag in self._taken}
+        """The marks behind the last change taken, as if the `changes` were not found yet."""
+        changed = {normalized_id(change.external_script_id) for change in self.changes}
+        marks = {tag: mark for tag, mark in self.marks.items() if tag not in changed}
+        return marks | {tag: self._taken[tag] for tag in changed if tag in self._taken}
 
     def spelling(self, tag: str) -> str:
         """The tag of a Worker as the caller wrote it."""
         return self._spelled.get(tag, tag)
 
     def tracks(self, tag: str, build_uuid: str) -> bool:
-        """Whether looks keep the state of this build up to date."""
+        """Whether lookups keep the state of this build up to date."""
         if self.arrived(tag, build_uuid) is not None:
             return True
         history = self._histories.get(tag)
         return history is not None and history.builds.get(build_uuid) is not None
 
     def arrived(self, tag: str, build_uuid: str | None = None) -> Build | None:
-        """A Worker's latest build that a look has shown and that no change has reported yet.
+        """A Worker's latest build that a lookup has shown and that no change has reported yet.
 
         It is new beyond doubt, but others may have begun before it: the follow-up reports them first.
         """
         build = self.unfinished.get(tag)
         if build is None or build_uuid not in {None, build.build_uuid} or not self._is_new(tag, build):
             return None
-        return build if marks.is_younger(build, self.marks.get(tag)) else None
+        return build if marks.is_at_or_after(build, self.marks.get(tag)) else None
 
     def hides_work(self, tag: str) -> bool:
         """Whether a log depends on the follow-up of a Worker.
 
-        That is so where its latest build may be new, but dates can't tell, and where an older build may
-        still run.
+        It does if the latest build may be new, but dates can't tell, and if an older build may still run.
         """
         latest = self.unfinished.get(tag)
         if latest is not None and self._is_new(tag, latest) and self.arrived(tag) is None:
@@ -189,21 +188,21 @@ class Tracker:
 
     def is_settled(self, tag: str) -> bool:
         """Whether a Worker's mark covers all its builds that were seen, here or by an earlier tracker."""
-        return tag in self._looked_at and tag not in self.unfinished and tag not in self._unconfirmed
+        return tag in self._looked_up and tag not in self.unfinished and tag not in self._unconfirmed
 
     def hear(self, tag: str, build: Build) -> None:
         """Take in the state of one build of a Worker, which an event has named.
 
-        The mark does not move: other events may be late or lost. The next look has the list confirm them.
+        The mark does not move: other events may be late or lost. After the next lookup the list confirms it.
         """
         if tag not in self.marks:
-            # The first look will show it, or a newer one that hides it; see `_first_look`.
+            # The first lookup will show it, or a newer one that hides it; see `_first_lookup`.
             self._heard.setdefault(tag, {})[build.build_uuid] = build
             return
         history = self._history(tag)
         if not self._is_new(tag, build):
             self._note(history, build)
-        elif marks.is_younger(build, self.marks[tag]):  # else it comes from an event that was given before
+        elif marks.is_at_or_after(build, self.marks[tag]):  # else the event was delivered before
             self._hear(history, build)
 
     def _hear(self, history: History, build: Build) -> None:
@@ -218,29 +217,38 @@ class Tracker:
         history = self._histories.get(tag)
         return history is not None and build_uuid in history.open
 
-    async def look(self, tags: Sequence[str]) -> None:
-        """Ask for the latest builds of Workers, 20 in a request. Raises only wrong credentials."""
+    async def look_up(self, tags: Sequence[str]) -> None:
+        """Request the latest builds of Workers, 20 in a request. Raises only wrong credentials."""
         result = await self._source.latest(tags)
         failed = {**result.failed, **_unusable(result.found)}
         tags = [tag for tag in tags if tag in self._spelled]  # some may have been removed meanwhile
-        if news := [tag for tag in tags if tag in failed and self.spelling(tag) not in self.failures]:
-            text = str(failed[news[0]])
-            logger.warning("%d Workers could not be asked for, the first: %s", len(news), text)
+        self._log_failures({tag: failed[tag] for tag in tags if tag in failed})
         for tag in tags:
             if tag in failed:
                 self._fail(tag, failed[tag])
             else:
                 self._take(tag, result.found.get(tag))
 
+    def _log_failures(self, failed: Mapping[str, BuildsError]) -> None:
+        """Log what has failed for the first time. An outage fails every request: one line is enough."""
+        in_outage = any(concerns_all(error) for error in self.failures.values())
+        news = [
+            error
+            for tag, error in failed.items()
+            if self.spelling(tag) not in self.failures and not (in_outage and concerns_all(error))
+        ]
+        if news:
+            logger.warning("%d Workers could not be looked up, the first: %s", len(news), str(news[0]))
+
     def _fail(self, tag: str, error: BuildsError) -> None:
         self.failures[self.spelling(tag)] = error
 
     def _take(self, tag: str, latest: Build | None) -> None:
-        """Note what a look has shown of a Worker, and whether that needs a follow-up."""
+        """Note what a lookup has shown of a Worker, and whether that needs a follow-up."""
         self.failures.pop(self.spelling(tag), None)
-        self._looked_at.add(tag)
+        self._looked_up.add(tag)
         if tag not in self.marks:
-            self._first_look(tag, latest)
+            self._first_lookup(tag, latest)
         history = self._history(tag)
         if (
             _hides(history, latest)
@@ -264,30 +272,30 @@ class Tracker:
         return unconfirmed or self._is_new(tag, latest)
 
     async def follow_up(self, tag: str) -> None:
-        """Ask for what the latest build of a Worker hides. Raises only wrong credentials."""
+        """Request what the latest build of a Worker hides. Raises only wrong credentials."""
         if tag not in self.unfinished:
             return
         latest = self.unfinished[tag]
         self.failures.pop(self.spelling(tag), None)
         try:
-            await self._look_behind(tag, latest)
+            await self._find_hidden(tag, latest)
         except (AuthenticationError, PermissionDeniedError):
             raise
         except BuildsError as error:
             if tag in self._spelled:
                 self._fail(tag, error)
         else:
-            # Another look may have shown a newer build meanwhile: that one is not followed up yet.
+            # Another lookup may have shown a newer build meanwhile: that one is not followed up yet.
             if self.unfinished.get(tag) is latest:
                 self.unfinished.pop(tag, None)
 
-    def _first_look(self, tag: str, latest: Build | None) -> None:
-        """Note what exists now: it is reported, but not looked behind."""
+    def _first_lookup(self, tag: str, latest: Build | None) -> None:
+        """Note what exists now: it is reported, but what it hides is not."""
         heard = self._heard.pop(tag, {})
         if latest is None:
             self.marks[tag] = self._taken[tag] = None
         else:
-            if latest.build_uuid not in heard:  # of those that an event named, the event was the beginning
+            if latest.build_uuid not in heard:  # else the event was the beginning
                 self.present.add(latest.build_uuid)
             self._note(self._history(tag), latest)
             if not latest.is_stopped:
@@ -298,43 +306,43 @@ class Tracker:
     def _history(self, tag: str) -> History:
         return self._histories.setdefault(tag, History(tag, self._clock))
 
-    async def _look_behind(self, tag: str, latest: Build | None) -> None:
-        """Note the latest build of a Worker, and those that it hides, with as few requests as will do."""
+    async def _find_hidden(self, tag: str, latest: Build | None) -> None:
+        """Note the latest build of a Worker, and those that it hides, in as few requests as possible."""
         history, mark = self._history(tag), self.marks.get(tag)
         superseded = [it for it in history.open if latest is None or it != latest.build_uuid]
         listed: tuple[Build, ...] = ()
         is_confirmed = latest is not None and self._needs_list(tag, latest)
         if latest is not None and is_confirmed:
-            listed = await self._since(history, latest)
+            listed = await self._list_missed(history, latest)
         elif tag in self._unlisted:
             await self._list_running(history)
         elif len(superseded) > 1:  # one list is cheaper than several single requests
-            page = await self._source.list(tag, per_page=_PAGE)
+            page = await self._source.list(tag, per_page=PAGE)
             listed = in_order(build for build in page if build.build_uuid in history.open)
         for build in listed:
             self._note(history, build, newest=True)
-        # A latest build that is neither known nor younger comes from a copy that lags, or of which a newer
-        # build was deleted.
-        if latest is not None and (latest.build_uuid in history.builds or marks.is_younger(latest, mark)):
+        # A latest build that is neither known nor newer than the mark comes from a copy that lags, or shows
+        # because a newer one was deleted.
+        if latest is not None and (latest.build_uuid in history.builds or marks.is_at_or_after(latest, mark)):
             self._note(history, latest)
         if latest is not None and is_confirmed and tag in self._unconfirmed:
             self._unconfirmed.discard(tag)
-            if marks.is_younger(latest, self.marks.get(tag)):
+            if marks.is_at_or_after(latest, self.marks.get(tag)):
                 self.marks[tag] = marks.mark_of(latest)
         seen = {build.build_uuid for build in listed}
         for build_uuid in [it for it in superseded if it not in seen]:
-            await self._look_at_one(history, build_uuid)
+            await self._get(history, build_uuid)
 
     async def _list_running(self, history: History) -> None:
-        """Note what runs next to a Worker's latest build at the first look, and what began just after it."""
+        """Note what runs next to a Worker's latest build at first, and what began just after it."""
         mark = self.marks.get(history.tag)
-        page = await self._source.list(history.tag, per_page=_PAGE)
-        before = marks.listed_before(page.result, mark)  # they began after `latest` was asked for
+        page = await self._source.list(history.tag, per_page=PAGE)
+        before = marks.listed_before(page.result, mark)  # they began after `latest` was requested
         for build in in_order(it for it in page if not it.is_stopped or it.build_uuid in before):
-            self._note(history, build, newest=marks.is_younger(build, mark, before))
+            self._note(history, build, newest=marks.is_at_or_after(build, mark, before))
         self._unlisted.discard(history.tag)
 
-    async def _look_at_one(self, history: History, build_uuid: str) -> None:
+    async def _get(self, history: History, build_uuid: str) -> None:
         try:
             self._note(history, await self._source.get(build_uuid))
         except NotFoundError:  # it was deleted
@@ -344,35 +352,19 @@ class Tracker:
         except BuildsError as error:
             self.failures[self.spelling(history.tag)] = error
 
-    async def _since(self, history: History, latest: Build) -> tuple[Build, ...]:
+    async def _list_missed(self, history: History, latest: Build) -> tuple[Build, ...]:
         """The builds of a Worker that came after the marked one, oldest first, and the state of open ones."""
-        mark = self.marks[history.tag]
-        found: list[Build] = []
-        for page in range(1, CATCH_UP // _PAGE + 1):
-            response = await self._source.list(history.tag, page=page, per_page=_PAGE)
-            builds = response.result
-            if response.skipped:
-                self.failures[self.spelling(history.tag)] = ResponseDecodeError(
-                    f"{response.skipped} of the Worker's builds can't be read and are left out"
-                )
-            if (place := marks.place_of(builds, mark)) is not None:
-                found += builds[:place]
-                behind = builds[place + 1 :]
-                newer = marks.newer_than_listed(found, mark, latest, behind=behind)
-                still_open = (build for build in behind if build.build_uuid in history.open)
-                return (builds[place], *in_order(newer), *still_open)
-            found += builds
-            # Past the date of the mark, the marked build was deleted. Not where `latest` is itself older than
-            # the mark: then dates decide nothing.
-            is_past = bool(builds) and marks.is_older(builds[-1], mark) and not marks.is_older(latest, mark)
-            if is_past or len(builds) + response.skipped < _PAGE:
-                break
-        return in_order(marks.newer_than_gone(found, mark, history.builds))
+        missed = await find_missed(self._source, history, self.marks[history.tag], latest)
+        if missed.unreadable:
+            self.failures[self.spelling(history.tag)] = ResponseDecodeError(
+                f"{missed.unreadable} of the Worker's builds can't be read and are left out"
+            )
+        return missed.builds
 
     def _note(self, history: History, build: Build, *, newest: bool | None = None) -> None:
-        """Report the build, if it is new or has moved on. `newest`: whether it is; None: its date decides."""
+        """Report the build, if it is new or has moved on. If `newest` is None, its date decides."""
         if history.tag not in self._spelled:
-            return  # the Worker was removed while it was asked for
+            return  # the Worker was removed during the request
         if error := _unusable({history.tag: build}):
             self.failures[self.spelling(history.tag)] = error[history.tag]
         elif build.build_uuid in history.builds:
@@ -404,7 +396,7 @@ def _is_marked(build: Build, mark: WorkerMark | None) -> bool:
 
 
 def _unusable(builds: Mapping[str, Build]) -> dict[str, BuildsError]:
-    """The Workers whose build has a UUID that no call can ask for, each with an error that says so."""
+    """The Workers whose build has a UUID that no request can name, each with an error that says so."""
     return {
         tag: ResponseDecodeError(f"{build.build_uuid!r} can't be the UUID of a build, which is left out")
         for tag, build in builds.items()

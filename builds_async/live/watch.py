@@ -190,12 +190,12 @@ class BuildWatcher:
         pending = iter(tuple(self._pending))
         for _ in range(REQUESTS_AT_ONCE - len(follow_ups)):
             if tags := tuple(islice(pending, AT_ONCE)):
-                yield self._look(tags)
+                yield self._look_up(tags)
         if self._account is not None and self._account.pace.pause <= 0:
             yield self._list_workers(self._account)
 
-    async def _look(self, tags: Sequence[str]) -> None:
-        await self._tracker.look(tags)
+    async def _look_up(self, tags: Sequence[str]) -> None:
+        await self._tracker.look_up(tags)
         for tag in tags:
             self._pending.pop(tag, None)
             if tag in self._tracker.unfinished:

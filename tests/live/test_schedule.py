@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from builds_async.live.schedule import QUEUED_EVERY, FollowUp, Log, Look, Schedule, Single
+from builds_async.live.schedule import QUEUED_EVERY, FollowUp, Log, Lookup, Schedule, Single
 
 INTERVAL = 10.0
 
@@ -48,7 +48,7 @@ class TestOrder:
         made.open_log("a")
         made.add_follow_up("w0")
         chosen = [made.choose(0.0) for _ in range(4)]
-        assert sorted(map(str, chosen[:3])) == sorted(map(str, [Log("a"), Look(("w0",)), FollowUp("w0")]))
+        assert sorted(map(str, chosen[:3])) == sorted(map(str, [Log("a"), Lookup(("w0",)), FollowUp("w0")]))
         assert chosen[3] is None
         made.add_follow_up("w0")
         assert made.choose(0.0) is None
@@ -64,8 +64,8 @@ class TestOrder:
         made.hold_log("a")
         made.hold_log("b")
         made.remove_worker("w1")
-        assert [made.choose(0.0), made.choose(0.0)] == [Look(("w0",)), None]
-        made.looked("w1", 0.0, queued=False)
+        assert [made.choose(0.0), made.choose(0.0)] == [Lookup(("w0",)), None]
+        made.looked_up("w1", 0.0, queued=False)
         assert made.next_due(0.0) == float("inf")
 
 
@@ -74,11 +74,11 @@ class TestLooks:
         """A look asks for twenty Workers while twenty are due, or will be soon."""
         made = schedule(45)
         looks = [made.choose(0.0) for _ in range(3)]
-        assert [len(look.tags) for look in looks if isinstance(look, Look)] == [20, 20, 5]
+        assert [len(look.tags) for look in looks if isinstance(look, Lookup)] == [20, 20, 5]
         for tag in tags(45):
-            made.looked(tag, 0.0 if tag == "w0" else 3.0, queued=False)
+            made.looked_up(tag, 0.0 if tag == "w0" else 3.0, queued=False)
         look = made.choose(10.0)
-        assert isinstance(look, Look)
+        assert isinstance(look, Lookup)
         assert look.tags[0] == "w0"
         assert len(look.tags) == 20
 
@@ -87,12 +87,12 @@ class TestLooks:
         made = schedule(3)
         made.choose(0.0)
         for tag in tags(3):
-            made.looked(tag, 0.0, queued=tag == "w1")
+            made.looked_up(tag, 0.0, queued=tag == "w1")
         assert made.next_due(0.0) == QUEUED_EVERY
-        assert made.choose(QUEUED_EVERY) == Look(("w1",))
-        made.looked("w1", 6.0, queued=True)
+        assert made.choose(QUEUED_EVERY) == Lookup(("w1",))
+        made.looked_up("w1", 6.0, queued=True)
         look = made.choose(8.5)
-        assert isinstance(look, Look)
+        assert isinstance(look, Lookup)
         assert sorted(look.tags) == tags(3)
 
     @pytest.mark.parametrize(
@@ -110,31 +110,31 @@ class TestLooks:
             now = 100.0 + turn * 0.3
             choice = made.choose(now)
             kinds.append(type(choice))
-            if isinstance(choice, Look):
+            if isinstance(choice, Lookup):
                 for tag in choice.tags:
-                    made.looked(tag, now, queued=False)
+                    made.looked_up(tag, now, queued=False)
             elif isinstance(choice, Log):
                 made.set_log(choice.build_uuid, now + 1.0)
         counts = Counter(kinds[200:])
-        assert least <= counts[Look] / 1800 <= most
-        places = [place for place, kind in enumerate(kinds) if kind is Look]
+        assert least <= counts[Lookup] / 1800 <= most
+        places = [place for place, kind in enumerate(kinds) if kind is Lookup]
         assert max(after - before for before, after in pairwise(places)) < 100
 
     def test_queued_looks_are_bounded(self) -> None:
         """Looks at Workers with queued builds take at most a third of the requests while logs are waiting."""
         made = schedule(1000)
         for tag in tags(1000):
-            made.looked(tag, -10.0, queued=True)
+            made.looked_up(tag, -10.0, queued=True)
         for number in range(50):
             made.set_log(f"b{number}", 0.0)
         looks = 0
         for turn in range(600):
             now = turn * 0.3
             choice = made.choose(now)
-            if isinstance(choice, Look):
+            if isinstance(choice, Lookup):
                 looks += 1
                 for tag in choice.tags:
-                    made.looked(tag, now, queued=True)
+                    made.looked_up(tag, now, queued=True)
             elif isinstance(choice, Log):
                 made.set_log(choice.build_uuid, now)
         assert 150 <= looks <= 250
@@ -154,9 +154,9 @@ class TestFollowUps:
             follow_ups += isinstance(choice, FollowUp)
             if isinstance(choice, Log):
                 made.set_log(choice.build_uuid, turn * 0.3)
-            elif isinstance(choice, Look):
+            elif isinstance(choice, Lookup):
                 for tag in choice.tags:
-                    made.looked(tag, turn * 0.3, queued=False)
+                    made.looked_up(tag, turn * 0.3, queued=False)
         assert 5 <= follow_ups <= 20
 
     def test_all_of_them_when_nothing_else_waits(self) -> None:
@@ -169,10 +169,10 @@ class TestFollowUps:
 
 def test_events_find_builds() -> None:
     """Where events find what begins, looks are rare, and a queued build does not make them more frequent."""
-    made = Schedule(600.0, looks_find=False)
+    made = Schedule(600.0, lookups_find=False)
     made.add_worker("w0", 0.0)
     made.choose(0.0)
-    made.looked("w0", 0.0, queued=True)
+    made.looked_up("w0", 0.0, queued=True)
     assert made.next_due(0.0) == 600.0
 
 
@@ -182,7 +182,7 @@ def test_thousands_of_workers() -> None:
     began = time.process_time()
     for turn in range(10_000):
         choice = made.choose(turn * 0.01)
-        if isinstance(choice, Look):
+        if isinstance(choice, Lookup):
             for tag in choice.tags:
-                made.looked(tag, turn * 0.01, queued=False)
+                made.looked_up(tag, turn * 0.01, queued=False)
     assert time.process_time() - began < 2.0

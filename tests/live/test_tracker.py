@@ -72,7 +72,7 @@ class Source:
 
 async def passed(tracker: Tracker) -> None:
     """Look at all Workers, and follow up what that has left open."""
-    await tracker.look(tracker.ids)
+    await tracker.look_up(tracker.ids)
     for tag in tuple(tracker.unfinished):
         await tracker.follow_up(tag)
 

@@ -371,8 +371,8 @@ class TestTagsOnly:
         assert await client.follow(build()["build_uuid"]).read() == ()
         await anext(client.watch([TAG]))
         async with client.tail([TAG]) as log:
-            await log._start_due()
-            await log._tasks.wait_until(log._next_moment())
+            await log._requests.start_due()
+            await log._requests.wait()
         assert {path.partition("?")[0].rpartition("/")[2] for _, path in api.sent} == {
             "latest",
             "logs",

@@ -6,6 +6,7 @@ import pytest
 from builds_async import (
     AuthenticationError,
     BuildsError,
+    Counters,
     InternalServerError,
     PermissionDeniedError,
     RateLimitError,
@@ -13,8 +14,10 @@ from builds_async import (
 )
 from builds_async.models.logs import LogPage
 from builds_async.simulator import (
+    BuildsSimulator,
     Fault,
     RateLimit,
+    VirtualClock,
 )
 from tests.live.tail.support import collect, next_line, no_complaints, script, texts, wire
 from tests.support import settle
@@ -170,3 +173,43 @@ class TestFailures:
         assert await collect(tail, 400) == texts(*builds)
         assert {seen.status for seen in it.sim.requests} == {200}
         await tail.aclose()
+
+
+class TestReports:
+    """What goes wrong is one warning in the log, however many requests fail."""
+
+    async def test_one_log_alone(self, caplog: pytest.LogCaptureFixture) -> None:
+        """A log that stays broken is one outage, which is over at the next success, and one warning."""
+        sim = BuildsSimulator(clock=VirtualClock(idle_turns=20))
+        counters = Counters()
+        async with sim.client(clock=sim.clock, observer=counters) as client:
+            bad, good = (sim.add_build(script(200)) for _ in range(2))
+            sim.fault(Fault("server_error", path=f"{bad.build_uuid}/logs", times=None))
+            tail = client.tail([bad.external_script_id, good.external_script_id])
+            assert await collect(tail, 100) == {good.build_uuid: texts(good)[good.build_uuid][:100]}
+            await tail.aclose()
+        warnings = [it.getMessage() for it in caplog.records if it.levelname == "WARNING"]
+        assert [it.partition(": ")[0] for it in warnings] == [
+            "tail",
+            f"the log of build {bad.build_uuid} can't be read",
+        ]
+        assert counters.outages == 1
+
+    @pytest.mark.slow
+    async def test_outage(self, caplog: pytest.LogCaptureFixture) -> None:
+        """An outage is one warning for all logs, and one for all Workers."""
+        sim = BuildsSimulator(clock=VirtualClock(idle_turns=20))
+        counters = Counters()
+        async with sim.client(clock=sim.clock, observer=counters) as client:
+            builds = [sim.add_build(script(60)) for _ in range(30)]
+            tail = client.tail([it.external_script_id for it in builds])
+            got = await collect(tail, 10)
+            sim.fault(Fault("server_error", times=None))
+            await collect(tail, 50, got)
+            sim.clear_faults()
+            await collect(tail, 120, got)
+            assert got == texts(*builds)
+            await tail.aclose()
+        warnings = [it.getMessage() for it in caplog.records if it.levelname == "WARNING"]
+        assert len(warnings) == len({it.partition(": ")[0] for it in warnings}) <= 2
+        assert counters.outages == 1

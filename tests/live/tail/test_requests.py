@@ -7,7 +7,7 @@ import pytest
 from builds_async import (
     RateBudget,
 )
-from builds_async.live.tail import MAX_AT_ONCE
+from builds_async.live.tail_requests import MAX_AT_ONCE
 from tests.live.tail.support import Got, collect, next_line, script, texts, wire
 
 
@@ -92,7 +92,7 @@ class TestRequests:
         await it.sim.clock.sleep(3600)
         assert it.asked().total() <= on_the_way
         assert not it.under_way.total()
-        ready = [log for log in tail._logs.values() if next(log.reader.hand, None) is not None]
+        ready = [log for log in tail._logs._logs.values() if next(log.reader.buffered, None) is not None]
         assert len(ready) <= MAX_AT_ONCE
         await tail.aclose()
 

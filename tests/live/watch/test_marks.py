@@ -8,9 +8,9 @@ async def test_restart_is_cheap() -> None:
     """A tracker that goes on from marks lists no Worker whose newest build is still the one marked."""
     world = World(life("a", -99), life("b", -99, tag=B))
     first = Tracker(world, [A, B], world)
-    await first.look(first.ids)
+    await first.look_up(first.ids)
     world.asked.clear()
     second = Tracker(world, [A, B], world, first.marks)
-    await second.look(second.ids)
+    await second.look_up(second.ids)
     assert world.asked == ["latest"]
     assert second.marks == first.marks

@@ -1,0 +1,50 @@
+"""The builds of one Worker that began since its mark, from its list, page by page."""
+
+from typing import NamedTuple
+
+from builds_async.live import marks
+from builds_async.live.history import History
+from builds_async.live.sources import HistorySource
+from builds_async.models.builds import Build, in_order
+from builds_async.models.changes import WorkerMark
+
+CATCH_UP = 200
+"""How many builds of one Worker are searched for those that were missed."""
+
+PAGE = 50
+"""How many builds one page of the list has."""
+
+
+class Missed(NamedTuple):
+    """What the list of a Worker has shown."""
+
+    builds: tuple[Build, ...]
+    """The builds that came after the marked one, oldest first, and open ones in their present state."""
+
+    unreadable: int
+    """How many builds could not be read, and are left out."""
+
+
+async def find_missed(
+    source: HistorySource, history: History, mark: WorkerMark | None, latest: Build
+) -> Missed:
+    """List the builds that came after the marked one, up to `CATCH_UP` of them."""
+    found: list[Build] = []
+    unreadable = 0
+    for page in range(1, CATCH_UP // PAGE + 1):
+        response = await source.list(history.tag, page=page, per_page=PAGE)
+        builds = response.result
+        unreadable += response.skipped
+        if (place := marks.place_of(builds, mark)) is not None:
+            found += builds[:place]
+            behind = builds[place + 1 :]
+            newer = marks.newer_than_listed(found, mark, latest, behind=behind)
+            still_open = (build for build in behind if build.build_uuid in history.open)
+            return Missed((builds[place], *in_order(newer), *still_open), unreadable)
+        found += builds
+        # Past the date of the mark, the marked build was deleted. Not if `latest` is itself older than the
+        # mark: then dates decide nothing.
+        is_past = bool(builds) and marks.is_older(builds[-1], mark) and not marks.is_older(latest, mark)
+        if is_past or len(builds) + response.skipped < PAGE:
+            break
+    return Missed(in_order(marks.newer_than_gone(found, mark, history.builds)), unreadable)

@@ -1,0 +1,302 @@
+"""The requests of a tail: started as the budget allows, the most urgent first, and what follows from each."""
+
+import asyncio
+import logging
+from math import inf
+
+from builds_async.errors import AuthenticationError, BuildsError, NotFoundError, PermissionDeniedError
+from builds_async.live.account_workers import AccountWorkers
+from builds_async.live.background import Tasks
+from builds_async.live.build_log import BuildLog
+from builds_async.live.events import EventStream
+from builds_async.live.open_logs import OpenLogs
+from builds_async.live.patience import Patience
+from builds_async.live.schedule import Choice, FollowUp, Log, Lookup, Schedule, Single
+from builds_async.live.sources import BuildSource
+from builds_async.live.tracker import Tracker
+from builds_async.models.builds import BuildStatus
+from builds_async.models.events import updated
+from builds_async.session.budget import Budget
+from builds_async.session.clock import Clock
+from builds_async.session.ids import normalized_id
+
+logger: logging.Logger = logging.getLogger("builds_async")
+
+MAX_AT_ONCE = 10
+"""How many requests are in flight at the same time, and so the most pages that are held in memory."""
+
+SAFETY_NET = 600.0
+"""Seconds between two lookups of a Worker whose builds are found by events: an event may get lost."""
+
+# Names of tasks; those of chosen requests do not matter.
+_LIST = "list"
+_EVENT = "event"
+_CHOSEN = "chosen"
+
+_LONGEST_WAIT = 1.0
+_HORIZON_EVERY = 1.0
+_FOREIGN_BUILDS = 1000
+
+
+class TailRequests:
+    """Makes the requests that the schedule chooses, in tasks of their own.
+
+    Not in the task of the reader: a timeout around one line must not cut off other logs.
+    """
+
+    def __init__(
+        self,
+        source: BuildSource,
+        logs: OpenLogs,
+        tracker: Tracker,
+        schedule: Schedule,
+        *,
+        clock: Clock,
+        interval: float,
+        patience: Patience,
+        budget: Budget | None,
+        account: AccountWorkers | None,
+        events: EventStream | None,
+    ) -> None:
+        self._source = source
+        self._logs = logs
+        self._tracker = tracker
+        self._schedule = schedule
+        self._clock = clock
+        self._interval = interval
+        self._patience = patience
+        self._budget = budget
+        self._account = account
+        self._stream = events
+        self._events = events  # None once the stream was closed
+        self._tasks = Tasks(clock)
+        self._followed_up_at: dict[str, float] = {}  # when the last follow-up of a Worker began
+        self._foreign: dict[str, None] = {}  # builds of other Workers that events have named
+        self._horizon_due = clock.now()
+        self._in_flight = 0
+        self._turn_at: float | None = None  # when the next request may wait for the budget, not for its turn
+        self._has_early = False  # one request waits for the budget
+        self._closed = False
+
+    # Starting.
+
+    async def start_due(self) -> None:
+        """Start requests, the most urgent first, as many as the budget lets go now."""
+        self._start_others()
+        while self._in_flight < MAX_AT_ONCE and not self._logs.has_next and not self._closed:
+            if self._tasks.has_failed:  # wrong credentials: what is started now would fail the same way
+                return
+            now = self._clock.now()
+            if now < self._patience.due:  # an outage is being sat out
+                return
+            self._set_horizon(now)
+            is_early = self._wait_for_budget(now) > 0
+            if is_early and not self._may_queue(now):
+                return
+            choice = self._schedule.choose(now)
+            if choice is None:
+                return
+            if isinstance(choice, Log) and (log := self._logs.get(choice.build_uuid)) is not None:
+                log.is_busy = True  # now: others may schedule it before its task begins
+            self._turn_at = None
+            self._has_early = self._has_early or is_early
+            self._in_flight += 1
+            self._tasks.start(_CHOSEN, self._run(choice, now, is_early=is_early))
+            await asyncio.sleep(0)  # the budget counts it before the next one is chosen
+
+    def _start_others(self) -> None:
+        """Start what is not chosen: the list of the account's Workers, and the next event."""
+        busy = self._tasks.names
+        if self._account is not None and self._account.pace.pause <= 0 and _LIST not in busy:
+            self._tasks.start(_LIST, self._find_workers(self._account))
+        if self._events is not None and _EVENT not in busy:
+            self._tasks.start(_EVENT, self._take_event(self._events))
+
+    def _wait_for_budget(self, now: float) -> float:
+        """Seconds until the budget lets a request go."""
+        wait = 0.0 if self._budget is None else self._budget.ready_in(poll=True)
+        if wait > 0 and self._turn_at is None:
+            self._turn_at = now + min(wait, _LONGEST_WAIT)
+        return wait
+
+    def _may_queue(self, now: float) -> bool:
+        """Whether a request is started though it has to wait for the budget.
+
+        One at a time, when the moment has passed at which it should have gone: another verb was quicker, and
+        would be so for ever. The same holds for one that waits for long: the budget then logs it.
+        """
+        return not self._has_early and self._turn_at is not None and self._turn_at <= now
+
+    def _set_horizon(self, now: float) -> None:
+        """Tell the budget for how long polls will be needed."""
+        if self._budget is not None and now >= self._horizon_due:
+            self._horizon_due = now + _HORIZON_EVERY
+            self._budget.set_horizon(self, self._logs.polled_for(now))
+
+    # Waiting.
+
+    async def wait(self) -> None:
+        """Wait until a request is over, or another may be started. Raises what a request raised."""
+        await self._tasks.wait_until(self._next_moment())
+
+    def wake(self) -> None:
+        """Let a reader that waits go on: there may be something new to do."""
+        self._tasks.wake()
+
+    def _next_moment(self) -> float:
+        """When a request may be started that is not started now, unless another one is over before."""
+        now = self._clock.now()
+        moment = now + self._interval
+        if self._account is not None and _LIST not in self._tasks.names:
+            # While a list is in flight the next one is not due: the reader would spin until it is over.
+            moment = min(moment, self._account.pace.due)
+        if self._in_flight < MAX_AT_ONCE and (due := self._schedule.next_due(now)) < moment:
+            moment = due
+            if due <= now:  # the budget has no room
+                turn = now if self._turn_at is None else self._turn_at
+                pause = min(_LONGEST_WAIT, max(self._wait_for_budget(now), 0.01))
+                moment = turn if turn > now else now + pause
+            moment = max(moment, self._patience.due)
+        return moment
+
+    async def aclose(self) -> None:
+        """End the requests in flight, and start no other."""
+        self._closed = True
+        if self._budget is not None:
+            self._budget.set_horizon(self, None)
+        await self._tasks.aclose()
+        if self._stream is not None:
+            await self._stream.aclose()
+
+    # The requests.
+
+    async def _run(self, choice: Choice, now: float, *, is_early: bool) -> None:
+        try:
+            match choice:
+                case Lookup(tags):
+                    await self._look_up(tags, now)
+                case FollowUp(tag):
+                    await self._follow_up(tag)
+                case Single(build_uuid):
+                    await self._get(build_uuid)
+                case Log(build_uuid):
+                    if (log := self._logs.get(build_uuid)) is not None:  # else its Worker was just removed
+                        await self._read(log)
+        finally:
+            self._in_flight -= 1
+            if is_early:
+                self._has_early = False
+
+    async def _look_up(self, tags: tuple[str, ...], requested_at: float) -> None:
+        failures = self._tracker.failures
+        had_failed = all(self._tracker.spelling(tag) in failures for tag in tags)
+        try:
+            await self._tracker.look_up(tags)
+        finally:
+            # Even after an error: a reader that retries in a loop is throttled, and what was found is used.
+            self._logs.take_changes()
+            for tag in tags:
+                self._take_lookup(tag, requested_at)
+        failed = [failures[it] for tag in tags if (it := self._tracker.spelling(tag)) in failures]
+        self._patience.weigh(failed, parts=len(tags), repeated=had_failed)
+
+    def _take_lookup(self, tag: str, requested_at: float) -> None:
+        """Go on with what a lookup has shown of a Worker, or has failed to show."""
+        if tag not in self._tracker:
+            return
+        if (arrived := self._tracker.arrived(tag)) is not None:
+            self._logs.see(tag, arrived)
+        latest = self._tracker.latest(tag)
+        has_failed = self._tracker.spelling(tag) in self._tracker.failures
+        is_queued = latest is not None and latest.status == BuildStatus.QUEUED and not latest.is_stopped
+        self._schedule.looked_up(tag, requested_at, queued=is_queued and not has_failed)
+        if tag in self._tracker.unfinished:
+            # A Worker with a queued build is looked up often; its older builds are followed up at the usual
+            # pace.
+            is_due = self._followed_up_at.get(tag, -inf) + self._interval <= requested_at
+            self._schedule.add_follow_up(tag, urgent=is_due and self._tracker.hides_work(tag))
+        self._logs.looked_up(tag)
+
+    async def _follow_up(self, tag: str) -> None:
+        self._followed_up_at[tag] = self._clock.now()
+        try:
+            await self._tracker.follow_up(tag)
+        finally:
+            self._schedule.followed_up(tag)
+            self._logs.take_changes()
+            self._logs.settle(tag)
+
+    async def _read(self, log: BuildLog) -> None:
+        log.was_requested = True
+        try:
+            await log.reader.step()
+        except (AuthenticationError, PermissionDeniedError):
+            raise
+        except BuildsError as error:
+            had_failed = log.uuid in self._logs.failed
+            self._logs.failed[log.uuid] = error
+            if not self._patience.outlasts_part(error, repeated=had_failed):
+                raise
+            self._take_failure(log, error)
+        else:
+            self._logs.failed.pop(log.uuid, None)
+            log.failure_logged = False
+            if not log.reader.is_queued:  # else nothing was requested: the tracker knew its state
+                self._patience.succeeded()
+        finally:
+            self._logs.requested(log)
+
+    def _take_failure(self, log: BuildLog, error: BuildsError) -> None:
+        # An outage is reported for all logs together.
+        if not log.failure_logged and not self._patience.is_tried:
+            log.failure_logged = True
+            logger.warning("the log of build %s can't be read: %s", log.uuid, str(error))
+        if isinstance(error, NotFoundError):  # the build itself is gone
+            log.is_gone = True
+            self._logs.failed.pop(log.uuid, None)
+            if log.build is None:  # nothing is known of it that an end could say
+                self._logs.drop(log)
+
+    async def _find_workers(self, account: AccountWorkers) -> None:
+        for tag in await account.find(self._tracker):
+            self._schedule.add_worker(tag, self._clock.now())
+
+    async def _take_event(self, events: EventStream) -> None:
+        """Take the next event, which acknowledges the one before: its build is on the schedule by then."""
+        try:
+            event = await anext(events)
+        except StopAsyncIteration:
+            self._events = None  # the client is closing, and the stream would end again at once
+            return
+        log = self._logs.get(event.build_uuid)
+        if log is not None and log.build is not None:
+            self._tracker.hear(log.tag, updated(log.build, event))
+            self._logs.take_changes()
+        elif event.build_uuid not in self._foreign:
+            self._schedule.add_single(event.build_uuid)
+
+    async def _get(self, build_uuid: str) -> None:
+        """Get a build that an event has named."""
+        try:
+            build = await self._source.get(build_uuid)
+        except (AuthenticationError, PermissionDeniedError):
+            raise
+        except BuildsError as error:  # the next lookup makes up for it
+            if not self._patience.outlasts_part(error):
+                raise
+            logger.warning("build %s, named by an event, can't be read: %s", build_uuid, str(error))
+            return
+        self._patience.succeeded()
+        tag = normalized_id((build.trigger and build.trigger.external_script_id) or "")
+        if tag not in self._tracker:
+            if self._account is None or not tag:
+                self._foreign[build_uuid] = None
+                if len(self._foreign) > _FOREIGN_BUILDS:
+                    del self._foreign[next(iter(self._foreign))]
+                return
+            self._tracker.add_new(tag)
+            self._schedule.add_worker(tag, self._clock.now() + SAFETY_NET)
+        elif tag not in self._tracker.marks:
+            self._schedule.add_worker(tag, -inf)  # its first lookup is the most urgent one
+        self._tracker.hear(tag, build)
+        self._logs.take_changes()
