@@ -15,6 +15,7 @@ from builds_async.live import wait
 from builds_async.live.account_workers import AccountWorkers
 from builds_async.live.board import Board
 from builds_async.live.broadcast import LogBroadcast
+from builds_async.live.demand import Demand
 from builds_async.live.events import EventStream
 from builds_async.live.follow import LogFollower
 from builds_async.live.outages import Outages
@@ -195,6 +196,7 @@ class BuildsClient:
         self._name = f"account_id={settings.account_id!r}, base_url={settings.base_url!r}"
         self._clock, self._outages = clock, Outages(clock, observer)
         self.budget = budget if budget is not None else RateBudget()
+        self._demand = Demand(clock, self.budget)
         if session is not None and transport is not None:
             raise ValueError("pass a session or a transport, not both: a transport has no use for a session")
         self._session = ApiSession(
@@ -435,6 +437,7 @@ class BuildsClient:
             finished_source=self._single_calls,
             state=self._board.asker(build_uuid),
             patience=self._patience_of(verb),
+            demand=self._demand,
             **options,
         )
 

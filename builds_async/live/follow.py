@@ -4,6 +4,7 @@ from operator import length_hint
 from typing import Self
 
 from builds_async.errors import BuildsError
+from builds_async.live.demand import Demand
 from builds_async.live.log_reader import LogReader
 from builds_async.live.patience import Patience
 from builds_async.live.sources import LogSource, StateSource
@@ -52,6 +53,7 @@ class LogFollower:
         finished_source: LogSource | None = None,
         state: StateSource | None = None,
         patience: Patience | None = None,
+        demand: Demand | None = None,
         start: LogPosition | None = None,
         tail: int | None = None,
         poll_interval: float = 1.0,
@@ -69,6 +71,7 @@ class LogFollower:
             max_poll_interval=max_poll_interval,
         )
         self._patience = Patience(clock) if patience is None else patience
+        self._demand = demand
         self._buffered = self._reader.buffered
         self._build_uuid = build_uuid
         self._reading = False
@@ -144,6 +147,8 @@ class LogFollower:
                         raise
                 else:
                     self._patience.succeeded()
+                if self._demand is not None and self._reader.build is not None:
+                    self._demand.see(self, self._reader.build)
         finally:
             self._buffered = self._reader.buffered  # kept here too: it is read for each line
             self._reading = False

@@ -24,6 +24,7 @@ from builds_async import (
     RetryPolicy,
     TailLine,
 )
+from builds_async.live.demand import Demand
 from builds_async.live.follow import LogFollower
 from builds_async.live.tail import BuildTail
 from builds_async.models.envelope import Envelope
@@ -148,9 +149,10 @@ class Hour:
 
 async def follow(hour: Hour) -> None:
     """As many followers as builds."""
+    demand = Demand(hour.clock, hour.budget)
 
     async def one(build_uuid: str) -> None:
-        async for line in LogFollower(hour.polls, build_uuid, clock=hour.clock):
+        async for line in LogFollower(hour.polls, build_uuid, clock=hour.clock, demand=demand):
             hour.take(build_uuid, line)
 
     await asyncio.gather(*(one(build.build_uuid) for build in hour.running))

@@ -77,6 +77,7 @@ SCENARIOS = (
     Scenario("the same, a follow each", pushed(60, at_once=6), 1000.0, 3.0, 2.0, reader=follow),
     Scenario("free plan: 20 builds, 1 at a time", pushed(20, at_once=1), 1920.0, 0.9, 0.7),
     Scenario("60 builds at once, fresh budget", pushed(60, at_once=60), 300.0, 6.0, 4.0),
+    Scenario("the same, with a follow each", pushed(60, at_once=60), 300.0, 6.0, 4.0, reader=follow),
     Scenario("100 Workers, 50 building", busy(100, running=50), 1400.0, 18.0, 15.0, 30.0, 20.0),
     Scenario("1,000 Workers, 20 building", busy(1000, running=20), 1400.0, 9.0, 8.0, 30.0, 20.0),
     Scenario(
