@@ -1,0 +1,176 @@
+"""Random walks of all live verbs of one client at once, with the simulator's own logs as the judge."""
+
+import asyncio
+import random
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Coroutine
+
+import pytest
+
+from builds_async import BuildsClient, LogSubscription, TailItem, TailLine
+from builds_async.live.tail import BuildTail
+from builds_async.models.builds import BuildOutcome, BuildStatus
+from builds_async.simulator import BuildsSimulator, Fault, Moment, RateLimit, SimulatedBuild, VirtualClock
+from tests.live.tail.support import kept
+from tests.support import nothing_left
+
+pytestmark = pytest.mark.slow
+
+WORKERS, BUILDS = 8, 14
+END = 400.0
+"""By then all builds are over, and all that read them have ended."""
+
+
+class World:
+    """An account with builds, and all that one client reads of it."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = random.Random(seed)  # noqa: S311  # the same walk for each seed
+        self.clock = VirtualClock(idle_turns=20)
+        self.sim = BuildsSimulator(clock=self.clock, rate_limit=RateLimit(), seed=seed)
+        self.ids = [self.sim.add_worker() for _ in range(WORKERS)]
+        self.builds: list[SimulatedBuild] = []
+        self.removed: set[str] = set()
+        self.lines: dict[str, list[str]] = defaultdict(list)
+        self.ends: Counter[str] = Counter()
+        self.work: list[asyncio.Task[None]] = []
+
+    def spawn(self, work: Coroutine[object, object, None]) -> None:
+        self.work.append(asyncio.ensure_future(work))
+
+    def add_build(self) -> SimulatedBuild:
+        """A build that is queued for a while, and canceled there or writes some lines."""
+        rng = self.rng
+        queued, every = rng.choice([0.0, 3.0, 20.0]), rng.choice([0.0, 0.4, 3.0])
+        lines = rng.randrange(0, 12)
+        moments: list[Moment] = [
+            (queued, BuildStatus.RUNNING),
+            *((queued + n * every, f"{len(self.builds)}.{n}") for n in range(lines)),
+            (queued + lines * every + rng.choice([0.0, 4.0, 30.0]), BuildOutcome.SUCCESS),
+        ]
+        if rng.random() < 0.2:
+            moments = [(queued, BuildOutcome.CANCELLED)]
+        build = self.sim.add_build(moments, external_script_id=rng.choice(self.ids))
+        self.builds.append(build)
+        return build
+
+    async def outages(self) -> None:
+        """Break all requests for less than the patience of the client, now and then."""
+        for _ in range(3):
+            await self.clock.sleep(self.rng.uniform(5, 40))
+            kind = self.rng.choice(["reset", "server_error", "not_json"])
+            self.sim.fault(Fault(kind, times=None))  # type: ignore[arg-type]
+            await self.clock.sleep(self.rng.uniform(1, 60))
+            self.sim.clear_faults()
+
+    async def interrupted(self, step: Awaitable[object], seconds: float) -> object:
+        """What a step gives; None if it is canceled after `seconds`."""
+        reading = asyncio.ensure_future(step)
+        alarm = asyncio.ensure_future(self.clock.sleep(seconds))
+        try:
+            await asyncio.wait({reading, alarm}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (reading, alarm):
+                task.cancel()
+            await asyncio.wait({reading, alarm})
+        return None if reading.cancelled() else reading.result()
+
+    # Followers, waiters and readers of broadcasts, which share the board.
+
+    async def follow(self, client: BuildsClient, build: SimulatedBuild) -> None:
+        """Follow a build with cancellations and hand-overs in between."""
+        log, got = client.follow(build.build_uuid), list[str]()
+        while (lines := await self.interrupted(log.read(), self.rng.choice([0.3, 5.0, 90.0]))) != ():
+            got += [line.message for line in lines or ()]  # type: ignore[attr-defined]
+            if self.rng.random() < 0.2:
+                log = client.follow(build.build_uuid, start=log.position)
+        assert got == [line.message for line in build.lines]
+        assert log.complete
+        assert log.build.is_finished
+
+    async def wait(self, client: BuildsClient, build: SimulatedBuild) -> None:
+        """Wait for a build."""
+        assert (await client.wait(build.build_uuid)).is_finished
+
+    async def subscribe(self, client: BuildsClient, build: SimulatedBuild) -> None:
+        """Read a broadcast, from a random moment on, with cancellations in between."""
+        broadcast = client.broadcast(build.build_uuid)
+        await self.clock.sleep(self.rng.choice([0.0, 7.0, 50.0]))
+        reader: LogSubscription = broadcast.subscribe()
+        got = list[str]()
+        while (lines := await self.interrupted(reader.read(), self.rng.choice([0.3, 5.0, 90.0]))) != ():
+            got += [line.message for line in lines or ()]  # type: ignore[attr-defined]
+        assert got == [line.message for line in build.lines]
+
+    # A tail, whose set of Workers changes.
+
+    async def tail(self, client: BuildsClient, queue: str | None) -> None:
+        """Read a tail that is canceled, restarted, and gets and loses Workers."""
+        tail = client.tail(self.ids[:5], events=queue)
+        later = self.ids[5:]
+        while self.clock.now() < END:
+            items = await self.interrupted(tail.read(), self.rng.choice([0.2, 4.0, 25.0]))
+            self.take(items or ())  # type: ignore[arg-type]
+            turn = self.rng.random()
+            if turn < 0.05 and later:
+                await tail.add(later.pop())
+            elif turn < 0.08 and len(self.removed) < 2:
+                await self.remove(tail)
+            elif turn < 0.15:
+                position = kept(tail.position)
+                await tail.aclose()
+                ids = [it for it in self.ids if it not in later and it not in self.removed]
+                tail = client.tail(ids, start=position, events=queue)
+        for tag in later:
+            self.removed.add(tag)
+        await tail.aclose()
+
+    async def remove(self, tail: BuildTail) -> None:
+        tag = self.ids[len(self.removed)]
+        self.removed.add(tag)
+        await tail.remove(tag)
+
+    def take(self, items: tuple[TailItem, ...]) -> None:
+        for item in items:
+            uuid = item.build.build_uuid
+            assert item.external_script_id not in self.removed, "nothing more comes of a removed Worker"
+            assert not self.ends[uuid], "the end comes last"
+            if isinstance(item, TailLine):
+                self.lines[uuid].append(item.line.message)
+                assert item.number == len(self.lines[uuid])
+            else:
+                assert item.complete
+                self.ends[uuid] += 1
+
+
+@pytest.mark.parametrize("events", [False, True], ids=["polling", "events"])
+@pytest.mark.parametrize("seed", range(12))
+def test_every_line_once_and_every_end_once(seed: int, events: bool) -> None:
+    """No cancellation, hand-over, outage or changing set costs a line or an end, a 429 or a task."""
+    asyncio.run(walk(World(seed), events=events))
+
+
+async def walk(world: World, *, events: bool) -> None:
+    """Let everything happen at once, and compare what was read with what was written."""
+    async with nothing_left(), world.sim.client(clock=world.clock, patience=300) as client:
+        queue = world.sim.add_queue() if events else None
+        world.spawn(world.tail(client, queue))
+        await world.clock.sleep(3)  # the builds below are new to the first five Workers
+        world.spawn(world.outages())
+        for _ in range(BUILDS):
+            await world.clock.sleep(world.rng.uniform(0, 12))
+            build = world.add_build()
+            for verb in world.rng.sample([world.follow, world.wait, world.subscribe, world.subscribe], 2):
+                world.spawn(verb(client, build))
+        await asyncio.gather(*world.work)
+    assert 429 not in {seen.status for seen in world.sim.requests}
+    for build in world.builds:
+        uuid, written = build.build_uuid, [line.message for line in build.lines]
+        if build.external_script_id in world.removed:
+            assert world.lines[uuid] == written[: len(world.lines[uuid])]
+        elif build.external_script_id in world.ids[:5]:
+            assert world.lines[uuid] == written
+            assert world.ends[uuid] == 1
+        else:  # added while it ran, or after it was over
+            assert world.lines[uuid] in ([], written)
+            assert world.ends[uuid] <= 1
