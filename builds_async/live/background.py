@@ -17,9 +17,9 @@ def retrieve_exception(request: "asyncio.Future[Any]") -> None:
 
 
 class SharedRequest(Generic[T]):
-    """One request at a time that goes on when its caller is cancelled; the next caller takes it over.
+    """One request at a time that goes on when its caller is canceled; the next caller takes it over.
 
-    It is for requests that must not be cut short: a pull that is cancelled may have leased messages already,
+    It is for requests that must not be cut short: a pull that is canceled may have leased messages already,
     and a caller with a timeout shorter than the request would never get to the end of one.
     """
 
@@ -33,7 +33,7 @@ class SharedRequest(Generic[T]):
         return self._running is not None
 
     async def result(self, send: Callable[[], Coroutine[object, object, T]]) -> T | None:
-        """The result of the request under way, or of a new one; None if `end` took it away.
+        """The result of the request in flight, or of a new one; None if `end` took it away.
 
         `send` is passed with each call, not kept: it would tie the owner into a reference cycle, and an owner
         that is dropped has to go at once.
@@ -53,7 +53,7 @@ class SharedRequest(Generic[T]):
             del running  # else an error would keep itself alive: its traceback holds this frame
 
     async def end(self) -> T | None:
-        """Cancel the request under way, for good; its result if it has one all the same."""
+        """Cancel the request in flight, for good; its result if it has one all the same."""
         self._has_ended = True
         running, self._running = self._running, None
         if running is None:
@@ -64,7 +64,7 @@ class SharedRequest(Generic[T]):
 
 
 class SharedTask(Generic[T]):
-    """Work that several callers wait for. Cancelling one leaves it to the others; the last one ends it."""
+    """Work that several callers wait for. Canceling one leaves it to the others; the last one ends it."""
 
     def __init__(self, work: Coroutine[object, object, T]) -> None:
         self._task = asyncio.get_running_loop().create_task(work)
@@ -77,7 +77,7 @@ class SharedTask(Generic[T]):
         return self._task.done()
 
     async def wait(self) -> None:
-        """Wait until the work has ended. If this is cancelled and no other caller waits, the work is, too."""
+        """Wait until the work has ended. If this is canceled and no other caller waits, the work is, too."""
         self._callers += 1
         try:
             await asyncio.wait({self._task})
@@ -87,7 +87,7 @@ class SharedTask(Generic[T]):
                 await self.aclose()
 
     def result(self) -> T | None:
-        """The result of work that is done, None if it was cancelled. Raises an error of its own to each."""
+        """The result of work that is done, None if it was canceled. Raises an error of its own to each."""
         if self._task.cancelled():
             return None
         error = self._task.exception()
@@ -109,7 +109,7 @@ class SharedTask(Generic[T]):
 async def together(*requests: Coroutine[object, object, None]) -> None:
     """Run requests at the same time until all are over; raises the first error, by itself.
 
-    Cancelled, it cancels them all.
+    Canceled, it cancels them all.
     """
     if len(requests) == 1:  # no task is needed
         await requests[0]
@@ -171,7 +171,7 @@ class Tasks:
             self._alarm.cancel()
 
     async def aclose(self) -> None:
-        """End all tasks. A reader that waits goes on, and is not cancelled by that."""
+        """End all tasks. A reader that waits goes on, and is not canceled by that."""
         self.wake()
         for task in self._names:
             task.cancel()

@@ -1,4 +1,4 @@
-"""The states of the builds that one client follows and waits for, asked for together."""
+"""The states of the builds that one client follows and waits for, requested together."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -14,7 +14,7 @@ from builds_async.session.clock import Clock
 from builds_async.session.ids import MAX_IDS, is_tag, normalized_id
 
 MAX_AGE = 2.4
-"""Seconds for which live verbs use a state that was asked for with others. A little less than the interval
+"""Seconds for which live verbs use a state that was requested with others. A little less than the interval
 between two looks at a queued build, so that a look never takes the result of the one before."""
 
 _IDLE = 60.0
@@ -22,7 +22,7 @@ _IDLE = 60.0
 
 
 class OwnState:
-    """The state of one build, asked for by a request of its own each time."""
+    """The state of one build, requested by a request of its own each time."""
 
     def __init__(self, source: DatedSource, build_uuid: str, clock: Clock) -> None:
         self._source = source
@@ -44,7 +44,7 @@ class Board:
     are the oldest. Those who ask for one of them meanwhile wait for the same request, or take its result if
     that is not too old for them.
 
-    A build is asked for by `get` as long as its Worker is not known, where a newer build of the Worker hides
+    A build is requested by `get` as long as its Worker is not known, where a newer build of the Worker hides
     it, and when it has stopped: only `get` has all fields. A state never moves backwards, although responses
     may come from copies that lag.
 
@@ -68,7 +68,7 @@ class Board:
         return asker
 
     async def aclose(self) -> None:
-        """End the requests under way."""
+        """End the requests in flight."""
         for build in tuple(self._builds.values()):
             if build.request is not None:
                 await build.request.aclose()
@@ -162,9 +162,9 @@ class _Build:
         self.askers: WeakSet[Asker] = WeakSet()
         self.seen: Seen | None = None
         self.wanted_at: float = 0.0
-        self.request: _Request | None = None  # the last one that asked for it
+        self.request: _Request | None = None  # the last one that requested it
         self.tag: str | None = None  # its Worker
-        self.is_hidden: bool = False  # a newer build of its Worker hides it, or the Worker can't be asked for
+        self.is_hidden: bool = False  # a newer build of its Worker hides it, or the Worker can't be requested
         self.must_get: bool = False  # the last response for its Worker did not say enough
 
     @property
@@ -173,7 +173,7 @@ class _Build:
 
     @property
     def can_share(self) -> bool:
-        """Whether it can be asked for by its Worker."""
+        """Whether it can be requested by its Worker."""
         over = self.seen is not None and self.seen.build.is_finished
         return self.tag is not None and not (self.is_hidden or self.must_get or over)
 

@@ -19,8 +19,8 @@ class LogBroadcast:
     joins. Each reader gets every line once and in order, and ends when the log has ended. The lines are kept
     in memory, once for all readers, for as long as the broadcast is referred to.
 
-    The log is asked for only while a reader waits for a line, so slow readers slow the polling. A reader that
-    is cancelled or leaves its loop harms no other; when the last one has left, no request or task remains,
+    The log is requested only while a reader waits for a line, so slow readers slow the polling. A reader that
+    is canceled or leaves its loop harms no other; when the last one has left, no request or task remains,
     and a later subscriber continues where the log was. An error is raised in each reader once, those that
     are still behind it included, and any of them may read on.
     """
@@ -42,7 +42,7 @@ class LogBroadcast:
     def build(self) -> Build:
         """The build as last seen; final when the log has ended.
 
-        RuntimeError before the first line was asked for, when nothing is known of it.
+        RuntimeError before the first line was requested, when nothing is known of it.
         """
         return self._log.build
 
@@ -66,7 +66,7 @@ class LogBroadcast:
         return LogSubscription(self, after)
 
     async def aclose(self) -> None:
-        """End the request under way, for good: a reader that waits for a line gets a RuntimeError."""
+        """End the request in flight, for good: a reader that waits for a line gets a RuntimeError."""
         self._closed = True
         if self._reading is not None:
             await self._reading.aclose()
@@ -140,7 +140,7 @@ class LogSubscription:
     async def read(self) -> tuple[LogLine, ...]:
         """The next lines, at least one, as many as are there, up to 1,000; `()` at the end, every time.
 
-        Waits while there is none. Cancelling it is safe.
+        Waits while there is none. Canceling it is safe.
         """
         return tuple(await self._next(MAX_READ))
 

@@ -40,7 +40,7 @@ class BuildLog:
         self.is_gone = False
         """Whether the build was deleted."""
 
-        self.end_given = False
+        self.end_delivered = False
         """Whether the end of the build was delivered."""
 
         self._source = source

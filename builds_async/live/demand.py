@@ -16,7 +16,7 @@ class Demand:
 
     There is one horizon for all followers, set once a second: with each poll a budget reads all horizons.
 
-    Waiters are not counted. They poll seldom and share requests; a horizon would only slow them down.
+    Waiters are not counted. They poll rarely and share requests; a horizon would only slow them down.
     """
 
     def __init__(self, clock: Clock, budget: Budget) -> None:

@@ -32,9 +32,9 @@ class EventStream:
     delay=60)` asks for it again later. Acknowledgements go out in batches, at most half a
     `visibility_timeout` after they were due.
 
-    **Slow consumers.** While events are in hand, a task extends their leases, for at most an hour each; after
-    that, an event that was not given out yet comes again, and one that was may come again. The task ends
-    when nothing is in hand, with `aclose()`, and when the stream is dropped.
+    **Slow consumers.** While events wait, a task extends their leases, for at most an hour each. After
+    that, an event that was not delivered yet comes again, and one that was may come again. The task ends
+    when nothing is buffered, with `aclose()`, and when the stream is dropped.
 
     **Repeats.** An event that equals one of the last 1,000 acknowledged ones in `build_uuid` and `type` is
     acknowledged and dropped. The order is the queue's, which promises none.
@@ -46,7 +46,7 @@ class EventStream:
     A `transient` error of a pull is raised when every pull has failed for the client's `patience` (300 s),
     and any other error at once. A failed acknowledgement or extension is logged and repeated.
 
-    `async with` or `aclose()` ends the stream: it hands back what is in hand, leaves no task, and ends a
+    `async with` or `aclose()` ends the stream: it hands back what is buffered, leaves no task, and ends a
     loop that is waiting for an event. Closing the client does the same.
     """
 
@@ -79,7 +79,7 @@ class EventStream:
             patience=Patience(clock) if patience is None else patience,
         )
         self._buffer: deque[BuildEvent] = deque()
-        self._current: BuildEvent | None = None  # given out last, and not acknowledged
+        self._current: BuildEvent | None = None  # delivered last, and not acknowledged
         self._acknowledged: _Recent[tuple[str, str]] = _Recent(MEMORY)
         self._unreadable: _Recent[str] = _Recent(MEMORY)
         self._reading = False
@@ -104,9 +104,9 @@ class EventStream:
         return self
 
     async def __anext__(self) -> BuildEvent:
-        """Acknowledge the event given out before, and give the next. Waits while there is none.
+        """Acknowledge the event delivered before, and give the next. Waits while there is none.
 
-        Cancelling it is safe.
+        Canceling it is safe.
         """
         if self._reading:
             raise RuntimeError("another task is already reading this stream; give each its own")
@@ -115,7 +115,7 @@ class EventStream:
             # Asking for the next event is what says that the consumer is done with the one before.
             self._finish_current()
             while not self._closed:
-                if (event := self._next_in_hand()) is not None:
+                if (event := self._next_buffered()) is not None:
                     self._current = event
                     return event
                 await self._fetch()
@@ -124,7 +124,7 @@ class EventStream:
         raise StopAsyncIteration
 
     async def ack(self, event: BuildEvent) -> None:
-        """Acknowledge the event given out last, now, along with all acknowledgements that are due.
+        """Acknowledge the event delivered last, now, along with all acknowledgements that are due.
 
         ValueError if it is neither that one nor acknowledged already. Raises what the call raises; even then
         the event counts as done, and its acknowledgement goes out with the next one.
@@ -132,18 +132,18 @@ class EventStream:
         if self._is_current(event):
             self._finish_current()
         elif _key(event) not in self._acknowledged:
-            raise ValueError(f"only the event given out last can be acknowledged, not {event.message_id!r}")
+            raise ValueError(f"only the event delivered last can be acknowledged, not {event.message_id!r}")
         await self._leases.flush()
 
     async def retry(self, event: BuildEvent, *, delay: float = 0.0) -> None:
-        """Ask for the event given out last to come again, after `delay` seconds, at most 24 hours.
+        """Ask for the event delivered last to come again, after `delay` seconds, at most 24 hours.
 
-        It counts as another delivery. ValueError if it is not the event given out last, or was acknowledged.
+        It counts as another delivery. ValueError if it is not the event delivered last, or was acknowledged.
         Raises what the call raises; the request then goes out with the next acknowledgements.
         """
         if not self._is_current(event):
             raise ValueError(
-                f"only the event given out last can be asked for again, not {event.message_id!r}"
+                f"only the event delivered last can be asked for again, not {event.message_id!r}"
             )
         if not 0 <= delay <= MAX_DELAY:
             raise ValueError(f"delay is 0 to {MAX_DELAY} seconds, not {delay}")
@@ -152,7 +152,7 @@ class EventStream:
         await self._leases.flush()
 
     async def aclose(self) -> None:
-        """Send the acknowledgements that are due, hand back what is in hand, and end the stream."""
+        """Send the acknowledgements that are due, hand back what is buffered, and end the stream."""
         self._closed = True
         if (batch := await self._poller.aclose()) is not None:
             for message in batch.messages:
@@ -172,7 +172,7 @@ class EventStream:
         self._leases.acknowledge(event.message_id)
         self._acknowledged.add(_key(event))
 
-    def _next_in_hand(self) -> BuildEvent | None:
+    def _next_buffered(self) -> BuildEvent | None:
         while self._buffer:
             event = self._buffer.popleft()
             if _key(event) in self._acknowledged:
@@ -194,7 +194,7 @@ class EventStream:
             self._take(batch)
 
     def _take(self, batch: QueueBatch) -> None:
-        """Take the messages of a batch in hand."""
+        """Buffer the messages of a batch."""
         for message in batch.messages:
             event = read_event(message)
             if event is None:

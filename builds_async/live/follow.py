@@ -18,12 +18,12 @@ class LogFollower:
 
     `async for line in log` and `await log.read()` may be mixed. Between two lines the follower holds no
     connection, task or scope, so there is nothing to close. It is not a generator: after a `break`, a
-    timeout around one line, a cancellation or an error, the same object goes on where it was. Cancelling
+    timeout around one line, a cancellation or an error, the same object goes on where it was. Canceling
     loses nothing and repeats nothing, because its state moves only after a response has been read.
 
     It ends by itself: when the build is `stopped` and has its outcome (waited for at most 30 s), it reads
     on until a page brings nothing, and, if the build stopped less than 5 s ago by the server's clock, once
-    more 2 s later. While the build is queued it has no log, and only its state is asked for, every 2.5 s.
+    more 2 s later. While the build is queued it has no log, and only its state is requested, every 2.5 s.
     While it runs, the log is polled every `poll_interval` seconds, less often up to `max_poll_interval` while
     nothing comes, and never faster than the client's `RateBudget` allows. The log of a finished build is read
     without a pause, like any single call. Followers and waiters of one client share requests for the states
@@ -106,7 +106,7 @@ class LogFollower:
 
     @property
     def position(self) -> LogPosition:
-        """The place behind the last line given out.
+        """The place behind the last line delivered.
 
         `client.follow(build_uuid, start=position)` goes on exactly there, in this process or a later one.
         """
@@ -126,14 +126,14 @@ class LogFollower:
     async def read(self) -> tuple[LogLine, ...]:
         """The next lines, at least one, as many as one response brought; `()` at the end, every time.
 
-        Waits while there is none. Cancelling it is safe.
+        Waits while there is none. Canceling it is safe.
         """
         if not length_hint(self._buffered):
             await self._fetch()
         return tuple(self._buffered)
 
     async def _fetch(self) -> None:
-        """Put the next lines in the reader's hand, or none at the end."""
+        """Put the next lines into the reader's buffer, or none at the end."""
         if self._reading:
             raise RuntimeError("another task is already reading this log; give each its own follower")
         self._reading = True

@@ -36,7 +36,7 @@ class _Lease:
 
 
 class Leases:
-    """The messages of one queue that are in hand, and those given up that still have to be flushed.
+    """The messages of one queue that are held, and those given up that still have to be flushed.
 
     A message is given up with `acknowledge`, `hand_back` or `forget`. `flush` sends what was given up.
 
@@ -60,7 +60,7 @@ class Leases:
         self._closed = False
 
     def hold(self, message: QueueMessage, since: float) -> bool:
-        """Take a message in hand that was requested at `since`; False if it was held already.
+        """Hold a message that was requested at `since`; False if it was held already.
 
         Its lease counts from the request, not from the response: the server may have begun it then. A message
         that was held already has a new lease, and only that one is good.
@@ -78,7 +78,7 @@ class Leases:
         return True
 
     def is_leased(self, message_id: str) -> bool:
-        """Whether the message is in hand, and no other consumer can have it."""
+        """Whether the message is held, and no other consumer can have it."""
         lease = self._held.get(message_id)
         return lease is not None and self._clock.now() < lease.until
 
@@ -100,7 +100,7 @@ class Leases:
     async def flush(self) -> None:
         """Send what was given up. After an error it is sent again with the next flush.
 
-        A request goes on when this call is cancelled; the next call takes it over.
+        A request goes on when this call is canceled; the next call takes it over.
         """
         while self._flushing.is_running or self._acks or self._retries:
             await self._flushing.result(self._flush_some)

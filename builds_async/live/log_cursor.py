@@ -24,11 +24,11 @@ class Step(NamedTuple):
 
     complete: bool
     """False if the API says that it has more than it gives, has lost the log, or has fewer lines than were
-    given out before."""
+    delivered before."""
 
 
 class _Fingerprint(NamedTuple):
-    """What identifies a page, and the cursor with which it was asked for. It holds two lines, not all."""
+    """What identifies a page, and the cursor with which it was requested. It holds two lines, not all."""
 
     asked: str | None
     cursor: str | None
@@ -52,9 +52,9 @@ class LogCursor:
     """One reader's place in one log.
 
     Ask for the page behind `asked`, pass it to `take` (or call `not_found` for a 404), use the lines, repeat.
-    State changes only there, so a request that fails or is cancelled changes nothing.
+    State changes only there, so a request that fails or is canceled changes nothing.
 
-    It assumes that the lines of a page do not change when the page is asked for again. A page that begins
+    It assumes that the lines of a page do not change when the page is requested again. A page that begins
     with all the lines of the page before it, timestamps included, and names the same cursor, is that page
     again: at the end of a log a server may repeat its last page with every response. If all timestamps so
     far were equal, they can't prove that: such a page is skipped while the build runs, and counts as new
@@ -65,7 +65,7 @@ class LogCursor:
 
     def __init__(self, start: LogPosition) -> None:
         self._asked = start.cursor
-        self._skip = start.offset  # lines of the page behind `_asked` that were given out before
+        self._skip = start.offset  # lines of the page behind `_asked` that were delivered before
         # An old position has no number. On the first page the offset is one; elsewhere it is unknown.
         self._number = start.offset if start.cursor is None else start.number  # of the last line that came
         self._place = LogPosition(start.cursor, start.offset, self._number)
@@ -82,7 +82,7 @@ class LogCursor:
         return self._asked
 
     def position(self, left: int = 0) -> LogPosition:
-        """The place behind the lines of the last step, or before the `left` last ones that are still in hand.
+        """The place behind the lines of the last step, or before the `left` last ones, still buffered.
 
         It stays in a page until the page behind it has come: a new reader that starts behind a page could not
         recognize a repetition of it.
@@ -161,7 +161,7 @@ class LogCursor:
                 self._place = LogPosition(self._asked, self._skip, self._number)
             self._begun = True
         else:
-            # The same page will be asked for again, and may have grown by then.
+            # The same page will be requested again, and may have grown by then.
             self._skip = self._place.offset
 
     def _has_more(self, page: LogPage, fresh: tuple[LogLine, ...], *, moved: bool, final: bool) -> bool:

@@ -100,7 +100,7 @@ class LogReader:
 
     @property
     def ended(self) -> bool:
-        """True when the last line was fetched and nothing more will be asked for."""
+        """True when the last line was fetched and nothing more will be requested."""
         return self._ended
 
     @property
@@ -186,7 +186,7 @@ class LogReader:
     async def _nothing_new(self, step: Step, *, newly_missing: bool) -> None:
         """A page brought nothing: see whether the build has finished, or whether the log has ended.
 
-        The build is asked for only here: while lines come, a second request with each poll would be wasted.
+        The build is requested only here: while lines come, a second request with each poll would be wasted.
         """
         if not self._finished:
             await self._look()

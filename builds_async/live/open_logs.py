@@ -68,7 +68,7 @@ class OpenLogs:
                 continue
             log = self._open(tag, build_uuid, None, stored.position, None)
             if stored.ended:
-                log.end_given = True
+                log.end_delivered = True
                 self._ended.setdefault(tag, []).append(build_uuid)
             else:
                 self._restored.setdefault(tag, []).append(log)
@@ -81,7 +81,7 @@ class OpenLogs:
     def position(self) -> Mapping[str, TailLog]:
         """The place in each log, by build UUID."""
         return {
-            uuid: TailLog(log.tag, log.reader.position, ended=log.end_given)
+            uuid: TailLog(log.tag, log.reader.position, ended=log.end_delivered)
             for uuid, log in self._logs.items()
         }
 
@@ -92,7 +92,7 @@ class OpenLogs:
         """Whether a line or an end can be delivered."""
         while self._ready:
             log = self._ready[0]
-            has_end = log.is_over and not log.end_given
+            has_end = log.is_over and not log.end_delivered
             if log.build is not None and (has_end or length_hint(log.reader.buffered)):
                 return True
             self._ready.popleft()
@@ -108,7 +108,7 @@ class OpenLogs:
         tag = self._tracker.spelling(log.tag)
         for line in log.reader.buffered:
             return TailLine(tag, build, line, log.reader.position.number)
-        log.end_given = True
+        log.end_delivered = True
         if self._tracker.is_settled(log.tag):
             self.drop(log)
         else:  # a position has to say that this end was delivered, as long as its marks do not
@@ -163,7 +163,7 @@ class OpenLogs:
         """Set when the log is requested next."""
         if log.is_busy:
             return  # `requested` does it
-        if log.is_over or log.is_queued or log.end_given:
+        if log.is_over or log.is_queued or log.end_delivered:
             self._schedule.hold_log(log.uuid)
             return
         if log.build is not None and log.running_since is None:

@@ -38,7 +38,7 @@ class Pace:
         """Sleep until the next request is due, and return the moment at which it is made.
 
         It is not made before the moment `not_before` either.
-        It may be cancelled and called again: `due` does not move, so no time is waited for twice.
+        It may be canceled and called again: `due` does not move, so no time is waited for twice.
         """
         if (pause := max(self.due, not_before) - self._clock.now()) > 0:
             await self._clock.sleep(pause)

@@ -1,4 +1,4 @@
-"""Pulling from a queue: when, how often after failures, and without losing what a cancelled pull leased."""
+"""Pulling from a queue: when, how often after failures, and without losing what a canceled pull leased."""
 
 import asyncio
 
@@ -43,7 +43,7 @@ class QueuePoller:
     async def pull(self) -> QueueBatch | None:
         """The next batch, when it is due. None after a failure that is sat out, or if the poller was closed.
 
-        Cancelling it is safe: the request goes on, and the next call takes it over.
+        Canceling it is safe: the request goes on, and the next call takes it over.
         """
         await self._wait()
         if self._closed:
@@ -85,7 +85,7 @@ class QueuePoller:
     async def _wait(self) -> None:
         """Wait until the next pull is due, or the poller is closed."""
         if self._pace.pause > 0 and not self._closed:
-            # A future of its own, so that closing wakes the reader without cancelling the reader's task.
+            # A future of its own, so that closing wakes the reader without canceling the reader's task.
             alarm = self._alarm = asyncio.ensure_future(self._clock.sleep(self._pace.pause))
             try:
                 await asyncio.wait({alarm})

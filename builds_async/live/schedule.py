@@ -1,4 +1,4 @@
-"""What a tail asks next: which look, which follow-up, which log. Counters and heaps; no I/O and no clock.
+"""What a tail requests next: which lookup, which follow-up, which log. No I/O and no clock.
 
 Requests are what a tail has least of, so the order in which they are spent decides how far lines lag behind.
 A choice is made only when the budget lets a request go: what is urgent by then goes first, and waits behind
@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeAlias
 from builds_async.live.tracker import AT_ONCE
 
 QUEUED_EVERY = 2.5
-"""Seconds between two looks at a Worker whose latest build is queued: its start is seen within 3 s."""
+"""Seconds between two lookups of a Worker whose latest build is queued: its start is seen within 3 s."""
 
 _DECAY = 0.98  # the shares hold over the last 50 requests or so
 _QUEUED_SHARE = 1 / 3
@@ -53,10 +53,10 @@ Choice: TypeAlias = Lookup | FollowUp | Single | Log
 class Schedule:
     """Decides between the requests that are due.
 
-    1. Single builds that an event has named, logs that are known to have begun and were never asked for, and
+    1. Single builds that an event has named, logs that are known to have begun and were never requested, and
        follow-ups that a log depends on.
-    2. Looks at Workers with a queued build, for at most a third of the requests.
-    3. Other looks, in the proportion that `_lookup_share` explains while logs are waiting.
+    2. Lookups of Workers with a queued build, for at most a third of the requests.
+    3. Other lookups, in the proportion that `_lookup_share` explains while logs are waiting.
     4. Other follow-ups, which look for builds that were missed, for at most 1 request in 40 while anything
     else is waiting, and never for none.
     5. Logs, the longest due first.
@@ -68,18 +68,18 @@ class Schedule:
     def __init__(self, interval: float, *, lookups_find: bool = True) -> None:
         self._interval = interval
         self._lookups_find = lookups_find
-        # Where events find what has begun, nothing waits for a look.
+        # Where events find what has begun, nothing waits for a lookup.
         self._queued_every = min(QUEUED_EVERY, interval) if lookups_find else interval
         self._workers = _Due()  # Workers without a queued build
         self._queued = _Due()
         self._tags: set[str] = set()
         self._logs = _Due()
-        self._polled: set[str] = set()  # logs that may be asked for, under way or not
+        self._polled: set[str] = set()  # logs that may be requested, under way or not
         self._openings: dict[str, None] = {}
         self._singles: dict[str, None] = {}
         self._urgent: dict[str, None] = {}  # follow-ups
         self._follow_ups: dict[str, None] = {}
-        self._followed: set[str] = set()  # Workers whose follow-up is under way
+        self._followed: set[str] = set()  # Workers whose follow-up is in flight
         # Requests of each kind, the recent ones counting most.
         self._lookups = self._queued_lookups = self._follow_up_count = self._total = 0.0
 
@@ -97,13 +97,13 @@ class Schedule:
             follow_ups.pop(tag, None)
 
     def looked_up(self, tag: str, asked_at: float, *, queued: bool) -> None:
-        """Schedule the next look at a Worker. `queued`: whether its latest build is queued."""
+        """Schedule the next lookup of a Worker. `queued`: whether its latest build is queued."""
         if tag in self._tags:
             every = self._queued_every if queued else self._interval
             (self._queued if queued else self._workers).set(tag, asked_at + every)
 
     def add_follow_up(self, tag: str, *, urgent: bool = False) -> None:
-        """A look at this Worker needs a follow-up. `urgent`: a log depends on it."""
+        """A lookup of this Worker needs a follow-up. `urgent`: a log depends on it."""
         if urgent:
             self._follow_ups.pop(tag, None)
             self._urgent[tag] = None
@@ -119,7 +119,7 @@ class Schedule:
         self._singles[build_uuid] = None
 
     def open_log(self, build_uuid: str) -> None:
-        """A log has begun and was never asked for."""
+        """A log has begun and was never requested."""
         self._polled.add(build_uuid)
         self._openings[build_uuid] = None
 
@@ -172,12 +172,12 @@ class Schedule:
 
     @property
     def _lookup_share(self) -> float:
-        """The part of the requests that looks get while logs are waiting.
+        """The part of the requests that lookups get while logs are waiting.
 
-        With C looks to a pass over all Workers and N logs, let looks have the part s of R requests a second.
+        With C lookups to a pass over all Workers and N logs, let lookups have the part s of R requests per s.
         A new build is found after C / (s R) / 2 seconds on average, and a line after N / ((1 - s) R) / 2.
         The sum of the two, lines weighted by w, is least where s : (1 - s) = sqrt(C) : sqrt(w N). Each line
-        waits for a poll, but only those that a build writes before it is found wait for a look: hence
+        waits for a poll, but only those that a build writes before it is found wait for a lookup: hence
         sqrt(w) = 2.5. Few Workers begin a build while they have one, so those count a quarter.
         """
         if not self._lookups_find:
@@ -187,7 +187,7 @@ class Schedule:
         return looks / (looks + _LOG_WEIGHT * sqrt(max(1, logs)))
 
     def _next_lookup(self, now: float) -> Lookup:
-        """A look at twenty Workers, for it costs the same: those that are due, then those due soon."""
+        """A lookup of twenty Workers, for it costs the same: those that are due, then those due soon."""
         is_queued = self._queued.first <= now
         tags = [*self._queued.take(AT_ONCE, until=now)]
         tags += self._workers.take(AT_ONCE - len(tags), until=now)

@@ -17,7 +17,7 @@ from builds_async.session.redact import quoted
 QUEUED_FACTOR = 3
 """How many times longer the interval is while a build is queued, which may last for hours."""
 
-_FAR_BACK, _RECENT = 200, 50
+_FIRST_PAGE, _LATER_PAGES = 200, 50
 
 
 async def wait_for_build(
@@ -26,7 +26,7 @@ async def wait_for_build(
     """Poll the state of a build until it has finished."""
     pace = _pace(clock, poll_interval)
     finish = Finish(clock)
-    max_age = min(MAX_AGE, 0.9 * poll_interval)  # less than the interval, or the next look would be due now
+    max_age = min(MAX_AGE, 0.9 * poll_interval)  # below the interval, or the next request would be due now
     while True:
         await pace.turn(not_before=patience.due)
         try:
@@ -61,7 +61,7 @@ async def wait_for_commit(
     if not re.fullmatch("[0-9a-f]{4,40}", commit):
         raise ValueError(f"a commit hash has 4 to 40 hex digits, not {quoted(commit_hash)}")
     finished: Build | None = None
-    per_page = _FAR_BACK  # the first request looks far back; later ones look for new builds only
+    per_page = _FIRST_PAGE  # the first request looks far back; later ones look for new builds only
     while True:
         asked_at = await pace.turn(not_before=patience.due)
         try:
@@ -71,7 +71,7 @@ async def wait_for_commit(
                 raise
             continue
         patience.succeeded()
-        per_page = _RECENT
+        per_page = _LATER_PAGES
         build = newest_of_commit(page, commit, branch)
         if finished is not None and (build is None or build.build_uuid == finished.build_uuid):
             return finished

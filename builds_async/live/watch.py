@@ -39,7 +39,7 @@ class BuildWatcher:
     lists them once a minute, which is one request, and takes in new ones with all of their builds.
 
     It is not a generator: after a `break`, a timeout, a cancellation or an error the next loop goes on
-    and has missed nothing; a pass that was cancelled continues where it was. Between two changes it
+    and has missed nothing; a pass that was canceled continues where it was. Between two changes it
     holds nothing open. A second task that reads at the same time gets a RuntimeError.
 
     Wrong credentials are raised, and so is an error that hit all Workers in every pass for the client's
@@ -72,7 +72,7 @@ class BuildWatcher:
         self._began: float | None = None  # when this pass began; None between two passes
         self._clock = clock
         self._reading = False
-        self._builds: dict[str, WatchedBuild] = {}  # those that were given out and may still change
+        self._builds: dict[str, WatchedBuild] = {}  # those that were delivered and may still change
         self._restore(start)
 
     def _restore(self, start: WatchPosition) -> None:
@@ -92,18 +92,18 @@ class BuildWatcher:
     def current(self) -> Mapping[str, Build | None]:
         """The newest build of each Worker as last seen, by tag; None for a Worker that was never built.
 
-        A Worker that was not asked for yet is absent.
+        A Worker that was not requested yet is absent.
         """
         return {self._tracker.spelling(tag): self._tracker.latest(tag) for tag in self._tracker.marks}
 
     @property
     def position(self) -> WatchPosition:
-        """The place behind the last change given out."""
-        in_hand = {change.build.build_uuid for change in self._tracker.changes}
+        """The place behind the last change delivered."""
+        pending = {change.build.build_uuid for change in self._tracker.changes}
         builds = {
             uuid: watched
             for uuid, watched in self._builds.items()
-            if uuid in in_hand or self._tracker.is_open(normalized_id(watched.external_script_id), uuid)
+            if uuid in pending or self._tracker.is_open(normalized_id(watched.external_script_id), uuid)
         }
         return WatchPosition(self._tracker.taken_marks, builds)
 
@@ -119,7 +119,7 @@ class BuildWatcher:
             self._added.append(normalized_id(checked))
 
     async def remove(self, external_script_id: str) -> None:
-        """Watch a Worker no longer; its changes that were not given out are dropped.
+        """Watch a Worker no longer; its changes that were not delivered are dropped.
 
         Does nothing if it is not watched. ValueError if it is no tag.
         """
@@ -146,9 +146,9 @@ class BuildWatcher:
                 await self._go_on()
         finally:
             self._reading = False
-        return self._next_in_hand()
+        return self._next_buffered()
 
-    def _next_in_hand(self) -> BuildChange:
+    def _next_buffered(self) -> BuildChange:
         change = self._tracker.take()
         uuid = change.build.build_uuid
         if change.build.is_finished:
@@ -168,7 +168,7 @@ class BuildWatcher:
                 self._pending = dict.fromkeys(self._tracker.ids)
         began = self._clock.now() if self._began is None else self._began
         try:
-            if requests := tuple(self._requests()):  # none if it was cancelled just when the pass was over
+            if requests := tuple(self._requests()):  # none if it was canceled just when the pass was over
                 await together(*requests)
         except BuildsError:
             self._began = None

@@ -219,7 +219,7 @@ class TestByHand:
             assert clock.now() <= 2
 
     async def test_misuse(self, source: Source) -> None:
-        """Only the event given out last can be acknowledged or asked for again."""
+        """Only the event delivered last can be acknowledged or asked for again."""
         ended(source.sim, 3)
         async with stream_of(source) as stream:
             first = await anext(stream)
