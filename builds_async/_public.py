@@ -12,6 +12,7 @@ from builds_async.errors import (
     ConfigurationError,
     ConflictError,
     InternalServerError,
+    NotDeployedError,
     NotFoundError,
     PermissionDeniedError,
     RateLimitError,
@@ -77,7 +78,7 @@ from builds_async.models import (
 )
 from builds_async.models.changes import BuildChange, WatchedBuild, WatchPosition, WorkerMark
 from builds_async.models.events import BuildEvent, BuildEventType
-from builds_async.models.live import LiveVersion, LiveWorker, NoBuildReason
+from builds_async.models.live import LiveVersion, LiveWorker, NoBuildReason, NotDeployedReason
 from builds_async.models.queues import QueueAcks, QueueBatch, QueueExtension, QueueMessage
 from builds_async.models.tail import TailEnd, TailItem, TailLine, TailLog, TailPosition
 from builds_async.resources.paging import Pages
@@ -157,6 +158,8 @@ __all__ = [
     "NewGitRepository",
     "NewVariable",
     "NoBuildReason",
+    "NotDeployedError",
+    "NotDeployedReason",
     "NotFoundError",
     "Observation",
     "Observer",

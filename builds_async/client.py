@@ -16,6 +16,7 @@ from builds_async.live.account_workers import AccountWorkers
 from builds_async.live.board import Board
 from builds_async.live.broadcast import LogBroadcast
 from builds_async.live.demand import Demand
+from builds_async.live.deployed import DeploymentWait
 from builds_async.live.events import EventStream
 from builds_async.live.follow import LogFollower
 from builds_async.live.outages import Outages
@@ -36,6 +37,7 @@ from builds_async.resources.deployments import Deployments
 from builds_async.resources.previews import Previews
 from builds_async.resources.queues import Queues
 from builds_async.resources.repos import Repos
+from builds_async.resources.served import ServedBuilds
 from builds_async.resources.serving import Serving
 from builds_async.resources.subscriptions import Subscriptions
 from builds_async.resources.tokens import Tokens
@@ -487,6 +489,7 @@ class BuildsClient:
         commit_hash: str,
         *,
         branch: str | None = None,
+        deployed: bool = False,
         poll_interval: float = 5.0,
     ) -> Build:
         """Wait until this Worker has a build of a commit, then until it has finished, and return it.
@@ -497,11 +500,28 @@ class BuildsClient:
         Worker's last 200 builds. A build that was started without a commit is never found: `wait` for it by
         its `build_uuid`.
 
-        A build that succeeded need not have deployed; see `builds.by_version`. Polling, time limit and errors
-        are those of `wait`.
+        A build that succeeded need not have deployed. With `deployed=True` it is returned only once a version
+        of it serves traffic, whatever its share: `client.live` has the share, and less than 100 percent is a
+        warning in the log `builds_async`. Otherwise a NotDeployedError says what serves instead and since
+        when. It is raised as soon as a later deployment has replaced the build's, at once for a build that
+        was not successful, and else 30 s after the build has stopped: a build deploys while it runs, so only
+        a copy that lags can still hide its deployment. The returned build may have the outcome `fail`, if a
+        command behind the deployment has failed.
+
+        Polling, time limit and errors are those of `wait`. With `deployed=True` it needs "Workers Scripts
+        Read" as well, and raises a PermissionDeniedError before it waits.
         """
         tag(external_script_id)
-        return await wait.wait_for_commit(
+        wait.checked_commit(commit_hash)
+        patience = self._patience_of("wait_for_commit")
+        deployment = None
+        if deployed:
+            served = ServedBuilds(self._session.polling())
+            deployment = DeploymentWait(
+                served, external_script_id, poll_interval=poll_interval, clock=self._clock, patience=patience
+            )
+            await deployment.prepare()
+        build = await wait.wait_for_commit(
             self._polls,
             self._board.asker,
             external_script_id,
@@ -509,8 +529,11 @@ class BuildsClient:
             branch=branch,
             poll_interval=poll_interval,
             clock=self._clock,
-            patience=self._patience_of("wait_for_commit"),
+            patience=patience,
         )
+        if deployment is not None:
+            await deployment.until_deployed(build)
+        return build
 
     def watch(
         self,

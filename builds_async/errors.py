@@ -5,6 +5,7 @@ BuildsError
 ├── BuildsConnectionError         no complete response; also a ConnectionError
 │   └── BuildsTimeoutError        not in time; also a TimeoutError
 ├── ResponseDecodeError           a response that can't be read
+├── NotDeployedError              a build has finished, and other versions serve
 └── APIError                      Cloudflare refused
     ├── BadRequestError           400, 422
     ├── AuthenticationError       401
@@ -22,7 +23,9 @@ All of them can be raised by tests, `RateLimitError("slow down", retry_after=3)`
 from collections.abc import Sequence
 from typing import TypedDict, TypeVar, Unpack
 
+from builds_async.models.builds import Build
 from builds_async.models.envelope import ErrorDetail
+from builds_async.models.live import LiveWorker, NotDeployedReason
 
 E = TypeVar("E", bound="BuildsError")
 
@@ -146,6 +149,40 @@ class ResponseDecodeError(BuildsError):
         self.body = body
         self.ray_id = ray_id
         self.transient = transient
+
+
+class NotDeployedError(BuildsError):
+    """A build has finished, and no version of it serves traffic: `client.wait_for_commit(deployed=True)`.
+
+    The message says why, what serves instead, and since when. It is not `transient`: another deployment has
+    to be made. The attributes are None only in an error that was made without them, as in a test.
+    """
+
+    build: Build | None
+    """The build that was waited for; it has finished."""
+
+    reason: NotDeployedReason | None
+    """Why it does not serve."""
+
+    serving: LiveWorker | None
+    """What serves instead: each version with its percentage and its build, or the reason why it has none.
+
+    `serving.deployment.created_on` says since when. None for a Worker that was never deployed.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        build: Build | None = None,
+        reason: NotDeployedReason | None = None,
+        serving: LiveWorker | None = None,
+        **call: Unpack[CallFacts],
+    ) -> None:
+        super().__init__(message, **call)
+        self.build = build
+        self.reason = reason
+        self.serving = serving
 
 
 class APIError(BuildsError):

@@ -57,9 +57,7 @@ async def wait_for_commit(
     `states` gives the source of a build's state, by its UUID.
     """
     pace = _pace(clock, poll_interval)
-    commit = commit_hash.lower()
-    if not re.fullmatch("[0-9a-f]{4,40}", commit):
-        raise ValueError(f"a commit hash has 4 to 40 hex digits, not {quoted(commit_hash)}")
+    commit = checked_commit(commit_hash)
     finished: Build | None = None
     per_page = _FIRST_PAGE  # the first request looks far back; later ones look for new builds only
     while True:
@@ -84,6 +82,14 @@ async def wait_for_commit(
         # The commit may have been built again meanwhile, so list once more, at once. By now the whole hash
         # is known: another commit with the same beginning must not count.
         commit = _hash(build)
+
+
+def checked_commit(commit_hash: str) -> str:
+    """The hash of a commit, or its beginning, in lower case; ValueError if it can't be one."""
+    commit = commit_hash.lower()
+    if not re.fullmatch("[0-9a-f]{4,40}", commit):
+        raise ValueError(f"a commit hash has 4 to 40 hex digits, not {quoted(commit_hash)}")
+    return commit
 
 
 def newest_of_commit(builds: Iterable[Build], commit: str, branch: str | None) -> Build | None:

@@ -23,6 +23,23 @@ class NoBuildReason(StrEnum):
     """The token may read deployments but no builds: it is account-owned, or lacks "Workers CI Read"."""
 
 
+class NotDeployedReason(StrEnum):
+    """Why no version of a build serves traffic."""
+
+    SUPERSEDED = "superseded"
+    """It was deployed, or may have been, and a newer deployment has replaced it."""
+    ROLLED_BACK = "rolled_back"
+    """It was deployed, and a rollback has replaced it."""
+    SPLIT = "split"
+    """Two other versions share the traffic now, or it is in the current deployment with 0 percent."""
+    UPLOADED_ONLY = "uploaded_only"
+    """It uploaded a version and did not deploy it, as `wrangler versions upload` does."""
+    NOTHING_UPLOADED = "nothing_uploaded"
+    """It was successful and uploaded nothing: its deploy command may have matched no package."""
+    UNSUCCESSFUL = "unsuccessful"
+    """It has failed, or was canceled, terminated or skipped."""
+
+
 class LiveVersion(msgspec.Struct, frozen=True, kw_only=True):
     """A version that serves traffic now."""
 

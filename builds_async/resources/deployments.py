@@ -1,5 +1,7 @@
 """The deployments of Workers."""
 
+from datetime import datetime
+
 import msgspec
 
 from builds_async.errors import ResponseDecodeError
@@ -54,6 +56,10 @@ class Deployments:
         Needs "Workers Scripts Read".
         https://developers.cloudflare.com/api/resources/workers/subresources/scripts/subresources/deployments/methods/list/
         """
+        return next(iter((await self._all(script_name)).result.deployments), None)
+
+    async def _all(self, script_name: str) -> Reply[DeploymentList]:
+        """The list, with each of its deployments; ResponseDecodeError if one can't be read."""
         reply = await self._read(script_name)
         # Decoding leaves out what it can't read, and the place in the list is gone with it.
         if reply.lost(".result.deployments[]"):
@@ -64,10 +70,22 @@ class Deployments:
                 path=_path(script_name),
                 attempts=1,
             )
-        return next(iter(reply.result.deployments), None)
+        return reply
 
     async def _read(self, script_name: str) -> Reply[DeploymentList]:
         return await self._session.exchange(Call("GET", _path(script_name), _DEPLOYMENTS))
+
+
+class DatedDeployments(Deployments):
+    """The deployments with the server's date, for their age, whatever this machine's clock shows."""
+
+    async def list_dated(self, script_name: str) -> tuple[tuple[Deployment, ...], datetime | None]:
+        """The deployments as `list` gives them, and the server's date of the response, None if not known.
+
+        ResponseDecodeError if one of them can't be read.
+        """
+        reply = await self._all(script_name)
+        return reply.result.deployments, reply.date
 
 
 def _path(script_name: str) -> str:

@@ -38,7 +38,9 @@ class Serving:
         """What `BuildsClient.live` gives and raises."""
         names = checked_ids(script_names)
         current = await fan_out(names, self._current, workers=self._session.max_in_flight, size=1)
-        served = {it.version_id: name for name in current.found for it in _versions(current.found[name])}
+        served = {
+            it.version_id: name for name in current.found for it in usable_versions(current.found[name])
+        }
         builds = await self._builds_of(served)
         if builds is None:
             reasons = BulkResult(found=dict.fromkeys(served, NoBuildReason.REFUSED))
@@ -105,7 +107,7 @@ class _Join:
         return LiveVersion(version_id=version_id, percentage=served.percentage, build=build, reason=reason)
 
 
-def _versions(deployment: Deployment) -> Iterator[DeployedVersion]:
+def usable_versions(deployment: Deployment) -> Iterator[DeployedVersion]:
     """The versions that can be looked up."""
     return (it for it in deployment.versions or () if is_id(it.version_id) and "," not in it.version_id)
 

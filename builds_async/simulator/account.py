@@ -218,8 +218,10 @@ class Account:
         return self.deployments.versions_of(tag, self._all_builds_of(tag))
 
     def deployments_of(self, tag: str) -> list[Deployment]:
-        """The deployments of a Worker, oldest first."""
-        return self.deployments.of(tag, self._all_builds_of(tag))
+        """The deployments of a Worker that can be seen, oldest first."""
+        last = self.now() - self.behaviour.late_deployments
+        made = self.deployments.of(tag, self._all_builds_of(tag))
+        return [it for it in made if it.created_on <= last]
 
     def _all_builds_of(self, tag: str) -> list[SimulatedBuild]:
         # What a build has deployed stays when the build itself is no longer kept. Builds of a Preview may be

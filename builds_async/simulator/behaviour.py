@@ -83,6 +83,9 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
     """What code has the 404 for a Worker's name that does not exist, where deployments and versions are read?
     10090 is that of the environments of old Workers."""
 
+    late_deployments: float = 0.0
+    """Seconds from a deployment until it is listed."""
+
     undeployed_search: bool = False
     """Whether the search finds Workers that were never deployed. The list of Workers lacks them."""
 

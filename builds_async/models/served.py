@@ -1,0 +1,29 @@
+"""What one build has uploaded and deployed, as far as lists show it. Not public."""
+
+from datetime import datetime
+from typing import NamedTuple
+
+from builds_async.models.deployments import Deployment
+
+
+class Look(NamedTuple):
+    """The newest deployments of a Worker, and what of them one build has made."""
+
+    deployments: tuple[Deployment, ...]
+    """At most 10, newest first: the first one serves."""
+
+    own: frozenset[str]
+    """The ids of those versions in them that the build has made."""
+
+    date: datetime | None
+    """The server's date, None if not known."""
+
+
+class Uploads(NamedTuple):
+    """The versions that one build has uploaded."""
+
+    version_ids: tuple[str, ...]
+    """Their ids, newest first."""
+
+    is_certain: bool
+    """False if there may be others: the list of versions was not read back to the beginning of the build."""

@@ -1,0 +1,82 @@
+"""Whether a Worker serves one build: its newest deployments, joined to that build."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from builds_async.models.builds import Build, usable_date
+from builds_async.models.deployments import Version
+from builds_async.models.live import LiveWorker
+from builds_async.models.served import Look, Uploads
+from builds_async.resources.builds import BuildReads
+from builds_async.resources.deployments import DatedDeployments
+from builds_async.resources.serving import Serving, usable_versions
+from builds_async.resources.versions import Versions
+from builds_async.resources.workers import Workers
+from builds_async.session.ids import is_id, normalized_id
+from builds_async.session.session import ApiSession
+
+_PAGE = 100
+_SKEW = timedelta(minutes=5)
+"""How far the dates of builds and versions may be apart: different services write them."""
+
+
+class ServedBuilds:
+    """What `DeploymentWait` asks of the API."""
+
+    def __init__(self, session: ApiSession) -> None:
+        self._workers = Workers(session)
+        self._deployments = DatedDeployments(session)
+        self._versions = Versions(session)
+        self._builds = BuildReads(session)
+        self._serving = Serving(session)
+
+    async def name_of(self, tag: str) -> str | None:
+        """The name of a Worker; None if the list of Workers lacks it, as before its first deployment."""
+        return (await self._workers.names()).get(tag)
+
+    async def look(self, script_name: str, build_uuid: str) -> Look:
+        """The newest deployments, and which of their versions a build has made: two requests."""
+        deployments, date = await self._deployments.list_dated(script_name)
+        ids = dict.fromkeys(it.version_id for each in deployments for it in usable_versions(each))
+        return Look(deployments, frozenset(await self._made_by(build_uuid, ids)), date)
+
+    async def uploads(self, script_name: str, build: Build) -> Uploads:
+        """The versions that a finished build has uploaded, among the 100 newest of its Worker."""
+        page = (await self._versions.list(script_name, per_page=_PAGE)).result
+        begin = usable_date(build.initializing_on or build.created_on)
+        end = usable_date(build.stopped_on)
+        ids = [it.id for it in page if is_id(it.id) and "," not in it.id and _is_between(it, begin, end)]
+        oldest = _created(page[-1]) if page else None
+        reaches_back = len(page) < _PAGE or (
+            begin is not None and oldest is not None and oldest < begin - _SKEW
+        )
+        return Uploads(tuple(await self._made_by(build.build_uuid, ids)), reaches_back)
+
+    async def live(self, script_name: str) -> LiveWorker | None:
+        """What serves now, with builds and reasons; None for a Worker that was never deployed."""
+        result = await self._serving.look_up([script_name])
+        result.raise_for_failures()
+        return result.found.get(script_name)
+
+    async def _made_by(self, build_uuid: str, version_ids: Iterable[str]) -> list[str]:
+        """Those of the versions that a build has made."""
+        result = await self._builds.by_version(version_ids)
+        wanted = normalized_id(build_uuid)
+        own = [it for it, build in result.found.items() if normalized_id(build.build_uuid) == wanted]
+        if not own:  # the one that could not be looked up may be its
+            result.raise_for_failures()
+        return own
+
+
+def _is_between(version: Version, begin: datetime | None, end: datetime | None) -> bool:
+    """Whether a version may have been uploaded between two dates. What is not known excludes nothing."""
+    created = _created(version)
+    if created is None:
+        return True
+    early = begin is not None and created < begin - _SKEW
+    late = end is not None and created > end + _SKEW
+    return not (early or late)
+
+
+def _created(version: Version) -> datetime | None:
+    return usable_date(None if version.metadata is None else version.metadata.created_on)

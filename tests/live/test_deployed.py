@@ -1,0 +1,265 @@
+"""`wait_for_commit(deployed=True)`: whether the build serves, or what serves instead and since when."""
+
+import asyncio
+import logging
+import pickle
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from builds_async import (
+    Build,
+    BuildOutcome,
+    BuildsClient,
+    InternalServerError,
+    NotDeployedError,
+    NotDeployedReason,
+    PermissionDeniedError,
+)
+from builds_async.live.deployed import DEPLOY_WAIT
+from builds_async.simulator import (
+    Behaviour,
+    BuildsSimulator,
+    Fault,
+    SimulatedBuild,
+    TokenKind,
+    VirtualClock,
+    build_script,
+)
+
+EPOCH = datetime(2031, 1, 1, tzinfo=UTC)
+"""A date that no machine's clock shows: ages count by the server's."""
+COMMIT = "5f0c1d2e3a4b5c6d7e8f9a0b1c2d3e4f5a6b7c8d"
+WHY = NotDeployedReason
+
+
+def simulated(**behaviour: Any) -> BuildsSimulator:
+    """A simulator with the Worker `shop`, which a build of another commit has deployed."""
+    sim = BuildsSimulator(clock=VirtualClock(), epoch=EPOCH, behaviour=Behaviour(**behaviour))
+    sim.add_finished_build(external_script_id=sim.add_worker("shop"), age=7200.0)
+    return sim
+
+
+def built(sim: BuildsSimulator, age: float = 300.0, **options: Any) -> SimulatedBuild:
+    """A finished build of the commit."""
+    return sim.add_finished_build(
+        external_script_id=sim.workers["shop"], commit_hash=COMMIT, age=age, **options
+    )
+
+
+async def waited(sim: BuildsSimulator, **options: Any) -> Build:
+    """What waiting for the commit gives."""
+    async with sim.client(**options) as client:
+        return await client.wait_for_commit(sim.workers["shop"], COMMIT[:7], deployed=True)
+
+
+async def refused(sim: BuildsSimulator, **options: Any) -> NotDeployedError:
+    """The error of waiting for the commit."""
+    with pytest.raises(NotDeployedError) as caught:
+        await waited(sim, **options)
+    return caught.value
+
+
+async def test_a_build_that_deploys() -> None:
+    """It is returned when it has finished, as soon as its deployment is listed."""
+    sim = simulated(late_deployments=7.0)
+    script = build_script(5)
+    sim.add_build(script, external_script_id=sim.workers["shop"], commit_hash=COMMIT)
+    build = await waited(sim)
+    assert (build.build_outcome, build.commit_hash) == ("success", COMMIT)
+    assert script[-1][0] + 7.0 <= sim.clock.now() <= script[-1][0] + 7.0 + 10.0
+
+
+async def test_without_deployed_nothing_is_asked_of_workers() -> None:
+    """The build is returned although it deployed nothing."""
+    sim = simulated()
+    built(sim, makes="nothing")
+    async with sim.client(api_token=sim.add_token(TokenKind.NO_SCRIPTS)) as client:
+        assert (await client.wait_for_commit(sim.workers["shop"], COMMIT)).succeeded
+
+
+def newer(sim: BuildsSimulator, _build: SimulatedBuild) -> None:
+    sim.add_finished_build(external_script_id=sim.workers["shop"], age=60.0)
+
+
+def by_hand(sim: BuildsSimulator, _build: SimulatedBuild) -> None:
+    sim.edit(sim.workers["shop"], age=60.0)
+
+
+def secret(sim: BuildsSimulator, _build: SimulatedBuild) -> None:
+    sim.change_secret(sim.workers["shop"], age=60.0)
+
+
+def rollback(sim: BuildsSimulator, _build: SimulatedBuild) -> None:
+    first = next(iter(sim.builds.values()))
+    sim.roll_back(sim.workers["shop"], first.version_id, age=60.0)
+
+
+def split(sim: BuildsSimulator, _build: SimulatedBuild) -> None:
+    tag, first = sim.workers["shop"], next(iter(sim.builds.values()))
+    hand = sim.add_version(tag, age=90.0)
+    sim.deploy(tag, {first.version_id: 87.5, hand: 12.5}, age=60.0)
+
+
+def nothing(_sim: BuildsSimulator, _build: SimulatedBuild) -> None:
+    pass
+
+
+def many(sim: BuildsSimulator, _build: SimulatedBuild) -> None:
+    for age in range(71, 59, -1):
+        sim.deploy(sim.workers["shop"], age=float(age))
+
+
+@pytest.mark.parametrize(
+    ("options", "then", "reason", "serves"),
+    [
+        pytest.param({}, newer, WHY.SUPERSEDED, r"version \S+ with 100% \(build \S+ of commit", id="newer"),
+        pytest.param({}, by_hand, WHY.SUPERSEDED, r"with 100% \(deployed by hand\)", id="edited by hand"),
+        pytest.param({}, secret, WHY.SUPERSEDED, r"with 100% \(made by a changed secret\)", id="secret"),
+        pytest.param({}, many, WHY.SUPERSEDED, r"with 100% \(deployed by hand\)", id="12 newer ones"),
+        pytest.param({}, rollback, WHY.ROLLED_BACK, r"with 100% \(build \S+ of commit", id="rollback"),
+        pytest.param(
+            {},
+            split,
+            WHY.SPLIT,
+            r"with 87.5% \(build \S+ of commit \S+\) and version \S+ with 12.5% \(deployed by hand\)",
+            id="split",
+        ),
+        pytest.param({"makes": "version"}, nothing, WHY.UPLOADED_ONLY, r"with 100% \(build", id="uploaded"),
+        pytest.param(
+            {"deploy_command": "npx wrangler versions upload"},
+            newer,
+            WHY.UPLOADED_ONLY,
+            r"with 100% \(build",
+            id="uploaded by its command, and a newer deployment",
+        ),
+        pytest.param({"makes": "nothing"}, nothing, WHY.NOTHING_UPLOADED, r"with 100% \(build", id="nothing"),
+        pytest.param({"outcome": BuildOutcome.FAIL}, nothing, WHY.UNSUCCESSFUL, "with 100%", id="failed"),
+        pytest.param({"outcome": BuildOutcome.SKIPPED}, newer, WHY.UNSUCCESSFUL, "with 100%", id="skipped"),
+    ],
+)
+async def test_what_serves_instead(
+    options: Any, then: Callable[..., None], reason: NotDeployedReason, serves: str
+) -> None:
+    """The error has the reason, the build, and what serves since when; an old build costs no wait."""
+    sim = simulated()
+    build = built(sim, **options)
+    then(sim, build)
+    error = await refused(sim)
+    assert error.reason == reason
+    assert error.build is not None
+    assert error.build.build_uuid == build.build_uuid
+    assert error.serving is not None
+    assert error.serving.deployment.created_on is not None
+    since = f"{error.serving.deployment.created_on:%Y-%m-%d %H:%M:%S} UTC"
+    assert str(error).endswith(f" since {since}")
+    assert re.search(serves, str(error))
+    assert not error.transient
+    assert sim.clock.now() == 0.0
+    assert pickle.loads(pickle.dumps(error)).serving == error.serving  # noqa: S301  # made here
+
+
+async def test_a_worker_that_was_never_deployed() -> None:
+    """Nothing serves, whether the list of Workers has it or not."""
+    for deployed in (True, False):
+        sim = BuildsSimulator(clock=VirtualClock(), epoch=EPOCH)
+        sim.add_worker("shop", deployed=deployed)
+        built(sim, makes="nothing")
+        error = await refused(sim)
+        assert (error.reason, error.serving) == (WHY.NOTHING_UPLOADED, None)
+        assert str(error).endswith("; the Worker was never deployed")
+
+
+async def test_a_share_of_the_traffic(caplog: pytest.LogCaptureFixture) -> None:
+    """A version that serves a part of the traffic serves; the share is in the log as a warning."""
+    sim = simulated()
+    build, first = built(sim), next(iter(sim.builds.values()))
+    sim.deploy(sim.workers["shop"], {first.version_id: 90, build.version_id: 10})
+    with caplog.at_level(logging.WARNING, "builds_async"):
+        assert (await waited(sim)).build_uuid == build.build_uuid
+    assert [record.getMessage() for record in caplog.records] == [
+        f"build {build.build_uuid} has 10% of the traffic of shop: another version serves the rest"
+    ]
+
+
+async def test_a_failed_build_that_has_deployed() -> None:
+    """A command behind the deployment has failed: it serves, so it is returned, with its outcome."""
+    sim = simulated()
+    build = built(sim, outcome=BuildOutcome.FAIL)
+    uploaded = sim.add_version(sim.workers["shop"], age=299.0)
+    sim._account._by_version[uploaded] = build
+    sim.deploy(sim.workers["shop"], uploaded, age=298.0)
+    assert (await waited(sim)).build_outcome == "fail"
+
+
+@pytest.mark.parametrize("late", [DEPLOY_WAIT - 1, DEPLOY_WAIT + 20])
+async def test_a_deployment_that_appears_late(late: float) -> None:
+    """It has 30 s after the end of the build, with a last look at their end."""
+    sim = simulated(late_deployments=late)
+    build = sim.add_build(external_script_id=sim.workers["shop"], commit_hash=COMMIT)
+    build.finish()
+    if late < DEPLOY_WAIT:
+        assert (await waited(sim)).build_uuid == build.build_uuid
+    else:
+        assert (await refused(sim)).reason == WHY.UPLOADED_ONLY
+    assert sim.clock.now() == pytest.approx(DEPLOY_WAIT, abs=0.5)
+
+
+async def test_a_version_that_is_promoted_meanwhile() -> None:
+    """An upload that somebody deploys within the 30 s serves."""
+    sim = simulated()
+    build = sim.add_build(external_script_id=sim.workers["shop"], commit_hash=COMMIT, makes="version")
+    build.finish()
+    async with sim.client() as client:
+        waiting = asyncio.ensure_future(client.wait_for_commit(sim.workers["shop"], COMMIT, deployed=True))
+        await sim.clock.sleep(12.0)
+        sim.deploy(sim.workers["shop"], build.version_id, triggered_by="promotion")
+        assert (await waiting).build_uuid == build.build_uuid
+    assert sim.clock.now() <= 20.0
+
+
+@pytest.mark.parametrize("path", ["/workers/scripts", "/deployments", "/builds/builds?", "/versions"])
+async def test_outages_are_sat_out(path: str) -> None:
+    """Each of its requests is repeated for the client's patience, and its error raised after that."""
+    sim = simulated()
+    built(sim, makes="version")
+    sim.fault(Fault("server_error", times=8, path=path.rstrip("?")))
+    assert (await refused(sim)).reason == WHY.UPLOADED_ONLY
+    sim.fault(Fault("server_error", times=None, path=path.rstrip("?")))
+    with pytest.raises(InternalServerError):
+        await waited(sim, patience=20.0)
+
+
+async def test_a_token_that_may_not_read_workers() -> None:
+    """It is refused before the build is waited for, which may take long."""
+    sim = simulated()
+    sim.add_build(external_script_id=sim.workers["shop"], commit_hash=COMMIT)
+    with pytest.raises(PermissionDeniedError):
+        await waited(sim, api_token=sim.add_token(TokenKind.NO_SCRIPTS))
+    assert sim.clock.now() == 0.0
+
+
+async def test_misuse_sends_nothing() -> None:
+    """A commit that is none is a ValueError at once."""
+    sim = simulated()
+    async with sim.client() as client:
+        with pytest.raises(ValueError, match="hex digits"):
+            await client.wait_for_commit(sim.workers["shop"], "main", deployed=True)
+    assert not sim.requests
+
+
+async def test_requests() -> None:
+    """Beside those of the plain wait: the name once, and two for each look at what serves."""
+    sim = simulated()
+    built(sim)
+
+    async def count(client: BuildsClient, *, deployed: bool) -> int:
+        before = len(sim.requests)
+        await client.wait_for_commit(sim.workers["shop"], COMMIT, deployed=deployed)
+        return len(sim.requests) - before
+
+    async with sim.client() as client:
+        assert await count(client, deployed=True) == await count(client, deployed=False) + 3
