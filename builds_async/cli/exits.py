@@ -9,6 +9,7 @@ from builds_async.errors import (
     BuildsError,
     ConfigurationError,
     ConflictError,
+    NotDeployedError,
     NotFoundError,
     PermissionDeniedError,
 )
@@ -17,7 +18,7 @@ from builds_async.models.builds import BuildOutcome
 OK = 0
 """Success."""
 UNSUCCESSFUL = 1
-"""The build failed, or was canceled, terminated or skipped."""
+"""The build failed, or was canceled, terminated or skipped, or does not serve as it should."""
 USAGE = 2
 """A usage error, or something that does not exist."""
 ACCESS_DENIED = 3
@@ -67,6 +68,8 @@ def code_of(error: Exception) -> int:
         return USAGE
     if isinstance(error, (ConfigurationError, NotFoundError, BadRequestError, ConflictError)):
         return USAGE
+    if isinstance(error, NotDeployedError):
+        return UNSUCCESSFUL
     if isinstance(error, (AuthenticationError, PermissionDeniedError)):
         return ACCESS_DENIED
     return UNAVAILABLE

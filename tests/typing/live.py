@@ -12,11 +12,14 @@ from builds_async import (
     BuildTail,
     BuildWatcher,
     EventStream,
+    LiveWorker,
     LogBroadcast,
     LogFollower,
     LogLine,
     LogPosition,
     LogSubscription,
+    NotDeployedError,
+    NotDeployedReason,
     TailEnd,
     TailLine,
     TailPosition,
@@ -38,6 +41,12 @@ async def follow(client: BuildsClient) -> None:
 async def wait(client: BuildsClient) -> None:
     assert_type(await client.wait("b"), Build)
     assert_type(await client.wait_for_commit("t", "abcdef0", branch="main"), Build)
+    try:
+        assert_type(await client.wait_for_commit("t", "abcdef0", deployed=True), Build)
+    except NotDeployedError as error:
+        assert_type(error.build, Build | None)
+        assert_type(error.reason, NotDeployedReason | None)
+        assert_type(error.serving, LiveWorker | None)
 
 
 async def watch(client: BuildsClient) -> None:

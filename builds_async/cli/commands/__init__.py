@@ -60,7 +60,8 @@ COMMANDS: Final = {
         "BUILD_UUID | WORKER --commit SHA",
         "Wait until a build has finished; the exit code shows the outcome.",
         "With a Worker and a commit, the build need not exist yet. The log is read only if the build failed."
-        f" {_JSON_BUILD}",
+        " With --deployed, a success also has to serve traffic: the exit code is 1 if another version serves,"
+        f" and standard error says which and since when. {_JSON_BUILD}",
     ),
     "start": CommandHelp(
         "WORKER [--branch NAME] [--commit SHA]",
@@ -105,7 +106,7 @@ COMMANDS: Final = {
 
 EXIT_CODES: Final = (
     "Exit codes: 0 success; 1 the build failed, was canceled, terminated or skipped (the last line on"
-    " standard error shows the outcome); 2 usage error, or no such Worker, build or setting; 3 access denied:"
+    " standard error shows the outcome), or is not live where that was asked; 2 usage error, or no such Worker, build or setting; 3 access denied:"
     " check the token and its permissions; 4 network, rate limit or service error; 124 --timeout expired;"
     " 129 SIGHUP; 130 Ctrl-C; 141 the reader of the output is gone; 143 SIGTERM."
 )

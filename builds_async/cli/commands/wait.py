@@ -7,13 +7,14 @@ from typing import Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from builds_async import Build, BuildsClient
+from builds_async import Build, BuildsClient, NotDeployedError
 from builds_async.cli.connect import PATIENCE, connect
 from builds_async.cli.exits import TIMED_OUT, CommandError, usage_errors
 from builds_async.cli.lookup import find_build, find_worker, is_build_uuid
 from builds_async.cli.options import CONNECTION, Connection, Output
 from builds_async.cli.outcome import report_finished
-from builds_async.cli.terminal import Spinner, stderr
+from builds_async.cli.printer import print_record
+from builds_async.cli.terminal import Spinner, stderr, stdout
 
 
 async def wait_command(
@@ -25,6 +26,12 @@ async def wait_command(
         Parameter(help="Wait for the Worker's build of this commit: its hash, or at least 4 digits of it."),
     ] = None,
     branch: Annotated[str | None, Parameter(help="With --commit: only a build of this branch.")] = None,
+    deployed: Annotated[
+        bool,
+        Parameter(
+            help="With --commit: wait until the build serves traffic. Exit code 1 if something else serves."
+        ),
+    ] = False,
     timeout: Annotated[
         float | None,
         Parameter(
@@ -37,32 +44,46 @@ async def wait_command(
     connection: Connection = CONNECTION,
 ) -> int:
     """Wait until a build has finished; the exit code shows the outcome."""
-    _check(what, commit, branch)
+    _check(what, commit, branch, deployed=deployed)
     patience = PATIENCE if timeout is None else inf  # the timeout alone bounds the wait
     async with connect(connection, patience=patience) as client:
         try:
             async with asyncio.timeout(timeout) as limit:
-                build = await _finished(client, what, commit, branch)
+                build = await _finished(client, what, commit, branch, deployed=deployed)
         except TimeoutError:
             if not limit.expired():  # a timeout of the library for a single request
                 raise
-            raise CommandError(f"not finished after {timeout:g} s", TIMED_OUT) from None
+            wanted = "finished and deployed" if deployed else "finished"
+            raise CommandError(f"not {wanted} after {timeout:g} s", TIMED_OUT) from None
+        except NotDeployedError as error:
+            build = _undeployed(error, output)
         # Outside of the timeout: the outcome is known, and the search for the reason gets the remaining time.
         return await report_finished(client, build, output, deadline=limit.when())
 
 
-async def _finished(client: BuildsClient, what: str, commit: str | None, branch: str | None) -> Build:
+def _undeployed(error: NotDeployedError, output: str) -> Build:
+    """The build if its outcome is what there is to report; otherwise raises the error again."""
+    if error.build is None or error.build.succeeded:
+        if output == "json" and error.build is not None:
+            print_record(stdout(), error.build)
+        raise error
+    return error.build
+
+
+async def _finished(
+    client: BuildsClient, what: str, commit: str | None, branch: str | None, *, deployed: bool
+) -> Build:
     with Spinner(stderr(), f"waiting for {'the build of ' if commit else 'build '}{commit or what}"):
         if commit is None:
             return await client.wait(find_build(what))
         tag = await find_worker(client, what)
         with usage_errors("--commit"):
-            return await client.wait_for_commit(tag, commit, branch=branch)
+            return await client.wait_for_commit(tag, commit, branch=branch, deployed=deployed)
 
 
-def _check(what: str, commit: str | None, branch: str | None) -> None:
+def _check(what: str, commit: str | None, branch: str | None, *, deployed: bool) -> None:
     if is_build_uuid(what):
-        if commit is not None or branch is not None:
-            raise CommandError("--commit and --branch go with a Worker, not with a build UUID")
+        if commit is not None or branch is not None or deployed:
+            raise CommandError("--commit, --branch and --deployed go with a Worker, not with a build UUID")
     elif commit is None:
         raise CommandError("wait takes the UUID of a build, or a Worker with --commit")

@@ -18,6 +18,36 @@ def test_wait_for_a_commit(account: Served, shop: str, cli: Cli) -> None:
     assert cli("wait", shop, "--commit", "c0ffee", "--branch", "main").last == f"build {good}: success"
 
 
+def test_wait_until_deployed(account: Served, shop: str, cli: Cli) -> None:
+    """Exit code 0 if the build serves; 1, with what serves instead, if it does not."""
+    good, tag = builds_of(account, shop)[1], account.sim.workers[shop]
+    words = ("wait", shop, "--commit", "c0ffee", "--deployed")
+    assert cli(*words) == Run(0, "", f"build {good.build_uuid}: success\n")
+    version = account.do(lambda: account.sim.edit(tag))
+    run = cli(*words)
+    assert (run.code, run.out) == (1, "")
+    assert run.last.startswith(
+        f"builds-async: build {good.build_uuid} is not live: a newer deployment has replaced it;"
+        f" version {version} with 100% (deployed by hand) serves since "
+    )
+    run = cli(*words, "-o", "json")
+    assert (run.code, [it["build_uuid"] for it in run.records]) == (1, [good.build_uuid])
+
+
+def test_wait_for_the_deployment_of_a_failed_build(account: Served, shop: str, cli: Cli) -> None:
+    """The reason for the failure is what matters, as without --deployed."""
+    bad = builds_of(account, shop)[0]
+    words = ("wait", shop, "--commit", str(bad.details.commit_hash), "--deployed")
+    assert cli(*words) == Run(1, "", f"reason: Error: a\nbuild {bad.build_uuid}: fail\n")
+    assert cli(*words, "-o", "json").records[0]["build_outcome"] == "fail"
+
+
+def test_wait_for_the_deployment_of_a_build(account: Served, shop: str, cli: Cli) -> None:
+    """A build that is named by its UUID can't be combined with it."""
+    run = cli("wait", builds_of(account, shop)[1].build_uuid, "--deployed")
+    assert (run.code, "--deployed go with a Worker" in run.err) == (2, True)
+
+
 def test_wait_times_out(account: Served, cli: Cli) -> None:
     """An expired `--timeout` gives exit code 124."""
     running = account.do(account.sim.add_build)
