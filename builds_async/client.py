@@ -34,6 +34,7 @@ from builds_async.resources.builds import Builds, DatedBuilds
 from builds_async.resources.dashboard import DashboardLinks
 from builds_async.resources.deploy_hooks import DeployHooks
 from builds_async.resources.deployments import Deployments
+from builds_async.resources.preview_links import PreviewLinks
 from builds_async.resources.previews import Previews
 from builds_async.resources.queues import Queues
 from builds_async.resources.repos import Repos
@@ -365,6 +366,20 @@ class BuildsClient:
         Needs "Workers Scripts Read".
         """
         return await self._links.of_build(build)
+
+    async def preview_url(self, build: Build) -> str | None:
+        """The address at which the version that a build has uploaded can be seen; None if there is none.
+
+        It is `build.preview_url`, which a follower's `log.build` also has from the log; else that of
+        `builds.get`; else `https://{first 8 digits of the version}-{name}.{subdomain}.workers.dev`. The last
+        is given only if the build has proved to have made that version, if the version has a preview, and if
+        the Worker has previews enabled: at any other address there is a placeholder, or nothing. None for a
+        build that was not successful, unless it has a `preview_url`.
+
+        Up to six requests, none for a build that has a `preview_url`. Needs "Workers CI Read", and "Workers
+        Scripts Read" to derive the address.
+        """
+        return await PreviewLinks(self._session).of_build(build)
 
     async def diagnose(self) -> Diagnosis:
         """Check the credentials and the account before work starts, and say what is wrong and what to do.

@@ -47,6 +47,16 @@ class LogBroadcast:
         return self._log.build
 
     @property
+    def versions(self) -> tuple[str, ...]:
+        """The ids of the versions that the log names so far; see `LogFollower.versions`."""
+        return self._log.versions
+
+    @property
+    def preview_url(self) -> str | None:
+        """The preview URL that the log has named so far; see `LogFollower.preview_url`."""
+        return self._log.preview_url
+
+    @property
     def complete(self) -> bool:
         """True once the log has ended and the API had no more to give; see `LogFollower.complete`."""
         return self._log.complete

@@ -188,9 +188,9 @@ def _replacement(serving: LiveWorker | None) -> NotDeployedReason:
 
 def _undeployed(look: Look, uploads: Uploads, serving: LiveWorker | None, build: Build) -> NotDeployedReason:
     """Why a build is in none of the deployments that are listed."""
-    if uploads.version_ids and _reaches_back(look, build):
+    if uploads.versions and _reaches_back(look, build):
         return NotDeployedReason.UPLOADED_ONLY
-    if not uploads.version_ids and uploads.is_certain:
+    if not uploads.versions and uploads.is_certain:
         return NotDeployedReason.NOTHING_UPLOADED
     return _replacement(serving)  # its deployment, if there was one, is too old to be listed
 

@@ -3,6 +3,8 @@
 from operator import length_hint
 from typing import Self
 
+from msgspec.structs import replace
+
 from builds_async.errors import BuildsError
 from builds_async.live.demand import Demand
 from builds_async.live.log_reader import LogReader
@@ -84,11 +86,35 @@ class LogFollower:
     def build(self) -> Build:
         """The build as last seen; final when the loop has ended by itself.
 
-        RuntimeError before the first read, when nothing is known of it.
+        Where the API gives it no `preview_url`, it has that of the log. RuntimeError before the first read,
+        when nothing is known of it.
         """
         if (build := self._reader.build) is None:
             raise RuntimeError("the build is not known before the log was read for the first time")
+        if build.preview_url is None and (url := self.preview_url) is not None:
+            return replace(build, preview_url=url)
         return build
+
+    @property
+    def versions(self) -> tuple[str, ...]:
+        """The ids of the versions that the log says were uploaded, in its order, each once; at most 100.
+
+        From the lines of wrangler, `Current Version ID: ...` and `Worker Version ID: ...`, as soon as they
+        are fetched. Lines that `tail` skips count, those before `start` do not. A build can write anything
+        into its log: `client.builds.by_version` proves which build made a version. Empty in the whole log of
+        a successful `wrangler deploy` means that nothing was uploaded; other tools write no such lines.
+        """
+        return self._reader.facts.versions
+
+    @property
+    def preview_url(self) -> str | None:
+        """The preview URL that the log has for a version that it names, the last one; None if it has none.
+
+        From wrangler's line `Version Preview URL: ...`. It is always of the form
+        `https://{first 8 digits of the version}-...workers.dev`. The URL of an alias is not taken: it shows
+        the newest upload of its branch, not this build's. Which lines count is as for `versions`.
+        """
+        return self._reader.facts.preview_url
 
     @property
     def complete(self) -> bool:

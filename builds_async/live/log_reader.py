@@ -13,6 +13,7 @@ from builds_async.live.backlog import Backlog
 from builds_async.live.board import MAX_AGE, OwnState
 from builds_async.live.finish import Finish
 from builds_async.live.log_cursor import LogCursor, Step
+from builds_async.live.log_facts import LogFacts
 from builds_async.live.pace import Pace
 from builds_async.live.sources import LogSource, Seen, StateSource
 from builds_async.models.builds import Build, BuildStatus
@@ -68,6 +69,9 @@ class LogReader:
 
         self.buffered: Iterator[LogLine] = iter(())
         """The lines that were fetched and not taken. Of a tuple: `length_hint` says how many are left."""
+
+        self.facts: LogFacts = LogFacts()
+        """What the lines that were fetched say about uploads, those that are skipped included."""
 
         # Polls give way to other calls when the budget runs low; draining a finished log is no poll.
         self._source = source
@@ -160,6 +164,7 @@ class LogReader:
         step, newly_missing = await self._page(build)
         if step.lines:
             self.buffered = iter(step.lines)
+            self.facts.add(step.lines)
             self.pace.reset()
         if step.more or self._finished:
             self.pace.due = asked_at  # at once: nothing has to be written first

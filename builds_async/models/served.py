@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import NamedTuple
 
-from builds_async.models.deployments import Deployment
+from builds_async.models.deployments import Deployment, Version
 
 
 class Look(NamedTuple):
@@ -22,8 +22,8 @@ class Look(NamedTuple):
 class Uploads(NamedTuple):
     """The versions that one build has uploaded."""
 
-    version_ids: tuple[str, ...]
-    """Their ids, newest first."""
+    versions: tuple[Version, ...]
+    """Newest first."""
 
     is_certain: bool
     """False if there may be others: the list of versions was not read back to the beginning of the build."""

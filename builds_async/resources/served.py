@@ -45,12 +45,13 @@ class ServedBuilds:
         page = (await self._versions.list(script_name, per_page=_PAGE)).result
         begin = usable_date(build.initializing_on or build.created_on)
         end = usable_date(build.stopped_on)
-        ids = [it.id for it in page if is_id(it.id) and "," not in it.id and _is_between(it, begin, end)]
+        near = [it for it in page if is_id(it.id) and "," not in it.id and _is_between(it, begin, end)]
         oldest = _created(page[-1]) if page else None
         reaches_back = len(page) < _PAGE or (
             begin is not None and oldest is not None and oldest < begin - _SKEW
         )
-        return Uploads(tuple(await self._made_by(build.build_uuid, ids)), reaches_back)
+        own = await self._made_by(build.build_uuid, [it.id for it in near])
+        return Uploads(tuple(it for it in near if it.id in own), reaches_back)
 
     async def live(self, script_name: str) -> LiveWorker | None:
         """What serves now, with builds and reasons; None for a Worker that was never deployed."""

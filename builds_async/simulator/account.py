@@ -134,17 +134,25 @@ class Account:
         if variables is None:
             known = settings.variables.items()
             variables = {name: None if it.is_secret else it.value for name, it in known}
+        version_id = details.version_id or self.ids.uuid()
         return msgspec.structs.replace(
             details,
             external_script_id=trigger.external_script_id,
             trigger_uuid=trigger.trigger_uuid,
-            version_id=details.version_id or self.ids.uuid(),
+            version_id=version_id,
+            preview_url=details.preview_url or self._preview_url(trigger, version_id),
             # Not `or`: an empty string is a value, which the API has for builds without a commit.
             commit_hash=self.ids.commit() if commit is None else commit,
             build_command=settings.build_command if details.build_command is None else details.build_command,
             deploy_command=details.deploy_command or settings.deploy_command,
             environment_variables=variables,
         )
+
+    def _preview_url(self, trigger: Trigger, version_id: str) -> str | None:
+        if self.subdomain is None:
+            return None
+        name = self.scripts[trigger.external_script_id].name
+        return f"https://{version_id[:8]}-{name}.{self.subdomain}.workers.dev"
 
     def start_build(
         self,

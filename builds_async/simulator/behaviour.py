@@ -76,6 +76,9 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
     """What triggering a deploy hook returns. `schema`: the build's UUID, date and status, and whether it
     existed. `documents`: the build's UUID, branch and Worker, as the documentation shows."""
 
+    preview_urls: bool = True
+    """Whether the lookup of one build has the `preview_url` of a build that has uploaded a version."""
+
     preview_builds: Literal["apart", "listed"] = "apart"
     """Whether builds of a Preview are listed for the Preview only (`apart`), or for its Worker too."""
 

@@ -83,7 +83,7 @@ class BuildDetails(msgspec.Struct, frozen=True, kw_only=True):
     """The name of the deploy hook that started the build."""
     preview_url: str | None = None
     """The URL of the built version, shown by the lookup by UUID once the build has succeeded. None: one is
-    generated."""
+    generated, if the account has a subdomain."""
     listed: bool = True
     """False: it can be looked up by its UUID only, as has been seen of builds of pull requests."""
     makes: Makes | None = None

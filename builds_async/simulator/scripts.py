@@ -32,7 +32,11 @@ _FAILURE = (
     '\tsrc/index.ts:3:21: ERROR: Could not resolve "./missing"',
     "Failed: error occurred while running build command",
 )
-_VERSION_LINES = {"deployment": "Current Version ID: {}", "version": "Worker Version ID: {}"}
+_VERSION_LINES = {
+    "deployment": ("Current Version ID: {0}",),
+    "version": ("Worker Version ID: {0}", "Version Preview URL: {1}"),
+    "nothing": (),
+}
 """What wrangler says that it has uploaded, by what the build makes."""
 
 
@@ -44,7 +48,7 @@ def build_script(
     queued: float = 2.0,
     initializing: float = 3.0,
     outcome_after: float = 0.0,
-    uploaded: str | None = None,
+    uploaded: str | Iterable[str] = (),
 ) -> tuple[Moment, ...]:
     """The script of a typical build, for `BuildsSimulator.add_build`.
 
@@ -53,13 +57,14 @@ def build_script(
     an error and the service's last line. Skipped builds have no log.
 
     The build waits `queued` seconds, then `initializing` seconds until its command runs. `outcome` is set
-    `outcome_after` seconds after the status `stopped`. `uploaded` is a line in which a success says what it
-    has uploaded, such as `Current Version ID: ...`.
+    `outcome_after` seconds after the status `stopped`. `uploaded` is a line, or lines, in which a success
+    says what it has uploaded, such as `Current Version ID: ...`.
     """
     outcome = BuildOutcome(outcome)  # a plain str would be taken for a log line
     if outcome == BuildOutcome.SKIPPED:
         return ((queued, BuildStatus.STOPPED), (queued + outcome_after, outcome))
     start = queued + initializing
+    uploaded = (uploaded,) if isinstance(uploaded, str) else tuple(uploaded)
     # The service writes its last lines one interval after those of the command.
     output = numbered(lines)
     end = start + (len(output) + 1) / rate
@@ -76,16 +81,17 @@ def build_script(
     )
 
 
-def _ending(outcome: BuildOutcome, uploaded: str | None) -> tuple[str, ...]:
+def _ending(outcome: BuildOutcome, uploaded: Iterable[str]) -> tuple[str, ...]:
     if outcome == BuildOutcome.SUCCESS:
-        return (*_SUCCESS, *(() if uploaded is None else (uploaded,)), _END)
+        return (*_SUCCESS, *uploaded, _END)
     return _FAILURE if outcome == BuildOutcome.FAIL else ()
 
 
 def typical_build(build: SimulatedBuild) -> tuple[Moment, ...]:
     """The script of a build that is started over the API. Its log names the version that it makes."""
-    line = _VERSION_LINES.get(makes(build.details))
-    return build_script(5, uploaded=line and line.format(build.version_id))
+    version_id, url = build.version_id, build.details.preview_url
+    lines = [line.format(version_id, url) for line in _VERSION_LINES[makes(build.details)]]
+    return build_script(5, uploaded=lines if url else lines[:1])
 
 
 def finished_script(lines: int | Iterable[str], outcome: BuildOutcome, duration: float) -> tuple[Moment, ...]:

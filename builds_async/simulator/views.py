@@ -5,6 +5,7 @@ import msgspec
 from builds_async.models.builds import BuildOutcome, BuildStatus
 from builds_async.simulator.account import Account
 from builds_async.simulator.builds import SimulatedBuild
+from builds_async.simulator.deployments import made_by
 from builds_async.simulator.records import (
     BuildToken,
     Connection,
@@ -233,13 +234,12 @@ class Views:
         }
 
     def single_build(self, build: SimulatedBuild) -> Json:
-        """A build in the lookup by UUID: a successful one has a preview URL."""
+        """A build in the lookup by UUID: one that has uploaded a version has a preview URL."""
         body = self.build(build)
-        if build.visible_outcome == BuildOutcome.SUCCESS:
-            name = self._account.scripts[build.external_script_id].name
-            subdomain = self._account.subdomain or "none"
-            made_up = f"https://{build.version_id[:8]}-{name}.{subdomain}.workers.dev"
-            body["preview_url"] = build.details.preview_url or made_up
+        url, worker = build.details.preview_url, self._account.scripts[build.external_script_id]
+        given = self._account.behaviour.preview_urls and worker.preview_urls
+        if url and given and build.visible_outcome == BuildOutcome.SUCCESS and made_by(build) != "nothing":
+            body["preview_url"] = url
         return body
 
     def canceled_build(self, build: SimulatedBuild) -> Json:

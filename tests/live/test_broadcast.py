@@ -331,3 +331,16 @@ def test_every_reader_has_every_line(
                 await readers.finish(build)
 
     asyncio.run(run())
+
+
+async def test_what_the_log_says_about_uploads() -> None:
+    """A broadcast has the versions and the preview URL that its lines name, for all readers."""
+    sim = BuildsSimulator(clock=VirtualClock())
+    build = sim.add_build(version_id="0f5c2e6a-1b3d-4c7e-9a8b-2d4f6a8c0e1f")
+    url = "https://0f5c2e6a-shop.octo.workers.dev"
+    async with sim.client() as client:
+        log = client.broadcast(build.build_uuid)
+        assert (log.versions, log.preview_url) == ((), None)
+        build.emit(f"Worker Version ID: {build.version_id}", f"Version Preview URL: {url}")
+        await log.subscribe().read()
+        assert (log.versions, log.preview_url) == ((build.version_id,), url)

@@ -36,6 +36,9 @@ async def follow(client: BuildsClient) -> None:
     assert_type(log.position, LogPosition)
     assert_type(log.build, Build)
     assert_type(log.complete, bool)
+    assert_type(log.versions, tuple[str, ...])
+    assert_type(log.preview_url, str | None)
+    assert_type(await client.preview_url(log.build), str | None)
 
 
 async def wait(client: BuildsClient) -> None:
@@ -104,4 +107,6 @@ async def broadcast(client: BuildsClient) -> None:
     assert_type(log.build, Build)
     assert_type(log.complete, bool)
     assert_type(log.outage, BuildsError | None)
+    assert_type(log.versions, tuple[str, ...])
+    assert_type(log.preview_url, str | None)
     assert_type(client.follow("b").outage, BuildsError | None)

@@ -106,7 +106,8 @@ COMMANDS: Final = {
 
 EXIT_CODES: Final = (
     "Exit codes: 0 success; 1 the build failed, was canceled, terminated or skipped (the last line on"
-    " standard error shows the outcome), or is not live where that was asked; 2 usage error, or no such Worker, build or setting; 3 access denied:"
+    " standard error shows the outcome), or is not live where that was asked; 2 usage error, or no such"
+    " Worker, build or setting; 3 access denied:"
     " check the token and its permissions; 4 network, rate limit or service error; 124 --timeout expired;"
     " 129 SIGHUP; 130 Ctrl-C; 141 the reader of the output is gone; 143 SIGTERM."
 )

@@ -1,0 +1,60 @@
+"""What the lines of a log say about uploads, without I/O: the ids of versions, and a preview URL.
+
+wrangler writes `Current Version ID: ...` when it has deployed, and `Worker Version ID: ...` and `Version
+Preview URL: ...` when it has only uploaded. Other tools that deploy write none of these.
+"""
+
+import re
+from collections.abc import Iterable
+
+from builds_async.models.logs import LogLine
+from builds_async.models.text import SEQUENCES
+
+MAX_VERSIONS = 100
+"""How many version ids are kept: a build of a large monorepo may deploy as many Workers."""
+
+_LONGEST = 1000
+"""How many characters of a line are searched."""
+
+# In front of the label there may be the prefix of a task runner, such as `web:deploy: `.
+_BEFORE = r"(?a)(?:.*\s)?"
+_UUID = r"([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})"
+_VERSION = rf"{_BEFORE}(?:Current|Worker) Version ID:\s*{_UUID}\s*$"
+_ADDRESS = r"(https://([0-9a-f]{8})-[a-z0-9-]{1,54}\.[a-z0-9-]{1,63}\.workers\.dev)"
+_PREVIEW = rf"{_BEFORE}Version Preview URL:\s*{_ADDRESS}/?\s*$"
+
+
+class LogFacts:
+    """The versions and the preview URL that a log has named so far."""
+
+    def __init__(self) -> None:
+        self._versions: dict[str, None] = {}
+        self._preview_url: str | None = None
+
+    @property
+    def versions(self) -> tuple[str, ...]:
+        """The ids in the order of the log, each once, in lower case; at most the first 100."""
+        return tuple(self._versions)
+
+    @property
+    def preview_url(self) -> str | None:
+        """The last preview URL of a version that the log has named before it; None if there is none."""
+        return self._preview_url
+
+    def add(self, lines: Iterable[LogLine]) -> None:
+        """Take lines of the log in order. Lines that were taken before change nothing."""
+        for line in lines:
+            if "ersion " in line.message:  # few lines pass, and this is done for each
+                self._take(line.message)
+
+    def _take(self, message: str) -> None:
+        # Cut first, so that a hostile line costs no time.
+        text = re.sub(SEQUENCES, "", message[:_LONGEST])
+        if (version := re.match(_VERSION, text)) is not None:
+            if len(self._versions) < MAX_VERSIONS:
+                self._versions[version[1].lower()] = None
+            return
+        preview = re.match(_PREVIEW, text)
+        # The address begins with the version's id. Another one is not what wrangler writes.
+        if preview is not None and any(it.startswith(preview[2]) for it in self._versions):
+            self._preview_url = preview[1]
