@@ -5,6 +5,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from typing import get_args
 
 import pytest
 
@@ -35,6 +36,7 @@ from builds_async.simulator import (
     VirtualClock,
     build_script,
 )
+from builds_async.simulator.behaviour import CursorStyle
 
 SCRIPT = build_script(40, rate=4, queued=3)
 BEHAVIOURS = [
@@ -43,6 +45,9 @@ BEHAVIOURS = [
         for cursor in ("tail", "same", "null", "absent")
         for queued in ("empty", "not_found")
     ),
+    *(Behaviour(cursors=style) for style in get_args(CursorStyle) if style != "array"),
+    *(Behaviour(cursors=style, behind_the_end="last_page") for style in ("object", "quoted", "raw", "long")),
+    Behaviour(cursors="new", late_lines=1.9, truncated_hollow=4),
     Behaviour(behind_the_end="last_page"),
     Behaviour(behind_the_end="last_page", late_lines=1.9, late_outcome=12.0),
     Behaviour(late_lines=1.9),

@@ -1,9 +1,12 @@
 """Switches for unknown or varying behavior of the real service, and the kinds of tokens. Values only."""
 
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import msgspec
+
+CursorStyle: TypeAlias = Literal["array", "object", "quoted", "raw", "long", "new"]
+"""A kind of text that the cursors of logs are."""
 
 
 class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
@@ -11,6 +14,13 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
 
     A client that works under every setting depends on none of them.
     """
+
+    cursors: CursorStyle = "array"
+    """The text of a log's cursors. `array`: base64 of `[0,34]`, as was seen live. `object`: base64 of an
+    object with a line and a timestamp, as in the schema's example. `quoted`: base64 that has `+` and `/`,
+    which a query must quote. `raw`: no base64, with characters that end a query, and others that are not
+    ASCII. `long`: 2,000 characters. `new`: as `array`, but each response has another text, even for the
+    same place."""
 
     last_page_cursor: Literal["tail", "same", "null", "absent"] = "tail"
     """The cursor on the last page of a log. `tail`: one that leads to newer lines only. `same`: the cursor

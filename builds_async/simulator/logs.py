@@ -1,16 +1,22 @@
 """Pages of a build's log and the cursors between them."""
 
 from base64 import b64decode, b64encode
+from typing import Any
 
 import msgspec
 
 from builds_async.models.builds import BuildStatus
-from builds_async.simulator.behaviour import Behaviour
+from builds_async.simulator.behaviour import Behaviour, CursorStyle
 from builds_async.simulator.builds import SimulatedBuild
 from builds_async.simulator.calendar import Calendar
 from builds_async.simulator.records import Json
 
-_SALT = ">>>>>?????"  # puts "+" and "/" into the base64 text, whatever numbers precede it
+_SALTS = {
+    "quoted": ">>>>>?????",  # puts "+" and "/" into the base64 text, whatever numbers precede it
+    "raw": "&cursor=%2F#? +;\u00e9\U0001f6e0",
+    "long": "." * 1500,
+}
+_EXAMPLE_TIMESTAMP = 1636472400  # the schema's
 
 
 class BadCursorError(ValueError):
@@ -22,27 +28,40 @@ class Cursor(msgspec.Struct, frozen=True, array_like=True):
 
     hollow: int
     line: int
-    salt: str = _SALT
     first: int | None = None
     """The first line of the page that returned this cursor, if that page may be served again."""
+    turn: int | None = None
+    """How many pages lead here, if each has another cursor."""
 
-    def encode(self) -> str:
-        """Standard base64 of JSON, with characters that a query must quote: `+`, `/` and `=`."""
-        fields = msgspec.structs.astuple(self)
-        return b64encode(msgspec.json.encode(fields[:3] if self.first is None else fields)).decode()
+    def encode(self, style: CursorStyle) -> str:
+        """The cursor as the API would give it."""
+        fields: list[Any] = list(msgspec.structs.astuple(self))
+        if style == "object":
+            names = self.__struct_fields__
+            value: object = {**dict(zip(names, fields, strict=True)), "timestamp": _EXAMPLE_TIMESTAMP}
+        elif style in _SALTS:
+            value = [*fields, _SALTS[style]]
+        else:
+            while fields[-1] is None:
+                fields.pop()
+            value = fields
+        encoded = msgspec.json.encode(value)
+        return encoded.decode() if style == "raw" else b64encode(encoded).decode()
 
 
-def read_cursor(text: str, lines: int) -> Cursor:
+def read_cursor(text: str, style: CursorStyle, lines: int) -> Cursor:
     """Decode a cursor of a log of `lines` lines.
 
     BadCursorError if it was not made by `Cursor.encode`, or lies beyond the log.
     """
     try:
-        cursor = msgspec.json.decode(b64decode(text, validate=True), type=Cursor)
-    except (ValueError, msgspec.DecodeError) as error:
+        value = msgspec.json.decode(text if style == "raw" else b64decode(text, validate=True))
+        fields = [value[name] for name in Cursor.__struct_fields__] if style == "object" else value[:4]
+        cursor = msgspec.convert(fields, Cursor)
+    except (ValueError, LookupError, TypeError, msgspec.MsgspecError) as error:
         raise BadCursorError(text) from error
     # The round trip also catches a foreign salt and non-canonical base64.
-    if cursor.encode() != text or cursor.hollow < 0 or not 0 <= cursor.line <= lines:
+    if cursor.encode(style) != text or cursor.hollow < 0 or not 0 <= cursor.line <= lines:
         raise BadCursorError(text)
     return cursor
 
@@ -52,7 +71,7 @@ def log_page(
 ) -> Json | None:
     """The `result` of the logs endpoint for a cursor. BadCursorError as in `read_cursor`."""
     readable = build.readable
-    place = Cursor(0, 0) if cursor is None else read_cursor(cursor, readable)
+    place = Cursor(0, 0) if cursor is None else read_cursor(cursor, behaviour.cursors, readable)
     end = min(place.line + size, readable)
     lines = build.page(place.line, end)
     # Serve the previous page once more, with the cursor of this request.
@@ -70,10 +89,11 @@ def log_page(
         passed + 1 if hollow and behaviour.hollow_cursor == "moving" else passed,
         end,
         first=place.line if behaviour.behind_the_end == "last_page" else None,
+        turn=(place.turn or 0) + 1 if behaviour.cursors == "new" else None,
     )
     page: Json = {"truncated": truncated, "lines": lines, "events": _events(build, calendar)}
     if truncated or behaviour.last_page_cursor == "tail":
-        page["cursor"] = following.encode()
+        page["cursor"] = following.encode(behaviour.cursors)
     elif behaviour.last_page_cursor != "absent":
         page["cursor"] = cursor if behaviour.last_page_cursor == "same" else None
     return page

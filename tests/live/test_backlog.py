@@ -149,6 +149,7 @@ class World:
 
 BEHAVIOURS = st.builds(
     Behaviour,
+    cursors=st.sampled_from(["array", "quoted", "raw", "new"]),
     last_page_cursor=st.sampled_from(["tail", "same", "null", "absent"]),
     queued_logs=st.sampled_from(["empty", "not_found"]),
     truncated_hollow=st.sampled_from([0, 0, 1, 4]),

@@ -1,12 +1,13 @@
 """Pages of a log and their cursors, with each setting of the switches."""
 
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import quote
 
 import pytest
 
 from builds_async.models import BuildOutcome, BuildStatus
 from builds_async.simulator import Behaviour, BuildsSimulator, Request, VirtualClock
+from builds_async.simulator.behaviour import CursorStyle
 
 
 def texts(page: Any) -> list[str]:
@@ -95,35 +96,65 @@ async def test_logs_can_be_gone_before_their_build(clock: VirtualClock, door: An
     assert ask.result(f"builds/{build.build_uuid}")["status"] == "stopped"
 
 
-async def test_a_cursor_must_be_quoted_in_a_query(clock: VirtualClock, door: Any) -> None:
-    """An unquoted `+` is a space, and then it is no cursor."""
+async def test_a_cursor_is_likely_to_look_like_this(clock: VirtualClock, door: Any) -> None:
+    """Base64 of `[0,34]`, as was seen live: a client may paste it into an address as it is."""
     sim = BuildsSimulator(clock=clock)
-    build, ask = sim.add_finished_build(12), door(sim)
-    path = f"builds/{build.build_uuid}/logs"
-    cursor = ask.result(path)["cursor"]
-    assert {"+", "/", "="} <= set(cursor)
-    target = f"/client/v4/accounts/{sim.account_id}/builds/{path}?cursor="
-    headers = {"authorization": f"Bearer {sim.api_token}"}
-    raw, quoted = (sim.answer(Request(target=target + c, headers=headers)) for c in (cursor, quote(cursor)))
-    assert (raw.status, quoted.status) == (400, 200)
+    path = f"builds/{sim.add_finished_build(34).build_uuid}/logs"
+    assert door(sim).result(path)["cursor"] == "WzAsMzRd"
 
 
 @pytest.mark.parametrize(
+    ("style", "characters"),
+    [("quoted", "+/="), ("raw", '&=#%?+ ;"[é'), ("object", ""), ("array", ""), ("new", ""), ("long", "")],
+)
+async def test_a_cursor_that_must_be_quoted(
+    style: Any, characters: str, clock: VirtualClock, door: Any
+) -> None:
+    """Pasted into an address, a cursor with special characters is none; quoted, each of them works."""
+    sim = BuildsSimulator(clock=clock, behaviour=Behaviour(cursors=style), page_size=5)
+    build, ask = sim.add_finished_build(12), door(sim)
+    path = f"builds/{build.build_uuid}/logs"
+    cursor = ask.result(path)["cursor"]
+    assert set(characters) <= set(cursor)
+    target = f"/client/v4/accounts/{sim.account_id}/builds/{path}?cursor="
+    headers = {"authorization": f"Bearer {sim.api_token}"}
+    raw, quoted = (sim.answer(Request(target=target + c, headers=headers)) for c in (cursor, quote(cursor)))
+    assert (raw.status, quoted.status) == (400 if style in {"quoted", "raw"} else 200, 200)
+    assert texts(ask.result(path, cursor=cursor)) == [f"line {number} of 12" for number in range(6, 11)]
+
+
+async def test_a_new_cursor_in_each_response(clock: VirtualClock, door: Any) -> None:
+    """It differs from that of the request, although the place is the same."""
+    sim = BuildsSimulator(clock=clock, behaviour=Behaviour(cursors="new"))
+    path, ask = f"builds/{sim.add_finished_build(3).build_uuid}/logs", door(sim)
+    cursors = [ask.result(path)["cursor"]]
+    for _ in range(3):
+        page = ask.result(path, cursor=cursors[-1])
+        assert page["lines"] == []
+        cursors.append(page["cursor"])
+    assert len(set(cursors)) == 4
+
+
+@pytest.mark.parametrize("style", get_args(CursorStyle))
+@pytest.mark.parametrize(
     "cursor",
     [
-        "",
-        "garbage",
-        "WzAsMF0=",
-        "e30=",
-        "bnVsbA==",
-        "WzAsOTk5LCI+Pj4+Pj8/Pz8/Il0=",
-        "WzAsLTEsIj4+Pj4+Pz8/Pz8iXQ==",
+        pytest.param("", id="empty"),
+        pytest.param("garbage", id="no base64"),
+        pytest.param("WzAsMzQwMF0=", id="beyond the end"),
+        pytest.param("WzAsLTFd", id="negative"),
+        pytest.param("WzAgLDBd", id="a blank in it"),
+        pytest.param("WzAsMCwiPj4+Pj4iXQ==", id="a foreign salt"),
+        pytest.param("e30=", id="an empty object"),
+        pytest.param("bnVsbA==", id="null"),
+        pytest.param("NQ==", id="a number"),
+        pytest.param("[]", id="raw, and empty"),
+        pytest.param("[0,1,null,null]", id="raw, and without its salt"),
     ],
-    ids=["empty", "no base64", "no spice", "an object", "null", "beyond the end", "negative"],
 )
-async def test_a_foreign_cursor_is_refused(cursor: str, clock: VirtualClock, door: Any) -> None:
+async def test_a_foreign_cursor_is_refused(style: Any, cursor: str, clock: VirtualClock, door: Any) -> None:
     """400 with 12013, as for any bad query."""
-    sim = BuildsSimulator(clock=clock)
+    sim = BuildsSimulator(clock=clock, behaviour=Behaviour(cursors=style))
     path = f"builds/{sim.add_finished_build(9).build_uuid}/logs"
     assert door(sim).error(path, cursor=cursor) == (400, 12013)
 

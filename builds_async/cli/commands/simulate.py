@@ -1,10 +1,11 @@
 """`builds-async simulate`."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Annotated, Final, get_args
+from typing import Annotated, Any, Final, get_args
 
+import msgspec
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
@@ -12,7 +13,7 @@ from builds_async import BuildOutcome
 from builds_async.cli.exits import OK, CommandError
 from builds_async.cli.options import Debug
 from builds_async.cli.terminal import stdout
-from builds_async.simulator import BuildsSimulator, Fault, FaultKind, RateLimit, build_script
+from builds_async.simulator import Behaviour, BuildsSimulator, Fault, FaultKind, RateLimit, build_script
 
 _NAMES: Final = ("shop", "blog", "api", "docs", "auth")
 _OUTCOMES: Final = (BuildOutcome.SUCCESS, BuildOutcome.FAIL, BuildOutcome.CANCELLED, BuildOutcome.SUCCESS)
@@ -55,6 +56,14 @@ async def simulate_command(
             consume_multiple=True,
         ),
     ] = (),
+    behavior: Annotated[
+        tuple[str, ...],
+        Parameter(
+            help="Switches for what is unknown of the service: NAME=VALUE, such as cursors=quoted,"
+            " last_page_cursor=null, late_lines=1.5.",
+            consume_multiple=True,
+        ),
+    ] = (),
     rate_limit: Annotated[
         int,
         Parameter(help="Requests per 5 minutes; 0 for no limit. Default: 1200.", validator=Number(gte=0)),
@@ -66,7 +75,12 @@ async def simulate_command(
 ) -> int:
     """Serve a simulated Workers Builds until Ctrl-C."""
     limit = RateLimit(limit=rate_limit) if rate_limit else None
-    sim = BuildsSimulator(faults=[_fault(word) for word in faults], rate_limit=limit, seed=seed)
+    sim = BuildsSimulator(
+        behaviour=_behaviour(behavior),
+        faults=[_fault(word) for word in faults],
+        rate_limit=limit,
+        seed=seed,
+    )
     try:
         await sim.start(host, port)
     except (OSError, ValueError) as error:
@@ -89,6 +103,35 @@ def _fault(word: str) -> Fault:
         raise CommandError(
             f"--faults: {word!r}: {error}; kinds are {', '.join(get_args(FaultKind))}"
         ) from None
+
+
+def _behaviour(words: Iterable[str]) -> Behaviour:
+    switches = dict[str, Any]()
+    for word in words:
+        name, _, value = word.partition("=")
+        switches |= _switch(word, name, value)
+    return Behaviour(**switches)
+
+
+def _switch(word: str, name: str, value: str) -> dict[str, Any]:
+    reason = ""
+    for candidate in (value, _decoded(value)):  # the text `null` may be a word of its own
+        switch: dict[str, Any] = {name: candidate}
+        try:
+            Behaviour(**switch)
+        except (TypeError, ValueError) as error:
+            reason = str(error)
+        else:
+            return switch
+    known = ", ".join(Behaviour.__struct_fields__)
+    raise CommandError(f"--behavior: {word!r}: {reason}; switches are {known}")
+
+
+def _decoded(value: str) -> object:
+    try:
+        return msgspec.json.decode(value)
+    except msgspec.DecodeError:
+        return value
 
 
 def _introduction(sim: BuildsSimulator, workers: int, builds: int, lines: int, rate: float) -> str:

@@ -62,6 +62,7 @@ faults = st.builds(
 )
 behaviours = st.builds(
     Behaviour,
+    cursors=st.sampled_from(["array", "quoted", "raw", "new"]),
     last_page_cursor=st.sampled_from(["tail", "same", "null", "absent"]),
     queued_logs=st.sampled_from(["empty", "not_found"]),
     late_outcome=st.sampled_from([0.0, 0.0, 12.0]),
