@@ -40,7 +40,8 @@ COMMANDS: Final = {
         "[WORKER...]",
         "Show the latest build of Workers, or of all Workers of the account.",
         "The exit code is 0 whatever the outcomes. JSON: external_script_id, worker, build (as the API has"
-        " it, null if there is none), and error for a Worker whose lookup failed.",
+        " it, null if there is none), error for a Worker whose lookup failed, and with --live also live"
+        " (is_live, percentage, reason, deployment, versions).",
     ),
     "live": CommandHelp(
         "[WORKER...] [--commit SHA]",

@@ -2,27 +2,36 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Annotated
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
 from rich.live import Live
 
-from builds_async import Build, BuildsClient, BuildsError
+from builds_async import Build, BuildsClient, BuildsError, BulkResult
 from builds_async.cli.connect import connect
-from builds_async.cli.exits import OK
+from builds_async.cli.exits import OK, CommandError
+from builds_async.cli.live_state import LiveState, live_states
 from builds_async.cli.lookup import WorkerNames, all_workers, find_workers
 from builds_async.cli.options import CONNECTION, Connection, Output
 from builds_async.cli.outcome import report_failures
 from builds_async.cli.printer import print_record
 from builds_async.cli.tables import BuildTable, build_cells, build_line, cell
-from builds_async.cli.terminal import Screen, stderr, stdout
+from builds_async.cli.terminal import Screen, Spinner, stderr, stdout
 
 
 async def status_command(
     *workers: Annotated[str, Parameter(help="Names or tags of Workers. Default: all.")],
     watch: Annotated[
         bool, Parameter(help="Run until Ctrl-C: redraw the table on a terminal, otherwise print each change.")
+    ] = False,
+    live: Annotated[
+        bool,
+        Parameter(
+            help="Also show whether each build serves traffic, with its share, or why not. One or two more"
+            " requests for each Worker; not with --watch."
+        ),
     ] = False,
     interval: Annotated[
         float, Parameter(help="With --watch: seconds between lookups. Default: 15.", validator=Number(gt=0))
@@ -31,6 +40,8 @@ async def status_command(
     connection: Connection = CONNECTION,
 ) -> int:
     """Show the latest build of Workers, or of all Workers of the account."""
+    if live and watch:
+        raise CommandError("--live shows one moment and can't be combined with --watch")
     out = stdout()
     async with connect(connection) as client:
         names = await (find_workers(client, workers) if workers else all_workers(client))
@@ -43,12 +54,26 @@ async def status_command(
             names = {tag: known.of(tag) or name for tag, name in names.items()}
         if result is None:
             return await _watch(client, names, interval, out, output)
+        states, failed = await _live(client, names, result) if live else ({}, {})
     if output == "json":
         for tag, name in names.items():
-            print_record(out, _record(tag, name, result.found.get(tag), result.failed.get(tag)))
+            record = _record(tag, name, result.found.get(tag), result.failed.get(tag))
+            print_record(out, record if not live else {**record, "live": states[tag].record()})
     else:
-        out.print(_table(names, result.found, result.failed))
-    return report_failures(result.failed)
+        out.print(_table(names, result.found, result.failed, states))
+    return report_failures({**result.failed, **failed})
+
+
+async def _live(
+    client: BuildsClient, names: Mapping[str, str], builds: BulkResult[Build]
+) -> tuple[Mapping[str, LiveState], Mapping[str, BuildsError]]:
+    """Whether the latest builds serve, by tag, and the failures by name."""
+    if any(tag == name for tag, name in names.items()):  # deployments go by name
+        known = await all_workers(client)
+        names = {tag: known.get(tag, name) for tag, name in names.items()}
+    with Spinner(stderr(), "looking up deployments"):
+        result = await client.live(dict.fromkeys(names.values()))
+    return live_states(names, builds.found, result), result.failed
 
 
 async def _watch(
@@ -84,15 +109,19 @@ def _is_latest(known: Build | None, build: Build) -> bool:
 
 
 def _table(
-    names: Mapping[str, str], found: Mapping[str, Build], failed: Mapping[str, BuildsError]
+    names: Mapping[str, str],
+    found: Mapping[str, Build],
+    failed: Mapping[str, BuildsError],
+    states: Mapping[str, LiveState] = MappingProxyType({}),
 ) -> BuildTable:
-    table = BuildTable("Worker")
+    table = BuildTable("Worker", *(("Live",) if states else ()))
     now = datetime.now(UTC)
     for tag, name in names.items():
+        live = (states[tag].cell(),) if tag in states else ()
         if tag in failed and tag not in found:
-            table.add(cell(name), cell("no response", "red"))
+            table.add(cell(name), *live, cell("no response", "red"))
         else:
-            table.add(cell(name), *build_cells(found.get(tag), now))
+            table.add(cell(name), *live, *build_cells(found.get(tag), now))
     return table
 
 
