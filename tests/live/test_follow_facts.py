@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from builds_async import LogPosition
-from builds_async.simulator import BuildsSimulator, VirtualClock
+from builds_async.simulator import BuildsSimulator, VirtualClock, build_script
 
 FIRST = "0f5c2e6a-1b3d-4c7e-9a8b-2d4f6a8c0e1f"
 SECOND = "c1d2e3f4-0000-4000-8000-00000000abcd"
@@ -81,3 +81,13 @@ async def test_the_builds_own_url_comes_first(sim: BuildsSimulator) -> None:
         await log.read()
         assert log.build.preview_url == "https://api.example"
         assert log.preview_url == f"https://{FIRST[:8]}-log.octo.workers.dev"
+
+
+async def test_a_green_log_without_a_version(sim: BuildsSimulator) -> None:
+    """A build that uploaded nothing names no version, although its log says that it succeeded."""
+    build = sim.add_build(build_script(5), makes="nothing")
+    async with sim.client() as client:
+        log = client.follow(build.build_uuid)
+        texts = [line.message async for line in log]
+        assert "Success! Build completed." in texts[-1]
+        assert (log.build.succeeded, log.versions, log.preview_url) == (True, (), None)

@@ -152,6 +152,79 @@ async def test_a_gradual_deployment(sim: BuildsSimulator, client_of_sim: BuildsC
     assert second.reason == NoBuildReason.BY_HAND
 
 
+async def test_a_hundredth_of_a_percent(sim: BuildsSimulator, client_of_sim: BuildsClient) -> None:
+    """The smallest share that there is still serves, whichever version the API names first."""
+    build, by_hand = built(sim, age=60.0), sim.add_version(sim.workers["shop"])
+    for shares in ({by_hand: 0.01, build.version_id: 99.99}, {build.version_id: 99.99, by_hand: 0.01}):
+        sim.deploy(sim.workers["shop"], shares)
+        assert [it.percentage for it in (await shop(client_of_sim)).versions] == [99.99, 0.01]
+
+
+async def test_more_deployments_than_are_listed(sim: BuildsSimulator, client_of_sim: BuildsClient) -> None:
+    """The newest of twelve is live, and its version may be older than all that are listed."""
+    build = built(sim, age=3600.0)
+    for age in range(12, 0, -1):
+        sim.edit(sim.workers["shop"], age=float(age))
+    assert (await only(client_of_sim)).reason == NoBuildReason.BY_HAND
+    sim.roll_back(sim.workers["shop"], build.version_id)
+    version = await only(client_of_sim)
+    assert version.build is not None
+    assert version.build.build_uuid == build.build_uuid
+
+
+async def test_a_build_of_another_trigger(sim: BuildsSimulator, client_of_sim: BuildsClient) -> None:
+    """The newest build is of another branch, whose trigger only uploads: the production build is live."""
+    tag = sim.workers["shop"]
+    sim.add_trigger(tag)
+    live = built(sim, age=60.0)
+    built(sim, age=0.0, branch="feature")
+    version = await only(client_of_sim)
+    assert version.build is not None
+    assert (version.build.build_uuid, version.build.branch) == (live.build_uuid, "main")
+
+
+@pytest.mark.parametrize(
+    ("source", "triggered_by"),
+    [
+        ("wrangler", "deployment"),
+        ("wrangler", "version_upload"),
+        ("wrangler", "promotion"),
+        ("dash", "upload"),
+        ("api", "upload"),
+        ("terraform", "a_word_of_tomorrow"),
+    ],
+)
+async def test_words_prove_nothing(
+    source: str, triggered_by: str, sim: BuildsSimulator, client_of_sim: BuildsClient
+) -> None:
+    """Whatever a deployment says of its origin, only the look-up by version decides about the build."""
+    build = built(sim, age=60.0)
+    sim.deploy(sim.workers["shop"], build.version_id, source=source, triggered_by=triggered_by)
+    assert (await only(client_of_sim)).build is not None
+    sim.deploy(sim.workers["shop"], source=source, triggered_by=triggered_by)
+    assert (await only(client_of_sim)).reason == NoBuildReason.BY_HAND
+
+
+async def test_what_a_deployment_says(client: BuildsClient) -> None:
+    """Message, tag, alias and origin of a rollback are optional, and kept as they are; null is none."""
+    said = {
+        "workers/triggered_by": "rollback",
+        "workers/message": "payments are down",
+        "workers/tag": "v1",
+        "workers/alias": "stable",
+        "workers/rollback_from": "0f5c2e6a-1b3d-4c7e-9a8b-2d4f6a8c0e1f",
+    }
+    for annotations in (said, {}, None):
+        deployment = {"id": "d", "annotations": annotations, "versions": [{"version_id": "v"}]}
+        with MockApi() as api:
+            api.on("GET", "/workers/scripts/shop/deployments", envelope({"deployments": [deployment]}))
+            api.on("GET", "/builds/builds?version_ids=v", envelope({"builds": {"v": {"build_uuid": "b"}}}))
+            worker = await shop(client)
+        assert worker.deployment.annotations == annotations
+        assert worker.deployment.message == (annotations or {}).get("workers/message")
+        assert [(it.percentage, it.reason) for it in worker.versions] == [(None, None)]
+
+
 @pytest.mark.parametrize(
     ("days", "reason"), [(89.0, None), (91.0, NoBuildReason.EXPIRED)], ids=["kept", "no longer kept"]
 )
