@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 
 from builds_async import (
@@ -18,6 +19,9 @@ from builds_async import (
     NotDeployedError,
     NotDeployedReason,
     PermissionDeniedError,
+    Request,
+    Response,
+    ResponseDecodeError,
 )
 from builds_async.live.deployed import DEPLOY_WAIT
 from builds_async.simulator import (
@@ -263,3 +267,109 @@ async def test_requests() -> None:
 
     async with sim.client() as client:
         assert await count(client, deployed=True) == await count(client, deployed=False) + 3
+
+
+async def test_zero_percent() -> None:
+    """A version that is deployed with 0 percent has no traffic."""
+    sim = simulated()
+    build, tag = built(sim), sim.workers["shop"]
+    sim.deploy(tag, {build.version_id: 1, sim.add_version(tag): 99})
+    sim._account.deployments._deployments[tag][-1].versions[build.version_id] = 0.0
+    error = await refused(sim)
+    assert error.reason == WHY.SPLIT
+    assert f"version {build.version_id} with 0%" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reason"),
+    [(BuildOutcome.SUCCESS, WHY.SUPERSEDED), (BuildOutcome.FAIL, WHY.UNSUCCESSFUL)],
+    ids=["replaced", "failed"],
+)
+async def test_what_is_settled_at_once(outcome: BuildOutcome, reason: NotDeployedReason) -> None:
+    """A build that has just ended is not waited for if it failed, or if another deployment followed."""
+    sim = simulated()
+    sim.add_build(external_script_id=sim.workers["shop"], commit_hash=COMMIT).finish(outcome)
+    sim.edit(sim.workers["shop"])
+    assert (await refused(sim)).reason == reason
+    assert sim.clock.now() < 0.5
+
+
+@pytest.mark.parametrize("interval", [20.0, 100.0])
+async def test_the_last_look(interval: float) -> None:
+    """It is made at the end of the 30 s, whatever the interval."""
+    sim = simulated()
+    sim.add_build(external_script_id=sim.workers["shop"], commit_hash=COMMIT, makes="nothing").finish()
+    async with sim.client() as client:
+        with pytest.raises(NotDeployedError) as caught:
+            await client.wait_for_commit(sim.workers["shop"], COMMIT, deployed=True, poll_interval=interval)
+    assert caught.value.reason == WHY.NOTHING_UPLOADED
+    waited_for_builds = sim.clock.now() - DEPLOY_WAIT
+    assert waited_for_builds == pytest.approx(0.0, abs=0.5)
+
+
+async def test_a_build_before_the_hundred_newest_versions() -> None:
+    """Whether it uploaded is not known, so it is not said that it did not."""
+    sim = simulated()
+    built(sim, makes="nothing", age=3600.0)
+    for _ in range(101):
+        sim.deploy(sim.workers["shop"], age=60.0)
+    assert (await refused(sim)).reason == WHY.SUPERSEDED
+
+
+async def test_only_versions_of_its_time_are_looked_up() -> None:
+    """What was uploaded long before or after the build costs no request."""
+    sim = simulated()
+    built(sim, makes="version", age=3600.0)
+    for age in (*range(7000, 7040), *range(60, 100)):
+        sim.add_version(sim.workers["shop"], age=float(age))
+    assert (await refused(sim)).reason == WHY.UPLOADED_ONLY
+    asked = [it.query["version_ids"] for it in sim.requests if "version_ids" in it.query]
+    assert max(len(ids.split(",")) for ids in asked) == 1
+
+
+class Between:
+    """A transport of a simulator that lets a test act before a request, and change its response."""
+
+    def __init__(
+        self,
+        sim: BuildsSimulator,
+        before: Callable[[str], None] = lambda _path: None,
+        after: Callable[[Request, bytes], bytes] = lambda _request, body: body,
+    ) -> None:
+        self._inner = sim.transport
+        self._before, self._after = before, after
+        self.check_open, self.aclose = self._inner.check_open, self._inner.aclose
+
+    async def send(self, request: Request) -> Response:
+        self._before(request.path)
+        response = await self._inner.send(request)
+        return Response(response.status, response.headers, self._after(request, response.body))
+
+
+async def test_deployed_while_the_reason_was_looked_for() -> None:
+    """A build that serves by the time at which that is settled is returned."""
+    sim = simulated()
+    build = built(sim, makes="version")
+    looks: list[str] = []
+
+    def promote(path: str) -> None:
+        looks.extend([path] * path.endswith("/deployments"))
+        if len(looks) == 2:
+            sim.deploy(sim.workers["shop"], build.version_id)
+
+    assert (await waited(sim, transport=Between(sim, promote))).build_uuid == build.build_uuid
+    assert len(looks) == 2
+
+
+async def test_a_build_that_can_not_be_read() -> None:
+    """If the build of a version can't be read, it may be the one: that is an error, not a "no"."""
+    sim = simulated()
+    build = built(sim)
+
+    def spoil(request: Request, body: bytes) -> bytes:
+        if "version_ids" not in request.query:
+            return body
+        return msgspec.json.encode({"success": True, "result": {"builds": {build.version_id: 5}}})
+
+    with pytest.raises(ResponseDecodeError):
+        await waited(sim, transport=Between(sim, after=spoil))
