@@ -80,7 +80,15 @@ from builds_async.models.changes import BuildChange, WatchedBuild, WatchPosition
 from builds_async.models.events import BuildEvent, BuildEventType
 from builds_async.models.live import LiveVersion, LiveWorker, NoBuildReason, NotDeployedReason
 from builds_async.models.queues import QueueAcks, QueueBatch, QueueExtension, QueueMessage
+from builds_async.models.repair import (
+    BrokenTrigger,
+    NewBuildToken,
+    RepairAction,
+    RepairCall,
+    TokenRepairPlan,
+)
 from builds_async.models.tail import TailEnd, TailItem, TailLine, TailLog, TailPosition
+from builds_async.repair import TokenRepair, TokenRepairReport
 from builds_async.resources.paging import Pages
 from builds_async.results import BulkResult
 from builds_async.session.budget import Budget, BudgetSnapshot, RateBudget
@@ -104,6 +112,7 @@ __all__ = [
     "AccountSubdomain",
     "AuthenticationError",
     "BadRequestError",
+    "BrokenTrigger",
     "Budget",
     "BudgetSnapshot",
     "Build",
@@ -155,6 +164,7 @@ __all__ = [
     "LogPosition",
     "LogSubscription",
     "NewBuildSettings",
+    "NewBuildToken",
     "NewGitRepository",
     "NewVariable",
     "NoBuildReason",
@@ -178,6 +188,8 @@ __all__ = [
     "QueueMessage",
     "RateBudget",
     "RateLimitError",
+    "RepairAction",
+    "RepairCall",
     "RepoConnection",
     "Request",
     "RequestDone",
@@ -195,6 +207,9 @@ __all__ = [
     "TailLine",
     "TailLog",
     "TailPosition",
+    "TokenRepair",
+    "TokenRepairPlan",
+    "TokenRepairReport",
     "TokenStatus",
     "Transport",
     "Trigger",

@@ -28,7 +28,9 @@ from builds_async.models.changes import WatchPosition
 from builds_async.models.diagnosis import Diagnosis
 from builds_async.models.live import LiveWorker
 from builds_async.models.logs import LogPosition
+from builds_async.models.repair import NewBuildToken
 from builds_async.models.tail import TailPosition
+from builds_async.repair import TokenRepair
 from builds_async.resources.account import Account
 from builds_async.resources.builds import Builds, DatedBuilds
 from builds_async.resources.dashboard import DashboardLinks
@@ -399,6 +401,32 @@ class BuildsClient:
             looks_like=self._credential_kind,
             foreign_host=self._foreign_host,
             token_damage=self._token_damage,
+        )
+
+    def token_repair(
+        self,
+        external_script_ids: Iterable[str] | None = None,
+        *,
+        build_token_uuid: str | None = None,
+        new_token: NewBuildToken | None = None,
+    ) -> TokenRepair:
+        """Mends triggers whose build token is dead, so that each build fails within seconds.
+
+        Take `await repair.plan()`, which only reads, show its `calls`, then `await repair.apply(plan)`.
+        Without Workers (by tag) it looks at the whole account. `build_token_uuid` is the registered build
+        token to use, `new_token` an API token to register; None for both lets the plan choose.
+
+        Nothing is sent by this call. Needs "Workers CI Read", `apply` "Workers CI Write".
+        """
+        return TokenRepair(
+            builds=self.builds,
+            triggers=self.triggers,
+            tokens=self.tokens,
+            workers=self.workers,
+            account_path=f"/accounts/{self._account_id}",
+            external_script_ids=external_script_ids,
+            build_token_uuid=build_token_uuid,
+            new_token=new_token,
         )
 
     async def live(self, script_names: Iterable[str]) -> BulkResult[LiveWorker]:

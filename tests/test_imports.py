@@ -14,11 +14,12 @@ import builds_async.models
 from builds_async import _public
 
 ROOT = Path(builds_async.__file__).parent
-LOWER = ["_version", "models", "errors", "results", "session", "resources", "live", "diagnose", "client"]
-LAYERS = [*LOWER, "_public", "__init__", "testing", "cli"]
+LOWER = ["_version", "models", "errors", "results", "session", "resources", "live"]
+CLIENT = ["diagnose", "repair", "probe", "client"]
+LAYERS = [*LOWER, *CLIENT, "_public", "__init__", "testing", "cli"]
 KNOW_THE_SIMULATOR = {"testing", "cli"}
 """The fixtures are made of it, and so is the command's demo."""
-APART = {"live": {"resources"}, "diagnose": {"resources", "live"}}
+APART = {"live": {"resources"}, "diagnose": {"resources", "live"}, "repair": {"live"}, "probe": {"live"}}
 """Lower layers that a layer does without: live verbs and the diagnosis see resources as Protocols only."""
 MODULES = sorted(ROOT.rglob("*.py"))
 SIMULATOR = [path for path in MODULES if path.is_relative_to(ROOT / "simulator")]

@@ -47,7 +47,7 @@ def _report(observation: Observation) -> None:
         stderr().write(f"builds-async: {observation.verb}: works again after {lasted}\n")
 
 
-def read_token(file: str) -> str:
+def read_token(file: str, option: str = "--token-file") -> str:
     """The token in a file, or on standard input for `-`. No error names the file: it may be a pasted token.
 
     Only a regular file or a link to one is read: a device may never end, and a FIFO may have no writer. To
@@ -55,22 +55,22 @@ def read_token(file: str) -> str:
     a warning, not an error, because files mounted into a container often have such permissions.
     """
     try:
-        text = _standard_input() if file == "-" else _content(file)
+        text = _standard_input() if file == "-" else _content(file, option)
     except (OSError, ValueError) as error:  # ValueError: not UTF-8, or a NUL in the name
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise CommandError(f"--token-file: can't read the file: {reason}") from None
+        raise CommandError(f"{option}: can't read the file: {reason}") from None
     if len(text) > _MAX_TOKEN:
-        raise CommandError(f"--token-file: more than {_MAX_TOKEN:,} characters can't be a token")
+        raise CommandError(f"{option}: more than {_MAX_TOKEN:,} characters can't be a token")
     if not text.strip():
-        raise CommandError("--token-file: it contains no token")
+        raise CommandError(f"{option}: it contains no token")
     return text.strip()
 
 
-def _content(file: str) -> str:
+def _content(file: str, option: str) -> str:
     try:
         data, status = read_file(file, _MAX_TOKEN)
     except UnsuitableFileError as error:
-        raise CommandError(f"--token-file: it {error}; to pipe a token, use `--token-file -`") from None
+        raise CommandError(f"{option}: it {error}; to pipe a token, use `{option} -`") from None
     if os.name == "posix" and status.st_mode & 0o077:  # elsewhere the bits mean nothing
         stderr().write(
             "builds-async: warning: other users have access to the token file; chmod 600 ends that\n"

@@ -10,6 +10,9 @@ _LONGEST = 300
 # The service's last line, which reports that a command failed, but not why.
 _GENERAL = r"Failed: error occurred while \w+"
 _FINAL = "Failed: "
+# The last of the three lines that a build with a dead token logs. Bounded, so that the advice fits behind it.
+_DIED = r"(?i)(failed: .{0,60}\bbuild token\b.{0,80}?\b(?:deleted|rolled|revoked|expired)\b[^.]{0,60})"
+_REPAIR = "To repair it, run `builds-async doctor --repair-build-token`"
 _ERROR = r"""(?x)✘\s*\[ERROR\] | \[ERROR\] | ❌
     | \b(?:ERROR|Error|FATAL|fatal|error\[E\d+\]) \s* (?:\[[\w.-]+\]\s*)? :   # also TypeError: is one
     | \b\w+(?:Error|Exception): \s
@@ -52,5 +55,15 @@ def failure_reason(texts: Iterable[str]) -> str | None:
         elif found is None and re.search(_ERROR, text):
             found = text
     reason = found or noise or general or last
+    if reason and (dead := re.match(_DIED, reason)):
+        reason = f"{dead[1].rstrip()}. {_REPAIR}"
     # Cut before, so that a huge line is cheap, and after, because a control character becomes several.
     return plain(reason[:_LONGEST])[:_LONGEST] if reason else None
+
+
+def names_dead_token(texts: Iterable[str]) -> bool:
+    """Whether a log ends with the service's message that the build token was deleted or rolled."""
+    last = ""
+    for raw in texts:
+        last = " ".join(re.sub(SEQUENCES, "", raw).split()) or last
+    return re.match(_DIED, last) is not None

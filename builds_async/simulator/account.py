@@ -31,6 +31,7 @@ from builds_async.simulator.records import (
     Version,
     Worker,
 )
+from builds_async.simulator.scripts import dead_token_script
 
 MAX_TRIGGERS = 2
 
@@ -163,7 +164,10 @@ class Account:
         commit_hash: str | None = None,
         deploy_hook_name: str | None = None,
     ) -> SimulatedBuild:
-        """Start a build over the API. It plays the script that `started_builds` gives for it."""
+        """Start a build over the API. It plays the script that `started_builds` gives for it.
+
+        With a dead or deleted build token it fails at once instead.
+        """
         branches = [name for name in trigger.branch_includes if name != "*"]
         details = BuildDetails(
             external_script_id=trigger.external_script_id,
@@ -176,8 +180,13 @@ class Account:
         if not commit_hash:  # as the live API does
             details = msgspec.structs.replace(details, commit_message="", author="")
         build = self.add_build(details, ())
-        build.play(self._started_builds(build))
+        build.play(self._started_builds(build) if self.has_token(build) else dead_token_script())
         return build
+
+    def has_token(self, build: SimulatedBuild) -> bool:
+        """Whether the build token of a build exists and works."""
+        token = build.settings.token
+        return token.build_token_uuid in self.build_tokens and not token.is_dead
 
     def cancel_builds(self, trigger: Trigger) -> None:
         """Cancel the unfinished builds of a trigger."""

@@ -23,6 +23,8 @@ class BuildToken(msgspec.Struct, kw_only=True):
     build_token_name: str
     cloudflare_token_id: str
     owner_type: str = "user"
+    is_dead: bool = False
+    """Whether the API token behind it was rolled, deleted or expired. The API does not show it."""
 
 
 class Connection(msgspec.Struct, kw_only=True):

@@ -32,6 +32,14 @@ _FAILURE = (
     '\tsrc/index.ts:3:21: ERROR: Could not resolve "./missing"',
     "Failed: error occurred while running build command",
 )
+_DEAD_TOKEN = (
+    "Initializing build environment...",
+    "Success: Finished initializing build environment",
+    (
+        "Failed: The build token selected for this build has been deleted or rolled and cannot be used for"
+        " this build. Please update your build token in the Worker Builds settings and retry the build."
+    ),
+)
 _VERSION_LINES = {
     "deployment": ("Current Version ID: {0}",),
     "version": ("Worker Version ID: {0}", "Version Preview URL: {1}"),
@@ -92,6 +100,16 @@ def typical_build(build: SimulatedBuild) -> tuple[Moment, ...]:
     version_id, url = build.version_id, build.details.preview_url
     lines = [line.format(version_id, url) for line in _VERSION_LINES[makes(build.details)]]
     return build_script(5, uploaded=lines if url else lines[:1])
+
+
+def dead_token_script() -> tuple[Moment, ...]:
+    """The script of a build whose build token is dead: it fails after three lines, within seconds."""
+    return (
+        (1.0, BuildStatus.INITIALIZING),
+        *((2.0, text) for text in _DEAD_TOKEN),
+        (2.0, BuildStatus.STOPPED),
+        (2.0, BuildOutcome.FAIL),
+    )
 
 
 def finished_script(lines: int | Iterable[str], outcome: BuildOutcome, duration: float) -> tuple[Moment, ...]:

@@ -17,7 +17,7 @@ from builds_async.simulator.deployment_setup import DeploymentSetup
 from builds_async.simulator.events import EventFeed
 from builds_async.simulator.queues import QueueDetails, QueueOptions, SimulatedQueue
 from builds_async.simulator.records import BUILD_EVENTS, BUILDS_OF_WORKER, Preview, Worker
-from builds_async.simulator.scripts import finished_script
+from builds_async.simulator.scripts import dead_token_script, finished_script
 
 
 class TriggerOptions(TypedDict, total=False):
@@ -64,6 +64,11 @@ class AccountSetup(DeploymentSetup):
     def builds(self) -> Mapping[str, SimulatedBuild]:
         """Each build by its UUID, in the order of adding."""
         return self._account.builds
+
+    @property
+    def build_tokens(self) -> Mapping[str, str]:
+        """The name of each build token by its UUID."""
+        return {uuid: token.build_token_name for uuid, token in self._account.build_tokens.items()}
 
     @property
     def queues(self) -> Mapping[str, SimulatedQueue]:
@@ -218,6 +223,27 @@ class AccountSetup(DeploymentSetup):
             raise ValueError(f"there is no Worker with the tag {tag!r}; add_worker() returns tags")
         details = msgspec.structs.replace(details, external_script_id=tag)
         return self._account.add_build(details, script, created)
+
+    def roll_build_token(self, build_token_uuid: str) -> None:
+        """Kill a build token, as if the API token behind it was rolled; the API still lists it.
+
+        Builds that are started over the API with it then fail after three lines; `add_dead_build` adds one.
+        ValueError if there is no such build token: see `build_tokens`.
+        """
+        token = self._account.build_tokens.get(build_token_uuid)
+        if token is None:
+            raise ValueError(f"there is no build token {build_token_uuid!r}")
+        token.is_dead = True
+
+    def add_dead_build(self, *, age: float = 60.0, **options: Unpack[BuildOptions]) -> SimulatedBuild:
+        """Add a build that failed `age` seconds ago because its build token is dead, and kill the token.
+
+        ValueError as in `add_build`.
+        """
+        script = dead_token_script()
+        build = self._add_build(BuildDetails(**options), script, self._account.now() - age - script[-1][0])
+        build.settings.token.is_dead = True
+        return build
 
     def add_queue(self, name: str | None = None, **options: Unpack[QueueOptions]) -> str:
         """Add a queue with an HTTP pull consumer, subscribed to build events from now on; return its id.

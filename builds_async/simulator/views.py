@@ -47,7 +47,7 @@ class Views:
 
     def token(self, token: BuildToken) -> Json:
         """A build token."""
-        return self._fields(token)
+        return self._fields(token, "is_dead")
 
     def connection(self, connection: Connection) -> Json:
         """A repository connection."""

@@ -3,8 +3,10 @@
 import pytest
 
 from builds_async import Build, BuildOutcome, BuildStatus, LogLine
+from builds_async.models.reason import names_dead_token
 
 GENERAL = "Failed: error occurred while running build command"
+REPAIR = "To repair it, run `builds-async doctor --repair-build-token`"
 TOKEN = (
     "Failed: The build token selected for this build has been deleted or rolled and cannot be used for this"
     " build. Please update your build token in the Worker Builds settings and retry the build."
@@ -87,7 +89,19 @@ def reason(*texts: str, outcome: str | None = "fail") -> str | None:
             id="git",
         ),
         pytest.param(["Error: first", "Error: second", GENERAL], "Error: first", id="the first of several"),
-        pytest.param(["Error: something else", TOKEN], TOKEN, id="the service's own verdict"),
+        pytest.param(
+            ["Error: something else", TOKEN],
+            f"{TOKEN.partition('. ')[0]}. {REPAIR}",
+            id="the service's own verdict",
+        ),
+        pytest.param(
+            ["Failed: The build token has expired"],
+            f"Failed: The build token has expired. {REPAIR}",
+            id="a dead token in other words",
+        ),
+        pytest.param(
+            ["Failed: no build token is needed"], "Failed: no build token is needed", id="no dead token"
+        ),
         pytest.param(
             ["0 errors, 3 warnings", "no error here", GENERAL], GENERAL, id="only the general verdict"
         ),
@@ -123,3 +137,27 @@ def test_success_has_no_reason() -> None:
 def test_stopped_without_an_outcome() -> None:
     """The reason for a build without an outcome is its status."""
     assert reason(outcome=None) == "stopped"
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        (["Initializing build environment...", "Success: Finished initializing", TOKEN, ""], True),
+        ([f"\x1b[31m{TOKEN}\x1b[0m"], True),
+        ([TOKEN, "Executing user build command: npm run build"], False),
+        (["the log says: " + TOKEN], False),
+        ([GENERAL], False),
+        ([], False),
+    ],
+    ids=["three lines", "colors", "not the end", "not the beginning", "another failure", "no lines"],
+)
+def test_a_dead_token_is_named(texts: list[str], expected: bool) -> None:
+    """Only the service's own last line says that a build token is dead."""
+    assert names_dead_token(texts) is expected
+
+
+def test_advice_is_never_cut() -> None:
+    """However long the service's line is, the command that repairs the token stands in the reason."""
+    long = f"Failed: {'x ' * 29} build token {'y ' * 38} rolled {'z ' * 500}"
+    assert (reason(long) or "").endswith(REPAIR)
+    assert len(reason(long) or "") <= 300

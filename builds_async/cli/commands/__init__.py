@@ -77,10 +77,13 @@ COMMANDS: Final = {
         "The exit code is 1 if the build had already ended with an outcome other than `cancelled`.",
     ),
     "doctor": CommandHelp(
-        "",
+        "[--repair-build-token [WORKER]]",
         "Check the account, the token and its permissions, and give advice on problems.",
         "The exit code is 0 if builds can be read, 1 if no build minutes are left. JSON: check, state (ok,"
-        " problem, unknown), message, advice, status (the HTTP status of a refused request).",
+        " problem, unknown), message, advice, status (the HTTP status of a refused request).\n\n"
+        "With --repair-build-token: find triggers whose build token is dead, and show the calls that mend"
+        " them. Only --yes makes the calls. The exit code is 0 if nothing is or stays broken. JSON: the plan"
+        " (broken, replacement, is_proven, calls, problem), and with --yes done, left and error.",
     ),
     "events": CommandHelp(
         "QUEUE_ID",

@@ -1,17 +1,72 @@
 """`builds-async doctor`."""
 
+from typing import Annotated
+
+from cyclopts import Group, Parameter
+
 from builds_async import APIError, Diagnosis
 from builds_async.cli.connect import connect
-from builds_async.cli.exits import ACCESS_DENIED, OK, UNAVAILABLE, UNSUCCESSFUL, code_of
+from builds_async.cli.exits import ACCESS_DENIED, OK, UNAVAILABLE, UNSUCCESSFUL, CommandError, code_of
 from builds_async.cli.options import CONNECTION, Connection, Output
 from builds_async.cli.printer import print_record
+from builds_async.cli.repairing import OPTION, Replacement, repair
 from builds_async.cli.tables import diagnosis_table
 from builds_async.cli.terminal import stdout
 from builds_async.session.refusal import BY_STATUS
 
+_REPAIR = Group("Repair", sort_key=3)
 
-async def doctor_command(*, output: Output = "text", connection: Connection = CONNECTION) -> int:
+
+async def doctor_command(
+    subject: Annotated[
+        str | None,
+        Parameter(
+            show=False, help="The Worker for --repair-build-token, by name or tag. Default: all Workers."
+        ),
+    ] = None,
+    /,
+    *,
+    repair_build_token: Annotated[
+        bool,
+        Parameter(
+            group=_REPAIR,
+            help="Find triggers whose build token is dead, for one Worker or for all, and show the calls that"
+            " mend them.",
+        ),
+    ] = False,
+    yes: Annotated[bool, Parameter(group=_REPAIR, help="Make these calls.")] = False,
+    build_token: Annotated[
+        str | None,
+        Parameter(
+            group=_REPAIR,
+            help="The UUID of the build token to use. Default: the one with which the latest successful"
+            " build deployed, or the only other one.",
+        ),
+    ] = None,
+    new_token_file: Annotated[
+        str | None,
+        Parameter(
+            allow_leading_hyphen=True,
+            group=_REPAIR,
+            help="Register the API token in this file as a new build token and use that; - reads standard"
+            " input. A user must own it, and builds get its permissions.",
+        ),
+    ] = None,
+    output: Output = "text",
+    connection: Connection = CONNECTION,
+) -> int:
     """Check the account, the token and its permissions, and give advice on problems."""
+    if repair_build_token:
+        if build_token is not None and new_token_file is not None:
+            raise CommandError(f"--build-token and {OPTION} exclude each other")
+        tokens = Replacement(build_token, new_token_file)
+        return await repair(connection, subject, tokens, yes=yes, output=output)
+    if subject is not None or yes or build_token is not None or new_token_file is not None:
+        raise CommandError("this needs --repair-build-token")
+    return await _diagnose(connection, output)
+
+
+async def _diagnose(connection: Connection, output: str) -> int:
     out = stdout()
     async with connect(connection) as client:
         diagnosis = await client.diagnose()
