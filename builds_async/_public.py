@@ -79,6 +79,8 @@ from builds_async.models import (
 from builds_async.models.changes import BuildChange, WatchedBuild, WatchPosition, WorkerMark
 from builds_async.models.events import BuildEvent, BuildEventType
 from builds_async.models.live import LiveVersion, LiveWorker, NoBuildReason, NotDeployedReason
+from builds_async.models.live import LiveVersion, LiveWorker, NoBuildReason
+from builds_async.models.probe import ProbeFinding, ProbeReport
 from builds_async.models.queues import QueueAcks, QueueBatch, QueueExtension, QueueMessage
 from builds_async.models.repair import (
     BrokenTrigger,
@@ -88,6 +90,7 @@ from builds_async.models.repair import (
     TokenRepairPlan,
 )
 from builds_async.models.tail import TailEnd, TailItem, TailLine, TailLog, TailPosition
+from builds_async.probe.probe import AccountProbe
 from builds_async.repair import TokenRepair, TokenRepairReport
 from builds_async.resources.paging import Pages
 from builds_async.results import BulkResult
@@ -109,6 +112,7 @@ from builds_async.session.transport import Request, Response, Transport
 __all__ = [
     "APIError",
     "AccountLimits",
+    "AccountProbe",
     "AccountSubdomain",
     "AuthenticationError",
     "BadRequestError",
@@ -180,6 +184,8 @@ __all__ = [
     "Pages",
     "PermissionDeniedError",
     "Preview",
+    "ProbeFinding",
+    "ProbeReport",
     "ProviderType",
     "PullRequest",
     "QueueAcks",

@@ -30,6 +30,7 @@ from builds_async.models.live import LiveWorker
 from builds_async.models.logs import LogPosition
 from builds_async.models.repair import NewBuildToken
 from builds_async.models.tail import TailPosition
+from builds_async.probe.probe import AccountProbe
 from builds_async.repair import TokenRepair
 from builds_async.resources.account import Account
 from builds_async.resources.builds import Builds, DatedBuilds
@@ -54,7 +55,7 @@ from builds_async.session.budget import Budget, RateBudget
 from builds_async.session.clock import Clock, SystemClock
 from builds_async.session.credentials import Settings, resolve
 from builds_async.session.custom_call import Query, custom_call
-from builds_async.session.ids import checked_tags, normalized_id, segment, tag
+from builds_async.session.ids import checked_tags, identifier, normalized_id, segment, tag
 from builds_async.session.numbers import seconds, whole
 from builds_async.session.observe import Observer
 from builds_async.session.retry import RetryPolicy
@@ -401,6 +402,21 @@ class BuildsClient:
             looks_like=self._credential_kind,
             foreign_host=self._foreign_host,
             token_damage=self._token_damage,
+        )
+
+    def probe(self, build_uuid: str | None = None) -> AccountProbe:
+        """Compares the API, as this account shows it, with what this package assumes about it.
+
+        `report = await client.probe().run()` takes at most 30 requests that only read. `report.markdown` can
+        be pasted into an issue. With `build_uuid` that build and its Worker are looked at, else the newest.
+
+        Nothing is sent by this call. Needs "Workers CI Read".
+        """
+        return AccountProbe(
+            self._session.with_options(retry=RetryPolicy(attempts=1)),
+            kind=self._credential_kind,
+            build_uuid=None if build_uuid is None else identifier(build_uuid),
+            sleep=self._clock.sleep,
         )
 
     def token_repair(

@@ -77,13 +77,16 @@ COMMANDS: Final = {
         "The exit code is 1 if the build had already ended with an outcome other than `cancelled`.",
     ),
     "doctor": CommandHelp(
-        "[--repair-build-token [WORKER]]",
+        "[--repair-build-token [WORKER] | --probe [BUILD_UUID]]",
         "Check the account, the token and its permissions, and give advice on problems.",
         "The exit code is 0 if builds can be read, 1 if no build minutes are left. JSON: check, state (ok,"
         " problem, unknown), message, advice, status (the HTTP status of a refused request).\n\n"
         "With --repair-build-token: find triggers whose build token is dead, and show the calls that mend"
-        " them. Only --yes makes the calls. The exit code is 0 if nothing is or stays broken. JSON: the plan"
-        " (broken, replacement, is_proven, calls, problem), and with --yes done, left and error.",
+        " them. Only with --yes are they made. The exit code is 0 if nothing is broken any more. JSON: the"
+        " plan (broken, replacement, is_proven, calls, problem), then with --yes done, left and error.\n\n"
+        "With --probe: compare the API with what this package assumes about it, by at most 30 requests that"
+        " only read. The exit code is 0 whatever the answers, and 4 if the probe did not come to its end."
+        " JSON: question, state (holds, differs, seen, unknown), assumption, answer, reason.",
     ),
     "events": CommandHelp(
         "QUEUE_ID",

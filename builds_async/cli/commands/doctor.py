@@ -9,19 +9,23 @@ from builds_async.cli.connect import connect
 from builds_async.cli.exits import ACCESS_DENIED, OK, UNAVAILABLE, UNSUCCESSFUL, CommandError, code_of
 from builds_async.cli.options import CONNECTION, Connection, Output
 from builds_async.cli.printer import print_record
+from builds_async.cli.probing import probe as run_probe
 from builds_async.cli.repairing import OPTION, Replacement, repair
 from builds_async.cli.tables import diagnosis_table
 from builds_async.cli.terminal import stdout
 from builds_async.session.refusal import BY_STATUS
 
 _REPAIR = Group("Repair", sort_key=3)
+_PROBE = Group("Probe", sort_key=4)
 
 
 async def doctor_command(
     subject: Annotated[
         str | None,
         Parameter(
-            show=False, help="The Worker for --repair-build-token, by name or tag. Default: all Workers."
+            show=False,
+            help="The Worker for --repair-build-token, by name or tag, or the build for --probe. Default: all"
+            " Workers, or the newest builds.",
         ),
     ] = None,
     /,
@@ -52,17 +56,38 @@ async def doctor_command(
             " input. A user must own it, and builds get its permissions.",
         ),
     ] = None,
+    probe: Annotated[
+        bool,
+        Parameter(
+            group=_PROBE,
+            help="Ask the API what its documentation leaves open, and say which assumptions hold.",
+        ),
+    ] = False,
+    report: Annotated[
+        str | None,
+        Parameter(
+            group=_PROBE,
+            help="Write the answers to this file as Markdown, without ids, names, log lines or secrets, for"
+            " an issue.",
+        ),
+    ] = None,
     output: Output = "text",
     connection: Connection = CONNECTION,
 ) -> int:
     """Check the account, the token and its permissions, and give advice on problems."""
     if repair_build_token:
+        if probe or report is not None:
+            raise CommandError("--repair-build-token and --probe exclude each other")
         if build_token is not None and new_token_file is not None:
             raise CommandError(f"--build-token and {OPTION} exclude each other")
         tokens = Replacement(build_token, new_token_file)
         return await repair(connection, subject, tokens, yes=yes, output=output)
-    if subject is not None or yes or build_token is not None or new_token_file is not None:
+    if yes or build_token is not None or new_token_file is not None:
         raise CommandError("this needs --repair-build-token")
+    if probe:
+        return await run_probe(connection, subject, file=report, output=output)
+    if subject is not None or report is not None:
+        raise CommandError("this needs --probe, or --repair-build-token")
     return await _diagnose(connection, output)
 
 

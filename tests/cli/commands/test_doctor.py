@@ -1,6 +1,8 @@
 """Tests `builds-async doctor`."""
 
+import asyncio
 import re
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,8 +21,9 @@ from builds_async import (
     RateLimitError,
     ResponseDecodeError,
 )
+from builds_async.probe.gathering import Gatherer
 from builds_async.simulator import Fault
-from tests.cli.support import SECRET, Cli, Served, serving
+from tests.cli.support import DEADLINE, NOBODY, SECRET, Cli, Served, serving
 
 
 @pytest.mark.usefixtures("account")
@@ -162,3 +165,93 @@ def test_nothing_to_repair_with(broken: Served, cli: Cli) -> None:
 def test_repair_misuse(words: tuple[str, ...], cli: Cli) -> None:
     """Options that need --repair-build-token, or exclude each other, are usage errors."""
     assert cli("doctor", *words).code == 2
+
+
+def test_probe(cli: Cli, tmp_path: Path, account: Served) -> None:
+    """It prints each question with its answer, and writes a report that names nothing of the account."""
+    account.do(lambda: account.sim.add_finished_build(["canary"], external_script_id=_shop(account)))
+    file = tmp_path / "report.md"
+    file.write_text("old")
+    run = cli("doctor", "--probe", "--report", str(file))
+    assert run.code == 0
+    for row in (
+        "holds +timestamp_unit +Timestamps are in milliseconds: milliseconds",
+        "not asked +late_lines ",
+    ):
+        assert re.search(rf"^{row}", run.out, re.MULTILINE)
+    assert "can be pasted into an issue" in run.err
+    report = file.read_text("utf-8")
+    assert "| holds | `timestamp_unit` | milliseconds |" in report
+    for secret in ("canary", account.sim.account_id, account.sim.api_token, *account.sim.workers):
+        assert secret not in report
+        assert secret not in run.out
+    records = cli("doctor", "--probe", "-o", "json").records
+    assert {"question", "state", "assumption", "answer", "reason"} == set(records[0])
+
+
+def test_probe_of_a_build(cli: Cli, account: Served) -> None:
+    """The build that is named is the one whose log is read."""
+    uuid = account.do(
+        lambda: account.sim.add_finished_build(["x"], external_script_id=_shop(account), age=9e5).build_uuid
+    )
+    account.do(account.sim.requests.clear)
+    assert cli("doctor", "--probe", uuid).code == 0
+    paths = account.do(lambda: [it.path for it in account.sim.requests])
+    assert any(path.endswith(f"/{uuid}/logs") for path in paths)
+    assert len(paths) <= 30
+
+
+def test_probe_that_is_turned_away(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a network the questions are unknown, and the exit code says that the probe has no end."""
+    monkeypatch.setenv("CLOUDFLARE_ACCOUNT_ID", "0" * 32)
+    monkeypatch.setenv("CLOUDFLARE_API_TOKEN", SECRET)
+    monkeypatch.setenv("CLOUDFLARE_BASE_URL", NOBODY)
+    run = cli("doctor", "--probe")
+    assert run.code == 4
+    assert "the API can't be reached" in run.out
+    assert run.last == "the probe did not come to its end (2 requests)"
+
+
+def test_probe_that_is_interrupted(
+    cli: Cli, account: Served, tmp_path: Path, stops: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is known by then is printed and written, and the exit code is that of Ctrl-C."""
+    account.do(lambda: account.sim.add_finished_build(external_script_id=_shop(account)))
+    file = tmp_path / "report.md"
+
+    async def interrupted(_: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+        await asyncio.sleep(DEADLINE)
+
+    monkeypatch.setattr(Gatherer, "_workers", interrupted)
+    run = cli("doctor", "--probe", "--report", str(file))
+    assert run.code == 130
+    assert stops == []
+    for text in (run.out, file.read_text("utf-8")):
+        assert "absent" in text
+        assert "the probe was cut short" in text
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--report", "x"), "needs --probe"),
+        (("shop",), "needs --probe"),
+        (("--probe", "--yes"), "needs --repair-build-token"),
+        (("--probe", "--repair-build-token"), "exclude each other"),
+        (("--probe", "shop"), "not a build UUID"),
+        (("--probe", "--report", "/nowhere/at/all"), "can't write the file"),
+    ],
+    ids=lambda it: " ".join(it) if isinstance(it, tuple) else "",
+)
+def test_probe_misuse(words: tuple[str, ...], said: str, cli: Cli, account: Served) -> None:
+    """Options that don't fit, and a report that can't be written, are errors before anything is asked."""
+    account.do(account.sim.requests.clear)
+    run = cli("doctor", *words)
+    assert run.code == 2
+    assert said in run.err
+    assert account.do(lambda: len(account.sim.requests)) == 0
+
+
+def _shop(account: Served) -> str:
+    return account.sim.add_worker("shop-to-probe")

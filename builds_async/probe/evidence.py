@@ -1,0 +1,157 @@
+"""What a probe has seen so far, as raw JSON: models would hide what differs from them. No I/O."""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from builds_async.models.diagnosis import CredentialKind
+from builds_async.probe.asking import INTERRUPTED, Answer, NotAsked, Refused, Reply
+
+Json = dict[str, Any]
+
+_WORD = re.compile(r"[a-z][a-z0-9_]{0,39}").fullmatch
+_UUID = re.compile(r"[0-9A-Za-z-]{1,64}").fullmatch
+_ODD = "(an odd word)"
+
+
+class LogPage(NamedTuple):
+    """A page of a log: the cursor that was sent, and what came back."""
+
+    sent: str | None
+    reply: Reply
+
+    @property
+    def body(self) -> Json:
+        """The page; empty if there is none."""
+        return as_dict(self.reply.result) if isinstance(self.reply, Answer) else {}
+
+    @property
+    def is_null(self) -> bool:
+        """Whether the `result` is null."""
+        return isinstance(self.reply, Answer) and self.reply.result is None
+
+    @property
+    def lines(self) -> list[Any]:
+        """Its lines."""
+        return as_list(self.body.get("lines"))
+
+    @property
+    def cursor(self) -> str | None:
+        """The cursor of the next page."""
+        cursor = self.body.get("cursor")
+        return cursor if isinstance(cursor, str) and cursor else None
+
+    @property
+    def is_truncated(self) -> bool:
+        """Whether the API says that more lines follow."""
+        return self.body.get("truncated") is True
+
+
+class Evidence:
+    """The replies by name, and the builds and pages of logs in them."""
+
+    def __init__(self, kind: CredentialKind) -> None:
+        self.kind = kind
+        """The kind of the credentials, as far as their look tells."""
+        self.replies: dict[str, Reply] = {}
+        self.builds: dict[str, Json] = {}
+        """All builds that were seen, by UUID."""
+        self.log: list[LogPage] = []
+        """The pages of a finished log, in order."""
+        self.behind: LogPage | None = None
+        """The page behind the last one of that log."""
+        self.running: list[LogPage] = []
+        """Of a running log: without a cursor, with the cursor of that page, without a cursor again."""
+        self.missing: dict[str, NotAsked] = {}
+        """Why something was not asked, by the name of the reply."""
+
+    def reply(self, name: str) -> Reply:
+        """The reply of this name, or why there is none."""
+        return self.replies.get(name) or self.missing.get(name) or INTERRUPTED
+
+    def result(self, name: str) -> Any:  # noqa: ANN401  # JSON
+        """The `result` of the reply of this name; None if it was no success."""
+        reply = self.reply(name)
+        return reply.result if isinstance(reply, Answer) else None
+
+    def add_builds(self, builds: object) -> None:
+        """Note builds of a list or a map."""
+        values = builds.values() if isinstance(builds, dict) else as_list(builds)
+        for build in values:
+            uuid = as_dict(build).get("build_uuid")
+            if isinstance(uuid, str) and _UUID(uuid):
+                self.builds.setdefault(uuid, build)
+
+    @property
+    def now(self) -> datetime | None:
+        """The server's date of its last response; else that of the newest build."""
+        dates = [it.date for it in self.replies.values() if isinstance(it, Answer) and it.date]
+        dates = dates or [date for build in self.builds.values() if (date := date_of(build, "created_on"))]
+        return max(dates, default=None)
+
+    def age(self, build: Json, field: str) -> float | None:
+        """How many days ago a build had this date."""
+        date, now = date_of(build, field), self.now
+        return None if date is None or now is None else (now - date).total_seconds() / 86400
+
+    def finished(self) -> list[Json]:
+        """The builds that began and have stopped, newest first."""
+        began = (it for it in self.builds.values() if has_begun(it) and it.get("stopped_on"))
+        return sorted(began, key=lambda it: str(it.get("created_on")), reverse=True)
+
+    def all_lines(self) -> Iterator[list[Any]]:
+        """All log lines that were seen and have the usual form."""
+        for page in (*self.log, *self.running):
+            yield from (line for line in page.lines if isinstance(line, list) and len(line) == 2)
+
+
+def has_begun(build: Json) -> bool:
+    """Whether a build has left the queue other than by stopping."""
+    return bool(build.get("initializing_on") or build.get("running_on"))
+
+
+def tag_of(build: object) -> str | None:
+    """The tag of a build's Worker."""
+    tag = as_dict(as_dict(build).get("trigger")).get("external_script_id")
+    return tag if isinstance(tag, str) and tag else None
+
+
+def metadata_of(build: Json) -> Json:
+    """The snapshot of a build's settings."""
+    return as_dict(build.get("build_trigger_metadata"))
+
+
+def date_of(record: Json, field: str) -> datetime | None:
+    """A date, in UTC if it has no zone; None if it can't be read."""
+    try:
+        date = datetime.fromisoformat(str(record.get(field)))
+    except ValueError:
+        return None
+    return date if date.tzinfo is not None else date.replace(tzinfo=UTC)
+
+
+def as_dict(value: object) -> Json:
+    """The value, or an empty map in place of anything else."""
+    return value if isinstance(value, dict) else {}
+
+
+def ids_of(records: object, field: str) -> set[str]:
+    """The ids that records of a list have in a field."""
+    ids = (as_dict(record).get(field) for record in as_list(records))
+    return {it for it in ids if isinstance(it, str)}
+
+
+def as_list(value: object) -> list[Any]:
+    """The value, or an empty list in place of anything else."""
+    return value if isinstance(value, list) else []
+
+
+def word(value: object) -> str:
+    """A word of the API that may be published; other texts are not shown."""
+    return value if isinstance(value, str) and _WORD(value) else _ODD
+
+
+def refusal_of(reply: Reply) -> Refused | None:
+    """The reply, if it is a refusal."""
+    return reply if isinstance(reply, Refused) else None
