@@ -324,10 +324,11 @@ async def test_the_token_of_wrangler(token: str) -> None:
         (f"'{USER}", "quotes"),
         (f"Bearer{USER}", "`Bearer`"),
         (f"CLOUDFLARE_API_TOKEN={USER}", "NAME=value"),
+        (f'CLOUDFLARE_API_TOKEN="{USER}"', "NAME=value"),
         (f"cfk_{SECRET}", "global key"),
         (ACCOUNT.upper(), "account ID"),
     ],
-    ids=["quotes", "one quote", "Bearer", "assignment", "global key", "account id"],
+    ids=["quotes", "one quote", "Bearer", "assignment", "quoted assignment", "global key", "account id"],
 )
 async def test_a_damaged_token(token: str, said: str, replies: dict[str, Reply]) -> None:
     """What happened to the text of a token is named when the API refuses it, without showing it."""

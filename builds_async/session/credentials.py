@@ -158,12 +158,12 @@ def _damage(value: str) -> str | None:
     """What happened to a token on its way from the dashboard, if it can be seen; its text is not repeated."""
     if value.startswith("\ufeff"):
         return "it begins with a byte order mark: save the file without one"
+    if _ASSIGNMENT(value):  # before quotes, which its value may have
+        return "it is a whole assignment, NAME=value: pass the value alone"
     if value[:1] in _QUOTES or value[-1:] in _QUOTES:
         return "there are quotes around it: pass it without them"
     if value[:6].lower() == "bearer":
         return "it begins with `Bearer`, which the client adds by itself"
-    if _ASSIGNMENT(value):
-        return "it is a whole assignment, NAME=value: pass the value alone"
     if value.startswith(f"{KEY_PREFIX}_"):
         return "it is a global key, which is no token: pass it as api_key, with api_email"
     return None

@@ -7,7 +7,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from builds_async import BuildsClient, BuildStatus, CredentialKind, Observation, ProbeReport, RequestDone
+from builds_async import (
+    BuildsClient,
+    BuildStatus,
+    CredentialKind,
+    Observation,
+    ProbeReport,
+    RequestDone,
+    RetryPolicy,
+)
 from builds_async.probe.asking import MOST_REQUESTS, Answer, Asker, NotAsked, Refused
 from builds_async.probe.evidence import Evidence, LogPage
 from builds_async.probe.passing import QUESTIONS
@@ -356,6 +364,33 @@ async def test_the_limit_is_kept() -> None:
         replies = [await asker.ask("/builds/account/limits") for _ in range(3)]
     assert [type(reply) for reply in replies] == [Answer, Answer, NotAsked]
     assert asker.requests == len(sim.requests) == 2
+
+
+async def test_single_losses_do_not_close_it() -> None:
+    """Only requests without a response that follow each other mean that the network is down."""
+    sim = BuildsSimulator(clock=VirtualClock())
+    async with sim.client(retry=RetryPolicy(attempts=1)) as client:
+        asker = Asker(client._session)
+        for reply in (Answer, Refused, Answer):
+            sim.fault(Fault("reset"))
+            path = "/builds/account/limits" if reply is Answer else "/builds/nothing"
+            assert isinstance(await asker.ask(path), NotAsked)
+            assert isinstance(await asker.ask(path), reply)
+
+
+async def test_an_endless_log_costs_few_requests() -> None:
+    """Three empty pages in a row are enough to know that a log has no end."""
+    sim = BuildsSimulator(clock=VirtualClock(), behaviour=Behaviour(truncated_hollow="endless"))
+    build = sim.add_finished_build(["x"])
+    report = await probed(sim, build.build_uuid)
+    assert answers(report)["truncated_hollow"] == "3 or more"
+    assert sum(build.build_uuid in it.path and bool(it.query) for it in sim.requests) == 3
+
+
+async def test_a_running_build_gets_time_to_write() -> None:
+    """Between two reads of a running log there is a pause, or its cursor would rarely lead to new lines."""
+    sim = await rich_account(Behaviour(last_page_cursor="tail"))
+    assert answers(await probed(sim))["running_cursor"] == "newer lines only"
 
 
 async def test_a_cursor_like_a_credential_is_not_sent() -> None:
