@@ -62,7 +62,7 @@ class Asker:
         self._broken = 0
         self._closed: NotAsked | None = None
         self._closed_builds: NotAsked | None = None
-        self.requests = 0
+        self.requests: int = 0
         """How many requests were sent."""
 
     @property

@@ -298,6 +298,7 @@ TAGGED: dict[str, Callable[[BuildsClient, Any], Any]] = {
     "previews.start_build, preview_id": lambda it, tag: it.previews.start_build(A, tag, branch="main"),
     "watch": lambda it, tag: it.watch([A, tag]),
     "tail": lambda it, tag: it.tail([A, tag]),
+    "token_repair": lambda it, tag: it.token_repair([A, tag]).plan(),
     "wait_for_commit": lambda it, tag: it.wait_for_commit(tag, "5f0c1d2e"),
 }
 NO_TAGS = (
