@@ -61,6 +61,8 @@ class Evidence:
         """The pages of a finished log, in order."""
         self.behind: LogPage | None = None
         """The page behind the last one of that log."""
+        self.again: LogPage | None = None
+        """The first page of that log, read once more."""
         self.running: list[LogPage] = []
         """Of a running log: without a cursor, with the cursor of that page, without a cursor again."""
         self.missing: dict[str, NotAsked] = {}

@@ -141,6 +141,8 @@ class Gatherer:
         last = self._seen.log[-1]
         if last.cursor is not None and not last.is_truncated:
             self._seen.behind = await self._page(build, last.cursor)
+        if self._seen.log[0].cursor is not None:
+            self._seen.again = await self._page(build, None)
 
     async def _running_log(self, build: Json) -> None:
         first = await self._page(build, None)

@@ -14,6 +14,8 @@ from builds_async.probe.questions import Found, Question
 _SECONDS_BELOW: Final = 10**11
 _MICROSECONDS_FROM: Final = 10**14
 _ENDLESS: Final = 3
+_LONG: Final = 500
+_BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]+=*").fullmatch
 
 
 def _last_page_cursor(seen: Evidence) -> Found:
@@ -119,6 +121,26 @@ def _cursor_form(seen: Evidence) -> Found:
     if not cursors:
         return NotAsked("no page had a cursor") if seen.log else _no_log(seen)
     return ", ".join(sorted({_form(it) for it in cursors}))
+
+
+def _cursor_kind(seen: Evidence) -> Found:
+    cursors = _cursors(seen)
+    if not cursors:
+        return NotAsked("no page had a cursor") if seen.log else _no_log(seen)
+    if seen.log and seen.again and seen.again.cursor not in {None, seen.log[0].cursor}:
+        return "new"
+    if max(map(len, cursors)) >= _LONG:
+        return "long"
+    if not all(map(_BASE64, cursors)):
+        return "raw"
+    if any(re.search("[+/]", it) for it in cursors):
+        return "quoted"
+    forms = {_form(it).partition(" of ")[0] for it in cursors}
+    return (
+        {"a JSON list": "array", "a JSON object": "object"}.get(forms.pop(), "other")
+        if len(forms) == 1
+        else "other"
+    )
 
 
 def _form(cursor: str) -> str:
@@ -262,6 +284,7 @@ OF_LOGS = (
     Question("ansi_codes", "Lines keep their colors", _ansi_codes, ("kept",)),
     Question("page_size", "How many lines a page has", _page_size),
     Question("cursor_characters", "Cursors may need percent-encoding", _cursor_characters),
+    Question("cursors", "Which kind of text a cursor is, and whether it is the same each time", _cursor_kind),
     Question("cursor_form", "What a cursor looks like", _cursor_form),
     Question("log_events", "Which phases a log has", _log_events),
     Question("repeated_start", "Whether a log begins with the same line twice", _repeated_start),

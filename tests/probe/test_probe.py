@@ -307,8 +307,21 @@ def running(*pages: LogPage) -> Evidence:
     return seen
 
 
+def twice(first: str, second: str) -> Evidence:
+    seen = log(page(LINES, first))
+    seen.again = page(LINES, second)
+    return seen
+
+
 LINES = [[1784052295481, "a"], [1784052295480, "b"]]
 OF_EVIDENCE: list[tuple[str, Evidence, str]] = [
+    ("cursors", twice("WzAsMzRd", "WzAsMzRd"), "array"),
+    ("cursors", log(page(LINES, "eyJsaW5lIjoxfQ")), "object"),
+    ("cursors", log(page(LINES, "WzAs+/Rd")), "quoted"),
+    ("cursors", log(page(LINES, "a&b#c")), "raw"),
+    ("cursors", log(page(LINES, "A" * 2000)), "long"),
+    ("cursors", twice("WzAsMzRd", "WzEsMzRd"), "new"),
+    ("cursors", log(page(LINES, "AAAA")), "other"),
     ("timestamp_order", log(page(LINES)), "back in time"),
     ("timestamp_order", log(page(LINES[:1])), "never back"),
     ("repeated_start", log(page([LINES[0], LINES[0]])), "yes"),
