@@ -85,7 +85,7 @@ def oldest(session: nox.Session) -> None:
 def examples(session: nox.Session) -> None:
     """Run the examples and the code in README and docs against a simulated account."""
     session.install(".[cli]", *group("tests"))
-    files = ("tests/test_examples.py", "tests/test_readme.py", "tests/test_docs.py")
+    files = ("tests/test_examples.py", "tests/examples", "tests/test_readme.py", "tests/test_docs.py")
     session.run("python", "-m", "pytest", *files, *session.posargs)
 
 

@@ -1,17 +1,17 @@
-"""The examples do what they say, against a simulated account."""
+"""The examples do what they say, against a simulated account; `tests/examples/` has those of the guides."""
 
-import asyncio
+import ast
 import importlib.util
+import re
 from collections.abc import AsyncIterator, Callable
-from functools import partialmethod
 from pathlib import Path
 from types import ModuleType
 
 import pytest
-from aiohttp import web
 
-from builds_async import BuildOutcome, BuildsClient, LogPosition
+from builds_async import BuildOutcome, LogPosition
 from builds_async.simulator import BuildsSimulator
+from tests.support.snippets import snippets
 
 EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.py"))
 
@@ -36,12 +36,40 @@ async def sim(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[BuildsSimulator]
         yield sim
 
 
+def lines_of_code(path: Path) -> int:
+    """The lines that are neither empty nor a comment nor of a docstring."""
+    text = path.read_text("utf-8")
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    docstrings = set[int]()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, documented) and ast.get_docstring(node) is not None:
+            docstrings.update(range(node.body[0].lineno, (node.body[0].end_lineno or 0) + 1))
+    lines = [line.strip() for number, line in enumerate(text.splitlines(), 1) if number not in docstrings]
+    return sum(bool(line) and not line.startswith("#") for line in lines)
+
+
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 def test_examples_are_short(path: Path) -> None:
-    """An example fits on a screen, a bot on one and a half."""
-    assert len(path.read_text("utf-8").splitlines()) <= (
-        60 if path.stem in {"notify_bot", "wait_in_ci"} else 40
-    )
+    """An example has at most 40 lines of code, and uses no private name."""
+    assert 5 < lines_of_code(path) <= 40
+    assert not re.search(r"(?<!\w)\w+\._[a-z]|import _|\._\w+ import", path.read_text("utf-8"))
+
+
+GUIDES = {
+    "notify_bot": "bot",
+    "events_bot": "bot",
+    "status_service": "app",
+    "wait_in_ci": "ci",
+    "nightly_report": "report",
+}
+
+
+@pytest.mark.parametrize(("name", "guide"), GUIDES.items())
+def test_guides_show_examples(name: str, guide: str) -> None:
+    """The program that a guide shows is the example, to the letter: tests of either are tests of both."""
+    page = EXAMPLES[0].parent.parent / "docs" / "guides" / f"{guide}.md"
+    [shown] = snippets(page, f"examples/{name}.py")
+    assert shown.code == (EXAMPLES[0].parent / f"{name}.py").read_text("utf-8")
 
 
 @pytest.mark.parametrize(
@@ -97,86 +125,3 @@ async def test_offline_demo(capsys: pytest.CaptureFixture[str], monkeypatch: pyt
     out = capsys.readouterr().out
     assert "loops, best of 5" in out
     assert out.endswith("outcome: success\n")
-
-
-@pytest.fixture
-async def webhook() -> AsyncIterator[tuple[str, asyncio.Queue[str]]]:
-    """A real webhook receiver that refuses the first post: its address, and what it took."""
-    taken: asyncio.Queue[str] = asyncio.Queue()
-    posts = 0
-
-    async def receive(request: web.Request) -> web.Response:
-        nonlocal posts
-        posts += 1
-        if posts == 1:
-            return web.Response(status=503)
-        taken.put_nowait((await request.json())["text"])
-        return web.Response()
-
-    app = web.Application()
-    app.router.add_post("/hook", receive)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield f"http://127.0.0.1:{runner.addresses[0][1]}/hook", taken
-    await runner.cleanup()
-
-
-async def test_notify_bot(
-    sim: BuildsSimulator,
-    webhook: tuple[str, asyncio.Queue[str]],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    """It posts a failure that it saw happen, with reason and link, until the webhook takes it.
-
-    It does not print the webhook's address, which is all that one needs to post there.
-    """
-    url, taken = webhook
-    bot = load("notify_bot")
-    real = asyncio.sleep
-    monkeypatch.setattr(asyncio, "sleep", lambda _: real(0))
-    monkeypatch.setattr(BuildsClient, "watch", partialmethod(BuildsClient.watch, interval=0.01))
-    tag = sim.add_worker("shop")
-    sim.add_finished_build(["Error: old news"], BuildOutcome.FAIL, external_script_id=tag)
-    task = asyncio.create_task(bot.main(url, {"shop": tag}))
-    while not sim.requests:
-        await real(0.001)
-    good = sim.add_build(external_script_id=tag)
-    good.finish()
-    build = sim.add_build(external_script_id=tag)
-    build.emit("npm run build", "Error: out of cheese")
-    build.finish(BuildOutcome.FAIL)
-    monkeypatch.setattr("builds_async.live.log_reader.SETTLE", 0.0)
-    text = await taken.get()
-    task.cancel()
-    await asyncio.wait([task])
-    assert text.startswith("shop: fail: Error: out of cheese https://dash.cloudflare.com/")
-    assert text.endswith(f"/workers/services/view/shop/production/builds/{build.build_uuid}")
-    assert taken.empty()
-    complaint = capsys.readouterr().err
-    assert complaint.startswith("webhook: ")
-    assert url not in complaint
-
-
-@pytest.mark.parametrize(
-    ("outcome", "code"), [(BuildOutcome.SUCCESS, 0), (BuildOutcome.FAIL, 1), (BuildOutcome.CANCELLED, 3)]
-)
-async def test_wait_in_ci(
-    sim: BuildsSimulator, outcome: BuildOutcome, code: int, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Its exit code is the outcome of the commit's build, and it prints the reason of a failure."""
-    tag, commit = sim.add_worker(), "c0ffee" + "0" * 34
-    sim.add_finished_build(1, external_script_id=tag)
-    build = sim.add_finished_build(["Error: x"], outcome, external_script_id=tag, commit_hash=commit)
-    assert await load("wait_in_ci").main(tag, "c0ffee") == code
-    out = capsys.readouterr().out
-    assert f"build {build.build_uuid}: {outcome}" in out
-    assert ("reason: Error: x" in out) == (outcome == BuildOutcome.FAIL)
-
-
-async def test_wait_in_ci_gives_up(sim: BuildsSimulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A build that does not come in time is exit code 124."""
-    example = load("wait_in_ci")
-    monkeypatch.setattr(example, "MINUTES", 0.0005)
-    assert await example.main(sim.add_worker(), "c0ffee") == 124

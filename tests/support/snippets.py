@@ -5,12 +5,12 @@ import asyncio
 import inspect
 import re
 from pathlib import Path
+from types import ModuleType
 from typing import NamedTuple
 
-ENDLESS = "<!-- test: endless -->"
-PYTEST = "<!-- test: pytest -->"
+ENDLESS = "endless"
 _BLOCK = re.compile(
-    rf"^(?:(?P<mark>{re.escape(ENDLESS)}|{re.escape(PYTEST)})\n)?```(?P<language>\w+)\n(?P<code>.*?)^```$",
+    r"^(?:<!-- test: (?P<mark>[\w./]+) -->\n)?```(?P<language>\w+)\n(?P<code>.*?)^```$",
     re.DOTALL | re.MULTILINE,
 )
 
@@ -26,7 +26,11 @@ class Snippet(NamedTuple):
 
 
 def snippets(page: Path, language: str) -> list[Snippet]:
-    """The blocks of a page in this language, in order; `pytest` is that of a file of tests with fixtures."""
+    """The blocks of a page in this language, in order.
+
+    A mark before a block, `<!-- test: pytest -->` for a file of tests or `<!-- test: examples/x.py -->` for
+    a program, is its language instead. `<!-- test: endless -->` is none.
+    """
     text = page.read_text("utf-8")
     return [
         Snippet(
@@ -37,8 +41,17 @@ def snippets(page: Path, language: str) -> list[Snippet]:
             found["mark"] == ENDLESS,
         )
         for found in _BLOCK.finditer(text)
-        if ("pytest" if found["mark"] == PYTEST else found["language"]) == language
+        if (found["language"] if found["mark"] in {None, ENDLESS} else found["mark"]) == language
     ]
+
+
+def program(page: Path, name: str) -> ModuleType:
+    """The program `examples/<name>.py` as a module, from the page that shows it."""
+    [snippet] = snippets(page, f"examples/{name}.py")
+    module = ModuleType(name)
+    padded = "\n" * snippet.line + snippet.code  # so that a traceback shows the page's own lines
+    exec(compile(padded, str(page), "exec"), module.__dict__)  # noqa: S102
+    return module
 
 
 async def run(snippet: Snippet, names: dict[str, object]) -> None:

@@ -1,0 +1,167 @@
+"""The bot that posts failures from the events of a queue, and saves nothing."""
+
+from collections.abc import Callable, Coroutine
+from types import ModuleType
+from typing import Literal
+
+import aiohttp
+import pytest
+
+from builds_async import AuthenticationError, BuildOutcome
+from builds_async.simulator import BuildsSimulator, SimulatedBuild, SimulatedQueue
+from tests.examples.support import HOOK, Webhook, guide, on_clock, outage, running, until
+
+Run = Callable[[], Coroutine[object, object, None]]
+
+
+@pytest.fixture
+def bot() -> ModuleType:
+    return guide("bot", "events_bot")
+
+
+@pytest.fixture
+def hook(bot: ModuleType, builds_simulator: BuildsSimulator, monkeypatch: pytest.MonkeyPatch) -> Webhook:
+    on_clock(monkeypatch, builds_simulator)
+    hook = Webhook()
+    monkeypatch.setattr(bot, "aiohttp", hook)
+    return hook
+
+
+@pytest.fixture
+def sim(builds_environ: dict[str, str], builds_simulator: BuildsSimulator) -> BuildsSimulator:
+    """A simulated account with a Worker `shop` and a queue."""
+    assert builds_environ
+    builds_simulator.add_worker("shop")
+    builds_simulator.add_queue()
+    return builds_simulator
+
+
+@pytest.fixture
+def queue(sim: BuildsSimulator) -> SimulatedQueue:
+    return next(iter(sim.queues.values()))
+
+
+@pytest.fixture
+def run(bot: ModuleType, hook: Webhook, queue: SimulatedQueue) -> Run:
+    assert hook
+    return lambda: bot.main(HOOK, queue.queue_id)
+
+
+def fail(sim: BuildsSimulator, worker: str = "shop", reason: str = "no cheese") -> SimulatedBuild:
+    """Fail a build now."""
+    build = sim.add_build(external_script_id=sim.workers[worker])
+    build.emit("npm run build", f"Error: {reason}")
+    build.finish(BuildOutcome.FAIL)
+    return build
+
+
+def text(build: SimulatedBuild, sim: BuildsSimulator, worker: str = "shop", reason: str = "no cheese") -> str:
+    page = f"https://dash.cloudflare.com/{sim.account_id}/workers/services/view/{worker}/production/builds"
+    return f"{worker}: fail: Error: {reason} {page}/{build.build_uuid}"
+
+
+async def test_posts_failures(sim: BuildsSimulator, hook: Webhook, run: Run, queue: SimulatedQueue) -> None:
+    """Each failure is posted once, with reason and link; other ends are not. The queue is empty then."""
+    async with running(run(), sim):
+        for outcome in (BuildOutcome.SUCCESS, BuildOutcome.SKIPPED, BuildOutcome.CANCELLED):
+            sim.add_build(external_script_id=sim.workers["shop"]).finish(outcome)
+        builds = [fail(sim), fail(sim, reason="<!channel>")]
+        await until(lambda: len(hook.texts) > 1, sim)
+        await sim.clock.sleep(600)
+    assert hook.texts == [text(builds[0], sim), text(builds[1], sim, reason="&lt;!channel&gt;")]
+    assert (queue.backlog, queue.dead_letters) == (0, ())
+
+
+async def test_failure_while_down(sim: BuildsSimulator, hook: Webhook, run: Run) -> None:
+    """Failures while it was down are posted at the next start, also with a newer build after them."""
+    async with running(run(), sim):
+        await sim.clock.sleep(60)
+    builds = [fail(sim), fail(sim)]
+    sim.add_build(external_script_id=sim.workers["shop"]).finish()
+    await sim.clock.sleep(86_400)
+    async with running(run(), sim):
+        await sim.clock.sleep(600)
+    assert hook.texts == [text(build, sim) for build in builds]
+
+
+@pytest.mark.parametrize("deployed", [True, False], ids=["deployed", "never deployed"])
+async def test_first_build_fails(sim: BuildsSimulator, hook: Webhook, run: Run, deployed: bool) -> None:
+    """The first build of a new Worker that fails at once is posted; a Worker without a page has no link."""
+    async with running(run(), sim):
+        await sim.clock.sleep(60)
+        sim.add_worker("new", deployed=deployed)
+        build = fail(sim, "new")
+        await sim.clock.sleep(60)
+    bare = f"new: fail: Error: no cheese build {build.build_uuid}"
+    assert hook.texts == [text(build, sim, "new") if deployed else bare]
+
+
+@pytest.mark.parametrize("seconds", [60, 900])
+@pytest.mark.parametrize("moment", [0, 30], ids=["at the start", "later"])
+async def test_outage(sim: BuildsSimulator, hook: Webhook, run: Run, seconds: int, moment: int) -> None:
+    """An outage of any length delays a post, and neither ends the bot nor loses or repeats a failure."""
+    outage(sim, moment, moment + seconds)
+    async with running(run(), sim):
+        await sim.clock.sleep(20)
+        builds = [fail(sim)]
+        await sim.clock.sleep(20)
+        builds.append(fail(sim, reason="no bread"))
+        await until(lambda: len(hook.texts) > 1, sim, seconds=seconds + 60)
+        await sim.clock.sleep(600)
+    assert sim.clock.now() > moment + seconds
+    assert hook.texts == [text(builds[0], sim), text(builds[1], sim, reason="no bread")]
+
+
+@pytest.mark.parametrize("moment", ["before the post", "after the post"])
+async def test_killed(
+    sim: BuildsSimulator,
+    hook: Webhook,
+    run: Run,
+    moment: Literal["before the post", "after the post"],
+) -> None:
+    """Wherever it is killed, no text is lost; the event in hand comes again, and none before it does."""
+    async with running(run(), sim):
+        builds = [fail(sim)]
+        await until(lambda: hook.texts, sim)
+        hook.hangs = moment
+        builds.append(fail(sim, reason="no bread"))
+        await hook.is_hanging.wait()
+        await sim.clock.sleep(600)  # its lease is extended all the time
+    hook.hangs = ""
+    async with running(run(), sim):
+        await sim.clock.sleep(600)
+    first, second = text(builds[0], sim), text(builds[1], sim, reason="no bread")
+    assert hook.texts == [first, second, *([second] if moment == "after the post" else [])]
+
+
+async def test_restart_within_a_log(sim: BuildsSimulator, hook: Webhook, run: Run) -> None:
+    """Killed while a build writes its log, and started again: one post, with the reason from before."""
+    build = sim.add_build(external_script_id=sim.workers["shop"])
+    async with running(run(), sim):
+        build.emit("npm run build", "Error: no cheese")
+        await sim.clock.sleep(60)
+    build.emit("giving up")
+    build.finish(BuildOutcome.FAIL)
+    async with running(run(), sim):
+        await sim.clock.sleep(600)
+    assert hook.texts == [text(build, sim)]
+
+
+async def test_webhook_refuses(
+    sim: BuildsSimulator, hook: Webhook, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It posts until the webhook takes the text, and never prints the webhook's address."""
+    hook.refusals = [aiohttp.ClientConnectionError(HOOK), TimeoutError(HOOK)]
+    build = fail(sim)
+    async with running(run(), sim):
+        await until(lambda: hook.texts, sim)
+    assert hook.texts == [text(build, sim)]
+    assert capsys.readouterr().err == "webhook: ClientConnectionError\nwebhook: TimeoutError\n"
+
+
+async def test_wrong_credentials(sim: BuildsSimulator, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No patience helps against wrong credentials: they end the bot."""
+    assert sim
+    monkeypatch.setenv("CLOUDFLARE_API_TOKEN", "wrong")
+    with pytest.raises(AuthenticationError):
+        await run()
