@@ -70,8 +70,7 @@ def _checked_worker(word: str) -> str:
 
 async def all_workers(client: BuildsClient) -> dict[str, str]:
     """The names of all Workers of the account by tag, sorted by name."""
-    scripts = sorted(await client.workers.list(), key=lambda script: script.id)
-    return {script.tag: script.id for script in scripts if script.tag}
+    return dict(sorted((await client.workers.names()).items(), key=lambda pair: pair[1]))
 
 
 async def best_effort(work: Coroutine[object, object, T], seconds: float = inf) -> T | None:

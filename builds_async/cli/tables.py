@@ -94,8 +94,7 @@ def build_cells(build: Build | None, now: datetime) -> tuple[Text, ...]:
 
 def commit_cells(build: Build | None) -> tuple[Text, Text]:
     """The branch and the commit of a build; empty without one."""
-    metadata = (build and build.build_trigger_metadata) or BuildTriggerMetadata()
-    return cell(metadata.branch), cell((metadata.commit_hash or "")[:8])
+    return cell(build and build.branch), cell(((build and build.commit_hash) or "")[:8])
 
 
 def age_cell(time: datetime | None, now: datetime) -> Text:

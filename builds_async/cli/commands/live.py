@@ -105,8 +105,7 @@ def _of_commit(result: BulkResult[LiveWorker], commit: str) -> BulkResult[LiveWo
 
 
 def _is_of(build: Build, commit: str) -> bool:
-    metadata = build.build_trigger_metadata
-    known = ((metadata and metadata.commit_hash) or "").lower()
+    known = (build.commit_hash or "").lower()
     # Either may be the shorter one: the API has been seen with 12 digits and with 40.
     return bool(known) and (known.startswith(commit) or commit.startswith(known))
 

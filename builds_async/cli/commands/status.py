@@ -60,7 +60,7 @@ async def status_command(
             record = _record(tag, name, result.found.get(tag), result.failed.get(tag))
             print_record(out, record if not live else {**record, "live": states[tag].record()})
     else:
-        out.print(_table(names, result.found, result.failed, states))
+        out.print(_table(names, {**dict.fromkeys(result.missing), **result.found}, result.failed, states))
     return report_failures({**result.failed, **failed})
 
 
@@ -88,40 +88,33 @@ async def _watch(
             else:
                 out.print(build_line(names[tag], change.build))
         return OK
-    found: dict[str, Build] = {}
 
     def draw() -> BuildTable:
-        return _table(names, found, changes.failures)
+        return _table(names, changes.current, changes.failures)
 
     # Redrawn every second, because ages grow even if nothing changes.
     with Live(console=out.console, refresh_per_second=1, get_renderable=draw, vertical_overflow="ellipsis"):
-        async for change in changes:
-            if _is_latest(found.get(change.external_script_id), change.build):
-                found[change.external_script_id] = change.build
+        async for _ in changes:
+            pass  # `current` has them
     return OK
-
-
-def _is_latest(known: Build | None, build: Build) -> bool:
-    """Whether to show the build, which may be older than the known one and still change."""
-    if known is None or known.created_on is None or build.created_on is None:
-        return True
-    return build.created_on >= known.created_on
 
 
 def _table(
     names: Mapping[str, str],
-    found: Mapping[str, Build],
+    latest: Mapping[str, Build | None],
     failed: Mapping[str, BuildsError],
     states: Mapping[str, LiveState] = MappingProxyType({}),
 ) -> BuildTable:
+    """The table; `latest` has None for a Worker that was never built, and lacks one that is not known."""
     table = BuildTable("Worker", *(("Live",) if states else ()))
     now = datetime.now(UTC)
     for tag, name in names.items():
         live = (states[tag].cell(),) if tag in states else ()
-        if tag in failed and tag not in found:
-            table.add(cell(name), *live, cell("no response", "red"))
+        if tag in latest:
+            cells = build_cells(latest[tag], now)
         else:
-            table.add(cell(name), *live, *build_cells(found.get(tag), now))
+            cells = (cell("no response", "red") if tag in failed else cell("not known yet", "dim"),)
+        table.add(cell(name), *live, *cells)
     return table
 
 

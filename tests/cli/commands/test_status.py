@@ -2,8 +2,12 @@
 
 import re
 
+from rich.console import Console
+
+from builds_async import Build, BuildsConnectionError, BuildStatus
+from builds_async.cli.commands.status import _table
 from builds_async.simulator import Fault
-from tests.cli.support import Cli, Served, builds_of
+from tests.cli.support import UUID, Cli, Served, builds_of
 
 
 def test_status(account: Served, shop: str, cli: Cli) -> None:
@@ -35,3 +39,22 @@ def test_status_with_a_failed_lookup(account: Served, shop: str, cli: Cli) -> No
     assert run.code == 4
     assert "no response" in run.out
     assert "429" in run.err
+
+
+def test_live_table() -> None:
+    """A live table tells a Worker that was never built from one that is not known, yet or for an error."""
+    build = Build(build_uuid=UUID, status=BuildStatus.QUEUED)
+    names = {"1": "built", "2": "new", "3": "unknown", "4": "failed", "5": "failed later"}
+    failed = dict.fromkeys(["4", "5"], BuildsConnectionError("reset"))
+    table = _table(names, {"1": build, "2": None, "5": build}, failed)
+    console = Console(width=120)
+    with console.capture() as capture:
+        console.print(table)
+    rows = [re.split(r"  +", line.strip())[:2] for line in capture.get().splitlines()[1:]]
+    assert dict(rows) == {
+        "built": "queued",
+        "new": "never built",
+        "unknown": "not known yet",
+        "failed": "no response",
+        "failed later": "queued",
+    }
