@@ -86,7 +86,6 @@ class Dashboard:
         self.client = client
         self.names = names
         self.watcher = client.watch(names, interval=INTERVAL)
-        self.builds: dict[str, Build] = {}
         self.version = 1  # counts changes; below, the version at which each Worker last changed:
         self.versions = dict.fromkeys(names, self.version)
         self.news = asyncio.Event()
@@ -94,18 +93,16 @@ class Dashboard:
     async def watch(self) -> None:
         """Record each change. Ends only with a permanent error, such as wrong credentials."""
         async for change in self.watcher:
-            tag, build = change.external_script_id, change.build
-            if tag not in self.builds or is_newest(build, self.builds[tag]):
-                self.builds[tag] = build
-                self.version = self.versions[tag] = self.version + 1
-                self.news.set()  # wakes all current waiters; later ones wait for the new event
-                self.news = asyncio.Event()
+            self.version = self.versions[change.external_script_id] = self.version + 1
+            self.news.set()  # wakes all current waiters; later ones wait for the new event
+            self.news = asyncio.Event()
 
     async def table(self, request: web.Request) -> NoReturn:
         """Send all Workers, then those that have changed. Nothing queues up: a slow browser skips states."""
         stream, seen = await EventStream.open(request), 0
         while True:
-            changed = [self.row(tag) for tag, version in self.versions.items() if version > seen]
+            builds = self.watcher.current
+            changed = [self.row(tag, builds.get(tag)) for tag, at in self.versions.items() if at > seen]
             seen, news = self.version, self.news
             await stream.send("workers", {"workers": changed, "problem": self.problem()})
             with suppress(TimeoutError):  # then the next event is the heartbeat
@@ -128,10 +125,10 @@ class Dashboard:
             await stream.send("failed", str(error))
         return stream
 
-    def row(self, tag: str) -> dict[str, object]:
+    def row(self, tag: str, build: Build | None) -> dict[str, object]:
         """The row of a Worker, limited to the fields that browsers show."""
         row: dict[str, object] = {"tag": tag, "worker": self.names[tag]}
-        if build := self.builds.get(tag):
+        if build is not None:
             about = build.build_trigger_metadata or BuildTriggerMetadata()
             since = build.stopped_on or build.running_on or build.initializing_on or build.created_on
             row |= {"build": build.build_uuid, "state": state(build), "since": since}
@@ -150,12 +147,6 @@ class Dashboard:
 
 def state(build: Build) -> str:
     return str(build.build_outcome or build.status or "unknown")
-
-
-def is_newest(build: Build, known: Build) -> bool:
-    """Whether to show the build, which may be older than the known one and end after it."""
-    same = build.build_uuid == known.build_uuid
-    return same or not (build.created_on and known.created_on) or build.created_on >= known.created_on
 
 
 async def workers(client: BuildsClient, wanted: Sequence[str]) -> dict[str, str]:
