@@ -43,7 +43,9 @@ class Webhook:
     def __init__(self) -> None:
         self.texts: list[str] = []
         self.refusals: list[Exception] = []
+        self.posts = 0
         self.hangs: Literal["", "before the post", "after the post"] = ""
+        self.hangs_from = 1  # this post on
         self.is_hanging = asyncio.Event()
 
     def ClientSession(self, *, raise_for_status: bool) -> Self:  # noqa: N802  # aiohttp's name
@@ -57,6 +59,7 @@ class Webhook:
 
     async def post(self, url: str, *, json: dict[str, str]) -> SimpleNamespace:
         assert url == HOOK
+        self.posts += 1
         await self._hang("before the post")
         if self.refusals:
             raise self.refusals.pop(0)
@@ -65,7 +68,7 @@ class Webhook:
         return SimpleNamespace(release=lambda: None)
 
     async def _hang(self, moment: str) -> None:
-        if self.hangs == moment:
+        if self.hangs == moment and self.posts >= self.hangs_from:
             self.is_hanging.set()
             await asyncio.Event().wait()
 

@@ -112,21 +112,21 @@ async def test_outage(sim: BuildsSimulator, hook: Webhook, run: Run, seconds: in
     assert hook.texts == [text(builds[0], sim), text(builds[1], sim, reason="no bread")]
 
 
+@pytest.mark.parametrize("seconds", [0, 600], ids=["at once", "after a while"])
 @pytest.mark.parametrize("moment", ["before the post", "after the post"])
 async def test_killed(
     sim: BuildsSimulator,
     hook: Webhook,
     run: Run,
     moment: Literal["before the post", "after the post"],
+    seconds: float,
 ) -> None:
     """Wherever it is killed, no text is lost; the event in hand comes again, and none before it does."""
+    builds = [fail(sim), fail(sim, reason="no bread")]
+    hook.hangs, hook.hangs_from = moment, 2
     async with running(run(), sim):
-        builds = [fail(sim)]
-        await until(lambda: hook.texts, sim)
-        hook.hangs = moment
-        builds.append(fail(sim, reason="no bread"))
         await hook.is_hanging.wait()
-        await sim.clock.sleep(600)  # its lease is extended all the time
+        await sim.clock.sleep(seconds)  # its lease is extended all the time
     hook.hangs = ""
     async with running(run(), sim):
         await sim.clock.sleep(600)
