@@ -74,17 +74,10 @@ def name(behaviour: Behaviour) -> str:
 
 
 @asynccontextmanager
-async def connected(sim: BuildsSimulator, **options: object) -> AsyncIterator[BuildsClient]:
-    """A started simulator and a client of it, on the same clock."""
-    async with sim:
-        settings: dict[str, object] = {
-            "account_id": sim.account_id,
-            "api_token": sim.api_token,
-            "base_url": sim.url,
-            "clock": sim.clock,
-        }
-        async with BuildsClient(**{**settings, **options}) as client:  # type: ignore[arg-type]
-            yield client
+async def over_socket(sim: BuildsSimulator, **options: object) -> AsyncIterator[BuildsClient]:
+    """A started simulator and a client that reaches it over HTTP."""
+    async with sim, sim.client(transport=None, **options) as client:
+        yield client
 
 
 async def followed(client: BuildsClient, build: SimulatedBuild) -> list[LogLine]:
@@ -97,7 +90,7 @@ class TestFollow:
     async def test_every_line_once_whatever_the_service_does(self, behaviour: Behaviour) -> None:
         """A running build's log arrives whole and in order under each answer that is thought possible."""
         sim = BuildsSimulator(clock=VirtualClock(), behaviour=behaviour, page_size=7)
-        async with connected(sim) as client:
+        async with over_socket(sim) as client:
             build = sim.add_build(SCRIPT)
             log = client.follow(build.build_uuid)
             assert [line async for line in log] == list(build.lines)
@@ -109,7 +102,7 @@ class TestFollow:
         """A log that claims for ever to go on ends, and is said to be incomplete."""
         behaviour = Behaviour(truncated_hollow="endless", hollow_cursor=cursor)  # type: ignore[arg-type]
         sim = BuildsSimulator(clock=VirtualClock(), behaviour=behaviour)
-        async with connected(sim) as client:
+        async with over_socket(sim) as client:
             build = sim.add_build(SCRIPT)
             log = client.follow(build.build_uuid)
             assert [line async for line in log] == list(build.lines)
@@ -119,7 +112,7 @@ class TestFollow:
     async def test_long_log_of_a_finished_build_is_read_like_single_calls(self) -> None:
         """A log of 200 pages takes no time of the budget's pacing, which is for polls, and 202 requests."""
         sim = BuildsSimulator(clock=VirtualClock(), page_size=10)
-        async with connected(sim, budget=RateBudget(limit=400)) as client:
+        async with over_socket(sim, budget=RateBudget(limit=400)) as client:
             build = sim.add_finished_build(2000, age=3600)
             assert len(await followed(client, build)) == 2000
             assert sim.clock.now() == 0
@@ -129,7 +122,7 @@ class TestFollow:
     async def test_clock_of_this_machine_does_not_matter(self, hours: int) -> None:
         """Whether a build has only just stopped is told by the server's clock alone."""
         sim = BuildsSimulator(clock=VirtualClock(), epoch=datetime.now(UTC) + timedelta(hours=hours))
-        async with connected(sim) as client:
+        async with over_socket(sim) as client:
             for age, pause in ((1.0, SETTLE), (60.0, 0.0)):
                 build, began = sim.add_finished_build(3, age=age), sim.clock.now()
                 assert await followed(client, build) == list(build.lines)
@@ -138,7 +131,7 @@ class TestFollow:
     async def test_log_that_is_gone(self, caplog: pytest.LogCaptureFixture) -> None:
         """A log that is deleted while it is read ends incomplete and with a warning when the build ends."""
         sim = BuildsSimulator(clock=VirtualClock(), behaviour=Behaviour(logs_kept=0.0), page_size=7)
-        async with connected(sim) as client:
+        async with over_socket(sim) as client:
             build = sim.add_build(SCRIPT)
             log = client.follow(build.build_uuid)
             got = [line async for line in log]
@@ -150,7 +143,7 @@ class TestFollow:
     async def test_outcome_that_never_comes(self) -> None:
         """A build that stays without an outcome ends with what there is, after some 30 s."""
         sim = BuildsSimulator(clock=VirtualClock(), behaviour=Behaviour(late_outcome="never"))
-        async with connected(sim) as client:
+        async with over_socket(sim) as client:
             build = sim.add_build(SCRIPT)
             log = client.follow(build.build_uuid)
             assert [line async for line in log] == list(build.lines)
@@ -176,7 +169,7 @@ class TestFollow:
         """One fault of any kind at any request costs no line and gives none twice."""
         sim = BuildsSimulator(clock=VirtualClock(), page_size=7)
         plan = Fault(kind=fault, after=after) if isinstance(fault, str) else fault
-        async with connected(sim, timeout=0.05 if plan.kind == "stall" else 30.0) as client:
+        async with over_socket(sim, timeout=0.05 if plan.kind == "stall" else 30.0) as client:
             build = sim.add_build(SCRIPT)
             sim.fault(plan)
             assert await followed(client, build) == list(build.lines)
@@ -185,7 +178,7 @@ class TestFollow:
         """Lines of a real process are delivered before the process has ended."""
         sim = BuildsSimulator()
         code = "import time; print('one', flush=True); time.sleep(60)"
-        async with connected(sim) as client:
+        async with over_socket(sim) as client:
             build = await sim.run_build([sys.executable, "-c", code])
             log = client.follow(build.build_uuid, poll_interval=0.002, max_poll_interval=0.002)
             async for line in log:
@@ -199,7 +192,7 @@ class TestFollow:
     async def test_time_out_round_each_line(self) -> None:
         """Real time-outs that strike at any point of an exchange lose and repeat nothing."""
         sim = BuildsSimulator(page_size=2)
-        async with connected(sim) as client:
+        async with over_socket(sim) as client:
             build = sim.add_finished_build(30)
             log = client.follow(build.build_uuid)
             got: list[LogLine] = []
@@ -255,7 +248,7 @@ class TestCalls:
         """When every attempt fails, the last failure comes out with the number of attempts."""
         sim = BuildsSimulator(clock=VirtualClock())
         timeout = 0.02 if fault == "stall" else 30.0
-        async with connected(sim, timeout=timeout, retry=RetryPolicy(attempts=3)) as client:
+        async with over_socket(sim, timeout=timeout, retry=RetryPolicy(attempts=3)) as client:
             build = sim.add_finished_build()
             sim.fault(Fault(kind=fault, times=3))
             with pytest.raises(error) as caught:
@@ -267,7 +260,7 @@ class TestCalls:
     async def test_body_without_end_is_refused(self) -> None:
         """A body past the bound is a ResponseDecodeError, and is not asked for again."""
         sim = BuildsSimulator()
-        async with connected(sim) as client:
+        async with over_socket(sim) as client:
             build_uuid = sim.add_build(SCRIPT).build_uuid
             sim.fault(Fault(kind="huge_body", size=200 * 2**20))
             with pytest.raises(ResponseDecodeError, match="larger than 64 MiB"):
@@ -277,7 +270,7 @@ class TestCalls:
     async def test_account_owned_token_is_explained(self) -> None:
         """The 401 of an account-owned token says what kind of token is needed."""
         sim = BuildsSimulator()
-        async with connected(sim, api_token=sim.add_token(TokenKind.ACCOUNT_OWNED)) as client:
+        async with over_socket(sim, api_token=sim.add_token(TokenKind.ACCOUNT_OWNED)) as client:
             with pytest.raises(AuthenticationError, match="user-owned tokens only") as caught:
                 await client.builds.get("any")
             assert caught.value.codes == (12006,)
@@ -285,7 +278,7 @@ class TestCalls:
     async def test_lacking_permission_is_named(self) -> None:
         """A 403 names the permission that is lacking, under each of its names."""
         sim = BuildsSimulator()
-        async with connected(sim, api_token=sim.add_token(TokenKind.READ_ONLY)) as client:
+        async with over_socket(sim, api_token=sim.add_token(TokenKind.READ_ONLY)) as client:
             build = sim.add_build(SCRIPT)
             assert (await client.builds.get(build.build_uuid)).status == "queued"
             with pytest.raises(PermissionDeniedError) as caught:
@@ -301,7 +294,7 @@ class TestCalls:
     async def test_history_is_read_page_by_page(self) -> None:
         """`iter` gives every build of a Worker once, newest first, also while new ones come."""
         sim = BuildsSimulator(clock=VirtualClock())
-        async with connected(sim) as client:
+        async with over_socket(sim) as client:
             tag = sim.add_worker()
             builds = [sim.add_finished_build(1, age=3600.0 - n, external_script_id=tag) for n in range(7)]
             seen = []
@@ -314,7 +307,7 @@ class TestCalls:
     async def test_stamps_are_aware(self) -> None:
         """Times of builds and lines are aware and agree with each other."""
         sim = BuildsSimulator()
-        async with connected(sim) as client:
+        async with over_socket(sim) as client:
             added = sim.add_finished_build(3, duration=60)
             build = await client.builds.get(added.build_uuid)
             assert build.created_on is not None
@@ -328,7 +321,7 @@ class TestBulk:
     async def test_many_workers_in_few_requests(self) -> None:
         """Every id is in exactly one place, in the order of the request, 20 ids in a request."""
         sim = BuildsSimulator()
-        async with connected(sim) as client:
+        async with over_socket(sim) as client:
             tags = [sim.add_worker() for _ in range(95)]
             for tag in tags[::2]:
                 sim.add_finished_build(1, external_script_id=tag)
@@ -341,7 +334,7 @@ class TestBulk:
     async def test_builds_by_version(self) -> None:
         """The build of a version is found by the version's id."""
         sim = BuildsSimulator(behaviour=Behaviour(unknown_ids="null"))
-        async with connected(sim) as client:
+        async with over_socket(sim) as client:
             builds = [sim.add_finished_build(1) for _ in range(30)]
             result = await client.builds.by_version([*(build.version_id for build in builds), "unknown"])
             assert [build.build_uuid for build in result.found.values()] == [
@@ -352,7 +345,7 @@ class TestBulk:
     async def test_failed_chunk_stops_no_other(self) -> None:
         """A chunk whose request fails to the end has its error on each of its ids; the others are found."""
         sim = BuildsSimulator(clock=VirtualClock())
-        async with connected(sim, max_in_flight=1, retry=RetryPolicy(attempts=2)) as client:
+        async with over_socket(sim, max_in_flight=1, retry=RetryPolicy(attempts=2)) as client:
             tags = [sim.add_finished_build(1).external_script_id for _ in range(50)]
             sim.fault(Fault(kind="server_error", after=1, times=2))
             result = await client.builds.latest(tags)
@@ -364,7 +357,7 @@ class TestBulk:
     async def test_wrong_credentials_end_it_with_one_bare_error(self) -> None:
         """A refused token ends a look-up of thousands after a handful of requests, with a bare error."""
         sim = BuildsSimulator()
-        async with connected(sim, api_token="wrong", max_in_flight=4) as client:
+        async with over_socket(sim, api_token="wrong", max_in_flight=4) as client:
             with pytest.raises(AuthenticationError):
                 await client.builds.latest([f"{number:032x}" for number in range(5000)])
             assert len(sim.requests) <= 8
@@ -375,7 +368,7 @@ class TestBudget:
     async def test_it_never_meets_the_limit(self) -> None:
         """Ten thousand look-ups on a limited account are paced below the limit: no 429 at all."""
         sim = BuildsSimulator(clock=VirtualClock(), rate_limit=RateLimit(limit=100, window=300))
-        async with connected(sim, budget=RateBudget(limit=100, window=300)) as client:
+        async with over_socket(sim, budget=RateBudget(limit=100, window=300)) as client:
             result = await client.builds.latest([f"{number:032x}" for number in range(10_000)])
             assert len(result.missing) == 10_000
             assert {seen.status for seen in sim.requests} == {200}
@@ -384,7 +377,7 @@ class TestBudget:
     async def test_spending_of_others_is_noticed(self) -> None:
         """When other tools use up the allowance, the client stays below what the headers leave."""
         sim = BuildsSimulator(clock=VirtualClock(), rate_limit=RateLimit(limit=100, window=300))
-        async with connected(sim, budget=RateBudget(limit=100, window=300)) as client:
+        async with over_socket(sim, budget=RateBudget(limit=100, window=300)) as client:
             sim.spend(80)
             await client.builds.latest([f"{number:032x}" for number in range(1000)])
             assert {seen.status for seen in sim.requests} == {200}
@@ -392,7 +385,7 @@ class TestBudget:
     async def test_one_429_closes_the_gate_for_all(self) -> None:
         """After a 429 nobody sends before Retry-After has passed, and then they come one by one."""
         sim = BuildsSimulator(clock=VirtualClock())
-        async with connected(sim) as client:
+        async with over_socket(sim) as client:
             sim.fault(Fault(kind="rate_limited", retry_after=30))
             await client.builds.latest([f"{number:032x}" for number in range(200)])
             late = [seen.when for seen in sim.requests if seen.when > 0]
@@ -402,7 +395,7 @@ class TestBudget:
     async def test_block_longer_than_max_wait_is_said_at_once(self) -> None:
         """A Retry-After past `max_wait` raises at once, for this call and for the next, which is not sent."""
         sim = BuildsSimulator(clock=VirtualClock())
-        async with connected(sim) as client:
+        async with over_socket(sim) as client:
             sim.fault(Fault(kind="rate_limited", retry_after=300))
             with pytest.raises(RateLimitError) as first:
                 await client.builds.get("any")

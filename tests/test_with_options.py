@@ -12,7 +12,6 @@ from builds_async import (
     RetryPolicy,
 )
 from builds_async.simulator import BuildsSimulator, Fault, VirtualClock
-from tests.live.support import connected
 from tests.support import ACCOUNT, BUILD_UUID, TAG, TOKEN, RawServer, stall
 
 ONCE = RetryPolicy(attempts=1)
@@ -21,7 +20,7 @@ ONCE = RetryPolicy(attempts=1)
 async def test_shared() -> None:
     """A derived client shares account, budget, connection and the limit on requests in flight."""
     sim = BuildsSimulator(clock=VirtualClock())
-    async with connected(sim, max_in_flight=1, budget=RateBudget(limit=100)) as client:
+    async with sim.client(max_in_flight=1, budget=RateBudget(limit=100)) as client:
         derived = client.with_options(timeout=5.0, retry=ONCE, patience=0)
         build = sim.add_finished_build()
         sim.fault(Fault("slow", delay=2.0, times=2))
@@ -36,7 +35,7 @@ async def test_shared() -> None:
 async def test_retry() -> None:
     """The policy holds for the derived client alone, and for those derived from it."""
     sim = BuildsSimulator(clock=VirtualClock())
-    async with connected(sim) as client:
+    async with sim.client() as client:
         sim.fault(Fault("reset", times=None))
         derived = client.with_options(retry=ONCE)
         for it, attempts in ((client, 4), (derived, 1), (derived.with_options(patience=0, timeout=3.0), 1)):
@@ -58,7 +57,7 @@ async def test_timeout() -> None:
 async def test_timeout_of_another_transport() -> None:
     """A transport of one's own finds the limit in the request; the simulator's obeys it."""
     sim = BuildsSimulator(clock=VirtualClock())
-    async with connected(sim, transport=sim.transport, base_url=None, retry=ONCE) as client:
+    async with sim.client(transport=sim.transport, base_url=None, retry=ONCE) as client:
         build = sim.add_finished_build()
         sim.fault(Fault("slow", delay=5.0, times=2))
         with pytest.raises(BuildsTimeoutError):
@@ -70,7 +69,7 @@ async def test_timeout_of_another_transport() -> None:
 async def test_closing() -> None:
     """Closing a derived client ends its own tails; closing the first one ends all, and all calls."""
     sim = BuildsSimulator(clock=VirtualClock())
-    async with connected(sim) as client:
+    async with sim.client() as client:
         derived = client.with_options(patience=0)
         tails = [it.tail([TAG]) for it in (client, derived, client.with_options(retry=ONCE))]
         await derived.aclose()

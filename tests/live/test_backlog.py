@@ -426,9 +426,7 @@ class TestClient:
         sim = BuildsSimulator(clock=VirtualClock(idle_turns=20), page_size=7)
         async with (
             sim,
-            BuildsClient(
-                account_id=sim.account_id, api_token=sim.api_token, base_url=sim.url, clock=sim.clock
-            ) as client,
+            sim.client(transport=None) as client,
         ):
             build = sim.add_build()
             build.emit(*(f"old {number}" for number in range(30)))
@@ -463,9 +461,7 @@ class TestTail:
         sim = BuildsSimulator(clock=VirtualClock(idle_turns=20), page_size=3)
         async with (
             sim,
-            BuildsClient(
-                account_id=sim.account_id, api_token=sim.api_token, base_url=sim.url, clock=sim.clock
-            ) as client,
+            sim.client(transport=None) as client,
         ):
             tags = [sim.add_worker(), sim.add_worker()]
             old = [emitting(sim, tag, 10) for tag in tags]
@@ -490,9 +486,7 @@ class TestTail:
         sim = BuildsSimulator(clock=VirtualClock(idle_turns=20), page_size=3)
         async with (
             sim,
-            BuildsClient(
-                account_id=sim.account_id, api_token=sim.api_token, base_url=sim.url, clock=sim.clock
-            ) as client,
+            sim.client(transport=None) as client,
         ):
             tag = sim.add_worker()
             build = emitting(sim, tag, 8)

@@ -20,7 +20,6 @@ from builds_async import (
 from builds_async.live.board import Asker, Board
 from builds_async.models.builds import Build, BuildOutcome, BuildStatus, Trigger
 from builds_async.simulator import BuildsSimulator, Fault, VirtualClock, build_script
-from tests.live.support import connected
 from tests.support import VirtualClock as ManualClock
 from tests.support import nothing_left, settle
 
@@ -336,7 +335,7 @@ class TestClient:
         """Sixty followers of queued builds cost three requests every 2.5 s, and see each start within 3 s."""
         clock = VirtualClock()
         sim = BuildsSimulator(clock=clock)
-        async with connected(sim, transport=sim.transport, base_url=None) as client:
+        async with sim.client(transport=sim.transport, base_url=None) as client:
             starts = [100.0 + 5 * n for n in range(60)]
             for start in starts:
                 sim.add_build(
@@ -366,7 +365,7 @@ class TestClient:
         """Forty waits of running builds, begun at any moment, cost two requests every five seconds."""
         clock = VirtualClock()
         sim = BuildsSimulator(clock=clock)
-        async with connected(sim, transport=sim.transport, base_url=None) as client:
+        async with sim.client(transport=sim.transport, base_url=None) as client:
             builds = [sim.add_build([(0.0, BuildStatus.RUNNING)]) for _ in range(40)]
             waiting = []
             for it in builds:
@@ -386,7 +385,7 @@ class TestClient:
         """Faults of shared requests delay, and change nothing else."""
         clock = VirtualClock()
         sim = BuildsSimulator(clock=clock)
-        async with connected(sim, transport=sim.transport, base_url=None) as client:
+        async with sim.client(transport=sim.transport, base_url=None) as client:
             builds = [sim.add_build(build_script(["a", "b"], queued=20 + n)) for n in range(30)]
             sim.fault(
                 *(Fault(kind, path="/latest", after=3) for kind in ("reset", "not_json", "server_error"))

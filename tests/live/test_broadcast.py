@@ -21,7 +21,6 @@ from builds_async import (
 )
 from builds_async.live.broadcast import MAX_READ
 from builds_async.simulator import BuildsSimulator, Fault, SimulatedBuild, VirtualClock, build_script
-from tests.live.support import connected
 from tests.support import nothing_left, settle, tasks
 
 
@@ -59,7 +58,7 @@ class TestReaders:
         for count in (1, 100):
             clock = VirtualClock()
             sim = BuildsSimulator(clock=clock)
-            async with connected(sim, transport=sim.transport, base_url=None) as client:
+            async with sim.client(transport=sim.transport, base_url=None) as client:
                 build = add_build(sim, 60)
                 broadcast = client.broadcast(build.build_uuid)
                 reading = []
@@ -76,7 +75,7 @@ class TestReaders:
     async def test_one_for_all_calls(self) -> None:
         """As long as a broadcast is in use, each call for its build gives the same one."""
         sim = BuildsSimulator(clock=VirtualClock())
-        async with connected(sim) as client:
+        async with sim.client() as client:
             build = sim.add_finished_build(["one"])
             broadcast = client.broadcast(build.build_uuid)
             assert client.broadcast(build.build_uuid.upper()) is broadcast
@@ -89,7 +88,7 @@ class TestReaders:
         """A reader that is behind neither stops the others nor is asked for."""
         clock = VirtualClock()
         sim = BuildsSimulator(clock=clock)
-        async with connected(sim) as client:
+        async with sim.client() as client:
             build = add_build(sim, 30)
             broadcast = client.broadcast(build.build_uuid)
             slow = broadcast.subscribe()
@@ -103,7 +102,7 @@ class TestReaders:
         """While all readers are busy with their lines nothing is asked for."""
         clock = VirtualClock()
         sim = BuildsSimulator(clock=clock)
-        async with connected(sim) as client:
+        async with sim.client() as client:
             broadcast = client.broadcast(add_build(sim, 60).build_uuid)
             await anext(broadcast.subscribe())
             before = len(sim.requests)
@@ -113,7 +112,7 @@ class TestReaders:
     async def test_lines_are_kept_once(self) -> None:
         """All readers get the same line objects: there is one copy of the log."""
         sim = BuildsSimulator(clock=VirtualClock())
-        async with connected(sim) as client:
+        async with sim.client() as client:
             broadcast = client.broadcast(sim.add_finished_build(["one", "two"]).build_uuid)
             first, second = [[line async for line in broadcast.subscribe()] for _ in range(2)]
             assert [id(line) for line in first] == [id(line) for line in second]
@@ -122,7 +121,7 @@ class TestReaders:
     async def test_place(self) -> None:
         """A reader goes on behind a number of lines, also in a later broadcast; `read` gives many at once."""
         sim = BuildsSimulator(clock=VirtualClock())
-        async with connected(sim) as client:
+        async with sim.client() as client:
             lines = [f"line {number}" for number in range(MAX_READ + 500)]
             build = sim.add_finished_build(lines)
             broadcast = client.broadcast(build.build_uuid)
@@ -139,7 +138,7 @@ class TestReaders:
 
     async def test_misuse(self) -> None:
         """What can't be an id or a number of lines is a ValueError; no build is known at first."""
-        async with connected(BuildsSimulator()) as client:
+        async with BuildsSimulator().client() as client:
             with pytest.raises(ValueError, match="can't be an id"):
                 client.broadcast("a/b")
             broadcast = client.broadcast("unknown")
@@ -155,7 +154,7 @@ class TestLeaving:
         """A reader that is cancelled harms no other, even if its wait has sent the request."""
         clock = VirtualClock()
         sim = BuildsSimulator(clock=clock)
-        async with connected(sim) as client:
+        async with sim.client() as client:
             build = add_build(sim, 20)
             broadcast = client.broadcast(build.build_uuid)
             reading = [asyncio.ensure_future(texts(broadcast.subscribe())) for _ in range(5)]
@@ -169,7 +168,7 @@ class TestLeaving:
         async with nothing_left():
             clock = VirtualClock()
             sim = BuildsSimulator(clock=clock)
-            async with connected(sim, transport=sim.transport, base_url=None) as client:
+            async with sim.client(transport=sim.transport, base_url=None) as client:
                 build = add_build(sim, 40)
                 broadcast = client.broadcast(build.build_uuid)
                 before = tasks()
@@ -189,7 +188,7 @@ class TestLeaving:
         """Closing the client ends readers that wait with a RuntimeError."""
         async with nothing_left():
             sim = BuildsSimulator(clock=VirtualClock())
-            async with connected(sim, transport=sim.transport, base_url=None) as client:
+            async with sim.client(transport=sim.transport, base_url=None) as client:
                 broadcast = client.broadcast(sim.add_build().build_uuid)
                 reading = [asyncio.ensure_future(texts(broadcast.subscribe())) for _ in range(3)]
                 await settle()
@@ -204,7 +203,7 @@ class TestErrors:
         """A failure reaches every reader once, those behind included, and all of them may read on."""
         clock = VirtualClock()
         sim = BuildsSimulator(clock=clock)
-        async with connected(sim, patience=10) as client:
+        async with sim.client(patience=10) as client:
             build = add_build(sim, 60)
             broadcast = client.broadcast(build.build_uuid)
             slow, first, second = (broadcast.subscribe() for _ in range(3))
@@ -227,7 +226,7 @@ class TestErrors:
         """A reader that was behind a failure gets no error if lines have come since, nor does a new one."""
         clock = VirtualClock()
         sim = BuildsSimulator(clock=clock)
-        async with connected(sim, patience=0) as client:
+        async with sim.client(patience=0) as client:
             build = add_build(sim, 60)
             broadcast = client.broadcast(build.build_uuid)
             slow, quick = broadcast.subscribe(), broadcast.subscribe()
@@ -243,7 +242,7 @@ class TestErrors:
     async def test_unknown_build(self) -> None:
         """A build that does not exist is a NotFoundError for each reader."""
         sim = BuildsSimulator(clock=VirtualClock())
-        async with connected(sim) as client:
+        async with sim.client() as client:
             broadcast = client.broadcast("unknown")
             readers = [texts(broadcast.subscribe()) for _ in range(3)]
             results = await asyncio.gather(*readers, return_exceptions=True)

@@ -27,7 +27,6 @@ from builds_async import (
 from builds_async.live.outages import GRACE, Outages
 from builds_async.live.patience import Patience
 from builds_async.simulator import BuildsSimulator, Fault, VirtualClock
-from tests.live.support import connected
 from tests.support import FakeClock
 
 RESET = BuildsConnectionError("reset")
@@ -315,7 +314,7 @@ class TestVerbs:
         """Every live verb goes on after an outage of four minutes, and reports it."""
         clock, told = VirtualClock(), Told()
         sim = BuildsSimulator(clock=clock)
-        async with connected(sim, observer=told) as client:
+        async with sim.client(observer=told) as client:
             sim.fault(*outage(kind))
             reading = asyncio.ensure_future(verb(client, sim))
             await clock.sleep(240)
@@ -333,7 +332,7 @@ class TestVerbs:
         """After five minutes of unbroken failure every live verb raises the error, and has not spun."""
         clock = VirtualClock()
         sim = BuildsSimulator(clock=clock)
-        async with connected(sim) as client:
+        async with sim.client() as client:
             sim.fault(*outage("reset"))
             with pytest.raises(BuildsConnectionError):
                 await verb(client, sim)
@@ -344,7 +343,7 @@ class TestVerbs:
         """With no patience the error is raised after the retries of one call."""
         clock = VirtualClock()
         sim = BuildsSimulator(clock=clock)
-        async with connected(sim) as client:
+        async with sim.client() as client:
             sim.fault(*outage("reset"))
             with pytest.raises(BuildsConnectionError):
                 await verb(client.with_options(patience=0), sim)
@@ -355,7 +354,7 @@ async def test_outage_in_the_middle_of_a_log() -> None:
     """A follower goes on behind its last line when an outage is over, and loses nothing."""
     clock = VirtualClock()
     sim = BuildsSimulator(clock=clock)
-    async with connected(sim) as client:
+    async with sim.client() as client:
         script = [(float(at), f"line {at}") for at in range(200)]
         build = sim.add_build([*script, (200.0, BuildOutcome.SUCCESS)])
         log = client.follow(build.build_uuid)
@@ -376,7 +375,7 @@ async def test_watch_of_some() -> None:
     """As long as one request of a pass succeeds, a watch has no outage."""
     clock = VirtualClock()
     sim = BuildsSimulator(clock=clock)
-    async with connected(sim) as client:
+    async with sim.client() as client:
         running, quiet = sim.add_build(), sim.add_worker()
         watcher = client.with_options(patience=10).watch([running.external_script_id, quiet])
         sim.fault(Fault("server_error", path=f"/workers/{running.external_script_id}/", times=None))

@@ -35,7 +35,6 @@ from builds_async.simulator import (
     VirtualClock,
     build_script,
 )
-from tests.live.support import connected
 from tests.support import BUILD_UUID, TAG, FakeClock, nothing_left, settle
 
 EPOCH = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -377,7 +376,7 @@ class TestSimulated:
     async def test_an_hour_in_the_queue(self, late: Any) -> None:
         """A build that is queued for an hour is returned when it has finished, after about 240 requests."""
         sim = BuildsSimulator(clock=VirtualClock(), behaviour=Behaviour(late_outcome=late))
-        async with connected(sim) as client:
+        async with sim.client() as client:
             added = sim.add_build(build_script(queued=3600, outcome=BuildOutcome.FAIL))
             result = await client.wait(added.build_uuid)
             assert result.build_uuid == added.build_uuid
@@ -390,7 +389,7 @@ class TestSimulated:
     async def test_needs_no_log_permission(self) -> None:
         """Neither verb asks for a log, so a token that may not read logs is enough."""
         sim = BuildsSimulator(clock=VirtualClock())
-        async with connected(sim, api_token=sim.add_token(TokenKind.READ_ONLY)) as client:
+        async with sim.client(api_token=sim.add_token(TokenKind.READ_ONLY)) as client:
             sim.fault(Fault(kind="blocked", path="/logs", times=None))
             added = sim.add_build(build_script())
             tag, commit = added.external_script_id, str(added.details.commit_hash)
@@ -402,7 +401,7 @@ class TestSimulated:
     async def test_faults(self, fault: Any) -> None:
         """A fault at any request delays the end, and changes nothing else."""
         sim = BuildsSimulator(clock=VirtualClock())
-        async with connected(sim) as client:
+        async with sim.client() as client:
             added = sim.add_build(build_script())
             sim.fault(Fault(kind=fault, after=1), Fault(kind=fault, after=2, times=2))
             assert (await client.wait(added.build_uuid)).succeeded
@@ -411,7 +410,7 @@ class TestSimulated:
         """The build of a commit is waited for from before the push until it has its outcome."""
         clock = VirtualClock()
         sim = BuildsSimulator(clock=clock)
-        async with connected(sim) as client:
+        async with sim.client() as client:
             tag = sim.add_worker()
             sim.add_finished_build(external_script_id=tag)
             sim.add_finished_build(external_script_id=tag, commit_hash="")
@@ -423,7 +422,7 @@ class TestSimulated:
 
     async def test_unknown_build(self) -> None:
         """A build that does not exist is a NotFoundError."""
-        async with connected(BuildsSimulator()) as client:
+        async with BuildsSimulator().client() as client:
             with pytest.raises(NotFoundError):
                 await client.wait("unknown")
 
@@ -431,7 +430,7 @@ class TestSimulated:
     async def test_what_is_no_id(self, wrong: str) -> None:
         """A text that can't be an id is a ValueError, before anything is sent."""
         sim = BuildsSimulator()
-        async with connected(sim) as client:
+        async with sim.client() as client:
             for call in (client.wait(wrong), client.wait_for_commit(wrong, COMMIT)):
                 with pytest.raises(ValueError, match="can't be an id"):
                     await call
@@ -445,7 +444,7 @@ class TestSimulated:
     async def test_wrong_credentials(self, kind: TokenKind | None, error: type[Exception]) -> None:
         """Wrong credentials are raised at once, as one bare error."""
         sim = BuildsSimulator()
-        async with connected(sim, api_token="wrong" if kind is None else sim.add_token(kind)) as client:
+        async with sim.client(api_token="wrong" if kind is None else sim.add_token(kind)) as client:
             with pytest.raises(error):
                 await client.wait(BUILD_UUID)
             with pytest.raises(error):
@@ -456,7 +455,7 @@ class TestSimulated:
         """A wait that times out or is cancelled, in a pause or a request, leaves nothing behind."""
         async with nothing_left():
             sim = BuildsSimulator(clock=VirtualClock())
-            async with connected(sim) as client:
+            async with sim, sim.client(transport=None) as client:
                 added: SimulatedBuild = sim.add_build()
                 with sim.clock.hold(), pytest.raises(TimeoutError):  # type: ignore[attr-defined]
                     async with asyncio.timeout(0.01):
@@ -476,7 +475,7 @@ class TestSimulated:
     async def test_closed_client_ends_the_wait(self) -> None:
         """Closing the client ends a wait with a RuntimeError when it asks next."""
         sim = BuildsSimulator(clock=VirtualClock())
-        async with connected(sim) as client:
+        async with sim.client() as client:
             waiter = asyncio.create_task(client.wait(sim.add_build().build_uuid))
             while not sim.requests:
                 await asyncio.sleep(0)
@@ -489,7 +488,7 @@ class TestSimulated:
     async def test_it_keeps_within_the_budget(self) -> None:
         """Fifty waits at once never reach the limit of the account."""
         sim = BuildsSimulator(clock=VirtualClock(), rate_limit=RateLimit(limit=200, window=300))
-        async with connected(sim) as client:
+        async with sim.client() as client:
             script = build_script(rate=0.05)
             builds = [sim.add_build(script) for _ in range(50)]
             results = await asyncio.gather(*(client.wait(it.build_uuid, poll_interval=1.0) for it in builds))
@@ -499,7 +498,7 @@ class TestSimulated:
     async def test_loop_round_a_long_block_lets_others_run(self) -> None:
         """During a long block a loop around the error does not block the event loop."""
         sim = BuildsSimulator(clock=VirtualClock())
-        async with connected(sim) as client:
+        async with sim.client() as client:
             sim.fault(Fault(kind="rate_limited", retry_after=300))
             with pytest.raises(RateLimitError):
                 await client.builds.get(BUILD_UUID)
@@ -514,7 +513,7 @@ class TestSimulated:
         """A wait that begins while the gate is closed goes on when it opens, instead of failing."""
         clock = VirtualClock()
         sim = BuildsSimulator(clock=clock)
-        async with connected(sim) as client:
+        async with sim.client() as client:
             build = sim.add_finished_build(["built"])
             client.budget.close(300)
             began = clock.now()

@@ -1,8 +1,7 @@
 """What a client tells about its own work: requests, retries, waits, and what is left of the budget."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -32,15 +31,6 @@ class Notes(list[Observation]):
 
     def of(self, kind: type[Any]) -> list[Any]:
         return [it for it in self if isinstance(it, kind)]
-
-
-@asynccontextmanager
-async def connected(sim: BuildsSimulator, **options: Any) -> AsyncIterator[BuildsClient]:
-    """A started simulator and a client of it, on the same clock."""
-    async with sim:
-        settings = {"account_id": sim.account_id, "api_token": sim.api_token, "base_url": sim.url}
-        async with BuildsClient(**{**settings, "clock": sim.clock, **options}) as client:
-            yield client
 
 
 def counted(observations: Iterable[Observation]) -> Counters:
@@ -95,7 +85,7 @@ class TestObservations:
         """A request is told with its method, its path without the query, its time and its status."""
         notes = Notes()
         sim = BuildsSimulator(clock=VirtualClock())
-        async with connected(sim, observer=notes) as client:
+        async with sim.client(observer=notes) as client:
             sim.fault(Fault(kind="slow", delay=3.0))
             await client.builds.latest(tags(3))
             path = f"/accounts/{sim.account_id}/builds/builds/latest"
@@ -106,14 +96,14 @@ class TestObservations:
         """An observer that is false, as an empty list is, is told all the same."""
         notes = Notes()
         assert not notes
-        async with connected(BuildsSimulator(), observer=notes) as client:
+        async with BuildsSimulator().client(observer=notes) as client:
             await client.builds.latest(tags(1))
         assert len(notes) == 1
 
     async def test_refused_request(self) -> None:
         """A request that is refused is told with its status, and no retry is planned for it."""
         notes = Notes()
-        async with connected(BuildsSimulator(), observer=notes) as client:
+        async with BuildsSimulator().client(observer=notes) as client:
             with pytest.raises(NotFoundError):
                 await client.builds.get("unknown")
         assert [(it.status, it.error) for it in notes.of(RequestDone)] == [(404, None)]
@@ -133,7 +123,7 @@ class TestObservations:
         """Each failed attempt is told, then when it will be repeated, and in the end the good one."""
         notes = Notes()
         sim = BuildsSimulator(clock=VirtualClock())
-        async with connected(sim, observer=notes) as client:
+        async with sim.client(observer=notes) as client:
             sim.fault(Fault(kind=fault, times=2, retry_after=7))
             await client.builds.latest(tags(1))
             assert [it.status for it in notes.of(RequestDone)] == [status, status, 200]
@@ -150,7 +140,7 @@ class TestObservations:
         """After the last attempt no retry is planned."""
         notes = Notes()
         sim = BuildsSimulator(clock=VirtualClock())
-        async with connected(sim, observer=notes, retry=RetryPolicy(attempts=3)) as client:
+        async with sim.client(observer=notes, retry=RetryPolicy(attempts=3)) as client:
             sim.fault(Fault(kind="server_error", times=3))
             with pytest.raises(InternalServerError):
                 await client.builds.get(BUILD_UUID)
@@ -161,7 +151,7 @@ class TestObservations:
         """A block that is too long to wait for is one request, and those not sent are none."""
         counters = Counters()
         sim = BuildsSimulator(clock=VirtualClock())
-        async with connected(sim, observer=counters) as client:
+        async with sim.client(observer=counters) as client:
             sim.fault(Fault(kind="rate_limited", retry_after=300))
             for _ in range(3):
                 with pytest.raises(RateLimitError):
@@ -172,9 +162,7 @@ class TestObservations:
         """A call that waits for the budget tells how long, and whether it was a poll."""
         notes = Notes()
         sim = BuildsSimulator(clock=VirtualClock(), rate_limit=None)
-        async with connected(
-            sim, observer=notes, budget=RateBudget(limit=10, window=60, reserve=0)
-        ) as client:
+        async with sim.client(observer=notes, budget=RateBudget(limit=10, window=60, reserve=0)) as client:
             build = sim.add_finished_build()
             for _ in range(12):
                 await client.builds.get(build.build_uuid)
@@ -190,7 +178,7 @@ class TestObservations:
         """A call that waits for a place in flight tells so; the time of its request begins after that."""
         notes = Notes()
         sim = BuildsSimulator(clock=VirtualClock())
-        async with connected(sim, observer=notes, max_in_flight=1) as client:
+        async with sim.client(observer=notes, max_in_flight=1) as client:
             build = sim.add_finished_build()
             sim.fault(Fault(kind="slow", delay=3.0, times=2))
             await asyncio.gather(*(client.builds.get(build.build_uuid) for _ in range(2)))
@@ -201,7 +189,7 @@ class TestObservations:
         """A request that its caller gave up counts as one: it was sent."""
         counters = Counters()
         sim = BuildsSimulator(clock=VirtualClock())
-        async with connected(sim, observer=counters) as client:
+        async with sim.client(observer=counters) as client:
             sim.fault(Fault(kind="stall"))
             call = asyncio.create_task(client.builds.get(BUILD_UUID))
             while not sim.requests:
@@ -221,7 +209,7 @@ class TestObservations:
 
         quiet: list[bool] = []
         sim = BuildsSimulator(clock=VirtualClock(), rate_limit=None)
-        async with connected(sim, observer=observer, max_in_flight=1, budget=RateBudget(reserve=0)) as client:
+        async with sim.client(observer=observer, max_in_flight=1, budget=RateBudget(reserve=0)) as client:
             build = sim.add_finished_build()
             sim.fault(Fault(kind="server_error"))
             calls = [asyncio.create_task(client.builds.get(build.build_uuid)) for _ in range(3)]
@@ -236,7 +224,7 @@ class TestObservations:
         """Nothing that is told shows the token."""
         notes = Notes()
         sim = BuildsSimulator(clock=VirtualClock())
-        async with connected(sim, observer=notes) as client:
+        async with sim.client(observer=notes) as client:
             sim.fault("reset", "server_error", "rate_limited")
             await client.builds.latest(tags(1))
             assert sim.api_token not in repr(notes)
@@ -250,7 +238,7 @@ class TestLiveVerbs:
         counters = Counters()
         clock = VirtualClock()
         sim = BuildsSimulator(clock=clock, rate_limit=RateLimit(limit=300))
-        async with connected(sim, observer=counters, budget=RateBudget(limit=300)) as client:
+        async with sim.client(observer=counters, budget=RateBudget(limit=300)) as client:
             builds = [sim.add_build(build_script(30, rate=0.5)) for _ in range(30)]
             ids = [build.external_script_id for build in builds]
             sim.fault(Fault(kind="server_error", after=9, times=3), Fault(kind="rate_limited", after=20))

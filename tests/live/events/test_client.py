@@ -1,4 +1,4 @@
-"""`client.events` over a socket."""
+"""`client.events` of a simulated account, over a socket where connections matter."""
 
 import asyncio
 import gc
@@ -23,7 +23,6 @@ from builds_async.simulator import (
     build_script,
 )
 from tests.live.events.support import ended, taken, within
-from tests.live.support import client_of
 from tests.support import nothing_left
 
 
@@ -41,7 +40,7 @@ class TestClient:
             build = sim.add_build(script, external_script_id=shop)
             builds[build.build_uuid] = build
         seen: list[BuildEvent] = []
-        async with nothing_left(), sim, client_of(sim) as client:
+        async with nothing_left(), sim, sim.client(transport=None) as client:
             async for event in client.events(queue_id):
                 seen.append(event)
                 if event.status == BuildStatus.STOPPED:
@@ -66,8 +65,8 @@ class TestClient:
     async def test_close(self, sim: BuildsSimulator) -> None:
         """Closing the client ends its streams: events in hand are handed back, and no task is left."""
         queue_id = sim.add_queue()
-        async with nothing_left(), sim:
-            async with client_of(sim) as client:
+        async with nothing_left():
+            async with sim.client() as client:
                 ended(sim, 3)
                 stream = client.events(queue_id)
                 await taken(stream, 2)
@@ -78,8 +77,8 @@ class TestClient:
     async def test_close_while_it_waits(self, sim: BuildsSimulator, clock: VirtualClock) -> None:
         """Closing the client ends a loop that waits for an event."""
         queue_id = sim.add_queue()
-        async with nothing_left(), sim:
-            client = client_of(sim)
+        async with nothing_left():
+            client = sim.client()
 
             async def consume() -> list[BuildEvent]:
                 return [event async for event in client.events(queue_id)]
@@ -91,16 +90,15 @@ class TestClient:
 
     async def test_closed(self, sim: BuildsSimulator) -> None:
         """A stream of a closed client is a RuntimeError."""
-        async with sim:
-            client = client_of(sim)
-            await client.aclose()
-            with pytest.raises(RuntimeError, match="this BuildsClient is closed"):
-                await anext(client.events("q"))
+        client = sim.client()
+        await client.aclose()
+        with pytest.raises(RuntimeError, match="this BuildsClient is closed"):
+            await anext(client.events("q"))
 
     async def test_dropped(self, sim: BuildsSimulator, clock: VirtualClock) -> None:
         """The client keeps no stream alive."""
         queue_id = sim.add_queue()
-        async with sim, client_of(sim) as client:
+        async with sim.client() as client:
             ended(sim, 2)
             async for _ in client.events(queue_id):
                 break
@@ -111,13 +109,13 @@ class TestClient:
     async def test_permission(self, sim: BuildsSimulator) -> None:
         """The error for a token that may not write names the permission that it lacks."""
         queue_id = sim.add_queue()
-        async with sim, client_of(sim, api_token=sim.add_token(TokenKind.READ_ONLY)) as client:
+        async with sim.client(api_token=sim.add_token(TokenKind.READ_ONLY)) as client:
             with pytest.raises(PermissionDeniedError, match='give it "Queues Write"'):
                 await anext(client.events(queue_id))
 
     async def test_unknown(self, sim: BuildsSimulator) -> None:
         """An unknown queue is a NotFoundError, an id that can't be one a ValueError before any request."""
-        async with sim, client_of(sim) as client:
+        async with sim.client() as client:
             with pytest.raises(NotFoundError):
                 await anext(client.events("0" * 32))
             with pytest.raises(ValueError, match="can't be an id"):
@@ -134,7 +132,7 @@ class TestClient:
         got = []
         async with (
             sim,
-            client_of(sim) as client,
+            sim.client(transport=None) as client,
             client.events(queue_id, batch_size=3, visibility_timeout=30) as stream,
         ):
             for _ in uuids:

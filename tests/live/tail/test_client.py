@@ -1,4 +1,4 @@
-"""`client.tail` over a socket."""
+"""`client.tail` of a simulated account, over a socket where connections matter."""
 
 import asyncio
 from collections import defaultdict
@@ -20,7 +20,6 @@ from builds_async.simulator import (
     VirtualClock,
     build_script,
 )
-from tests.live.support import client_of, connected
 from tests.live.tail.support import Got, collect, kept, no_complaints, script, texts, within
 from tests.support import nothing_left, settle, tags
 
@@ -36,7 +35,7 @@ class TestSimulated:
             builds: list[SimulatedBuild] = []
             start = TailPosition()
             for day in range(4):
-                async with client_of(sim) as client:
+                async with sim.client(transport=None) as client:
                     tail = client.tail(ids, start=start)
                     await collect(tail, sim.clock.now() + 11, got)
                     builds += [
@@ -46,7 +45,7 @@ class TestSimulated:
                 start = kept(tail.position)
                 builds += [sim.add_build(build_script(5), external_script_id=tag) for tag in ids[day::13]]
                 await sim.clock.sleep(5 + 20 * day)
-            async with client_of(sim) as client:
+            async with sim.client(transport=None) as client:
                 await collect(client.tail(ids, start=start), sim.clock.now() + 120, got)
             assert got == texts(*builds)
             assert {seen.status for seen in sim.requests} == {200}
@@ -57,7 +56,7 @@ class TestSimulated:
     async def test_faults(self, fault: FaultKind) -> None:
         """Faults of any kind lose no line and repeat none."""
         sim = BuildsSimulator(clock=VirtualClock(), page_size=7)
-        async with connected(sim) as client:
+        async with sim.client() as client:
             builds = [sim.add_build(build_script(20, queued=wait)) for wait in range(3)]
             sim.fault(*(Fault(kind=fault, after=after) for after in (0, 2, 3, 9, 11)))
             tail = client.tail([build.external_script_id for build in builds])
@@ -72,7 +71,7 @@ class TestSimulated:
         """Wrong credentials are raised at once, as one bare error."""
         sim = BuildsSimulator(clock=VirtualClock())
         with no_complaints():
-            async with connected(sim, api_token="wrong" if kind is None else sim.add_token(kind)) as client:
+            async with sim.client(api_token="wrong" if kind is None else sim.add_token(kind)) as client:
                 with pytest.raises(error):
                     await anext(client.tail(tags(400)))
                 assert len(sim.requests) <= 10
@@ -80,7 +79,7 @@ class TestSimulated:
     @pytest.mark.parametrize("wrong", ["", "..", "a/b", "a,b", "my-worker"])
     async def test_what_is_no_id(self, wrong: str) -> None:
         """A text that can't be an id is a ValueError when the tail is made."""
-        async with connected(BuildsSimulator()) as client:
+        async with BuildsSimulator().client() as client:
             with pytest.raises(ValueError, match=r"can't be an id|is no tag"):
                 client.tail([*tags(1), wrong])
 
@@ -89,7 +88,7 @@ class TestSimulated:
         """A `break`, an error, a cancellation and closing the client leave no task and no connection."""
         async with nothing_left():
             sim = BuildsSimulator(clock=VirtualClock())
-            async with connected(sim) as client:
+            async with sim, sim.client(transport=None) as client:
                 builds = [sim.add_build(script(500)) for _ in range(15)]
                 ids = [build.external_script_id for build in builds]
                 async for _ in client.tail(ids):
@@ -114,7 +113,7 @@ class TestSimulated:
         with no_complaints():
             async with sim:
                 builds = [sim.add_build([(0.0, BuildStatus.RUNNING)]) for _ in range(5)]
-                client = client_of(sim)
+                client = sim.client(transport=None)
                 tail = client.tail([build.external_script_id for build in builds])
                 sim.fault(Fault(kind="stall", path="/logs", times=None))
                 reader = asyncio.ensure_future(tail.__anext__())
@@ -132,7 +131,7 @@ class TestSimulated:
         """A client whose `aclose` is cancelled has closed its session nevertheless."""
         sim = BuildsSimulator(clock=VirtualClock())
         async with nothing_left(), sim:
-            client = client_of(sim)
+            client = sim.client(transport=None)
             tail = client.tail([sim.add_build(script(50)).external_script_id])
             sim.fault(Fault(kind="stall", path="/logs", times=None))
             reader = asyncio.ensure_future(tail.__anext__())
@@ -153,7 +152,7 @@ class TestSimulated:
         """A tail of a closed client is a RuntimeError that says so."""
         sim = BuildsSimulator(clock=VirtualClock())
         with no_complaints():
-            async with connected(sim) as client:
+            async with sim.client() as client:
                 tail = client.tail([sim.add_build(script(5)).external_script_id])
                 await anext(tail)
                 later = client.tail(tags(2))

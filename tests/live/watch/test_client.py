@@ -1,4 +1,4 @@
-"""`client.watch` over a socket."""
+"""`client.watch` of a simulated account, over a socket where connections matter."""
 
 import asyncio
 import gc
@@ -17,7 +17,6 @@ from builds_async import (
 from builds_async.live.watch import BuildWatcher
 from builds_async.models.builds import BuildOutcome
 from builds_async.simulator import BuildsSimulator, Fault, RateLimit, TokenKind, VirtualClock, build_script
-from tests.live.support import connected
 from tests.live.watch.support import (
     A,
     word,
@@ -50,7 +49,7 @@ class TestSimulated:
         """A thousand Workers are 50 requests a pass, and their builds are seen to their outcomes."""
         clock = VirtualClock()
         sim = BuildsSimulator(clock=clock, rate_limit=RateLimit())
-        async with connected(sim) as client:
+        async with sim.client() as client:
             ids = [sim.add_worker() for _ in range(1000)]
             first = sim.add_build(build_script(rate=0.5), external_script_id=ids[3])
             watcher = client.watch(ids, interval=60)
@@ -74,7 +73,7 @@ class TestSimulated:
         """Fifty queued builds of one Worker are not requested one by one, pass after pass."""
         clock = VirtualClock()
         sim = BuildsSimulator(clock=clock)
-        async with connected(sim) as client:
+        async with sim.client() as client:
             tag = sim.add_worker()
             watcher = client.watch([tag])
             sim.add_build(external_script_id=tag)
@@ -90,7 +89,7 @@ class TestSimulated:
         """The same on a Worker that gets another build with each pass."""
         clock = VirtualClock()
         sim = BuildsSimulator(clock=clock)
-        async with connected(sim) as client:
+        async with sim.client() as client:
             tag = sim.add_worker()
             watcher = client.watch([tag])
             for _ in range(40):
@@ -108,7 +107,7 @@ class TestSimulated:
         """Faults delay changes, but neither lose nor repeat one."""
         clock = VirtualClock()
         sim = BuildsSimulator(clock=clock)
-        async with connected(sim, retry=RetryPolicy(attempts=2)) as client:
+        async with sim.client(retry=RetryPolicy(attempts=2)) as client:
             ids = [sim.add_worker() for _ in range(25)]
             sim.fault(*(Fault(kind=fault, after=after, times=3) for after in (0, 4, 3, 9)))
             builds = [
@@ -127,7 +126,7 @@ class TestSimulated:
         """A service that is down shows in `failures`; once it is back, the watch goes on by itself."""
         clock = VirtualClock()
         sim = BuildsSimulator(clock=clock)
-        async with connected(sim) as client:
+        async with sim.client() as client:
             ids = [sim.add_worker() for _ in range(40)]
             build = sim.add_build(build_script(), external_script_id=ids[30])
             watcher = client.watch(ids)
@@ -146,7 +145,7 @@ class TestSimulated:
         """A block of five minutes costs one request, and afterwards the watch goes on."""
         clock = VirtualClock()
         sim = BuildsSimulator(clock=clock)
-        async with connected(sim) as client:
+        async with sim.client() as client:
             build = sim.add_build(build_script())
             sim.fault(Fault(kind="rate_limited", retry_after=300))
             watcher = client.watch([build.external_script_id])
@@ -163,7 +162,7 @@ class TestSimulated:
     async def test_wrong_credentials(self, kind: TokenKind | None, error: type[Exception]) -> None:
         """A watch of hundreds of Workers raises wrong credentials at once, as one bare error."""
         sim = BuildsSimulator(clock=VirtualClock())
-        async with connected(sim, api_token="wrong" if kind is None else sim.add_token(kind)) as client:
+        async with sim.client(api_token="wrong" if kind is None else sim.add_token(kind)) as client:
             with pytest.raises(error):
                 await anext(client.watch(tags(400)))
             assert len(sim.requests) <= 10
@@ -171,7 +170,7 @@ class TestSimulated:
     @pytest.mark.parametrize("wrong", ["", "..", "a/b", "a,b", "my-worker"])
     async def test_what_is_no_id(self, wrong: str) -> None:
         """A text that can't be an id is a ValueError when the watch is made."""
-        async with connected(BuildsSimulator()) as client:
+        async with BuildsSimulator().client() as client:
             with pytest.raises(ValueError, match=r"can't be an id|is no tag"):
                 client.watch([A, wrong])
 
@@ -179,7 +178,7 @@ class TestSimulated:
         """A `break`, an error, a timeout and a cancellation leave no task and no connection."""
         async with nothing_left():
             sim = BuildsSimulator(clock=VirtualClock())
-            async with connected(sim) as client:
+            async with sim, sim.client(transport=None) as client:
                 build = sim.add_build()
                 before = asyncio.all_tasks()
                 watcher = client.watch([build.external_script_id, *tags(100)])
@@ -206,7 +205,7 @@ class TestSimulated:
         """Timeouts shorter than a pass over many Workers do not keep a loop from getting to its end."""
         clock = VirtualClock()
         sim = BuildsSimulator(clock=clock, rate_limit=None)
-        async with connected(sim) as client:
+        async with sim.client() as client:
             ids = [sim.add_worker() for _ in range(1000)]
             build = sim.add_build(build_script(), external_script_id=ids[-1])
             sim.fault(Fault(kind="slow", delay=1.0, times=None))
