@@ -78,7 +78,7 @@ def coverage(session: nox.Session) -> None:
 def oldest(session: nox.Session) -> None:
     """Run the tests on the oldest dependencies that pyproject.toml allows."""
     session.install(".[cli]", *group("tests"), *(f"{name}=={version}" for name, version in OLDEST.items()))
-    session.run("python", "-m", "pytest", *session.posargs)
+    session.run("python", "-m", "pytest", *(session.posargs or ("-n", "2")))
 
 
 @nox.session

@@ -266,6 +266,7 @@ async def test_bad_position_is_refused(
         assert response.status == 400
 
 
+@pytest.mark.slow
 async def test_errors_are_told(
     sim: BuildsSimulator, url: str, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -389,6 +390,7 @@ async def test_host_names_of_others_are_refused(
         assert response.status == status
 
 
+@pytest.mark.slow
 async def test_quiet_log_beats(
     sim: BuildsSimulator, url: str, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -279,6 +279,7 @@ def test_behind_a_start(world: World, count: int, done: int) -> None:
     assert world.clock.time >= now
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(world=QUEUED, count=st.integers(0, 12), walk=STEPS)
 def test_queued_build(world: World, count: int, walk: list[tuple[str, int | None]]) -> None:

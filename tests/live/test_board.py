@@ -331,6 +331,7 @@ class TestCancelling:
 
 
 class TestClient:
+    @pytest.mark.slow
     async def test_sixty_followers(self) -> None:
         """Sixty followers of queued builds cost three requests every 2.5 s, and see each start within 3 s."""
         clock = VirtualClock()

@@ -299,6 +299,7 @@ ACTIONS = st.tuples(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     walk=st.lists(ACTIONS, max_size=15),

@@ -176,6 +176,7 @@ def test_events_find_builds() -> None:
     assert made.next_due(0.0) == 600.0
 
 
+@pytest.mark.slow
 def test_thousands_of_workers() -> None:
     """Choosing does not sort all Workers: ten thousand choices among 5,000 take well under a second."""
     made = schedule(5000)

@@ -74,6 +74,7 @@ class TestHorizon:
         budget.try_acquire(poll=True)
         assert budget.ready_in(poll=True) > 1.5 * alone
 
+    @pytest.mark.slow
     @settings(max_examples=60, deadline=None)
     @given(
         horizons=st.lists(st.floats(1.0, 400.0), min_size=1, max_size=8),

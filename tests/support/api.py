@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any, Self
 from unittest.mock import patch
 
-from aiohttp import ClientResponse
+from aiohttp import ClientResponse, ClientSession
 from aioresponses import aioresponses
 from yarl import URL
 
@@ -43,12 +43,24 @@ class MockApi(aioresponses):
         return self
 
     def start(self) -> None:
-        super().start()
+        # Not `super().start()`: its `autospec` inspects aiohttp anew for each test, which takes milliseconds.
+        self._responses = []
+        self._matches = {}
+        answer = self._request_mock
+
+        async def request(session: ClientSession, *args: Any, **kwargs: Any) -> ClientResponse:
+            return await answer(session, *args, **kwargs)
+
+        self._replaced = patch.object(ClientSession, "_request", request)
+        self._replaced.start()
         self._shim.start()
 
     def stop(self) -> None:
         self._shim.stop()
-        super().stop()
+        self._replaced.stop()
+        for response in self._responses:
+            response.close()
+        self.clear()
 
     def on(self, method: str, path: str, json: Any = None, **kwargs: Any) -> None:
         """The next answer to `method` on `path` below the account: `json`, or what aioresponses takes."""

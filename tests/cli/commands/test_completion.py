@@ -6,6 +6,7 @@ from builds_async.cli.commands import COMMANDS
 from tests.cli.support import Cli
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion(shell: str, cli: Cli) -> None:
     """The script for each shell contains every command and the options."""

@@ -1,5 +1,7 @@
 """Tests `builds-async wait`."""
 
+import pytest
+
 from builds_async.simulator import Fault
 from tests.cli.support import Cli, Run, Served, builds_of
 
@@ -56,6 +58,7 @@ def test_wait_times_out(account: Served, cli: Cli) -> None:
     )
 
 
+@pytest.mark.slow
 def test_wait_is_bounded_by_its_timeout_alone(account: Served, cli: Cli) -> None:
     """However long the API blocks everything, only the timeout ends the wait."""
     running = account.do(account.sim.add_build)
