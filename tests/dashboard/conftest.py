@@ -1,0 +1,65 @@
+"""A simulated account, the dashboard that shows it, and connections to both."""
+
+import logging
+from collections.abc import AsyncIterator, Iterator
+
+import aiohttp
+import pytest
+
+from builds_async.simulator import BuildsSimulator
+from examples.dashboard import app as dashboard
+from tests.dashboard.support import serving
+
+
+@pytest.fixture(autouse=True)
+def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("INTERVAL", "POLL_INTERVAL", "RETRY"):
+        monkeypatch.setattr(dashboard, name, 0.02)
+    monkeypatch.setattr("builds_async.live.log_reader.SETTLE", 0.0)
+
+
+@pytest.fixture(autouse=True)
+def _no_tracebacks(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Whatever connections do, the server has nothing to complain of."""
+    yield
+    assert [it for it in caplog.get_records("call") if it.levelno >= logging.ERROR] == []
+
+
+@pytest.fixture
+async def sim() -> AsyncIterator[BuildsSimulator]:
+    """An account with the Workers `blog` and `shop`."""
+    async with BuildsSimulator(rate_limit=None, page_size=3) as sim:
+        for name in ("blog", "shop"):
+            sim.add_worker(name)
+        yield sim
+
+
+@pytest.fixture
+async def url(sim: BuildsSimulator) -> AsyncIterator[str]:
+    async with serving(sim) as url:
+        yield url
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(10)) as http:
+        yield http
+
+
+@pytest.fixture
+def cuts(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """Texts that the server breaks off at, in the middle of the event that has them, once each."""
+    texts: list[bytes] = []
+    write = dashboard.EventStream.write
+
+    async def write_or_cut(stream: dashboard.EventStream, data: bytes) -> None:
+        if text := next((it for it in texts if it in data), None):
+            texts.remove(text)
+            await write(stream, data[: data.index(text)])
+            assert stream._req is not None
+            assert stream._req.transport is not None
+            stream._req.transport.close()
+        await write(stream, data)
+
+    monkeypatch.setattr(dashboard.EventStream, "write", write_or_cut)
+    return texts

@@ -1,0 +1,76 @@
+"""The dashboard in this process, and what its streams send."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import aiohttp
+
+from builds_async import RateBudget, RetryPolicy
+from builds_async.simulator import BuildsSimulator
+from examples.dashboard import app as dashboard
+from tests.support import tasks
+
+APP = Path(dashboard.__file__ or "")
+
+
+@asynccontextmanager
+async def serving(sim: BuildsSimulator) -> AsyncIterator[str]:
+    """Serve the dashboard of an account; the block gets its address."""
+    async with sim.client(budget=RateBudget(limit=1_000_000), retry=RetryPolicy(attempts=1)) as client:
+        board = dashboard.Dashboard(client, await dashboard.workers(client, []))
+        async with dashboard.serving(board, "127.0.0.1", 0) as url:
+            watch = asyncio.create_task(board.watch())
+            yield url
+            watch.cancel()
+            await asyncio.wait({watch})
+
+
+class Event(NamedTuple):
+    name: str
+    data: Any
+    id: str | None
+
+
+async def events(response: aiohttp.ClientResponse) -> AsyncIterator[Event]:
+    """The whole events of an answer."""
+    fields: dict[str, str] = {}
+    try:
+        async for line in response.content:
+            name, _, value = line.decode().rstrip("\n").partition(": ")
+            if name:
+                fields[name] = value
+            elif "data" in fields:
+                yield Event(fields["event"], json.loads(fields["data"]), fields.get("id"))
+                fields = {}
+    except aiohttp.ClientPayloadError:
+        return  # cut
+
+
+async def eventually(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.01)
+
+
+def is_following() -> bool:
+    return any("LogBroadcast" in repr(task) for task in tasks())
+
+
+def states(event: Event) -> dict[str, str | None]:
+    return {row["worker"]: row.get("state") for row in event.data["workers"]}
+
+
+async def read_log(http: aiohttp.ClientSession, url: str, last: str | None = None) -> list[Event]:
+    headers = {} if last is None else {"Last-Event-ID": last}
+    async with http.get(url, headers=headers) as response:
+        return [event async for event in events(response)]
+
+
+def texts(read: list[Event]) -> list[str]:
+    return [text for event in read if event.name == "lines" for _, text in event.data]

@@ -1,0 +1,92 @@
+"""Which requests the dashboard serves, and with which headers."""
+
+import aiohttp
+import pytest
+
+from builds_async.simulator import BuildsSimulator
+from examples.dashboard import app as dashboard
+
+
+@pytest.mark.parametrize(
+    "path", ["", "app.js", "style.css", "icon.svg", "workers", "logs/x", "app.py", "nothing"]
+)
+async def test_headers(sim: BuildsSimulator, url: str, http: aiohttp.ClientSession, path: str) -> None:
+    """Every answer forbids foreign code and storing; none has the token."""
+    async with http.get(url + path) as response:
+        assert response.status == (404 if path in {"app.py", "nothing"} else 200)
+        assert dashboard.HEADERS.items() <= dict(response.headers).items()
+        assert "'unsafe-" not in response.headers["Content-Security-Policy"]
+        body = await response.content.readany()
+        assert sim.api_token.encode() not in body
+
+
+FOREIGN = {
+    "another site": {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"},
+    "another port of this host": {"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "cors"},
+    "another origin": {"Origin": "https://evil.example"},
+    "no origin": {"Origin": "null"},
+}
+
+
+OWN = {
+    "no browser": {},
+    "the page": {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors"},
+    "the address bar": {"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate"},
+}
+
+
+LINK = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        *(pytest.param(headers, 403, id=name) for name, headers in FOREIGN.items()),
+        *(pytest.param(headers, 200, id=name) for name, headers in OWN.items()),
+    ],
+)
+@pytest.mark.parametrize("path", ["", "workers"])
+async def test_foreign_pages_load_nothing(
+    path: str, headers: dict[str, str], status: int, url: str, http: aiohttp.ClientSession
+) -> None:
+    """What a page of somebody else asks for is refused before it costs a call of the user's."""
+    async with http.get(url + path, headers=headers) as response:
+        assert response.status == status
+
+
+@pytest.mark.parametrize(("path", "status"), [("", 200), ("workers", 403), ("logs/x", 403)])
+async def test_other_sites_may_link_to_the_page_alone(
+    path: str, status: int, url: str, http: aiohttp.ClientSession
+) -> None:
+    """A link from elsewhere opens the page; followed to a stream it would cost calls, and is refused."""
+    async with http.get(url + path, headers=LINK) as response:
+        assert response.status == status
+
+
+@pytest.mark.parametrize(("path", "status"), [("", 200), ("app.js", 200), ("workers", 405), ("logs/x", 405)])
+async def test_head_has_no_body(path: str, status: int, url: str, http: aiohttp.ClientSession) -> None:
+    """HEAD tells of a file; a stream is not begun for it."""
+    async with http.head(url + path) as response:
+        assert (response.status, await response.read()) == (status, b"")
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1", 200),
+        ("127.0.0.1:8642", 200),
+        ("localhost:80", 200),
+        ("[::1]:8642", 200),
+        ("rebound.example", 421),
+        ("127.0.0.1.rebound.example:8642", 421),
+        ("localhost.rebound.example", 421),
+        ("", 421),
+    ],
+)
+@pytest.mark.parametrize("path", ["", "workers"])
+async def test_host_names_of_others_are_refused(
+    url: str, http: aiohttp.ClientSession, path: str, host: str, status: int
+) -> None:
+    """A name that somebody has pointed at this address gets nothing."""
+    async with http.get(url + path, headers={"Host": host}) as response:
+        assert response.status == status
