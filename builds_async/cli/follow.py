@@ -6,6 +6,7 @@ from contextlib import aclosing
 
 from builds_async import BuildsClient, LogLine, LogPosition, TailLine, TailPosition
 from builds_async.cli.batches import BatchPrinter, BuildBatches, WorkerBatches
+from builds_async.cli.cache import Cache
 from builds_async.cli.exits import OK, usage_errors
 from builds_async.cli.lookup import WorkerNames, find_workers
 from builds_async.cli.options import LineOptions
@@ -59,8 +60,10 @@ async def follow_workers(
             return known.of(tag) or names[tag]
 
         printer = make_line_printer(options, stdout(), map(name_of, names))
+        cache = Cache.of(client)
 
         def write(lines: Sequence[TailLine], wrote: Callable[[int], None]) -> None:
+            cache.add_builds(line.build for line in lines)
             printer.print(((_source(line, name_of), line.line) for line in lines), wrote)
 
         if stderr().is_tty:

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from builds_async import Build, BuildsClient, BuildsError
+from builds_async.cli.cache import Cache
 from builds_async.cli.exits import CommandError
 from builds_async.session.ids import is_tag
 
@@ -17,6 +18,8 @@ _BEST_EFFORT_SECONDS = 5.0
 _NAME_DELAY = 0.5
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+# At least the eight digits that commands print. The tag of a Worker, 32 digits, has no hyphen.
+_DIGITS = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f-]{0,27})?")
 
 
 def is_build_uuid(word: str) -> bool:
@@ -24,14 +27,66 @@ def is_build_uuid(word: str) -> bool:
     return _UUID.fullmatch(word) is not None
 
 
-def find_build(word: str) -> str:
-    """The word as the UUID of a build; CommandError if it is not a UUID."""
-    if not is_build_uuid(word):
+def is_build(word: str) -> bool:
+    """Whether the word can only be a build: a UUID, or the first digits of one, as a command prints them.
+
+    Eight digits can also be the name of a Worker: `find_build` decides.
+    """
+    return _DIGITS.fullmatch(word.lower()) is not None
+
+
+async def find_build(client: BuildsClient, word: str) -> str:
+    """The UUID of the build that the word names.
+
+    The word is a UUID, the first eight or more digits of a build that a command has printed, or the name or
+    tag of a Worker, which stands for its latest build. A UUID takes no request. CommandError if the digits
+    mean no build or several, or if the Worker was never built; NotFoundError for an unknown Worker.
+    """
+    if is_build_uuid(word):
+        return word.lower()
+    if is_build(word) and (found := await _printed_build(client, word.lower())):
+        return found
+    return (await latest_build(client, word)).build_uuid
+
+
+async def find_printed_build(client: BuildsClient, word: str) -> str | None:
+    """The UUID of the build that the word names by its UUID or first digits; None if it names a Worker."""
+    if is_build_uuid(word):
+        return word.lower()
+    return await _printed_build(client, word.lower()) if is_build(word) else None
+
+
+async def latest_build(client: BuildsClient, worker: str) -> Build:
+    """The latest build of a Worker; CommandError if there is none."""
+    tag = await find_worker(client, worker)
+    result = await client.builds.latest([tag])
+    if tag in result.failed:
+        raise result.failed[tag]
+    if tag not in result.found:
+        raise CommandError(f"{worker} was never built")
+    return result.found[tag]
+
+
+async def _printed_build(client: BuildsClient, digits: str) -> str | None:
+    """The only build with these first digits: a build that was printed, else the latest of some Worker.
+
+    None if a Worker has this name.
+    """
+    found = Cache.of(client).builds_starting_with(digits)
+    if not found:
+        workers = await all_workers(client)
+        if digits in workers.values():
+            return None
+        latest = (await client.builds.latest(workers)).found.values()
+        found = tuple(build.build_uuid for build in latest if build.build_uuid.startswith(digits))
+    if len(found) == 1:
+        return found[0]
+    if not found:
         raise CommandError(
-            f"{word!r} is not a build UUID such as 8b2c1f0e-5a3d-4f6b-9c7e-1d2a3b4c5d6e;"
-            " `builds-async list WORKER` shows the builds of a Worker"
+            f"no build that was printed lately, and no latest build of a Worker, starts with {digits}:"
+            " give the whole UUID; `builds-async list WORKER` shows the builds of a Worker"
         )
-    return word.lower()
+    raise CommandError(f"{digits} means several builds: {', '.join(found[:3])}; give more digits")
 
 
 async def find_workers(client: BuildsClient, words: Iterable[str]) -> dict[str, str]:
@@ -65,12 +120,21 @@ def _checked_worker(word: str) -> str:
             f"{word} is the UUID of a build, but the name or tag of a Worker is expected;"
             f" `builds-async show {word}` shows the Worker of a build"
         )
+    if word.startswith("cf"):
+        from builds_async.session.redact import redact  # noqa: PLC0415  # slow to load, and rarely needed
+
+        if redact(word, ()) != word:
+            raise CommandError(
+                "this is an API token, not a Worker: set CLOUDFLARE_API_TOKEN, or use --token-file"
+            )
     return word
 
 
 async def all_workers(client: BuildsClient) -> dict[str, str]:
-    """The names of all Workers of the account by tag, sorted by name."""
-    return dict(sorted((await client.workers.names()).items(), key=lambda pair: pair[1]))
+    """The names of all Workers of the account by tag, sorted by name. Remembered for completion."""
+    names = dict(sorted((await client.workers.names()).items(), key=lambda pair: pair[1]))
+    Cache.of(client).set_workers(names.values())
+    return names
 
 
 async def best_effort(work: Coroutine[object, object, T], seconds: float = inf) -> T | None:

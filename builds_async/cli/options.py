@@ -6,7 +6,13 @@ from typing import Annotated, Final, Literal, TypeAlias
 from cyclopts import Group, Parameter
 from cyclopts.validators import Number
 
-BuildUUID: TypeAlias = Annotated[str, Parameter(help="The UUID of a build.")]
+BuildName: TypeAlias = Annotated[
+    str,
+    Parameter(
+        help="The UUID of a build, or its first 8 digits if a command has printed it. The name or tag of a"
+        " Worker means its latest build."
+    ),
+]
 WorkerName: TypeAlias = Annotated[str, Parameter(help="The name or tag of a Worker.")]
 
 Output: TypeAlias = Annotated[

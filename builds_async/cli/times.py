@@ -3,6 +3,7 @@
 import re
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, tzinfo
+from math import inf
 from typing import Final
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -25,6 +26,16 @@ def parse_since(text: str, now: datetime, zone: tzinfo = UTC) -> datetime:
             f"{text!r} is not a time: write 10m, 1h30m, 2d, 2026-01-31 or 2026-01-31T12:00Z"
         ) from None
     return time if time.tzinfo is not None else time.replace(tzinfo=zone)
+
+
+def parse_seconds(option: str, text: str) -> float:
+    """Parse a duration such as `90` (seconds), `20m` or `1h30m`; CommandError that names the option."""
+    text = text.strip()
+    with suppress(ValueError, OverflowError):
+        seconds = _duration(text).total_seconds() if _DURATION.fullmatch(text) else float(text)
+        if 0 < seconds < inf:
+            return seconds
+    raise CommandError(f"{option}: {text!r} is not a duration: write seconds, or 20m, or 1h30m")
 
 
 def _duration(text: str) -> timedelta:

@@ -10,6 +10,12 @@ from builds_async.simulator import SimulatedBuild
 from tests.cli.support import Cli, Run, Served
 
 
+@pytest.fixture(autouse=True)
+def _cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give each test an empty cache of its own."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+
+
 @pytest.fixture(scope="session")
 def served() -> Iterator[Served]:
     """A simulator for all tests; each test adds its own Workers and builds."""

@@ -6,21 +6,92 @@ import time
 
 import pytest
 
-from builds_async.cli.exits import CommandError
-from builds_async.cli.lookup import find_build
-from builds_async.simulator import Fault
-from tests.cli.support import Cli, Served, emit, environment, read_lines, started
+from builds_async.cli.cache import Cache
+from builds_async.simulator import Fault, SimulatedBuild
+from tests.cli.support import Cli, Run, Served, builds_of, emit, environment, read_lines, started
 
 pytestmark = pytest.mark.usefixtures("brief")
 
 
-@pytest.mark.parametrize(
-    "word", ["", "shop", "0" * 32, "../x", f"{'0' * 8}-0000-0000-0000-{'0' * 13}"], ids=ascii
-)
-def test_invalid_build(word: str) -> None:
-    """A word that is not a build UUID is refused before any request."""
-    with pytest.raises(CommandError, match="is not a build UUID"):
-        find_build(word)
+COMMANDS = pytest.mark.parametrize("command", ["show", "logs", "cancel", "wait"])
+
+
+@COMMANDS
+def test_a_worker_means_its_latest_build(command: str, account: Served, shop: str, cli: Cli) -> None:
+    """Wherever a build is due, the name or tag of a Worker stands for its latest build."""
+    latest = builds_of(account, shop)[-1].build_uuid
+    expected = cli(command, latest)
+    assert expected.code in {0, 1}
+    assert cli(command, shop) == expected
+    assert cli(command, account.sim.workers[shop]) == expected
+
+
+@COMMANDS
+@pytest.mark.parametrize("printer", [("list",), ("status",), ("status", "-o", "json")], ids=" ".join)
+def test_the_first_digits_of_a_printed_build(
+    command: str, printer: tuple[str, ...], account: Served, shop: str, cli: Cli
+) -> None:
+    """Eight digits mean the build that was printed, without a request to find it."""
+    latest = builds_of(account, shop)[-1].build_uuid
+    name, *options = printer
+    assert latest in cli(name, shop, *options).out
+    expected = cli(command, latest)
+    before = len(account.sim.requests)
+    assert cli(command, latest) == expected
+    spent = len(account.sim.requests) - before
+    for digits in (latest[:8], latest[:8].upper(), latest[:12]):
+        before = len(account.sim.requests)
+        assert cli(command, digits) == expected
+        assert len(account.sim.requests) - before == spent
+
+
+def test_tail_of_the_first_digits(failed: SimulatedBuild, cli: Cli) -> None:
+    """A tail of eight digits follows that build."""
+    cli("show", failed.build_uuid)
+    assert cli("tail", failed.build_uuid[:8]) == cli("tail", failed.build_uuid)
+
+
+def test_digits_that_were_never_printed(account: Served, shop: str, cli: Cli) -> None:
+    """Digits that no command printed are looked up among the latest builds."""
+    old, latest = (build.build_uuid for build in builds_of(account, shop))
+    assert cli("show", latest[:8]) == cli("show", latest)
+    run = cli("show", old[:8])
+    assert run.code == 2
+    assert f"starts with {old[:8]}: give the whole UUID" in run.err
+
+
+def test_digits_of_several_builds(account: Served, shop: str, cli: Cli) -> None:
+    """Digits that several printed builds share are refused, and the builds named."""
+    uuid = builds_of(account, shop)[-1].build_uuid
+    other = f"{uuid[:8]}-0000-4000-8000-{'0' * 12}"
+    Cache.of_account(account.sim.account_id).add_builds([uuid, other])
+    run = cli("cancel", uuid[:8])
+    assert run.code == 2
+    assert f"{uuid[:8]} means several builds: {other}, {uuid}; give more digits" in run.err
+    assert cli("show", uuid[:12]).code == 0
+
+
+def test_a_worker_with_the_name_of_digits(account: Served, cli: Cli) -> None:
+    """A Worker may be called like the first digits of a build."""
+
+    def add() -> str:
+        tag = account.sim.add_worker("deadbeef")
+        return account.sim.add_finished_build(external_script_id=tag).build_uuid
+
+    assert account.do(add) in cli("show", "deadbeef").out
+
+
+def test_a_worker_that_was_never_built(account: Served, cli: Cli) -> None:
+    """A Worker without builds is no build."""
+    account.do(lambda: account.sim.add_worker("unbuilt"))
+    assert cli("show", "unbuilt") == Run(2, "", "builds-async: unbuilt was never built\n")
+
+
+@pytest.mark.parametrize("word", ["", "nobody", "0" * 32, "../x", "f" * 9], ids=ascii)
+@pytest.mark.usefixtures("account")
+def test_no_such_build(word: str, cli: Cli) -> None:
+    """A word that names neither a build nor a Worker is a usage error."""
+    assert cli("show", word).code == 2
 
 
 LISTING = "/workers/scripts"

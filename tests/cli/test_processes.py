@@ -116,7 +116,7 @@ def test_traceback_has_no_token() -> None:
         "CLOUDFLARE_ACCOUNT_ID": "a" * 32,
         "CLOUDFLARE_BASE_URL": NOBODY,
     }
-    with started(names, "wait", "shop", "--debug") as process:
+    with started(names, "wait", "shop", "--branch", "x", "--debug") as process:
         usage = ended(process)
     assert usage.code == 2
     assert usage.err.startswith("Traceback")

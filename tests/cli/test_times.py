@@ -7,7 +7,7 @@ import pytest
 
 from builds_async.cli import times
 from builds_async.cli.exits import CommandError
-from builds_async.cli.times import find_zone, format_duration, format_time, parse_since
+from builds_async.cli.times import find_zone, format_duration, format_time, parse_seconds, parse_since
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -114,3 +114,19 @@ def test_naive(zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     naive = datetime(2026, 8, 13, 2, 33)  # noqa: DTZ001
     assert format_time(naive, ZoneInfo(zone)) == format_time(naive.replace(tzinfo=UTC), ZoneInfo(zone))
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90", 90), ("0.5", 0.5), ("20m", 1200), ("1h30m", 5400), (" 2d ", 172_800), ("1e3", 1000)],
+)
+def test_seconds(text: str, seconds: float) -> None:
+    """A duration is a number of seconds, or has units."""
+    assert parse_seconds("--timeout", text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "0", "-1", "nan", "inf", "0s", "1m1m", "soon", "9" * 400 + "d"])
+def test_no_duration(text: str) -> None:
+    """Anything else, and what is not above 0, is a usage error that names the option."""
+    with pytest.raises(CommandError, match="is not a duration"):
+        parse_seconds("--timeout", text)

@@ -25,14 +25,14 @@ _JSON_BUILD = "JSON: the build, with the API's field names."
 
 COMMANDS: Final = {
     "tail": CommandHelp(
-        "WORKER... | BUILD_UUID",
+        "WORKER... | BUILD",
         "Follow the logs of Workers, or of one build until it has finished.",
         "For Workers: all running and future builds, merged, until Ctrl-C; each line begins with the name of"
         " its Worker and the first digits of its build. For a build: its whole log; the exit code and the"
         " last line on standard error show the outcome, and the line before shows the reason for a failure.",
     ),
     "logs": CommandHelp(
-        "BUILD_UUID",
+        "BUILD | WORKER",
         "Print the current log of a build.",
         "The exit code is 0 whatever the outcome. To follow a running build, use `tail`.",
     ),
@@ -53,14 +53,15 @@ COMMANDS: Final = {
     ),
     "list": CommandHelp("WORKER", "List the builds of a Worker, newest first.", _JSON_BUILD),
     "show": CommandHelp(
-        "BUILD_UUID",
+        "BUILD | WORKER",
         "Show everything about a build, including the reason for a failure.",
         f"The exit code is 0 whatever the outcome. {_JSON_BUILD}",
     ),
     "wait": CommandHelp(
-        "BUILD_UUID | WORKER --commit SHA",
+        "BUILD | WORKER [--commit SHA]",
         "Wait until a build has finished; the exit code shows the outcome.",
-        "With a Worker and a commit, the build need not exist yet. The log is read only if the build failed."
+        "With a Worker and a commit, the build need not exist yet; with a Worker alone, it is the latest."
+        " The log is read only if the build failed."
         " With --deployed, a success also has to serve traffic: the exit code is 1 if another version serves,"
         f" and standard error says which and since when. {_JSON_BUILD}",
     ),
@@ -72,7 +73,7 @@ COMMANDS: Final = {
         " the lines of its log, as `tail` prints them.",
     ),
     "cancel": CommandHelp(
-        "BUILD_UUID",
+        "BUILD | WORKER",
         "Cancel a build.",
         "The exit code is 1 if the build had already ended with an outcome other than `cancelled`.",
     ),

@@ -7,6 +7,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from builds_async import BuildEvent
+from builds_async.cli.cache import Cache
 from builds_async.cli.connect import connect
 from builds_async.cli.exits import OK, usage_errors
 from builds_async.cli.options import CONNECTION, Connection, Output
@@ -28,10 +29,12 @@ async def events_command(
     out = stdout()
     count = 0
     async with connect(connection) as client:
+        cache = Cache.of(client)
         with usage_errors("events"):
             stream = client.events(queue_id)
         async with stream:
             async for event in stream:
+                cache.add_builds([event.build_uuid])
                 if output == "json":
                     print_record(out, event)
                 else:

@@ -7,6 +7,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from builds_async import Build
+from builds_async.cli.cache import Cache
 from builds_async.cli.connect import connect
 from builds_async.cli.exits import OK
 from builds_async.cli.lookup import find_worker
@@ -35,6 +36,7 @@ async def list_command(
             builds.append(build)
             if len(builds) == limit:
                 break
+        Cache.of(client).add_builds(reversed(builds))
     if output == "json":
         for build in builds:
             print_record(out, build)

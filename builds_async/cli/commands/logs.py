@@ -7,7 +7,7 @@ from builds_async import BuildsClient, LogLine, LogPosition, NotFoundError
 from builds_async.cli.connect import connect
 from builds_async.cli.exits import OK, UNAVAILABLE
 from builds_async.cli.lookup import WorkerNames, find_build
-from builds_async.cli.options import CONNECTION, LINE_OPTIONS, BuildUUID, Connection, LineOptions
+from builds_async.cli.options import CONNECTION, LINE_OPTIONS, BuildName, Connection, LineOptions
 from builds_async.cli.outcome import INCOMPLETE
 from builds_async.cli.printer import Source, make_line_printer, source_of
 from builds_async.cli.terminal import Spinner, stderr, stdout
@@ -15,20 +15,20 @@ from builds_async.live.log_cursor import LogCursor, Step
 
 
 async def logs_command(
-    build_uuid: BuildUUID,
+    build: BuildName,
     /,
     *,
     lines: LineOptions = LINE_OPTIONS,
     connection: Connection = CONNECTION,
 ) -> int:
     """Print the current log of a build."""
-    build_uuid = find_build(build_uuid)
     out = stdout()
     printer = make_line_printer(lines, out)
     last: deque[LogLine] = deque(maxlen=lines.tail)
     count = 0
     as_json = lines.output == "json"
     async with connect(connection) as client, WorkerNames(client, wanted=as_json) as names:
+        build_uuid = await find_build(client, build)
         source = Source(build_uuid)
         if as_json:  # only JSON names the Worker; text and raw save these requests
             source = source_of(await client.builds.get(build_uuid))

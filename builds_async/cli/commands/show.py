@@ -3,10 +3,11 @@
 import asyncio
 from datetime import UTC, datetime
 
+from builds_async.cli.cache import Cache
 from builds_async.cli.connect import connect
 from builds_async.cli.exits import OK
 from builds_async.cli.lookup import find_build, name_of
-from builds_async.cli.options import CONNECTION, BuildUUID, Connection, Output
+from builds_async.cli.options import CONNECTION, BuildName, Connection, Output
 from builds_async.cli.outcome import find_reason
 from builds_async.cli.printer import print_record
 from builds_async.cli.tables import build_details
@@ -14,7 +15,7 @@ from builds_async.cli.terminal import stdout
 
 
 async def show_command(
-    build_uuid: BuildUUID,
+    build: BuildName,
     /,
     *,
     output: Output = "text",
@@ -22,10 +23,11 @@ async def show_command(
 ) -> int:
     """Show everything about a build, including the reason for a failure."""
     async with connect(connection) as client:
-        build = await client.builds.get(find_build(build_uuid))
+        found = await client.builds.get(await find_build(client, build))
+        Cache.of(client).add_builds([found])
         if output == "json":
-            print_record(stdout(), build)
+            print_record(stdout(), found)
             return OK
-        worker, reason = await asyncio.gather(name_of(client, build), find_reason(client, build))
-    stdout().print(build_details(build, worker, reason, datetime.now(UTC)))
+        worker, reason = await asyncio.gather(name_of(client, found), find_reason(client, found))
+    stdout().print(build_details(found, worker, reason, datetime.now(UTC)))
     return OK

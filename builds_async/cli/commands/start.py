@@ -6,6 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from builds_async import Trigger
+from builds_async.cli.cache import Cache
 from builds_async.cli.connect import connect
 from builds_async.cli.exits import OK, CommandError, usage_errors
 from builds_async.cli.follow import follow_build
@@ -51,6 +52,7 @@ async def start_command(
                 build = await client.triggers.start_build(
                     chosen.trigger_uuid or "", branch=branch, commit_hash=commit
                 )
+        Cache.of(client).add_builds([build])
         if output == "json" and not follow:
             print_record(stdout(), build)
         elif follow:

@@ -10,6 +10,7 @@ from cyclopts.validators import Number
 from rich.live import Live
 
 from builds_async import Build, BuildsClient, BuildsError, BulkResult
+from builds_async.cli.cache import Cache
 from builds_async.cli.connect import connect
 from builds_async.cli.exits import OK, CommandError
 from builds_async.cli.live_state import LiveState, live_states
@@ -55,6 +56,7 @@ async def status_command(
         if result is None:
             return await _watch(client, names, interval, out, output)
         states, failed = await _live(client, names, result) if live else ({}, {})
+    Cache.of(client).add_builds(result.found.values())
     if output == "json":
         for tag, name in names.items():
             record = _record(tag, name, result.found.get(tag), result.failed.get(tag))
@@ -80,8 +82,10 @@ async def _watch(
     client: BuildsClient, names: Mapping[str, str], interval: float, out: Screen, output: str
 ) -> int:
     changes = client.watch(names, interval=interval)
+    cache = Cache.of(client)
     if output == "json" or not out.is_tty:
         async for change in changes:
+            cache.add_builds([change.build])
             tag = change.external_script_id
             if output == "json":
                 print_record(out, _record(tag, names[tag], change.build, None))
@@ -94,8 +98,8 @@ async def _watch(
 
     # Redrawn every second, because ages grow even if nothing changes.
     with Live(console=out.console, refresh_per_second=1, get_renderable=draw, vertical_overflow="ellipsis"):
-        async for _ in changes:
-            pass  # `current` has them
+        async for change in changes:
+            cache.add_builds([change.build])  # `current` has them for the table
     return OK
 
 

@@ -7,12 +7,14 @@ from cyclopts import Parameter
 from builds_async.cli.connect import connect
 from builds_async.cli.exits import CommandError
 from builds_async.cli.follow import follow_build, follow_workers
-from builds_async.cli.lookup import is_build_uuid
+from builds_async.cli.lookup import find_printed_build, is_build_uuid
 from builds_async.cli.options import CONNECTION, LINE_OPTIONS, Connection, LineOptions
 
 
 async def tail_command(
-    *what: Annotated[str, Parameter(help="Names or tags of Workers, or the UUID of one build.")],
+    *what: Annotated[
+        str, Parameter(help="Names or tags of Workers, or one build by its UUID or first 8 digits.")
+    ],
     resume: Annotated[
         str | None,
         Parameter(
@@ -27,10 +29,10 @@ async def tail_command(
     connection: Connection = CONNECTION,
 ) -> int:
     """Follow the logs of Workers, or of one build until it has finished."""
-    builds = [word for word in what if is_build_uuid(word)]
-    if not what or (builds and len(what) > 1):
-        raise CommandError("tail takes the UUID of one build, or Workers by name or tag")
+    if not what or (any(map(is_build_uuid, what)) and len(what) > 1):
+        raise CommandError("tail takes one build, or Workers by name or tag")
     async with connect(connection) as client:
-        if builds:
-            return await follow_build(client, builds[0].lower(), lines, resume=resume)
+        build = await find_printed_build(client, what[0]) if len(what) == 1 else None
+        if build is not None:
+            return await follow_build(client, build, lines, resume=resume)
         return await follow_workers(client, what, lines, resume=resume)

@@ -5,7 +5,6 @@ from math import inf
 from typing import Annotated
 
 from cyclopts import Parameter
-from cyclopts.validators import Number
 
 from builds_async import Build, BuildsClient, NotDeployedError
 from builds_async.cli.connect import PATIENCE, connect
@@ -15,10 +14,17 @@ from builds_async.cli.options import CONNECTION, Connection, Output
 from builds_async.cli.outcome import report_finished
 from builds_async.cli.printer import print_record
 from builds_async.cli.terminal import Spinner, stderr, stdout
+from builds_async.cli.times import parse_seconds
 
 
 async def wait_command(
-    what: Annotated[str, Parameter(help="The UUID of a build, or a Worker with --commit.")],
+    what: Annotated[
+        str,
+        Parameter(
+            help="The UUID or the first 8 digits of a build, or a Worker by name or tag: its latest build, or"
+            " with --commit its build of that commit."
+        ),
+    ],
     /,
     *,
     commit: Annotated[
@@ -33,11 +39,10 @@ async def wait_command(
         ),
     ] = False,
     timeout: Annotated[
-        float | None,
+        str | None,
         Parameter(
-            help="Give up after this many seconds, with exit code 124. Includes the search for the reason for"
-            " a failure.",
-            validator=Number(gt=0),
+            help="Give up after this time, such as 90 (seconds), 20m or 1h30m, with exit code 124. Includes"
+            " the search for the reason for a failure."
         ),
     ] = None,
     output: Output = "text",
@@ -45,16 +50,17 @@ async def wait_command(
 ) -> int:
     """Wait until a build has finished; the exit code shows the outcome."""
     _check(what, commit, branch, deployed=deployed)
-    patience = PATIENCE if timeout is None else inf  # the timeout alone bounds the wait
+    seconds = None if timeout is None else parse_seconds("--timeout", timeout)
+    patience = PATIENCE if seconds is None else inf  # the timeout alone bounds the wait
     async with connect(connection, patience=patience) as client:
         try:
-            async with asyncio.timeout(timeout) as limit:
+            async with asyncio.timeout(seconds) as limit:
                 build = await _finished(client, what, commit, branch, deployed=deployed)
         except TimeoutError:
             if not limit.expired():  # a timeout of the library for a single request
                 raise
             wanted = "finished and deployed" if deployed else "finished"
-            raise CommandError(f"not {wanted} after {timeout:g} s", TIMED_OUT) from None
+            raise CommandError(f"not {wanted} after {seconds:g} s", TIMED_OUT) from None
         except NotDeployedError as error:
             build = _undeployed(error, output)
         # Outside of the timeout: the outcome is known, and the search for the reason gets the remaining time.
@@ -75,15 +81,14 @@ async def _finished(
 ) -> Build:
     with Spinner(stderr(), f"waiting for {'the build of ' if commit else 'build '}{commit or what}"):
         if commit is None:
-            return await client.wait(find_build(what))
+            return await client.wait(await find_build(client, what))
         tag = await find_worker(client, what)
         with usage_errors("--commit"):
             return await client.wait_for_commit(tag, commit, branch=branch, deployed=deployed)
 
 
 def _check(what: str, commit: str | None, branch: str | None, *, deployed: bool) -> None:
-    if is_build_uuid(what):
-        if commit is not None or branch is not None or deployed:
-            raise CommandError("--commit, --branch and --deployed go with a Worker, not with a build UUID")
-    elif commit is None:
-        raise CommandError("wait takes the UUID of a build, or a Worker with --commit")
+    if is_build_uuid(what) and (commit is not None or branch is not None or deployed):
+        raise CommandError("--commit, --branch and --deployed go with a Worker, not with a build UUID")
+    if commit is None and (branch is not None or deployed):
+        raise CommandError(f"{'--deployed' if deployed else '--branch'} goes with --commit")
