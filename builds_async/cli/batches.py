@@ -9,6 +9,7 @@ from builds_async import (
     LogFollower,
     LogLine,
     LogPosition,
+    TailEnd,
     TailItem,
     TailLine,
     TailLog,
@@ -18,7 +19,7 @@ from builds_async.cli.lookup import WorkerNames
 from builds_async.cli.resume import Checkpoint
 from builds_async.cli.running import shielded
 
-Line = TypeVar("Line", LogLine, TailLine)
+Line = TypeVar("Line", LogLine, TailItem)
 Position = TypeVar("Position", LogPosition, TailPosition)
 
 _MAX_BATCH = 1000
@@ -95,11 +96,11 @@ class WorkerBatches:
     def __init__(self, tail: BuildTail) -> None:
         self._tail = tail
         self._builds = set(tail.position.logs)
-        self._buffered: list[TailLine] = []
+        self._buffered: list[TailItem] = []
         self._step: asyncio.Future[TailItem] | None = None
 
-    async def read(self) -> Sequence[TailLine]:
-        """The next lines. Canceling loses none; `aclose` ends the pending step."""
+    async def read(self) -> Sequence[TailItem]:
+        """The next lines and ends of builds. Canceling loses none; `aclose` ends the pending step."""
         # Bounded, because formatting and writing a batch blocks the event loop.
         while len(self._buffered) < _MAX_BATCH:
             # A task, so that it survives a canceled read and the next read can await it.
@@ -107,12 +108,10 @@ class WorkerBatches:
             await asyncio.sleep(0)  # one turn of the loop, enough for a line that the tail has buffered
             if self._buffered and not _has_line(step):
                 break
-            line = await step
+            item = await step
             self._step = None
-            if not isinstance(line, TailLine):  # the end of a build is not printed
-                continue
-            self._buffered.append(line)
-            if line.build.build_uuid not in self._builds:
+            self._buffered.append(item)
+            if item.build.build_uuid not in self._builds:
                 self._builds = set(self._tail.position.logs)
                 break
         batch, self._buffered = self._buffered, []
@@ -126,14 +125,16 @@ class WorkerBatches:
         position = self._tail.position
         return position if position.workers or position.logs else None
 
-    def after(self, position: TailPosition | None, lines: Sequence[TailLine]) -> TailPosition:
-        """The position after these lines: each build's log advances by its own lines."""
+    def after(self, position: TailPosition | None, lines: Sequence[TailItem]) -> TailPosition:
+        """The position after these items: each build's log advances by its own lines, or has ended."""
         position = position or TailPosition()
         logs = dict(position.logs)
-        for line in lines:
-            uuid = line.build.build_uuid
+        for item in lines:
+            uuid = item.build.build_uuid
             here = logs[uuid].position if uuid in logs else LogPosition()
-            logs[uuid] = TailLog(line.external_script_id, _advanced(here, 1))
+            if isinstance(item, TailLine):
+                here = _advanced(here, 1)
+            logs[uuid] = TailLog(item.external_script_id, here, ended=isinstance(item, TailEnd))
         return TailPosition(position.workers, logs)
 
     async def aclose(self) -> None:

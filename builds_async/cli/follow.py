@@ -3,18 +3,21 @@
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
+from datetime import datetime
 
-from builds_async import BuildsClient, LogLine, LogPosition, TailLine, TailPosition
+from builds_async import BuildsClient, LogLine, LogPosition, TailItem, TailLine, TailPosition
 from builds_async.cli.batches import BatchPrinter, BuildBatches, WorkerBatches
 from builds_async.cli.cache import Cache
 from builds_async.cli.exits import OK, usage_errors
-from builds_async.cli.lookup import WorkerNames, find_workers
+from builds_async.cli.lookup import WorkerNames, all_workers, find_workers
 from builds_async.cli.options import LineOptions
 from builds_async.cli.outcome import RECENT, find_reason, reason_in, report_end
 from builds_async.cli.printer import Source, make_line_printer, source_of
 from builds_async.cli.resume import Checkpoint, ResumeFile
+from builds_async.cli.story import Story
 from builds_async.cli.terminal import stderr, stdout
 from builds_async.cli.text import visible_text
+from builds_async.cli.waiting import Waiting
 
 
 async def follow_build(
@@ -30,12 +33,13 @@ async def follow_build(
     recent: deque[LogLine] = deque(maxlen=RECENT)
 
     def write(lines: Sequence[LogLine], wrote: Callable[[int], None]) -> None:
+        waiting.end()
         recent.extend(lines)
         source = source_of(log.build)
         source = source._replace(worker=names.of(source.external_script_id))
         printer.print(((source, line) for line in lines), wrote)
 
-    async with WorkerNames(client, wanted=options.output == "json") as names:
+    async with WorkerNames(client, wanted=options.output == "json") as names, Waiting(log) as waiting:
         batches = BuildBatches(log, names, tail=tail is not None)
         await BatchPrinter(batches, write, Checkpoint(file, start)).run()
     # The printed lines suffice if they are the whole log, or at least the last RECENT lines.
@@ -47,37 +51,62 @@ async def follow_build(
 async def follow_workers(
     client: BuildsClient, words: Sequence[str], options: LineOptions, *, resume: str | None = None
 ) -> int:
-    """Print the logs of all running and future builds of Workers, merged, until a stop signal."""
+    """Print the logs of all running and future builds of Workers, merged, until a stop signal.
+
+    Without words, of all Workers of the account, and of new ones as they come.
+    """
     file = None if resume is None else ResumeFile(resume, TailPosition)
     start = None if file is None else file.load()
-    names = await find_workers(client, words)
+    names = await (find_workers(client, words) if words else all_workers(client))
     if file is not None:
         file.follow(names)
-    async with WorkerNames(client, wanted=any(tag == name for tag, name in names.items())) as known:
+    has_tags = any(tag == name for tag, name in names.items())
+    async with WorkerNames(client, wanted=has_tags or not words, names=None if words else names) as known:
         await known.settle()
 
         def name_of(tag: str) -> str:
-            return known.of(tag) or names[tag]
+            return known.of(tag) or names.get(tag, tag)
 
         printer = make_line_printer(options, stdout(), map(name_of, names))
         cache = Cache.of(client)
+        story = Story(
+            stderr(),
+            lambda item: printer.format.prefix(_source(item, name_of), _time(item)),
+            known=() if start is None else start.logs,
+            shown=options.output == "text",
+        )
 
-        def write(lines: Sequence[TailLine], wrote: Callable[[int], None]) -> None:
-            cache.add_builds(line.build for line in lines)
-            printer.print(((_source(line, name_of), line.line) for line in lines), wrote)
+        def write(items: Sequence[TailItem], wrote: Callable[[int], None]) -> None:
+            cache.add_builds(item.build for item in items)
+            lines: list[tuple[Source, LogLine]] = []
+            for item in items:
+                if story.has(item):  # the lines before it come first
+                    printer.print(lines, wrote)
+                    lines = []
+                story.add(item)
+                if isinstance(item, TailLine):
+                    lines.append((_source(item, name_of), item.line))
+                else:
+                    wrote(1)
+            printer.print(lines, wrote)
 
         if stderr().is_tty:
-            stderr().write(
-                f"following {', '.join(visible_text(name_of(tag)) for tag in names)} until Ctrl-C\n"
-            )
+            listed = ", ".join(visible_text(name_of(tag)) for tag in names) if words else "all Workers"
+            stderr().write(f"following {listed} until Ctrl-C\n")
         with usage_errors("--resume"):
-            tail = client.tail(names, start=start, tail=options.tail if start is None else None)
+            tail = client.tail(
+                names if words else None, start=start, tail=options.tail if start is None else None
+            )
         async with tail, aclosing(WorkerBatches(tail)) as batches:
             await BatchPrinter(batches, write, Checkpoint(file, start)).run()
     return OK
 
 
-def _source(line: TailLine, name_of: Callable[[str], str]) -> Source:
-    tag = line.external_script_id
+def _source(item: TailItem, name_of: Callable[[str], str]) -> Source:
+    tag = item.external_script_id
     name = name_of(tag)
-    return Source(line.build.build_uuid, tag, None if name == tag else name)
+    return Source(item.build.build_uuid, tag, None if name == tag else name)
+
+
+def _time(item: TailItem) -> datetime | None:
+    return item.line.time if isinstance(item, TailLine) else item.build.stopped_on

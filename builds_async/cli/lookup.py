@@ -2,7 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Mapping
+from fnmatch import fnmatchcase
 from math import inf
 from types import TracebackType
 from typing import Self, TypeVar
@@ -19,6 +20,7 @@ _NAME_DELAY = 0.5
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 # At least the eight digits that commands print. The tag of a Worker, 32 digits, has no hyphen.
+_WILDCARDS = frozenset("*?[")
 _DIGITS = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f-]{0,27})?")
 
 
@@ -92,11 +94,27 @@ async def _printed_build(client: BuildsClient, digits: str) -> str | None:
 async def find_workers(client: BuildsClient, words: Iterable[str]) -> dict[str, str]:
     """The Workers that the words name: the word by tag, and the name if a Worker is given both ways.
 
-    NotFoundError, raised by `client.workers.tags`, for an unknown name.
+    A word with `*`, `?` or `[` is a pattern for names. NotFoundError, raised by `client.workers.tags`, for an
+    unknown name; CommandError if a pattern matches no name.
     """
+    words = tuple(words)
+    if patterns := [word for word in words if _WILDCARDS.intersection(word)]:
+        workers = await all_workers(client)
+        words = tuple(word for word in words if word not in patterns)
+        return _matching(workers, patterns) | (await find_workers(client, words) if words else {})
     tags = await client.workers.tags(_checked_worker(word) for word in words)
     by_tag_first = sorted(tags.items(), key=lambda pair: pair[0] == pair[1], reverse=True)
     return {tag: word for word, tag in by_tag_first}  # tags first, so that a name replaces its tag
+
+
+def _matching(workers: Mapping[str, str], patterns: Iterable[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for pattern in patterns:
+        matches = {tag: name for tag, name in workers.items() if fnmatchcase(name, pattern)}
+        if not matches:
+            raise CommandError(f"no Worker of this account has a name like {pattern!r}")
+        found |= matches
+    return found
 
 
 async def find_worker(client: BuildsClient, word: str) -> str:
@@ -159,16 +177,20 @@ class WorkerNames:
     """Looks up the names of Workers by tag, in the background while the context is open.
 
     The lookup is a best effort, and delays the command by at most half a second. With `wanted` False it never
-    starts.
+    starts. With the `names` of all Workers, it starts for a Worker that is not among them: it is new.
     """
 
-    def __init__(self, client: BuildsClient, *, wanted: bool = True) -> None:
+    def __init__(
+        self, client: BuildsClient, *, wanted: bool = True, names: Mapping[str, str] | None = None
+    ) -> None:
         self._client = client if wanted else None
+        self._names: Mapping[str, str] = names or {}
+        self._looked_up: set[str] | None = None if names is None else set()
         self._task: asyncio.Task[dict[str, str] | None] | None = None
         self._deadline = 0.0
 
     async def __aenter__(self) -> Self:
-        if self._client is not None:
+        if self._client is not None and self._looked_up is None:
             self._task = asyncio.ensure_future(best_effort(all_workers(self._client)))
             self._deadline = asyncio.get_running_loop().time() + _NAME_DELAY
         return self
@@ -188,6 +210,17 @@ class WorkerNames:
 
     def of(self, tag: str | None) -> str | None:
         """The name of a Worker; None if it is unknown or not known yet."""
-        if tag is None or self._task is None or not self._task.done() or self._task.cancelled():
+        if tag is None:
             return None
-        return (self._task.result() or {}).get(tag)
+        if self._task is not None and self._task.done() and not self._task.cancelled():
+            self._names = self._task.result() or self._names
+            self._task = None
+        if tag not in self._names and self._task is None and self._client is not None:
+            self._look_up_new(self._client, tag)
+        return self._names.get(tag)
+
+    def _look_up_new(self, client: BuildsClient, tag: str) -> None:
+        """Start a lookup for a Worker that may be new, once for each."""
+        if self._looked_up is not None and tag not in self._looked_up:
+            self._looked_up.add(tag)
+            self._task = asyncio.ensure_future(best_effort(all_workers(client)))

@@ -91,11 +91,22 @@ class LineOptions:
         tuple[str, ...], Parameter(help="Highlight matches of these regular expressions, if color is on.")
     ] = ()
 
-    timestamps: Annotated[bool, Parameter(help="Print the time before each line.")] = False
+    timestamps: Annotated[
+        bool | None,
+        Parameter(
+            negative="--no-timestamps",
+            help="Print the date and time before each line. Default: HH:MM:SS on a terminal, otherwise"
+            " nothing.",
+        ),
+    ] = None
 
     timezone: Annotated[
-        str, Parameter(help="The time zone, by IANA name such as Europe/Berlin. Default: UTC.")
-    ] = "UTC"
+        str | None,
+        Parameter(
+            help="The time zone, by IANA name such as Europe/Berlin. Default: the local one on a terminal,"
+            " otherwise UTC."
+        ),
+    ] = None
 
     output: Annotated[
         Literal["text", "json", "raw"],

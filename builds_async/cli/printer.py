@@ -6,7 +6,9 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, tzinfo
+from functools import partial
 from typing import NamedTuple
 
 import msgspec
@@ -17,8 +19,9 @@ from builds_async.cli.options import LineOptions
 from builds_async.cli.render import render
 from builds_async.cli.running import stopped_at_once
 from builds_async.cli.terminal import Screen
-from builds_async.cli.text import DIM, HIGHLIGHT, colored, paint, source_color, visible_text, without_colors
-from builds_async.cli.times import find_zone, format_time, parse_since
+from builds_async.cli.text import DIM, HIGHLIGHT, SourceColors, colored, paint, visible_text, without_colors
+from builds_async.cli.times import find_zone, format_clock, format_time, parse_since
+from builds_async.cli.wrap import hanging
 from builds_async.models.text import json_escaped
 
 _MAX_SEARCHED = 10_000
@@ -71,8 +74,9 @@ class LineFilter(NamedTuple):
         return included and not any(pattern.search(text) for pattern in self.exclude)
 
 
-class LineFormat(NamedTuple):
-    """Formats a line. `zone` is None without timestamps; `width` is None without a prefix.
+@dataclass(frozen=True)
+class LineFormat:
+    """Formats a line. `times` is None without times; `width` is None without a prefix.
 
     - `text` is the message as a terminal would show it (see `render`), with the remaining control characters
       made visible, so that a message is always one line.
@@ -82,9 +86,12 @@ class LineFormat(NamedTuple):
 
     screen: Screen
     output: str = "text"
-    zone: tzinfo | None = None
+    times: Callable[[datetime], str] | None = None
     width: int | None = None
     highlight: Sequence[re.Pattern[str]] = ()
+    colors: SourceColors = field(default_factory=SourceColors)
+    columns: int | None = None
+    """The width of the terminal, for a hanging indent; None elsewhere."""
 
     @property
     def is_trusted(self) -> bool:
@@ -109,18 +116,27 @@ class LineFormat(NamedTuple):
         return self._message(line.message) if self.screen.is_tty else line.message
 
     def _text(self, source: Source, line: LogLine) -> str:
-        parts = []
-        if self.width is not None:
-            parts.append(self._prefix(source, self.width))
-        if self.zone is not None:
-            text = format_time(line.time, self.zone)
-            parts.append(paint(text, DIM) if self.screen.color else text)
-        return " ".join((*parts, self._message(render(line.message))))
+        before = self.prefix(source, line.time)
+        message = self._message(render(line.message))
+        if before and self.columns is not None:
+            # Only escape sequences of colors take no column, and names have no other.
+            indent = len(without_colors(before))
+            message = hanging(message, indent, self.columns)
+        return before + message
 
-    def _prefix(self, source: Source, width: int) -> str:
-        name = source.worker or source.external_script_id or ""
-        text = f"{visible_text(name):{width}} {visible_text(source.build_uuid[:8])}"
-        return paint(text, source_color(name)) if self.screen.color else text
+    def prefix(self, source: Source, time: datetime | None) -> str:
+        """What stands before a message: the Worker and the build, and the time if there is one."""
+        text = ""
+        if self.width is not None:
+            name = source.worker or source.external_script_id or ""
+            text = f"{visible_text(name):{self.width}} {visible_text(source.build_uuid[:8])}"
+            text = f"{self._paint(text, self.colors.of(name))} "
+        if self.times is not None:
+            text += f"{self._paint(self.times(time), DIM)} " if time is not None else ""
+        return text
+
+    def _paint(self, text: str, color: str) -> str:
+        return paint(text, color) if self.screen.color else text
 
     def _message(self, message: str) -> str:
         if self.highlight and self.screen.color:
@@ -161,7 +177,9 @@ class LinePrinter(NamedTuple):
         self, lines: Iterable[tuple[Source, LogLine]], wrote: Callable[[int], None] = lambda _count: None
     ) -> None:
         """Print the lines. `wrote` (see `Screen.write_records`) also counts lines that are filtered out."""
-        passes, formatted = self.filter.passes, self.format.format
+        # Asked each time, because a terminal can be resized.
+        formatted = replace(self.format, columns=self.format.screen.columns).format
+        passes = self.filter.passes
         # A pattern of the user may backtrack forever on a line of somebody else: Ctrl-C must end it.
         with stopped_at_once() if self._has_patterns else nullcontext():
             texts = [f"{formatted(source, line)}\n" if passes(line) else "" for source, line in lines]
@@ -179,7 +197,7 @@ def make_line_printer(
 
     With `names`, the names of the Workers, each line begins with the name of its Worker.
     """
-    zone = find_zone(options.timezone)
+    zone = _zone(options, screen)
     try:
         since = None if options.since is None else parse_since(options.since, datetime.now(UTC), zone)
     except ValueError as error:
@@ -193,11 +211,25 @@ def make_line_printer(
         LineFormat(
             screen,
             options.output,
-            zone if options.timestamps else None,
+            _times(options, screen, zone),
             None if names is None else _name_width(names),
             compile_patterns("--highlight", options.highlight),
+            SourceColors(),
         ),
     )
+
+
+def _zone(options: LineOptions, screen: Screen) -> tzinfo | None:
+    """The time zone; None for the local one. Only a terminal has somebody in front of it."""
+    if options.timezone is not None:
+        return find_zone(options.timezone)
+    return None if screen.is_tty else UTC
+
+
+def _times(options: LineOptions, screen: Screen, zone: tzinfo | None) -> Callable[[datetime], str] | None:
+    if options.timestamps or (options.timestamps is None and screen.is_tty):
+        return partial(format_time if options.timestamps else format_clock, zone=zone)
+    return None
 
 
 def _name_width(names: Iterable[str]) -> int:

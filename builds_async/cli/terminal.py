@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -45,6 +46,11 @@ class Screen:
         # A terminal has an encoding of its own; anything else gets UTF-8, whatever the locale.
         known = stream.encoding if stream is not None and self.is_tty else None
         self.encoding: str = known or "utf-8"
+
+    @property
+    def columns(self) -> int | None:
+        """The width of the terminal now; None if it is none."""
+        return shutil.get_terminal_size().columns if self.is_tty else None
 
     def write(self, text: str, *, trusted: bool = False) -> None:
         """Write the text in one piece, above any live display of rich."""

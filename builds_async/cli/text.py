@@ -1,7 +1,6 @@
 """Makes untrusted text safe for a terminal: control characters become visible, colors stay or go."""
 
 import re
-from zlib import crc32
 
 from builds_async.models import text
 
@@ -11,7 +10,10 @@ RESET = "\x1b[0m"
 DIM = "2"
 HIGHLIGHT = "1;7"
 
-_SOURCE_COLORS = ("36", "33", "32", "35", "34", "31", "96", "93", "92", "95", "94", "91")
+# Colors of the 256-color palette that can be read on white and on black; none is red, the color of failures.
+SOURCE_COLORS = ("38;5;30", "38;5;130", "38;5;32", "38;5;133", "38;5;64", "38;5;62")
+"""The colors of the sources of lines, in the order of their use."""
+_OUTCOME_COLORS = {"success": "32", "fail": "1;31", "terminated": "31", "cancelled": "33"}
 
 
 def visible_text(text_: str) -> str:
@@ -38,6 +40,17 @@ def paint(text_: str, color: str) -> str:
     return f"\x1b[{color}m{text_}{RESET}"
 
 
-def source_color(name: str) -> str:
-    """The color of a source of lines, which depends only on its name."""
-    return _SOURCE_COLORS[crc32(name.encode(errors="replace")) % len(_SOURCE_COLORS)]
+def outcome_color(word: str) -> str:
+    """The color of an outcome."""
+    return _OUTCOME_COLORS.get(word, DIM)
+
+
+class SourceColors:
+    """Gives each source of lines a color, in turn."""
+
+    def __init__(self) -> None:
+        self._colors: dict[str, str] = {}
+
+    def of(self, name: str) -> str:
+        """The color of a source, the same each time."""
+        return self._colors.setdefault(name, SOURCE_COLORS[len(self._colors) % len(SOURCE_COLORS)])

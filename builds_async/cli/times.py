@@ -14,8 +14,11 @@ _DURATION = re.compile(r"(?:\d+(?:\.\d+)?[wdhms])+", re.ASCII)
 _PART = re.compile(r"(\d+(?:\.\d+)?)([wdhms])", re.ASCII)
 
 
-def parse_since(text: str, now: datetime, zone: tzinfo = UTC) -> datetime:
-    """Parse `10m`, `1h30m` or `2d` (ago), or an ISO date or time (in `zone`); else ValueError."""
+def parse_since(text: str, now: datetime, zone: tzinfo | None = UTC) -> datetime:
+    """Parse `10m`, `1h30m` or `2d` (ago), or an ISO date or time (in `zone`); else ValueError.
+
+    The zone None is the local one.
+    """
     text = text.strip()
     try:
         if _DURATION.fullmatch(text):
@@ -25,7 +28,9 @@ def parse_since(text: str, now: datetime, zone: tzinfo = UTC) -> datetime:
         raise ValueError(
             f"{text!r} is not a time: write 10m, 1h30m, 2d, 2026-01-31 or 2026-01-31T12:00Z"
         ) from None
-    return time if time.tzinfo is not None else time.replace(tzinfo=zone)
+    if time.tzinfo is not None:
+        return time
+    return time.replace(tzinfo=zone) if zone is not None else time.astimezone()
 
 
 def parse_seconds(option: str, text: str) -> float:
@@ -61,16 +66,26 @@ def find_zone(name: str) -> tzinfo:
         ) from None
 
 
-def format_time(time: datetime, zone: tzinfo) -> str:
-    """A time to the millisecond, with its offset: `2026-01-31T12:00:00.000Z`.
+def format_clock(time: datetime, zone: tzinfo | None) -> str:
+    """The time of day, `12:00:00`, in the zone or, with None, in the local one."""
+    return f"{_in_zone(time, zone):%H:%M:%S}"
+
+
+def format_time(time: datetime, zone: tzinfo | None) -> str:
+    """A time to the millisecond, with its offset: `2026-01-31T12:00:00.000Z`. The zone None is the local one.
 
     A time without a zone is UTC. One at the edge of the calendar that `zone` can't show keeps its own zone.
     """
-    time = time if time.tzinfo is not None else time.replace(tzinfo=UTC)
-    with suppress(OverflowError):
-        time = time.astimezone(zone)
+    time = _in_zone(time, zone)
     text = time.isoformat(timespec="milliseconds")
     return text.removesuffix("+00:00") + "Z" if text.endswith("+00:00") else text
+
+
+def _in_zone(time: datetime, zone: tzinfo | None) -> datetime:
+    time = time if time.tzinfo is not None else time.replace(tzinfo=UTC)
+    with suppress(OverflowError, ValueError, OSError):  # outside of the years that the system's clock knows
+        time = time.astimezone(zone)
+    return time
 
 
 def format_duration(seconds: float) -> str:

@@ -20,7 +20,8 @@ from tests.cli.support import FULL, SECRET, UUID, Cli, Run, Served
 USAGE: list[tuple[list[str], str]] = [
     (["bogus"], "Unknown command"),
     (["tail", "--bogus", "shop"], "--bogus"),
-    (["tail"], "tail takes"),
+    (["tail", "no-such-*"], "no Worker of this account has a name like 'no-such-*'"),
+    (["tail", UUID, "shop"], "tail takes"),
     (["tail", UUID, "shop"], "tail takes"),
     (["tail", UUID, "--tail", "-1"], "--tail"),
     (["tail", UUID, "--tail", "few"], "--tail"),

@@ -9,7 +9,18 @@ from typing import cast
 
 import pytest
 
-from builds_async import Build, BuildTail, LogLine, LogPosition, TailLine, TailLog, TailPosition, WorkerMark
+from builds_async import (
+    Build,
+    BuildTail,
+    LogLine,
+    LogPosition,
+    TailEnd,
+    TailItem,
+    TailLine,
+    TailLog,
+    TailPosition,
+    WorkerMark,
+)
 from builds_async.cli.batches import BatchPrinter, WorkerBatches
 from builds_async.cli.exits import CommandError
 from builds_async.cli.resume import Checkpoint, ResumeFile
@@ -73,8 +84,8 @@ async def batches() -> AsyncIterator[Callable[[FakeTail], WorkerBatches]]:
 Make = Callable[[FakeTail], WorkerBatches]
 
 
-def texts(lines: Sequence[TailLine]) -> list[str]:
-    return [line.line.message for line in lines]
+def texts(items: Sequence[TailItem]) -> list[str]:
+    return [it.line.message if isinstance(it, TailLine) else "END" for it in items]
 
 
 async def test_batches(batches: Make) -> None:
@@ -142,7 +153,7 @@ class Output:
         self._limit = limit
         self._error = error
 
-    def write(self, lines: Sequence[TailLine], wrote: Callable[[int], None]) -> None:
+    def write(self, lines: Sequence[TailItem], wrote: Callable[[int], None]) -> None:
         for line in texts(lines):
             if len(self.lines) == self._limit:
                 raise self._error
@@ -186,6 +197,18 @@ async def test_the_position_of_each_build_moves_by_its_own_lines(batches: Make) 
     assert {uuid: log.position for uuid, log in behind.logs.items()} == {
         UUID: LogPosition("c", 7, 27),
         OTHER: LogPosition(None, 2, 2),
+    }
+
+
+async def test_an_end_moves_no_line(batches: Make) -> None:
+    """If a batch is cut after the end of a build, its log is marked as ended."""
+    start = TailPosition({TAG: None}, {UUID: TailLog(TAG, LogPosition("c", 5, 25))})
+    behind = batches(FakeTail(start=start)).after(
+        start, [TailEnd(TAG, Build(build_uuid=UUID), True), TailEnd(TAG, Build(build_uuid=OTHER), True)]
+    )
+    assert behind.logs == {
+        UUID: TailLog(TAG, LogPosition("c", 5, 25), ended=True),
+        OTHER: TailLog(TAG, LogPosition(), ended=True),
     }
 
 

@@ -2,13 +2,15 @@
 
 import io
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 
 from builds_async import LogLine
 from builds_async.cli.printer import LineFilter, LineFormat, LinePrinter, Source, compile_patterns
 from builds_async.cli.terminal import Screen
-from builds_async.cli.text import source_color
+from builds_async.cli.text import SOURCE_COLORS
+from builds_async.cli.times import format_time
 from tests.cli.support import UUID, Terminal
 
 SHOP = Source(UUID, "a" * 32, "shop")
@@ -37,8 +39,8 @@ JSON = (
 
 PREFIXED = f"shop  8b2c1f0e 1970-01-01T00:00:00.000Z a^G red\n{TAG} 8b2c1f0e {LATER}.000Z b\n"
 LIT = (
-    "\x1b[96mshop 8b2c1f0e\x1b[0m a^G \x1b[1;7mred\x1b[0m\n"
-    f"\x1b[{source_color(TAG)}m{TAG} 8b2c1f0e\x1b[0m b\n"
+    f"\x1b[{SOURCE_COLORS[0]}mshop 8b2c1f0e\x1b[0m a^G \x1b[1;7mred\x1b[0m\n"
+    f"\x1b[{SOURCE_COLORS[1]}m{TAG} 8b2c1f0e\x1b[0m b\n"
 )
 
 
@@ -47,7 +49,7 @@ FORMS: list[tuple[dict[str, object], str]] = [
     ({"output": "text", "color": True}, "a^G \x1b[31mred\x1b[0m\nb\n"),
     ({"output": "raw", "color": True, "width": 5}, "a^G \x1b[31mred^[[2J\x1b[0m\nb\n"),
     ({"output": "raw", "color": False, "terminal": False}, "a\x07 \x1b[31mred\x1b[2J\nb\n"),
-    ({"output": "text", "color": False, "width": 5, "zone": UTC}, PREFIXED),
+    ({"output": "text", "color": False, "width": 5, "times": partial(format_time, zone=UTC)}, PREFIXED),
     ({"output": "text", "color": True, "width": 4, "highlight": compile_patterns("", ["red"])}, LIT),
     ({"output": "json", "color": True, "width": 4}, JSON),
 ]

@@ -9,9 +9,12 @@ import struct
 import termios
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from builds_async import BuildOutcome
 from builds_async.simulator import SimulatedBuild
 from tests.cli.support import Run, Served, started
 
@@ -66,7 +69,11 @@ def _read(master: int) -> bytes:
 @pytest.fixture
 def hostile(served: Served) -> SimulatedBuild:
     """A failed build whose log, branch and commit message attack the terminal."""
-    how = {"branch": "\x1b[2J[red]x[/red]\u202e", "commit_message": "a\n\x1b]0;y\x07"}
+    how = {
+        "branch": "\x1b[2J[red]x[/red]\u202e",
+        "commit_message": "a\n\x1b]0;y\x07",
+        "commit_hash": "c0ffee00",
+    }
     return served.do(lambda: served.sim.add_finished_build(HOSTILE, "fail", **how))  # type: ignore[arg-type]
 
 
@@ -78,10 +85,12 @@ def controls(text: str) -> set[str]:
 
 def test_hostile_lines(served: Served, hostile: SimulatedBuild) -> None:
     """Controls are dropped or made visible, colors end with their line, and markup is text."""
-    run = on_terminal(served, "tail", hostile.build_uuid)
+    run = on_terminal(served, "tail", hostile.build_uuid, "--no-timestamps", columns=120)
     assert run.code == 1
-    assert controls(run.out) == set()
-    assert run.out.splitlines() == [
+    log = run.out[run.out.index(f"build {hostile.build_uuid}") :]  # before it, the state was shown
+    assert controls(log) == set()
+    assert log.splitlines() == [
+        f"build {hostile.build_uuid}: ^[[2J[red]x[/red]\\u202e c0ffee00 a",
         "\x1b[31mred\x1b[0m",
         "osc",
         "clear",
@@ -93,6 +102,28 @@ def test_hostile_lines(served: Served, hostile: SimulatedBuild) -> None:
         "reason: ✘ [ERROR] [end",
         f"build {hostile.build_uuid}: fail",
     ]
+
+
+def test_times_on_a_terminal(served: Served) -> None:
+    """Lines begin with the local time of day, and long ones have a hanging indent."""
+    words = "the quick brown fox jumps over the lazy dog and runs away"
+    build = served.do(lambda: served.sim.add_finished_build([words], BuildOutcome.SUCCESS, age=0))
+    began = datetime.now(UTC)
+    variables = {"TZ": "Asia/Tokyo", "NO_COLOR": "1"}
+    run = on_terminal(served, "tail", build.build_uuid, columns=50, variables=variables)
+    first, second = run.out.splitlines()[-3:-1]
+    shown = time.strptime(first[:8], "%H:%M:%S")
+    tokyo = began.astimezone(ZoneInfo("Asia/Tokyo"))
+    assert abs((shown.tm_hour * 60 + shown.tm_min) - (tokyo.hour * 60 + tokyo.minute)) % 1438 <= 3
+    assert (first[8:], second) == (f" {words[:40].rstrip()}", f"         {words[40:]}")
+
+
+def test_a_queued_build_shows_its_state(served: Served) -> None:
+    """A tail of a build without a line yet shows the state of the build."""
+    build = served.do(lambda: served.sim.add_build([], branch="trunk"))
+    run = on_terminal(served, "tail", build.build_uuid, interrupt_at=b"trunk")
+    assert run.code == 130
+    assert f"build {build.build_uuid[:8]} queued trunk" in run.out
 
 
 def test_no_color(served: Served, hostile: SimulatedBuild) -> None:

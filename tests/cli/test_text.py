@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from builds_async.cli.text import colored, source_color, visible_text
+from builds_async.cli.text import SOURCE_COLORS, SourceColors, colored, visible_text
 from builds_async.models.text import json_escaped
 
 HOSTILE = [
@@ -43,7 +43,26 @@ def test_json_for_a_terminal_is_the_same_json() -> None:
     assert json_escaped('{"a":"\u202e\x9b✨"}') == '{"a":"\\u202e\\u009b✨"}'
 
 
-def test_sources_have_stable_colors() -> None:
-    """The color of a Worker is the same in every run, and Workers have different colors."""
-    assert [source_color(name) for name in ("shop", "blog", "api")] == ["96", "93", "93"]
-    assert len({source_color(f"worker-{number}") for number in range(100)}) == 12
+def test_sources_get_colors_in_turn() -> None:
+    """Six Workers have six colors, and each keeps its own."""
+    colors = SourceColors()
+    names = [f"worker-{number}" for number in range(7)]
+    first = [colors.of(name) for name in names]
+    assert first == [*SOURCE_COLORS, SOURCE_COLORS[0]]
+    assert [colors.of(name) for name in names] == first
+
+
+@pytest.mark.parametrize("color", SOURCE_COLORS)
+def test_colors_are_legible(color: str) -> None:
+    """The contrast is nearly 4:1 on white and on black, and no color is red."""
+    index = int(color.removeprefix("38;5;")) - 16
+    red, green, blue = ((0, 95, 135, 175, 215, 255)[index // base % 6] for base in (36, 6, 1))
+
+    def linear(value: int) -> float:
+        part = value / 255
+        return part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
+
+    luminance = 0.2126 * linear(red) + 0.7152 * linear(green) + 0.0722 * linear(blue)
+    assert 1.05 / (luminance + 0.05) > 3.8
+    assert (luminance + 0.05) / 0.05 > 3.8
+    assert red < 2 * max(green, blue)

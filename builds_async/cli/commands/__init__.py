@@ -25,10 +25,11 @@ _JSON_BUILD = "JSON: the build, with the API's field names."
 
 COMMANDS: Final = {
     "tail": CommandHelp(
-        "WORKER... | BUILD",
+        "[WORKER...] | BUILD",
         "Follow the logs of Workers, or of one build until it has finished.",
         "For Workers: all running and future builds, merged, until Ctrl-C; each line begins with the name of"
-        " its Worker and the first digits of its build. For a build: its whole log; the exit code and the"
+        " its Worker and the first digits of its build, and standard error says when a build begins and how"
+        " it ends. For a build: its whole log; the exit code and the"
         " last line on standard error show the outcome, and the line before shows the reason for a failure.",
     ),
     "logs": CommandHelp(

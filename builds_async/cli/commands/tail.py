@@ -13,7 +13,11 @@ from builds_async.cli.options import CONNECTION, LINE_OPTIONS, Connection, LineO
 
 async def tail_command(
     *what: Annotated[
-        str, Parameter(help="Names or tags of Workers, or one build by its UUID or first 8 digits.")
+        str,
+        Parameter(
+            help="Workers by name, tag or pattern such as 'shop-*', or one build by its UUID or first 8"
+            " digits. Default: all Workers of the account."
+        ),
     ],
     resume: Annotated[
         str | None,
@@ -29,7 +33,7 @@ async def tail_command(
     connection: Connection = CONNECTION,
 ) -> int:
     """Follow the logs of Workers, or of one build until it has finished."""
-    if not what or (any(map(is_build_uuid, what)) and len(what) > 1):
+    if any(map(is_build_uuid, what)) and len(what) > 1:
         raise CommandError("tail takes one build, or Workers by name or tag")
     async with connect(connection) as client:
         build = await find_printed_build(client, what[0]) if len(what) == 1 else None

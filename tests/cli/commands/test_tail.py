@@ -1,11 +1,13 @@
 """Tests the end and the resumption of `builds-async tail`."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from builds_async import BuildOutcome
 from builds_async.simulator import SimulatedBuild
-from tests.cli.support import Cli, Served
+from tests.cli.support import Cli, Served, emit, ended, read_lines, serving, started
 
 OUTCOMES = {"success": 0, "fail": 1, "cancelled": 1, "terminated": 1, "skipped": 1, "novel": 1}
 
@@ -47,3 +49,56 @@ def test_resume_of_another_build(failed: SimulatedBuild, account: Served, cli: C
     assert (run.code, run.out) == (2, "")
     assert f"position belongs to build {failed.build_uuid}" in run.err
     assert file.read_bytes() == saved
+
+
+@pytest.fixture
+def alone() -> Iterator[Served]:
+    """An account of its own, because the test tails all of its Workers."""
+    with serving() as served:
+        yield served
+
+
+@pytest.mark.slow
+def test_a_tail_of_workers_tells_the_story(alone: Served) -> None:
+    """Standard error says when a build begins and how it ends; standard output has the log only."""
+    tag = alone.do(lambda: alone.sim.add_worker("shop"))
+    how = {"branch": "trunk", "commit_hash": "c0ffee", "commit_message": "Fix it"}
+    build = alone.do(lambda: alone.sim.add_build([], external_script_id=tag, **how))  # type: ignore[arg-type]
+    emit(alone, build, "Error: no")
+    with started(alone.environment, "tail", "shop") as process:
+        assert read_lines(process, 1) == [f"shop {build.build_uuid[:8]} Error: no"]
+        alone.do(lambda: build.finish(BuildOutcome.FAIL))
+        assert process.stderr is not None
+        first, last = (process.stderr.readline().decode() for _ in range(2))
+        process.terminate()
+        assert ended(process).out == ""
+    assert first == f"shop {build.build_uuid[:8]} -- started: trunk c0ffee Fix it\n"
+    assert last.startswith(f"shop {build.build_uuid[:8]} -- fail")
+    assert last.endswith(": Error: no\n")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "seen"),
+    [
+        ((), {"shop-a", "shop-b", "blog"}),
+        (("shop-*",), {"shop-a", "shop-b"}),
+        (("*b", "blog"), {"shop-b", "blog"}),
+    ],
+    ids=["all", "pattern", "both"],
+)
+def test_tail_of_many(words: tuple[str, ...], seen: set[str], alone: Served) -> None:
+    """Without names, all Workers are tailed; with a pattern, those whose name matches."""
+
+    def add() -> None:
+        for name in ("shop-a", "shop-b", "blog"):
+            build = alone.sim.add_build([], external_script_id=alone.sim.add_worker(name))
+            build.emit("a line")
+
+    alone.do(add)
+    with started(alone.environment, "tail", *words) as process:
+        lines = read_lines(process, len(seen))
+        process.terminate()
+        rest = ended(process).out
+    assert {line.split()[0] for line in lines} == seen
+    assert rest == ""

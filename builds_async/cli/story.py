@@ -1,0 +1,81 @@
+"""Tells on standard error when the builds of a tail begin and how they end."""
+
+from collections import deque
+from collections.abc import Callable, Collection
+
+from builds_async import Build, LogLine, TailEnd, TailItem
+from builds_async.cli.outcome import INCOMPLETE, RECENT, outcome_word, reason_in
+from builds_async.cli.terminal import Screen
+from builds_async.cli.text import outcome_color, paint, visible_text
+from builds_async.cli.times import format_duration
+
+_MAX_SUBJECT = 72
+_MAX_SEARCHED = 2000
+"""How many characters of a line are kept for the reason: a log may have lines of megabytes."""
+
+
+def commit_line(build: Build) -> str:
+    """The branch, the commit and the first line of its message, as far as they are known."""
+    metadata = build.build_trigger_metadata
+    if metadata is None:
+        return ""
+    message = (metadata.commit_message or "").strip()
+    subject = message.splitlines()[0] if message else ""
+    if len(subject) > _MAX_SUBJECT:
+        subject = f"{subject[: _MAX_SUBJECT - 3]}..."
+    words = (metadata.branch, (metadata.commit_hash or "")[:8], subject)
+    return visible_text(" ".join(word for word in words if word))
+
+
+class Story:
+    """Writes a line when a build begins and when it ends; keeps the last lines of the logs that are open.
+
+    Nothing is written for the beginning of a build that is `known`: a resumed tail is in the middle of it.
+    If the story is not `shown`, nothing is written or kept.
+    """
+
+    def __init__(
+        self,
+        screen: Screen,
+        prefix: Callable[[TailItem], str],
+        *,
+        known: Collection[str] = (),
+        shown: bool = True,
+    ) -> None:
+        self._screen = screen
+        self._prefix = prefix
+        self._known = known
+        self._shown = shown
+        self._recent: dict[str, deque[LogLine]] = {}
+
+    def has(self, item: TailItem) -> bool:
+        """Whether `add` may write something for the item: it is the first or the last one of its build."""
+        return self._shown and (isinstance(item, TailEnd) or item.build.build_uuid not in self._recent)
+
+    def add(self, item: TailItem) -> None:
+        """Write the beginning or the end of the item's build, if it is one; remember its line."""
+        if not self._shown:
+            return
+        uuid = item.build.build_uuid
+        if isinstance(item, TailEnd):
+            self._write(item, self._end(item))
+            return
+        if (recent := self._recent.get(uuid)) is None:
+            recent = self._recent[uuid] = deque(maxlen=RECENT)
+            if uuid not in self._known:
+                self._write(item, f"started: {commit_line(item.build)}".rstrip(": "))
+        recent.append(LogLine(item.line.timestamp, item.line.message[:_MAX_SEARCHED]))
+
+    def _end(self, end: TailEnd) -> str:
+        build = end.build
+        word = visible_text(outcome_word(build))
+        text = paint(word, outcome_color(word)) if self._screen.color else word
+        if build.duration is not None:
+            text += f" after {format_duration(build.duration)}"
+        recent = self._recent.pop(build.build_uuid, ())
+        if (reason := reason_in(build, recent)) is not None:
+            text += f": {visible_text(reason)}"
+        return text if end.complete else f"{text} ({INCOMPLETE})"
+
+    def _write(self, item: TailItem, text: str) -> None:
+        self._screen.write(f"{self._prefix(item)}-- {text}\n")
