@@ -22,6 +22,9 @@ from builds_async.cli.terminal import silence, stderr, stdout
 from builds_async.cli.text import visible_text
 from builds_async.errors import BuildsError
 
+COMPLETE = "__complete"
+"""The hidden command that the completion scripts of the shells run."""
+
 _TOKEN_FLAG = re.compile(
     r"--?(?:cloudflare[-_])?(?:api[-_]?)?(?:token|key)(?:[=:].*)?", re.IGNORECASE | re.DOTALL
 )
@@ -70,6 +73,8 @@ def run(tokens: Sequence[str]) -> int:
 
 def _run(tokens: Sequence[str]) -> int:
     app = make_app()
+    if tokens and tokens[0] == COMPLETE:
+        return _complete(app, tokens[1:])
     command, bound, _ = app.parse_args(tokens, exit_on_error=False, print_error=False)
     if "console" in bound.signature.parameters:  # for --help and --version, which cyclopts prints itself
         bound.arguments["console"] = stdout().console
@@ -77,6 +82,14 @@ def _run(tokens: Sequence[str]) -> int:
     if iscoroutine(result):
         result = run_to_end(result)
     return result if isinstance(result, int) else exits.OK
+
+
+def _complete(app: cyclopts.App, words: Sequence[str]) -> int:
+    from builds_async.cli.completing import complete  # noqa: PLC0415  # other commands don't need it
+
+    if lines := complete(app, words):
+        stdout().write("".join(f"{line}\n" for line in lines), trusted=True)
+    return exits.OK
 
 
 def _usage_error(error: CycloptsError, tokens: Sequence[str]) -> str:

@@ -106,8 +106,9 @@ COMMANDS: Final = {
     "demo": CommandHelp("", "Follow a real build live, then look up many Workers: no account, no network."),
     "completion": CommandHelp(
         "bash | zsh | fish",
-        "Print the script for a shell that completes commands and options.",
-        'For example in ~/.bashrc: eval "$(builds-async completion bash)"; for fish:'
+        "Print the script for a shell that completes commands, options and names of Workers.",
+        'In ~/.bashrc: eval "$(builds-async completion bash)"; in ~/.zshrc: eval "$(builds-async completion'
+        ' zsh)"; for fish:'
         " builds-async completion fish > ~/.config/fish/completions/builds-async.fish",
     ),
 }

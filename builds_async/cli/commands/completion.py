@@ -1,10 +1,10 @@
 """`builds-async completion`."""
 
+from importlib.resources import files
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from builds_async.cli.app import make_app
 from builds_async.cli.exits import OK
 from builds_async.cli.options import Debug
 from builds_async.cli.terminal import stdout
@@ -16,6 +16,7 @@ def completion_command(
     *,
     debug: Debug = False,  # noqa: ARG001  # read by `run`
 ) -> int:
-    """Print the script for a shell that completes commands and options."""
-    stdout().write(make_app().generate_completion(shell=shell), trusted=True)
+    """Print the script for a shell that completes commands, options and the names of Workers."""
+    script = files("builds_async.cli").joinpath("completions", f"builds-async.{shell}")
+    stdout().write(script.read_text(encoding="utf-8"), trusted=True)
     return OK
