@@ -79,7 +79,6 @@ from builds_async.models import (
 from builds_async.models.changes import BuildChange, WatchedBuild, WatchPosition, WorkerMark
 from builds_async.models.events import BuildEvent, BuildEventType
 from builds_async.models.live import LiveVersion, LiveWorker, NoBuildReason, NotDeployedReason
-from builds_async.models.live import LiveVersion, LiveWorker, NoBuildReason
 from builds_async.models.probe import ProbeFinding, ProbeReport
 from builds_async.models.queues import QueueAcks, QueueBatch, QueueExtension, QueueMessage
 from builds_async.models.repair import (

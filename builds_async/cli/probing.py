@@ -23,9 +23,9 @@ async def probe(connection: Connection, build: str | None, *, file: str | None, 
 
     A stop signal ends the probe; what is known by then is printed and written all the same.
     """
-    build_uuid = None if build is None else find_build(build)
     path = None if file is None else _writable(file)
     async with connect(connection) as client:
+        build_uuid = None if build is None else await find_build(client, build)
         probing = client.probe(build_uuid)
         try:
             with Spinner(stderr(), "asking at most 30 questions"):

@@ -16,6 +16,7 @@ NO_OLDER = "the oldest build that was found is 2 days old"
 # By switch, and by its setting: the answer of the probe, or its reason for having none.
 SWITCHES: dict[str, list[tuple[Any, str]]] = {
     "last_page_cursor": [("tail", "tail"), ("same", "same"), ("null", "null"), ("absent", "absent")],
+    "cursors": [(it, it) for it in ("array", "object", "quoted", "raw", "long", "new")],
     "behind_the_end": [("nothing", "nothing"), ("last_page", "last_page")],
     "logs_kept": [(None, "there after 100 days"), (30 * DAY, "gone after 100 days")],
     "builds_kept": [(None, "longer: 100 days"), (90 * DAY, NO_OLDER)],
