@@ -127,7 +127,10 @@ def _cursor_kind(seen: Evidence) -> Found:
     cursors = _cursors(seen)
     if not cursors:
         return NotAsked("no page had a cursor") if seen.log else _no_log(seen)
-    if seen.log and seen.again and seen.again.cursor not in {None, seen.log[0].cursor}:
+    # Behind the last page nothing moves, so another text is another cursor for the same place.
+    behind = seen.behind
+    moved = behind and not behind.lines and behind.cursor not in {None, seen.log[-1].cursor}
+    if moved or (seen.log and seen.again and seen.again.cursor not in {None, seen.log[0].cursor}):
         return "new"
     if max(map(len, cursors)) >= _LONG:
         return "long"

@@ -15,6 +15,8 @@ from builds_async.session.session import ApiSession
 
 NOT_ASKED: Final = {
     "late_lines": "one has to watch a build end",
+    "late_deployments": "one has to watch a build being deployed",
+    "preview_urls": "a build without a preview URL does not say whether it uploaded a version",
     "cancel_finished": "it takes a cancellation",
     "third_trigger": "it takes the creation of a trigger",
     "unknown_references": "it takes the creation of a trigger",

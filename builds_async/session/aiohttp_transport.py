@@ -1,6 +1,7 @@
 """The only file that touches aiohttp: a `Request` out, a `Response` in, or one of our connection errors."""
 
 import asyncio
+import os
 import ssl
 import traceback
 import urllib.request
@@ -296,12 +297,24 @@ def _not_connected(
         return BuildsConnectionError(_untrusted(error), sent=False, transient=False)
     if isinstance(error, aiohttp.ClientProxyConnectionError):
         return BuildsConnectionError(
-            f"could not connect to the proxy ({error}); check HTTPS_PROXY, and that the proxy runs",
+            f"could not connect to the proxy ({_reason(error)}); check HTTPS_PROXY, and that the proxy runs",
             sent=False,
         )
     return BuildsConnectionError(
-        f"could not connect ({error}); check the network, DNS, proxy and base_url", sent=False
+        f"could not connect ({_reason(error)}); check the network, DNS, proxy and base_url", sent=False
     )
+
+
+def _reason(error: aiohttp.ClientConnectorError) -> str:
+    """The host and what the system says of it, without aiohttp's own notation."""
+    cause = error.os_error
+    if isinstance(cause, ssl.SSLError):  # its numbers are those of OpenSSL
+        said = cause.reason or str(cause)
+    elif cause.errno and cause.errno > 0:  # asyncio replaces the system's text by the address
+        said = os.strerror(cause.errno)
+    else:  # of a name that is not found, or of several addresses
+        said = cause.strerror or str(cause)
+    return f"{error.host}:{error.port}: {said}"
 
 
 def _refused_by_proxy(status: int) -> BuildsConnectionError:

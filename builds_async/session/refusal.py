@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from html import unescape
 from typing import Unpack
 
 import msgspec
@@ -29,7 +30,9 @@ from builds_async.session.transport import Response
 _EXCERPT = 300
 _MOST_ERRORS = 20
 _LONGEST_ERRORS = 64 * 1024
+_PAGE = re.compile(rb"\s*<(?:!doctype|html|head|body|p|div)\b", re.IGNORECASE)
 _STYLE = r"(?i)<style\b[^<]*</style>|<script\b[^<]*</script>"
+_MARKUP = r"<[^<>]{0,500}>"
 _ERRORS = msgspec.json.Decoder(ErrorEnvelope)
 
 BY_STATUS: dict[int, type[APIError]] = {
@@ -71,7 +74,7 @@ def unreadable(
     """The error for a success that can't be used."""
     ray = ray_id(response.headers)
     start = _excerpt(response.body, secrets)
-    shown = f"the body starts with {start!r}" if start else "the body is empty"
+    shown = _said(response.body, secrets) if start else "the body is empty"
     return ResponseDecodeError(
         f"the response ({response.status}) can't be read: {why}; {shown}{_ray(ray)}",
         status=response.status,
@@ -122,7 +125,13 @@ def _no_text(response: Response, secrets: Iterable[str]) -> str:
     if not start:
         return "the body is empty"
     what = "no error text" if start[0] == "{" else "not the API's JSON"
-    return f"{what}, the body starts with {start!r}"
+    return f"{what}, {_said(response.body, secrets)}"
+
+
+def _said(body: bytes, secrets: Iterable[str]) -> str:
+    if _PAGE.match(body) and (text := _excerpt(body, secrets, of_page=True)):
+        return f"the page says {text!r}"
+    return f"the body starts with {_excerpt(body, secrets)!r}"
 
 
 def _details(body: bytes, secrets: Iterable[str]) -> tuple[ErrorDetail, ...]:
@@ -173,6 +182,7 @@ _BY_CODE_HINTS = {
     ),
 }
 _NOT_FOUND = {
+    "/builds/builds/": "Check the UUID of the build and the account; builds are kept for 90 days",
     "/deploy_hooks": (
         "Check the deploy hook and the account; deploy hooks go by the Worker's name, not by its tag"
     ),
@@ -231,7 +241,7 @@ def _ray(ray: str | None) -> str:
     return f" (cf-ray {ray})" if ray else ""
 
 
-def _excerpt(body: bytes, secrets: Iterable[str]) -> str:
+def _excerpt(body: bytes, secrets: Iterable[str], *, of_page: bool = False) -> str:
     # Redacted before it is cut, so that no part of a secret is left at the end. A character has at most 4
     # bytes, so this is enough of the body for the text and, behind it, the part of a secret that is cut.
     secrets = tuple(secrets)
@@ -240,5 +250,8 @@ def _excerpt(body: bytes, secrets: Iterable[str]) -> str:
     text = redact(start.decode("utf-8", "replace"), secrets)
     if len(start) < len(body) and longest:
         text = text[:-longest]
-    text = re.sub(_STYLE, " ", text[: 64 * _EXCERPT])  # of a page all that is no text of it, mostly
+    text = re.sub(_STYLE, " ", text[: 64 * _EXCERPT])  # most of a page that is not its text
+    if of_page:
+        # Redacted again, because a character reference can hide a part of a secret.
+        text = redact(unescape(re.sub(_MARKUP, " ", text)), secrets)
     return " ".join(text.split())[:_EXCERPT]

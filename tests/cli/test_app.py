@@ -9,13 +9,12 @@ from inspect import getdoc
 import pytest
 
 from builds_async import (
-    BuildsConnectionError,
     SystemClock,
 )
 from builds_async.cli.app import _redacted
 from builds_async.cli.commands import COMMANDS
 from builds_async.simulator import Fault, SimulatedBuild, TokenKind
-from tests.cli.support import FULL, SECRET, UUID, Cli, Run, Served
+from tests.cli.support import FULL, NOBODY, SECRET, UUID, Cli, Run, Served
 
 USAGE: list[tuple[list[str], str]] = [
     (["bogus"], "Unknown command"),
@@ -106,15 +105,14 @@ def test_no_permission_to_write(account: Served, cli: Cli, monkeypatch: pytest.M
     assert (run.code, "Workers CI Write" in run.err) == (3, True)
 
 
+@pytest.mark.usefixtures("no_pauses")
 def test_no_connection(account: Served, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """A failed connection gives exit code 4; --debug adds the traceback, without the token."""
-
-    async def refuse(*_: object, **__: object) -> None:
-        raise BuildsConnectionError("could not connect")
-
-    monkeypatch.setattr("builds_async.session.session.ApiSession.exchange", refuse)
+    monkeypatch.setenv("CLOUDFLARE_BASE_URL", NOBODY)
     plain, debug = cli("logs", UUID), cli("logs", UUID, "--debug")
-    assert plain == Run(4, "", "builds-async: could not connect\n")
+    assert (plain.code, plain.out) == (4, "")
+    assert plain.err.startswith("builds-async: ")
+    assert plain.err.count("\n") == 1
     assert debug.code == 4
     assert debug.err.startswith("Traceback")
     assert debug.err.endswith(plain.err)

@@ -123,8 +123,8 @@ class TestRefusal:
         """Of a refusal that is not the API's, the message has the start of the body on one line."""
         error = refused(a_response(HTML, 502))
         assert error.message == (
-            "502 not the API's JSON, the body starts with '<html> <head><title>502 Bad Gateway</title></head>"
-            " <body>cloudflare</body> </html>'. Cloudflare failed to answer; try again later"
+            "502 not the API's JSON, the page says '502 Bad Gateway cloudflare'. Cloudflare failed to answer;"
+            " try again later"
         )
 
     def test_empty(self) -> None:
@@ -288,3 +288,12 @@ class TestSecrets:
     def test_answer_repr(self) -> None:
         """An answer keeps body and headers out of `repr`, and so out of tracebacks that show locals."""
         assert TOKEN not in repr(a_response(TOKEN.encode(), x_echo=TOKEN))
+
+
+def test_a_character_reference_hides_no_secret() -> None:
+    """A secret that a page spells with character references is redacted after they are resolved."""
+    secret = "cfut_" + "s" * 35
+    page = f"<html><p>&#99;{secret[1:]} and {secret}</p>".encode()
+    error = refused(a_response(page, 502))
+    assert "the page says" in error.message
+    assert secret[5:] not in error.message

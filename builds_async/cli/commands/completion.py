@@ -16,7 +16,7 @@ def completion_command(
     *,
     debug: Debug = False,  # noqa: ARG001  # read by `run`
 ) -> int:
-    """Print the script for a shell that completes commands, options and the names of Workers."""
+    """Print the script for a shell that completes commands, options and names of Workers."""
     script = files("builds_async.cli").joinpath("completions", f"builds-async.{shell}")
     stdout().write(script.read_text(encoding="utf-8"), trusted=True)
     return OK

@@ -239,7 +239,6 @@ def test_probe_that_is_interrupted(
         (("shop",), "needs --probe"),
         (("--probe", "--yes"), "needs --repair-build-token"),
         (("--probe", "--repair-build-token"), "exclude each other"),
-        (("--probe", "shop"), "not a build UUID"),
         (("--probe", "--report", "/nowhere/at/all"), "can't write the file"),
     ],
     ids=lambda it: " ".join(it) if isinstance(it, tuple) else "",
