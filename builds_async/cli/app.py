@@ -20,7 +20,9 @@ from builds_async.cli.exits import CommandError, Terminated
 from builds_async.cli.running import run_to_end, terminate
 from builds_async.cli.terminal import silence, stderr, stdout
 from builds_async.cli.text import visible_text
-from builds_async.errors import BuildsError
+from builds_async.errors import BuildsConnectionError, BuildsError, ConfigurationError
+
+_OPTIONS = {"account_id": "--account-id", "api_token": "--token-file", "base_url": "--base-url"}
 
 COMPLETE = "__complete"
 """The hidden command that the completion scripts of the shells run."""
@@ -47,6 +49,7 @@ def make_app() -> cyclopts.App:
             name=name,
             help=help_.text,
             usage=help_.usage(name),
+            help_epilogue=help_.epilogue,
             sort_key=number,
         )
     return app
@@ -67,12 +70,14 @@ def run(tokens: Sequence[str]) -> int:
         silence(sys.stdout)
         return exits.BROKEN_PIPE
     except (CycloptsError, CommandError, BuildsError) as error:
-        message = _usage_error(error, tokens) if isinstance(error, CycloptsError) else str(error)
+        message = _usage_error(error, tokens) if isinstance(error, CycloptsError) else _for_people(error)
         return _fail(message, exits.code_of(error), debug="--debug" in tokens)
 
 
 def _run(tokens: Sequence[str]) -> int:
     app = make_app()
+    if tokens and tokens[0] == "help":  # as git and gh have it
+        tokens = (*tokens[1:], "--help")
     if tokens and tokens[0] == COMPLETE:
         return _complete(app, tokens[1:])
     command, bound, _ = app.parse_args(tokens, exit_on_error=False, print_error=False)
@@ -82,6 +87,15 @@ def _run(tokens: Sequence[str]) -> int:
     if iscoroutine(result):
         result = run_to_end(result)
     return result if isinstance(result, int) else exits.OK
+
+
+def _for_people(error: Exception) -> str:
+    """The message of an error, with the options of the command where the library names its own arguments."""
+    text = str(error)
+    if isinstance(error, (ConfigurationError, BuildsConnectionError)):
+        for argument, option in _OPTIONS.items():
+            text = re.sub(rf"\b{argument}\b", option, text)
+    return text
 
 
 def _complete(app: cyclopts.App, words: Sequence[str]) -> int:

@@ -155,7 +155,13 @@ class Spinner:
         if shown and screen.is_tty:
             from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
 
-            columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
+            # A terminal without Unicode can't show the dots of the usual spinner.
+            is_unicode = screen.encoding.lower().replace("-", "").startswith("utf")
+            columns = (
+                SpinnerColumn("dots" if is_unicode else "line"),
+                TextColumn("{task.description}", markup=False),
+                TimeElapsedColumn(),
+            )
             self._progress = Progress(*columns, console=screen.console, transient=True)
             self._task = self._progress.add_task(visible_text(text))  # drawings of rich are trusted
 

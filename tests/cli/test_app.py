@@ -11,7 +11,7 @@ import pytest
 from builds_async import (
     SystemClock,
 )
-from builds_async.cli.app import _redacted
+from builds_async.cli.app import _redacted, make_app
 from builds_async.cli.commands import COMMANDS
 from builds_async.simulator import Fault, SimulatedBuild, TokenKind
 from tests.cli.support import FULL, NOBODY, SECRET, UUID, Cli, Run, Served
@@ -53,7 +53,7 @@ USAGE: list[tuple[list[str], str]] = [
     (["simulate", "--faults", "gremlins:2"], "rate_limited, "),
     (["simulate", "--faults", "reset:often"], "'reset:often': TIMES must be a whole number"),
     (["completion", "tcsh"], "tcsh"),
-    (["status", "--account-id", "../x"], "account_id"),
+    (["status", "--account-id", "../x"], "--account-id (CLOUDFLARE_ACCOUNT_ID) is 32 hex digits"),
     (["status", "--base-url", "http://example.com"], "plain http"),
     (["status", "--token-file", "/no/such/file"], "--token-file: can't read the file"),
     (["status", "--token-file", "/dev/null"], "--token-file: it is not a regular file"),
@@ -228,12 +228,12 @@ def test_summary(name: str) -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help(name: str, cli: Cli) -> None:
-    """The help of a command has its usage and the exit codes."""
+    """The help of a command has its usage, and says where the exit codes are."""
     run = cli(name, "--help")
     text = " ".join(run.out.split())
     assert run.code == 0
     assert text.startswith(f"Usage: builds-async {name} ")
-    assert "Exit codes: 0 success; 1 the build failed" in text
+    assert "`builds-async --help` lists the exit codes" in text
     assert max(map(len, run.out.splitlines())) <= 80
 
 
@@ -246,3 +246,27 @@ def test_help_names_the_keys(cli: Cli) -> None:
 def test_version(cli: Cli) -> None:
     """`--version` prints the version and nothing else."""
     assert re.fullmatch(r"\d+\.\d+\S*\n", cli("--version").out)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_has_an_example(command: str, cli: Cli) -> None:
+    """The help of a command has an example that the command accepts, and not the exit codes again."""
+    shown = cli("help", command)
+    assert (shown.code, shown.err) == (0, "")
+    assert shown == cli(command, "--help")
+    for example in COMMANDS[command].examples:
+        assert f"builds-async {example}" in shown.out
+        words = example.split()
+        assert words[0] == command
+        make_app().parse_args(words, exit_on_error=False, print_error=False)
+    assert "Exit codes:" not in shown.out
+    assert "Exit codes:" in cli("help").out
+
+
+def test_errors_name_options(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error names the options of the command, not the arguments of the library."""
+    for name in ("CLOUDFLARE_API_TOKEN", "CLOUDFLARE_API_KEY", "CLOUDFLARE_ACCOUNT_ID"):
+        monkeypatch.delenv(name, raising=False)
+    assert "pass --account-id or set CLOUDFLARE_ACCOUNT_ID" in cli("status").err
+    monkeypatch.setenv("CLOUDFLARE_ACCOUNT_ID", "a" * 32)
+    assert "pass --token-file or set CLOUDFLARE_API_TOKEN" in cli("status").err

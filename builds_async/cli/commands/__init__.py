@@ -10,6 +10,14 @@ class CommandHelp(NamedTuple):
     summary: str
     """One sentence, also for the list of commands."""
     details: str = ""
+    examples: tuple[str, ...] = ()
+    """One or two command lines, without the name of the program."""
+
+    @property
+    def epilogue(self) -> str:
+        """What stands below the options."""
+        lines = [f"  builds-async {line}" for line in self.examples]
+        return "\n\n".join(("Examples:", *lines, "`builds-async --help` lists the exit codes."))
 
     @property
     def text(self) -> str:
@@ -31,11 +39,13 @@ COMMANDS: Final = {
         " its Worker and the first digits of its build, and standard error says when a build begins and how"
         " it ends. For a build: its whole log; the exit code and the"
         " last line on standard error show the outcome, and the line before shows the reason for a failure.",
+        examples=("tail shop blog --since 10m --resume position", "tail 8b2c1f0e"),
     ),
     "logs": CommandHelp(
         "BUILD | WORKER",
         "Print the current log of a build.",
         "The exit code is 0 whatever the outcome. To follow a running build, use `tail`.",
+        examples=("logs shop --tail 50",),
     ),
     "status": CommandHelp(
         "[WORKER...]",
@@ -43,6 +53,7 @@ COMMANDS: Final = {
         "The exit code is 0 whatever the outcomes. JSON: external_script_id, worker, build (as the API has"
         " it, null if there is none), error for a Worker whose lookup failed, and with --live also live"
         " (is_live, percentage, reason, deployment, versions).",
+        examples=("status --watch", "status shop -o json"),
     ),
     "live": CommandHelp(
         "[WORKER...] [--commit SHA]",
@@ -51,12 +62,19 @@ COMMANDS: Final = {
         " given Workers serves that commit, or without names any Worker, and 1 if not. JSON: worker,"
         " deployment (null if there never was one), versions (version_id, percentage, build, and without one"
         " the reason), and error for a Worker whose look-up failed.",
+        examples=("live shop --commit 0123abcd",),
     ),
-    "list": CommandHelp("WORKER", "List the builds of a Worker, newest first.", _JSON_BUILD),
+    "list": CommandHelp(
+        "WORKER",
+        "List the builds of a Worker, newest first.",
+        _JSON_BUILD,
+        examples=("list shop --limit 5",),
+    ),
     "show": CommandHelp(
         "BUILD | WORKER",
         "Show everything about a build, including the reason for a failure.",
         f"The exit code is 0 whatever the outcome. {_JSON_BUILD}",
+        examples=("show shop", "show 8b2c1f0e"),
     ),
     "wait": CommandHelp(
         "BUILD | WORKER [--commit SHA]",
@@ -65,6 +83,7 @@ COMMANDS: Final = {
         " The log is read only if the build failed."
         " With --deployed, a success also has to serve traffic: the exit code is 1 if another version serves,"
         f" and standard error says which and since when. {_JSON_BUILD}",
+        examples=("wait shop --commit 0123abcd --timeout 20m",),
     ),
     "start": CommandHelp(
         "WORKER [--branch NAME] [--commit SHA]",
@@ -72,11 +91,13 @@ COMMANDS: Final = {
         "Prints the UUID of the build. With --wait or --follow, the exit code shows the outcome. JSON: the"
         " started build, and with --wait also the finished build, with the API's field names; with --follow,"
         " the lines of its log, as `tail` prints them.",
+        examples=("start shop --branch main --follow",),
     ),
     "cancel": CommandHelp(
         "BUILD | WORKER",
         "Cancel a build.",
         "The exit code is 1 if the build had already ended with an outcome other than `cancelled`.",
+        examples=("cancel shop",),
     ),
     "doctor": CommandHelp(
         "[--repair-build-token [WORKER] | --probe [BUILD_UUID]]",
@@ -89,6 +110,7 @@ COMMANDS: Final = {
         "With --probe: compare the API with what this package assumes about it, by at most 30 requests that"
         " only read. The exit code is 0 whatever the answers, and 4 if the probe did not come to its end."
         " JSON: question, state (holds, differs, seen, unknown), assumption, answer, reason.",
+        examples=("doctor",),
     ),
     "events": CommandHelp(
         "QUEUE_ID",
@@ -96,12 +118,14 @@ COMMANDS: Final = {
         "An event is acknowledged after it was printed; otherwise the queue redelivers it. The queue"
         " needs an event subscription to Workers Builds and an HTTP pull consumer. JSON: the event, with the"
         " field names of the API's builds.",
+        examples=("events 0123456789abcdef0123456789abcdef -o json",),
     ),
     "simulate": CommandHelp(
         "",
         "Serve a simulated Workers Builds until Ctrl-C.",
         "Prints environment variables that direct this command and the library to it: eval them in another"
         " shell.",
+        examples=("simulate --workers 20 --faults rate_limited:3",),
     ),
     "demo": CommandHelp("", "Follow a real build live, then look up many Workers: no account, no network."),
     "completion": CommandHelp(

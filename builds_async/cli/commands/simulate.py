@@ -2,8 +2,8 @@
 
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
-from typing import Annotated, Any, Final, get_args
+from itertools import cycle, islice
+from typing import Annotated, Any, Final, Literal, get_args
 
 import msgspec
 from cyclopts import Parameter
@@ -13,7 +13,16 @@ from builds_async import BuildOutcome
 from builds_async.cli.exits import OK, CommandError
 from builds_async.cli.options import Debug
 from builds_async.cli.terminal import stdout
-from builds_async.simulator import Behaviour, BuildsSimulator, Fault, FaultKind, RateLimit, build_script
+from builds_async.cli.times import parse_seconds
+from builds_async.simulator import (
+    Behaviour,
+    BuildsSimulator,
+    Fault,
+    FaultKind,
+    RateLimit,
+    TokenKind,
+    build_script,
+)
 
 _NAMES: Final = ("shop", "blog", "api", "docs", "auth")
 _OUTCOMES: Final = (BuildOutcome.SUCCESS, BuildOutcome.FAIL, BuildOutcome.CANCELLED, BuildOutcome.SUCCESS)
@@ -68,12 +77,21 @@ async def simulate_command(
         int,
         Parameter(help="Requests per 5 minutes; 0 for no limit. Default: 1200.", validator=Number(gte=0)),
     ] = 1200,
+    token_kind: Annotated[
+        Literal["full", "read_only", "no_permission", "no_scripts", "no_queues", "account_owned"],
+        Parameter(help="What the printed token may do. Default: full."),
+    ] = "full",  # noqa: S107  # a kind, not a token
+    every: Annotated[
+        str | None,
+        Parameter(help="Start another build, of each Worker in turn, at this interval, such as 30s or 5m."),
+    ] = None,
     seed: Annotated[
         int | None, Parameter(help="A seed that fixes the IDs and the token for every run.")
     ] = None,
     debug: Debug = False,  # noqa: ARG001  # read by `run`
 ) -> int:
     """Serve a simulated Workers Builds until Ctrl-C."""
+    interval = None if every is None else parse_seconds("--every", every)
     limit = RateLimit(limit=rate_limit) if rate_limit else None
     sim = BuildsSimulator(
         behaviour=_behaviour(behavior),
@@ -86,11 +104,23 @@ async def simulate_command(
     except (OSError, ValueError) as error:
         raise CommandError(f"can't serve at {host}, port {port}: {error}") from error
     try:
-        stdout().write(_introduction(sim, workers, builds, lines, rate))
+        token = sim.api_token if token_kind == "full" else sim.add_token(TokenKind(token_kind))
+        stdout().write(_introduction(sim, token, workers, builds, lines=lines, rate=rate))
+        if interval is not None:
+            await _keep_building(sim, interval, lines, rate)
         await asyncio.Event().wait()  # until a stop signal cancels it
     finally:
         await sim.stop()
     return OK
+
+
+async def _keep_building(sim: BuildsSimulator, interval: float, lines: int, rate: float) -> None:
+    """Add a build at each interval; every third one fails."""
+    for number, tag in enumerate(cycle(sim.workers.values())):
+        await asyncio.sleep(interval)
+        outcome = BuildOutcome.FAIL if number % 3 == 2 else BuildOutcome.SUCCESS
+        script = build_script(lines, rate=rate, outcome=outcome)
+        sim.add_build(script, external_script_id=tag)
 
 
 def _fault(word: str) -> Fault:
@@ -134,12 +164,14 @@ def _decoded(value: str) -> object:
         return value
 
 
-def _introduction(sim: BuildsSimulator, workers: int, builds: int, lines: int, rate: float) -> str:
+def _introduction(
+    sim: BuildsSimulator, token: str, workers: int, builds: int, *, lines: int, rate: float
+) -> str:
     """Fill the account; return the variables to eval, and comments that name Workers and builds."""
     variables = [
         f"export CLOUDFLARE_BASE_URL={sim.url}",
         f"export CLOUDFLARE_ACCOUNT_ID={sim.account_id}",
-        f"export CLOUDFLARE_API_TOKEN={sim.api_token}",
+        f"export CLOUDFLARE_API_TOKEN={token}",
         f"# queue of build events: {sim.add_queue('builds')}",
     ]
     comments: list[str] = []

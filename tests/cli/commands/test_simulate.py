@@ -1,5 +1,6 @@
 """Tests `builds-async simulate`."""
 
+import json
 import re
 import signal
 
@@ -36,3 +37,23 @@ def test_simulate() -> None:
             assert ended(logs).out.startswith("line 1 of 3\nline 2 of 3\n")
         server.send_signal(signal.SIGINT)
         assert ended(server) == (130, "", "")
+
+
+def test_builds_that_keep_coming() -> None:
+    """With `--every`, builds of each Worker in turn are added while the server runs."""
+    words = ("--workers", "2", "--builds", "0", "--lines", "1", "--rate", "100", "--every", "0.2")
+    with started({}, "simulate", *words) as server:
+        variables = dict(re.findall(r"^export (\w+)=(\S+)$", "\n".join(read_lines(server, 7)), re.MULTILINE))
+        with started(variables, "tail", "-o", "json") as tail:
+            seen = {json.loads(line)["worker"] for line in read_lines(tail, 8)}
+    assert seen == {"shop", "blog"}
+
+
+def test_the_kind_of_the_token() -> None:
+    """The printed token may do what its kind says, so that a refusal can be tried."""
+    with started({}, "simulate", "--token-kind", "account_owned") as server:
+        variables = dict(re.findall(r"^export (\w+)=(\S+)$", "\n".join(read_lines(server, 4)), re.MULTILINE))
+        with started(variables, "list", "shop") as command:
+            run = ended(command)
+    assert run.code == 3
+    assert "account-owned" in run.err
