@@ -12,14 +12,19 @@ from builds_async.errors import (
     ConfigurationError,
     ConflictError,
     InternalServerError,
+    LeaseLostError,
     NotFoundError,
     PermissionDeniedError,
     RateLimitError,
     ResponseDecodeError,
 )
+from builds_async.live.batches import TailBatch, TailBatches
 from builds_async.live.broadcast import LogBroadcast, LogSubscription
 from builds_async.live.events import EventStream
+from builds_async.live.file_store import FileStore
 from builds_async.live.follow import LogFollower
+from builds_async.live.ownership import Ownership, Share
+from builds_async.live.stores import PositionStore, Saved
 from builds_async.live.tail import BuildTail
 from builds_async.live.watch import BuildWatcher
 from builds_async.models import (
@@ -141,9 +146,11 @@ __all__ = [
     "EventDestination",
     "EventSource",
     "EventStream",
+    "FileStore",
     "Finding",
     "FoundWorker",
     "InternalServerError",
+    "LeaseLostError",
     "LiveVersion",
     "LiveWorker",
     "LogBroadcast",
@@ -162,10 +169,12 @@ __all__ = [
     "Observer",
     "OutageBegan",
     "OutageEnded",
+    "Ownership",
     "PackageManager",
     "Page",
     "Pages",
     "PermissionDeniedError",
+    "PositionStore",
     "Preview",
     "ProviderType",
     "PullRequest",
@@ -183,10 +192,14 @@ __all__ = [
     "ResultInfo",
     "RetryPlanned",
     "RetryPolicy",
+    "Saved",
     "SeedFile",
     "SeedRepo",
+    "Share",
     "Subscription",
     "SystemClock",
+    "TailBatch",
+    "TailBatches",
     "TailEnd",
     "TailItem",
     "TailLine",
