@@ -1,0 +1,7 @@
+"""The public names of the fleet: all that `builds_async.fleet` exports."""
+
+from builds_async.fleet.engine import EngineError
+
+__all__ = [
+    "EngineError",
+]
