@@ -91,6 +91,8 @@ from builds_async.session.budget import Budget, BudgetSnapshot, RateBudget
 from builds_async.session.clock import Clock, SystemClock
 from builds_async.session.observe import (
     Counters,
+    LeaseLost,
+    LeaseTaken,
     Observation,
     Observer,
     OutageBegan,
@@ -150,7 +152,9 @@ __all__ = [
     "Finding",
     "FoundWorker",
     "InternalServerError",
+    "LeaseLost",
     "LeaseLostError",
+    "LeaseTaken",
     "LiveVersion",
     "LiveWorker",
     "LogBroadcast",

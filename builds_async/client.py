@@ -121,8 +121,9 @@ class BuildsClient:
       clients of the same user. By default each client has its own.
     - `max_in_flight`: the most requests in flight at once (10), over all calls of the client.
     - `clock`: time as an argument, for tests.
-    - `observer`: is called with each `RequestDone`, `RetryPlanned`, `Waited`, `OutageBegan` and
-      `OutageEnded`, for metrics; it must be quick and not raise. `Counters` is one that adds up.
+    - `observer`: is called with each `RequestDone`, `RetryPlanned`, `Waited`, `OutageBegan`,
+      `OutageEnded`, `LeaseTaken` and `LeaseLost`, for metrics; it must be quick and not raise. `Counters` is
+      one that adds up.
 
     The credentials go to `base_url` only: not to a proxy, not to a redirect's target, not with a call that
     needs none, not with other requests of a borrowed session.
@@ -634,7 +635,13 @@ class BuildsClient:
             max_poll_interval=max_poll_interval,
         )
         batches = TailBatches(
-            external_script_ids, make, store=store, fleet=fleet, clock=self._clock, max_lines=max_lines
+            external_script_ids,
+            make,
+            store=store,
+            fleet=fleet,
+            clock=self._clock,
+            max_lines=max_lines,
+            observer=self._observer,
         )
         return self._closed_with_me(batches)
 

@@ -17,6 +17,7 @@ from builds_async.models.tail import TailEnd, TailItem, TailLine, TailLog, TailP
 from builds_async.session.clock import Clock
 from builds_async.session.ids import checked_tags, normalized_id
 from builds_async.session.numbers import whole
+from builds_async.session.observe import Observer
 
 _Piece: TypeAlias = Piece[TailItem, TailPosition]
 _MakeTail: TypeAlias = Callable[[Iterable[str], TailPosition | None], BuildTail]
@@ -113,6 +114,7 @@ class TailBatches:
         fleet: Ownership | None,
         clock: Clock,
         max_lines: int,
+        observer: Observer | None = None,
     ) -> None:
         self._spelled: dict[str, str] = {}
         for tag in checked_tags(external_script_ids):
@@ -126,7 +128,12 @@ class TailBatches:
             self._share = fleet.share(self._spelled, self._wake)
         self._feed = _TailFeed(make_tail, self._spelled)
         self._keeper = Keeper(
-            self._feed, store, self._share, clock=clock, most=whole("max_lines", max_lines, at_least=1)
+            self._feed,
+            store,
+            self._share,
+            clock=clock,
+            most=whole("max_lines", max_lines, at_least=1),
+            observer=observer,
         )
 
     @property

@@ -11,6 +11,7 @@ from builds_async.live.background import Tasks, together
 from builds_async.live.ownership import Share
 from builds_async.live.stores import PositionStore
 from builds_async.session.clock import Clock
+from builds_async.session.observe import LeaseLost, LeaseTaken, Observer
 
 Item = TypeVar("Item")
 Pos = TypeVar("Pos")
@@ -114,8 +115,16 @@ class Keeper(Generic[Item, Pos]):
     """
 
     def __init__(
-        self, feed: Feed[Item, Pos], store: PositionStore, share: Share, *, clock: Clock, most: int
+        self,
+        feed: Feed[Item, Pos],
+        store: PositionStore,
+        share: Share,
+        *,
+        clock: Clock,
+        most: int,
+        observer: Observer | None = None,
     ) -> None:
+        self._observer = observer
         self._feed: Feed[Item, Pos] = feed
         self._store = store
         self._share = share
@@ -151,20 +160,28 @@ class Keeper(Generic[Item, Pos]):
             raise RuntimeError("another task is already reading this; give each its own")
         self._reading = True
         try:
-            await self._settle()
-            while not self._closed:
-                await self._reconcile()
-                if (piece := self._next_in_hand()) is not None:
-                    self._current = piece
-                    return piece
-                if self._is_over:
-                    return None
-                if self._clock.now() >= self._save_due:
-                    await self._save_moved(tuple(self._followed))
-                    self._save_due = self._clock.now() + SAVE_EVERY
-                await self._wait()
+            return await self._next()
+        except BuildsError as error:
+            if not self._share.ended:
+                raise
+            logger.warning("%s; this process has left the fleet, and others go on", str(error))
+            return None
         finally:
             self._reading = False
+
+    async def _next(self) -> Piece[Item, Pos] | None:
+        await self._settle()
+        while not self._closed:
+            await self._reconcile()
+            if (piece := self._next_in_hand()) is not None:
+                self._current = piece
+                return piece
+            if self._is_over:
+                return None
+            if self._clock.now() >= self._save_due:
+                await self._save_moved(tuple(self._followed))
+                self._save_due = self._clock.now() + SAVE_EVERY
+            await self._wait()
         return None
 
     async def commit(self, piece: Piece[Item, Pos], args: tuple[Any, ...]) -> bool:
@@ -180,7 +197,8 @@ class Keeper(Generic[Item, Pos]):
         await self._tasks.aclose()
         try:
             held = {piece.owner.key for piece in (self._current, *self._hand) if piece is not None}
-            await self._save_moved([key for key in self._followed if key not in held])
+            free = [key for key in self._followed if key not in held and self._share.is_sure(key)]
+            await self._save_moved(free)
         except BuildsError as error:
             logger.warning("%s; the last position was not saved", str(error))
         finally:
@@ -246,7 +264,7 @@ class Keeper(Generic[Item, Pos]):
         logger.info(
             "the position of %s was refused: another owner has saved one, or the sink took it back", owner.key
         )
-        await self._forget(owner.key)
+        await self._lose(owner)
         self._version = 0
 
     # Who follows what.
@@ -261,7 +279,7 @@ class Keeper(Generic[Item, Pos]):
             held = dict(self._share.held())
             for owner in tuple(self._followed.values()):
                 if held.get(owner.key) != owner.fence:
-                    await self._forget(owner.key)
+                    await self._lose(owner)
             await self._open({key: fence for key, fence in held.items() if key not in self._followed})
             if leaving := [key for key in self._share.leaving() if key in self._followed]:
                 await self._save_moved(leaving)
@@ -291,6 +309,15 @@ class Keeper(Generic[Item, Pos]):
         if opened:
             await self._feed.follow({key: owner.saved for key, owner in opened.items()})
             self._followed |= opened
+            if self._observer is not None:
+                for owner in opened.values():
+                    if owner.fence:
+                        self._observer(LeaseTaken(external_script_id=owner.key, fence=owner.fence))
+
+    async def _lose(self, owner: Followed[Pos]) -> None:
+        await self._forget(owner.key)
+        if self._observer is not None and owner.fence and self._share.wants(owner.key):
+            self._observer(LeaseLost(external_script_id=owner.key, fence=owner.fence))
 
     async def _forget(self, key: str) -> None:
         if self._followed.pop(key, None) is not None:

@@ -24,6 +24,10 @@ class Share(Protocol):
         """The keys of the Workers that this process follows now, each with its fence."""
         ...
 
+    def wants(self, key: str) -> bool:
+        """Whether this Worker is among those to take part in."""
+        ...
+
     def leaving(self) -> Collection[str]:
         """Those of the held ones that another process waits for: give them up at the next commit."""
         ...
@@ -83,6 +87,10 @@ class Alone:
     def held(self) -> Mapping[str, int]:
         """All Workers, with the fence 0."""
         return self._held
+
+    def wants(self, key: str) -> bool:
+        """Whether it is followed."""
+        return key in self._held
 
     def leaving(self) -> Collection[str]:
         """None."""

@@ -174,13 +174,13 @@ class BuildTail:
             uuid: TailLog(log.tag, log.reader.position, ended=log.end_given)
             for uuid, log in self._logs.items()
         }
-        return TailPosition(dict(self._tracker.marks), logs)
+        return TailPosition(self._tracker.sure_marks, logs)
 
     def position_of(self, external_script_id: str) -> TailPosition:
         """The part of `position` that belongs to one Worker; an empty one if it is not there."""
         self._take_changes()
         tag = normalized_id(external_script_id)
-        marks = self._tracker.marks
+        marks = self._tracker.sure_marks
         logs = {
             uuid: TailLog(log.tag, log.reader.position, ended=log.end_given)
             for uuid, log in self._logs.items()

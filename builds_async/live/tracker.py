@@ -190,6 +190,13 @@ class Tracker:
             if mark is not None:
                 history.builds.setdefault(mark.build_uuid, None)
 
+    @property
+    def sure_marks(self) -> dict[str, WorkerMark | None]:
+        """The marks, but for Workers whose first look may hide builds that run: those are not listed yet."""
+        if not self._unlisted:
+            return dict(self.marks)
+        return {tag: mark for tag, mark in self.marks.items() if tag not in self._unlisted}
+
     def is_settled(self, tag: str) -> bool:
         """Whether a Worker's mark covers all its builds that were seen, here or by an earlier tracker."""
         return tag in self._looked_at and tag not in self.unfinished and tag not in self._unconfirmed

@@ -91,7 +91,29 @@ class OutageEnded(msgspec.Struct, frozen=True, kw_only=True):
     """The error that the verb raises, None if it works again."""
 
 
-Observation: TypeAlias = RequestDone | RetryPlanned | Waited | OutageBegan | OutageEnded
+class LeaseTaken(msgspec.Struct, frozen=True, kw_only=True):
+    """A tail or watch of a fleet has begun to follow a Worker."""
+
+    external_script_id: str
+    """The tag of the Worker."""
+
+    fence: int
+    """The fence with which it is followed: higher than that of every earlier owner."""
+
+
+class LeaseLost(msgspec.Struct, frozen=True, kw_only=True):
+    """A tail or watch of a fleet has lost a Worker without handing it over: after a pause or an outage."""
+
+    external_script_id: str
+    """The tag of the Worker."""
+
+    fence: int
+    """The fence with which it was followed."""
+
+
+Observation: TypeAlias = (
+    RequestDone | RetryPlanned | Waited | OutageBegan | OutageEnded | LeaseTaken | LeaseLost
+)
 """What an observer is called with."""
 
 Observer: TypeAlias = Callable[[Observation], object]

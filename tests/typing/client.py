@@ -22,6 +22,8 @@ from builds_async import (
     Diagnosis,
     EnvironmentVariable,
     FoundWorker,
+    LeaseLost,
+    LeaseTaken,
     LiveWorker,
     LogPage,
     NewVariable,
@@ -88,6 +90,8 @@ def observer(observation: Observation) -> float:
             return assert_type(observation.patience, float)
         case OutageEnded():
             return assert_type(observation.seconds, float)
+        case LeaseTaken() | LeaseLost():
+            return assert_type(observation.fence, int)
 
 
 async def builds(client: BuildsClient) -> None:

@@ -72,11 +72,13 @@ def rows_of(batch: TailBatch) -> list[tuple[str, int, str]]:
 
 
 def batches_of(
-    it: Wire, ids: Iterable[str], store: PositionStore | None, fleet: Ownership | None = None, **options: int
+    it: Wire,
+    ids: Iterable[str],
+    store: PositionStore | None,
+    fleet: Ownership | None = None,
+    max_lines: int = 100,
 ) -> TailBatches:
-    return TailBatches(
-        ids, it.tail, store=store, fleet=fleet, clock=it.sim.clock, **{"max_lines": 100, **options}
-    )
+    return TailBatches(ids, it.tail, store=store, fleet=fleet, clock=it.sim.clock, max_lines=max_lines)
 
 
 async def batch_within(batches: TailBatches, clock: Clock, seconds: float) -> TailBatch | None:
