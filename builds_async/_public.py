@@ -86,10 +86,12 @@ from builds_async.session.budget import Budget, BudgetSnapshot, RateBudget
 from builds_async.session.clock import Clock, SystemClock
 from builds_async.session.observe import (
     Counters,
+    GateClosed,
     Observation,
     Observer,
     OutageBegan,
     OutageEnded,
+    Rationed,
     RequestDone,
     RetryPlanned,
     Waited,
@@ -143,6 +145,7 @@ __all__ = [
     "EventStream",
     "Finding",
     "FoundWorker",
+    "GateClosed",
     "InternalServerError",
     "LiveVersion",
     "LiveWorker",
@@ -175,6 +178,7 @@ __all__ = [
     "QueueMessage",
     "RateBudget",
     "RateLimitError",
+    "Rationed",
     "RepoConnection",
     "Request",
     "RequestDone",

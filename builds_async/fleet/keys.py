@@ -9,7 +9,8 @@ def checked_name(what: str, name: object) -> str:
         raise TypeError(f"{what} must be a string, not {type(name).__name__}")
     if not name or len(name) > _LONGEST or not name.isprintable() or set("{}|") & set(name):
         raise ValueError(
-            f"{what} must be 1 to {_LONGEST} printable characters without braces and |, not {name[:_LONGEST]!r}"
+            f"{what} must be 1 to {_LONGEST} printable characters without braces and |, not"
+            f" {name[:_LONGEST]!r}"
         )
     return name
 

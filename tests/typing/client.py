@@ -22,6 +22,7 @@ from builds_async import (
     Diagnosis,
     EnvironmentVariable,
     FoundWorker,
+    GateClosed,
     LiveWorker,
     LogPage,
     NewVariable,
@@ -36,6 +37,7 @@ from builds_async import (
     QueueBatch,
     QueueExtension,
     RateBudget,
+    Rationed,
     RepoConnection,
     RequestDone,
     RetryPlanned,
@@ -87,6 +89,8 @@ def observer(observation: Observation) -> float:
         case OutageBegan():
             return assert_type(observation.patience, float)
         case OutageEnded():
+            return assert_type(observation.seconds, float)
+        case Rationed() | GateClosed():
             return assert_type(observation.seconds, float)
 
 
