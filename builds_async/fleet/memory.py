@@ -108,11 +108,12 @@ class LeaseModel:
 
     def _grant(self, claim: Claim, now: int, *, is_newcomer: bool) -> Grant:
         want, want_polls = (0, 0) if claim.leaving else (claim.want, claim.want_polls)
-        free = claim.capacity - self.spent - sum(self.held.values())
+        held, born = sum(self.held.values()), 0 if self.born is None else self.born
+        free = claim.capacity - self.spent - held
         if self.said_until > now:
-            free = min(free, self.said - sum(self.held.values()))
+            unheard = claim.capacity // 10 if now < born + claim.window else 0
+            free = min(free, self.said - held - unheard)
         grant = polls = 0
-        born = 0 if self.born is None else self.born
         in_grace = now < born + claim.session and self.said_until <= now
         if now >= self.closed and not claim.leaving:
             if self.probe:

@@ -85,7 +85,9 @@ end
 -- What the API said itself knows of other tools, and of a window that this engine forgot.
 if told >= 0 and (said_until <= now or told < said) then said, said_until = told, now + told_for end
 local free = capacity - spent - held
-if said_until > now then free = math.min(free, said - held) end
+-- In the first window there may be members that have not told yet what they send: a tenth is kept for them.
+local unheard = now < born + window and math.floor(capacity / 10) or 0
+if said_until > now then free = math.min(free, said - held - unheard) end
 
 local grant, polls, wait = 0, 0, 0
 local in_grace = now < born + session and said_until <= now
