@@ -89,9 +89,9 @@ async def test_closing() -> None:
 async def test_misuse(patience: float) -> None:
     """A duration that can't be one is refused by name, as by the client itself."""
     async with BuildsClient(account_id=ACCOUNT, api_token=TOKEN, patience=float("inf")) as client:
-        with pytest.raises(ValueError, match="patience is at least 0 s or infinite"):
+        with pytest.raises(ValueError, match="patience must be at least 0 s or infinite"):
             client.with_options(patience=patience)
-        with pytest.raises(ValueError, match="timeout is above 0 s"):
+        with pytest.raises(ValueError, match="timeout must be above 0 s"):
             client.with_options(timeout=0.0)
-    with pytest.raises(ValueError, match="patience is at least 0 s or infinite"):
+    with pytest.raises(ValueError, match="patience must be at least 0 s or infinite"):
         BuildsClient(account_id=ACCOUNT, api_token=TOKEN, patience=patience)

@@ -6,12 +6,13 @@ from collections.abc import Callable, Collection, Iterable
 from types import TracebackType
 from typing import Self
 
-from builds_async.fleet.engine import EngineError
+from builds_async.fleet.budget import SharedBudget
+from builds_async.fleet.engine import EngineError, RedisClient
 from builds_async.fleet.group import Group
 from builds_async.fleet.keys import checked_name
 from builds_async.fleet.membership import Member
-from builds_async.fleet.memory import MemoryEngine
-from builds_async.fleet.redis import EngineClient, RedisEngine
+from builds_async.fleet.memory_group import MemoryGroups
+from builds_async.fleet.redis import RedisEngine
 from builds_async.fleet.redis_group import RedisGroup
 from builds_async.fleet.store import GroupStore
 from builds_async.live.ownership import Share
@@ -24,7 +25,7 @@ logger: logging.Logger = logging.getLogger("builds_async")
 class Fleet:
     """A member of a group of processes that divide Workers among themselves.
 
-        async with Fleet("redis://cache/0", group="slack-bot") as fleet, BuildsClient() as client:
+        async with Fleet(url, group="slack-bot") as fleet, BuildsClient(budget=fleet.budget) as client:
             async for batch in client.tail(tags, fleet=fleet):
                 await post(batch)
 
@@ -49,7 +50,7 @@ class Fleet:
 
     def __init__(
         self,
-        engine: str | EngineClient | MemoryEngine,
+        engine: str | RedisClient | MemoryGroups,
         *,
         group: str,
         user: str = "default",
@@ -60,11 +61,13 @@ class Fleet:
         self._user = checked_name("user", user)
         self._lease = seconds("lease", lease, above_zero=True)
         self._label = group
-        self._group: Group = (
-            engine.group(group)
-            if isinstance(engine, MemoryEngine)
-            else RedisGroup(RedisEngine(engine), group)
-        )
+        if isinstance(engine, MemoryGroups):
+            self._group: Group = engine.group(group)
+            self._budget = SharedBudget(engine.budgets, user=user)
+        else:
+            over = RedisEngine(engine)
+            self._group = RedisGroup(over, group)
+            self._budget = SharedBudget(over, user=user)
         self._member = Member(
             self._group, label=group, name="" if name is None else _checked_member(name), lease=self._lease
         )
@@ -79,6 +82,11 @@ class Fleet:
     def members(self) -> tuple[str, ...]:
         """The names of the members that were alive at the last beat, this one included."""
         return self._member.members
+
+    @property
+    def budget(self) -> SharedBudget:
+        """The rate budget of all processes of the `user`: `BuildsClient(budget=fleet.budget)`."""
+        return self._budget
 
     @property
     def owned(self) -> tuple[str, ...]:
@@ -113,6 +121,7 @@ class Fleet:
                     "the engine of the fleet keeps nothing over a restart: switch on its persistence"
                     " (appendonly yes), or keep positions in a store of your own"
                 )
+        await self._budget.__aenter__()
         self._tasks = [
             asyncio.create_task(self._member.run()),
             asyncio.create_task(self._group.listen(self._member.hear)),
@@ -153,7 +162,10 @@ class Fleet:
             await _end(tasks)
             await self._member.end()
         finally:
-            await self._group.aclose()
+            try:
+                await self._budget.aclose()
+            finally:
+                await self._group.aclose()
 
 
 async def _end(tasks: Collection[asyncio.Task[None]]) -> None:

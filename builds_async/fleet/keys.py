@@ -1,17 +1,16 @@
 """The names of keys and channels in the engine."""
 
-from builds_async.session.numbers import shown_type
-
 _LONGEST = 200
 
 
 def checked_name(what: str, name: object) -> str:
     """A user, a group or a member as it stands in keys. TypeError or ValueError if it can't."""
     if not isinstance(name, str):
-        raise TypeError(f"{what} is a text, not {shown_type(name)}")
+        raise TypeError(f"{what} must be a string, not {type(name).__name__}")
     if not name or len(name) > _LONGEST or not name.isprintable() or set("{}|") & set(name):
         raise ValueError(
-            f"{what} is 1 to {_LONGEST} printable characters without braces and |, not {name[:_LONGEST]!r}"
+            f"{what} must be 1 to {_LONGEST} printable characters without braces and |, not"
+            f" {name[:_LONGEST]!r}"
         )
     return name
 

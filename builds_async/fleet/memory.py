@@ -1,245 +1,202 @@
-"""The engine's part of a fleet in memory: for tests on a virtual clock, and the model of the scripts."""
+"""An engine within this process: what the scripts mean, with the time as an argument."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable
+from math import inf
 
-import msgspec
+from builds_async.fleet.engine import Claim, Grant
+from builds_async.session.clock import Clock, SystemClock
 
-from builds_async.fleet.group import Beat, Dead, Standing, UnknownUnits
-from builds_async.live.stores import Saved
-from builds_async.session.clock import Clock
-
-_UNWANTED = 240  # leases after which a free unit that nobody has wanted is forgotten
-_KNOWN = 10  # leases for which the units of a digest are kept
-
-
-@dataclass
-class _Unit:
-    fence: int = 0
-    seq: int = 0
-    holder: str = ""
-    position: str = ""
+_AGAIN = 250  # milliseconds until a member asks again, where nothing says when more is free
+_SHORTEST_STEP = 50
+_STEPS = 60
 
 
-@dataclass
-class _State:
-    """One group."""
+class LeaseModel:
+    """The state of one user in an engine. All times are milliseconds.
 
-    members: dict[str, int] = field(default_factory=dict)  # deadline in ms
-    wants: dict[str, str] = field(default_factory=dict)  # digest
-    known: dict[str, tuple[int, set[str]]] = field(default_factory=dict)  # by digest: until when, units
-    units: dict[str, _Unit] = field(default_factory=dict)
-    free: dict[str, int] = field(default_factory=dict)  # since when, in ms
-    fence: int = 0
-    lists: dict[str, list[str | bytes]] = field(default_factory=dict)
+    It gives the same grants as `lease.lua`, which has the comments on why.
+    """
 
-    def bury(self, member: str, now: int) -> None:
-        for unit in self.held_by(member):
-            self.release(unit, now)
-        self.members.pop(member, None)
-        self.wants.pop(member, None)
+    def __init__(self) -> None:
+        self.born: int | None = None
+        self.charged: Counter[int] = Counter()  # requests that got their response, by the end of their bucket
+        self.window = 0
+        self.held: dict[str, int] = {}
+        self.deadlines: dict[str, int] = {}
+        self.totals: dict[str, int] = {}
+        self.heard: dict[str, int] = {}
+        self.pollers: dict[str, int] = {}
+        self.closed = self.said = self.said_until = 0
+        self.probe = ""
+        self.probe_until = 0
 
-    def held_by(self, member: str) -> list[str]:
-        return sorted(unit for unit, it in self.units.items() if it.holder == member)
+    @property
+    def spent(self) -> int:
+        """The requests that count, but for those that members hold."""
+        return self.charged.total()
 
-    def release(self, unit: str, now: int) -> None:
-        self.units[unit].holder = ""
-        self.free[unit] = now
+    def lease(self, claim: Claim, now: int) -> tuple[Grant, int]:
+        """What the member gets, and for how long the gate closes for all others: 0 if it does not."""
+        me, is_known = claim.member, claim.member in self.totals
+        if not is_known and claim.history is None and not claim.leaving:
+            return Grant(known=False), 0
+        self.born = now if self.born is None else self.born
+        self.window = claim.window
+        self._drop_old(now)
+        self._charge_late(claim, now)
+        answered = max(0, claim.total - self.totals[me]) if is_known else 0
+        self._charge(claim, now, now, answered)
+        if not is_known:
+            for age, count in claim.history or ():
+                self._charge(claim, now, now - age, count)
+        self.said -= answered
+        publish = self._close(claim, now)
+        if claim.leaving:
+            self._charge(claim, now, now + claim.timeout, claim.in_flight)
+            for names in (self.held, self.deadlines, self.totals, self.heard, self.pollers):
+                names.pop(me, None)
+        else:
+            self.held[me] = claim.in_flight + claim.unused
+            self.totals[me] = claim.total
+            self.deadlines[me] = now + claim.session
+            self.heard[me] = now
+            if claim.want_polls:
+                self.pollers[me] = now + 2 * claim.session
+        self._advance_probe(claim, now, answered)
+        if claim.told >= 0 and (self.said_until <= now or claim.told < self.said):
+            self.said, self.said_until = claim.told, now + claim.told_for
+        return self._grant(claim, now, is_newcomer=_is_blank(claim)), publish
 
-    def give(self, unit: str, member: str, us: int) -> int:
-        it = self.units.setdefault(unit, _Unit())
-        self.fence = it.fence = max(us, max(self.fence, it.fence) + 1)
-        it.holder = member
-        self.free.pop(unit, None)
-        return it.fence
+    def _drop_old(self, now: int) -> None:
+        for end in [end for end in self.charged if end + self.window <= now]:
+            del self.charged[end]
+
+    def _charge(self, claim: Claim, now: int, at: int, count: int) -> None:
+        step = max(_SHORTEST_STEP, claim.window // _STEPS)
+        bucket = math.ceil(at / step) * step
+        if count > 0 and bucket + claim.window > now:
+            self.charged[bucket] += count
+
+    def _charge_late(self, claim: Claim, now: int) -> None:
+        for late in [member for member, deadline in self.deadlines.items() if deadline <= now]:
+            self._charge(claim, now, self.deadlines.pop(late) + claim.timeout, self.held.pop(late))
+            self.pollers.pop(late, None)
+        step = max(_SHORTEST_STEP, claim.window // _STEPS)
+        silent = now - claim.window - 2 * claim.session - claim.timeout - step
+        for member in [member for member, heard in self.heard.items() if heard <= silent]:
+            if member != claim.member:
+                del self.heard[member], self.totals[member]
+        self.pollers = {member: until for member, until in self.pollers.items() if until > now}
+
+    def _close(self, claim: Claim, now: int) -> int:
+        if claim.close <= 0:
+            return 0
+        self.probe, self.probe_until = "due", 0
+        if now + claim.close <= self.closed:
+            return 0
+        self.closed = now + claim.close
+        return claim.close
+
+    def _advance_probe(self, claim: Claim, now: int, answered: int) -> None:
+        if self.probe == claim.member:
+            if claim.leaving or not claim.in_flight + claim.unused:
+                self.probe = "" if answered > 0 else "due"
+        elif self.probe not in {"", "due"} and self.probe_until <= now:
+            self.probe = "due"
+
+    def _grant(self, claim: Claim, now: int, *, is_newcomer: bool) -> Grant:
+        want, want_polls = (0, 0) if claim.leaving else (claim.want, claim.want_polls)
+        held, born = sum(self.held.values()), 0 if self.born is None else self.born
+        free = claim.capacity - self.spent - held
+        if self.said_until > now:
+            unheard = claim.capacity // 10 if now < born + claim.window else 0
+            free = min(free, self.said - held - unheard)
+        grant = polls = 0
+        in_grace = now < born + claim.session and self.said_until <= now
+        if now >= self.closed and not claim.leaving:
+            if self.probe:
+                if self.probe == "due" and free > 0 and want + want_polls:
+                    grant, polls = (1, 0) if want else (0, 1)
+                    self.probe, self.probe_until = claim.member, now + claim.session + claim.timeout
+            elif in_grace:
+                grant = max(0, min(want, 1, free)) if is_newcomer else 0
+            else:
+                share = 2 * len(self.deadlines)
+                grant = max(0, min(want, max(1, free // share), free))
+                free_polls = free - grant - max(1, claim.capacity // 10)
+                polls = max(0, min(want_polls, max(1, free_polls // share), free_polls))
+        if not claim.leaving:
+            self.held[claim.member] += grant + polls
+        return Grant(
+            tokens=grant,
+            polls=polls,
+            closed=max(0, self.closed - now),
+            members=len(self.deadlines),
+            pollers=len(self.pollers),
+            free=free - grant - polls,
+            wait=0 if grant + polls >= want + want_polls else self._wait(now, born + claim.session, in_grace),
+            probing=self.probe == claim.member,
+        )
+
+    def _wait(self, now: int, grace_ends: int, in_grace: bool) -> int:
+        wait = _AGAIN
+        if now < self.closed:
+            wait = self.closed - now
+        elif self.probe:
+            wait = _AGAIN
+        elif in_grace:
+            wait = grace_ends - now
+        elif self.charged:
+            wait = min(self.charged) + self.window - now
+        return max(10, wait)
+
+
+def _is_blank(claim: Claim) -> bool:
+    """Whether a member has nothing to tell yet."""
+    return not (claim.total or claim.in_flight or claim.unused or claim.history)
 
 
 class MemoryEngine:
-    """An engine for fleets of one process, such as tests on a `VirtualClock`: nothing is kept, nothing fails.
+    """A `BudgetEngine` for members within one process, on any clock: for tests with the simulator.
 
-    `groups` are made by name. Each method of a group does what the script of the same name does.
+    `latency` is the time for one call in seconds, 0 by default.
     """
 
-    def __init__(self, clock: Clock, *, now: Callable[[], int] | None = None) -> None:
-        self.clock = clock
-        """Measures leases, and is the engine's own clock."""
+    def __init__(self, clock: Clock | None = None, *, latency: float = 0.0) -> None:
+        self.name: str = "the engine in memory"
+        """For messages."""
+        self.clock: Clock = SystemClock() if clock is None else clock
+        """Its time, and that of the members."""
+        self.latency: float = latency
+        """Seconds for one call."""
+        self.users: dict[str, LeaseModel] = {}
+        """What it knows, by user."""
+        self._listeners: dict[str, list[Callable[[float], object]]] = {}
 
-        self.now: Callable[[], int] = (lambda: round(clock.now() * 1e6)) if now is None else now
-        """The engine's time in microseconds."""
+    async def open(self) -> None:
+        """Nothing to check."""
 
-        self.lists: dict[str, list[str | bytes]] = {}
-        """What commits have appended, by the name of the list."""
+    async def lease(self, user: str, claim: Claim) -> Grant:
+        """The grant of a member; the request and the reply each take half of the latency."""
+        await self.clock.sleep(self.latency / 2)
+        now = int(self.clock.now() * 1000)
+        grant, closing = self.users.setdefault(user, LeaseModel()).lease(claim, now)
+        if closing:
+            for heard in tuple(self._listeners.get(user, ())):
+                heard(closing / 1000)
+        await self.clock.sleep(self.latency / 2)
+        return grant
 
-        self._states: dict[str, _State] = {}
-        self._listeners: dict[str, list[Callable[[], object]]] = {}
-
-    def __repr__(self) -> str:
-        return "MemoryEngine()"
-
-    def group(self, name: str) -> "MemoryGroup":
-        """The group of a name."""
-        return MemoryGroup(self, name)
-
-    def forget(self) -> None:
-        """Lose everything, as an engine that restarts without its data."""
-        self._states.clear()
-
-    def state(self, name: str) -> _State:
-        """What is kept of a group."""
-        return self._states.setdefault(name, _State())
-
-    def listeners(self, name: str) -> list[Callable[[], object]]:
-        """Who hears of changes in a group."""
-        return self._listeners.setdefault(name, [])
-
-
-class MemoryGroup:
-    """A `Group` in memory."""
-
-    def __init__(self, engine: MemoryEngine, name: str) -> None:
-        self._engine = engine
-        self._name = name
-
-        self.clock: Clock = engine.clock
-        """Measures leases."""
-
-    async def open(self) -> bool | None:
-        """True: it never restarts."""
-        return True
-
-    async def beat(self, beat: Beat) -> Standing | Dead | UnknownUnits:
-        """Be alive, learn what has changed, and take units that are free."""
-        state, us = self._engine.state(self._name), self._engine.now()
-        now, me = us // 1000, beat.member
-        dead = [member for member, deadline in _in_order(state.members) if deadline <= now]
-        for member in dead:
-            state.bury(member, now)
-        namesakes = [it for it in state.members if beat.name and it != me and it.startswith(f"{beat.name}#")]
-        is_member = me in state.members
-        if not is_member and beat.units is None:
-            self._publish(dead)
-            return Dead(superseded=bool(namesakes))
-        if not is_member:
-            for member in namesakes:
-                state.bury(member, now)
-        lease = round(beat.lease * 1000)
-        state.members[me], state.wants[me] = now + lease, beat.digest
-        until, known = state.known.get(beat.digest, (0, set[str]()))
-        if beat.units is not None:
-            known = (known if until > now else set()) | set(beat.units)
-            for unit in beat.units:
-                if not state.units.get(unit, _Unit()).holder:
-                    state.free.setdefault(unit, now)
-        elif until <= now:
-            return UnknownUnits()
-        state.known[beat.digest] = now + _KNOWN * lease, known
-        standing = self._divide(state, beat, known, us)
-        self._publish(dead, not is_member)
-        return standing
-
-    def _divide(self, state: _State, beat: Beat, known: set[str], us: int) -> Standing:
-        now, me = us // 1000, beat.member
-        lease = round(beat.lease * 1000)
-        taken = dict[str, int]()
-        followed, mine = dict(beat.follows), 0
-        for unit in state.held_by(me):
-            if unit not in known:
-                state.release(unit, now)
-                continue
-            mine += 1
-            if followed.pop(unit, None) != state.units[unit].fence:
-                taken[unit] = state.give(unit, me, us)
-        alike = sum(digest == beat.digest for digest in state.wants.values())
-        fair = math.ceil(len(known) / alike)
-        wanted = min(beat.most, fair - mine)
-        for unit, since in _in_order(state.free) if wanted > 0 else ():
-            if unit in known:
-                if wanted > 0:
-                    taken[unit] = state.give(unit, me, us)
-                    wanted, mine = wanted - 1, mine + 1
-            elif since < now - _UNWANTED * lease:
-                del state.free[unit]
-        members = _in_order(state.members)
-        lapse = next((deadline - now for member, deadline in members if member != me), 0)
-        return Standing(
-            members=tuple(member for member, _ in members),
-            excess=mine - fair,
-            lapse=lapse / 1000,
-            taken=taken,
-            gone=frozenset(followed),
-        )
-
-    async def load(self, unit: str, fence: int) -> Saved | None:
-        """What is saved of a unit, and no smaller fence from now on."""
-        it = self._engine.state(self._name).units.get(unit, _Unit())
-        if fence < it.fence:
-            return None
-        if fence != it.fence:
-            it.fence = fence
-            self._engine.state(self._name).units[unit] = it
-        return Saved(it.seq, it.position or None)
-
-    async def save(
-        self, unit: str, fence: int, seq: int, position: str, append: Sequence[str | bytes] = ()
-    ) -> bool:
-        """Save a position, and append to a list."""
-        units = self._engine.state(self._name).units
-        it = units.get(unit, _Unit())
-        if fence < it.fence:
-            return False
-        if (fence, seq) == (it.fence, it.seq):
-            return True
-        if seq != it.seq + 1:
-            return False
-        it.fence, it.seq, it.position = fence, seq, position
-        units[unit] = it
-        if append:
-            self._engine.lists.setdefault(str(append[0]), []).extend(append[1:])
-        return True
-
-    async def release(self, member: str, units: Mapping[str, int]) -> None:
-        """Give up units."""
-        state, now = self._engine.state(self._name), self._engine.now() // 1000
-        freed = [
-            unit
-            for unit, fence in units.items()
-            if (it := state.units.get(unit)) is not None and (it.holder, it.fence) == (member, fence)
-        ]
-        for unit in freed:
-            state.release(unit, now)
-        self._publish(freed)
-
-    async def leave(self, member: str) -> None:
-        """Give up everything, and be a member no longer."""
-        state = self._engine.state(self._name)
-        freed = state.held_by(member)
-        state.bury(member, self._engine.now() // 1000)
-        self._publish(freed)
-
-    async def listen(self, heard: Callable[[], object]) -> None:
-        """Call `heard` whenever members or free units have changed."""
-        listeners = self._engine.listeners(self._name)
+    async def listen_to_closings(self, user: str, heard: Callable[[float], object]) -> None:
+        """Call `heard` with each closing, until cancelled."""
+        listeners = self._listeners.setdefault(user, [])
         listeners.append(heard)
         try:
-            await self.clock.sleep(math.inf)
+            await self.clock.sleep(inf)
         finally:
             listeners.remove(heard)
 
     async def aclose(self) -> None:
-        """Nothing is open."""
-
-    def _publish(self, *changes: object) -> None:
-        if any(changes):
-            for heard in tuple(self._engine.listeners(self._name)):
-                heard()
-
-
-def _in_order(scores: Mapping[str, int]) -> list[tuple[str, int]]:
-    """Members of a sorted set, as the engine has them."""
-    return sorted(scores.items(), key=lambda it: (it[1], it[0].encode()))
-
-
-def state_of(engine: MemoryEngine, group: str) -> object:
-    """What is kept of a group, as plain values: for comparisons."""
-    return msgspec.to_builtins(engine.state(group).__dict__)
+        """Nothing to close."""

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from types import ModuleType
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NoReturn, TypeAlias
 
 import redis.exceptions
 from redis.asyncio import Redis
@@ -16,15 +16,12 @@ from redis.backoff import NoBackoff
 from builds_async.errors import ConfigurationError
 from builds_async.fleet.address import secrets, shown
 from builds_async.fleet.boot import BootClock
-from builds_async.fleet.engine import EngineFacts
+from builds_async.fleet.engine import EngineFacts, RedisClient
 from builds_async.fleet.explain import IS_A_CLUSTER, Explanations, ForbiddenError
 from builds_async.fleet.scripts import Script
 from builds_async.session.clock import Clock
 
 logger: logging.Logger = logging.getLogger("builds_async")
-
-EngineClient: TypeAlias = Redis
-"""A client of one's own; `valkey.asyncio.Valkey` will do as well."""
 
 Reply: TypeAlias = Any
 """What a script returns: integers, bytes or text, None, and lists of those."""
@@ -47,7 +44,7 @@ class RedisEngine:
     which passes, or a `ConfigurationError`, which does not. None has the password.
     """
 
-    def __init__(self, engine: "str | Redis", *, timeout: float = TIMEOUT) -> None:
+    def __init__(self, engine: str | RedisClient, *, timeout: float = TIMEOUT) -> None:
         self.clock: Clock = BootClock()
         """Measures leases: it goes on while the machine sleeps, as the engine's clock does."""
         self._timeout = timeout
@@ -122,11 +119,16 @@ class RedisEngine:
         On a connection of its own, which may be quiet for hours; one that is lost is made anew. Messages that
         were published meanwhile are lost: whatever they say must also be in the engine's state.
         """
+        warned = False
         while True:
             try:
                 await self._listen(channel, heard)
-            except self._errors:
-                await self.clock.sleep(_AGAIN)
+            except self._errors as error:
+                explained = self._explain(error, "SUBSCRIBE")
+            if isinstance(explained, ConfigurationError) and not warned:
+                warned = True
+                logger.warning("%s", explained)
+            await self.clock.sleep(_AGAIN)
 
     async def aclose(self) -> None:
         """Close the connections, unless they are borrowed."""
@@ -140,7 +142,7 @@ class RedisEngine:
             except self._errors:
                 pass  # an engine that is gone can't say goodbye
 
-    async def _listen(self, channel: str, heard: Callable[[bytes], object]) -> None:
+    async def _listen(self, channel: str, heard: Callable[[bytes], object]) -> NoReturn:
         async with self._listener.pubsub() as subscription:
             async with asyncio.timeout(self._timeout):
                 await subscription.subscribe(channel)

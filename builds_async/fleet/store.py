@@ -3,9 +3,9 @@
 from collections.abc import Callable, Coroutine
 from typing import TypeVar
 
-from builds_async.fleet.engine import EngineError
+from builds_async.fleet.engine import EngineError, RedisClient
 from builds_async.fleet.group import Group
-from builds_async.fleet.redis import EngineClient, RedisEngine
+from builds_async.fleet.redis import RedisEngine
 from builds_async.fleet.redis_group import RedisGroup
 from builds_async.live.patience import Patience
 from builds_async.live.stores import Saved
@@ -68,7 +68,7 @@ class RedisStore(GroupStore):
     engine's persistence: if it loses the positions, running builds come again from their first line.
     """
 
-    def __init__(self, engine: str | EngineClient, *, group: str) -> None:
+    def __init__(self, engine: str | RedisClient, *, group: str) -> None:
         self._over = RedisEngine(engine)
         super().__init__(RedisGroup(self._over, group), self._over.clock)
 

@@ -7,9 +7,9 @@ from contextlib import suppress
 from math import inf
 
 from builds_async import LeaseLostError, PositionStore, RetryPolicy, TailBatches, TailPosition
-from builds_async.fleet import EngineError, Fleet, MemoryEngine
+from builds_async.fleet import EngineError, Fleet
 from builds_async.fleet.group import Beat, Dead, Standing, UnknownUnits
-from builds_async.fleet.memory import MemoryGroup
+from builds_async.fleet.memory_group import MemoryGroup, MemoryGroups
 from builds_async.live.stores import Saved
 from builds_async.live.tail import BuildTail
 from builds_async.session.clock import Clock
@@ -44,10 +44,10 @@ class PausableClock:
             await self._clock.sleep(0.25)
 
 
-class Line(MemoryEngine):
+class Line(MemoryGroups):
     """One process's way to a shared engine, which may be cut."""
 
-    def __init__(self, shared: MemoryEngine, clock: PausableClock, rng: random.Random) -> None:
+    def __init__(self, shared: MemoryGroups, clock: PausableClock, rng: random.Random) -> None:
         super().__init__(clock, now=shared.now)
         self.shared = shared
         self.process = clock
@@ -138,7 +138,7 @@ class Bot:
     def __init__(
         self,
         sim: BuildsSimulator,
-        shared: MemoryEngine,
+        shared: MemoryGroups,
         tags: Sequence[str],
         *,
         database: Database | None = None,

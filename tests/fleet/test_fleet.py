@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import pytest
 
 from builds_async import ConfigurationError
-from builds_async.fleet import Fleet, MemoryEngine
+from builds_async.fleet import Fleet
+from builds_async.fleet.memory_group import MemoryGroups
 from builds_async.simulator import BuildsSimulator, VirtualClock
 from tests.fleet.support import Bot, Row
 from tests.live.batches.support import Database, judge
@@ -17,7 +18,7 @@ LEASE = 3.0
 
 def account(
     workers: int = 6, builds: int = 2, lines: int = 25
-) -> tuple[BuildsSimulator, list[str], MemoryEngine]:
+) -> tuple[BuildsSimulator, list[str], MemoryGroups]:
     """Workers with builds, one after the other, a line a second; and an engine."""
     clock = VirtualClock(idle_turns=15)
     sim = BuildsSimulator(clock=clock, rate_limit=None, page_size=7)
@@ -26,7 +27,7 @@ def account(
         for n in range(builds):
             moments = script(lines, start=2.0 + n * (lines + 10.0))
             sim.add_build(moments, external_script_id=tag)
-    return sim, tags, MemoryEngine(clock)
+    return sim, tags, MemoryGroups(clock)
 
 
 async def end(bots: Sequence[Bot]) -> None:
@@ -229,4 +230,4 @@ class TestMisuse:
     def test_names(self, name: str) -> None:
         """A name that would break a key is a ValueError."""
         with pytest.raises(ValueError, match="name"):
-            Fleet(MemoryEngine(VirtualClock()), group="g", name=name)
+            Fleet(MemoryGroups(VirtualClock()), group="g", name=name)

@@ -15,12 +15,12 @@ def test_fine(name: str) -> None:
 @pytest.mark.parametrize("name", ["", "a" * 201, "a{b", "a}b", "a|b", "a\nb", "a\0b"])
 def test_odd(name: str) -> None:
     """What would break a key or a log line is a ValueError, in a short message."""
-    with pytest.raises(ValueError, match="user is 1 to 200 printable characters") as caught:
+    with pytest.raises(ValueError, match="user must be 1 to 200 printable characters") as caught:
         checked_name("user", name)
     assert len(str(caught.value)) < 300
 
 
 def test_no_text() -> None:
     """What is no text is a TypeError that doesn't show it."""
-    with pytest.raises(TypeError, match="group is a text, not bytes"):
+    with pytest.raises(TypeError, match="group must be a string, not bytes"):
         checked_name("group", b"secret")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from builds_async.fleet.group import Beat, Dead, Group, Standing, UnknownUnits
-from builds_async.fleet.memory import MemoryEngine
+from builds_async.fleet.memory_group import MemoryGroups
 from builds_async.fleet.redis import RedisEngine
 from builds_async.fleet.redis_group import RedisGroup
 from builds_async.live.stores import Saved
@@ -34,7 +34,7 @@ class Both:
 
     def __init__(self, engine: RedisEngine, group: str) -> None:
         self.us = 1_764_000_000_000_000
-        self.memory = MemoryEngine(FakeClock(), now=lambda: self.us)
+        self.memory = MemoryGroups(FakeClock(), now=lambda: self.us)
         self.groups: tuple[Group, Group] = (
             RedisGroup(engine, group, now=lambda: self.us),
             self.memory.group(group),

@@ -327,7 +327,7 @@ class TestWarning:
         assert await budget.acquire(poll=False, max_wait=0)
         assert clock.naps == [300.0]
         assert caplog.messages == [
-            "waiting 300 s for the rate budget: 10 requests of the last 300 s are all that this client sends"
+            "waiting 300 s for the rate budget: this client has sent its 10 requests for the last 300 s"
         ]
 
     @pytest.mark.parametrize("poll", [False, True], ids=["single", "poll"])
