@@ -86,6 +86,14 @@ def oldest(session: nox.Session) -> None:
 
 
 @nox.session
+def chaos(session: nox.Session) -> None:
+    """Run bots of a fleet for ten minutes while they are killed, stopped and cut off, and the engine dies."""
+    session.install(".[cli,fleet]", *group("tests"))
+    env = {"CHAOS_SECONDS": "300"}  # each of two runs
+    session.run("python", "-m", "pytest", "-s", "tests/fleet/test_chaos.py", *session.posargs, env=env)
+
+
+@nox.session
 def examples(session: nox.Session) -> None:
     """Run the examples and the code in README and docs against a simulated account."""
     session.install(".[cli,fleet]", *group("tests"))
