@@ -12,14 +12,19 @@ from builds_async.errors import (
     ConfigurationError,
     ConflictError,
     InternalServerError,
+    LeaseLostError,
     NotFoundError,
     PermissionDeniedError,
     RateLimitError,
     ResponseDecodeError,
 )
+from builds_async.live.batches import TailBatch, TailBatches
 from builds_async.live.broadcast import LogBroadcast, LogSubscription
 from builds_async.live.events import EventStream
+from builds_async.live.file_store import FileStore
 from builds_async.live.follow import LogFollower
+from builds_async.live.ownership import Ownership, Share
+from builds_async.live.stores import PositionStore, Saved
 from builds_async.live.tail import BuildTail
 from builds_async.live.watch import BuildWatcher
 from builds_async.models import (
@@ -87,6 +92,8 @@ from builds_async.session.clock import Clock, SystemClock
 from builds_async.session.observe import (
     Counters,
     GateClosed,
+    LeaseLost,
+    LeaseTaken,
     Observation,
     Observer,
     OutageBegan,
@@ -143,10 +150,14 @@ __all__ = [
     "EventDestination",
     "EventSource",
     "EventStream",
+    "FileStore",
     "Finding",
     "FoundWorker",
     "GateClosed",
     "InternalServerError",
+    "LeaseLost",
+    "LeaseLostError",
+    "LeaseTaken",
     "LiveVersion",
     "LiveWorker",
     "LogBroadcast",
@@ -165,10 +176,12 @@ __all__ = [
     "Observer",
     "OutageBegan",
     "OutageEnded",
+    "Ownership",
     "PackageManager",
     "Page",
     "Pages",
     "PermissionDeniedError",
+    "PositionStore",
     "Preview",
     "ProviderType",
     "PullRequest",
@@ -187,10 +200,14 @@ __all__ = [
     "ResultInfo",
     "RetryPlanned",
     "RetryPolicy",
+    "Saved",
     "SeedFile",
     "SeedRepo",
+    "Share",
     "Subscription",
     "SystemClock",
+    "TailBatch",
+    "TailBatches",
     "TailEnd",
     "TailItem",
     "TailLine",

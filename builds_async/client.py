@@ -13,11 +13,14 @@ from msgspec import UNSET
 from builds_async.diagnose import diagnose
 from builds_async.live import wait
 from builds_async.live.account_workers import AccountWorkers
+from builds_async.live.batches import TailBatches
 from builds_async.live.board import Board
 from builds_async.live.broadcast import LogBroadcast
 from builds_async.live.events import EventStream
 from builds_async.live.follow import LogFollower
+from builds_async.live.ownership import Ownership
 from builds_async.live.patience import Patience
+from builds_async.live.stores import PositionStore
 from builds_async.live.tail import BuildTail
 from builds_async.live.watch import BuildWatcher
 from builds_async.models.builds import Build
@@ -68,6 +71,13 @@ class _FollowOptions(TypedDict, total=False):
     max_poll_interval: float
 
 
+class _TailOptions(TypedDict):
+    tail: int | None
+    interval: float
+    poll_interval: float
+    max_poll_interval: float
+
+
 class _Closable(Protocol):
     async def aclose(self) -> None: ...
 
@@ -111,8 +121,9 @@ class BuildsClient:
       clients of the same user. By default each client has its own.
     - `max_in_flight`: the most requests in flight at once (10), over all calls of the client.
     - `clock`: time as an argument, for tests.
-    - `observer`: is called with each `RequestDone`, `RetryPlanned`, `Waited`, `OutageBegan` and
-      `OutageEnded`, for metrics; it must be quick and not raise. `Counters` is one that adds up.
+    - `observer`: is called with each `RequestDone`, `RetryPlanned`, `Waited`, `OutageBegan`,
+      `OutageEnded`, `LeaseTaken` and `LeaseLost`, for metrics; it must be quick and not raise. `Counters` is
+      one that adds up.
 
     The credentials go to `base_url` only: not to a proxy, not to a redirect's target, not with a call that
     needs none, not with other requests of a borrowed session.
@@ -533,6 +544,7 @@ class BuildsClient:
             patience=self._patience_of("watch"),
         )
 
+    @overload
     def tail(
         self,
         external_script_ids: Iterable[str] | None = None,
@@ -543,7 +555,47 @@ class BuildsClient:
         interval: float = 10.0,
         poll_interval: float = 1.0,
         max_poll_interval: float = 5.0,
-    ) -> BuildTail:
+    ) -> BuildTail: ...
+    @overload
+    def tail(
+        self,
+        external_script_ids: Iterable[str],
+        *,
+        fleet: Ownership | None = None,
+        store: PositionStore,
+        max_lines: int = 100,
+        tail: int | None = None,
+        interval: float = 10.0,
+        poll_interval: float = 1.0,
+        max_poll_interval: float = 5.0,
+    ) -> TailBatches: ...
+    @overload
+    def tail(
+        self,
+        external_script_ids: Iterable[str],
+        *,
+        fleet: Ownership,
+        store: PositionStore | None = None,
+        max_lines: int = 100,
+        tail: int | None = None,
+        interval: float = 10.0,
+        poll_interval: float = 1.0,
+        max_poll_interval: float = 5.0,
+    ) -> TailBatches: ...
+    def tail(
+        self,
+        external_script_ids: Iterable[str] | None = None,
+        *,
+        fleet: Ownership | None = None,
+        store: PositionStore | None = None,
+        max_lines: int = 100,
+        start: TailPosition | None = None,
+        tail: int | None = None,
+        events: str | None = None,
+        interval: float = 10.0,
+        poll_interval: float = 1.0,
+        max_poll_interval: float = 5.0,
+    ) -> BuildTail | TailBatches:
         """The log lines and ends of all builds of these Workers: `async for item in client.tail(tags)`.
 
         None stands for all Workers of the account, and for those to come. Builds that run now come from their
@@ -554,21 +606,63 @@ class BuildsClient:
         the rate budget allows. `start` is the `position` of an earlier tail. `BuildTail` says what is
         guaranteed. Needs "Workers CI Read"; without ids "Workers Scripts Read", with `events` "Queues Write"
         as well.
+
+        With `store` the lines come in batches of one Worker, at most `max_lines` (100), and the position of
+        each Worker is kept in the store: `async for batch in client.tail(tags, store=FileStore("bot.json"))`
+        goes on where the last run has ended. With `fleet` each Worker is followed by one of its members, and
+        the store is by default the fleet's. `TailBatches` says what is guaranteed. Both need the tags of the
+        Workers (`client.workers.names()` lists them), and take neither `start` nor `events`: ValueError.
         """
-        ids = () if external_script_ids is None else checked_tags(external_script_ids)
-        stream = BuildTail(
-            self._polls,
-            ids,
-            clock=self._clock,
-            start=start,
+        if store is None and fleet is None:
+            return self._tail(
+                external_script_ids,
+                start,
+                tail=tail,
+                events=events,
+                interval=interval,
+                poll_interval=poll_interval,
+                max_poll_interval=max_poll_interval,
+            )
+        if external_script_ids is None or start is not None or events is not None:
+            raise ValueError(
+                "with a store or a fleet, pass the tags of the Workers, and no start and no events"
+            )
+        make = partial(
+            self._tail,
             tail=tail,
             interval=interval,
             poll_interval=poll_interval,
             max_poll_interval=max_poll_interval,
+        )
+        batches = TailBatches(
+            external_script_ids,
+            make,
+            store=store,
+            fleet=fleet,
+            clock=self._clock,
+            max_lines=max_lines,
+            observer=self._observer,
+        )
+        return self._closed_with_me(batches)
+
+    def _tail(
+        self,
+        external_script_ids: Iterable[str] | None,
+        start: TailPosition | None,
+        *,
+        events: str | None = None,
+        **options: Unpack[_TailOptions],
+    ) -> BuildTail:
+        stream = BuildTail(
+            self._polls,
+            () if external_script_ids is None else checked_tags(external_script_ids),
+            clock=self._clock,
+            start=start,
             patience=self._patience_of("tail"),
             budget=self.budget,
             account=self._all_workers() if external_script_ids is None else None,
             events=None if events is None else self._events_for_tail(events),
+            **options,
         )
         return self._closed_with_me(stream)
 

@@ -5,6 +5,7 @@ BuildsError
 ├── BuildsConnectionError         no complete response; also a ConnectionError
 │   └── BuildsTimeoutError        not in time; also a TimeoutError
 ├── ResponseDecodeError           a response that can't be read
+├── LeaseLostError                another process follows this Worker by now
 └── APIError                      Cloudflare refused
     ├── BadRequestError           400, 422
     ├── AuthenticationError       401
@@ -146,6 +147,13 @@ class ResponseDecodeError(BuildsError):
         self.body = body
         self.ray_id = ray_id
         self.transient = transient
+
+
+class LeaseLostError(BuildsError):
+    """A batch that can't be committed: another process follows its Worker, or has saved its position.
+
+    Drop the batch and what was written with it, and go on with the loop.
+    """
 
 
 class APIError(BuildsError):

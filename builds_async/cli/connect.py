@@ -7,13 +7,13 @@ from contextlib import asynccontextmanager
 
 from builds_async import Budget, BuildsClient, Observation, OutageEnded, RetryPlanned
 from builds_async.cli.exits import CommandError
-from builds_async.cli.files import UnsuitableFileError, read_file
 from builds_async.cli.options import Connection
 from builds_async.cli.running import stopped_at_once
 from builds_async.cli.terminal import stderr
 from builds_async.cli.text import visible_text
 from builds_async.cli.times import format_duration
 from builds_async.fleet.address import has_password
+from builds_async.live.files import UnsuitableFileError, read_file
 
 PATIENCE = 300.0
 """For how many seconds a command sits out an outage of the API."""

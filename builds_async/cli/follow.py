@@ -11,7 +11,7 @@ from builds_async.cli.lookup import WorkerNames, find_workers
 from builds_async.cli.options import LineOptions
 from builds_async.cli.outcome import RECENT, find_reason, reason_in, report_end
 from builds_async.cli.printer import Source, make_line_printer, source_of
-from builds_async.cli.resume import Checkpoint, ResumeFile
+from builds_async.cli.resume import Checkpoint, resume_file
 from builds_async.cli.terminal import stderr, stdout
 from builds_async.cli.text import visible_text
 
@@ -21,7 +21,7 @@ async def follow_build(
 ) -> int:
     """Print the log of a build until it has finished; return the exit code for its outcome."""
     printer = make_line_printer(options, stdout())
-    file = None if resume is None else ResumeFile(resume, LogPosition, build_uuid=build_uuid)
+    file = None if resume is None else resume_file(resume, LogPosition, build_uuid=build_uuid)
     start = None if file is None else file.load()
     tail = options.tail if start is None else None
     with usage_errors("--resume"):
@@ -47,7 +47,7 @@ async def follow_workers(
     client: BuildsClient, words: Sequence[str], options: LineOptions, *, resume: str | None = None
 ) -> int:
     """Print the logs of all running and future builds of Workers, merged, until a stop signal."""
-    file = None if resume is None else ResumeFile(resume, TailPosition)
+    file = None if resume is None else resume_file(resume, TailPosition)
     start = None if file is None else file.load()
     names = await find_workers(client, words)
     if file is not None:

@@ -186,11 +186,17 @@ class RedisEngine:
             raise RuntimeError(
                 "the connection to the engine was opened before a fork: open it in the process that uses it"
             )
+        task = asyncio.current_task()
+        before = 0 if task is None else task.cancelling()
         try:
             async with asyncio.timeout(self._timeout):
-                return await call()
+                reply = await call()
         except self._errors as error:
             failure = self._explain(error, what)
+        else:
+            if task is not None and task.cancelling() > before:
+                raise asyncio.CancelledError  # redis-py swallows one that strikes while it connects
+            return reply
         # Out here: the client's error is not its context, which may show the URL or the arguments.
         raise failure
 

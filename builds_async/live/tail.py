@@ -29,7 +29,7 @@ from builds_async.models.tail import TailEnd, TailItem, TailLine, TailLog, TailP
 from builds_async.session.budget import Budget
 from builds_async.session.clock import Clock
 from builds_async.session.ids import checked_tags, normalized_id
-from builds_async.session.numbers import seconds
+from builds_async.session.numbers import seconds, whole
 
 logger: logging.Logger = logging.getLogger("builds_async")
 
@@ -149,9 +149,10 @@ class BuildTail:
         self._closed = False
         self._restore(start)
 
-    def _restore(self, start: TailPosition) -> None:
+    def _restore(self, start: TailPosition, *, only: str | None = None) -> None:
         for build_uuid, stored in start.logs.items():
-            if (tag := normalized_id(stored.external_script_id)) not in self._tracker:
+            tag = normalized_id(stored.external_script_id)
+            if tag not in self._tracker or only not in {None, tag}:
                 continue
             log = self._open(tag, build_uuid, None, stored.position, None)
             if stored.ended:
@@ -173,17 +174,36 @@ class BuildTail:
             uuid: TailLog(log.tag, log.reader.position, ended=log.end_given)
             for uuid, log in self._logs.items()
         }
-        return TailPosition(dict(self._tracker.marks), logs)
+        return TailPosition(self._tracker.sure_marks, logs)
 
-    async def add(self, external_script_id: str) -> None:
+    def position_of(self, external_script_id: str) -> TailPosition:
+        """The part of `position` that belongs to one Worker; an empty one if it is not there."""
+        self._take_changes()
+        tag = normalized_id(external_script_id)
+        marks = self._tracker.sure_marks
+        logs = {
+            uuid: TailLog(log.tag, log.reader.position, ended=log.end_given)
+            for uuid, log in self._logs.items()
+            if log.tag == tag
+        }
+        return TailPosition({tag: marks[tag]} if tag in marks else {}, logs)
+
+    async def add(self, external_script_id: str, *, start: TailPosition | None = None) -> None:
         """Take in another Worker, with the builds that run now. Does nothing if it is there already.
 
-        It may be called while another task reads. ValueError if it is no tag.
+        With `start`, the Worker goes on where that position has it. It may be called while another task
+        reads. ValueError if it is no tag.
         """
         (checked,) = checked_tags([external_script_id])
-        if self._tracker.add(checked):
-            self._schedule.add_worker(normalized_id(checked), self._clock.now())
-            self._tasks.wake()
+        tag = normalized_id(checked)
+        if not self._tracker.add(checked, {} if start is None else start.workers):
+            return
+        if start is not None:
+            if tag in self._tracker.marks:
+                self._known[tag] = self._tracker.marks[tag]
+            self._restore(start, only=tag)
+        self._schedule.add_worker(tag, self._clock.now())
+        self._tasks.wake()
 
     async def remove(self, external_script_id: str) -> None:
         """Take out a Worker: nothing more of it comes, and `position` forgets it.
@@ -222,14 +242,16 @@ class BuildTail:
             raise StopAsyncIteration
         return item
 
-    async def read(self) -> tuple[TailItem, ...]:
+    async def read(self, *, most: int | None = None) -> tuple[TailItem, ...]:
         """The next lines and ends, at least one, as many as are there without waiting; `()` without Workers.
 
-        Waits while there is none. Cancelling it is safe.
+        At most `most` of them; None for no limit. Waits while there is none. Cancelling it is safe.
         """
+        if most is not None:
+            whole("most", most, at_least=1)
         await self._fetch()
         items = list[TailItem]()
-        while (item := self._next_in_hand()) is not None:
+        while (most is None or len(items) < most) and (item := self._next_in_hand()) is not None:
             items.append(item)
         return tuple(items)
 

@@ -100,12 +100,15 @@ class Tracker:
     def __contains__(self, tag: str) -> bool:
         return tag in self._spelled
 
-    def add(self, external_script_id: str) -> bool:
-        """Track another Worker; whether it is a new one."""
+    def add(self, external_script_id: str, known: Mapping[str, WorkerMark | None] | None = None) -> bool:
+        """Track another Worker, from its mark among `known` if it is there; whether it is a new one."""
         tag = normalized_id(external_script_id)
         if tag in self._spelled:
             return False
         self._spelled[tag] = external_script_id
+        for written, mark in (known or {}).items():
+            if normalized_id(written) == tag:
+                self.marks[tag] = self._taken[tag] = marks.usable(mark)
         return True
 
     def add_new(self, external_script_id: str) -> bool:
@@ -186,6 +189,13 @@ class Tracker:
                 history.add(build, newest=_is_marked(build, mark))
             if mark is not None:
                 history.builds.setdefault(mark.build_uuid, None)
+
+    @property
+    def sure_marks(self) -> dict[str, WorkerMark | None]:
+        """The marks, but for Workers whose first look may hide builds that run: those are not listed yet."""
+        if not self._unlisted:
+            return dict(self.marks)
+        return {tag: mark for tag, mark in self.marks.items() if tag not in self._unlisted}
 
     def is_settled(self, tag: str) -> bool:
         """Whether a Worker's mark covers all its builds that were seen, here or by an earlier tracker."""
@@ -329,6 +339,8 @@ class Tracker:
         """Note what runs next to a Worker's latest build at the first look, and what began just after it."""
         mark = self.marks.get(history.tag)
         page = await self._source.list(history.tag, per_page=_PAGE)
+        if self._histories.get(history.tag) is not history:
+            return  # the Worker was removed meanwhile, and may have been added again
         before = marks.listed_before(page.result, mark)  # they began after `latest` was asked for
         for build in in_order(it for it in page if not it.is_stopped or it.build_uuid in before):
             self._note(history, build, newest=marks.is_younger(build, mark, before))
@@ -371,8 +383,8 @@ class Tracker:
 
     def _note(self, history: History, build: Build, *, newest: bool | None = None) -> None:
         """Report the build, if it is new or has moved on. `newest`: whether it is; None: its date decides."""
-        if history.tag not in self._spelled:
-            return  # the Worker was removed while it was asked for
+        if self._histories.get(history.tag) is not history:
+            return  # the Worker was removed while it was asked for, and may have been added again
         if error := _unusable({history.tag: build}):
             self.failures[self.spelling(history.tag)] = error[history.tag]
         elif build.build_uuid in history.builds:

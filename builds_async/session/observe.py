@@ -91,6 +91,26 @@ class OutageEnded(msgspec.Struct, frozen=True, kw_only=True):
     """The error that the verb raises, None if it works again."""
 
 
+class LeaseTaken(msgspec.Struct, frozen=True, kw_only=True):
+    """A tail or watch of a fleet has begun to follow a Worker."""
+
+    external_script_id: str
+    """The tag of the Worker."""
+
+    fence: int
+    """The fence with which it is followed: higher than that of every earlier owner."""
+
+
+class LeaseLost(msgspec.Struct, frozen=True, kw_only=True):
+    """A tail or watch of a fleet has lost a Worker without handing it over: after a pause or an outage."""
+
+    external_script_id: str
+    """The tag of the Worker."""
+
+    fence: int
+    """The fence with which it was followed."""
+
+
 class Rationed(msgspec.Struct, frozen=True, kw_only=True):
     """A `SharedBudget` can't reach its engine and goes on slowly, or it reached the engine again.
 
@@ -121,7 +141,15 @@ class GateClosed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Observation: TypeAlias = (
-    RequestDone | RetryPlanned | Waited | OutageBegan | OutageEnded | Rationed | GateClosed
+    RequestDone
+    | RetryPlanned
+    | Waited
+    | OutageBegan
+    | OutageEnded
+    | Rationed
+    | GateClosed
+    | LeaseTaken
+    | LeaseLost
 )
 """What an observer is called with."""
 

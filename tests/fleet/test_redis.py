@@ -370,3 +370,16 @@ async def test_forked(over: RedisEngine, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(os, "getpid", lambda: 1)
     with pytest.raises(RuntimeError, match="before a fork"):
         await over.open()
+
+
+@pytest.mark.parametrize("turns", range(0, 40, 2))
+async def test_a_cancellation_is_not_swallowed(engine: EngineServer, turns: int) -> None:
+    """A call that is cancelled at any moment raises CancelledError unless it is over."""
+    over = RedisEngine(engine.url)
+    call = asyncio.create_task(over.run(ECHO, ["a"], ["b"]))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    was_cancelled = call.cancel()
+    await asyncio.wait({call})
+    assert call.cancelled() == was_cancelled
+    await over.aclose()
