@@ -28,6 +28,11 @@ def secrets(url: str) -> tuple[str, ...]:
     return tuple(sorted(both, key=len, reverse=True))
 
 
+def has_password(url: str) -> bool:
+    """Whether there is a password in the URL."""
+    return bool(secrets(url))
+
+
 def redacted(text: str, hidden: tuple[str, ...]) -> str:
     """`text` without any of the hidden words."""
     for word in hidden:

@@ -108,6 +108,10 @@ class RedisEngine:
         seconds, micros = await self._command("TIME")
         return float(int(seconds) + int(micros) / 1e6)
 
+    async def ask(self, *words: str) -> Reply:
+        """The reply to a command that only reads."""
+        return await self._command(*words)
+
     async def run(self, script: Script, keys: Sequence[str], args: Sequence[str | bytes | int]) -> Reply:
         """What a script returns. It is sent by its hash, and with its text if the engine does not have it."""
         values: tuple[str | bytes | int, ...] = (*keys, *args)

@@ -182,8 +182,9 @@ class Supply:
 
     def observe(self, now: float, allowance: Allowance) -> None:
         """The API says what is left of its limit."""
-        left = int(allowance.left * (1 - self.terms.reserve))
-        self._told = (left, now + min(allowance.reset, _LONGEST_RESET))
+        # Less all of the reserve, not a share of what is left: rations may come on top.
+        left = allowance.left - (self.terms.limit - self._window.capacity)
+        self._told = (max(0, left), now + min(allowance.reset, _LONGEST_RESET))
         if self.ration is not None and allowance.quota and allowance.window == self._window.length:
             self.ration.observe(now, allowance.left, allowance.quota)
 
@@ -256,7 +257,7 @@ class Supply:
             session=_ms(SESSION),
             timeout=_ms(_TIMEOUT),
             close=_ms(self._close_until - now) if self._close_until > now else 0,
-            told=max(-1, told),
+            told=told,
             told_for=_ms(told_until - now),
             leaving=leaving,
         )

@@ -1,5 +1,6 @@
 """Real engines for the tests: servers from wheels or the PATH, one of each kind per session."""
 
+import atexit
 import importlib.util
 import os
 import platform
@@ -147,6 +148,7 @@ def shared(kind: str) -> EngineServer:
     """The server of this kind that all tests of the session share, emptied."""
     need(kind)
     if kind not in _servers:
+        atexit.register(stop_all)
         _servers[kind] = EngineServer(kind)
     _servers[kind].flush()
     return _servers[kind]

@@ -77,7 +77,8 @@ COMMANDS: Final = {
     "doctor": CommandHelp(
         "",
         "Check the account, the token and its permissions, and give advice on problems.",
-        "The exit code is 0 if builds can be read, 1 if no build minutes are left. JSON: check, state (ok,"
+        "With --shared, also check the engine of the shared rate budget."
+        " The exit code is 0 if builds can be read, 1 if no build minutes are left. JSON: check, state (ok,"
         " problem, unknown), message, advice, status (the HTTP status of a refused request).",
     ),
     "events": CommandHelp(
