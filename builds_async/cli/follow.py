@@ -2,16 +2,26 @@
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
-from builds_async import BuildsClient, LogLine, LogPosition, TailLine, TailPosition
+from builds_async import (
+    BuildsClient,
+    LeaseLostError,
+    LogLine,
+    LogPosition,
+    TailBatch,
+    TailBatches,
+    TailLine,
+    TailPosition,
+)
 from builds_async.cli.batches import BatchPrinter, BuildBatches, WorkerBatches
 from builds_async.cli.exits import OK, usage_errors
 from builds_async.cli.lookup import WorkerNames, find_workers
 from builds_async.cli.options import LineOptions
 from builds_async.cli.outcome import RECENT, find_reason, reason_in, report_end
-from builds_async.cli.printer import Source, make_line_printer, source_of
+from builds_async.cli.printer import LinePrinter, Source, make_line_printer, source_of
 from builds_async.cli.resume import Checkpoint, resume_file
+from builds_async.cli.running import shielded
 from builds_async.cli.terminal import stderr, stdout
 from builds_async.cli.text import visible_text
 
@@ -72,6 +82,44 @@ async def follow_workers(
         async with tail, aclosing(WorkerBatches(tail)) as batches:
             await BatchPrinter(batches, write, Checkpoint(file, start)).run()
     return OK
+
+
+async def follow_group(
+    client: BuildsClient, words: Sequence[str], options: LineOptions, *, engine: str, group: str
+) -> int:
+    """Print the part of the Workers that this member of a group has, until a stop signal."""
+    from builds_async.fleet import Fleet  # noqa: PLC0415  # an extra
+
+    with usage_errors("--group"):
+        fleet = Fleet(engine, group=group)
+    names = await find_workers(client, words)
+    async with WorkerNames(client, wanted=any(tag == name for tag, name in names.items())) as known:
+        await known.settle()
+
+        def name_of(tag: str) -> str:
+            return known.of(tag) or names[tag]
+
+        printer = make_line_printer(options, stdout(), map(name_of, names))
+        async with fleet, client.tail(names, fleet=fleet, tail=options.tail) as batches:
+            await _print_batches(batches, printer, name_of)
+    return OK
+
+
+async def _print_batches(batches: TailBatches, printer: LinePrinter, name_of: Callable[[str], str]) -> None:
+    """Print each batch whole, then commit it, also when a stop signal comes in between."""
+    printed: TailBatch | None = None
+    try:
+        async for batch in batches:
+            with shielded():
+                printer.print(((_source(line, name_of), line.line) for line in batch.lines), lambda _: None)
+                printed = batch
+            with suppress(LeaseLostError):  # another member may have printed it too; it goes on from there
+                await batch.commit()
+            printed = None
+    finally:
+        if printed is not None:
+            with suppress(LeaseLostError):
+                await printed.commit()
 
 
 def _source(line: TailLine, name_of: Callable[[str], str]) -> Source:
