@@ -24,6 +24,8 @@ from builds_async.live.events import EventStream
 from builds_async.live.file_store import FileStore
 from builds_async.live.follow import LogFollower
 from builds_async.live.ownership import Ownership, Share
+from builds_async.live.shared_events import SharedEvents
+from builds_async.live.shared_watch import SharedWatcher
 from builds_async.live.stores import PositionStore, Saved
 from builds_async.live.tail import BuildTail
 from builds_async.live.watch import BuildWatcher
@@ -204,6 +206,8 @@ __all__ = [
     "SeedFile",
     "SeedRepo",
     "Share",
+    "SharedEvents",
+    "SharedWatcher",
     "Subscription",
     "SystemClock",
     "TailBatch",

@@ -20,6 +20,8 @@ from builds_async.live.events import EventStream
 from builds_async.live.follow import LogFollower
 from builds_async.live.ownership import Ownership
 from builds_async.live.patience import Patience
+from builds_async.live.shared_events import SharedEvents
+from builds_async.live.shared_watch import SharedWatcher
 from builds_async.live.stores import PositionStore
 from builds_async.live.tail import BuildTail
 from builds_async.live.watch import BuildWatcher
@@ -519,13 +521,26 @@ class BuildsClient:
             patience=self._patience_of("wait_for_commit"),
         )
 
+    @overload
     def watch(
         self,
         external_script_ids: Iterable[str] | None = None,
         *,
         start: WatchPosition | None = None,
         interval: float = 15.0,
-    ) -> BuildWatcher:
+    ) -> BuildWatcher: ...
+    @overload
+    def watch(
+        self, external_script_ids: Iterable[str], *, fleet: Ownership, interval: float = 15.0
+    ) -> SharedWatcher: ...
+    def watch(
+        self,
+        external_script_ids: Iterable[str] | None = None,
+        *,
+        fleet: Ownership | None = None,
+        start: WatchPosition | None = None,
+        interval: float = 15.0,
+    ) -> BuildWatcher | SharedWatcher:
         """The changes of the builds of these Workers, without end: `async for change in client.watch(tags)`.
 
         None stands for all Workers of the account, and for those to come. First comes the latest build of
@@ -533,16 +548,26 @@ class BuildsClient:
         `interval` seconds (15) or as the rate budget allows: a thousand Workers are 50 requests a pass.
         `start` is the `position` of an earlier watch. `BuildWatcher` says what is guaranteed. Needs "Workers
         CI Read"; without ids "Workers Scripts Read" as well.
+
+        With `fleet` each Worker is watched by one of its members, and positions are kept in the fleet's
+        engine: see `SharedWatcher`. It needs the tags of the Workers, and takes no start: ValueError.
         """
-        return BuildWatcher(
+        if fleet is not None and (external_script_ids is None or start is not None):
+            raise ValueError("with a fleet, pass the tags of the Workers, and no start")
+        ids = () if external_script_ids is None else checked_tags(external_script_ids)
+        watcher = BuildWatcher(
             self._polls,
-            () if external_script_ids is None else checked_tags(external_script_ids),
+            ids if fleet is None else (),
             interval=interval,
             clock=self._clock,
             start=start,
             account=self._all_workers() if external_script_ids is None else None,
             patience=self._patience_of("watch"),
         )
+        if fleet is None:
+            return watcher
+        shared = SharedWatcher(ids, watcher, fleet=fleet, clock=self._clock, observer=self._observer)
+        return self._closed_with_me(shared)
 
     @overload
     def tail(
@@ -672,6 +697,7 @@ class BuildsClient:
     def _all_workers(self) -> AccountWorkers:
         return AccountWorkers(Workers(self._session.polling()), self._clock)
 
+    @overload
     def events(
         self,
         queue_id: str,
@@ -680,7 +706,28 @@ class BuildsClient:
         visibility_timeout: float = 120.0,
         poll_interval: float = 2.0,
         max_poll_interval: float = 15.0,
-    ) -> EventStream:
+    ) -> EventStream: ...
+    @overload
+    def events(
+        self,
+        queue_id: str,
+        *,
+        fleet: Ownership,
+        batch_size: int = 10,
+        visibility_timeout: float = 120.0,
+        poll_interval: float = 2.0,
+        max_poll_interval: float = 15.0,
+    ) -> SharedEvents: ...
+    def events(
+        self,
+        queue_id: str,
+        *,
+        fleet: Ownership | None = None,
+        batch_size: int = 10,
+        visibility_timeout: float = 120.0,
+        poll_interval: float = 2.0,
+        max_poll_interval: float = 15.0,
+    ) -> EventStream | SharedEvents:
         """The build events of a Cloudflare Queue, without end: `async for event in client.events(queue_id)`.
 
         Each event is acknowledged when the next one is asked for. A pull leases up to `batch_size` events
@@ -688,16 +735,24 @@ class BuildsClient:
         (2), less often up to `max_poll_interval` (15), or as the rate budget allows. `EventStream` says what
         is guaranteed. The queue needs an event subscription to Workers Builds and an HTTP pull consumer.
         Needs "Queues Write" ("Queues Edit" in the dashboard).
+
+        With `fleet` one of its members pulls, and another one goes on when it is gone: see `SharedEvents`.
         """
         segment(queue_id)
-        events = EventStream(
-            Queues(self._session.polling()),
-            queue_id,
-            clock=self._clock,
-            batch_size=batch_size,
-            visibility_timeout=visibility_timeout,
-            poll_interval=poll_interval,
-            max_poll_interval=max_poll_interval,
-            patience=self._patience_of("events"),
-        )
-        return self._closed_with_me(events)
+
+        def make(acknowledged: Iterable[tuple[str, str]] = ()) -> EventStream:
+            return EventStream(
+                Queues(self._session.polling()),
+                queue_id,
+                clock=self._clock,
+                batch_size=batch_size,
+                visibility_timeout=visibility_timeout,
+                poll_interval=poll_interval,
+                max_poll_interval=max_poll_interval,
+                patience=self._patience_of("events"),
+                acknowledged=acknowledged,
+            )
+
+        if fleet is None:
+            return self._closed_with_me(make())
+        return self._closed_with_me(SharedEvents(queue_id, make, fleet=fleet, clock=self._clock))

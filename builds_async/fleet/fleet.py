@@ -101,9 +101,10 @@ class Fleet:
     def share(self, keys: Iterable[str], on_change: Callable[[], None]) -> Share:
         """Take part in following these: what `client.tail(tags, fleet=fleet)` calls.
 
-        RuntimeError outside of `async with`; ValueError if this member follows one of them already.
+        RuntimeError before `async with`; ValueError if this member follows one of them already. Of a fleet
+        that was left, nothing comes.
         """
-        if not self._tasks:
+        if not self._was_opened:
             raise RuntimeError("the fleet is not open: use it as `async with Fleet(...) as fleet:`")
         return self._member.share(keys, on_change)
 

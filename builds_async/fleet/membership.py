@@ -56,7 +56,7 @@ class Member:
         self._is_known = False  # whether the engine has our units
         self._sure_until = -1.0
         self._shares: list[FleetShare] = []
-        self._is_going = False
+        self._is_going = self._has_ended = False
         self._is_out = False  # whether the engine is out of reach
         self._news = asyncio.Event()
 
@@ -75,6 +75,9 @@ class Member:
                 raise ValueError(
                     f"this member follows {min(both)!r} already, in another loop over the same fleet"
                 )
+        if self._has_ended:
+            share.end()
+            return share
         self._shares.append(share)
         self.want()
         return share
@@ -115,6 +118,7 @@ class Member:
 
     async def end(self) -> None:
         """Be a member no longer, at once. After `run` was cancelled."""
+        self._has_ended = True
         self._drop(tuple(self.held))
         for share in tuple(self._shares):
             share.end()

@@ -188,7 +188,13 @@ class Keeper(Generic[Item, Pos]):
         """Save the position behind a piece; False if it is refused. Does nothing if it is saved."""
         self._only_commit = True
         if piece.state == "open" and self._followed.get(piece.owner.key) is piece.owner:
-            await self._save_piece(piece, args)
+            try:
+                await self._save_piece(piece, args)
+            except BuildsError as error:
+                if not self._share.ended:
+                    raise
+                logger.warning("%s; this process has left the fleet, and others go on", str(error))
+                piece.state = "lost"
         return piece.state == "saved"
 
     async def aclose(self) -> None:

@@ -3,6 +3,7 @@
 import logging
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
 
 from builds_async.errors import (
     AuthenticationError,
@@ -143,6 +144,13 @@ class Tracker:
         marks = {tag: mark for tag, mark in self.marks.items() if tag not in in_hand}
         return marks | {tag: self._taken[tag] for tag in in_hand if tag in self._taken}
 
+    def taken_mark(self, tag: str) -> WorkerMark | Literal[False] | None:
+        """The mark of one Worker as in `taken_marks`; False if it has none, or may hide builds that run."""
+        if tag in self._unlisted:
+            return False
+        in_hand = any(normalized_id(change.external_script_id) == tag for change in self.changes)
+        return (self._taken if in_hand else self.marks).get(tag, False)
+
     def spelling(self, tag: str) -> str:
         """The tag of a Worker as the caller wrote it."""
         return self._spelled.get(tag, tag)
@@ -181,9 +189,10 @@ class Tracker:
         history = self._histories.get(tag)
         return self.arrived(tag) or (None if history is None else history.newest)
 
-    def restore(self, builds: Mapping[str, Iterable[Build]]) -> None:
+    def restore(self, builds: Mapping[str, Iterable[Build]], *, only: str | None = None) -> None:
         """Take over, by Worker, the open builds that an earlier tracker had reported, and the marked ones."""
-        for tag, mark in self.marks.items():
+        for tag in self.marks if only is None else {only} & self.marks.keys():
+            mark = self.marks[tag]
             history = self._history(tag)
             for build in builds.get(tag, ()):
                 history.add(build, newest=_is_marked(build, mark))

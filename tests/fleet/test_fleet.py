@@ -115,6 +115,23 @@ async def test_the_next_of_a_name() -> None:
     assert judge(sim, [*old.rows, *new.rows]) == (0, 0, 0)
 
 
+async def test_a_position_does_not_grow_with_each_build() -> None:
+    """Lesson 9: what the engine has of a Worker is as large after twelve builds as after one."""
+    sim, tags, engine = account(workers=1, builds=12, lines=3)
+    bot = Bot(sim, engine, tags)
+    sizes: dict[int, int] = {}
+    for _ in range(40):
+        await sim.clock.sleep(5.0)
+        unit = engine.state("g").units[tags[0]]
+        over = sum(build.status == "stopped" for build in sim.builds.values())
+        sizes[over] = len(unit.position)
+    await end([bot])
+    assert judge(sim, bot.rows) == (0, 0, 0)
+    assert max(sizes) == 12
+    assert len(engine.state("g").units[tags[0]].position) < 200
+    assert sizes[12] <= sizes[min(sizes)]
+
+
 async def test_not_while_it_is_unsure() -> None:
     """A bot that is cut off stops delivering before others can have its Workers."""
     sim, tags, engine = account(builds=1, lines=60)
@@ -215,6 +232,7 @@ class TestMisuse:
             fleet.share(tags, lambda: None)
         async with fleet:
             pass
+        assert fleet.share(tags, lambda: None).ended
         with pytest.raises(RuntimeError, match="opened once"):
             await fleet.__aenter__()
 
