@@ -174,10 +174,18 @@ class BuildTail:
             uuid: TailLog(log.tag, log.reader.position, ended=log.end_given)
             for uuid, log in self._logs.items()
         }
-        return TailPosition(self._tracker.sure_marks, logs)
+        return TailPosition(dict(self._tracker.marks), logs)
+
+    @property
+    def sure_position(self) -> TailPosition:
+        """`position` without the marks of Workers whose first look may hide other builds that run.
+
+        Where another process goes on at any moment: it then looks at such a Worker as this one did.
+        """
+        return TailPosition(self._tracker.sure_marks, self.position.logs)
 
     def position_of(self, external_script_id: str) -> TailPosition:
-        """The part of `position` that belongs to one Worker; an empty one if it is not there."""
+        """The part of `sure_position` that belongs to one Worker; an empty one if it is not there."""
         self._take_changes()
         tag = normalized_id(external_script_id)
         marks = self._tracker.sure_marks
