@@ -88,7 +88,8 @@ class RateBudget:
 
     def try_acquire(self, *, poll: bool) -> bool:
         """Count a request and return True if it may be sent now and no other request waits in front of it."""
-        if self._turns.singles or (poll and self._turns.polls):
+        turns = self._turns
+        if turns.singles or (poll and turns.polls):
             return False
         if not poll and self._window.try_take():
             return True
