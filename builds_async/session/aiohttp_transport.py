@@ -310,7 +310,7 @@ def _refused_by_proxy(status: int) -> BuildsConnectionError:
         phrase = f" {HTTPStatus(status).phrase}"
     except ValueError:
         phrase = ""
-    said = f"the proxy answered {status}{phrase}"
+    said = f"the proxy responded with {status}{phrase}"
     if status == 407:
         return BuildsConnectionError(
             f"{said}: it wants a user and a password; set HTTPS_PROXY to http://user:password@host:port, with"

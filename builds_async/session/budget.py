@@ -179,7 +179,7 @@ class RateBudget:
             return
         self._warned_until = until
         if window.closed_until > now:
-            why = "the API answered 429"
+            why = "the API responded with 429"
         elif window.blocked_until(now) > now:
             why = "the API says that nothing is left of the rate limit"
         else:

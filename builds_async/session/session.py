@@ -10,12 +10,13 @@ from typing import Self, TypeVar
 
 import msgspec
 
-from builds_async.errors import BuildsError, CallFacts, ConfigurationError, RateLimitError, with_call
+from builds_async.errors import BuildsError, CallFacts, RateLimitError, with_call
 from builds_async.models.envelope import Envelope
 from builds_async.session.admission import Admission, InFlightLimit
 from builds_async.session.budget import Budget
 from builds_async.session.call import Call
 from builds_async.session.clock import Clock
+from builds_async.session.credentials import PastedCredentialError
 from builds_async.session.decode import described
 from builds_async.session.headers import allowances, ray_id
 from builds_async.session.observe import Observer, RequestDone, RetryPlanned, Waited
@@ -30,10 +31,6 @@ R = TypeVar("R")
 logger: logging.Logger = logging.getLogger("builds_async")
 
 _REMEMBERED = 1000
-
-
-class PastedCredentialError(ConfigurationError, ValueError):
-    """The client's own credential was passed in place of an id. A ValueError, as for any other odd id."""
 
 
 class ApiSession:
