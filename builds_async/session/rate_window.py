@@ -29,10 +29,10 @@ class RateWindow:
     """
 
     def __init__(self, limit: int, length: float, reserve: float) -> None:
-        self.length = length
-        self.closings = 0
-        self.closed_until = -inf
-        self.next_poll_at = -inf
+        self.length: float = length
+        self.closings: int = 0
+        self.closed_until: float = -inf
+        self.next_poll_at: float = -inf
         self._share = 1 - reserve
         self._taken = 0  # all requests that were ever counted, less those that were given back
         self._in_flight = 0
@@ -43,6 +43,8 @@ class RateWindow:
         self._next_at = -inf
         self._server_limits: dict[str, _ServerLimit] = {}
         self._horizons: WeakKeyDictionary[object, float] = WeakKeyDictionary()  # until when each verb polls
+        self.capacity: int
+        self.poll_capacity: int
         self._set_limit(limit)
 
     def _set_limit(self, limit: int) -> None:
