@@ -96,7 +96,7 @@ class BuildsClient:
     `api_token` from CLOUDFLARE_API_TOKEN, else `api_key` and `api_email` from CLOUDFLARE_API_KEY and
     CLOUDFLARE_EMAIL, `base_url` from CLOUDFLARE_BASE_URL or https://api.cloudflare.com/client/v4. A value
     that is still missing then, or can't be used, is a ConfigurationError; so is a credential that is passed
-    but empty. A passed key or e-mail address is completed from the environment by the other half of its pair,
+    but empty. A passed key or email address is completed from the environment by the other half of its pair,
     never by a token. Plain http is allowed for loopback addresses only. The account id is 32 hex digits;
     dashes and spaces in it are dropped.
 
@@ -227,8 +227,8 @@ class BuildsClient:
     def _set_up(self) -> None:
         """Make the resources, and what the live verbs share, over the session."""
         self.workers = Workers(self._session)
-        self._singles = DatedBuilds(self._session)
-        starts = TriggerStarts(self._session, self._singles, self.workers)
+        self._single_calls = DatedBuilds(self._session)
+        starts = TriggerStarts(self._session, self._single_calls, self.workers)
         self.builds = Builds(self._session, starts)
         self.triggers = Triggers(self._session, starts)
         self.previews = Previews(self._session)
@@ -444,7 +444,7 @@ class BuildsClient:
             self._polls,
             build_uuid,
             clock=self._clock,
-            finished_source=self._singles,
+            finished_source=self._single_calls,
             state=self._board.asker(build_uuid),
             patience=self._patience_of(verb),
             **options,
@@ -730,7 +730,7 @@ class BuildsClient:
     ) -> EventStream | SharedEvents:
         """The build events of a Cloudflare Queue, without end: `async for event in client.events(queue_id)`.
 
-        Each event is acknowledged when the next one is asked for. A pull leases up to `batch_size` events
+        Each event is acknowledged when the next one is requested. A pull leases up to `batch_size` events
         (10) for `visibility_timeout` seconds (120). An empty queue is pulled every `poll_interval` seconds
         (2), less often up to `max_poll_interval` (15), or as the rate budget allows. `EventStream` says what
         is guaranteed. The queue needs an event subscription to Workers Builds and an HTTP pull consumer.

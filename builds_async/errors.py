@@ -130,7 +130,7 @@ class ResponseDecodeError(BuildsError):
     """The start of the body as text, without secrets."""
 
     ray_id: str | None
-    """The `cf-ray` header, which Cloudflare's support asks for; None if there was none."""
+    """The `cf-ray` header, which Cloudflare's support needs; None if there was none."""
 
     def __init__(
         self,
@@ -169,7 +169,7 @@ class APIError(BuildsError):
     """The entries of the response, at most 20; empty when its body was not JSON."""
 
     ray_id: str | None
-    """The `cf-ray` header, which Cloudflare's support asks for; None if there was none."""
+    """The `cf-ray` header, which Cloudflare's support needs; None if there was none."""
 
     def __init__(
         self,
@@ -217,7 +217,7 @@ class RateLimitError(APIError):
     """Too many requests (429), counted for the user together with the dashboard and all other tools.
 
     It is raised at once when the API asks for a longer wait than the policy's `max_wait`. `attempts` is 0
-    when nothing was sent, because an earlier response had asked for a longer wait than that.
+    when nothing was sent, because an earlier response required a longer wait.
     """
 
     transient: bool = True

@@ -60,7 +60,7 @@ async def names(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterato
 @pytest.mark.parametrize("page", RUNNABLE, ids=name_of)
 async def test_python_blocks_run(page: Path, names: dict[str, object]) -> None:
     """The blocks of a page run as they stand, one after the other; an endless one prints something."""
-    with own_server() if page.stem == "fleet" else nullcontext() as engine:
+    with own_server() if page.stem in {"fleet", "rate-budget"} else nullcontext() as engine:
         if engine is not None:
             names["engine_url"] = engine.url
         await run_blocks(page, names)

@@ -21,16 +21,20 @@ class LeaseModel:
 
     def __init__(self) -> None:
         self.born: int | None = None
-        self.charged: Counter[int] = Counter()  # requests that got their response, by the end of their bucket
-        self.window = 0
+        self.charged: Counter[int] = Counter[
+            int
+        ]()  # requests that got their response, by the end of their bucket
+        self.window: int = 0
         self.held: dict[str, int] = {}
         self.deadlines: dict[str, int] = {}
         self.totals: dict[str, int] = {}
         self.heard: dict[str, int] = {}
         self.pollers: dict[str, int] = {}
-        self.closed = self.said = self.said_until = 0
-        self.probe = ""
-        self.probe_until = 0
+        self.closed: int = 0
+        self.said: int = 0
+        self.said_until: int = 0
+        self.probe: str = ""
+        self.probe_until: int = 0
 
     @property
     def spent(self) -> int:

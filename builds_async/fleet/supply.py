@@ -15,6 +15,7 @@ from builds_async.errors import BuildsError
 from builds_async.fleet.engine import BudgetEngine, Claim, EngineError, Grant
 from builds_async.fleet.pacing import Ration, tokens_for
 from builds_async.fleet.tokens import BLOCK, Tokens
+from builds_async.session.clock import Clock
 from builds_async.session.headers import Allowance
 from builds_async.session.observe import Rationed
 from builds_async.session.rate_window import RateWindow
@@ -65,14 +66,14 @@ class Supply:
         closed_by_other: Callable[[float], None],
         report: Callable[[Rationed], None],
     ) -> None:
-        self.engine = engine
-        self.clock = engine.clock
-        self.terms = terms
-        self.tokens = Tokens()
-        self.grant = Grant(members=_STRANGERS, free=window.capacity)  # what the engine said last
+        self.engine: BudgetEngine = engine
+        self.clock: Clock = engine.clock
+        self.terms: Terms = terms
+        self.tokens: Tokens = Tokens()
+        self.grant: Grant = Grant(members=_STRANGERS, free=window.capacity)  # what the engine said last
         self.ration: Ration | None = None
-        self.next_try_at = -inf
-        self.poll_spacing = 0.0
+        self.next_try_at: float = -inf
+        self.poll_spacing: float = 0.0
         self._window = window
         self._changed, self._closed_by_other, self._report = changed, closed_by_other, report
         self._member = f"{os.getpid()}-{secrets.token_hex(6)}"

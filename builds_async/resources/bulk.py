@@ -7,8 +7,8 @@ import anyio
 
 from builds_async.errors import AuthenticationError, BuildsError, PermissionDeniedError
 from builds_async.results import BulkResult
+from builds_async.session.credentials import PastedCredentialError
 from builds_async.session.ids import MAX_IDS, checked_ids, normalized_id
-from builds_async.session.session import PastedCredentialError
 
 T = TypeVar("T")
 

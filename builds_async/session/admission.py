@@ -10,7 +10,7 @@ class InFlightLimit:
     """At most `limit` requests in flight at once, all but one of them polls.
 
     So ten polls that hang never hold up a single call, and single calls go before polls. Among equals: first
-    come, first served. Cancelled while it waits, a caller has taken nothing.
+    come, first served. A canceled wait takes nothing.
     """
 
     def __init__(self, limit: int) -> None:
@@ -22,7 +22,7 @@ class InFlightLimit:
         self._polls: deque[asyncio.Future[None]] = deque()
 
     def try_acquire(self, *, poll: bool) -> bool:
-        """Take a place, if one is free and nobody waits for it."""
+        """Take a place if one is free and no other request waits for it."""
         if self._taken >= self.limit or self._singles:
             return False
         if poll:
@@ -42,14 +42,14 @@ class InFlightLimit:
         try:
             await turn
         except asyncio.CancelledError:
-            if not turn.cancelled():  # it got its place in the moment in which it was cancelled
+            if not turn.cancelled():  # it was given its place just before it was canceled
                 self.release(poll=poll)
             elif turn in queue:
                 queue.remove(turn)
             raise
 
     def release(self, *, poll: bool) -> None:
-        """Give a place back, to the next one that waits."""
+        """Return a place. It goes to the next request in line."""
         self._taken -= 1
         if poll:
             self._taken_by_polls -= 1
@@ -61,7 +61,7 @@ class InFlightLimit:
     def _wake_next(self, queue: deque[asyncio.Future[None]], *, poll: bool) -> None:
         while queue and self._has_room(poll=poll):
             turn = queue.popleft()
-            if not turn.done():  # else it is being cancelled
+            if not turn.done():  # else it is being canceled
                 # Counted here, not when it runs: until then another call could take the place.
                 self._taken += 1
                 if poll:
@@ -73,10 +73,10 @@ class InFlightLimit:
 
 
 class Admission:
-    """Lets a request go when the budget has room for it and a place in flight is free.
+    """Admits a request when the budget has room for it and a place in flight is free.
 
-    Each request that has entered leaves exactly once, whatever became of it. `poll` says that it belongs to a
-    live verb: single calls go first.
+    Each request that enters leaves exactly once, whatever the outcome. `poll` marks a request of a live verb:
+    single calls go first.
     """
 
     def __init__(self, budget: Budget, in_flight: InFlightLimit) -> None:
@@ -84,7 +84,7 @@ class Admission:
         self.in_flight = in_flight
 
     def try_enter(self, *, poll: bool) -> bool:
-        """Enter, if nothing has to be waited for."""
+        """Enter if that is possible without waiting."""
         if not self.in_flight.try_acquire(poll=poll):
             return False
         if self.budget.try_acquire(poll=poll):
@@ -95,8 +95,8 @@ class Admission:
     async def enter(self, *, poll: bool, max_wait: float) -> bool:
         """Wait for the budget and for a place in flight, and enter.
 
-        False, and nothing is taken, if the API lets nothing through for longer than `max_wait` seconds.
-        Cancelled while it waits, a request has taken nothing.
+        Returns False and takes nothing if the API blocks all requests for longer than `max_wait` seconds.
+        A canceled wait takes nothing.
         """
         # The budget comes first: a request that waits for it, perhaps for minutes, holds no place meanwhile.
         while await self.budget.acquire(poll=poll, max_wait=max_wait):
@@ -114,6 +114,6 @@ class Admission:
         return False
 
     def leave(self, *, poll: bool) -> None:
-        """A request that had entered got its response, failed, or was cancelled."""
+        """End a request that has entered, whatever the outcome."""
         self.budget.done(poll=poll)
         self.in_flight.release(poll=poll)

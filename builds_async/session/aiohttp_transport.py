@@ -6,6 +6,7 @@ import traceback
 import urllib.request
 from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
+from threading import get_ident
 from typing import TypedDict
 
 import aiohttp
@@ -79,7 +80,8 @@ class AiohttpTransport:
             self._options["proxy_headers"] = CIMultiDict(self._proxy.headers)
         self._borrowed = session
         self._session: aiohttp.ClientSession | None = None  # once it was looked at, in its event loop
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None  # of the first use
+        self._thread = 0  # the one that runs it
         self._timeout = timeout
         self._secrets = secrets
         self._closed = False
@@ -102,19 +104,22 @@ class AiohttpTransport:
         if request.secrets:
             place = Secret(place)
         try:
-            async with session.request(
+            response = await session.request(
                 request.method,
                 URL(self._base_url + place, encoded=True),
                 headers=headers,
                 data=request.body,
                 **options,
-            ) as response:
-                content = response.content
-                # Most bodies are here already: they came with their headers.
-                limit = MAX_BODY if 200 <= response.status < 300 else MAX_REFUSAL
-                whole = content.is_eof() and content.total_bytes <= limit
-                body = content.read_nowait() if whole else await _read_bounded(response, limit)
-                return Response(response.status, response.headers, body)
+            )
+            content = response.content
+            limit = MAX_BODY if 200 <= response.status < 300 else MAX_REFUSAL
+            # Most bodies come with their headers. By their end aiohttp has released the connection already.
+            if content.is_eof() and content.total_bytes <= limit:
+                body = content.read_nowait()
+            else:
+                async with response:
+                    body = await _read_bounded(response, limit)
+            return Response(response.status, response.headers, body)
         except asyncio.CancelledError as error:
             if request.secrets:
                 response = content = None  # type: ignore[assignment]
@@ -183,14 +188,18 @@ class AiohttpTransport:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             raise RuntimeError(_NO_LOOP) from None
-        # aiohttp notices another loop only now and then: the first may be running a task at this moment.
+        # aiohttp may not notice another loop: the first one can be running a task in its thread right now.
         if self._loop is not loop:
             if self._loop is not None:
                 raise RuntimeError(_OTHER_LOOP)
-            self._loop = loop
+            self._loop, self._thread = loop, get_ident()
 
     def _open_session(self) -> aiohttp.ClientSession:
-        self.check_open()
+        # A thread runs one event loop at a time: while ours runs in this thread, it is the running one.
+        # Before Python 3.12, asking asyncio instead costs each request a system call.
+        loop = self._loop
+        if self._closed or loop is None or self._thread != get_ident() or not loop.is_running():
+            self.check_open()
         if self._session is None:
             self._session = (
                 self._new_session()
@@ -301,7 +310,7 @@ def _refused_by_proxy(status: int) -> BuildsConnectionError:
         phrase = f" {HTTPStatus(status).phrase}"
     except ValueError:
         phrase = ""
-    said = f"the proxy answered {status}{phrase}"
+    said = f"the proxy responded with {status}{phrase}"
     if status == 407:
         return BuildsConnectionError(
             f"{said}: it wants a user and a password; set HTTPS_PROXY to http://user:password@host:port, with"

@@ -84,7 +84,8 @@ class RateBudget:
 
     def try_acquire(self, *, poll: bool) -> bool:
         """Count a request and return True if it may be sent now and no other request waits in front of it."""
-        if self._turns.singles or (poll and self._turns.polls):
+        turns = self._turns
+        if turns.singles or (poll and turns.polls):
             return False
         if not poll and self._window.try_take():
             return True
@@ -174,7 +175,7 @@ class RateBudget:
             return
         self._warned_until = until
         if window.closed_until > now:
-            why = "the API answered 429"
+            why = "the API responded with 429"
         elif window.blocked_until(now) > now:
             why = "the API says that nothing is left of the rate limit"
         else:

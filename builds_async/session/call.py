@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class Call(msgspec.Struct, Generic[T], frozen=True, gc=False):
-    """What a method of a resource asks for, and how the response is to be read."""
+    """A request of a resource method, and how to read its response."""
 
     method: str
 
@@ -29,7 +29,7 @@ class Call(msgspec.Struct, Generic[T], frozen=True, gc=False):
     """Whether a `result` of null is one; otherwise it is a ResponseDecodeError."""
 
     secrets: tuple[Secret, ...] = ()
-    """What the path or the body carries that no error, log or observation may show."""
+    """What the path or the body carries that no error, log record or observation may show."""
 
     confidential: bool = False
     """Whether the response carries secrets as well. That of a call with `secrets` may always echo them."""

@@ -13,6 +13,10 @@ from builds_async.session.redact import KEY_PREFIX, TOKEN_KINDS, Secret
 DEFAULT_BASE_URL = "https://api.cloudflare.com/client/v4"
 
 
+class PastedCredentialError(ConfigurationError, ValueError):
+    """The client's own credential was passed in place of an id. A ValueError, as for any other odd id."""
+
+
 class Settings(NamedTuple):
     """What every request starts with, and the headers that authenticate it."""
 
@@ -107,7 +111,7 @@ def _credentials(
     What is passed but empty is a ConfigurationError, not a reason to look elsewhere: a CI secret that is not
     set must not make the client use a key with far wider rights. An empty variable counts as not set.
 
-    What is passed is completed by variables of its own kind only. A key or an e-mail address that is passed
+    What is passed is completed by variables of its own kind only. A key or an email address that is passed
     takes the other half of its pair from the environment, never the token that is there; a token that is
     passed is used alone.
     """
@@ -130,7 +134,7 @@ def _credentials(
         )
     if not key or not email:
         missing = "api_email or set CLOUDFLARE_EMAIL" if key else "api_key or set CLOUDFLARE_API_KEY"
-        raise ConfigurationError(f"a global key goes with an e-mail address: pass {missing}")
+        raise ConfigurationError(f"a global key goes with an email address: pass {missing}")
     secret = _header_value(key, "api_key (CLOUDFLARE_API_KEY)")
     return {"X-Auth-Email": _header_value(email, "api_email (CLOUDFLARE_EMAIL)"), "X-Auth-Key": secret}, (
         secret,

@@ -9,7 +9,7 @@ from builds_async.errors import BuildsError
 
 
 class RequestDone(msgspec.Struct, frozen=True, kw_only=True):
-    """One request got its response, failed, or was cancelled by its caller."""
+    """One request got its response, failed, or was canceled by its caller."""
 
     method: str
     """The HTTP method."""
@@ -24,7 +24,7 @@ class RequestDone(msgspec.Struct, frozen=True, kw_only=True):
     """The HTTP status; None where there was no complete response."""
 
     error: BuildsError | None = None
-    """Why there was no complete response; None if there was one, or if the caller cancelled the request."""
+    """Why there was no complete response; None if there was one, or if the caller canceled the request."""
 
     ray_id: str | None = None
     """The id by which Cloudflare's support finds the request; None where the response had none."""
@@ -78,7 +78,7 @@ class OutageBegan(msgspec.Struct, frozen=True, kw_only=True):
 class OutageEnded(msgspec.Struct, frozen=True, kw_only=True):
     """The outage of a live verb is over: a request succeeded, or the verb gave up.
 
-    A verb that is cancelled or dropped during an outage does not report its end.
+    A verb that is canceled or dropped during an outage does not report its end.
     """
 
     verb: str

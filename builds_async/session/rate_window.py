@@ -29,11 +29,12 @@ class RateWindow:
     """
 
     def __init__(self, limit: int, length: float, reserve: float) -> None:
-        self.length = length
-        self.closings = 0
-        self.closed_until = -inf
-        self.next_poll_at = -inf
+        self.length: float = length
+        self.closings: int = 0
+        self.closed_until: float = -inf
+        self.next_poll_at: float = -inf
         self._share = 1 - reserve
+        self._taken = 0  # all requests that were ever counted, less those that were given back
         self._in_flight = 0
         self._responded: deque[float] = deque()  # when the counted requests got their responses, oldest first
         self._responded_singles: deque[float] = deque()  # the same for single calls alone
@@ -42,6 +43,8 @@ class RateWindow:
         self._next_at = -inf
         self._server_limits: dict[str, _ServerLimit] = {}
         self._horizons: WeakKeyDictionary[object, float] = WeakKeyDictionary()  # until when each verb polls
+        self.capacity: int
+        self.poll_capacity: int
         self._set_limit(limit)
 
     def _set_limit(self, limit: int) -> None:
@@ -55,17 +58,19 @@ class RateWindow:
         """Count a single call without a look at the clock, as nearly all can be: time only frees more."""
         if self._probing or self._probe_due or self._staggered:
             return False
-        for limit in self._server_limits.values():
-            if limit.left <= 0:
-                return False
         if self._in_flight + len(self._responded) >= self.capacity:
             return False
-        self._take()
+        for limit in self._server_limits.values():
+            if limit.last <= self._taken:
+                return False
+        self._taken += 1
+        self._in_flight += 1
         return True
 
     def take(self, now: float, *, poll: bool, waiting: int) -> None:
         """Count a request that is ready now, with `waiting` requests in the queues, itself included."""
-        self._take()
+        self._taken += 1
+        self._in_flight += 1
         if poll:
             self.next_poll_at = now + self.poll_spacing(now)
         if self._probe_due:
@@ -73,11 +78,6 @@ class RateWindow:
         if self._staggered:
             self._staggered = waiting > 1
             self._next_at = now + self._even_spacing if self._staggered else now
-
-    def _take(self) -> None:
-        self._in_flight += 1
-        for limit in self._server_limits.values():
-            limit.left -= 1
 
     def respond(self, now: float, *, poll: bool) -> bool:
         """End a request that was sent. True if it was the probe: others may be ready now."""
@@ -95,9 +95,8 @@ class RateWindow:
 
     def give_back(self) -> None:
         """End a request that was not sent."""
+        self._taken -= 1
         self._in_flight -= 1
-        for limit in self._server_limits.values():
-            limit.left += 1
         if self._probing and not self._in_flight:
             self._probing, self._probe_due = False, True
 
@@ -112,14 +111,15 @@ class RateWindow:
     def observe(self, now: float, allowances: Mapping[str, Allowance]) -> None:
         """Take in the server's own limits."""
         for name, allowance in allowances.items():
-            # The server may not have counted those in flight yet.
-            left = int(allowance.left * self._share) - self._in_flight
+            # The server may not have counted those in flight yet. So what is left of the limit, less those,
+            # is counted from all that were taken: then neither taking nor giving back has to touch it.
+            last = self._taken - self._in_flight + int(allowance.left * self._share)
             reset_at = now + min(allowance.reset, _LONGEST_RESET)
             limit = self._server_limits.get(name)
             if limit is None:
-                self._server_limits[name] = _ServerLimit(left, reset_at)
+                self._server_limits[name] = _ServerLimit(last, reset_at)
             else:
-                limit.left, limit.reset_at = left, reset_at
+                limit.last, limit.reset_at = last, reset_at
             quota = allowance.quota
             if quota and quota < self._narrowest and allowance.window == self.length:
                 self._set_limit(quota)
@@ -149,7 +149,7 @@ class RateWindow:
             oldest = self._responded[over - 1] if over <= len(self._responded) else now
             at = max(at, oldest + self.length)
         for limit in self._server_limits.values():
-            if limit.left <= 0:
+            if limit.last <= self._taken:
                 at = max(at, limit.reset_at)
         if poll:
             at = max(at, self.next_poll_at)
@@ -159,7 +159,7 @@ class RateWindow:
 
     def blocked_until(self, now: float) -> float:
         """Until when the API blocks all requests, as far as it said; `now` if it does not."""
-        used_up = (limit.reset_at for limit in self._server_limits.values() if limit.left <= 0)
+        used_up = (limit.reset_at for limit in self._server_limits.values() if limit.last <= self._taken)
         return max([now, self.closed_until, *used_up])
 
     def history(self, now: float, step: float) -> list[tuple[float, int]]:
@@ -172,7 +172,9 @@ class RateWindow:
         """What is left, and until when."""
         self._forget(now)
         used = self._in_flight + len(self._responded)
-        left = min([self.capacity - used, *(limit.left for limit in self._server_limits.values())])
+        left = min(
+            [self.capacity - used, *(limit.last - self._taken for limit in self._server_limits.values())]
+        )
         closed_for = max(0.0, self.closed_until - now)
         if closed_for or self._probing:
             left = 0
@@ -194,7 +196,7 @@ class RateWindow:
         elif self._responded:
             at = max(at, self._responded[-1] + self.length)
         limits = self._server_limits.values()
-        return max([at, *(limit.reset_at for limit in limits if limit.left < self.capacity)])
+        return max([at, *(it.reset_at for it in limits if it.last - self._taken < self.capacity)])
 
     # How polls are spread.
 
@@ -224,9 +226,10 @@ class RateWindow:
             if horizon is not None and horizon < self.length:
                 rate = max(rate, self._burst_rate(now, left, horizon))
         for limit in self._server_limits.values():
-            if 4 * limit.left < 3 * self.capacity:
+            left = limit.last - self._taken
+            if 4 * left < 3 * self.capacity:
                 until = limit.reset_at - now
-                rate = min(rate, max(1, limit.left) / (until if horizon is None else min(horizon, until)))
+                rate = min(rate, max(1, left) / (until if horizon is None else min(horizon, until)))
         return 1 / rate
 
     def _lasting_rate(self, now: float, left: int) -> float:
@@ -269,7 +272,7 @@ def _freed(requests: int, singles: int) -> float:
 
 
 class _ServerLimit(msgspec.Struct, gc=False):
-    """One limit of the server: what is left until its reset."""
+    """One limit of the server until its reset: it is used up when `last` requests have been taken in all."""
 
-    left: int
+    last: int
     reset_at: float

@@ -41,36 +41,23 @@ BY_STATUS: dict[int, type[APIError]] = {
     422: BadRequestError,
     429: RateLimitError,
 }
-# For a refusal under the status of a success.
-_BY_CODE: dict[int, type[APIError]] = {
-    971: RateLimitError,
-    10000: PermissionDeniedError,
-    10007: NotFoundError,
-    10090: NotFoundError,
-    12000: NotFoundError,
-    12002: BadRequestError,
-    12005: AuthenticationError,
-    12006: AuthenticationError,
-    12013: BadRequestError,
-    12030: ConflictError,
-    12049: ConflictError,
-    12051: RateLimitError,
+# What the API's codes mean: the error for a refusal under the status of a success, and the API's own text
+# for a response whose text may not be shown.
+_CODES: dict[int, tuple[type[APIError], str]] = {
+    971: (RateLimitError, ""),
+    10000: (PermissionDeniedError, "Authentication error"),
+    10007: (NotFoundError, "This Worker does not exist on your account."),
+    10090: (NotFoundError, "This service environment does not exist."),
+    12000: (NotFoundError, "Not found"),
+    12002: (BadRequestError, "Invalid request body"),
+    12005: (AuthenticationError, "Missing token from authorization header"),
+    12006: (AuthenticationError, "Invalid token"),
+    12013: (BadRequestError, "Invalid query parameter"),
+    12030: (ConflictError, ""),
+    12049: (ConflictError, "Resource already exists"),
+    12051: (RateLimitError, "Rate limit exceeded"),
 }
-
-
-# What the API says with its codes, for responses whose own text is not shown.
-_TEXTS = {
-    10000: "Authentication error",
-    10007: "This Worker does not exist on your account.",
-    10090: "This service environment does not exist.",
-    12000: "Not found",
-    12002: "Invalid request body",
-    12005: "Missing token from authorization header",
-    12006: "Invalid token",
-    12013: "Invalid query parameter",
-    12049: "Resource already exists",
-    12051: "Rate limit exceeded",
-}
+_UNKNOWN_CODE = (APIError, "")
 
 
 def unreadable(
@@ -119,7 +106,7 @@ def without_text(response: Response) -> Response:
     if not response.body:
         return response
     codes = [detail.code for detail in _details(response.body, ()) if detail.code is not None]
-    errors = [{"code": code, "message": _TEXTS.get(code, "")} for code in codes]
+    errors = [{"code": code, "message": _CODES.get(code, _UNKNOWN_CODE)[1]} for code in codes]
     body = msgspec.json.encode({"errors": errors}) if errors else b"(not shown, it may hold a secret)"
     return Response(response.status, response.headers, body)
 
@@ -171,7 +158,7 @@ def _kind(status: int, details: Sequence[ErrorDetail]) -> type[APIError]:
         return InternalServerError
     if status >= 300:
         return BY_STATUS.get(status, APIError)
-    return next((_BY_CODE[detail.code] for detail in details if detail.code in _BY_CODE), APIError)
+    return next((_CODES[it.code][0] for it in details if it.code in _CODES), APIError)
 
 
 _USER_OWNED = (

@@ -1,4 +1,4 @@
-"""From a response to what a call gives: its result, or the error that it is."""
+"""From a response to the outcome of a call: its result, or an error."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -26,7 +26,7 @@ class Reply(msgspec.Struct, Generic[T], frozen=True, gc=False):
 
     @property
     def result(self) -> T:
-        """What the call asked for."""
+        """The result of the call."""
         return self.envelope.result
 
     @property

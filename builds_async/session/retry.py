@@ -12,7 +12,7 @@ _REPEATABLE = frozenset({"GET", "HEAD", "PUT"})
 
 
 class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """How often a call is repeated, and how long it waits in between.
+    """How often a call is repeated, and how long the pauses are.
 
     A Retry-After of a 429 or 503 makes a pause longer, never shorter.
 
@@ -33,7 +33,7 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     max_delay: float = 8.0
-    """The longest pause in seconds, unless Retry-After asks for more."""
+    """The longest pause in seconds, unless Retry-After is longer."""
 
     max_wait: float = 60.0
     """The longest wait in seconds that the API may ask of a single call.
@@ -63,7 +63,7 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
         return method in _REPEATABLE
 
     def delay(self, error: BuildsError, backoff: float) -> float:
-        """The seconds to wait after `error`: the backoff, or what the API asks for if that is longer."""
+        """The seconds to wait after `error`: the backoff, or the API's Retry-After if that is longer."""
         return max(backoff, retry_after(error) or 0.0)
 
     def delays(self, rng: Callable[[], float] = random.random) -> Iterator[float]:

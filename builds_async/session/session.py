@@ -4,18 +4,19 @@ import asyncio
 import copy
 import logging
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from math import inf
 from typing import Self, TypeVar
 
 import msgspec
 
-from builds_async.errors import BuildsError, CallFacts, ConfigurationError, RateLimitError, with_call
+from builds_async.errors import BuildsError, CallFacts, RateLimitError, with_call
 from builds_async.models.envelope import Envelope
 from builds_async.session.admission import Admission, InFlightLimit
 from builds_async.session.budget import Budget
 from builds_async.session.call import Call
 from builds_async.session.clock import Clock
+from builds_async.session.credentials import PastedCredentialError
 from builds_async.session.decode import described
 from builds_async.session.headers import allowances, ray_id
 from builds_async.session.observe import Observer, Reporting, RequestDone, RetryPlanned, Waited
@@ -25,14 +26,11 @@ from builds_async.session.retry import RetryPolicy
 from builds_async.session.transport import Request, Response, Transport
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 logger: logging.Logger = logging.getLogger("builds_async")
 
 _REMEMBERED = 1000
-
-
-class PastedCredentialError(ConfigurationError, ValueError):
-    """The client's own credential was passed in place of an id. A ValueError, as for any other odd id."""
 
 
 class ApiSession:
@@ -165,36 +163,60 @@ class ApiSession:
         """The result of a DELETE, which is repeated only when it can't have arrived."""
         return self.send(Call("DELETE", path, decoder, secrets=secrets))
 
-    async def send(self, call: Call[T]) -> T:
+    def send(self, call: Call[T]) -> Coroutine[object, object, T]:
         """The result of a call. Raises what `exchange` raises."""
-        return (await self.exchange(call)).result
+        return self._perform(call, _result, None)
 
-    async def exchange(self, call: Call[T], *, on_sent: Callable[[], object] | None = None) -> Reply[T]:
-        """The reply to a call, for those that need more of it than its result.
+    def exchange(
+        self, call: Call[T], *, on_sent: Callable[[], object] | None = None
+    ) -> Coroutine[object, object, Reply[T]]:
+        """The reply to a call, for callers that need more than its result.
 
-        `on_sent` is called each time that a request of this call goes out.
-        Raises what the last attempt has raised. ValueError, and nothing is sent, for a path or query that
+        `on_sent` is called each time a request of this call is sent.
+        Raises the error of the last attempt. ValueError, and nothing is sent, for a path or query that
         contains the client's own credential.
         """
-        request = self._request(call)
-        delays, attempts = None, 0
+        return self._perform(call, _whole, on_sent)
+
+    async def _perform(
+        self, call: Call[T], part: Callable[[Reply[T]], R], on_sent: Callable[[], object] | None
+    ) -> R:
+        """Send a call as often as needed, and return the `part` of its reply that the caller wants.
+
+        One coroutine does it all: each one between a method and the transport would cost every call 1%.
+        """
+        request, delays, attempts = self._request(call), None, 0
         while True:
             if not self._gate.try_enter(poll=self._poll):
                 await self._wait_to_enter(request, attempts)
             attempts += 1
             if on_sent is not None:
                 on_sent()
+            began = self._clock.now()
+            outcome: Response | BuildsError | None = None
             try:
-                return self._read(call, request, await self._respond(request, attempts), attempts)
+                outcome = await self._transport.send(request)
             except BuildsError as error:
-                delays = delays or self._retry.delays(self._rng)
-                delay = self._retry.delay(error, next(delays))
-                # A limit that an anonymous request meets is not one of the user's.
-                if limited := isinstance(error, RateLimitError) and not call.anonymous:
-                    delay = self._budget.close(delay)  # for all calls, whether or not this one is repeated
-                if attempts >= self._retry.attempts or not self._retry.repeats(error, call.method):
-                    raise
-                self._report_retry(error, delay)
+                outcome = with_call(error, **_facts(request, attempts))
+            finally:  # also if it is canceled: it was sent
+                self._leave(request, outcome, began)
+            # From here on no `except` is open, so that no error gets the transport's own as its context.
+            if isinstance(outcome, Response):
+                try:
+                    return part(self._read(call, request, outcome, attempts))
+                except BuildsError as error:
+                    outcome = error
+            delays = delays or self._retry.delays(self._rng)
+            delay = self._retry.delay(outcome, next(delays))
+            # A limit that an anonymous request meets is not one of the user's.
+            if limited := isinstance(outcome, RateLimitError) and not call.anonymous:
+                delay = self._budget.close(delay)  # for all calls, whether or not this one is repeated
+            if attempts >= self._retry.attempts or not self._retry.repeats(outcome, call.method):
+                try:
+                    raise outcome
+                finally:
+                    del outcome  # else the error and this frame would keep each other alive
+            self._report_retry(outcome, delay)
             if not limited:  # else the gate holds it back, in line with the others
                 await self._clock.sleep(delay)
 
@@ -217,21 +239,11 @@ class ApiSession:
             self._timeout,
         )
 
-    async def _respond(self, request: Request, attempts: int) -> Response:
-        """Send once. An error that is raised names the call."""
-        began = self._clock.now()
-        response, failure = None, None
-        try:
-            response = await self._transport.send(request)
-            return response
-        except BuildsError as error:
-            failure = with_call(error, **_facts(request, attempts))
-        finally:  # a request that was cancelled was sent as well
-            self._gate.leave(poll=self._poll)
-            # Asked here, because without a listener a request must not pay for what it would hear.
-            if self._observer is not None or logger.isEnabledFor(logging.DEBUG):
-                self._report_done(request, response, failure, self._clock.now() - began)
-        raise failure  # out here, in the place of the transport's own: that is not its context
+    def _leave(self, request: Request, outcome: Response | BuildsError | None, began: float) -> None:
+        self._gate.leave(poll=self._poll)
+        # Checked here, so that a request without a listener does not pay for the report.
+        if self._observer is not None or logger.isEnabledFor(logging.DEBUG):
+            self._report_done(request, outcome, self._clock.now() - began)
 
     def _read(self, call: Call[T], request: Request, response: Response, attempts: int) -> Reply[T]:
         """Take in what a response says: of the rate limit, and of the call. Its error names the call."""
@@ -262,21 +274,20 @@ class ApiSession:
                 self._gate.leave(poll=self._poll)
                 raise
 
-    def _report_done(
-        self, request: Request, response: Response | None, failure: BuildsError | None, seconds: float
-    ) -> None:
-        """Log a request that is over, and tell the observer."""
+    def _report_done(self, request: Request, outcome: Response | BuildsError | None, seconds: float) -> None:
+        """Log a request that has ended, and pass it to the observer. Without an outcome it was canceled."""
+        response = outcome if isinstance(outcome, Response) else None
+        failure = outcome if isinstance(outcome, BuildsError) else None
         status = None if response is None else response.status
         ray = None if response is None else ray_id(response.headers)
-        outcome = status or (failure and type(failure).__name__) or "canceled"
-        path = request.shown_path
+        shown = status or (failure and type(failure).__name__) or "canceled"
         text = "%s %s: %s in %.3f s, ray %s"
-        logger.debug(text, request.method, path, outcome, seconds, ray or "unknown")
+        logger.debug(text, request.method, request.shown_path, shown, seconds, ray or "unknown")
         if self._observer is not None:
             self._observer(
                 RequestDone(
                     method=request.method,
-                    path=path,
+                    path=request.shown_path,
                     seconds=seconds,
                     status=status,
                     error=failure,
@@ -318,3 +329,11 @@ class ApiSession:
 
 def _facts(request: Request, attempts: int) -> CallFacts:
     return {"method": request.method, "path": request.shown_path, "attempts": attempts}
+
+
+def _result(reply: Reply[T]) -> T:
+    return reply.envelope.result
+
+
+def _whole(reply: Reply[T]) -> Reply[T]:
+    return reply

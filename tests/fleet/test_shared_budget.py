@@ -22,7 +22,7 @@ GRACE = 6.0
 
 
 class World:
-    """An engine past its grace, the API, and members that end with the test."""
+    """An engine past its first window, the API, and members that end with the test."""
 
     def __init__(self) -> None:
         self.clock = VirtualClock(idle_turns=8, keep_naps=1)
@@ -42,7 +42,7 @@ class World:
 async def world() -> AsyncIterator[World]:
     it = World()
     first = await it.member()
-    await it.clock.sleep(GRACE)
+    await it.clock.sleep(WINDOW)
     await first.stop()
     it.members.clear()
     yield it
@@ -147,7 +147,7 @@ class TestOneMember:
         for _ in range(3 * CAPACITY):
             assert await member.budget.acquire(poll=False, max_wait=inf)
             member.budget.give_back()
-        assert world.clock.now() < GRACE + 2
+        assert world.clock.now() < WINDOW + 2
 
     async def test_max_wait(self, world: World) -> None:
         """A call that would wait for longer than it may because of a 429 is refused, in the queue too."""
@@ -309,7 +309,7 @@ class TestLessons:
         for _ in range(200):
             assert await member.budget.acquire(poll=False, max_wait=inf)
             member.budget.done()
-        assert world.clock.now() < GRACE + 5
+        assert world.clock.now() < WINDOW + 5
 
 
 class TestRation:

@@ -336,7 +336,7 @@ class TestWarning:
         budget = a_budget(clock)
         budget.close(45)
         assert await budget.acquire(poll=poll, max_wait=60)
-        assert caplog.messages == ["waiting 45 s for the rate budget: the API answered 429"]
+        assert caplog.messages == ["waiting 45 s for the rate budget: the API responded with 429"]
 
     async def test_told(self, clock: FakeClock, caplog: pytest.LogCaptureFixture) -> None:
         """And the API's word that nothing is left."""

@@ -139,17 +139,17 @@ class TestCredentials:
             (
                 {},
                 {"api_key": "k"},
-                "a global key goes with an e-mail address: pass api_email or set CLOUDFLARE_EMAIL",
+                "a global key goes with an email address: pass api_email or set CLOUDFLARE_EMAIL",
             ),
             (
                 {},
                 {"api_email": "e"},
-                "a global key goes with an e-mail address: pass api_key or set CLOUDFLARE_API_KEY",
+                "a global key goes with an email address: pass api_key or set CLOUDFLARE_API_KEY",
             ),
             (
                 {"CLOUDFLARE_EMAIL": "e"},
                 {},
-                "a global key goes with an e-mail address: pass api_key or set CLOUDFLARE_API_KEY",
+                "a global key goes with an email address: pass api_key or set CLOUDFLARE_API_KEY",
             ),
         ],
         ids=["nothing", "blank variables", "no address", "no key", "no key in the environment"],

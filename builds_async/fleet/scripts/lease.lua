@@ -25,9 +25,10 @@ if not known and joining == 0 and leaving == 0 then return {1} end
 
 local born = redis.call('GET', BORN)
 born = born and tonumber(born) or now
-local s = redis.call('HMGET', STATE, 'spent', 'held', 'closed', 'said', 'said_until', 'probe', 'probe_until')
+local s = redis.call('HMGET', STATE, 'spent', 'held', 'closed', 'said', 'said_until', 'probe', 'probe_until',
+  'renewed')
 local spent, held, closed = tonumber(s[1] or '0'), tonumber(s[2] or '0'), tonumber(s[3] or '0')
-local said, said_until = tonumber(s[4] or '0'), tonumber(s[5] or '0')
+local said, said_until, renewed = tonumber(s[4] or '0'), tonumber(s[5] or '0'), tonumber(s[8] or '0')
 local probe, probe_until = s[6] or '', tonumber(s[7] or '0')
 
 -- Requests count until a window after their response: per bucket, until the end of the bucket.
@@ -110,14 +111,15 @@ end
 free = free - grant - polls
 held = held + grant + polls
 
--- Now all is known; from here on there are only writes.
+-- Now all is known; from here on there are only writes. Whatever makes a key renews the expiry of all.
+local renew = not known or now - renewed >= 1000
 if #over > 0 then
   redis.call('ZREM', ENDS, unpack(over))
   redis.call('HDEL', COUNTS, unpack(over))
 end
 for bucket, count in pairs(charges) do
   local name = string.format('%d', bucket)
-  redis.call('ZADD', ENDS, bucket + window, name)
+  if redis.call('ZADD', ENDS, bucket + window, name) == 1 then renew = true end
   redis.call('HINCRBY', COUNTS, name, count)
 end
 for i = 1, #late, 2 do
@@ -136,7 +138,7 @@ else
   redis.call('HSET', TOTALS, me, total)
   redis.call('ZADD', DEADLINES, now + session, me)
   redis.call('ZADD', HEARD, now, me)
-  if want_polls > 0 then redis.call('ZADD', POLLERS, now + 2 * session, me) end
+  if want_polls > 0 and redis.call('ZADD', POLLERS, now + 2 * session, me) == 1 then renew = true end
 end
 -- The total of a silent member is kept until all that it counts has left the window.
 local remembered = window + 2 * session + timeout + step
@@ -148,8 +150,11 @@ end
 redis.call('ZREMRANGEBYSCORE', POLLERS, '-inf', now)
 redis.call('HSET', STATE, 'spent', spent, 'held', held, 'closed', closed, 'said', said,
   'said_until', said_until, 'probe', probe, 'probe_until', probe_until)
-for i = 1, 8 do redis.call('PEXPIRE', KEYS[i], 2 * remembered) end
-redis.call('SET', BORN, born)
+if renew then
+  redis.call('HSET', STATE, 'renewed', now)
+  for i = 1, 8 do redis.call('PEXPIRE', KEYS[i], 2 * remembered) end
+  redis.call('SET', BORN, born)
+end
 if publish then redis.call('PUBLISH', STATE, closed - now) end
 
 if grant + polls < want + want_polls then
