@@ -158,9 +158,9 @@ class Fleet:
         tasks, self._tasks = self._tasks, []
         if not tasks:
             return
-        self._store.end()
         try:
             await _end(tasks)
+            self._store.end()
             await self._member.end()
         finally:
             try:

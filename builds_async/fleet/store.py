@@ -46,10 +46,12 @@ class GroupStore:
 
     async def _answered(self, call: Callable[[], Coroutine[object, object, T]]) -> T:
         while True:
+            if self._has_ended:
+                raise EngineError("positions are not saved any more: this process has left the fleet")
             try:
                 result = await call()
             except EngineError as error:
-                if self._has_ended or not self._patience.outlasts(error):
+                if not self._patience.outlasts(error):
                     raise
                 while (pause := self._patience.due - self._clock.now()) > 0 and not self._has_ended:
                     await self._clock.sleep(min(pause, _LOOK))

@@ -22,7 +22,7 @@ _Key: TypeAlias = tuple[str, str]
 
 
 class SharedEvents:
-    """The build events of a queue, pulled by one member of a fleet at a time: iterate over `BuildEvent`s.
+    """The build events of a queue, as an async iterator: one member of a fleet at a time pulls them.
 
     What comes, and when it is acknowledged, is as in `EventStream`. One member pulls, so more members cost no
     more requests. When it leaves or dies, another one goes on: it knows the last 100 events that were dealt

@@ -21,7 +21,7 @@ PREFIX = "watch:"
 
 
 class SharedWatcher:
-    """The changes of the builds of many Workers, each to one member of a fleet: iterate over `BuildChange`s.
+    """The changes of the builds of many Workers, as an async iterator: each comes to one member of a fleet.
 
     What comes, and when, is as in `BuildWatcher`; each Worker is watched by one member, at a position in the
     fleet's engine. The position behind a change is saved when the next one is asked for: a change comes

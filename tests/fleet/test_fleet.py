@@ -223,6 +223,23 @@ async def chaos(seed: int, database: Database | None) -> tuple[BuildsSimulator, 
     return sim, [row for bot in (*bots, *gone) for row in bot.rows]
 
 
+async def test_leaving_while_cut_off() -> None:
+    """A bot that is cut off leaves within a lease or two: its loop ends, and its commit is no success."""
+    sim, tags, engine = account(workers=2, builds=1)
+    bots = [Bot(sim, engine, tags) for _ in range(2)]
+    await sim.clock.sleep(8.0)
+    bots[0].line.is_cut = True
+    await sim.clock.sleep(1.0)
+    began = sim.clock.now()
+    await bots[0].leave()
+    assert sim.clock.now() - began < 3 * LEASE
+    await sim.clock.sleep(40.0)
+    await end(bots[1:])
+    lost, doubled, wrong = judge(sim, [row for bot in bots for row in bot.rows])
+    assert (lost, wrong) == (0, 0)
+    assert doubled <= 2
+
+
 class TestMisuse:
     async def test_not_open(self) -> None:
         """A fleet that is not open can't be used, and it can't be opened twice."""
