@@ -88,16 +88,22 @@ local function give(unit)
 end
 for i = 9, first - 1, 2 do followed[ARGV[i]] = ARGV[i + 1] end
 local mine = 0
-for _, entry in ipairs(held_by(me)) do
-  local unit = string.sub(entry, #me + 2)
-  if redis.call('SISMEMBER', KEYS[8], unit) == 0 then
-    free(me, unit)
-  else
-    mine = mine + 1
-    local fence = parsed(unit)
-    -- An answer was lost: the member does not know that it has this unit.
-    if followed[unit] ~= fence then give(unit) end
-    followed[unit] = nil
+local holds = held_by(me)
+for start = 1, #holds, 500 do  -- one call for many: a call from Lua costs more than the work
+  local units = {}
+  for i = start, math.min(start + 499, #holds) do units[#units + 1] = string.sub(holds[i], #me + 2) end
+  local values = redis.call('HMGET', KEYS[3], unpack(units))
+  local known = redis.call('SMISMEMBER', KEYS[8], unpack(units))
+  for i, unit in ipairs(units) do
+    if known[i] == 0 then
+      free(me, unit)
+    else
+      mine = mine + 1
+      local fence = values[i] and string.match(values[i], '^%d+')
+      -- An answer was lost: the member does not know that it has this unit.
+      if followed[unit] ~= fence then give(unit) end
+      followed[unit] = nil
+    end
   end
 end
 for unit in pairs(followed) do gone[#gone + 1] = unit end

@@ -1,5 +1,6 @@
 """A tail in batches: deliver, then save."""
 
+import asyncio
 import random
 
 import msgspec
@@ -7,6 +8,7 @@ import pytest
 
 from builds_async import (
     LeaseLostError,
+    TailBatch,
     TailBatches,
     TailPosition,
 )
@@ -31,6 +33,13 @@ async def all_rows(it: Wire, batches: TailBatches, seconds: float = 60.0) -> lis
     while (batch := await batch_within(batches, it.sim.clock, until - it.sim.clock.now())) is not None:
         rows += rows_of(batch)
     return rows
+
+
+async def write(batch: TailBatch, database: Database) -> None:
+    transaction = Transaction()
+    transaction.rows += rows_of(batch)
+    await batch.commit(transaction)
+    database.apply(transaction)
 
 
 class TestBatches:
@@ -158,6 +167,34 @@ class TestBatches:
                     await batch.commit()
             assert database.positions[tag] == before
             assert [batch async for batch in batches] == []  # there is nothing else to follow
+
+    async def test_a_save_without_an_answer_is_looked_up(self) -> None:
+        """A save whose answer was lost is not mistaken for the next one, which has lines."""
+        it = wire()
+        tag = it.sim.add_worker()
+        database = Database(only_commit=True)
+        batches = batches_of(it, [tag], database)
+        step = asyncio.ensure_future(anext(batches))
+        await it.sim.clock.sleep(4.0)
+        lost = ["saved"]
+
+        def fail(what: str) -> None:
+            if what in lost:
+                lost.remove(what)
+                raise TimeoutError
+
+        database.fail = fail
+        it.sim.add_build(script(6, start=25.0), external_script_id=tag)
+        with pytest.raises(TimeoutError):  # the position has moved: there is a build that is queued
+            await step
+        await it.sim.clock.sleep(40.0)  # lines come meanwhile
+        await write(await anext(batches), database)
+        await batches._keeper._tasks.aclose()
+        await batches._feed.aclose()
+        async with batches_of(it, [tag], database) as again:
+            while (batch := await batch_within(again, it.sim.clock, 40.0)) is not None:
+                await write(batch, database)
+        assert judge(it.sim, database.rows) == (0, 0, 0)
 
     async def test_no_nul(self) -> None:
         """Rows have no NUL, which databases refuse; the lines have it."""
