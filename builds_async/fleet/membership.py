@@ -76,7 +76,7 @@ class Member:
                     f"this member follows {min(both)!r} already, in another loop over the same fleet"
                 )
         if self._has_ended:
-            share.end()
+            share.ended = True
             return share
         self._shares.append(share)
         self.want()

@@ -9,8 +9,8 @@ from builds_async import ConfigurationError
 from builds_async.fleet import Fleet
 from builds_async.fleet.memory_group import MemoryGroups
 from builds_async.simulator import BuildsSimulator, VirtualClock
-from tests.fleet.support import Bot, Row
-from tests.live.batches.support import Database, judge
+from tests.fleet.support import Bot, BotWire, PausableClock, Row
+from tests.live.batches.support import Database, batches_of, judge
 from tests.live.tail.support import script
 
 LEASE = 3.0
@@ -242,14 +242,15 @@ async def test_leaving_while_cut_off() -> None:
 
 class TestMisuse:
     async def test_not_open(self) -> None:
-        """A fleet that is not open can't be used, and it can't be opened twice."""
-        _, tags, engine = account()
+        """A fleet that is not open can't be used, one that was left gives nothing; none opens twice."""
+        sim, tags, engine = account()
         fleet = Fleet(engine, group="g")
         with pytest.raises(RuntimeError, match="async with"):
             fleet.share(tags, lambda: None)
         async with fleet:
             pass
-        assert fleet.share(tags, lambda: None).ended
+        wire = BotWire(sim, PausableClock(sim.clock))
+        assert [batch async for batch in batches_of(wire, tags, None, fleet)] == []
         with pytest.raises(RuntimeError, match="opened once"):
             await fleet.__aenter__()
 
