@@ -16,7 +16,7 @@ nox.options.error_on_missing_interpreters = False
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PROJECT)
-OLDEST = {"aiohttp": "3.13.3", "anyio": "4.5.0", "msgspec": "0.19.0"}
+OLDEST = {"aiohttp": "3.13.3", "anyio": "4.5.0", "msgspec": "0.19.0", "redis": "5.1.0"}
 # The suite runs once on each Python; on the oldest, `coverage` runs it.
 nox.options.sessions = ["lint", "types", "docs", "coverage", *(f"tests-{version}" for version in PYTHONS[1:])]
 
@@ -48,7 +48,9 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Run mypy and pyright, and check that every public symbol has a declared type."""
-    session.install(".[cli]", *group("types"))  # not editable: pyright judges the package that users install
+    session.install(
+        ".[cli,fleet]", *group("types")
+    )  # not editable: pyright judges the package that users install
     session.run("mypy")
     # Without --pythonpath, it would resolve packages in the first Python on the PATH.
     pyright = ("basedpyright", "--pythonpath", shutil.which("python", path=session.bin) or "python")
@@ -58,14 +60,14 @@ def types(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    session.install(".[cli]", *group("tests"))
+    session.install(".[cli,fleet]", *group("tests"))
     session.run("python", "-m", "pytest", *(session.posargs or ("-n", "2")))
 
 
 @nox.session(python=PYTHONS[0])
 def coverage(session: nox.Session) -> None:
     """Run the tests and check the coverage that pyproject.toml requires."""
-    session.install("--editable", ".[cli]", *group("tests"))
+    session.install("--editable", ".[cli,fleet]", *group("tests"))
     session.run("python", "-m", "coverage", "erase")
     # Measuring triples the time of the longest tests, which comes close to the usual timeout.
     options = ("--timeout", "120", *(session.posargs or ("-n", "2")))
@@ -77,14 +79,24 @@ def coverage(session: nox.Session) -> None:
 @nox.session(python=PYTHONS[0])
 def oldest(session: nox.Session) -> None:
     """Run the tests on the oldest dependencies that pyproject.toml allows."""
-    session.install(".[cli]", *group("tests"), *(f"{name}=={version}" for name, version in OLDEST.items()))
+    session.install(
+        ".[cli,fleet]", *group("tests"), *(f"{name}=={version}" for name, version in OLDEST.items())
+    )
     session.run("python", "-m", "pytest", *(session.posargs or ("-n", "2")))
+
+
+@nox.session
+def chaos(session: nox.Session) -> None:
+    """Run bots of a fleet for ten minutes while they are killed, stopped and cut off, and the engine dies."""
+    session.install(".[cli,fleet]", *group("tests"))
+    env = {"CHAOS_SECONDS": "300"}  # each of two runs
+    session.run("python", "-m", "pytest", "-s", "tests/fleet/test_chaos.py", *session.posargs, env=env)
 
 
 @nox.session
 def examples(session: nox.Session) -> None:
     """Run the examples and the code in README and docs against a simulated account."""
-    session.install(".[cli]", *group("tests"))
+    session.install(".[cli,fleet]", *group("tests"))
     files = ("tests/test_examples.py", "tests/examples", "tests/test_readme.py", "tests/test_docs.py")
     session.run("python", "-m", "pytest", *files, *session.posargs)
 
@@ -92,21 +104,21 @@ def examples(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """Build the documentation in docs/_build/html, with warnings as errors; needs no network."""
-    session.install(".[cli]", *group("docs"))
+    session.install(".[cli,fleet]", *group("docs"))
     session.run("sphinx-build", "-W", "--keep-going", "-n", "-q", "-E", "docs", "docs/_build/html")
 
 
 @nox.session
 def pictures(session: nox.Session) -> None:
     """Regenerate the pictures of README and docs from real runs; needs Chromium."""
-    session.install(".[cli]", *group("tests"))
+    session.install(".[cli,fleet]", *group("tests"))
     session.run("python", "docs/pictures.py", *session.posargs, env={"PYTHONPATH": "."})
 
 
 @nox.session
 def bench(session: nox.Session) -> None:
     """Compare CPU and memory with a hand-written loop and the official SDK; `-- --quick` for a rough one."""
-    session.install(".", *group("tests"), *group("bench"))
+    session.install(".[fleet]", *group("tests"), *group("bench"))
     session.run("python", "tests/benchmarks/run.py", *session.posargs, env={"PYTHONPATH": "."})
 
 

@@ -12,15 +12,22 @@ from builds_async.errors import (
     ConfigurationError,
     ConflictError,
     InternalServerError,
+    LeaseLostError,
     NotDeployedError,
     NotFoundError,
     PermissionDeniedError,
     RateLimitError,
     ResponseDecodeError,
 )
+from builds_async.live.batches import TailBatch, TailBatches
 from builds_async.live.broadcast import LogBroadcast, LogSubscription
 from builds_async.live.events import EventStream
+from builds_async.live.file_store import FileStore
 from builds_async.live.follow import LogFollower
+from builds_async.live.ownership import Ownership, Share
+from builds_async.live.shared_events import SharedEvents
+from builds_async.live.shared_watch import SharedWatcher
+from builds_async.live.stores import PositionStore, Saved
 from builds_async.live.tail import BuildTail
 from builds_async.live.watch import BuildWatcher
 from builds_async.models import (
@@ -97,10 +104,14 @@ from builds_async.session.budget import Budget, BudgetSnapshot, RateBudget
 from builds_async.session.clock import Clock, SystemClock
 from builds_async.session.observe import (
     Counters,
+    GateClosed,
+    LeaseLost,
+    LeaseTaken,
     Observation,
     Observer,
     OutageBegan,
     OutageEnded,
+    Rationed,
     RequestDone,
     RetryPlanned,
     Waited,
@@ -154,9 +165,14 @@ __all__ = [
     "EventDestination",
     "EventSource",
     "EventStream",
+    "FileStore",
     "Finding",
     "FoundWorker",
+    "GateClosed",
     "InternalServerError",
+    "LeaseLost",
+    "LeaseLostError",
+    "LeaseTaken",
     "LiveVersion",
     "LiveWorker",
     "LogBroadcast",
@@ -178,10 +194,12 @@ __all__ = [
     "Observer",
     "OutageBegan",
     "OutageEnded",
+    "Ownership",
     "PackageManager",
     "Page",
     "Pages",
     "PermissionDeniedError",
+    "PositionStore",
     "Preview",
     "ProbeFinding",
     "ProbeReport",
@@ -193,6 +211,7 @@ __all__ = [
     "QueueMessage",
     "RateBudget",
     "RateLimitError",
+    "Rationed",
     "RepairAction",
     "RepairCall",
     "RepoConnection",
@@ -203,10 +222,16 @@ __all__ = [
     "ResultInfo",
     "RetryPlanned",
     "RetryPolicy",
+    "Saved",
     "SeedFile",
     "SeedRepo",
+    "Share",
+    "SharedEvents",
+    "SharedWatcher",
     "Subscription",
     "SystemClock",
+    "TailBatch",
+    "TailBatches",
     "TailEnd",
     "TailItem",
     "TailLine",

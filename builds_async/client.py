@@ -13,6 +13,7 @@ from msgspec import UNSET
 from builds_async.diagnose import diagnose
 from builds_async.live import wait
 from builds_async.live.account_workers import AccountWorkers
+from builds_async.live.batches import TailBatches
 from builds_async.live.board import Board
 from builds_async.live.broadcast import LogBroadcast
 from builds_async.live.demand import Demand
@@ -20,7 +21,11 @@ from builds_async.live.deployed import DeploymentWait
 from builds_async.live.events import EventStream
 from builds_async.live.follow import LogFollower
 from builds_async.live.outages import Outages
+from builds_async.live.ownership import Ownership
 from builds_async.live.patience import Patience
+from builds_async.live.shared_events import SharedEvents
+from builds_async.live.shared_watch import SharedWatcher
+from builds_async.live.stores import PositionStore
 from builds_async.live.tail import BuildTail
 from builds_async.live.watch import BuildWatcher
 from builds_async.models.builds import Build
@@ -76,6 +81,13 @@ class _FollowOptions(TypedDict, total=False):
     max_poll_interval: float
 
 
+class _TailOptions(TypedDict):
+    tail: int | None
+    interval: float
+    poll_interval: float
+    max_poll_interval: float
+
+
 class _Closable(Protocol):
     async def aclose(self) -> None: ...
 
@@ -119,8 +131,9 @@ class BuildsClient:
       clients of the same user. By default each client has its own.
     - `max_in_flight`: the most requests in flight at once (10), over all calls of the client.
     - `clock`: time as an argument, for tests.
-    - `observer`: is called with each `RequestDone`, `RetryPlanned`, `Waited`, `OutageBegan` and
-      `OutageEnded`, for metrics; it must be quick and not raise. `Counters` is one that adds up.
+    - `observer`: is called with each `RequestDone`, `RetryPlanned`, `Waited`, `OutageBegan`,
+      `OutageEnded`, `LeaseTaken` and `LeaseLost`, for metrics; it must be quick and not raise. `Counters` is
+      one that adds up.
 
     The credentials go to `base_url` only: not to a proxy, not to a redirect's target, not with a call that
     needs none, not with other requests of a borrowed session.
@@ -200,7 +213,7 @@ class BuildsClient:
         self._account_id, self._credential_kind = settings.account_id, settings.credential_kind
         self._foreign_host, self._token_damage = settings.foreign_host, settings.token_damage
         self._name = f"account_id={settings.account_id!r}, base_url={settings.base_url!r}"
-        self._clock, self._outages = clock, Outages(clock, observer)
+        self._clock, self._observer, self._outages = clock, observer, Outages(clock, observer)
         self.budget = budget if budget is not None else RateBudget()
         self._demand = Demand(clock, self.budget)
         if session is not None and transport is not None:
@@ -594,13 +607,26 @@ class BuildsClient:
             await deployment.until_deployed(build)
         return build
 
+    @overload
     def watch(
         self,
         external_script_ids: Iterable[str] | None = None,
         *,
         start: WatchPosition | None = None,
         interval: float = 15.0,
-    ) -> BuildWatcher:
+    ) -> BuildWatcher: ...
+    @overload
+    def watch(
+        self, external_script_ids: Iterable[str], *, fleet: Ownership, interval: float = 15.0
+    ) -> SharedWatcher: ...
+    def watch(
+        self,
+        external_script_ids: Iterable[str] | None = None,
+        *,
+        fleet: Ownership | None = None,
+        start: WatchPosition | None = None,
+        interval: float = 15.0,
+    ) -> BuildWatcher | SharedWatcher:
         """The changes of the builds of these Workers, without end: `async for change in client.watch(tags)`.
 
         None stands for all Workers of the account, and for those to come. First comes the latest build of
@@ -608,17 +634,28 @@ class BuildsClient:
         `interval` seconds (15) or as the rate budget allows: a thousand Workers are 50 requests a pass.
         `start` is the `position` of an earlier watch. `BuildWatcher` says what is guaranteed. Needs "Workers
         CI Read"; without ids "Workers Scripts Read" as well.
+
+        With `fleet` each Worker is watched by one of its members, and positions are kept in the fleet's
+        engine: see `SharedWatcher`. It needs the tags of the Workers, and takes no start: ValueError.
         """
-        return BuildWatcher(
+        if fleet is not None and (external_script_ids is None or start is not None):
+            raise ValueError("with a fleet, pass the tags of the Workers, and no start")
+        ids = () if external_script_ids is None else checked_tags(external_script_ids)
+        watcher = BuildWatcher(
             self._polls,
-            () if external_script_ids is None else checked_tags(external_script_ids),
+            ids if fleet is None else (),
             interval=interval,
             clock=self._clock,
             start=start,
             account=self._all_workers() if external_script_ids is None else None,
             patience=self._patience_of("watch"),
         )
+        if fleet is None:
+            return watcher
+        shared = SharedWatcher(ids, watcher, fleet=fleet, clock=self._clock, observer=self._observer)
+        return self._closed_with_me(shared)
 
+    @overload
     def tail(
         self,
         external_script_ids: Iterable[str] | None = None,
@@ -629,7 +666,47 @@ class BuildsClient:
         interval: float = 10.0,
         poll_interval: float = 1.0,
         max_poll_interval: float = 5.0,
-    ) -> BuildTail:
+    ) -> BuildTail: ...
+    @overload
+    def tail(
+        self,
+        external_script_ids: Iterable[str],
+        *,
+        fleet: Ownership | None = None,
+        store: PositionStore,
+        max_lines: int = 100,
+        tail: int | None = None,
+        interval: float = 10.0,
+        poll_interval: float = 1.0,
+        max_poll_interval: float = 5.0,
+    ) -> TailBatches: ...
+    @overload
+    def tail(
+        self,
+        external_script_ids: Iterable[str],
+        *,
+        fleet: Ownership,
+        store: PositionStore | None = None,
+        max_lines: int = 100,
+        tail: int | None = None,
+        interval: float = 10.0,
+        poll_interval: float = 1.0,
+        max_poll_interval: float = 5.0,
+    ) -> TailBatches: ...
+    def tail(
+        self,
+        external_script_ids: Iterable[str] | None = None,
+        *,
+        fleet: Ownership | None = None,
+        store: PositionStore | None = None,
+        max_lines: int = 100,
+        start: TailPosition | None = None,
+        tail: int | None = None,
+        events: str | None = None,
+        interval: float = 10.0,
+        poll_interval: float = 1.0,
+        max_poll_interval: float = 5.0,
+    ) -> BuildTail | TailBatches:
         """The log lines and ends of all builds of these Workers: `async for item in client.tail(tags)`.
 
         None stands for all Workers of the account, and for those to come. Builds that run now come from their
@@ -640,21 +717,63 @@ class BuildsClient:
         the rate budget allows. `start` is the `position` of an earlier tail. `BuildTail` says what is
         guaranteed. Needs "Workers CI Read"; without ids "Workers Scripts Read", with `events` "Queues Write"
         as well.
+
+        With `store` the lines come in batches of one Worker, at most `max_lines` (100), and the position of
+        each Worker is kept in the store: `async for batch in client.tail(tags, store=FileStore("bot.json"))`
+        goes on where the last run has ended. With `fleet` each Worker is followed by one of its members, and
+        the store is by default the fleet's. `TailBatches` says what is guaranteed. Both need the tags of the
+        Workers (`client.workers.names()` lists them), and take neither `start` nor `events`: ValueError.
         """
-        ids = () if external_script_ids is None else checked_tags(external_script_ids)
-        stream = BuildTail(
-            self._polls,
-            ids,
-            clock=self._clock,
-            start=start,
+        if store is None and fleet is None:
+            return self._tail(
+                external_script_ids,
+                start,
+                tail=tail,
+                events=events,
+                interval=interval,
+                poll_interval=poll_interval,
+                max_poll_interval=max_poll_interval,
+            )
+        if external_script_ids is None or start is not None or events is not None:
+            raise ValueError(
+                "with a store or a fleet, pass the tags of the Workers, and no start and no events"
+            )
+        make = partial(
+            self._tail,
             tail=tail,
             interval=interval,
             poll_interval=poll_interval,
             max_poll_interval=max_poll_interval,
+        )
+        batches = TailBatches(
+            external_script_ids,
+            make,
+            store=store,
+            fleet=fleet,
+            clock=self._clock,
+            max_lines=max_lines,
+            observer=self._observer,
+        )
+        return self._closed_with_me(batches)
+
+    def _tail(
+        self,
+        external_script_ids: Iterable[str] | None,
+        start: TailPosition | None,
+        *,
+        events: str | None = None,
+        **options: Unpack[_TailOptions],
+    ) -> BuildTail:
+        stream = BuildTail(
+            self._polls,
+            () if external_script_ids is None else checked_tags(external_script_ids),
+            clock=self._clock,
+            start=start,
             patience=self._patience_of("tail"),
             budget=self.budget,
             account=self._all_workers() if external_script_ids is None else None,
             events=None if events is None else self._events_for_tail(events),
+            **options,
         )
         return self._closed_with_me(stream)
 
@@ -664,6 +783,7 @@ class BuildsClient:
     def _all_workers(self) -> AccountWorkers:
         return AccountWorkers(Workers(self._session.polling()), self._clock)
 
+    @overload
     def events(
         self,
         queue_id: str,
@@ -672,7 +792,28 @@ class BuildsClient:
         visibility_timeout: float = 120.0,
         poll_interval: float = 2.0,
         max_poll_interval: float = 15.0,
-    ) -> EventStream:
+    ) -> EventStream: ...
+    @overload
+    def events(
+        self,
+        queue_id: str,
+        *,
+        fleet: Ownership,
+        batch_size: int = 10,
+        visibility_timeout: float = 120.0,
+        poll_interval: float = 2.0,
+        max_poll_interval: float = 15.0,
+    ) -> SharedEvents: ...
+    def events(
+        self,
+        queue_id: str,
+        *,
+        fleet: Ownership | None = None,
+        batch_size: int = 10,
+        visibility_timeout: float = 120.0,
+        poll_interval: float = 2.0,
+        max_poll_interval: float = 15.0,
+    ) -> EventStream | SharedEvents:
         """The build events of a Cloudflare Queue, without end: `async for event in client.events(queue_id)`.
 
         Each event is acknowledged when the next one is requested. A pull leases up to `batch_size` events
@@ -680,16 +821,24 @@ class BuildsClient:
         (2), less often up to `max_poll_interval` (15), or as the rate budget allows. `EventStream` says what
         is guaranteed. The queue needs an event subscription to Workers Builds and an HTTP pull consumer.
         Needs "Queues Write" ("Queues Edit" in the dashboard).
+
+        With `fleet` one of its members pulls, and another one goes on when it is gone: see `SharedEvents`.
         """
         segment(queue_id)
-        events = EventStream(
-            Queues(self._session.polling()),
-            queue_id,
-            clock=self._clock,
-            batch_size=batch_size,
-            visibility_timeout=visibility_timeout,
-            poll_interval=poll_interval,
-            max_poll_interval=max_poll_interval,
-            patience=self._patience_of("events"),
-        )
-        return self._closed_with_me(events)
+
+        def make(acknowledged: Iterable[tuple[str, str]] = ()) -> EventStream:
+            return EventStream(
+                Queues(self._session.polling()),
+                queue_id,
+                clock=self._clock,
+                batch_size=batch_size,
+                visibility_timeout=visibility_timeout,
+                poll_interval=poll_interval,
+                max_poll_interval=max_poll_interval,
+                patience=self._patience_of("events"),
+                acknowledged=acknowledged,
+            )
+
+        if fleet is None:
+            return self._closed_with_me(make())
+        return self._closed_with_me(SharedEvents(queue_id, make, fleet=fleet, clock=self._clock))

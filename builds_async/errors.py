@@ -6,6 +6,7 @@ BuildsError
 │   └── BuildsTimeoutError        not in time; also a TimeoutError
 ├── ResponseDecodeError           a response that can't be read
 ├── NotDeployedError              a build has finished, and other versions serve
+├── LeaseLostError                another process follows this Worker by now
 └── APIError                      Cloudflare refused
     ├── BadRequestError           400, 422
     ├── AuthenticationError       401
@@ -183,6 +184,13 @@ class NotDeployedError(BuildsError):
         self.build = build
         self.reason = reason
         self.serving = serving
+
+
+class LeaseLostError(BuildsError):
+    """A batch that can't be committed: another process follows its Worker, or has saved its position.
+
+    Drop the batch and what was written with it, and go on with the loop.
+    """
 
 
 class APIError(BuildsError):

@@ -9,6 +9,7 @@ import pytest
 
 from builds_async import BuildsClient
 from tests.support import ACCOUNT, TOKEN, FakeClock, MockApi
+from tests.support.engines import MISSING
 
 STOP_SIGNALS: dict[signal.Signals, Any] = {
     getattr(signal, name): handler
@@ -45,9 +46,10 @@ def _set_aside() -> None:
 
 @pytest.fixture(autouse=True)
 def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No account, credential, address or proxy from the machine that runs the tests."""
+    """No account, credential, address, shared budget or proxy from the machine that runs the tests."""
     for name in ("ACCOUNT_ID", "API_TOKEN", "API_KEY", "EMAIL", "BASE_URL"):
         monkeypatch.delenv(f"CLOUDFLARE_{name}", raising=False)
+    monkeypatch.delenv("BUILDS_ASYNC_SHARED", raising=False)
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
@@ -71,3 +73,15 @@ async def client(clock: FakeClock) -> AsyncIterator[BuildsClient]:
     """A client with its own session and no jitter to wait for."""
     async with BuildsClient(account_id=ACCOUNT, api_token=TOKEN, clock=clock) as made:
         yield made
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say in one line which engines the run had to do without, and why."""
+    reasons = {
+        str(report.longrepr[2]).removeprefix("Skipped: ")
+        for report in terminalreporter.stats.get("skipped", ())
+        if isinstance(report.longrepr, tuple)
+    }
+    missing = sorted(it.removeprefix(MISSING) for it in reasons if it.startswith(MISSING))
+    if missing:
+        terminalreporter.write_line(f"Not run for want of an engine: {'; '.join(missing)}")

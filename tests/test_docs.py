@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import builds_async
 import builds_async.simulator
 from builds_async import BuildOutcome, BuildsClient, BuildStatus
 from builds_async.simulator import BuildsSimulator
+from tests.support.engines import own_server
 from tests.support.snippets import Snippet, run, run_until, snippets
 
 ROOT = Path(__file__).parent.parent
@@ -58,6 +60,13 @@ async def names(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterato
 @pytest.mark.parametrize("page", RUNNABLE, ids=name_of)
 async def test_python_blocks_run(page: Path, names: dict[str, object]) -> None:
     """The blocks of a page run as they stand, one after the other; an endless one prints something."""
+    with own_server() if page.stem in {"fleet", "rate-budget"} else nullcontext() as engine:
+        if engine is not None:
+            names["engine_url"] = engine.url
+        await run_blocks(page, names)
+
+
+async def run_blocks(page: Path, names: dict[str, object]) -> None:
     given = dict(names)
     for snippet in snippets(page, "python"):
         printed = asyncio.Event()

@@ -12,7 +12,11 @@ import pytest
 
 from builds_async import BuildsClient
 
-DOORS = {"builds_async": "builds_async._public", "builds_async.simulator": "builds_async.simulator"}
+DOORS = {
+    "builds_async": "builds_async._public",
+    "builds_async.fleet": "builds_async.fleet._public",
+    "builds_async.simulator": "builds_async.simulator",
+}
 """What users import from, and the module that has its imports."""
 
 

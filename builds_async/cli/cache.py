@@ -18,7 +18,7 @@ from typing import Self
 import msgspec
 
 from builds_async import Build, BuildsClient
-from builds_async.cli.files import UnsuitableFileError, read_file
+from builds_async.live.files import UnsuitableFileError, read_file
 
 MAX_BUILDS = 500
 MAX_WORKERS = 10_000

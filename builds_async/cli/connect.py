@@ -5,37 +5,75 @@ import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from builds_async import BuildsClient, Observation, OutageEnded, RetryPlanned
+from builds_async import Budget, BuildsClient, Observation, OutageEnded, RetryPlanned
 from builds_async.cli.exits import CommandError
-from builds_async.cli.files import UnsuitableFileError, read_file
 from builds_async.cli.options import Connection
 from builds_async.cli.running import stopped_at_once
 from builds_async.cli.terminal import stderr
 from builds_async.cli.text import visible_text
 from builds_async.cli.times import format_duration
+from builds_async.fleet.address import has_password
+from builds_async.live.files import UnsuitableFileError, read_file
 
 PATIENCE = 300.0
 """For how many seconds a command sits out an outage of the API."""
 
+_SHARED = "BUILDS_ASYNC_SHARED"
 _MAX_TOKEN = 10_000
 _LONG_DELAY = 3.0
 
 
 @asynccontextmanager
-async def connect(connection: Connection, *, patience: float = PATIENCE) -> AsyncGenerator[BuildsClient]:
+async def connect(
+    connection: Connection, *, patience: float = PATIENCE, is_shared: bool = True
+) -> AsyncGenerator[BuildsClient]:
     """The client for the account, with the token from its file or from the environment.
+
+    It shares its rate budget with other processes if the options say so and `is_shared` is True.
 
     Standard error says why a retry is long in coming, and when an outage is over. The library itself warns
     of an outage, and of long waits for the rate budget.
     """
-    async with BuildsClient(
-        account_id=connection.account_id,
-        api_token=None if connection.token_file is None else read_token(connection.token_file),
-        base_url=connection.base_url,
-        patience=patience,
-        observer=_report,
-    ) as client:
+    async with (
+        _budget(shared_url(connection) if is_shared else None) as budget,
+        BuildsClient(
+            account_id=connection.account_id,
+            api_token=None if connection.token_file is None else read_token(connection.token_file),
+            base_url=connection.base_url,
+            patience=patience,
+            budget=budget,
+            observer=_report,
+        ) as client,
+    ):
         yield client
+
+
+@asynccontextmanager
+async def _budget(url: str | None) -> AsyncGenerator[Budget | None]:
+    """The budget over the engine at this URL; None if there is none."""
+    if url is None:
+        yield None
+        return
+    try:
+        from builds_async.fleet import SharedBudget  # noqa: PLC0415  # an extra
+    except ImportError as error:
+        raise CommandError(f"--shared: {error}") from None
+    async with SharedBudget(url) as budget:
+        yield budget
+
+
+def shared_url(connection: Connection) -> str | None:
+    """The URL of the shared engine, from the option or the environment; None if there is none.
+
+    A password is accepted only from the environment.
+    """
+    if connection.shared is not None and has_password(connection.shared):
+        raise CommandError(
+            "--shared: a password is not accepted on the command line, where other users can see it: put the"
+            " URL into BUILDS_ASYNC_SHARED"
+        )
+    url = os.environ.get(_SHARED, "") if connection.shared is None else connection.shared
+    return url.strip() or None
 
 
 def _report(observation: Observation) -> None:

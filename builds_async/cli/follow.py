@@ -2,18 +2,29 @@
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from datetime import datetime
 
-from builds_async import BuildsClient, LogLine, LogPosition, TailItem, TailLine, TailPosition
+from builds_async import (
+    BuildsClient,
+    LeaseLostError,
+    LogLine,
+    LogPosition,
+    TailBatch,
+    TailBatches,
+    TailItem,
+    TailLine,
+    TailPosition,
+)
 from builds_async.cli.batches import BatchPrinter, BuildBatches, WorkerBatches
 from builds_async.cli.cache import Cache
 from builds_async.cli.exits import OK, usage_errors
 from builds_async.cli.lookup import WorkerNames, all_workers, find_workers
 from builds_async.cli.options import LineOptions
 from builds_async.cli.outcome import RECENT, find_reason, reason_in, report_end
-from builds_async.cli.printer import Source, make_line_printer, source_of
-from builds_async.cli.resume import Checkpoint, ResumeFile
+from builds_async.cli.printer import LinePrinter, Source, make_line_printer, source_of
+from builds_async.cli.resume import Checkpoint, resume_file
+from builds_async.cli.running import shielded
 from builds_async.cli.story import Story
 from builds_async.cli.terminal import stderr, stdout
 from builds_async.cli.text import visible_text
@@ -25,7 +36,7 @@ async def follow_build(
 ) -> int:
     """Print the log of a build until it has finished; return the exit code for its outcome."""
     printer = make_line_printer(options, stdout())
-    file = None if resume is None else ResumeFile(resume, LogPosition, build_uuid=build_uuid)
+    file = None if resume is None else resume_file(resume, LogPosition, build_uuid=build_uuid)
     start = None if file is None else file.load()
     tail = options.tail if start is None else None
     with usage_errors("--resume"):
@@ -55,7 +66,7 @@ async def follow_workers(
 
     Without words, of all Workers of the account, and of new ones as they come.
     """
-    file = None if resume is None else ResumeFile(resume, TailPosition)
+    file = None if resume is None else resume_file(resume, TailPosition)
     start = None if file is None else file.load()
     names = await (find_workers(client, words) if words else all_workers(client))
     if file is not None:
@@ -100,6 +111,44 @@ async def follow_workers(
         async with tail, aclosing(WorkerBatches(tail)) as batches:
             await BatchPrinter(batches, write, Checkpoint(file, start)).run()
     return OK
+
+
+async def follow_group(
+    client: BuildsClient, words: Sequence[str], options: LineOptions, *, engine: str, group: str
+) -> int:
+    """Print the part of the Workers that this member of a group has, until a stop signal."""
+    from builds_async.fleet import Fleet  # noqa: PLC0415  # an extra
+
+    with usage_errors("--group"):
+        fleet = Fleet(engine, group=group)
+    names = await find_workers(client, words)
+    async with WorkerNames(client, wanted=any(tag == name for tag, name in names.items())) as known:
+        await known.settle()
+
+        def name_of(tag: str) -> str:
+            return known.of(tag) or names[tag]
+
+        printer = make_line_printer(options, stdout(), map(name_of, names))
+        async with fleet, client.tail(names, fleet=fleet, tail=options.tail) as batches:
+            await _print_batches(batches, printer, name_of)
+    return OK
+
+
+async def _print_batches(batches: TailBatches, printer: LinePrinter, name_of: Callable[[str], str]) -> None:
+    """Print each batch whole, then commit it, also when a stop signal comes in between."""
+    printed: TailBatch | None = None
+    try:
+        async for batch in batches:
+            with shielded():
+                printer.print(((_source(line, name_of), line.line) for line in batch.lines), lambda _: None)
+                printed = batch
+            with suppress(LeaseLostError):  # another member may have printed it too; it goes on from there
+                await batch.commit()
+            printed = None
+    finally:
+        if printed is not None:
+            with suppress(LeaseLostError):
+                await printed.commit()
 
 
 def _source(item: TailItem, name_of: Callable[[str], str]) -> Source:

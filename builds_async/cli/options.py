@@ -50,6 +50,15 @@ class Connection:
         Parameter(help="The address of the API. Default: CLOUDFLARE_BASE_URL, or Cloudflare's own."),
     ] = None
 
+    shared: Annotated[
+        str | None,
+        Parameter(
+            help="Share one rate budget with all processes of the Cloudflare user, over the Redis or Valkey"
+            " at this URL. Default: BUILDS_ASYNC_SHARED, the place for a URL with a password: other users can"
+            " see the command line.",
+        ),
+    ] = None
+
     debug: Debug = False
 
 

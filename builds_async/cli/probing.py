@@ -8,12 +8,12 @@ from rich.table import Table
 from builds_async import ProbeReport
 from builds_async.cli.connect import connect
 from builds_async.cli.exits import OK, UNAVAILABLE, CommandError
-from builds_async.cli.files import check_replaceable, replace_file
 from builds_async.cli.lookup import find_build
 from builds_async.cli.options import Connection
 from builds_async.cli.printer import print_record
 from builds_async.cli.tables import cell
 from builds_async.cli.terminal import Spinner, stderr, stdout
+from builds_async.live.files import check_replaceable, replace_file
 
 _STYLES = {"differs": "yellow", "holds": "green", "unknown": "dim"}
 

@@ -1,13 +1,13 @@
 """Lays out builds and findings for rich: tables, a single row, and the details of one build."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
 from rich.console import Console, ConsoleOptions
 from rich.table import Table
 from rich.text import Text
 
-from builds_async import Build, BuildTriggerMetadata, Diagnosis, Trigger
+from builds_async import Build, BuildTriggerMetadata, Finding, Trigger
 from builds_async.cli.outcome import outcome_word
 from builds_async.cli.text import visible_text
 from builds_async.cli.times import format_duration, format_time
@@ -122,10 +122,10 @@ def build_details(build: Build, worker: str | None, reason: str | None, now: dat
     return table
 
 
-def diagnosis_table(diagnosis: Diagnosis) -> Table:
+def diagnosis_table(findings: Iterable[Finding]) -> Table:
     """The findings of `doctor`, with advice for each problem."""
     table = Table.grid(padding=(0, 2))
-    for finding in diagnosis.findings:
+    for finding in findings:
         message = cell(finding.message)
         if finding.advice and finding.state != "ok":
             message.append("\n").append_text(cell(f"{finding.advice}.", "dim"))

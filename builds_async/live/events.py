@@ -2,6 +2,7 @@
 
 import logging
 from collections import deque
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
@@ -61,6 +62,7 @@ class EventStream:
         poll_interval: float = 2.0,
         max_poll_interval: float = 15.0,
         patience: Patience | None = None,
+        acknowledged: Iterable[tuple[str, str]] = (),
     ) -> None:
         if not 1 <= batch_size <= MAX_BATCH:
             raise ValueError(f"batch_size is 1 to {MAX_BATCH}, not {batch_size}")
@@ -81,6 +83,8 @@ class EventStream:
         self._buffer: deque[BuildEvent] = deque()
         self._current: BuildEvent | None = None  # delivered last, and not acknowledged
         self._acknowledged: _Recent[tuple[str, str]] = _Recent(MEMORY)
+        for key in acknowledged:
+            self._acknowledged.add(key)
         self._unreadable: _Recent[str] = _Recent(MEMORY)
         self._reading = False
         self._closed = False

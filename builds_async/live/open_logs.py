@@ -60,11 +60,15 @@ class OpenLogs:
         # Builds by Worker whose end was delivered before the mark of the Worker covers them.
         self._ended: dict[str, list[str]] = {}
         self._ready: deque[BuildLog] = deque()  # logs that may have lines buffered, or an end to deliver
-        self._restore(start)
+        self.restore(start)
 
-    def _restore(self, start: TailPosition) -> None:
+    def restore(self, start: TailPosition, *, only: str | None = None) -> None:
+        """Open the logs of a position, with `only` those of one Worker, which was added just now."""
+        if only is not None and only in self._tracker.marks:
+            self._known[only] = self._tracker.marks[only]
         for build_uuid, stored in start.logs.items():
-            if (tag := normalized_id(stored.external_script_id)) not in self._tracker:
+            tag = normalized_id(stored.external_script_id)
+            if tag not in self._tracker or only not in {None, tag}:
                 continue
             log = self._open(tag, build_uuid, None, stored.position, None)
             if stored.ended:

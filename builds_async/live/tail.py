@@ -19,7 +19,7 @@ from builds_async.models.tail import TailItem, TailPosition
 from builds_async.session.budget import Budget
 from builds_async.session.clock import Clock
 from builds_async.session.ids import checked_tags, normalized_id
-from builds_async.session.numbers import seconds
+from builds_async.session.numbers import seconds, whole
 
 
 class BuildTail:
@@ -126,15 +126,36 @@ class BuildTail:
         self._logs.take_changes()  # else a build could be behind the mark of its Worker and have no log yet
         return TailPosition(dict(self._tracker.marks), dict(self._logs.position))
 
-    async def add(self, external_script_id: str) -> None:
+    @property
+    def sure_position(self) -> TailPosition:
+        """`position` without the marks of Workers whose first look may hide other builds that run.
+
+        For a hand-over at any moment: the next process looks up such a Worker as this one did.
+        """
+        return TailPosition(self._tracker.sure_marks, self.position.logs)
+
+    def position_of(self, external_script_id: str) -> TailPosition:
+        """The part of `sure_position` that belongs to one Worker; an empty one if it is not there."""
+        self._logs.take_changes()
+        tag = normalized_id(external_script_id)
+        marks = self._tracker.sure_marks
+        logs = {uuid: log for uuid, log in self._logs.position.items() if log.external_script_id == tag}
+        return TailPosition({tag: marks[tag]} if tag in marks else {}, logs)
+
+    async def add(self, external_script_id: str, *, start: TailPosition | None = None) -> None:
         """Take in another Worker, with the builds that run now. Does nothing if it is there already.
 
-        It may be called while another task reads. ValueError if it is not a tag.
+        With `start`, the Worker continues where that position has it. It may be called while another task
+        reads. ValueError if it is not a tag.
         """
         (checked,) = checked_tags([external_script_id])
-        if self._tracker.add(checked):
-            self._schedule.add_worker(normalized_id(checked), self._clock.now())
-            self._requests.wake()
+        tag = normalized_id(checked)
+        if not self._tracker.add(checked, {} if start is None else start.workers):
+            return
+        if start is not None:
+            self._logs.restore(start, only=tag)
+        self._schedule.add_worker(tag, self._clock.now())
+        self._requests.wake()
 
     async def remove(self, external_script_id: str) -> None:
         """Take out a Worker: nothing more of it comes, and `position` forgets it.
@@ -168,14 +189,16 @@ class BuildTail:
             raise StopAsyncIteration
         return item
 
-    async def read(self) -> tuple[TailItem, ...]:
+    async def read(self, *, most: int | None = None) -> tuple[TailItem, ...]:
         """The next lines and ends, at least one, as many as are there without waiting; `()` without Workers.
 
-        Waits while there is none. Canceling it is safe.
+        At most `most` of them; None for no limit. Waits while there is none. Canceling it is safe.
         """
+        if most is not None:
+            whole("most", most, at_least=1)
         await self._fetch()
         items = list[TailItem]()
-        while (item := self._logs.next_item()) is not None:
+        while (most is None or len(items) < most) and (item := self._logs.next_item()) is not None:
             items.append(item)
         return tuple(items)
 

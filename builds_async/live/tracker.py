@@ -3,6 +3,7 @@
 import logging
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
 
 from builds_async.errors import (
     AuthenticationError,
@@ -97,12 +98,15 @@ class Tracker:
     def __contains__(self, tag: str) -> bool:
         return tag in self._spelled
 
-    def add(self, external_script_id: str) -> bool:
-        """Track another Worker. Returns whether it was not tracked before."""
+    def add(self, external_script_id: str, known: Mapping[str, WorkerMark | None] | None = None) -> bool:
+        """Track another Worker, from its mark among `known` if it is there. Returns whether it is new."""
         tag = normalized_id(external_script_id)
         if tag in self._spelled:
             return False
         self._spelled[tag] = external_script_id
+        for written, mark in (known or {}).items():
+            if normalized_id(written) == tag:
+                self.marks[tag] = self._taken[tag] = marks.usable(mark)
         return True
 
     def add_new(self, external_script_id: str) -> bool:
@@ -139,6 +143,13 @@ class Tracker:
         changed = {normalized_id(change.external_script_id) for change in self.changes}
         marks = {tag: mark for tag, mark in self.marks.items() if tag not in changed}
         return marks | {tag: self._taken[tag] for tag in changed if tag in self._taken}
+
+    def taken_mark(self, tag: str) -> WorkerMark | Literal[False] | None:
+        """The mark of one Worker as in `taken_marks`; False if it has none, or may hide builds that run."""
+        if tag in self._unlisted:
+            return False
+        in_hand = any(normalized_id(change.external_script_id) == tag for change in self.changes)
+        return (self._taken if in_hand else self.marks).get(tag, False)
 
     def spelling(self, tag: str) -> str:
         """The tag of a Worker as the caller wrote it."""
@@ -177,14 +188,22 @@ class Tracker:
         history = self._histories.get(tag)
         return self.arrived(tag) or (None if history is None else history.newest)
 
-    def restore(self, builds: Mapping[str, Iterable[Build]]) -> None:
+    def restore(self, builds: Mapping[str, Iterable[Build]], *, only: str | None = None) -> None:
         """Take over, by Worker, the open builds that an earlier tracker had reported, and the marked ones."""
-        for tag, mark in self.marks.items():
+        for tag in self.marks if only is None else {only} & self.marks.keys():
+            mark = self.marks[tag]
             history = self._history(tag)
             for build in builds.get(tag, ()):
                 history.add(build, newest=_is_marked(build, mark))
             if mark is not None:
                 history.builds.setdefault(mark.build_uuid, None)
+
+    @property
+    def sure_marks(self) -> dict[str, WorkerMark | None]:
+        """The marks, but for Workers whose first look may hide builds that run: those are not listed yet."""
+        if not self._unlisted:
+            return dict(self.marks)
+        return {tag: mark for tag, mark in self.marks.items() if tag not in self._unlisted}
 
     def is_settled(self, tag: str) -> bool:
         """Whether a Worker's mark covers all its builds that were seen, here or by an earlier tracker."""
@@ -337,6 +356,8 @@ class Tracker:
         """Note what runs next to a Worker's latest build at first, and what began just after it."""
         mark = self.marks.get(history.tag)
         page = await self._source.list(history.tag, per_page=PAGE)
+        if self._histories.get(history.tag) is not history:
+            return  # the Worker was removed meanwhile, and may have been added again
         before = marks.listed_before(page.result, mark)  # they began after `latest` was requested
         for build in in_order(it for it in page if not it.is_stopped or it.build_uuid in before):
             self._note(history, build, newest=marks.is_at_or_after(build, mark, before))
@@ -363,8 +384,8 @@ class Tracker:
 
     def _note(self, history: History, build: Build, *, newest: bool | None = None) -> None:
         """Report the build, if it is new or has moved on. If `newest` is None, its date decides."""
-        if history.tag not in self._spelled:
-            return  # the Worker was removed during the request
+        if self._histories.get(history.tag) is not history:
+            return  # the Worker was removed during the request, and may have been added again
         if error := _unusable({history.tag: build}):
             self.failures[self.spelling(history.tag)] = error[history.tag]
         elif build.build_uuid in history.builds:

@@ -75,13 +75,14 @@ class BuildWatcher:
         self._builds: dict[str, WatchedBuild] = {}  # those that were delivered and may still change
         self._restore(start)
 
-    def _restore(self, start: WatchPosition) -> None:
+    def _restore(self, start: WatchPosition, *, only: str | None = None) -> None:
         open_builds: dict[str, list[Build]] = {}
         for uuid, watched in start.builds.items():
-            if (tag := normalized_id(watched.external_script_id)) in self._tracker.marks:
+            tag = normalized_id(watched.external_script_id)
+            if tag in self._tracker.marks and only in {None, tag}:
                 self._builds[uuid] = watched
                 open_builds.setdefault(tag, []).append(watched.build)
-        self._tracker.restore(open_builds)
+        self._tracker.restore(open_builds, only=only)
 
     @property
     def failures(self) -> Mapping[str, BuildsError]:
@@ -107,16 +108,35 @@ class BuildWatcher:
         }
         return WatchPosition(self._tracker.taken_marks, builds)
 
-    async def add(self, external_script_id: str) -> None:
+    def position_of(self, external_script_id: str) -> WatchPosition:
+        """The part of `position` that belongs to one Worker; an empty one if it is not known for sure yet."""
+        tag = normalized_id(external_script_id)
+        mark = self._tracker.taken_mark(tag)
+        if mark is False:
+            return WatchPosition()
+        in_hand = {change.build.build_uuid for change in self._tracker.changes}
+        builds = {
+            uuid: watched
+            for uuid, watched in self._builds.items()
+            if normalized_id(watched.external_script_id) == tag
+            and (uuid in in_hand or self._tracker.is_open(tag, uuid))
+        }
+        return WatchPosition({tag: mark}, builds)
+
+    async def add(self, external_script_id: str, *, start: WatchPosition | None = None) -> None:
         """Watch another Worker, with the requests that go out next. Does nothing if it is watched already.
 
-        A reader that waits at this moment waits on until its next pass, at most `interval` seconds.
+        With `start`, the Worker goes on where that position has it. A reader that waits at this moment waits
+        on until its next pass, at most `interval` seconds.
 
         ValueError if it is no tag.
         """
         (checked,) = checked_tags([external_script_id])
-        if self._tracker.add(checked):
-            self._added.append(normalized_id(checked))
+        if self._tracker.add(checked, {} if start is None else start.workers):
+            tag = normalized_id(checked)
+            if start is not None:
+                self._restore(start, only=tag)
+            self._added.append(tag)
 
     async def remove(self, external_script_id: str) -> None:
         """Watch a Worker no longer; its changes that were not delivered are dropped.

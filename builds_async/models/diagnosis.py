@@ -29,7 +29,8 @@ class Finding(Model, frozen=True, kw_only=True):
     check: str
     """The subject: `credentials`, `account`, `builds`, `scripts`, `queues`, `write` or `build_minutes`.
 
-    Also `address`, first in the list, if the credentials go to a host that is not Cloudflare's.
+    Also `address`, first in the list, if the credentials go to a host that is not Cloudflare's. The command's
+    `doctor --shared` adds `engine`, `persistence`, `clock` and `members`.
     """
     state: Literal["ok", "problem", "unknown"]
     """The result; `unknown` when the check was not possible."""

@@ -7,8 +7,8 @@ from math import inf
 from builds_async.session.budget_protocol import Budget, BudgetSnapshot
 from builds_async.session.clock import Clock, SystemClock
 from builds_async.session.headers import Allowance
+from builds_async.session.numbers import fraction, whole
 from builds_async.session.numbers import seconds as checked_seconds
-from builds_async.session.numbers import whole
 from builds_async.session.rate_window import LONGEST_CLOSURE, RateWindow
 from builds_async.session.turns import Turns
 
@@ -49,11 +49,7 @@ class RateBudget:
     def __init__(self, *, limit: int = 1200, window: float = 300.0, reserve: float = 0.1) -> None:
         self._limit = whole("limit", limit, at_least=1)
         length = checked_seconds("window", window, above_zero=True)
-        if isinstance(reserve, bool) or not isinstance(reserve, int | float):
-            raise TypeError(f"reserve must be a number from 0 to below 1, not a {type(reserve).__name__}")
-        if not 0 <= reserve < 1:
-            raise ValueError(f"reserve must be a number from 0 to below 1, not {reserve}")
-        self._reserve = reserve
+        self._reserve = fraction("reserve", reserve)
         self._clock: Clock = SystemClock()
         self._window = RateWindow(limit, length, reserve)
         self._turns = Turns()

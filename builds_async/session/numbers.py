@@ -29,6 +29,15 @@ def whole(name: str, value: object, *, at_least: int) -> int:
     return value
 
 
+def fraction(name: str, value: object) -> float:
+    """`value` as a number from 0 to below 1. TypeError if it is no number, ValueError if it is another."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{name} must be a number from 0 to below 1, not a {type(value).__name__}")
+    if not 0 <= value < 1:
+        raise ValueError(f"{name} must be a number from 0 to below 1, not {value}")
+    return value
+
+
 def _shown(value: object) -> str:
     """What came instead. Of a text only its type: it may be a secret in the wrong place."""
     return repr(value) if value is None or isinstance(value, bool | float) else type(value).__name__

@@ -1,7 +1,7 @@
 """What a client reports of its own work, for metrics. Values only: feed logging, OpenTelemetry or a test."""
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import msgspec
 
@@ -91,11 +91,79 @@ class OutageEnded(msgspec.Struct, frozen=True, kw_only=True):
     """The error that the last verb raises, None if the client works again."""
 
 
-Observation: TypeAlias = RequestDone | RetryPlanned | Waited | OutageBegan | OutageEnded
+class LeaseTaken(msgspec.Struct, frozen=True, kw_only=True):
+    """A tail or watch of a fleet has begun to follow a Worker."""
+
+    external_script_id: str
+    """The tag of the Worker."""
+
+    fence: int
+    """The fence with which it is followed: higher than that of every earlier owner."""
+
+
+class LeaseLost(msgspec.Struct, frozen=True, kw_only=True):
+    """A tail or watch of a fleet has lost a Worker without handing it over: after a pause or an outage."""
+
+    external_script_id: str
+    """The tag of the Worker."""
+
+    fence: int
+    """The fence with which it was followed."""
+
+
+class Rationed(msgspec.Struct, frozen=True, kw_only=True):
+    """A `SharedBudget` can't reach its engine and goes on slowly, or it reached the engine again.
+
+    Once at the beginning and once at the end of each ration. A budget that is closed does not report the end.
+    """
+
+    active: bool
+    """True at the beginning, False at the end."""
+
+    interval: float
+    """Seconds between two requests of the ration; infinity with `when_down="stop"`."""
+
+    seconds: float
+    """For how long the engine has been out of reach."""
+
+    error: BuildsError | None = None
+    """Why it can't be reached, None if it can be again."""
+
+
+class GateClosed(msgspec.Struct, frozen=True, kw_only=True):
+    """A 429 closed the gate of a `SharedBudget`: nothing is sent until it opens."""
+
+    seconds: float
+    """For how long it is closed."""
+
+    by_other: bool
+    """Whether another process got the 429."""
+
+
+Observation: TypeAlias = (
+    RequestDone
+    | RetryPlanned
+    | Waited
+    | OutageBegan
+    | OutageEnded
+    | Rationed
+    | GateClosed
+    | LeaseTaken
+    | LeaseLost
+)
 """What an observer is called with."""
 
 Observer: TypeAlias = Callable[[Observation], object]
 """Called with each observation, in the client's event loop: it must be quick and not raise."""
+
+
+@runtime_checkable
+class Reporting(Protocol):
+    """A budget that reports to the observers of its clients."""
+
+    def report_to(self, observer: Observer) -> Callable[[], None]:
+        """Call `observer` with each observation, until the returned function is called."""
+        ...
 
 
 class Counters:

@@ -1,7 +1,7 @@
 """The arithmetic of the rate budget: counters and dates. It never waits, and `now` is an argument."""
 
 from bisect import bisect_left
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
 from math import inf
 from weakref import WeakKeyDictionary
@@ -29,10 +29,10 @@ class RateWindow:
     """
 
     def __init__(self, limit: int, length: float, reserve: float) -> None:
-        self.length = length
-        self.closings = 0
-        self.closed_until = -inf
-        self.next_poll_at = -inf
+        self.length: float = length
+        self.closings: int = 0
+        self.closed_until: float = -inf
+        self.next_poll_at: float = -inf
         self._share = 1 - reserve
         self._taken = 0  # all requests that were ever counted, less those that were given back
         self._in_flight = 0
@@ -43,6 +43,8 @@ class RateWindow:
         self._next_at = -inf
         self._server_limits: dict[str, _ServerLimit] = {}
         self._horizons: WeakKeyDictionary[object, float] = WeakKeyDictionary()  # until when each verb polls
+        self.capacity: int
+        self.poll_capacity: int
         self._set_limit(limit)
 
     def _set_limit(self, limit: int) -> None:
@@ -50,7 +52,7 @@ class RateWindow:
         # 10 * (1 - 0.1) must not end up below 9.
         self.capacity = max(1, int(limit * self._share + 1e-9))
         self._even_spacing = self.length / self.capacity
-        self._poll_capacity = max(1, self.capacity - max(1, self.capacity // 10))
+        self.poll_capacity = max(1, self.capacity - max(1, self.capacity // 10))
 
     def try_take(self) -> bool:
         """Count a single call without a look at the clock, as nearly all can be: time only frees more."""
@@ -140,7 +142,7 @@ class RateWindow:
         if self._probing:
             return inf
         at = max(now, self.closed_until, self._next_at)
-        capacity = self._poll_capacity if poll else self.capacity
+        capacity = self.poll_capacity if poll else self.capacity
         over = self._in_flight + len(self._responded) + 1 + ahead - capacity
         if over > 0:
             # The end of those in flight is unknown, but it is not before now.
@@ -159,6 +161,12 @@ class RateWindow:
         """Until when the API blocks all requests, as far as it said; `now` if it does not."""
         used_up = (limit.reset_at for limit in self._server_limits.values() if limit.last <= self._taken)
         return max([now, self.closed_until, *used_up])
+
+    def history(self, now: float, step: float) -> list[tuple[float, int]]:
+        """The responses of the last window: how many seconds ago, in steps of `step`, and how many."""
+        self._forget(now)
+        ages = Counter((now - at) // step for at in self._responded)
+        return [(steps * step, count) for steps, count in sorted(ages.items())]
 
     def snapshot(self, now: float) -> BudgetSnapshot:
         """What is left, and until when."""
@@ -199,7 +207,7 @@ class RateWindow:
         else:
             self._horizons[poller] = now + max(seconds, _SHORTEST_HORIZON)
 
-    def _horizon(self, now: float) -> float | None:
+    def horizon(self, now: float) -> float | None:
         """For how many seconds polls will be needed, at most a window; None if no verb says."""
         until = max(self._horizons.values(), default=-inf)
         return min(until - now, self.length) if until > now else None
@@ -207,8 +215,8 @@ class RateWindow:
     def poll_spacing(self, now: float) -> float:
         """Seconds between two polls, chosen so that a burst neither stops all polls later nor comes again."""
         used = self._in_flight + len(self._responded)
-        left = self._poll_capacity - used
-        horizon = self._horizon(now)
+        left = self.poll_capacity - used
+        horizon = self.horizon(now)
         if horizon is None and 4 * used < self.capacity:
             rate = inf
         elif left < 1:
@@ -245,7 +253,7 @@ class RateWindow:
         the time until the oldest request leaves the window, and only the rest is spread over the horizon: a
         wrong expectation slows polls down to that part, but never stops them.
         """
-        even = self._poll_capacity / self.length
+        even = self.poll_capacity / self.length
         oldest = self._responded[0] if self._responded else now
         # Regular single calls, such as a lookup each minute, will take their part as well.
         singles = min(len(self._responded_singles) / max(now - oldest, _SETTLED), even / 3)

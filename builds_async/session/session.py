@@ -19,7 +19,7 @@ from builds_async.session.clock import Clock
 from builds_async.session.credentials import PastedCredentialError
 from builds_async.session.decode import described
 from builds_async.session.headers import allowances, ray_id
-from builds_async.session.observe import Observer, RequestDone, RetryPlanned, Waited
+from builds_async.session.observe import Observer, Reporting, RequestDone, RetryPlanned, Waited
 from builds_async.session.redact import Secret, unmistakable
 from builds_async.session.reply import Reply, read
 from builds_async.session.retry import RetryPolicy
@@ -68,6 +68,9 @@ class ApiSession:
         self._timeout: float | None = None  # of each request; None for the transport's own
         self._losses: dict[str, None] = {}  # those that were logged, so that a poll logs each once
         budget.bind(clock)
+        self._end_reports: Callable[[], None] | None = None
+        if observer is not None and isinstance(budget, Reporting):
+            self._end_reports = budget.report_to(observer)
 
     @property
     def max_in_flight(self) -> int:
@@ -319,6 +322,8 @@ class ApiSession:
 
     async def aclose(self) -> None:
         """Close the transport: every later call is a RuntimeError."""
+        if self._end_reports is not None:
+            self._end_reports()
         await self._transport.aclose()
 
 

@@ -7,7 +7,7 @@ import sys
 import time
 from importlib.metadata import version
 
-from tests.benchmarks import bulk, following, getting, importing, memory, scale, traffic
+from tests.benchmarks import bulk, following, getting, importing, memory, scale, sharing, traffic
 
 SUBJECTS = {
     "get": getting.run,
@@ -17,6 +17,7 @@ SUBJECTS = {
     "memory": memory.run,
     "scale": scale.run,
     "traffic": traffic.run,
+    "fleet": sharing.run,
 }
 
 

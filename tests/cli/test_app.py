@@ -267,6 +267,6 @@ def test_errors_name_options(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """An error names the options of the command, not the arguments of the library."""
     for name in ("CLOUDFLARE_API_TOKEN", "CLOUDFLARE_API_KEY", "CLOUDFLARE_ACCOUNT_ID"):
         monkeypatch.delenv(name, raising=False)
-    assert "pass --account-id or set CLOUDFLARE_ACCOUNT_ID" in cli("status").err
-    monkeypatch.setenv("CLOUDFLARE_ACCOUNT_ID", "a" * 32)
     assert "pass --token-file or set CLOUDFLARE_API_TOKEN" in cli("status").err
+    monkeypatch.setenv("CLOUDFLARE_API_TOKEN", SECRET)
+    assert "pass --account-id or set CLOUDFLARE_ACCOUNT_ID" in cli("status").err

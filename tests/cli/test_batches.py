@@ -23,7 +23,7 @@ from builds_async import (
 )
 from builds_async.cli.batches import BatchPrinter, WorkerBatches
 from builds_async.cli.exits import CommandError
-from builds_async.cli.resume import Checkpoint, ResumeFile
+from builds_async.cli.resume import Checkpoint, resume_file
 from tests.cli.support import UUID
 
 OTHER = UUID.replace("8", "9")
@@ -174,12 +174,12 @@ async def test_a_batch_that_is_cut_short(
 ) -> None:
     """The position is after the last line written; if the reader is gone, it is before the batch."""
     tail = known("a", "b", "c", "d")
-    file = ResumeFile(str(tmp_path / "position"), TailPosition)
+    file = resume_file(str(tmp_path / "position"), TailPosition)
     file.follow([TAG])
     checkpoint = Checkpoint(file, tail.position)
     with pytest.raises(type(error)):
         await BatchPrinter(batches(tail), Output(3, error).write, checkpoint).run()
-    again = ResumeFile(str(tmp_path / "position"), TailPosition).load()
+    again = resume_file(str(tmp_path / "position"), TailPosition).load()
     assert (again.logs[UUID].position.offset if again else 0) == counted
 
 
@@ -217,7 +217,7 @@ async def test_the_position_is_saved_without_a_line(batches: Make, tmp_path: Pat
     """A position that changes while nothing is printed is saved within a second or two."""
     tail = FakeTail()
     path = tmp_path / "position"
-    file = ResumeFile(str(path), TailPosition)
+    file = resume_file(str(path), TailPosition)
     file.follow([TAG])
     made = batches(tail)
     printing = asyncio.ensure_future(
@@ -230,18 +230,18 @@ async def test_the_position_is_saved_without_a_line(batches: Make, tmp_path: Pat
         await asyncio.sleep(0.02)
         if path.exists():
             break
-    assert ResumeFile(str(path), TailPosition).load() == tail.position
+    assert resume_file(str(path), TailPosition).load() == tail.position
     tail.position = TailPosition({TAG: WorkerMark(UUID)})
     printing.cancel()
     with pytest.raises(asyncio.CancelledError):
         await printing
-    assert ResumeFile(str(path), TailPosition).load() == tail.position
+    assert resume_file(str(path), TailPosition).load() == tail.position
 
 
 async def test_the_end_saves_what_was_noted(batches: Make, tmp_path: Path) -> None:
     """The last position is saved at the end, even if the disk was too slow to save it earlier."""
     tail = known("a", "b")
-    file = ResumeFile(str(tmp_path / "position"), TailPosition)
+    file = resume_file(str(tmp_path / "position"), TailPosition)
     file.follow([TAG])
     times = iter([0.0])  # the start; after that, it is always too early to save
     checkpoint = Checkpoint(file, tail.position, lambda: next(times, -1.0))
@@ -253,14 +253,14 @@ async def test_the_end_saves_what_was_noted(batches: Make, tmp_path: Path) -> No
     printing.cancel()
     with pytest.raises(asyncio.CancelledError):
         await printing
-    assert ResumeFile(str(tmp_path / "position"), TailPosition).load() == tail.position
+    assert resume_file(str(tmp_path / "position"), TailPosition).load() == tail.position
 
 
 @pytest.mark.parametrize("turns", range(6))
 async def test_lines_that_were_not_printed_are_not_noted(turns: int, batches: Make, tmp_path: Path) -> None:
     """A cancellation at the same moment as a line leaves the position before that line."""
     tail = known()
-    file = ResumeFile(str(tmp_path / "position"), TailPosition)
+    file = resume_file(str(tmp_path / "position"), TailPosition)
     file.follow([TAG])
     made = batches(tail)
     output = Output(9, OSError())
@@ -273,5 +273,5 @@ async def test_lines_that_were_not_printed_are_not_noted(turns: int, batches: Ma
     async with aclosing(made):
         with pytest.raises(asyncio.CancelledError):
             await printing
-    saved = ResumeFile(str(tmp_path / "position"), TailPosition).load()
+    saved = resume_file(str(tmp_path / "position"), TailPosition).load()
     assert (saved.logs[UUID].position.offset if saved else 0) == len(output.lines)

@@ -9,21 +9,21 @@ from typing import cast
 
 import pytest
 
-from builds_async import LogPosition, TailLog, TailPosition, WorkerMark
-from builds_async.cli.exits import CommandError
-from builds_async.cli.resume import Checkpoint, ResumeFile
+from builds_async import ConfigurationError, LogPosition, TailLog, TailPosition, WorkerMark
+from builds_async.cli.resume import Checkpoint, resume_file
+from builds_async.live.position_file import PositionFile
 from tests.cli.support import UUID, Cli, Served
 
 TAG = "a" * 32
 
 
-def of_build(path: Path, build_uuid: str = UUID) -> ResumeFile[LogPosition]:
-    return ResumeFile(str(path), LogPosition, build_uuid=build_uuid)
+def of_build(path: Path, build_uuid: str = UUID) -> PositionFile[LogPosition]:
+    return resume_file(str(path), LogPosition, build_uuid=build_uuid)
 
 
-def of_workers(path: Path, *tags: str) -> tuple[ResumeFile[TailPosition], TailPosition | None]:
+def of_workers(path: Path, *tags: str) -> tuple[PositionFile[TailPosition], TailPosition | None]:
     """The file, opened for a tail of these Workers, and its position."""
-    file = ResumeFile(str(path), TailPosition)
+    file = resume_file(str(path), TailPosition)
     position = file.load()
     file.follow(tags)
     return file, position
@@ -51,7 +51,7 @@ def test_workers_round_trip(tmp_path: Path) -> None:
 def test_links(tmp_path: Path) -> None:
     """A link stays a link; a dangling link is refused, because another user may have made it."""
     (tmp_path / "link").symlink_to(tmp_path / "file")
-    with pytest.raises(CommandError, match="link to a file that does not exist"):
+    with pytest.raises(ConfigurationError, match="link to a file that does not exist"):
         of_build(tmp_path / "link")
     assert not (tmp_path / "file").exists()
     (tmp_path / "file").touch()
@@ -73,7 +73,7 @@ def test_an_unsuitable_file_is_refused(kind: str, tmp_path: Path) -> None:
     else:
         with path.open("wb") as file:
             file.truncate(2**31)
-    with pytest.raises(CommandError, match=r"--resume: (position|zero) (is|can't be read)"):
+    with pytest.raises(ConfigurationError, match=r"--resume: (position|zero) (is|can't be read)"):
         of_build(path).load()
 
 
@@ -82,13 +82,13 @@ def test_another_subject_is_refused(tmp_path: Path) -> None:
     build, workers = tmp_path / "build", tmp_path / "workers"
     of_build(build).save(LogPosition("a"))
     of_workers(workers, TAG)[0].save(TailPosition({TAG: None}))
-    with pytest.raises(CommandError, match=f"build belongs to build {UUID}"):
+    with pytest.raises(ConfigurationError, match=f"build belongs to build {UUID}"):
         of_build(build, UUID.replace("8", "9")).load()
-    with pytest.raises(CommandError, match="workers belongs to Workers, not to a build"):
+    with pytest.raises(ConfigurationError, match="workers belongs to Workers, not to a build"):
         of_build(workers).load()
-    with pytest.raises(CommandError, match="belongs to other Workers"):
+    with pytest.raises(ConfigurationError, match="belongs to other Workers"):
         of_workers(workers, "b" * 32)
-    with pytest.raises(CommandError, match="build belongs to build"):
+    with pytest.raises(ConfigurationError, match="build belongs to build"):
         of_workers(build, TAG)
 
 
@@ -111,7 +111,7 @@ def test_garbage_is_refused(data: bytes, tmp_path: Path) -> None:
     """A file of another kind is refused and stays unchanged."""
     path = tmp_path / "position"
     path.write_bytes(data)
-    with pytest.raises(CommandError, match="was not written by --resume"):
+    with pytest.raises(ConfigurationError, match="was not written by --resume"):
         of_build(path).load()
     assert path.read_bytes() == data
 
@@ -190,7 +190,7 @@ def test_a_disk_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     path = tmp_path / "position"
     of_build(path).save(LogPosition("a"))
     monkeypatch.setattr(os, "fsync", _refuse(errno.EIO))
-    with pytest.raises(CommandError, match=r"can't be written: Input/output error"):
+    with pytest.raises(ConfigurationError, match=r"can't be written: Input/output error"):
         of_build(path).save(LogPosition("b"))
     assert of_build(path).load() == LogPosition("a")
     assert list(tmp_path.iterdir()) == [path]
@@ -207,7 +207,7 @@ def test_an_unwritable_directory_is_found_at_the_start(
     of_build(path).load()
     assert list(tmp_path.iterdir()) == [path] * exists
     monkeypatch.setattr("tempfile.mkstemp", _refuse(errno.EROFS))
-    with pytest.raises(CommandError, match="position can't be written there: Read-only file system"):
+    with pytest.raises(ConfigurationError, match="position can't be written there: Read-only file system"):
         of_build(path).load()
 
 
@@ -242,7 +242,7 @@ def at(offset: int) -> LogPosition:
 def test_a_slow_disk_gets_a_tenth_of_the_time() -> None:
     """A position noted too early is saved with a later one or at the end; nothing is saved twice."""
     disk = Slow(cost=0.5)
-    keep = Checkpoint(cast("ResumeFile[LogPosition]", disk), None, now=lambda: disk.now)
+    keep = Checkpoint(cast("PositionFile[LogPosition]", disk), None, now=lambda: disk.now)
     assert keep.pause == pytest.approx(0.05)
     keep.note(at(1))
     keep.note(at(1))
@@ -270,9 +270,9 @@ def test_without_a_file_nothing_is_saved() -> None:
 
 def test_a_missing_directory(tmp_path: Path) -> None:
     """A path that can't be written is an error at the start."""
-    with pytest.raises(CommandError, match="can't be written"):
+    with pytest.raises(ConfigurationError, match="can't be written"):
         of_build(tmp_path / "missing" / "position").load()
-    with pytest.raises(CommandError, match="can't be read"):
+    with pytest.raises(ConfigurationError, match="can't be read"):
         of_build(tmp_path).load()
 
 
@@ -285,7 +285,7 @@ def test_failed_save_keeps_the_old_one(tmp_path: Path, monkeypatch: pytest.Monke
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.replace", full)
-    with pytest.raises(CommandError, match="No space left"):
+    with pytest.raises(ConfigurationError, match="No space left"):
         of_build(path).save(LogPosition("b"))
     assert of_build(path).load() == LogPosition("a")
     assert list(tmp_path.iterdir()) == [path]

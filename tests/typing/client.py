@@ -22,6 +22,9 @@ from builds_async import (
     Diagnosis,
     EnvironmentVariable,
     FoundWorker,
+    GateClosed,
+    LeaseLost,
+    LeaseTaken,
     LiveWorker,
     LogPage,
     NewVariable,
@@ -36,6 +39,7 @@ from builds_async import (
     QueueBatch,
     QueueExtension,
     RateBudget,
+    Rationed,
     RepoConnection,
     RequestDone,
     RetryPlanned,
@@ -82,12 +86,12 @@ def observer(observation: Observation) -> float:
             return assert_type(observation.seconds, float)
         case RetryPlanned():
             return assert_type(observation.delay, float)
-        case Waited():
-            return assert_type(observation.seconds, float)
         case OutageBegan():
             return assert_type(observation.patience, float)
-        case OutageEnded():
+        case Waited() | OutageEnded() | Rationed() | GateClosed():
             return assert_type(observation.seconds, float)
+        case LeaseTaken() | LeaseLost():
+            return assert_type(observation.fence, int)
 
 
 async def builds(client: BuildsClient) -> None:

@@ -102,7 +102,8 @@ COMMANDS: Final = {
     "doctor": CommandHelp(
         "[--repair-build-token [WORKER] | --probe [BUILD_UUID]]",
         "Check the account, the token and its permissions, and give advice on problems.",
-        "The exit code is 0 if builds can be read, 1 if no build minutes are left. JSON: check, state (ok,"
+        "With --shared, also check the engine of the shared rate budget."
+        " The exit code is 0 if builds can be read, 1 if no build minutes are left. JSON: check, state (ok,"
         " problem, unknown), message, advice, status (the HTTP status of a refused request).\n\n"
         "With --repair-build-token: find triggers whose build token is dead, and show the calls that mend"
         " them. Only with --yes are they made. The exit code is 0 if nothing is broken any more. JSON: the"

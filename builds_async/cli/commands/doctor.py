@@ -4,9 +4,17 @@ from typing import Annotated
 
 from cyclopts import Group, Parameter
 
-from builds_async import APIError, Diagnosis
-from builds_async.cli.connect import connect
-from builds_async.cli.exits import ACCESS_DENIED, OK, UNAVAILABLE, UNSUCCESSFUL, CommandError, code_of
+from builds_async import APIError, Diagnosis, Finding
+from builds_async.cli.connect import connect, shared_url
+from builds_async.cli.exits import (
+    ACCESS_DENIED,
+    OK,
+    UNAVAILABLE,
+    UNSUCCESSFUL,
+    USAGE,
+    CommandError,
+    code_of,
+)
 from builds_async.cli.options import CONNECTION, Connection, Output
 from builds_async.cli.printer import print_record
 from builds_async.cli.probing import probe as run_probe
@@ -93,14 +101,39 @@ async def doctor_command(
 
 async def _diagnose(connection: Connection, output: str) -> int:
     out = stdout()
-    async with connect(connection) as client:
+    url = shared_url(connection)
+    engine = () if url is None else await _examine(url)
+    async with connect(connection, is_shared=False) as client:
         diagnosis = await client.diagnose()
+        findings = (*diagnosis.findings, *engine)
         if output == "json":
-            for finding in diagnosis.findings:
+            for finding in findings:
                 print_record(out, finding)
         else:
-            out.print(diagnosis_table(diagnosis))
-        return _code(diagnosis)
+            out.print(diagnosis_table(findings))
+        return _code(diagnosis) or _code_of_engine(engine)
+
+
+async def _examine(url: str) -> tuple[Finding, ...]:
+    try:
+        from builds_async.fleet.examine import examine  # noqa: PLC0415  # an extra
+        from builds_async.fleet.redis import RedisEngine  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "redis":
+            raise
+        raise CommandError('--shared needs an extra: pip install "builds-async[fleet]"') from None
+    engine = RedisEngine(url)
+    try:
+        return await examine(engine)
+    finally:
+        await engine.aclose()
+
+
+def _code_of_engine(findings: tuple[Finding, ...]) -> int:
+    states = {it.check: it.state for it in findings}
+    if states.get("engine") == "unknown":
+        return UNAVAILABLE
+    return USAGE if "problem" in states.values() else OK
 
 
 def _code(diagnosis: Diagnosis) -> int:

@@ -104,7 +104,7 @@ async def simulate_command(
     except (OSError, ValueError) as error:
         raise CommandError(f"can't serve at {host}, port {port}: {error}") from error
     try:
-        token = sim.api_token if token_kind == "full" else sim.add_token(TokenKind(token_kind))
+        token = sim.api_token if token_kind == "full" else sim.add_token(TokenKind(token_kind))  # noqa: S105
         stdout().write(_introduction(sim, token, workers, builds, lines=lines, rate=rate))
         if interval is not None:
             await _keep_building(sim, interval, lines, rate)

@@ -1,12 +1,13 @@
 """`builds-async tail`."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from builds_async.cli.connect import connect
+from builds_async.cli.connect import connect, shared_url
 from builds_async.cli.exits import CommandError
-from builds_async.cli.follow import follow_build, follow_workers
+from builds_async.cli.follow import follow_build, follow_group, follow_workers
 from builds_async.cli.lookup import find_printed_build, is_build_uuid
 from builds_async.cli.options import CONNECTION, LINE_OPTIONS, Connection, LineOptions
 
@@ -29,14 +30,39 @@ async def tail_command(
             " share a file."
         ),
     ] = None,
+    group: Annotated[
+        str | None,
+        Parameter(
+            help="Divide the Workers among all tails with this group over the engine of --shared: each line"
+            " is printed by one of them, at the position that all share. One that ends hands its Workers"
+            " over; one that is killed is replaced after 15 s, and its last lines may be repeated."
+        ),
+    ] = None,
     lines: LineOptions = LINE_OPTIONS,
     connection: Connection = CONNECTION,
 ) -> int:
     """Follow the logs of Workers, or of one build until it has finished."""
-    if any(map(is_build_uuid, what)) and len(what) > 1:
+    has_build = any(map(is_build_uuid, what))
+    if has_build and len(what) > 1:
         raise CommandError("tail takes one build, or Workers by name or tag")
+    if group is not None:
+        return await _in_group(what, group, lines, connection, is_alone=resume is None and not has_build)
     async with connect(connection) as client:
         build = await find_printed_build(client, what[0]) if len(what) == 1 else None
         if build is not None:
             return await follow_build(client, build, lines, resume=resume)
         return await follow_workers(client, what, lines, resume=resume)
+
+
+async def _in_group(
+    words: Sequence[str], group: str, lines: LineOptions, connection: Connection, *, is_alone: bool
+) -> int:
+    if not is_alone:
+        raise CommandError(
+            "--group is for Workers, and keeps their positions itself: use it without --resume"
+        )
+    url = shared_url(connection)
+    if url is None:
+        raise CommandError("--group needs --shared, the URL of a Redis or Valkey, or BUILDS_ASYNC_SHARED")
+    async with connect(connection) as client:
+        return await follow_group(client, words, lines, engine=url, group=group)

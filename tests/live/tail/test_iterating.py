@@ -25,7 +25,7 @@ class TestTheIterator:
         """An interval of 0 or less is a ValueError when the tail is made, not when it is read."""
         async with BuildsClient(account_id=ACCOUNT, api_token="t") as client:
             with pytest.raises(ValueError, match="interval"):
-                client.tail(tags(2), **{name: 0.0})  # type: ignore[arg-type]
+                client.tail(tags(2), **{name: 0.0})  # type: ignore[call-overload]
 
     async def test_second_loop_goes_on(self) -> None:
         """A loop left with `break` is taken up by the next one."""

@@ -1,0 +1,72 @@
+"""What `builds-async doctor` says of the shared engine."""
+
+import time
+from collections.abc import Iterator
+
+from builds_async.errors import BuildsError, ConfigurationError
+from builds_async.fleet.engine import EngineFacts
+from builds_async.fleet.keys import key
+from builds_async.fleet.redis import RedisEngine
+from builds_async.models.diagnosis import Finding
+
+_SKEW = 5.0  # seconds by which the clocks may differ without a word
+
+
+async def examine(engine: RedisEngine, *, user: str = "default") -> tuple[Finding, ...]:
+    """The findings on an engine, in reading order: `engine`, and if that works, the others.
+
+    It writes nothing. A problem of `engine` has the error's message, which says what to change.
+    """
+    try:
+        facts = await engine.facts()
+        before = time.time()
+        now = await engine.time()
+        after = time.time()
+        deadlines = await engine.ask("ZRANGE", key("budget", user, "deadlines"), "0", "-1", "WITHSCORES")
+    except BuildsError as error:
+        is_wrong = isinstance(error, ConfigurationError)
+        return (Finding(check="engine", state="problem" if is_wrong else "unknown", message=error.message),)
+    skew = max(before - now, now - after, 0.0)
+    return (*_of_facts(engine.name, facts), _clock(skew), _members(deadlines, now))
+
+
+def _of_facts(name: str, facts: EngineFacts | None) -> Iterator[Finding]:
+    if facts is None:
+        yield Finding(
+            check="engine",
+            state="ok",
+            message=f"{name} works, but forbids INFO, so its version and maxmemory-policy are unknown",
+        )
+        return
+    product = f"{facts.product} {facts.version}"
+    yield Finding(check="engine", state="ok", message=f"{name} is {product}, and evicts nothing")
+    if facts.persistent is None:
+        message = "it does not say whether it writes to disk"
+    elif facts.persistent:
+        message = "it writes to disk"
+    else:
+        message = "it writes nothing to disk: enough for the rate budget, but a restart loses the rest"
+    yield Finding(check="persistence", state="unknown" if facts.persistent is None else "ok", message=message)
+
+
+def _clock(skew: float) -> Finding:
+    if skew <= _SKEW:
+        return Finding(check="clock", state="ok", message="its clock and this machine's agree")
+    return Finding(
+        check="clock",
+        state="problem",
+        message=f"its clock and this machine's differ by {skew:.0f} s",
+        advice="Let both machines synchronize their clocks: one of them is wrong",
+    )
+
+
+def _members(deadlines: list[object], now: float) -> Finding:
+    """How many members there are. The reply is flat, or in pairs from a client that speaks RESP3."""
+    scores = [pair[1] for pair in deadlines if isinstance(pair, list | tuple)] or deadlines[1::2]
+    count = sum(float(str(_text(score))) > now * 1000 for score in scores)
+    processes = "1 process shares" if count == 1 else f"{count} processes share"
+    return Finding(check="members", state="ok", message=f"{processes} the rate budget now")
+
+
+def _text(score: object) -> object:
+    return score.decode() if isinstance(score, bytes) else score

@@ -1,0 +1,58 @@
+"""What an error of the engine's client means, and what to do about it."""
+
+from types import ModuleType
+
+from builds_async.errors import BuildsError, ConfigurationError
+from builds_async.fleet.address import redacted
+from builds_async.fleet.engine import EngineError
+
+IS_A_CLUSTER = "this is a node of a cluster, which the fleet does not support: use a single instance"
+
+_LOOKS = ("INFO", "CONFIG GET")
+_REFUSED = ("NOAUTH", "WRONGPASS", "invalid password", "invalid username-password", "without any password")
+_CLUSTER = ("MOVED ", "ASK ", "CROSSSLOT", "CLUSTERDOWN Hash slot")
+
+
+class ForbiddenError(ConfigurationError):
+    """The engine does not let this user look at it, as some hosted ones."""
+
+
+class Explanations:
+    """Makes our error of one of the client's: an `EngineError` passes, a `ConfigurationError` does not.
+
+    `kinds` is the module with the client's exceptions, `name` the engine, `hidden` the words that are not
+    shown. The client's own text may quote a command and so the password.
+    """
+
+    def __init__(self, kinds: ModuleType, name: str, hidden: tuple[str, ...], timeout: float) -> None:
+        self._kinds, self._name, self._hidden, self._timeout = kinds, name, hidden, timeout
+
+    def __call__(self, error: BaseException, what: str) -> BuildsError:
+        """Our error for one that the client raised when it was asked for `what`."""
+        text = redacted(str(error), self._hidden)
+        if what in _LOOKS and (self._is_forbidden(error, text) or "unknown command" in text.lower()):
+            return ForbiddenError(text)
+        if advice := self._advice(error, text, what):
+            return ConfigurationError(f"{self._name}: {advice}")
+        if isinstance(error, (TimeoutError, self._kinds.TimeoutError)):
+            text = f"no response within {self._timeout:g} s"
+        return EngineError(f"{self._name}: {what} failed: {text or type(error).__name__}")
+
+    def _is_forbidden(self, error: BaseException, text: str) -> bool:
+        return isinstance(error, self._kinds.NoPermissionError) or text.startswith("NOPERM")
+
+    def _advice(self, error: BaseException, text: str, what: str) -> str:
+        """What to change, if that is what has to happen."""
+        kinds = self._kinds
+        if self._is_forbidden(error, text):
+            return (
+                f"the user of the URL may not run {what}: allow it EVAL, EVALSHA, SUBSCRIBE and PUBLISH, and"
+                f" the keys and channels that begin with builds-async ({text})"
+            )
+        if isinstance(error, kinds.AuthenticationError) or any(it in text for it in _REFUSED):
+            return "the engine refuses the user or the password: correct them in its URL"
+        if isinstance(error, kinds.InvalidResponse) or "Protocol Error" in text:
+            return "what listens there is no Redis or Valkey: correct the URL"
+        if isinstance(error, (kinds.MovedError, kinds.AskError)) or text.startswith(_CLUSTER):
+            return IS_A_CLUSTER
+        return ""

@@ -1,0 +1,249 @@
+"""Being a member: the beat, and what follows from its answers."""
+
+import asyncio
+import hashlib
+import logging
+import os
+import secrets
+from collections.abc import Callable, Collection, Iterable
+
+from builds_async.errors import BuildsError, ConfigurationError
+from builds_async.fleet.engine import EngineError
+from builds_async.fleet.group import Beat, Dead, Group, Standing
+from builds_async.fleet.shares import FleetShare
+
+logger: logging.Logger = logging.getLogger("builds_async")
+
+SURE = 0.8
+"""The part of a lease, from before it was asked for, in which no other member can have a Worker."""
+
+MOST = 50
+"""How many Workers a member takes with one beat; the next follows at once."""
+
+_BEATS = 4  # in a lease
+_AT_LEAST = 0.02  # seconds between two beats
+
+
+class Member:
+    """One process in a group: says that it is alive, takes what is free, gives up what others wait for.
+
+    An answer that got lost is made good by the next beat: it says what this member follows, and what the
+    engine holds for it beyond that is given again.
+    """
+
+    def __init__(self, group: Group, *, label: str, name: str, lease: float) -> None:
+        self.held: dict[str, int] = {}
+        """What this member has, with fences."""
+
+        self.leaving: set[str] = set()
+        """What others wait for."""
+
+        self.members: tuple[str, ...] = ()
+        """The members that were alive at the last beat."""
+
+        self.failure: BuildsError | None = None
+        """What ended the membership for good."""
+
+        self.handed_over: asyncio.Event = asyncio.Event()
+        """Is set when this member goes and has nothing any more."""
+
+        self._group = group
+        self._label = label
+        self._name = name
+        self._lease = lease
+        self._clock = group.clock
+        self._incarnation = ""
+        self._is_known = False  # whether the engine has our units
+        self._sure_until = -1.0
+        self._shares: list[FleetShare] = []
+        self._is_going = self._has_ended = False
+        self._is_out = False  # whether the engine is out of reach
+        self._news = asyncio.Event()
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether no other member can have what is held."""
+        return self._clock.now() < self._sure_until
+
+    # What shares ask for.
+
+    def share(self, keys: Iterable[str], on_change: Callable[[], None]) -> FleetShare:
+        """Take part in following these."""
+        share = FleetShare(self, keys, on_change)
+        for other in self._shares:
+            if both := share.keys & other.keys:
+                raise ValueError(
+                    f"this member follows {min(both)!r} already, in another loop over the same fleet"
+                )
+        if self._has_ended:
+            share.ended = True
+            return share
+        self._shares.append(share)
+        self.want()
+        return share
+
+    def want(self) -> None:
+        """The units of a share have changed."""
+        self._is_known = False
+        self._news.set()
+
+    def forget(self, share: FleetShare) -> None:
+        """A share has ended."""
+        if share in self._shares:
+            self._shares.remove(share)
+            self.want()
+
+    async def give_up(self, keys: Collection[str]) -> None:
+        """Let others have units. Without an answer the next beat brings them back, to be given up again."""
+        given = {key: self.held[key] for key in keys if key in self.held}
+        self._drop(given)
+        if given and self._incarnation:
+            try:
+                await self._group.release(self._incarnation, given)
+            except EngineError as error:
+                logger.debug("%s", str(error))
+
+    def hear(self) -> None:
+        """Members or free units have changed: the next beat is due."""
+        self._news.set()
+
+    def go(self) -> None:
+        """Hand over everything."""
+        if not self._is_going:
+            self._is_going = True
+            self.leaving = set(self.held)
+            self._changed()
+            if not self.held:
+                self.handed_over.set()
+
+    async def end(self) -> None:
+        """Be a member no longer, at once. After `run` was cancelled."""
+        self._has_ended = True
+        self._drop(tuple(self.held))
+        for share in tuple(self._shares):
+            share.end()
+        self.members = ()
+        try:
+            if self._incarnation:
+                await self._group.leave(self._incarnation)
+        except BuildsError as error:
+            logger.warning("%s; others take over when the lease ends", str(error))
+
+    # The beat.
+
+    async def run(self) -> None:
+        """Be a member until cancelled."""
+        pause = 0.0
+        while self.failure is None:
+            await self._sleep(pause)
+            self._news.clear()
+            try:
+                pause = await self._beat()
+            except EngineError as error:
+                self._note_outage(error)
+                pause = self._lease / _BEATS / 2
+            except BuildsError as error:
+                self.failure = error
+                self._changed()
+            else:
+                self._note_outage(None)
+
+    async def _sleep(self, pause: float) -> None:
+        """Wait for the next beat, or for news."""
+        await self._clock.sleep(min(pause, _AT_LEAST))
+        if pause <= _AT_LEAST or self._news.is_set():
+            return
+        alarm = asyncio.create_task(self._clock.sleep(pause - _AT_LEAST))
+        alarm.add_done_callback(lambda _: self._news.set())
+        try:
+            await self._news.wait()
+        finally:
+            alarm.cancel()
+
+    async def _beat(self) -> float:
+        """Say that we are alive, and act on the answer; the seconds until the next beat."""
+        wanted = sorted(key for share in self._shares for key in share.keys)
+        if not wanted:
+            if self._incarnation:
+                await self._group.leave(self._incarnation)
+                self._incarnation, self.members = "", ()
+            return self._lease / _BEATS
+        if not self._incarnation:
+            self._incarnation = f"{self._name or os.getpid()}#{secrets.token_hex(4)}"
+            self._is_known = False
+        asked, says_units = self._clock.now(), not self._is_known
+        self._is_known = True  # unless somebody wants other units while this is under way
+        beat = Beat(
+            member=self._incarnation,
+            name=self._name,
+            lease=self._lease,
+            digest=hashlib.sha256("\n".join(wanted).encode()).hexdigest()[:16],
+            most=0 if self._is_going else MOST,
+            follows=dict(self.held),
+            units=wanted if says_units else None,
+        )
+        try:
+            answer = await self._group.beat(beat)
+        except BuildsError:
+            self._is_known = self._is_known and not says_units
+            raise
+        if isinstance(answer, Standing):
+            return await self._stand(answer, asked)
+        self._is_known = False
+        if isinstance(answer, Dead):
+            self._die(superseded=answer.superseded)
+        return 0.0
+
+    async def _stand(self, answer: Standing, asked: float) -> float:
+        was_sure = self.is_sure
+        self._sure_until, self.members = asked + SURE * self._lease, answer.members
+        self._drop(answer.gone)
+        self.held |= answer.taken
+        excess = len(self.held) if self._is_going else answer.excess
+        leaving = set(sorted(self.held, key=lambda key: -self.held[key])[: max(0, excess)])
+        if answer.taken or leaving != self.leaving or not was_sure:
+            self.leaving = leaving
+            self._changed()
+        wanted = {key for share in self._shares for key in share.keys}
+        if unwanted := answer.taken.keys() - wanted:  # they were removed while the beat was under way
+            await self.give_up(unwanted)
+        if len(answer.taken) >= MOST:
+            return 0.0
+        pause = self._lease / _BEATS
+        return min(pause, answer.lapse + _AT_LEAST) if answer.lapse else pause
+
+    def _die(self, *, superseded: bool) -> None:
+        if superseded:
+            self.failure = ConfigurationError(
+                f"another process has joined the group {self._label!r} as {self._name!r}: give each member a"
+                " name of its own, or none"
+            )
+        else:
+            logger.warning(
+                "the fleet %s took this member for dead, after a pause or an outage; it joins anew",
+                self._label,
+            )
+        self._incarnation, self.members, self._sure_until = "", (), -1.0
+        self._drop(tuple(self.held))
+        self._changed()
+
+    def _drop(self, keys: Iterable[str]) -> None:
+        dropped = [key for key in keys if self.held.pop(key, None) is not None]
+        self.leaving.difference_update(dropped)
+        if dropped:
+            self._changed()
+        if not self.held and self._is_going:
+            self.handed_over.set()
+
+    def _changed(self) -> None:
+        for share in tuple(self._shares):
+            share.changed()
+
+    def _note_outage(self, error: EngineError | None) -> None:
+        if error is not None and not self._is_out:
+            logger.warning(
+                "%s; four fifths of a lease later nothing is delivered until it is back", str(error)
+            )
+        elif error is None and self._is_out:
+            logger.info("the engine of the fleet %s works again", self._label)
+        self._is_out = error is not None

@@ -1,0 +1,206 @@
+"""An engine within this process: what the scripts mean, with the time as an argument."""
+
+import math
+from collections import Counter
+from collections.abc import Callable
+from math import inf
+
+from builds_async.fleet.engine import Claim, Grant
+from builds_async.session.clock import Clock, SystemClock
+
+_AGAIN = 250  # milliseconds until a member asks again, where nothing says when more is free
+_SHORTEST_STEP = 50
+_STEPS = 60
+
+
+class LeaseModel:
+    """The state of one user in an engine. All times are milliseconds.
+
+    It gives the same grants as `lease.lua`, which has the comments on why.
+    """
+
+    def __init__(self) -> None:
+        self.born: int | None = None
+        self.charged: Counter[int] = Counter[
+            int
+        ]()  # requests that got their response, by the end of their bucket
+        self.window: int = 0
+        self.held: dict[str, int] = {}
+        self.deadlines: dict[str, int] = {}
+        self.totals: dict[str, int] = {}
+        self.heard: dict[str, int] = {}
+        self.pollers: dict[str, int] = {}
+        self.closed: int = 0
+        self.said: int = 0
+        self.said_until: int = 0
+        self.probe: str = ""
+        self.probe_until: int = 0
+
+    @property
+    def spent(self) -> int:
+        """The requests that count, but for those that members hold."""
+        return self.charged.total()
+
+    def lease(self, claim: Claim, now: int) -> tuple[Grant, int]:
+        """What the member gets, and for how long the gate closes for all others: 0 if it does not."""
+        me, is_known = claim.member, claim.member in self.totals
+        if not is_known and claim.history is None and not claim.leaving:
+            return Grant(known=False), 0
+        self.born = now if self.born is None else self.born
+        self.window = claim.window
+        self._drop_old(now)
+        self._charge_late(claim, now)
+        answered = max(0, claim.total - self.totals[me]) if is_known else 0
+        self._charge(claim, now, now, answered)
+        if not is_known:
+            for age, count in claim.history or ():
+                self._charge(claim, now, now - age, count)
+        self.said -= answered
+        publish = self._close(claim, now)
+        if claim.leaving:
+            self._charge(claim, now, now + claim.timeout, claim.in_flight)
+            for names in (self.held, self.deadlines, self.totals, self.heard, self.pollers):
+                names.pop(me, None)
+        else:
+            self.held[me] = claim.in_flight + claim.unused
+            self.totals[me] = claim.total
+            self.deadlines[me] = now + claim.session
+            self.heard[me] = now
+            if claim.want_polls:
+                self.pollers[me] = now + 2 * claim.session
+        self._advance_probe(claim, now, answered)
+        if claim.told >= 0 and (self.said_until <= now or claim.told < self.said):
+            self.said, self.said_until = claim.told, now + claim.told_for
+        return self._grant(claim, now, is_newcomer=_is_blank(claim)), publish
+
+    def _drop_old(self, now: int) -> None:
+        for end in [end for end in self.charged if end + self.window <= now]:
+            del self.charged[end]
+
+    def _charge(self, claim: Claim, now: int, at: int, count: int) -> None:
+        step = max(_SHORTEST_STEP, claim.window // _STEPS)
+        bucket = math.ceil(at / step) * step
+        if count > 0 and bucket + claim.window > now:
+            self.charged[bucket] += count
+
+    def _charge_late(self, claim: Claim, now: int) -> None:
+        for late in [member for member, deadline in self.deadlines.items() if deadline <= now]:
+            self._charge(claim, now, self.deadlines.pop(late) + claim.timeout, self.held.pop(late))
+            self.pollers.pop(late, None)
+        step = max(_SHORTEST_STEP, claim.window // _STEPS)
+        silent = now - claim.window - 2 * claim.session - claim.timeout - step
+        for member in [member for member, heard in self.heard.items() if heard <= silent]:
+            if member != claim.member:
+                del self.heard[member], self.totals[member]
+        self.pollers = {member: until for member, until in self.pollers.items() if until > now}
+
+    def _close(self, claim: Claim, now: int) -> int:
+        if claim.close <= 0:
+            return 0
+        self.probe, self.probe_until = "due", 0
+        if now + claim.close <= self.closed:
+            return 0
+        self.closed = now + claim.close
+        return claim.close
+
+    def _advance_probe(self, claim: Claim, now: int, answered: int) -> None:
+        if self.probe == claim.member:
+            if claim.leaving or not claim.in_flight + claim.unused:
+                self.probe = "" if answered > 0 else "due"
+        elif self.probe not in {"", "due"} and self.probe_until <= now:
+            self.probe = "due"
+
+    def _grant(self, claim: Claim, now: int, *, is_newcomer: bool) -> Grant:
+        want, want_polls = (0, 0) if claim.leaving else (claim.want, claim.want_polls)
+        held, born = sum(self.held.values()), 0 if self.born is None else self.born
+        free = claim.capacity - self.spent - held
+        if self.said_until > now:
+            unheard = claim.capacity // 10 if now < born + claim.window else 0
+            free = min(free, self.said - held - unheard)
+        grant = polls = 0
+        in_grace = now < born + claim.session and self.said_until <= now
+        if now >= self.closed and not claim.leaving:
+            if self.probe:
+                if self.probe == "due" and free > 0 and want + want_polls:
+                    grant, polls = (1, 0) if want else (0, 1)
+                    self.probe, self.probe_until = claim.member, now + claim.session + claim.timeout
+            elif in_grace:
+                grant = max(0, min(want, 1, free)) if is_newcomer else 0
+            else:
+                share = 2 * len(self.deadlines)
+                grant = max(0, min(want, max(1, free // share), free))
+                free_polls = free - grant - max(1, claim.capacity // 10)
+                polls = max(0, min(want_polls, max(1, free_polls // share), free_polls))
+        if not claim.leaving:
+            self.held[claim.member] += grant + polls
+        return Grant(
+            tokens=grant,
+            polls=polls,
+            closed=max(0, self.closed - now),
+            members=len(self.deadlines),
+            pollers=len(self.pollers),
+            free=free - grant - polls,
+            wait=0 if grant + polls >= want + want_polls else self._wait(now, born + claim.session, in_grace),
+            probing=self.probe == claim.member,
+        )
+
+    def _wait(self, now: int, grace_ends: int, in_grace: bool) -> int:
+        wait = _AGAIN
+        if now < self.closed:
+            wait = self.closed - now
+        elif self.probe:
+            wait = _AGAIN
+        elif in_grace:
+            wait = grace_ends - now
+        elif self.charged:
+            wait = min(self.charged) + self.window - now
+        return max(10, wait)
+
+
+def _is_blank(claim: Claim) -> bool:
+    """Whether a member has nothing to tell yet."""
+    return not (claim.total or claim.in_flight or claim.unused or claim.history)
+
+
+class MemoryEngine:
+    """A `BudgetEngine` for members within one process, on any clock: for tests with the simulator.
+
+    `latency` is the time for one call in seconds, 0 by default.
+    """
+
+    def __init__(self, clock: Clock | None = None, *, latency: float = 0.0) -> None:
+        self.name: str = "the engine in memory"
+        """For messages."""
+        self.clock: Clock = SystemClock() if clock is None else clock
+        """Its time, and that of the members."""
+        self.latency: float = latency
+        """Seconds for one call."""
+        self.users: dict[str, LeaseModel] = {}
+        """What it knows, by user."""
+        self._listeners: dict[str, list[Callable[[float], object]]] = {}
+
+    async def open(self) -> None:
+        """Nothing to check."""
+
+    async def lease(self, user: str, claim: Claim) -> Grant:
+        """The grant of a member; the request and the reply each take half of the latency."""
+        await self.clock.sleep(self.latency / 2)
+        now = int(self.clock.now() * 1000)
+        grant, closing = self.users.setdefault(user, LeaseModel()).lease(claim, now)
+        if closing:
+            for heard in tuple(self._listeners.get(user, ())):
+                heard(closing / 1000)
+        await self.clock.sleep(self.latency / 2)
+        return grant
+
+    async def listen_to_closings(self, user: str, heard: Callable[[float], object]) -> None:
+        """Call `heard` with each closing, until cancelled."""
+        listeners = self._listeners.setdefault(user, [])
+        listeners.append(heard)
+        try:
+            await self.clock.sleep(inf)
+        finally:
+            listeners.remove(heard)
+
+    async def aclose(self) -> None:
+        """Nothing to close."""

@@ -1,0 +1,249 @@
+"""The engine's part of a fleet in memory: for tests on a virtual clock, and the model of the scripts."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from builds_async.fleet.group import Beat, Dead, Standing, UnknownUnits
+from builds_async.fleet.memory import MemoryEngine
+from builds_async.live.stores import Saved
+from builds_async.session.clock import Clock
+
+_UNWANTED = 240  # leases after which a free unit that nobody has wanted is forgotten
+_KNOWN = 10  # leases for which the units of a digest are kept
+
+
+@dataclass
+class _Unit:
+    fence: int = 0
+    seq: int = 0
+    holder: str = ""
+    position: str = ""
+
+
+@dataclass
+class _State:
+    """One group."""
+
+    members: dict[str, int] = field(default_factory=dict)  # deadline in ms
+    wants: dict[str, str] = field(default_factory=dict)  # digest
+    known: dict[str, tuple[int, set[str]]] = field(default_factory=dict)  # by digest: until when, units
+    units: dict[str, _Unit] = field(default_factory=dict)
+    free: dict[str, int] = field(default_factory=dict)  # since when, in ms
+    fence: int = 0
+    lists: dict[str, list[str | bytes]] = field(default_factory=dict)
+
+    def bury(self, member: str, now: int) -> None:
+        for unit in self.held_by(member):
+            self.release(unit, now)
+        self.members.pop(member, None)
+        self.wants.pop(member, None)
+
+    def held_by(self, member: str) -> list[str]:
+        return sorted(unit for unit, it in self.units.items() if it.holder == member)
+
+    def release(self, unit: str, now: int) -> None:
+        self.units[unit].holder = ""
+        self.free[unit] = now
+
+    def give(self, unit: str, member: str, us: int) -> int:
+        it = self.units.setdefault(unit, _Unit())
+        self.fence = it.fence = max(us, max(self.fence, it.fence) + 1)
+        it.holder = member
+        self.free.pop(unit, None)
+        return it.fence
+
+
+class MemoryGroups:
+    """An engine for fleets of one process, such as tests on a `VirtualClock`: nothing is kept, nothing fails.
+
+    `groups` are made by name. Each method of a group does what the script of the same name does.
+    """
+
+    def __init__(self, clock: Clock, *, now: Callable[[], int] | None = None) -> None:
+        self.clock = clock
+        """Measures leases, and is the engine's own clock."""
+
+        self.now: Callable[[], int] = (lambda: round(clock.now() * 1e6)) if now is None else now
+        """The engine's time in microseconds."""
+
+        self.budgets: MemoryEngine = MemoryEngine(clock)
+        """The engine of budgets."""
+
+        self.lists: dict[str, list[str | bytes]] = {}
+        """What commits have appended, by the name of the list."""
+
+        self._states: dict[str, _State] = {}
+        self._listeners: dict[str, list[Callable[[], object]]] = {}
+
+    def __repr__(self) -> str:
+        return "MemoryGroups()"
+
+    def group(self, name: str) -> "MemoryGroup":
+        """The group of a name."""
+        return MemoryGroup(self, name)
+
+    def forget(self) -> None:
+        """Lose everything, as an engine that restarts without its data."""
+        self._states.clear()
+
+    def state(self, name: str) -> _State:
+        """What is kept of a group."""
+        return self._states.setdefault(name, _State())
+
+    def listeners(self, name: str) -> list[Callable[[], object]]:
+        """Who hears of changes in a group."""
+        return self._listeners.setdefault(name, [])
+
+
+class MemoryGroup:
+    """A `Group` in memory."""
+
+    def __init__(self, engine: MemoryGroups, name: str) -> None:
+        self._engine = engine
+        self._name = name
+
+        self.clock: Clock = engine.clock
+        """Measures leases."""
+
+    async def open(self) -> bool | None:
+        """True: it never restarts."""
+        return True
+
+    async def beat(self, beat: Beat) -> Standing | Dead | UnknownUnits:
+        """Be alive, learn what has changed, and take units that are free."""
+        state, us = self._engine.state(self._name), self._engine.now()
+        now, me = us // 1000, beat.member
+        dead = [member for member, deadline in _in_order(state.members) if deadline <= now]
+        for member in dead:
+            state.bury(member, now)
+        namesakes = [it for it in state.members if beat.name and it != me and it.startswith(f"{beat.name}#")]
+        is_member = me in state.members
+        if not is_member and beat.units is None:
+            self._publish(dead)
+            return Dead(superseded=bool(namesakes))
+        if not is_member:
+            for member in namesakes:
+                state.bury(member, now)
+        lease = round(beat.lease * 1000)
+        state.members[me], state.wants[me] = now + lease, beat.digest
+        until, known = state.known.get(beat.digest, (0, set[str]()))
+        if beat.units is not None:
+            known = (known if until > now else set()) | set(beat.units)
+            for unit in beat.units:
+                if not state.units.get(unit, _Unit()).holder:
+                    state.free.setdefault(unit, now)
+        elif until <= now:
+            return UnknownUnits()
+        state.known[beat.digest] = now + _KNOWN * lease, known
+        standing = self._divide(state, beat, known, us)
+        self._publish(dead, not is_member)
+        return standing
+
+    def _divide(self, state: _State, beat: Beat, known: set[str], us: int) -> Standing:
+        now, me = us // 1000, beat.member
+        lease = round(beat.lease * 1000)
+        taken = dict[str, int]()
+        followed, mine = dict(beat.follows), 0
+        for unit in state.held_by(me):
+            if unit not in known:
+                state.release(unit, now)
+                continue
+            mine += 1
+            if followed.pop(unit, None) != state.units[unit].fence:
+                taken[unit] = state.give(unit, me, us)
+        alike = sum(digest == beat.digest for digest in state.wants.values())
+        fair = math.ceil(len(known) / alike)
+        wanted = min(beat.most, fair - mine)
+        for unit, since in _in_order(state.free) if wanted > 0 else ():
+            if unit in known:
+                if wanted > 0:
+                    taken[unit] = state.give(unit, me, us)
+                    wanted, mine = wanted - 1, mine + 1
+            elif since < now - _UNWANTED * lease:
+                del state.free[unit]
+        members = _in_order(state.members)
+        lapse = next((deadline - now for member, deadline in members if member != me), 0)
+        return Standing(
+            members=tuple(member for member, _ in members),
+            excess=mine - fair,
+            lapse=lapse / 1000,
+            taken=taken,
+            gone=frozenset(followed),
+        )
+
+    async def load(self, unit: str, fence: int) -> Saved | None:
+        """What is saved of a unit, and no smaller fence from now on."""
+        it = self._engine.state(self._name).units.get(unit, _Unit())
+        if fence < it.fence:
+            return None
+        if fence != it.fence:
+            it.fence = fence
+            self._engine.state(self._name).units[unit] = it
+        return Saved(it.seq, it.position or None)
+
+    async def save(
+        self, unit: str, fence: int, seq: int, position: str, append: Sequence[str | bytes] = ()
+    ) -> bool:
+        """Save a position, and append to a list."""
+        units = self._engine.state(self._name).units
+        it = units.get(unit, _Unit())
+        if fence < it.fence:
+            return False
+        if (fence, seq) == (it.fence, it.seq):
+            return True
+        if seq != it.seq + 1:
+            return False
+        it.fence, it.seq, it.position = fence, seq, position
+        units[unit] = it
+        if append:
+            self._engine.lists.setdefault(str(append[0]), []).extend(append[1:])
+        return True
+
+    async def release(self, member: str, units: Mapping[str, int]) -> None:
+        """Give up units."""
+        state, now = self._engine.state(self._name), self._engine.now() // 1000
+        freed = [
+            unit
+            for unit, fence in units.items()
+            if (it := state.units.get(unit)) is not None and (it.holder, it.fence) == (member, fence)
+        ]
+        for unit in freed:
+            state.release(unit, now)
+        self._publish(freed)
+
+    async def leave(self, member: str) -> None:
+        """Give up everything, and be a member no longer."""
+        state = self._engine.state(self._name)
+        freed = state.held_by(member)
+        state.bury(member, self._engine.now() // 1000)
+        self._publish(freed)
+
+    async def listen(self, heard: Callable[[], object]) -> None:
+        """Call `heard` whenever members or free units have changed."""
+        listeners = self._engine.listeners(self._name)
+        listeners.append(heard)
+        try:
+            await self.clock.sleep(math.inf)
+        finally:
+            listeners.remove(heard)
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
+
+    def _publish(self, *changes: object) -> None:
+        if any(changes):
+            for heard in tuple(self._engine.listeners(self._name)):
+                heard()
+
+
+def _in_order(scores: Mapping[str, int]) -> list[tuple[str, int]]:
+    """Members of a sorted set, as the engine has them."""
+    return sorted(scores.items(), key=lambda it: (it[1], it[0].encode()))
+
+
+def state_of(engine: MemoryGroups, group: str) -> object:
+    """What is kept of a group, as plain values: for comparisons."""
+    return msgspec.to_builtins(engine.state(group).__dict__)

@@ -1,0 +1,170 @@
+-- One member tells what it has done and what it holds, and asks for tokens: requests that it may send.
+--
+-- Everything is told in totals and states, never as a change, so a call that is repeated after a lost reply
+-- counts once. All times are milliseconds of this engine's clock. Everything is read and computed before the
+-- first write: a script is atomic, but an error halfway would not undo its writes.
+--
+-- `lease.py` encodes the arguments, and `memory.py` is the same in Python.
+
+local STATE, ENDS, COUNTS, HELD, DEADLINES, TOTALS, HEARD, POLLERS, BORN = unpack(KEYS)
+local me = ARGV[1]
+local n = {}
+for i = 2, #ARGV do n[i - 1] = tonumber(ARGV[i]) end
+local want, want_polls, total, in_flight, unused = n[1], n[2], n[3], n[4], n[5]
+local capacity, window, session, timeout = n[6], n[7], n[8], n[9]
+local close, told, told_for, joining, leaving, now = n[10], n[11], n[12], n[13], n[14], n[15]
+local FIRST_AGE = 16
+if now == 0 then
+  local t = redis.call('TIME')
+  now = t[1] * 1000 + math.floor(t[2] / 1000)
+end
+local step = math.max(50, math.floor(window / 60))
+
+local known = redis.call('HGET', TOTALS, me)
+if not known and joining == 0 and leaving == 0 then return {1} end
+
+local born = redis.call('GET', BORN)
+born = born and tonumber(born) or now
+local s = redis.call('HMGET', STATE, 'spent', 'held', 'closed', 'said', 'said_until', 'probe', 'probe_until',
+  'renewed')
+local spent, held, closed = tonumber(s[1] or '0'), tonumber(s[2] or '0'), tonumber(s[3] or '0')
+local said, said_until, renewed = tonumber(s[4] or '0'), tonumber(s[5] or '0'), tonumber(s[8] or '0')
+local probe, probe_until = s[6] or '', tonumber(s[7] or '0')
+
+-- Requests count until a window after their response: per bucket, until the end of the bucket.
+local over = redis.call('ZRANGEBYSCORE', ENDS, '-inf', now)
+for i = 1, #over do spent = spent - tonumber(redis.call('HGET', COUNTS, over[i])) end
+local charges = {}
+local function charge(at, count)
+  local bucket = math.ceil(at / step) * step
+  if count > 0 and bucket + window > now then
+    charges[bucket] = (charges[bucket] or 0) + count
+    spent = spent + count
+  end
+end
+
+-- A member that is late may have sent all it held up to its deadline; responses come a timeout later at most.
+local mine = redis.call('HGET', HELD, me)
+local before = tonumber(mine or '0')
+local late = redis.call('ZRANGEBYSCORE', DEADLINES, '-inf', now, 'WITHSCORES')
+local alive = redis.call('ZCARD', DEADLINES) - #late / 2
+for i = 1, #late, 2 do
+  local kept = tonumber(redis.call('HGET', HELD, late[i]))
+  charge(tonumber(late[i + 1]) + timeout, kept)
+  held = held - kept
+  if late[i] == me then mine, before = false, 0 end
+end
+
+local newcomer = total == 0 and in_flight == 0 and unused == 0 and #n < FIRST_AGE
+local answered = known and math.max(0, total - tonumber(known)) or 0
+charge(now, answered)
+if not known then
+  for i = FIRST_AGE, #n, 2 do charge(now - n[i], n[i + 1]) end
+end
+said = said - answered
+if leaving == 1 then
+  charge(now + timeout, in_flight)
+  in_flight, unused, want, want_polls = 0, 0, 0, 0
+end
+local keep = in_flight + unused
+held = held + keep - before
+if mine then alive = alive - 1 end
+if leaving == 0 then alive = alive + 1 end
+
+-- A 429 closes the gate for all. Afterwards one request goes first; its response opens the gate.
+local publish = false
+if close > 0 then
+  if now + close > closed then closed, publish = now + close, true end
+  probe, probe_until = 'due', 0
+end
+if probe == me then
+  if in_flight == 0 and unused == 0 then probe = answered > 0 and '' or 'due' end
+elseif probe ~= '' and probe ~= 'due' and probe_until <= now then
+  probe = 'due'
+end
+
+-- What the API said itself knows of other tools, and of a window that this engine forgot.
+if told >= 0 and (said_until <= now or told < said) then said, said_until = told, now + told_for end
+local free = capacity - spent - held
+-- In the first window there may be members that have not told yet what they send: a tenth is kept for them.
+local unheard = now < born + window and math.floor(capacity / 10) or 0
+if said_until > now then free = math.min(free, said - held - unheard) end
+
+local grant, polls, wait = 0, 0, 0
+local in_grace = now < born + session and said_until <= now
+if now >= closed and leaving == 0 then
+  if probe ~= '' then
+    if probe == 'due' and free > 0 and want + want_polls > 0 then
+      if want > 0 then grant = 1 else polls = 1 end
+      probe, probe_until = me, now + session + timeout
+    end
+  elseif in_grace then
+    -- Without a memory nobody gets anything until all have told theirs; a newcomer has nothing to tell.
+    if newcomer then grant = math.max(0, math.min(want, 1, free)) end
+  else
+    local share = 2 * alive
+    grant = math.max(0, math.min(want, math.max(1, math.floor(free / share)), free))
+    local free_polls = free - grant - math.max(1, math.floor(capacity / 10))
+    polls = math.max(0, math.min(want_polls, math.max(1, math.floor(free_polls / share)), free_polls))
+  end
+end
+free = free - grant - polls
+held = held + grant + polls
+
+-- Now all is known; from here on there are only writes. Whatever makes a key renews the expiry of all.
+local renew = not known or now - renewed >= 1000
+if #over > 0 then
+  redis.call('ZREM', ENDS, unpack(over))
+  redis.call('HDEL', COUNTS, unpack(over))
+end
+for bucket, count in pairs(charges) do
+  local name = string.format('%d', bucket)
+  if redis.call('ZADD', ENDS, bucket + window, name) == 1 then renew = true end
+  redis.call('HINCRBY', COUNTS, name, count)
+end
+for i = 1, #late, 2 do
+  redis.call('HDEL', HELD, late[i])
+  redis.call('ZREM', DEADLINES, late[i])
+  redis.call('ZREM', POLLERS, late[i])
+end
+if leaving == 1 then
+  redis.call('HDEL', HELD, me)
+  redis.call('HDEL', TOTALS, me)
+  redis.call('ZREM', DEADLINES, me)
+  redis.call('ZREM', HEARD, me)
+  redis.call('ZREM', POLLERS, me)
+else
+  redis.call('HSET', HELD, me, keep + grant + polls)
+  redis.call('HSET', TOTALS, me, total)
+  redis.call('ZADD', DEADLINES, now + session, me)
+  redis.call('ZADD', HEARD, now, me)
+  if want_polls > 0 and redis.call('ZADD', POLLERS, now + 2 * session, me) == 1 then renew = true end
+end
+-- The total of a silent member is kept until all that it counts has left the window.
+local remembered = window + 2 * session + timeout + step
+local silent = redis.call('ZRANGEBYSCORE', HEARD, '-inf', now - remembered)
+if #silent > 0 then
+  redis.call('ZREM', HEARD, unpack(silent))
+  redis.call('HDEL', TOTALS, unpack(silent))
+end
+redis.call('ZREMRANGEBYSCORE', POLLERS, '-inf', now)
+redis.call('HSET', STATE, 'spent', spent, 'held', held, 'closed', closed, 'said', said,
+  'said_until', said_until, 'probe', probe, 'probe_until', probe_until)
+if renew then
+  redis.call('HSET', STATE, 'renewed', now)
+  for i = 1, 8 do redis.call('PEXPIRE', KEYS[i], 2 * remembered) end
+  redis.call('SET', BORN, born)
+end
+if publish then redis.call('PUBLISH', STATE, closed - now) end
+
+if grant + polls < want + want_polls then
+  local first = redis.call('ZRANGE', ENDS, 0, 0, 'WITHSCORES')
+  if now < closed then wait = closed - now
+  elseif probe ~= '' then wait = 250
+  elseif in_grace then wait = born + session - now
+  elseif first[2] then wait = tonumber(first[2]) - now
+  else wait = 250 end
+  wait = math.max(10, wait)
+end
+return {0, grant, polls, math.max(0, closed - now), alive, redis.call('ZCARD', POLLERS), free, wait,
+  probe == me and 1 or 0}

@@ -1,0 +1,32 @@
+-- A member gives up units, or all that it has when it leaves.
+--
+-- KEYS: members, wants, units, held, free, news.
+-- ARGV: member, 1 if it leaves, time in us or empty, unit and fence of each unit.
+-- Returns how many units are free now.
+local me = ARGV[1]
+local us = tonumber(ARGV[3])
+if not us then
+  local t = redis.call('TIME')
+  us = t[1] * 1000000 + t[2]
+end
+local count = 0
+local function free(unit, expected)
+  local value = redis.call('HGET', KEYS[3], unit)
+  if not value then return end
+  local fence, seq, holder, position = string.match(value, '^(%d+)|(%d+)|([^|]*)|(.*)$')
+  if holder ~= me or (expected and fence ~= expected) then return end
+  redis.call('HSET', KEYS[3], unit, fence .. '|' .. seq .. '||' .. position)
+  redis.call('ZREM', KEYS[4], me .. '|' .. unit)
+  redis.call('ZADD', KEYS[5], math.floor(us / 1000), unit)
+  count = count + 1
+end
+for i = 4, #ARGV, 2 do free(ARGV[i], ARGV[i + 1]) end
+if ARGV[2] == '1' then
+  for _, entry in ipairs(redis.call('ZRANGEBYLEX', KEYS[4], '[' .. me .. '|', '(' .. me .. '}')) do
+    free(string.sub(entry, #me + 2))
+  end
+  redis.call('ZREM', KEYS[1], me)
+  redis.call('HDEL', KEYS[2], me)
+end
+if count > 0 then redis.call('PUBLISH', KEYS[6], '') end
+return count

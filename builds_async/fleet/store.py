@@ -1,0 +1,87 @@
+"""Positions in the engine: next to what decides who follows what."""
+
+from collections.abc import Callable, Coroutine
+from typing import TypeVar
+
+from builds_async.fleet.engine import EngineError, RedisClient
+from builds_async.fleet.group import Group
+from builds_async.fleet.redis import RedisEngine
+from builds_async.fleet.redis_group import RedisGroup
+from builds_async.live.patience import Patience
+from builds_async.live.stores import Saved
+from builds_async.session.clock import Clock
+
+T = TypeVar("T")
+
+PATIENCE = 300.0
+"""For how many seconds a store repeats a call that gets no answer."""
+
+_LOOK = 0.5  # seconds between two looks at whether the member has left
+
+
+class GroupStore:
+    """Keeps positions in a group's engine. A call without an answer is repeated until there is one."""
+
+    def __init__(self, group: Group, clock: Clock) -> None:
+        self._group = group
+        self._clock = clock
+        self._patience = Patience(clock, PATIENCE, verb="positions")
+        self._has_ended = False
+
+    def end(self) -> None:
+        """Repeat no call from now on: the member has left."""
+        self._has_ended = True
+
+    async def open(self, worker: str, fence: int) -> Saved | None:
+        """What is saved for a Worker; None if a later owner has it."""
+        return await self._answered(lambda: self._group.load(worker, fence))
+
+    async def save(self, worker: str, fence: int, seq: int, position: str, *args: "str | bytes") -> bool:
+        """Save a position; with arguments, append to a list in the same step.
+
+        `await batch.commit("lines", *lines)` appends the lines to the list `lines` of the engine: with the
+        position or not at all, so each line is in the list exactly once.
+        """
+        return await self._answered(lambda: self._group.save(worker, fence, seq, position, args))
+
+    async def _answered(self, call: Callable[[], Coroutine[object, object, T]]) -> T:
+        while True:
+            if self._has_ended:
+                raise EngineError("positions are not saved any more: this process has left the fleet")
+            try:
+                result = await call()
+            except EngineError as error:
+                if not self._patience.outlasts(error):
+                    raise
+                while (pause := self._patience.due - self._clock.now()) > 0 and not self._has_ended:
+                    await self._clock.sleep(min(pause, _LOOK))
+            else:
+                self._patience.succeeded()
+                return result
+
+
+class RedisStore(GroupStore):
+    """Keeps the positions of a tail in a Redis or Valkey, under the name of a `group`.
+
+    It is what a `Fleet` uses by itself, and what a bot without one uses to go on on another machine:
+    `client.tail(tags, store=RedisStore("redis://cache/0", group="bot"))`. `engine` is as for `Fleet`.
+
+    A call without an answer is repeated for five minutes; then the EngineError is raised. Switch on the
+    engine's persistence: if it loses the positions, running builds come again from their first line.
+    """
+
+    def __init__(self, engine: str | RedisClient, *, group: str) -> None:
+        self._over = RedisEngine(engine)
+        super().__init__(RedisGroup(self._over, group), self._over.clock)
+
+    def __repr__(self) -> str:
+        return f"RedisStore({self._over.name!r})"
+
+    async def open(self, worker: str, fence: int) -> Saved | None:
+        """What is saved for a Worker; None if a later owner has it."""
+        await self._answered(self._over.open)
+        return await super().open(worker, fence)
+
+    async def aclose(self) -> None:
+        """Close the connection, unless it is borrowed."""
+        await self._over.aclose()

@@ -1,0 +1,307 @@
+"""Keeps one member of a shared budget in tokens: tells the engine, asks it, and goes on without it."""
+
+import asyncio
+import logging
+import os
+import random
+import secrets
+from collections.abc import Callable
+from contextlib import suppress
+from math import inf
+
+import msgspec
+
+from builds_async.errors import BuildsError
+from builds_async.fleet.engine import BudgetEngine, Claim, EngineError, Grant
+from builds_async.fleet.pacing import Ration, tokens_for
+from builds_async.fleet.tokens import BLOCK, Tokens
+from builds_async.session.clock import Clock
+from builds_async.session.headers import Allowance
+from builds_async.session.observe import Rationed
+from builds_async.session.rate_window import RateWindow
+
+logger: logging.Logger = logging.getLogger("builds_async")
+
+SESSION = 6.0
+"""Seconds for which the engine keeps what a member holds, without hearing of it."""
+
+USE = 4.0
+"""Seconds after which unused tokens end: before they end in the engine."""
+
+_KEEP = 0.7 * USE  # seconds between two looks whether the engine has to hear something
+_TIMEOUT = 30.0  # seconds after which a request of a silent member counts as answered
+_AGAIN = 0.2  # seconds until a failed call of the engine is repeated
+_AGAIN_RATIONED = 1.0
+_LONGEST_WAIT = 0.5  # seconds after which an engine that had nothing left is asked again
+_STRANGERS = 10  # how many members there may be, for one that never reached the engine
+_ROUND_TRIP = 0.01  # seconds after which an engine that is being asked has probably responded
+_LONGEST_RESET = 3600.0  # seconds; a reset further ahead is a mistake of the server
+_STEPS = 60  # of a window, in which a member that joins tells what it has sent
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """What a shared budget was made with."""
+
+    user: str
+    limit: int
+    window: float
+    reserve: float
+    when_down: str
+
+
+class Supply:
+    """The tokens of one member.
+
+    It calls `changed` when a request that could not be sent perhaps can be now, `closed_by_other` when
+    another member got a 429, and `report` when a ration begins or ends.
+    """
+
+    def __init__(
+        self,
+        engine: BudgetEngine,
+        terms: Terms,
+        window: RateWindow,
+        *,
+        changed: Callable[[], None],
+        closed_by_other: Callable[[float], None],
+        report: Callable[[Rationed], None],
+    ) -> None:
+        self.engine: BudgetEngine = engine
+        self.clock: Clock = engine.clock
+        self.terms: Terms = terms
+        self.tokens: Tokens = Tokens()
+        self.grant: Grant = Grant(members=_STRANGERS, free=window.capacity)  # what the engine said last
+        self.ration: Ration | None = None
+        self.next_try_at: float = -inf
+        self.poll_spacing: float = 0.0
+        self._window = window
+        self._changed, self._closed_by_other, self._report = changed, closed_by_other, report
+        self._member = f"{os.getpid()}-{secrets.token_hex(6)}"
+        self._chance: Callable[[], float] = random.random
+        self._is_known = False  # to the engine
+        self._close_until = -inf  # of a 429 that the engine has not been told
+        self._told: tuple[int, float] | None = None  # what the API says is left, until when: not told yet
+        self._failing_since = inf
+        self._refilling: asyncio.Task[None] | None = None
+        self._background: list[asyncio.Task[None]] = []
+
+    async def open(self) -> None:
+        """Check the engine and join. An engine that is out of reach is not an error."""
+        try:
+            await self.engine.open()
+            await self._lease()
+        except EngineError as error:
+            logger.warning("%s; requests wait until it can be reached", error)
+            self._fail(error, self.clock.now())
+        self._background = [
+            asyncio.ensure_future(self._keep()),
+            asyncio.ensure_future(self.engine.listen_to_closings(self.terms.user, self._closed_by_other)),
+        ]
+
+    async def aclose(self) -> None:
+        """Give everything back and close the engine."""
+        tasks = [*self._background, *([] if self._refilling is None else [self._refilling])]
+        for task in tasks:
+            task.cancel()
+        try:
+            if tasks:
+                await asyncio.wait(tasks)
+            if self._is_known:
+                with suppress(BuildsError):  # then it ends with the session
+                    await self.engine.lease(self.terms.user, self._claim(leaving=True))
+        finally:
+            await self.engine.aclose()
+
+    # What the budget asks.
+
+    @property
+    def rationed(self) -> bool:
+        """Whether the engine has been out of reach for so long that the member goes on without it."""
+        return self.ration is not None
+
+    def has(self, now: float, *, poll: bool) -> bool:
+        """Whether a request may be sent, as far as the other members are concerned."""
+        if self.ration is None:
+            return now < self.tokens.valid_until and self.tokens.has(poll=poll)
+        return self.terms.when_down != "stop" and self.ration.allows(now, in_flight=self.tokens.in_flight)
+
+    def use(self, now: float, *, poll: bool) -> None:
+        """Count a request for which `has` was True."""
+        if self.ration is not None:
+            self.ration.spend(now)
+            self.tokens.in_flight += 1
+        elif self.tokens.use(poll=poll):
+            self._start(now)
+
+    def ready_at(self, now: float, *, poll: bool) -> float:
+        """When to look again, for a request for which `has` was False. Infinity: `changed` will say.
+
+        More tokens are asked for, if they are not already.
+        """
+        if self.ration is not None:
+            return inf if self.terms.when_down == "stop" else self.ration.next_at
+        if poll:
+            self.tokens.used_polls += 1
+        else:
+            self.tokens.used_singles += 1
+        if self._refilling is None and now < self.next_try_at:
+            return self.next_try_at
+        self._start(now)
+        return inf
+
+    def expected_at(self, now: float, *, waiting: int) -> float:
+        """When there may be a token, for a request for which `has` is False. Nothing is asked for."""
+        if self.ration is not None:
+            return inf if self.terms.when_down == "stop" else self.ration.next_at
+        # Until the first request asks for them there are no tokens, and then they come at once.
+        return max(self.next_try_at, now + _ROUND_TRIP) if waiting else self.next_try_at
+
+    def done(self) -> None:
+        """A request is over."""
+        self.tokens.in_flight -= 1
+        self.tokens.total += 1
+        if self.ration is not None:
+            self._changed()
+        elif self.grant.probing and not self.tokens.in_flight:
+            self._start(self.clock.now())  # the others wait for it
+
+    def give_back(self, now: float) -> None:
+        """A request was not sent."""
+        self.tokens.in_flight -= 1
+        if self.ration is None and now < self.tokens.valid_until:
+            self.tokens.singles += 1
+
+    def close(self, now: float, seconds: float) -> None:
+        """This member got a 429: tell the others."""
+        self.tokens.drop()
+        self._close_until = max(self._close_until, now + seconds)
+        self._start(now)
+
+    def drop(self) -> None:
+        """The gate is closed: what was granted before does not count any more."""
+        self.tokens.drop()
+
+    def observe(self, now: float, allowance: Allowance) -> None:
+        """The API says what is left of its limit."""
+        # Less all of the reserve, not a share of what is left: rations may come on top.
+        left = allowance.left - (self.terms.limit - self._window.capacity)
+        self._told = (max(0, left), now + min(allowance.reset, _LONGEST_RESET))
+        if self.ration is not None and allowance.quota and allowance.window == self._window.length:
+            self.ration.observe(now, allowance.left, allowance.quota)
+
+    # What it does by itself.
+
+    def _start(self, now: float) -> None:
+        """Call the engine, unless it is being called or failed just now."""
+        if self._refilling is None and not (now < self.next_try_at and self._failing_since < inf):
+            self._refilling = asyncio.ensure_future(self._refill())
+
+    async def _refill(self) -> None:
+        try:
+            # Once more for a 429 that came while the call was under way: its claim did not have it.
+            while True:
+                began = self.clock.now()
+                try:
+                    await self._lease()
+                except BuildsError as error:
+                    self._fail(error, began)
+                if self._failing_since < inf or self._close_until <= self.clock.now():
+                    return
+        finally:
+            self._refilling = None
+            self._changed()
+
+    async def _keep(self) -> None:
+        """Renew what is in use, give back what is not, and try an engine that is out of reach."""
+        while True:
+            await self.clock.sleep(_KEEP if self._failing_since == inf else _AGAIN_RATIONED)
+            if self._refilling is None and (self._failing_since < inf or not self.tokens.is_idle):
+                self.tokens.drop_idle()
+                self._start(self.clock.now())
+
+    async def _lease(self) -> None:
+        asked = self.clock.now()
+        if asked >= self.tokens.valid_until:
+            self.tokens.drop()
+        claim, told, close_until = self._claim(), self._told, self._close_until
+        grant = await self.engine.lease(self.terms.user, claim)
+        if not grant.known:  # it is new there, or the engine forgot it
+            claim = msgspec.structs.replace(claim, history=self._history(asked))
+            grant = await self.engine.lease(self.terms.user, claim)
+        self._is_known = True
+        self.tokens.told = claim.total
+        if self._told is told:
+            self._told = None
+        if self._close_until == close_until:
+            self._close_until = -inf
+        if grant.closed:
+            self._closed_by_other(grant.closed / 1000)
+        if self._close_until == -inf and not grant.closed:
+            self.tokens.add(grant.tokens, grant.polls)
+        self.tokens.valid_until = asked + USE
+        self.grant = grant
+        self._succeed(grant, wanted=claim.want + claim.want_polls)
+
+    def _claim(self, *, leaving: bool = False) -> Claim:
+        tokens, window, now = self.tokens, self._window, self.clock.now()
+        told, told_until = self._told or (-1, now)
+        want_polls = tokens_for(USE, self.poll_spacing, BLOCK) - tokens.polls if tokens.used_polls else 0
+        return Claim(
+            member=self._member,
+            want=max(0, BLOCK - tokens.singles) if tokens.used_singles else 0,
+            want_polls=max(0, want_polls),
+            total=tokens.total,
+            in_flight=tokens.in_flight,
+            unused=0 if leaving else tokens.unused,
+            capacity=window.capacity,
+            window=_ms(window.length),
+            session=_ms(SESSION),
+            timeout=_ms(_TIMEOUT),
+            close=_ms(self._close_until - now) if self._close_until > now else 0,
+            told=told,
+            told_for=_ms(told_until - now),
+            leaving=leaving,
+        )
+
+    def _history(self, now: float) -> tuple[tuple[int, int], ...]:
+        steps = self._window.history(now, self._window.length / _STEPS)
+        return tuple((_ms(age), count) for age, count in steps)
+
+    def _succeed(self, grant: Grant, *, wanted: int) -> None:
+        now = self.clock.now()
+        if wanted and not grant.tokens + grant.polls:
+            self.next_try_at = now + min(grant.wait / 1000, _LONGEST_WAIT)
+        else:
+            self.next_try_at = -inf
+        seconds, self._failing_since = now - self._failing_since, inf
+        if self.ration is not None:
+            interval, self.ration = self.ration.interval, None
+            logger.warning("%s: it can be reached again, after %.0f s", self.engine.name, seconds)
+            self._report(Rationed(active=False, interval=interval, seconds=seconds))
+
+    def _fail(self, error: BuildsError, began: float) -> None:
+        """Go on the ration if the engine is out of reach for a session: before, it may grant our part."""
+        now, terms = self.clock.now(), self.terms
+        self._failing_since = min(self._failing_since, began)
+        seconds = now - self._failing_since
+        if self.ration is None and seconds >= SESSION:
+            self.ration = Ration(
+                now,
+                limit=terms.limit,
+                reserve=terms.reserve,
+                window=terms.window,
+                members=max(1, self.grant.members),
+                chance=self._chance(),
+            )
+            self.tokens.drop()
+            stop = terms.when_down == "stop"
+            interval = inf if stop else self.ration.interval
+            how = "nothing is sent" if stop else f"one request is sent every {interval:.0f} s"
+            logger.warning("%s; until it can be reached %s", error, how)
+            self._report(Rationed(active=True, interval=interval, seconds=seconds, error=error))
+        self.next_try_at = now + (_AGAIN if self.ration is None else _AGAIN_RATIONED)
+
+
+def _ms(seconds: float) -> int:
+    """Milliseconds, rounded up: a closing must not end early."""
+    return int(seconds * 1000 + 0.999)

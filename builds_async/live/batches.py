@@ -1,0 +1,268 @@
+"""The lines of many Workers in batches, with the position of each Worker in a store."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Self, TypeAlias
+
+import msgspec
+
+from builds_async.errors import BuildsError, ConfigurationError, LeaseLostError
+from builds_async.live.keeper import Keeper, Piece
+from builds_async.live.ownership import Alone, Ownership, Share
+from builds_async.live.stores import PositionStore
+from builds_async.live.tail import BuildTail
+from builds_async.models.changes import WorkerMark
+from builds_async.models.tail import TailEnd, TailItem, TailLine, TailLog, TailPosition
+from builds_async.session.clock import Clock
+from builds_async.session.ids import checked_tags, normalized_id
+from builds_async.session.numbers import whole
+from builds_async.session.observe import Observer
+
+_Piece: TypeAlias = Piece[TailItem, TailPosition]
+_MakeTail: TypeAlias = Callable[[Iterable[str], TailPosition | None], BuildTail]
+
+
+class TailBatch:
+    """Some lines and ends of the builds of one Worker: what is processed, and saved, as a whole.
+
+    Its position is saved when the next batch is asked for, or by `commit`.
+    """
+
+    def __init__(self, piece: _Piece, keeper: Keeper[TailItem, TailPosition]) -> None:
+        first = piece.items[0]
+        self._piece = piece
+        self._keeper = keeper
+
+        self.external_script_id: str = first.external_script_id
+        """The tag of the Worker, as the caller wrote it."""
+
+        self.lines: tuple[TailLine, ...] = tuple(it for it in piece.items if isinstance(it, TailLine))
+        """The lines, in order, each with its build and its number. Empty if the batch has only ends."""
+
+        self.ends: tuple[TailEnd, ...] = tuple(it for it in piece.items if isinstance(it, TailEnd))
+        """The builds that are over, behind their last lines."""
+
+        self.fence: int = piece.owner.fence
+        """A number that is higher for each later owner of this Worker; 0 without a fleet."""
+
+    def __repr__(self) -> str:
+        return f"<TailBatch of {self.external_script_id}: {len(self.lines)} lines, {len(self.ends)} ends>"
+
+    async def commit(self, *args: Any) -> None:  # noqa: ANN401  # for the store
+        """Save the position behind this batch now. Does nothing if that is done.
+
+        `args` are passed on to the store's `save`: a connection, for example, in whose transaction the lines
+        are written. With the lines and the position in one transaction, no line is lost and none comes twice.
+
+        LeaseLostError if another process follows the Worker by now, or the store has another position than
+        this batch began at: let the transaction roll back, drop the batch, and go on with the loop. What the
+        store raises comes as it is, and the batch comes again. Once `commit` was called, or with a store that
+        has `only_commit`, asking for the next batch no longer saves by itself: a batch that is left without
+        a commit comes again.
+        """
+        if not await self._keeper.commit(self._piece, args):
+            raise LeaseLostError(
+                f"the batch of Worker {self.external_script_id} does not count: another process follows the"
+                " Worker, or has saved its position; drop the batch and go on with the loop"
+            )
+
+    def rows(self) -> list[tuple[str, int, datetime, str]]:
+        """The lines for a table: build UUID, number, time and message.
+
+        Build UUID and number identify a line. A NUL, which databases refuse, is replaced.
+        """
+        return [
+            (
+                it.build.build_uuid,
+                it.number,
+                it.line.time,
+                it.line.message.replace("\0", "\N{REPLACEMENT CHARACTER}"),
+            )
+            for it in self.lines
+        ]
+
+
+class TailBatches:
+    """The lines and ends of all builds of many Workers, as an endless async iterator of `TailBatch`.
+
+    What comes, and when, is as in `BuildTail`: every line once and in order, then the end of its build. Each
+    batch has lines of one Worker, at most `max_lines`, and the position of each Worker is in a store.
+
+    **Deliver, then save.** The position behind a batch is saved when the next batch is asked for, never
+    before. If the process is killed, that batch comes again, and no line is lost. After a `break` or an
+    exception in the loop the batch comes again with the next loop. Three levels of care:
+
+    1. Nothing to do: a batch may come twice, once for each crash or take-over.
+    2. `(build.build_uuid, number)` as a key in the place where the lines go: a repeated line changes nothing.
+    3. `batch.commit` in the transaction that writes the lines: nothing is lost, nothing comes twice.
+
+    With a fleet the Workers are divided among its members, and go from one to another as members come and
+    go. A Worker's batches come to one member at a time; where two believe to have it, only one can commit. A
+    Worker is handed over between two batches, so ask for the next one within a reasonable time.
+
+    `async with`, `aclose()` and closing the client save what is settled and hand the Workers over. After
+    `await fleet.leave()` the loop ends by itself.
+    """
+
+    def __init__(
+        self,
+        external_script_ids: Iterable[str],
+        make_tail: _MakeTail,
+        *,
+        store: PositionStore | None,
+        fleet: Ownership | None,
+        clock: Clock,
+        max_lines: int,
+        observer: Observer | None = None,
+    ) -> None:
+        self._spelled: dict[str, str] = {}
+        for tag in checked_tags(external_script_ids):
+            self._spelled.setdefault(normalized_id(tag), tag)
+        if fleet is None:
+            if store is None:
+                raise ValueError("pass a store, a fleet, or both")
+            self._share: Share = Alone(self._spelled, self._wake)
+        else:
+            store = fleet.store if store is None else store
+            self._share = fleet.share(self._spelled, self._wake)
+        self._feed = _TailFeed(make_tail, self._spelled)
+        self._keeper = Keeper(
+            self._feed,
+            store,
+            self._share,
+            clock=clock,
+            most=whole("max_lines", max_lines, at_least=1),
+            observer=observer,
+        )
+
+    @property
+    def failures(self) -> Mapping[str, BuildsError]:
+        """What could not be asked for when it was last tried, by tag or build UUID."""
+        return self._feed.failures
+
+    @property
+    def external_script_ids(self) -> tuple[str, ...]:
+        """The tags of the Workers that come here now: all of them, or with a fleet this member's share."""
+        return tuple(self._spelled.get(key, key) for key in self._keeper.keys)
+
+    async def add(self, external_script_id: str) -> None:
+        """Take in another Worker. Does nothing if it is there already; ValueError if it is no tag."""
+        (checked,) = checked_tags([external_script_id])
+        key = normalized_id(checked)
+        if key not in self._spelled:
+            self._spelled[key] = checked
+            await self._share.add(key)
+
+    async def remove(self, external_script_id: str) -> None:
+        """Take out a Worker; its position stays in the store. Does nothing if it is not there."""
+        (checked,) = checked_tags([external_script_id])
+        key = normalized_id(checked)
+        if self._spelled.pop(key, None) is not None:
+            await self._share.remove(key)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def __aiter__(self) -> Self:
+        """Begin a loop. The batch that an interrupted loop left unsaved comes again."""
+        self._keeper.begin()
+        return self
+
+    async def __anext__(self) -> TailBatch:
+        """Save the position behind the batch before, and give the next. Waits while there is none.
+
+        Cancelling it is safe.
+        """
+        piece = await self._keeper.next()
+        if piece is None:
+            raise StopAsyncIteration
+        return TailBatch(piece, self._keeper)
+
+    async def aclose(self) -> None:
+        """Save what is settled, hand the Workers over, and end the requests."""
+        await self._keeper.aclose()
+
+    def _wake(self) -> None:
+        self._keeper.wake()
+
+
+class _TailFeed:
+    """A `BuildTail` whose Workers come and go."""
+
+    def __init__(self, make: _MakeTail, spelled: Mapping[str, str]) -> None:
+        self._make = make
+        self._spelled = spelled
+        self._tail: BuildTail | None = None
+
+    @property
+    def failures(self) -> Mapping[str, BuildsError]:
+        """What could not be asked for."""
+        return {} if self._tail is None else self._tail.failures
+
+    async def read(self, most: int) -> Sequence[TailItem]:
+        """The next lines and ends."""
+        return () if self._tail is None else await self._tail.read(most=most)
+
+    def key_of(self, item: TailItem) -> str:
+        """The tag of an item's Worker in lower case."""
+        return normalized_id(item.external_script_id)
+
+    def position_of(self, key: str) -> TailPosition:
+        """The place in the logs of one Worker."""
+        return TailPosition() if self._tail is None else self._tail.position_of(key)
+
+    def positions(self) -> Mapping[str, TailPosition]:
+        """The places of all Workers that were looked at, or go on from a position."""
+        if self._tail is None:
+            return {}
+        whole = self._tail.sure_position
+        logs: dict[str, dict[str, TailLog]] = {}
+        for uuid, log in whole.logs.items():
+            logs.setdefault(log.external_script_id, {})[uuid] = log
+        return {
+            tag: TailPosition({tag: whole.workers[tag]} if tag in whole.workers else {}, logs.get(tag, {}))
+            for tag in (*whole.workers, *(tag for tag in logs if tag not in whole.workers))
+        }
+
+    async def follow(self, starts: Mapping[str, TailPosition | None]) -> None:
+        """Follow more Workers."""
+        if self._tail is not None:
+            for key, start in starts.items():
+                await self._tail.add(self._spelled.get(key, key), start=start)
+            return
+        # All at once where that is possible: what one position knows helps to place the builds of others.
+        marks: dict[str, WorkerMark | None] = {}
+        logs: dict[str, TailLog] = {}
+        for start in starts.values():
+            if start is not None:
+                marks |= start.workers
+                logs |= start.logs
+        position = TailPosition(marks, logs) if marks or logs else None
+        self._tail = self._make([self._spelled.get(key, key) for key in starts], position)
+
+    async def drop(self, key: str) -> None:
+        """Follow a Worker no longer."""
+        if self._tail is not None:
+            await self._tail.remove(key)
+
+    def encode(self, position: TailPosition) -> str:
+        """The position as JSON."""
+        return msgspec.json.encode(position).decode()
+
+    def decode(self, text: str) -> TailPosition:
+        """The position from JSON."""
+        try:
+            return msgspec.json.decode(text, type=TailPosition)
+        except (msgspec.DecodeError, UnicodeError):
+            raise ConfigurationError("what the store has is no position of a tail") from None
+
+    async def aclose(self) -> None:
+        """End all requests."""
+        if self._tail is not None:
+            await self._tail.aclose()

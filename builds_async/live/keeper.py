@@ -1,0 +1,385 @@
+"""Deliver, then save: what `tail` and `watch` have in common where positions are in a store."""
+
+import logging
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from itertools import islice
+from typing import Any, Generic, Literal, Protocol, TypeVar
+
+from builds_async.errors import BuildsError
+from builds_async.live.background import Tasks, together
+from builds_async.live.ownership import Share
+from builds_async.live.stores import PositionStore
+from builds_async.session.clock import Clock
+from builds_async.session.observe import LeaseLost, LeaseTaken, Observer
+
+Item = TypeVar("Item")
+Pos = TypeVar("Pos")
+
+SAVE_EVERY = 1.0
+"""Seconds after which a position that moved without an item is saved."""
+
+_AT_ONCE = 20
+"""How many positions are loaded or saved at the same time."""
+
+_READ = "read"
+
+logger: logging.Logger = logging.getLogger("builds_async")
+
+
+class Feed(Protocol[Item, Pos]):
+    """What is followed: items of any number of Workers, each Worker with a position of its own."""
+
+    async def read(self, most: int) -> Sequence[Item]:
+        """The next items, at least one. Waits while there is none."""
+        ...
+
+    def key_of(self, item: Item) -> str:
+        """The Worker that an item belongs to."""
+        ...
+
+    def position_of(self, key: str) -> Pos:
+        """The place of one Worker behind the last item."""
+        ...
+
+    def positions(self) -> Mapping[str, Pos]:
+        """The places of all Workers that have one."""
+        ...
+
+    async def follow(self, starts: Mapping[str, Pos | None]) -> None:
+        """Follow more Workers, each from its position."""
+        ...
+
+    async def drop(self, key: str) -> None:
+        """Follow a Worker no longer."""
+        ...
+
+    def encode(self, position: Pos) -> str:
+        """A position as text."""
+        ...
+
+    def decode(self, text: str) -> Pos:
+        """A position from its text; ConfigurationError if it is none."""
+        ...
+
+    async def aclose(self) -> None:
+        """End all requests."""
+        ...
+
+
+class Followed(Generic[Pos]):
+    """A Worker that is followed: the fence under which it is, and what its store has."""
+
+    def __init__(self, key: str, fence: int, seq: int, saved: Pos | None) -> None:
+        self.key = key
+        """The Worker."""
+
+        self.fence = fence
+        """The fence with which it was opened."""
+
+        self.seq = seq
+        """The number of the position that is saved."""
+
+        self.saved: Pos | None = saved
+        """That position."""
+
+        self.doubt: Pos | None = None
+        """A position of which it is not known whether it was saved: there was no answer."""
+
+
+class Piece(Generic[Item, Pos]):
+    """Items of one Worker, and its position behind them."""
+
+    def __init__(self, owner: Followed[Pos], items: tuple[Item, ...], position: Pos) -> None:
+        self.owner: Followed[Pos] = owner
+        """The Worker as it was followed when the items were read."""
+
+        self.items = items
+        """The items, in order."""
+
+        self.position: Pos = position
+        """The place behind them."""
+
+        self.state: Literal["open", "saved", "lost"] = "open"
+        """Whether the position was saved, or can't be because the Worker is another's."""
+
+
+class Keeper(Generic[Item, Pos]):
+    """Gives items in pieces, and saves the position behind a piece once its reader is done with it.
+
+    A piece counts as done when the next one is asked for. If the store says so with `only_commit`, and once
+    `commit` was called for any piece, only `commit` counts: a piece that is left without comes again.
+
+    Whether a save has happened is in doubt where its answer is missing. The store is then asked what it has
+    before anything else is saved or given out, so that no position is ever taken for another.
+    """
+
+    def __init__(
+        self,
+        feed: Feed[Item, Pos],
+        store: PositionStore,
+        share: Share,
+        *,
+        clock: Clock,
+        most: int,
+        observer: Observer | None = None,
+    ) -> None:
+        self._observer = observer
+        self._feed: Feed[Item, Pos] = feed
+        self._store = store
+        self._share = share
+        self._clock = clock
+        self._most = most
+        self._version = 0  # of the share, as it was last acted upon
+        self._followed: dict[str, Followed[Pos]] = {}
+        self._hand: deque[Piece[Item, Pos]] = deque()
+        self._current: Piece[Item, Pos] | None = None  # given out last, and not settled
+        self._only_commit: bool = getattr(store, "only_commit", False)
+        self._save_due = clock.now()
+        self._tasks = Tasks(clock)
+        self._reading = False
+        self._closed = False
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The Workers that are followed."""
+        return tuple(self._followed)
+
+    def wake(self) -> None:
+        """Let a reader that waits see what the share has new."""
+        self._tasks.wake()
+
+    def begin(self) -> None:
+        """Begin a loop: a piece that an interrupted loop left unsaved comes again."""
+        if self._current is not None and not self._reading:
+            self._take_back(self._current)
+
+    async def next(self) -> Piece[Item, Pos] | None:
+        """Settle the piece before, and give the next; None at the end."""
+        if self._reading:
+            raise RuntimeError("another task is already reading this; give each its own")
+        self._reading = True
+        try:
+            return await self._next()
+        except BuildsError as error:
+            if not self._share.ended:
+                raise
+            logger.warning("%s; this process has left the fleet, and others go on", str(error))
+            return None
+        finally:
+            self._reading = False
+
+    async def _next(self) -> Piece[Item, Pos] | None:
+        await self._settle()
+        while not self._closed:
+            await self._reconcile()
+            if (piece := self._next_in_hand()) is not None:
+                self._current = piece
+                return piece
+            if self._is_over:
+                return None
+            if self._clock.now() >= self._save_due:
+                await self._save_moved(tuple(self._followed))
+                self._save_due = self._clock.now() + SAVE_EVERY
+            await self._wait()
+        return None
+
+    async def commit(self, piece: Piece[Item, Pos], args: tuple[Any, ...]) -> bool:
+        """Save the position behind a piece; False if it is refused. Does nothing if it is saved."""
+        self._only_commit = True
+        if piece.state == "open" and self._followed.get(piece.owner.key) is piece.owner:
+            try:
+                await self._save_piece(piece, args)
+            except BuildsError as error:
+                if not self._share.ended:
+                    raise
+                logger.warning("%s; this process has left the fleet, and others go on", str(error))
+                piece.state = "lost"
+        return piece.state == "saved"
+
+    async def aclose(self) -> None:
+        """Save what moved, give up all Workers, and end the requests."""
+        self._closed = True
+        await self._tasks.aclose()
+        try:
+            held = {piece.owner.key for piece in (self._current, *self._hand) if piece is not None}
+            free = [key for key in self._followed if key not in held and self._share.is_sure(key)]
+            await self._save_moved(free)
+        except BuildsError as error:
+            logger.warning("%s; the last position was not saved", str(error))
+        finally:
+            await self._feed.aclose()
+            await self._share.aclose()
+
+    # What was given out.
+
+    async def _settle(self) -> None:
+        """Save the position behind the piece that was given out, or take the piece back."""
+        piece = self._current
+        if piece is None:
+            return
+        if piece.state == "open":
+            if piece.owner.doubt is not None and not await self._clear_up(piece.owner):
+                piece.state = "lost"
+            elif piece.owner.saved is piece.position:
+                piece.state = "saved"
+            elif self._only_commit:
+                self._take_back(piece)
+            else:
+                await self._save_piece(piece, ())
+        self._current = None
+
+    def _take_back(self, piece: Piece[Item, Pos]) -> None:
+        self._current = None
+        if piece.state == "open":
+            self._hand.appendleft(piece)
+
+    async def _save_piece(self, piece: Piece[Item, Pos], args: tuple[Any, ...]) -> None:
+        is_saved = await self._save(piece.owner, piece.position, args)
+        piece.state = "saved" if is_saved else "lost"
+
+    async def _save(self, owner: Followed[Pos], position: Pos, args: tuple[Any, ...] = ()) -> bool:
+        if owner.doubt is not None and not await self._clear_up(owner):
+            return False
+        if owner.saved is position:  # as it turned out
+            return True
+        owner.doubt = position
+        text = self._feed.encode(position)
+        is_saved = await self._store.save(owner.key, owner.fence, owner.seq + 1, text, *args)
+        owner.doubt = None
+        if not is_saved:
+            await self._refused(owner)
+            return False
+        owner.seq += 1
+        owner.saved = position
+        return True
+
+    async def _clear_up(self, owner: Followed[Pos]) -> bool:
+        """Find out whether a save without an answer has happened; False if the Worker is another's."""
+        saved = await self._store.open(owner.key, owner.fence)
+        if saved is None or not 0 <= saved.seq - owner.seq <= 1:
+            await self._refused(owner)
+            return False
+        if saved.seq != owner.seq:
+            owner.seq, owner.saved = saved.seq, owner.doubt
+        owner.doubt = None
+        return True
+
+    async def _refused(self, owner: Followed[Pos]) -> None:
+        """Go on without a Worker whose store has moved: open it again if it is still ours."""
+        logger.info(
+            "the position of %s was refused: another owner has saved one, or the sink took it back", owner.key
+        )
+        await self._lose(owner)
+        self._version = 0
+
+    # Who follows what.
+
+    @property
+    def _is_over(self) -> bool:
+        return not self._followed and (self._share.ended or self._share.is_empty)
+
+    async def _reconcile(self) -> None:
+        """Follow what the share holds, and nothing else."""
+        while self._version != (version := self._share.version):
+            held = dict(self._share.held())
+            for owner in tuple(self._followed.values()):
+                if held.get(owner.key) != owner.fence:
+                    await self._lose(owner)
+            await self._open({key: fence for key, fence in held.items() if key not in self._followed})
+            if leaving := [key for key in self._share.leaving() if key in self._followed]:
+                await self._save_moved(leaving)
+                for key in leaving:
+                    await self._forget(key)
+                await self._share.give_up(leaving)
+            self._version = version
+
+    async def _open(self, fences: Mapping[str, int]) -> None:
+        opened = dict[str, Followed[Pos]]()
+        refused = list[str]()
+
+        async def open_one(key: str, fence: int) -> None:
+            saved = await self._store.open(key, fence)
+            if saved is None:
+                refused.append(key)
+            else:
+                start = None if saved.position is None else self._feed.decode(saved.position)
+                opened[key] = Followed(key, fence, saved.seq, start)
+
+        await _in_turns(fences, lambda key: open_one(key, fences[key]))
+        if refused:
+            logger.warning(
+                "the store knows of later owners of %d Workers, the first: %s", len(refused), refused[0]
+            )
+            await self._share.give_up(refused)
+        if opened:
+            await self._feed.follow({key: owner.saved for key, owner in opened.items()})
+            self._followed |= opened
+            if self._observer is not None:
+                for owner in opened.values():
+                    if owner.fence:
+                        self._observer(LeaseTaken(external_script_id=owner.key, fence=owner.fence))
+
+    async def _lose(self, owner: Followed[Pos]) -> None:
+        await self._forget(owner.key)
+        if self._observer is not None and owner.fence and self._share.wants(owner.key):
+            self._observer(LeaseLost(external_script_id=owner.key, fence=owner.fence))
+
+    async def _forget(self, key: str) -> None:
+        if self._followed.pop(key, None) is not None:
+            await self._feed.drop(key)
+        self._hand = deque(piece for piece in self._hand if piece.owner.key != key)
+
+    # What comes.
+
+    def _next_in_hand(self) -> Piece[Item, Pos] | None:
+        """The next piece of a Worker that is surely ours."""
+        for _ in range(len(self._hand)):
+            piece = self._hand.popleft()
+            if self._share.is_sure(piece.owner.key):
+                return piece
+            self._hand.append(piece)
+        return None
+
+    async def _save_moved(self, keys: Collection[str]) -> None:
+        """Save the positions that moved without an item: of a first look, of a build that is queued."""
+        busy = {piece.owner.key for piece in self._hand}
+        positions = self._feed.positions()
+        moved = {
+            owner.key: position
+            for key in keys
+            if key not in busy
+            and (owner := self._followed[key]).saved != (position := positions.get(key))
+            and position is not None
+        }
+
+        async def save_one(key: str) -> None:
+            if (owner := self._followed.get(key)) is not None:
+                await self._save(owner, moved[key])
+
+        await _in_turns(moved, save_one)
+
+    async def _wait(self) -> None:
+        """Wait for items, for news of the share, or until it is time to save."""
+        if self._version != self._share.version:
+            return
+        if self._followed and not self._hand and _READ not in self._tasks.names:
+            self._tasks.start(_READ, self._read())
+        await self._tasks.wait_until(self._save_due)
+
+    async def _read(self) -> None:
+        items = await self._feed.read(self._most)
+        by_key = dict[str, list[Item]]()
+        for item in items:
+            by_key.setdefault(self._feed.key_of(item), []).append(item)
+        # At once: nothing else may be given out before the positions are taken.
+        for key, its in by_key.items():
+            if (owner := self._followed.get(key)) is not None:
+                self._hand.append(Piece(owner, tuple(its), self._feed.position_of(key)))
+
+
+async def _in_turns(keys: Iterable[str], work: Callable[[str], Any]) -> None:
+    """Do some work for each key, a few at the same time."""
+    waiting = iter(tuple(keys))
+    while some := tuple(islice(waiting, _AT_ONCE)):
+        await together(*map(work, some))

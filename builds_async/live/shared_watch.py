@@ -1,0 +1,152 @@
+"""A watch whose Workers are divided among the members of a fleet."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from builds_async.errors import BuildsError, ConfigurationError
+from builds_async.live.keeper import Keeper
+from builds_async.live.ownership import Ownership
+from builds_async.live.watch import BuildWatcher
+from builds_async.models.changes import BuildChange, WatchPosition
+from builds_async.session.clock import Clock
+from builds_async.session.ids import checked_tags, normalized_id
+from builds_async.session.observe import Observer
+
+PREFIX = "watch:"
+"""How the keys of a watch begin: a tail of the same fleet has the same Workers."""
+
+
+class SharedWatcher:
+    """The changes of the builds of many Workers, as an async iterator: each comes to one member of a fleet.
+
+    What comes, and when, is as in `BuildWatcher`; each Worker is watched by one member, at a position in the
+    fleet's engine. The position behind a change is saved when the next one is asked for: a change comes
+    again if the process is killed while it deals with it, and none is missed.
+
+    After a `break` the change comes again with the next loop. `async with`, `aclose()` and closing the client
+    hand the Workers over. After `await fleet.leave()` the loop ends by itself.
+    """
+
+    def __init__(
+        self,
+        external_script_ids: Iterable[str],
+        watcher: BuildWatcher,
+        *,
+        fleet: Ownership,
+        clock: Clock,
+        observer: Observer | None = None,
+    ) -> None:
+        keys = [PREFIX + normalized_id(tag) for tag in checked_tags(external_script_ids)]
+        self._watcher = watcher
+        self._keeper = Keeper(
+            _WatchFeed(watcher),
+            fleet.store,
+            fleet.share(keys, self._wake),
+            clock=clock,
+            most=1,
+            observer=observer,
+        )
+
+    @property
+    def failures(self) -> Mapping[str, BuildsError]:
+        """The error of each Worker that the last pass could not ask for, by tag."""
+        return self._watcher.failures
+
+    @property
+    def external_script_ids(self) -> tuple[str, ...]:
+        """The tags of the Workers that this member watches now."""
+        return tuple(key.removeprefix(PREFIX) for key in self._keeper.keys)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def __aiter__(self) -> Self:
+        """Begin a loop. The change that an interrupted loop left unsaved comes again."""
+        self._keeper.begin()
+        return self
+
+    async def __anext__(self) -> BuildChange:
+        """Save the position behind the change before, and give the next. Cancelling it is safe."""
+        piece = await self._keeper.next()
+        if piece is None:
+            raise StopAsyncIteration
+        return piece.items[0]
+
+    async def aclose(self) -> None:
+        """Save what is settled, and hand the Workers over."""
+        await self._keeper.aclose()
+
+    def _wake(self) -> None:
+        self._keeper.wake()
+
+
+class _WatchFeed:
+    """A `BuildWatcher` whose Workers come and go."""
+
+    def __init__(self, watcher: BuildWatcher) -> None:
+        self._watcher = watcher
+        self._keys: set[str] = set()
+        self._again: Callable[[], object] = bool
+
+    async def read(self, most: int) -> Sequence[BuildChange]:  # noqa: ARG002  # one at a time
+        """The next change."""
+        while True:
+            step = asyncio.ensure_future(anext(self._watcher))
+            self._again = step.cancel  # a pass that waits begins anew when a Worker was added
+            try:
+                await asyncio.wait({step})
+            finally:
+                step.cancel()
+            if not step.cancelled():
+                try:
+                    return (step.result(),)
+                except StopAsyncIteration:  # the last Worker was taken away
+                    return ()
+
+    def key_of(self, item: BuildChange) -> str:
+        """The Worker of a change."""
+        return PREFIX + normalized_id(item.external_script_id)
+
+    def position_of(self, key: str) -> WatchPosition:
+        """The place of one Worker."""
+        return self._watcher.position_of(key.removeprefix(PREFIX))
+
+    def positions(self) -> Mapping[str, WatchPosition]:
+        """The places of the Workers that were looked at."""
+        found = {key: self.position_of(key) for key in self._keys}
+        return {key: position for key, position in found.items() if position.workers}
+
+    async def follow(self, starts: Mapping[str, WatchPosition | None]) -> None:
+        """Watch more Workers."""
+        for key, start in starts.items():
+            self._keys.add(key)
+            await self._watcher.add(key.removeprefix(PREFIX), start=start)
+        self._again()
+
+    async def drop(self, key: str) -> None:
+        """Watch a Worker no longer."""
+        self._keys.discard(key)
+        await self._watcher.remove(key.removeprefix(PREFIX))
+
+    def encode(self, position: WatchPosition) -> str:
+        """The position as JSON."""
+        return msgspec.json.encode(position).decode()
+
+    def decode(self, text: str) -> WatchPosition:
+        """The position from JSON."""
+        try:
+            return msgspec.json.decode(text, type=WatchPosition)
+        except (msgspec.DecodeError, UnicodeError):
+            raise ConfigurationError("what the store has is no position of a watch") from None
+
+    async def aclose(self) -> None:
+        """Between two changes nothing is open."""

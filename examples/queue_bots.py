@@ -1,0 +1,70 @@
+"""Several bots follow builds, each build by one of them, with a Cloudflare Queue instead of a Redis.
+
+python examples/queue_bots.py QUEUE_ID positions.sqlite
+
+Start it as often as you like. A bot holds the event that a build has started for as long as it follows the
+build's log. If it is killed, the queue gives the event to another bot, with a higher number of attempts.
+"""
+
+import asyncio
+import sqlite3
+import sys
+
+import msgspec
+
+from builds_async import BuildEvent, BuildEventType, BuildsClient, LogPosition, Saved
+
+TABLE = "create table if not exists positions (worker text primary key, fence int, seq int, position text)"
+OPEN = """
+insert into positions values (?1, ?2, 0, null) on conflict (worker)
+do update set fence = ?2 where fence <= ?2 returning seq, position
+"""
+SAVE = """
+update positions set seq = ?3, position = ?4
+where worker = ?1 and fence = ?2 and seq in (?3 - 1, ?3) returning seq
+"""
+
+
+class SqliteStore:
+    """A `PositionStore` for bots on one machine; any other store will do as well."""
+
+    def __init__(self, path: str) -> None:
+        self.database = sqlite3.connect(path, isolation_level=None)
+        self.database.execute(TABLE)
+
+    async def open(self, worker: str, fence: int) -> Saved | None:
+        """What is saved, and from now on refuse smaller fences."""
+        row = self.database.execute(OPEN, (worker, fence)).fetchone()
+        return None if row is None else Saved(*row)
+
+    async def save(self, worker: str, fence: int, seq: int, position: str, *_: object) -> bool:
+        """Save a position, unless a later bot has the build."""
+        return self.database.execute(SAVE, (worker, fence, seq, position)).fetchone() is not None
+
+
+async def follow(client: BuildsClient, store: SqliteStore, event: BuildEvent) -> None:
+    """Print the log of a build from where the last bot was, unless a later bot has the event by now."""
+    build, fence = event.build_uuid, event.attempts
+    saved = await store.open(build, fence)
+    if saved is None:
+        return
+    start = msgspec.json.decode(saved.position, type=LogPosition) if saved.position else None
+    log, seq = client.follow(build, start=start), saved.seq
+    while lines := await log.read():
+        for line in lines:
+            print(build, line.text)
+        seq += 1
+        if not await store.save(build, fence, seq, msgspec.json.encode(log.position).decode()):
+            return
+
+
+async def main(queue_id: str, path: str) -> None:
+    async with BuildsClient() as client, client.events(queue_id, batch_size=1) as events:
+        store = SqliteStore(path)
+        async for event in events:  # the event is acknowledged when the next one is asked for
+            if event.type == BuildEventType.STARTED:
+                await follow(client, store, event)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], sys.argv[2]))

@@ -1,0 +1,82 @@
+"""One `client.builds.get` with a `SharedBudget` beside a `RateBudget`, and what that costs the engine."""
+
+import re
+from contextlib import AsyncExitStack
+from functools import partial
+
+from builds_async import Budget, BuildsClient
+from builds_async.fleet import SharedBudget
+from builds_async.fleet.keys import key
+from tests.benchmarks.answers import ACCOUNT, TOKEN, build, ids, response
+from tests.benchmarks.getting import target, unlimited
+from tests.benchmarks.measure import Pair, Work, at_once, compare
+from tests.benchmarks.server import serving
+from tests.benchmarks.table import RATIO_HEAD, VALUE_HEAD, Target, ratio_row, show, value_row
+from tests.support.engines import EngineServer, own_server
+
+SHARED = "SharedBudget"
+WORKERS = 5
+RATIO = Target(1.06, 1.15)
+TRIPS = Target(0.05, unit=" per call")
+SCRIPT = Target(200, unit=" us")
+[BUILD] = ids(1, "build")
+
+
+async def run(*, quick: bool) -> None:
+    """Measure and print."""
+    with serving({target(BUILD): response(build(BUILD), ratelimit=False)}) as origin, own_server() as engine:
+        # An engine that has been used before: no grace.
+        engine.command("SET", key("budget", "default", "born"), "1")
+        rounds = 5 if quick else 40
+        async with AsyncExitStack() as stack:
+            shared = await stack.enter_async_context(SharedBudget(engine.url, limit=10**9))
+            other = await stack.enter_async_context(_client(origin, shared))
+            base = await stack.enter_async_context(unlimited(origin))
+            again = await stack.enter_async_context(unlimited(origin))
+            calls = 0
+
+            async def get_shared() -> None:
+                nonlocal calls
+                calls += 1
+                await other.builds.get(BUILD)
+
+            get, get_again = partial(base.builds.get, BUILD), partial(again.builds.get, BUILD)
+            plain = Work("RateBudget", partial(at_once, get, WORKERS), 500)
+            pairs = [
+                Pair(Work("RateBudget again (A/A)", partial(at_once, get_again, WORKERS), 500), plain),
+                Pair(Work(SHARED, partial(at_once, get_shared, WORKERS), 500), plain),
+            ]
+            before = _scripts(engine)
+            results = await compare(pairs, rounds=rounds)
+            after = _scripts(engine)
+    rows = [ratio_row(it, RATIO if it.name == SHARED else None) for it in results.values()]
+    show(f"builds.get with a shared budget, {WORKERS} at once", RATIO_HEAD, rows)
+    runs, micros = (late - early for late, early in zip(after, before, strict=True))
+    show(
+        "the engine of a shared budget",
+        VALUE_HEAD,
+        [
+            (
+                "round trips of the engine",
+                f"{runs / calls:.3f} per call",
+                *TRIPS.cells(runs / calls)[::2],
+            ),
+            value_row("the script on the server", micros / runs, SCRIPT),
+        ],
+    )
+
+
+def _client(origin: str, budget: Budget) -> BuildsClient:
+    return BuildsClient(
+        account_id=ACCOUNT,
+        api_token=TOKEN,
+        base_url=f"{origin}/client/v4",
+        budget=budget,
+        max_in_flight=50,
+    )
+
+
+def _scripts(engine: EngineServer) -> tuple[int, int]:
+    """How many scripts the engine has run, and for how many microseconds."""
+    found = re.findall(r"cmdstat_eval(?:sha)?:calls=(\d+),usec=(\d+)", engine.bulk("INFO", "commandstats"))
+    return sum(int(calls) for calls, _ in found), sum(int(micros) for _, micros in found)

@@ -1,0 +1,284 @@
+"""The script `lease`: it gives what the model in Python gives, on every engine, whatever comes."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from builds_async.fleet.engine import Claim, Grant
+from builds_async.fleet.keys import key
+from builds_async.fleet.lease import PARTS, RedisBudget
+from builds_async.fleet.memory import LeaseModel
+from builds_async.fleet.redis import RedisEngine
+from builds_async.fleet.scripts import script
+from tests.support.engines import EngineServer
+
+WINDOW, SESSION, TIMEOUT = 10_000, 6_000, 3_000
+START = 1_764_000_000_000
+
+
+def claim(member: str = "a", **more: object) -> Claim:
+    """A claim with the numbers of these tests."""
+    usual = {
+        "member": member,
+        "total": 0,
+        "in_flight": 0,
+        "unused": 0,
+        "capacity": 40,
+        "window": WINDOW,
+        "session": SESSION,
+        "timeout": TIMEOUT,
+    }
+    return Claim(**(usual | more))  # type: ignore[arg-type]  # by name
+
+
+HISTORY = st.none() | st.lists(
+    st.tuples(st.integers(0, 12_000), st.integers(0, 9)), max_size=3, unique_by=lambda pair: pair[0]
+).map(tuple)
+
+CLAIMS = st.builds(
+    claim,
+    st.sampled_from("abcd"),
+    want=st.integers(0, 50),
+    want_polls=st.sampled_from([0, 0, 1, 20]),
+    total=st.integers(0, 60),
+    in_flight=st.integers(0, 5),
+    unused=st.integers(0, 9),
+    capacity=st.sampled_from([40, 40, 40, 10, 1]),
+    close=st.sampled_from([0] * 9 + [700, 5_000]),
+    told=st.sampled_from([-1] * 5 + [0, 5, 30, 1_000]),
+    told_for=st.integers(0, 9_000),
+    history=HISTORY,
+    leaving=st.sampled_from([False] * 9 + [True]),
+)
+STEPS = st.lists(st.tuples(st.sampled_from([0, 1, 30, 400, 2_000, 7_000, 30_000]), CLAIMS), max_size=40)
+
+
+@pytest.fixture
+async def budget(each_engine: EngineServer) -> AsyncIterator[RedisBudget]:
+    """The verbs of each engine."""
+    it = RedisBudget(RedisEngine(each_engine.unix_url), owned=True)
+    yield it
+    await it.aclose()
+
+
+@pytest.mark.slow
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=STEPS)
+async def test_model(budget: RedisBudget, each_engine: EngineServer, steps: list[tuple[int, Claim]]) -> None:
+    """Under random traffic the script and its model in Python agree in every grant and in what they keep."""
+    each_engine.flush()
+    model, now = LeaseModel(), START
+    for passed, it in steps:
+        now += passed
+        expected, _ = model.lease(it, now)
+        assert await budget.lease("u", it, now=now) == expected
+    if model.born is not None:
+        assert await kept(budget, "spent") == model.spent
+        assert await kept(budget, "held") == sum(model.held.values())
+
+
+async def kept(budget: RedisBudget, field: str) -> int:
+    """A number of the state that an engine keeps."""
+    value = await budget.engine._command("HGET", key("budget", "u", "state"), field)
+    return int(value)
+
+
+class Sequence:
+    """A model of which the time is moved by hand."""
+
+    def __init__(self) -> None:
+        self.model = LeaseModel()
+        self.now = START
+
+    def __call__(self, member: str = "a", *, after: int = 0, **more: object) -> Grant:
+        self.now += after
+        if member not in self.model.totals:
+            more = {"history": (), **more}
+        return self.model.lease(claim(member, **more), self.now)[0]
+
+
+@pytest.fixture
+def lease() -> Sequence:
+    """An engine that is past its first window, with the members a and b."""
+    it = Sequence()
+    for _ in range(3):
+        it.now += SESSION - 1
+        it()
+        it("b")
+    it.now += 1
+    return it
+
+
+class TestGrants:
+    def test_block(self, lease: Sequence) -> None:
+        """A member gets half of its part of what is free, and no more than it wants."""
+        assert lease(want=50).tokens == 10
+        assert lease("b", want=50).tokens == 7
+        assert lease("b", want=3, unused=7).tokens == 3
+
+    def test_near_the_limit(self, lease: Sequence) -> None:
+        """Near the limit it is one at a time, and nothing at the limit."""
+        lease(total=37)
+        granted = [lease("b", want=50, unused=held).tokens for held in (0, 1, 2, 3)]
+        assert granted == [1, 1, 1, 0]
+
+    def test_wait(self, lease: Sequence) -> None:
+        """Where nothing is left, the member learns when the oldest request leaves the window."""
+        lease(total=40)
+        at = lease.now
+        wait = lease("b", want=1, after=1_000).wait
+        assert at + WINDOW <= lease.now + wait <= at + WINDOW + WINDOW / 60
+        assert lease("b", want=1, after=wait - 1).tokens == 0
+        assert lease("b", want=1, after=1).tokens == 1
+
+    def test_polls_leave_a_tenth(self, lease: Sequence) -> None:
+        """Polls get nothing of the last tenth, single calls do."""
+        lease(total=36)
+        assert lease("b", want_polls=5).polls == 0
+        assert lease("b", want=5).tokens == 1
+
+    def test_told_twice(self, lease: Sequence) -> None:
+        """What is told twice, because an answer was lost, counts once."""
+        for _ in range(3):
+            grant = lease(total=10, in_flight=2, unused=5)
+        assert grant.free == 40 - 17
+        assert lease.model.held == {"a": 7, "b": 0}
+
+    def test_lost_grant(self, lease: Sequence) -> None:
+        """Tokens whose grant was lost are free again with the next claim."""
+        assert lease(want=50).free == 30
+        assert lease().free == 40
+
+    def test_leave(self, lease: Sequence) -> None:
+        """A member that leaves gives everything back but what is on its way."""
+        lease(want=50)
+        grant = lease(in_flight=2, leaving=True)
+        assert (grant.members, grant.free) == (1, 38)
+        assert lease("b", after=TIMEOUT + WINDOW + 200).free == 40
+
+    def test_headers(self, lease: Sequence) -> None:
+        """What the API says bounds all members until its reset, less what they hold."""
+        assert lease(told=10, told_for=5_000, in_flight=4, want=50).tokens == 1
+        assert lease("b", want=50, after=100).free == 10 - 5 - 1
+        assert lease("b", after=5_000).free == 40 - 5 - 0
+
+    def test_headers_heal(self, lease: Sequence) -> None:
+        """What was held when the API spoke, and was given back, is free again before its reset."""
+        lease(unused=20)
+        assert lease("b", told=10, told_for=300_000).free == -10
+        assert lease().free == 10
+
+
+class TestLate:
+    def test_charged(self, lease: Sequence) -> None:
+        """What a silent member held counts until a window after its last request can have been answered."""
+        tokens = lease(want=50).tokens
+        assert lease("b", after=SESSION - 1).free == 30
+        assert lease("b", after=1).members == 1
+        assert lease("b", after=TIMEOUT + WINDOW - 1).free == 40 - tokens
+        assert lease("b", after=WINDOW // 60 + 1).free == 40
+
+    def test_back(self, lease: Sequence) -> None:
+        """When it comes back it is known, and its total counts once."""
+        lease(total=5)
+        lease("b", after=SESSION)
+        assert lease(total=7).free == 40 - 7
+        assert lease.model.held["a"] == 0
+
+    def test_forgotten(self, lease: Sequence) -> None:
+        """After a window it is unknown, and then tells only what it has sent in the last one."""
+        lease(total=1_000)
+        lease("b", after=WINDOW + 2 * SESSION + TIMEOUT + 200)
+        assert lease.model.totals == {"b": 0}
+        it = claim(total=1_003, history=((100, 3),))
+        assert lease.model.lease(it, lease.now)[0].free == 37
+
+
+class TestClosing:
+    def test_all(self, lease: Sequence) -> None:
+        """A 429 closes the gate for all members until it is over."""
+        assert lease(close=2_000, want=5).tokens == 0
+        assert lease("b", want=5, after=500).closed == 1_500
+
+    def test_published_once(self, lease: Sequence) -> None:
+        """It is published when it closes the gate for longer, not by each member that tells it."""
+        told = (("a", 9), ("b", 9), ("b", 20))
+        published = [lease.model.lease(claim(name, close=close), lease.now)[1] for name, close in told]
+        assert published == [9, 0, 20]
+
+    def test_probe(self, lease: Sequence) -> None:
+        """Then one request of one member goes first; its response opens the gate for the others."""
+        lease(close=1_000)
+        first = lease("b", want=5, after=1_000)
+        assert (first.tokens, first.probing) == (1, True)
+        assert lease(want=5).tokens == 0
+        assert lease("b", in_flight=1, want=5).tokens == 0
+        assert lease("b", total=1, want=5).tokens == 5
+        assert lease(want=5).tokens == 5
+
+    def test_refused_again(self, lease: Sequence) -> None:
+        """If it is refused as well, the gate closes again and the next request is the first."""
+        lease(close=1_000)
+        lease("b", want=5, after=1_000)
+        lease("b", total=1, close=1_000)
+        assert lease(want=5, after=999).tokens == 0
+        assert lease(want=5, after=1).tokens == 1
+
+    def test_probe_lost(self, lease: Sequence) -> None:
+        """If the member that goes first gives back its token or vanishes, another one does."""
+        lease(close=1_000)
+        lease("b", want=5, after=1_000)
+        lease("b")
+        assert lease(want=5).tokens == 1
+        assert lease("b", want=5, after=SESSION + TIMEOUT - 1).tokens == 0
+        assert lease("b", want=5, after=1).tokens == 1
+
+
+class TestGrace:
+    def test_newcomers(self) -> None:
+        """An engine without a memory gives a newcomer one token, and nobody else any, for a session."""
+        lease = Sequence()
+        assert lease(want=50).tokens == 1
+        assert lease("b", want=50, total=900, history=((50, 9),)).tokens == 0
+        assert lease(want=50, total=1, after=100).wait == SESSION - 100
+        assert lease("b", want=50, total=900, after=SESSION - 101).tokens == 0
+        assert lease("b", want=5, total=900, after=1).tokens == 5
+
+    def test_headers(self) -> None:
+        """The API's own word ends it at once."""
+        lease = Sequence()
+        assert lease(want=50).tokens == 1
+        assert lease(want=50, total=1, told=40, told_for=1_000).tokens == 18
+
+    def test_history(self) -> None:
+        """What members sent before is known afterwards, and leaves the window when it should."""
+        lease = Sequence()
+        lease(total=1_000, history=((2_000, 10), (9_000, 20)))
+        assert lease.model.spent == 30
+        lease(total=1_000, after=1_200)
+        assert lease.model.spent == 10
+
+    def test_not_after_a_quiet_time(self) -> None:
+        """An engine that nobody used for long still has its memory: no grace."""
+        lease = Sequence()
+        lease(leaving=True)
+        assert lease("b", want=5, after=10_000_000).tokens == 5
+
+
+async def test_expires(engine: EngineServer) -> None:
+    """All that the engine keeps of a user expires, but for one number that says that it has a memory."""
+    over = RedisBudget(RedisEngine(engine.url), owned=True)
+    await over.lease("u", claim(history=((10, 3),), want=5, want_polls=5, told=9, close=3))
+    lifetimes = {part: int(await over.engine._command("PTTL", key("budget", "u", part))) for part in PARTS}
+    assert lifetimes.pop("born") == -1
+    present = {part: it for part, it in lifetimes.items() if it != -2}
+    assert present
+    assert all(0 < it <= 4 * (WINDOW + 2 * SESSION) for it in present.values())
+    await over.aclose()
+
+
+def test_in_the_wheel() -> None:
+    """The script is part of the package."""
+    assert "redis.call" in script("lease").source

