@@ -85,7 +85,8 @@ class Tracker:
         self._looked_up: set[str] = set()
         self._unlisted: set[str] = set()  # Workers whose other running builds were not listed yet
         self._heard: dict[str, dict[str, Build]] = {}  # builds that events named before the first lookup
-        self._unconfirmed: set[str] = set()  # Workers with builds behind the mark that no list has confirmed
+        # Builds after the mark of their Worker that an event has named and no list has confirmed.
+        self._unconfirmed: dict[str, dict[str, Build]] = {}
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -120,10 +121,17 @@ class Tracker:
     def remove(self, tag: str) -> None:
         """Forget a Worker. What was found of it and not taken is dropped."""
         spelled = self._spelled.pop(tag, tag)
-        for forgotten in (self.marks, self._taken, self.unfinished, self._histories, self._heard):
+        for forgotten in (
+            self.marks,
+            self._taken,
+            self.unfinished,
+            self._histories,
+            self._heard,
+            self._unconfirmed,
+        ):
             forgotten.pop(tag, None)
         self.failures.pop(spelled, None)
-        for kept in (self._looked_up, self._unlisted, self._unconfirmed):
+        for kept in (self._looked_up, self._unlisted):
             kept.discard(tag)
         for change in self.changes:
             if normalized_id(change.external_script_id) == tag:
@@ -229,7 +237,7 @@ class Tracker:
             newest = history.newest
             self._report(history, newest, build)
             history.add(build, newest=newest is None or created(build) >= created(newest))
-            self._unconfirmed.add(history.tag)
+            self._unconfirmed.setdefault(history.tag, {})[build.build_uuid] = build
 
     def is_open(self, tag: str, build_uuid: str) -> bool:
         """Whether a build that was reported may still change."""
@@ -345,12 +353,27 @@ class Tracker:
         if latest is not None and (latest.build_uuid in history.builds or marks.is_at_or_after(latest, mark)):
             self._note(history, latest)
         if latest is not None and is_confirmed and tag in self._unconfirmed:
-            self._unconfirmed.discard(tag)
             if marks.is_at_or_after(latest, self.marks.get(tag)):
                 self.marks[tag] = marks.mark_of(latest)
+            self._confirm(tag)
         seen = {build.build_uuid for build in listed}
         for build_uuid in [it for it in superseded if it not in seen]:
             await self._get(history, build_uuid)
+
+    def _confirm(self, tag: str) -> None:
+        """Drop the unconfirmed builds of a Worker that its mark covers by now.
+
+        The others were named by an event after the lookup that found the latest build. As long as they are
+        unconfirmed the Worker is not settled, and a position says which of their ends were delivered.
+        """
+        mark, heard = self.marks.get(tag), self._unconfirmed.pop(tag)
+        left = {
+            uuid: build
+            for uuid, build in heard.items()
+            if marks.is_at_or_after(build, mark) and not _is_marked(build, mark)
+        }
+        if left:
+            self._unconfirmed[tag] = left
 
     async def _list_running(self, history: History) -> None:
         """Note what runs next to a Worker's latest build at first, and what began just after it."""

@@ -271,3 +271,23 @@ async def test_resumed_tail_whose_worker_can_not_be_asked_for() -> None:
     assert list(tail.failures) == [A]
     assert "b1" in source.asked
     await tail.aclose()
+
+
+def test_a_build_heard_of_during_a_lookup() -> None:
+    """A build that an event names after the lookup it follows up is covered by the next lookup only.
+
+    Until then the Worker is not settled: a tail that forgot the end of this build would deliver it again.
+    """
+    source = Source(made("one", 1))
+    tracker = source.tracker({A: WorkerMark("one", DAY + timedelta(seconds=1))})
+    looked(tracker)
+    source.builds.insert(0, made("two", 2))
+    tracker.hear(A, source.builds[0])
+    drive(tracker.look_up([A]))  # its latest build is "two"
+    source.builds.insert(0, made("three", 3))
+    tracker.hear(A, source.builds[0])
+    drive(tracker.follow_up(A))
+    assert tracker.marks[A] == WorkerMark("two", DAY + timedelta(seconds=2))
+    assert not tracker.is_settled(A)
+    assert looked(tracker) == ["two", "three"]
+    assert tracker.is_settled(A)
