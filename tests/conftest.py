@@ -44,15 +44,17 @@ def _set_aside() -> None:
     gc.freeze()
 
 
-@pytest.fixture(autouse=True)
-def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="session", autouse=True)
+def _bare_environment() -> Iterator[None]:
     """No account, credential, address, shared budget or proxy from the machine that runs the tests."""
-    for name in ("ACCOUNT_ID", "API_TOKEN", "API_KEY", "EMAIL", "BASE_URL"):
-        monkeypatch.delenv(f"CLOUDFLARE_{name}", raising=False)
-    monkeypatch.delenv("BUILDS_ASYNC_SHARED", raising=False)
-    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        for name in ("ACCOUNT_ID", "API_TOKEN", "API_KEY", "EMAIL", "BASE_URL"):
+            monkeypatch.delenv(f"CLOUDFLARE_{name}", raising=False)
+        monkeypatch.delenv("BUILDS_ASYNC_SHARED", raising=False)
+        for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+            monkeypatch.delenv(name, raising=False)
+            monkeypatch.delenv(name.upper(), raising=False)
+        yield
 
 
 @pytest.fixture

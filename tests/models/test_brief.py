@@ -32,6 +32,7 @@ from builds_async import (
 )
 from builds_async.models.base import Model
 from tests.support import BUILD_UUID, TAG, build
+from tests.support.case import Case
 from tests.support.decoding import decoded
 
 BUILD = Build(build_uuid="b", build_outcome=BuildOutcome("new word"))
@@ -107,14 +108,15 @@ def structs() -> list[type[msgspec.Struct]]:
     return [kind for kind in public if inspect.isclass(kind) and issubclass(kind, Model)]
 
 
-@pytest.mark.parametrize("kind", structs(), ids=lambda kind: kind.__name__)
-def test_all_reprs_are_short(kind: type[msgspec.Struct]) -> None:
+def test_all_reprs_are_short() -> None:
     """However much is in a model, its repr stays on one line and below 450 characters."""
-    it = kind(**dict.fromkeys(kind.__struct_fields__, "\n" + "x" * 1000))
-    if kind is Build:  # some of what it shows are properties
-        it = BUILD
-    assert len(repr(it)) < 450
-    assert "\n" not in repr(it)
+    for kind in structs():
+        it = kind(**dict.fromkeys(kind.__struct_fields__, "\n" + "x" * 1000))
+        if kind is Build:  # some of what it shows are properties
+            it = BUILD
+        with Case(kind):
+            assert len(repr(it)) < 450
+            assert "\n" not in repr(it)
 
 
 def test_to_builtins() -> None:

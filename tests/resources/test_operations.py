@@ -16,6 +16,7 @@ from yarl import URL
 import builds_async
 from builds_async import BuildsClient, BulkResult, Page, ResultInfo
 from tests.support import ACCOUNT, BASE_URL, TAG, MockApi, envelope
+from tests.support.case import Case
 from tests.support.operations import NO_PERMISSION, OPERATIONS, UUID, Operation
 from tests.support.schema import PUBLISHED, Schema, merged, of_builds, validator
 
@@ -104,20 +105,23 @@ def method_of(operation: Operation) -> str:
     return method  # type: ignore[no-any-return]
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_documented(method: str) -> None:
+def test_documented() -> None:
     """Each method of a resource names the API's page, and the permission that it needs."""
-    said = inspect.getdoc(METHODS[method]) or ""
-    assert "\nhttps://developers.cloudflare.com/api/resources/" in said
-    assert re.search(r"Needs (no permission|\"(Workers CI|Workers Scripts|Queues) (Read|Write)\")", said)
+    for name, method in METHODS.items():
+        said = inspect.getdoc(method) or ""
+        with Case(name):
+            assert "\nhttps://developers.cloudflare.com/api/resources/" in said
+            assert re.search(
+                r"Needs (no permission|\"(Workers CI|Workers Scripts|Queues) (Read|Write)\")", said
+            )
 
 
-@each_operation
-def test_documented_permission(name: str) -> None:
+def test_documented_permission() -> None:
     """The permission that a method names is that of its operation."""
-    operation = OPERATIONS[name]
-    needed = "no permission" if operation.permission == NO_PERMISSION else f'"{operation.permission}"'
-    assert f"\nNeeds {needed}.\n" in (inspect.getdoc(METHODS[method_of(operation)]) or "")
+    for name, operation in OPERATIONS.items():
+        needed = "no permission" if operation.permission == NO_PERMISSION else f'"{operation.permission}"'
+        with Case(name):
+            assert f"\nNeeds {needed}.\n" in (inspect.getdoc(METHODS[method_of(operation)]) or "")
 
 
 @pytest.mark.parametrize("name", ["QueueAcks", "QueueExtension", "Pages"])

@@ -11,6 +11,7 @@ from builds_async.models.variables import NewVariable
 from builds_async.models.workers import BuildSettingsUpdate, NewBuildSettings, NewGitRepository
 from builds_async.resources.paging import Pages
 from tests.support import MockApi, envelope, result_info, tags
+from tests.support.case import Case
 from tests.support.workers import SCRIPTS, listing, simulated
 
 A, B, C = tags(3)
@@ -67,17 +68,17 @@ ENDS: dict[str, tuple[list[list[str]], list[Any], int]] = {
 }
 
 
-@pytest.mark.parametrize("end", ENDS)
 @pytest.mark.parametrize("name", LISTS)
-async def test_pages(name: str, end: str, client: BuildsClient, api: "PagesApi") -> None:
+async def test_pages(name: str, client: BuildsClient) -> None:
     """Each list of many pages has every item once, and ends where the API says or shows that it ends."""
     path, key, iterate, _ = LISTS[name]
-    pages, infos, requests = ENDS[end]
-    api.add_pages(path, [[{key: it} for it in page] for page in pages], infos)
-    got = [getattr(it, key) async for it in iterate(client, 2)]
-    assert got == list(dict.fromkeys(it for page in pages for it in page))
-    assert len(api.sent) == requests
-    assert all("per_page=2" in sent for _, sent in api.sent)
+    for end, (pages, infos, requests) in ENDS.items():
+        with Case(end), PagesApi() as api:
+            api.add_pages(path, [[{key: it} for it in page] for page in pages], infos)
+            got = [getattr(it, key) async for it in iterate(client, 2)]
+            assert got == list(dict.fromkeys(it for page in pages for it in page))
+            assert len(api.sent) == requests
+            assert all("per_page=2" in sent for _, sent in api.sent)
 
 
 class PagesApi(MockApi):

@@ -16,6 +16,7 @@ from builds_async import (
     RateLimitError,
 )
 from tests.support import ACCOUNT, TOKEN, refusal
+from tests.support.case import Case
 from tests.support.operations import OPERATIONS
 from tests.support.reading import RAY, a_response, refused
 from tests.support.schema import PUBLISHED
@@ -66,17 +67,16 @@ class TestRefusal:
         ],
         ids=["JSON", "no errors", "HTML", "empty", "null"],
     )
-    @pytest.mark.parametrize(("status", "kind"), KINDS.items(), ids=str)
-    def test_status(
-        self, status: int, kind: type[APIError], body: object, errors: tuple[ErrorDetail, ...]
-    ) -> None:
+    def test_status(self, body: object, errors: tuple[ErrorDetail, ...]) -> None:
         """The status alone decides on the kind of a refusal, whatever its body is."""
-        error = refused(a_response(body, status, CF_RAY=RAY))
-        assert type(error) is kind
-        assert isinstance(error, APIError)
-        assert error.message.startswith(f"{status} ")
-        assert error.message.endswith(f" (cf-ray {RAY})")
-        assert (error.status, error.errors, error.ray_id) == (status, errors, RAY)
+        for status, kind in KINDS.items():
+            with Case(status):
+                error = refused(a_response(body, status, CF_RAY=RAY))
+                assert type(error) is kind
+                assert isinstance(error, APIError)
+                assert error.message.startswith(f"{status} ")
+                assert error.message.endswith(f" (cf-ray {RAY})")
+                assert (error.status, error.errors, error.ray_id) == (status, errors, RAY)
 
     @pytest.mark.parametrize("status", [200, 201])
     @pytest.mark.parametrize(
@@ -175,13 +175,17 @@ class TestRefusal:
         ):
             assert name in error.message
 
-    @pytest.mark.parametrize("name", [name for name, it in OPERATIONS.items() if it.permission])
-    def test_permission_of_each_operation(self, name: str) -> None:
+    def test_permission_of_each_operation(self) -> None:
         """The permission that a 403 names is the one that the operation needs."""
-        operation, published = OPERATIONS[name], PUBLISHED[name]
-        path = published.path.format(account_id=ACCOUNT, **operation.names)
-        response = a_response(refusal(10000, "Authentication error"), 403)
-        assert f'"{operation.permission}"' in refused(response, method=published.method, path=path).message
+        for name, operation in OPERATIONS.items():
+            if not operation.permission:
+                continue
+            published = PUBLISHED[name]
+            path = published.path.format(account_id=ACCOUNT, **operation.names)
+            response = a_response(refusal(10000, "Authentication error"), 403)
+            error = refused(response, method=published.method, path=path)
+            with Case(name):
+                assert f'"{operation.permission}"' in error.message
 
     @pytest.mark.parametrize("errors", [None, "text", [], {"code": 1}, [None], [1, []], 7], ids=repr)
     def test_odd_errors(self, errors: object) -> None:
