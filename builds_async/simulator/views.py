@@ -1,5 +1,7 @@
 """Renders records and builds as the API's JSON."""
 
+from functools import cache
+
 import msgspec
 
 from builds_async.models.builds import BuildOutcome, BuildStatus
@@ -29,6 +31,13 @@ _AUTHOR, _AUTHOR_ID = "octocat@example.com", "0" * 32
 """Who uploads and deploys."""
 
 
+@cache
+def _shown(kind: type[msgspec.Struct], without: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The fields of a kind of record that are shown, and those of them that are dates."""
+    names = tuple(name for name in kind.__struct_fields__ if name not in without)
+    return names, tuple(name for name in names if name.endswith(("_on", "_at")))
+
+
 class Views:
     """Renders an account's records, as they are now, as JSON values."""
 
@@ -38,11 +47,10 @@ class Views:
 
     def _fields(self, record: msgspec.Struct, *without: str) -> Json:
         """The fields of a record by name, without the omitted ones; moments become dates."""
-        shown = {}
-        for name in record.__struct_fields__:
-            if name not in without:
-                value = getattr(record, name)
-                shown[name] = self._calendar.api_date(value) if name.endswith(("_on", "_at")) else value
+        names, dates = _shown(type(record), without)
+        shown = {name: getattr(record, name) for name in names}
+        for name in dates:
+            shown[name] = self._calendar.api_date(shown[name])
         return shown
 
     def token(self, token: BuildToken) -> Json:
