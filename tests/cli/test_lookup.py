@@ -131,25 +131,34 @@ def test_a_late_name(account: Served) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("words", [("status",), ("tail",)], ids=" ".join)
-def test_workers_by_tag_do_not_wait_for_names(words: tuple[str, ...], account: Served) -> None:
+def test_workers_by_tag_do_not_wait_for_names(
+    words: tuple[str, ...], account: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Workers given by tag are shown by tag while the list of names stalls."""
+    # A command that waits for the names does so for ten minutes, and this test does not get its lines.
+    code = (
+        "from builds_async.cli import lookup\n"
+        "from builds_async.__main__ import main\n"
+        "lookup._BEST_EFFORT_SECONDS = 600.0\n"
+        "main()\n"
+    )
+    monkeypatch.setattr("tests.cli.support.COMMAND", [sys.executable, "-W", "error", "-c", code])
     build = account.do(account.sim.add_build)
     emit(account, build, "a line")
     account.do(lambda: account.sim.fault(Fault("stall", path=LISTING, times=None)))
     tag = build.external_script_id
-    began = time.monotonic()
     with started(account.environment, *words, tag) as process:
         lines = read_lines(process, 2 if words[0] == "status" else 1)
-    assert time.monotonic() - began < 4
     assert lines[-1].startswith(tag[:30])
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(90)
 def test_a_stalled_dns_lookup() -> None:
     """A command ends even if a DNS lookup is still running in a thread."""
     code = (
         "import socket, sys, time\n"
-        "socket.getaddrinfo = lambda *_, **__: time.sleep(60)\n"
+        "socket.getaddrinfo = lambda *_, **__: time.sleep(3600)\n"
         "from builds_async.__main__ import main\n"
         "sys.argv = ['builds-async', 'wait', '8b2c1f0e-5a3d-4f6b-9c7e-1d2a3b4c5d6e', '--timeout', '0.5']\n"
         "main()\n"
@@ -159,14 +168,12 @@ def test_a_stalled_dns_lookup() -> None:
         "CLOUDFLARE_ACCOUNT_ID": "a" * 32,
         "CLOUDFLARE_BASE_URL": "https://api.example/client/v4",
     }
-    began = time.monotonic()
     done = subprocess.run(  # noqa: S603  # ourselves
         [sys.executable, "-W", "error", "-c", code],
         env=environment(variables),
         capture_output=True,
         text=True,
         check=False,
-        timeout=25,
+        timeout=60,  # a command that waits for the lookup takes an hour
     )
     assert (done.returncode, done.stderr) == (124, "builds-async: not finished after 0.5 s\n")
-    assert time.monotonic() - began < 15
