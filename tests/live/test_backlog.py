@@ -45,7 +45,6 @@ from builds_async.simulator import (
 )
 from tests.live.tail.support import next_line
 from tests.support import CancelledStep, drive
-from tests.support.bridge import ask, received
 
 EPOCH = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 UUID = "5f2b9d64-8f3e-4e0c-9a55-0f6f1f0d7a11"
@@ -99,9 +98,11 @@ class World:
         born = min(end, 0.0) - 200
         script = [(moment - born, what) for moment, what in [*moments, (end, BuildOutcome.SUCCESS)]]
         self.build = self.sim._add_build(BuildDetails(), script, created=born)
+        self._served = self.sim.transport
         session = ApiSession(
             self,
             f"/accounts/{self.sim.account_id}",
+            credentials={"Authorization": f"Bearer {self.sim.api_token}"},
             retry=RetryPolicy(attempts=1),
             budget=RateBudget(limit=10**6),
             max_in_flight=10,
@@ -121,11 +122,11 @@ class World:
             self.asked_log.append(self.clock.time)
             self.shown = self.build.readable
             self.shown_first = self.shown if self.shown_first is None else self.shown_first
-        response = ask(self.sim, request)
+        response = await self._served.send(request)
         if self.shown_first is None and b'"queued"' in response.body:
             self.shown_first = 0  # the reader knows then that there are none
         await asyncio.sleep(0)
-        return received(response)
+        return response
 
     def check_open(self) -> None:
         """Always open."""

@@ -32,7 +32,6 @@ from builds_async.simulator import (
     VirtualClock,
 )
 from tests.support import FakeClock
-from tests.support.bridge import ask, received
 
 FAR = datetime(2020, 2, 3, 4, 5, 6, 700_000, UTC)
 """The server's date, years from the machine's."""
@@ -81,6 +80,7 @@ class Wire:
 
     def __init__(self, sim: BuildsSimulator) -> None:
         self.sim = sim
+        self._served = sim.transport
         self.losses: deque[tuple[Lose, bool] | None] = deque()
         self.after_post: Callable[[], object] = lambda: None
         self.sent: list[tuple[str, str]] = []
@@ -101,7 +101,7 @@ class Wire:
         await asyncio.sleep(0)  # here and below a cancel can strike: before the request arrives, and after
         before = len(self.sim.builds)
         arrives = loss is None or loss[1]
-        response = self._serve(request if arrives else Request("GET", "/nothing"))
+        response = await self._serve(request if arrives else Request("GET", "/nothing"))
         if method == "POST":
             made = [*self.sim.builds][before:]
             self.made.append(made[0] if made else None)
@@ -111,8 +111,8 @@ class Wire:
         await asyncio.sleep(0)
         return response if loss is None else loss[0](response)
 
-    def _serve(self, request: Request) -> Response:
-        response = received(ask(self.sim, request))
+    async def _serve(self, request: Request) -> Response:
+        response = await self._served.send(request)
         return Response(response.status, CIMultiDict({**response.headers, **self.headers}), response.body)
 
     def check_open(self) -> None:
