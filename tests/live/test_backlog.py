@@ -45,23 +45,10 @@ from builds_async.simulator import (
 )
 from tests.live.tail.support import next_line
 from tests.support import CancelledStep, drive
+from tests.support.clock import LoneClock
 
 EPOCH = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 UUID = "5f2b9d64-8f3e-4e0c-9a55-0f6f1f0d7a11"
-
-
-class Clock:
-    """Time that passes only by sleeping."""
-
-    def __init__(self) -> None:
-        self.time = 0.0
-
-    def now(self) -> float:
-        return self.time
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(0)
-        self.time += max(0.0, seconds)
 
 
 @dataclass
@@ -81,7 +68,7 @@ class World:
     asked_log: list[float] = field(default_factory=list)  # when
 
     def __post_init__(self) -> None:
-        self.clock = Clock()
+        self.clock = LoneClock()
         self.sim = BuildsSimulator(
             clock=self.clock,
             epoch=EPOCH,
@@ -327,8 +314,8 @@ class Script:
         return pages.pop(0) if len(pages) > 1 else pages[0]
 
 
-def follower(script: Script, tail: int) -> tuple[LogFollower, Clock]:
-    clock = Clock()
+def follower(script: Script, tail: int) -> tuple[LogFollower, LoneClock]:
+    clock = LoneClock()
     return LogFollower(script, UUID, clock=clock, tail=tail), clock
 
 

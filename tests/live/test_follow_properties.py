@@ -20,6 +20,7 @@ from builds_async.live.log_reader import SETTLE
 from builds_async.models.builds import Build, BuildOutcome, BuildStatus
 from builds_async.models.logs import LogLine, LogPage, LogPosition
 from tests.support import CancelledStep, drive
+from tests.support.clock import LoneClock
 
 pytestmark = pytest.mark.slow
 
@@ -27,20 +28,6 @@ T = TypeVar("T")
 
 UUID = "5f2b9d64-8f3e-4e0c-9a55-0f6f1f0d7a11"
 EPOCH = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
-
-
-class Clock:
-    """Time that passes only by sleeping."""
-
-    def __init__(self) -> None:
-        self.time = 0.0
-
-    def now(self) -> float:
-        return self.time
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(0)
-        self.time += seconds
 
 
 @dataclass
@@ -63,7 +50,7 @@ class World:
     queued: float = 0.0  # until then the build is queued
     stale: set[int] = field(default_factory=set)  # which requests see it queued although it has begun
     gone: float = float("inf")  # from then on there is no log any more
-    clock: Clock = field(default_factory=Clock)
+    clock: LoneClock = field(default_factory=LoneClock)
     requests: int = 0
     last: LogPage = field(default_factory=LogPage)
     repeated: bool = False

@@ -35,6 +35,20 @@ class FakeClock:
         self._now += seconds
 
 
+class LoneClock:
+    """Time that passes only by sleeping, for one sleeper; a test may also set it."""
+
+    def __init__(self) -> None:
+        self.time = 0.0
+
+    def now(self) -> float:
+        return self.time
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(0)
+        self.time += max(0.0, seconds)
+
+
 class VirtualClock:
     """A clock on which many may sleep at once: each wakes at its own moment, in order of the moments.
 
