@@ -1,4 +1,4 @@
-"""The states of the builds that one client follows and waits for, requested together."""
+"""The states of the builds that one client follows or waits for, requested together."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -14,11 +14,14 @@ from builds_async.session.clock import Clock
 from builds_async.session.ids import MAX_IDS, is_tag, normalized_id
 
 MAX_AGE = 2.4
-"""Seconds for which live verbs use a state that was requested with others. A little less than the interval
-between two looks at a queued build, so that a look never takes the result of the one before."""
+"""How old, in seconds, a state may be that another follower or waiter requested.
+
+It is a little less than the 2.5 s between two lookups of a queued build: each lookup of one follower thus
+gets a newer state than the lookup before.
+"""
 
 _IDLE = 60.0
-"""Seconds after which a build that nobody has asked about is left out."""
+"""Seconds after which a build that nobody requests any more is left out of shared requests."""
 
 
 class OwnState:
@@ -31,34 +34,34 @@ class OwnState:
 
     async def state(self, *, max_age: float) -> Seen:  # noqa: ARG002  # the protocol's
         """The build as it is now."""
-        asked_at = self._clock.now()
+        requested_at = self._clock.now()
         build, date = await self._source.get_dated(self._build_uuid)
-        return Seen(build, date, asked_at)
+        return Seen(build, date, requested_at)
 
 
 class Board:
-    """Asks for the states of many builds in few requests.
+    """Requests the states of many builds with few requests.
 
-    Where one build alone is asked about, each look is a `get`, as if there were no board. Where several are,
-    a look is one request for the latest builds of up to 20 Workers: that of the build, and those whose states
-    are the oldest. Those who ask for one of them meanwhile wait for the same request, or take its result if
-    that is not too old for them.
+    With a single build on the board, each lookup is a `get`, as if there were no board. With several, a
+    lookup is one request for the latest builds of up to 20 Workers: the Worker of the build, and those with
+    the oldest states. A caller that needs one of these states meanwhile waits for the same request, or takes
+    its result if that is not older than the caller's `max_age`.
 
-    A build is requested by `get` as long as its Worker is not known, where a newer build of the Worker hides
-    it, and when it has stopped: only `get` has all fields. A state never moves backwards, although responses
-    may come from copies that lag.
+    A build is requested by `get` while its Worker is unknown, when a newer build of its Worker hides it, and
+    when it has stopped: only `get` returns all fields. A state never moves backwards, although a response may
+    come from a copy that lags.
 
-    An error reaches those who have asked, an error of its own each. A request goes on as long as one of them
-    waits; there is no other task.
+    Each waiting caller gets its own copy of an error. A request continues while at least one caller waits for
+    it; the board has no other task.
     """
 
     def __init__(self, source: BoardSource, clock: Clock) -> None:
         self._source = source
         self._clock = clock
-        self._builds: WeakValueDictionary[str, _Build] = WeakValueDictionary()  # kept by those who ask
+        self._builds: WeakValueDictionary[str, _Build] = WeakValueDictionary()  # alive while it has askers
 
     def asker(self, build_uuid: str) -> "Asker":
-        """The state of a build for one follower or waiter, who is on the board until this is dropped."""
+        """A source of one build's state, for one follower or waiter, until it is dropped."""
         key = normalized_id(build_uuid)
         build = self._builds.get(key)
         if build is None:
@@ -74,7 +77,7 @@ class Board:
                 await build.request.aclose()
 
     async def state(self, build: "_Build", *, max_age: float) -> Seen:
-        """The build as it is now, or was at most `max_age` seconds ago if others are asked about too."""
+        """The build as it is now, or as a shared request saw it at most `max_age` seconds ago."""
         now = build.wanted_at = self._clock.now()
         if self._is_alone(build):
             found, date = await self._source.get_dated(build.build_uuid)
@@ -82,7 +85,9 @@ class Board:
         while True:
             request = build.request
             if request is None or request.is_done:
-                # From the moment of the call: what has come since then is good, however long it took.
+                # Measured from the call, not from now: a state that came while the caller waited is fresh
+                # enough, however slow the response was. Measured from now, a slow API would mean endless
+                # requests.
                 if (seen := build.seen_since(now - max_age)) is not None:
                     return seen
                 request = self._send(build)
@@ -91,38 +96,39 @@ class Board:
                 raise with_call(errors[build.build_uuid])
 
     def _is_alone(self, build: "_Build") -> bool:
-        if len(build.askers) > 1 or build.is_asked_for:
+        if len(build.askers) > 1 or build.is_requested:
             return False
         since = self._clock.now() - _IDLE
         return not any(it.is_active(since) for it in self._builds.values() if it is not build)
 
     def _send(self, build: "_Build") -> "_Request":
-        """Send the request that is the next for a build, and have all that it asks for wait for it."""
-        asked = [build]
+        """Send the next request for a build, and note it in each build that it covers."""
+        covered = [build]
         if build.can_share:
             since = self._clock.now() - _IDLE
             others = (
                 it for it in self._builds.values() if it is not build and it.can_share and it.is_active(since)
             )
-            asked += sorted((it for it in others if not it.is_asked_for), key=_Build.urgency)
-        if len(asked) > 1:
-            tags = dict.fromkeys(str(it.tag) for it in asked)
+            covered += sorted((it for it in others if not it.is_requested), key=_Build.urgency)
+        if len(covered) > 1:
+            # The limit counts Workers, not builds: several builds of one Worker share its place.
+            tags = dict.fromkeys(str(it.tag) for it in covered)
             first = set(list(tags)[:MAX_IDS])
-            asked = [it for it in asked if it.tag in first]
-            request: _Request = SharedTask(self._look_up(asked))
+            covered = [it for it in covered if it.tag in first]
+            request: _Request = SharedTask(self._look_up(covered))
         else:
-            request = SharedTask(self._look_at(build))
-        for it in asked:
+            request = SharedTask(self._get(build))
+        for it in covered:
             it.request = request
         return request
 
-    async def _look_at(self, build: "_Build") -> Mapping[str, BuildsError]:
+    async def _get(self, build: "_Build") -> Mapping[str, BuildsError]:
         found, date = await self._source.get_dated(build.build_uuid)
         build.take(found, date, self._clock.now())
         return {}
 
     async def _look_up(self, builds: "Iterable[_Build]") -> Mapping[str, BuildsError]:
-        """Ask for the latest builds of these builds' Workers; the errors by the UUID of the build."""
+        """Request the latest builds of these builds' Workers; the errors, by the UUID of the build."""
         by_tag: dict[str, list[_Build]] = {}
         for build in builds:
             by_tag.setdefault(str(build.tag), []).append(build)
@@ -134,7 +140,9 @@ class Board:
                     build.take_latest(result.found.get(tag), date, self._clock.now())
                 elif concerns_all(error):
                     errors[build.build_uuid] = error
-                else:  # it may be this one Worker's, or that of another in the same request
+                else:
+                    # Another Worker in the same request may have caused it: `get` shows whether this build
+                    # can be read.
                     build.is_hidden = build.must_get = True
         return errors
 
@@ -143,7 +151,7 @@ _Request = SharedTask[Mapping[str, BuildsError]]
 
 
 class Asker:
-    """A follower or waiter of one build, on the board for as long as it is referred to."""
+    """One follower or waiter of a build. The build is on the board while it has askers."""
 
     def __init__(self, board: Board, build: "_Build") -> None:
         self._board = board
@@ -162,26 +170,26 @@ class _Build:
         self.askers: WeakSet[Asker] = WeakSet()
         self.seen: Seen | None = None
         self.wanted_at: float = 0.0
-        self.request: _Request | None = None  # the last one that requested it
+        self.request: _Request | None = None  # the last one that covered it
         self.tag: str | None = None  # its Worker
         self.is_hidden: bool = False  # a newer build of its Worker hides it, or the Worker can't be requested
-        self.must_get: bool = False  # the last response for its Worker did not say enough
+        self.must_get: bool = False  # the last response for its Worker did not have its full state
 
     @property
-    def is_asked_for(self) -> bool:
+    def is_requested(self) -> bool:
         return self.request is not None and not self.request.is_done
 
     @property
     def can_share(self) -> bool:
-        """Whether it can be requested by its Worker."""
-        over = self.seen is not None and self.seen.build.is_finished
-        return self.tag is not None and not (self.is_hidden or self.must_get or over)
+        """Whether a request for its Worker's latest build can show it."""
+        has_finished = self.seen is not None and self.seen.build.is_finished
+        return self.tag is not None and not (self.is_hidden or self.must_get or has_finished)
 
     def is_active(self, since: float) -> bool:
         return self.wanted_at >= since and not (self.seen is not None and self.seen.build.is_finished)
 
     def urgency(self) -> tuple[bool, float]:
-        """The order in which builds are added to a request: queued ones first, then the oldest state."""
+        """The order in which builds join a request: queued ones first, then by the age of their state."""
         if self.seen is None:
             return False, 0.0
         return self.seen.build.status != BuildStatus.QUEUED, self.seen.at
@@ -192,7 +200,7 @@ class _Build:
         return self.seen
 
     def take(self, found: Build, date: datetime | None, at: float) -> Seen:
-        """Take what a `get` gave; the state as it is known then."""
+        """Take the response of a `get`, and return the newest state known."""
         self.must_get = False
         self.tag = _worker_of(found) or self.tag
         return self._see(found, date, at)
@@ -200,13 +208,14 @@ class _Build:
     def take_latest(self, latest: Build | None, date: datetime | None, at: float) -> None:
         """Take the latest build of its Worker, which may be another one."""
         if latest is None or normalized_id(latest.build_uuid) != normalized_id(self.build_uuid):
-            # An older one comes from a copy that lags: that hides nothing.
+            # An older build comes from a copy that lags: it says nothing about this one, which the next
+            # response may show again.
             self.is_hidden = (
                 latest is None or self.seen is None or created(latest) >= created(self.seen.build)
             )
             self.must_get = True
         elif latest.is_stopped:
-            self.must_get = True  # to see it whole
+            self.must_get = True  # the response lacks fields that a finished build has
         else:
             self._see(latest, date, at)
 

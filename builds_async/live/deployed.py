@@ -1,4 +1,4 @@
-"""Waiting until a finished build serves traffic, or saying what serves instead."""
+"""Waiting until a finished build serves traffic; otherwise an error with the versions that serve instead."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -11,7 +11,7 @@ from builds_async.live.pace import Pace
 from builds_async.live.patience import Patience
 from builds_async.models.builds import Build, usable_date
 from builds_async.models.live import LiveVersion, LiveWorker, NoBuildReason, NotDeployedReason
-from builds_async.models.served import Look, Uploads
+from builds_async.models.served import RecentDeployments, Uploads
 from builds_async.models.text import plain
 from builds_async.session.clock import Clock
 from builds_async.session.ids import normalized_id, tag
@@ -20,11 +20,11 @@ from builds_async.session.numbers import seconds
 DEPLOY_WAIT = 30.0
 """Seconds that a deployment has to appear after its build has stopped.
 
-A build makes its deployment while it runs, so that only copies that lag can hide it. It is as long as the
-wait for a late outcome.
+A build makes its deployment while it runs, so only a copy that lags can hide it. The limit is the same as for
+a late outcome.
 """
 
-_SHOWN_LISTED = 10  # the API lists no more deployments
+_MAX_LISTED = 10  # the API lists no more deployments
 
 logger: logging.Logger = logging.getLogger("builds_async")
 
@@ -32,13 +32,13 @@ T = TypeVar("T")
 
 
 class DeploymentSource(Protocol):
-    """What Workers serve, and what builds have uploaded."""
+    """The versions that Workers serve, and those that builds have uploaded."""
 
     async def name_of(self, tag: str) -> str | None:
         """The name of a Worker; None if the list of Workers lacks it."""
         ...
 
-    async def look(self, script_name: str, build_uuid: str) -> Look:
+    async def recent_deployments(self, script_name: str, build_uuid: str) -> RecentDeployments:
         """The newest deployments of a Worker, and which of their versions a build has made."""
         ...
 
@@ -47,15 +47,15 @@ class DeploymentSource(Protocol):
         ...
 
     async def live(self, script_name: str) -> LiveWorker | None:
-        """What serves now, with builds and reasons; None for a Worker that was never deployed."""
+        """The versions that serve now, each with its build or a reason; None if there was no deployment."""
         ...
 
 
 class DeploymentWait:
     """Waits until a Worker serves a version of a build.
 
-    Call `prepare` before the build is waited for: a token that may not read Workers then fails at once, not
-    after the build. Errors are sat out as by any live verb.
+    Call `prepare` before you wait for the build: a token without access to Workers then fails at once, not
+    after the build. Outages are sat out as in any live verb.
     """
 
     def __init__(
@@ -76,45 +76,46 @@ class DeploymentWait:
         self._name: str | None = None
 
     async def prepare(self) -> None:
-        """Look up the name of the Worker, by which deployments go."""
+        """RecentDeployments up the name of the Worker, by which deployments go."""
         self._name = await self._try(partial(self._source.name_of, self._tag))
 
     async def until_deployed(self, build: Build) -> None:
-        """Wait until a version of the build serves; NotDeployedError if that is settled otherwise.
+        """Wait until a version of the build serves; NotDeployedError once it is clear that none will.
 
-        It is settled once a later deployment has replaced the build's, once the build is known to have
-        stopped 30 s ago, and at once for a build that was not successful.
+        That is clear once another deployment has replaced the build's, once the build stopped at least 30 s
+        ago, and at once for a build that was not successful.
         """
         self._pace.due = self._clock.now()
         deadline = self._clock.now() + DEPLOY_WAIT
         while True:
-            look = await self._look(build)
-            if self._serves(look, build):
+            recent = await self._recent_deployments(build)
+            if self._serves(recent, build):
                 return
             now = self._clock.now()
-            if now >= deadline or _is_settled(look, build):
+            if now >= deadline or _is_settled(recent, build):
                 self._pace.due = now
-                error = await self._try(partial(self._explain, look, build))
+                error = await self._try(partial(self._explain, recent, build))
                 if error is None:
                     return
                 raise error
+            # The last request is made at the deadline, not up to an interval later.
             self._pace.due = min(self._pace.due, deadline)
 
-    async def _look(self, build: Build) -> Look:
-        async def look() -> Look:
-            # A Worker that its first build deploys has no name before.
+    async def _recent_deployments(self, build: Build) -> RecentDeployments:
+        async def attempt() -> RecentDeployments:
+            # Before its first deployment a Worker is in no list of names.
             self._name = self._name or await self._source.name_of(self._tag)
             if self._name is None:
-                return Look((), frozenset(), None)
-            return await self._source.look(self._name, build.build_uuid)
+                return RecentDeployments((), frozenset(), None)
+            return await self._source.recent_deployments(self._name, build.build_uuid)
 
-        return await self._try(look)
+        return await self._try(attempt)
 
     async def _try(self, attempt: Callable[[], Awaitable[T]]) -> T:
-        """The result of requests, which are made again for as long as the patience lasts."""
+        """The result of `attempt`, which is repeated for as long as the patience lasts."""
         while True:
-            asked_at = await self._pace.turn(not_before=self._patience.due)
-            self._pace.next_after(asked_at)
+            requested_at = await self._pace.turn(not_before=self._patience.due)
+            self._pace.next_after(requested_at)
             try:
                 result = await attempt()
             except BuildsError as error:
@@ -124,10 +125,10 @@ class DeploymentWait:
             self._patience.succeeded()
             return result
 
-    def _serves(self, look: Look, build: Build) -> bool:
-        current = look.deployments[0].versions if look.deployments else ()
-        # A version of 0 percent is deployed, and has no traffic.
-        serving = [it for it in current or () if it.version_id in look.own and it.percentage != 0]
+    def _serves(self, recent: RecentDeployments, build: Build) -> bool:
+        current = recent.deployments[0].versions if recent.deployments else ()
+        # A version with 0 percent is deployed, but gets no traffic.
+        serving = [it for it in current or () if it.version_id in recent.own and it.percentage != 0]
         shares = [it.percentage for it in serving if it.percentage is not None]
         if shares and sum(shares) < 100:
             logger.warning(
@@ -138,19 +139,19 @@ class DeploymentWait:
             )
         return bool(serving)
 
-    async def _explain(self, look: Look, build: Build) -> NotDeployedError | None:
-        """Why the build does not serve; None if it does by now."""
+    async def _explain(self, recent: RecentDeployments, build: Build) -> NotDeployedError | None:
+        """Why the build does not serve; None if it has begun to serve meanwhile."""
         if self._name is None:
             return _error(build, _without_uploads(build), None)
         serving = await self._source.live(self._name)
         if serving is not None and _is_live(serving, build):
-            return None  # deployed just now
+            return None  # it was deployed between the two requests
         if not build.succeeded:
             reason = NotDeployedReason.UNSUCCESSFUL
-        elif look.own:
+        elif recent.own:
             reason = _replacement(serving)
         else:
-            reason = _undeployed(look, await self._source.uploads(self._name, build), serving, build)
+            reason = _undeployed(recent, await self._source.uploads(self._name, build), serving, build)
         return _error(build, reason, serving)
 
 
@@ -163,13 +164,13 @@ def _is_live(serving: LiveWorker, build: Build) -> bool:
     )
 
 
-def _is_settled(look: Look, build: Build) -> bool:
-    """Whether no later look can show that the build serves, unless somebody deploys it again."""
-    if look.own or not build.succeeded:
+def _is_settled(recent: RecentDeployments, build: Build) -> bool:
+    """Whether no later lookup can show that the build serves, unless somebody deploys it again."""
+    if recent.own or not build.succeeded:
         return True
     stopped = usable_date(build.stopped_on)
-    # Both are the server's dates, so a machine's wrong clock does no harm.
-    age = None if stopped is None or look.date is None else look.date - stopped
+    # Both dates are the server's, so a wrong clock of this machine does no harm.
+    age = None if stopped is None or recent.date is None else recent.date - stopped
     return age is not None and age >= timedelta(seconds=DEPLOY_WAIT)
 
 
@@ -186,7 +187,9 @@ def _replacement(serving: LiveWorker | None) -> NotDeployedReason:
     return NotDeployedReason.SPLIT if len(serving.versions) > 1 else NotDeployedReason.SUPERSEDED
 
 
-def _undeployed(look: Look, uploads: Uploads, serving: LiveWorker | None, build: Build) -> NotDeployedReason:
+def _undeployed(
+    look: RecentDeployments, uploads: Uploads, serving: LiveWorker | None, build: Build
+) -> NotDeployedReason:
     """Why a build is in none of the deployments that are listed."""
     if uploads.versions and _reaches_back(look, build):
         return NotDeployedReason.UPLOADED_ONLY
@@ -195,11 +198,11 @@ def _undeployed(look: Look, uploads: Uploads, serving: LiveWorker | None, build:
     return _replacement(serving)  # its deployment, if there was one, is too old to be listed
 
 
-def _reaches_back(look: Look, build: Build) -> bool:
-    """Whether a deployment of the build would be listed."""
-    if len(look.deployments) < _SHOWN_LISTED:
+def _reaches_back(recent: RecentDeployments, build: Build) -> bool:
+    """Whether the list goes back to the build: if the build had been deployed, it would show that."""
+    if len(recent.deployments) < _MAX_LISTED:
         return True
-    oldest, begin = usable_date(look.deployments[-1].created_on), usable_date(build.created_on)
+    oldest, begin = usable_date(recent.deployments[-1].created_on), usable_date(build.created_on)
     return oldest is not None and begin is not None and oldest <= begin
 
 
@@ -229,7 +232,7 @@ def _error(build: Build, reason: NotDeployedReason, serving: LiveWorker | None) 
 
 
 def _now(serving: LiveWorker | None) -> str:
-    """What serves, and since when."""
+    """The versions that serve, and since when."""
     if serving is None:
         return "the Worker was never deployed"
     versions = " and ".join(map(_version, serving.versions)) or "nothing"

@@ -160,7 +160,7 @@ class EventStream:
         self._closed = True
         if (batch := await self._poller.aclose()) is not None:
             for message in batch.messages:
-                self._leases.hold(message, self._poller.asked_at)
+                self._leases.hold(message, self._poller.requested_at)
         self._current = None
         await self._leases.aclose()
 
@@ -203,7 +203,7 @@ class EventStream:
             event = read_event(message)
             if event is None:
                 self._leave(message)
-            elif self._leases.hold(message, self._poller.asked_at):
+            elif self._leases.hold(message, self._poller.requested_at):
                 self._buffer.append(event)
         self._poller.taken(batch, useful=bool(self._buffer))
 

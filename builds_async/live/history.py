@@ -1,6 +1,6 @@
 """What is known of one Worker's builds, without I/O."""
 
-from builds_async.live.finish import Finish
+from builds_async.live.finish import EndDetector
 from builds_async.models.builds import Build, BuildStatus
 from builds_async.session.clock import Clock
 
@@ -19,9 +19,9 @@ class History:
         """The newest build."""
 
         self.builds: dict[str, Build | None] = {}
-        """The builds that were seen, by UUID. None where only that matters, not the state."""
+        """The builds that were seen, by UUID. None for a build whose state is not needed any more."""
 
-        self.open: dict[str, Finish] = {}
+        self.open: dict[str, EndDetector] = {}
         """The builds that are not final, by UUID."""
 
         self._clock = clock
@@ -29,26 +29,27 @@ class History:
     def add(self, build: Build, *, newest: bool) -> None:
         """Add a build that was not seen before."""
         if newest:
-            # Of a superseded final build only the UUID is needed; an open one drops its state in `update`.
+            # Only the UUID of a superseded final build is needed; an open build drops its state in `update`.
             if self.newest is not None and self.newest.build_uuid not in self.open:
                 self.builds[self.newest.build_uuid] = None
             self.newest = build
         self.builds[build.build_uuid] = build
-        self.open[build.build_uuid] = Finish(self._clock)
+        self.open[build.build_uuid] = EndDetector(self._clock)
         self.update(build)
-        # Lists and copies that lag bring back recent builds only: memory need not grow with each build.
+        # The list is bounded, so that memory does not grow with each build. 50 are enough: only recent builds
+        # come again, in a list or from a copy that lags.
         for build_uuid in [it for it in self.builds if it not in self.open][:-_REMEMBERED]:
             del self.builds[build_uuid]
 
     def update(self, build: Build) -> None:
-        """Take the new state of a known build, unless it is an earlier one than is known."""
+        """Take a new state of a known build, unless a later state is known."""
         known = self.builds[build.build_uuid]
         if known is None or not is_before(build, known):
             self.builds[build.build_uuid] = build
             if self.newest is not None and build.build_uuid == self.newest.build_uuid:
                 self.newest = build
-        finish = self.open.get(build.build_uuid)
-        if finish is not None and finish.is_final(build):
+        end_detector = self.open.get(build.build_uuid)
+        if end_detector is not None and end_detector.is_final(build):
             del self.open[build.build_uuid]
             if build is not self.newest:
                 self.builds[build.build_uuid] = None
@@ -60,13 +61,13 @@ class History:
 
 
 def moved_on(known: Build, build: Build) -> bool:
-    """Whether the build has another status or outcome than was known, and not an earlier one."""
+    """Whether the build has another status or outcome than before, and not an earlier one."""
     changed = (known.status, known.build_outcome) != (build.status, build.build_outcome)
     return changed and not is_before(build, known)
 
 
 def is_before(build: Build, known: Build) -> bool:
-    """Whether a response is staler than what is known: two requests may be served by different copies."""
+    """Whether a response is older than the known state: two requests may reach different copies."""
     return _rank(build) < _rank(known)
 
 

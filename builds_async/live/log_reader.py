@@ -11,7 +11,7 @@ from operator import length_hint
 from builds_async.errors import BuildsError, NotFoundError
 from builds_async.live.backlog import Backlog
 from builds_async.live.board import MAX_AGE, OwnState
-from builds_async.live.finish import Finish
+from builds_async.live.finish import EndDetector
 from builds_async.live.log_cursor import LogCursor, Step
 from builds_async.live.log_facts import LogFacts
 from builds_async.live.pace import Pace
@@ -85,7 +85,7 @@ class LogReader:
         self._queued_interval = max(QUEUED_INTERVAL, poll_interval)
         # Where an earlier reader had lines the build has begun, even if a copy that lags says otherwise.
         self._may_be_queued = start == LogPosition()
-        self._finish = Finish(clock)
+        self._end_detector = EndDetector(clock)
         self._finished = False  # the build is final; what is left is to drain its log
         self._settle = False  # read once more before the end
         self._missing = False  # the last response for the log was a 404
@@ -160,23 +160,23 @@ class LogReader:
                 self.pace.due = seen.at + self._queued_interval
                 return True  # there are no lines now, so all that come are new
             build = seen.build
-        asked_at = self._clock.now()
+        requested_at = self._clock.now()
         step, newly_missing = await self._page(build)
         if step.lines:
             self.buffered = iter(step.lines)
             self.facts.add(step.lines)
             self.pace.reset()
         if step.more or self._finished:
-            self.pace.due = asked_at  # at once: nothing has to be written first
+            self.pace.due = requested_at  # at once: nothing has to be written first
         else:
-            self.pace.next_after(asked_at)
+            self.pace.next_after(requested_at)
         if step.more:
             return False
         if step.lines:
             return not self._finished  # a finished log is read on until a page brings nothing
         self.pace.slow_down()
         await self._nothing_new(step, newly_missing=newly_missing)
-        return not self._finished or self._ended or self.pace.due > asked_at
+        return not self._finished or self._ended or self.pace.due > requested_at
 
     async def _page(self, build: Build) -> tuple[Step, bool]:
         """The next page as a step, and whether the log is missing now but was not the time before."""
@@ -219,10 +219,10 @@ class LogReader:
         self._may_be_queued = (
             self._may_be_queued and build.status == BuildStatus.QUEUED and not build.is_stopped
         )
-        if build.is_stopped and not self._finish.has_begun:
+        if build.is_stopped and not self._end_detector.has_stopped:
             # A build that was seen running, or has no outcome yet, stopped just now whatever its dates say.
             self._settle = not first or build.build_outcome is None or _stopped_just_before(build, seen.date)
-        if self._finish.is_final(build):
+        if self._end_detector.is_final(build):
             self._finished = True
             self._source = self._finished_source
             self.pace.due = self._clock.now()

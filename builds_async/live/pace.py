@@ -12,7 +12,7 @@ class Pace:
 
     The interval starts at `minimum` seconds, grows by the factor `growth` up to `maximum` while nothing
     comes, and is `minimum` again as soon as something does. A `minimum` above `maximum` wins, so that
-    a caller who asks for a long interval need not raise the default maximum too.
+    a caller that sets a long interval need not raise the default maximum too.
 
     Intervals run from request to request, not from response to request: the time that a response and its
     consumer take is part of the interval, and lost time is not made up for.
@@ -22,7 +22,7 @@ class Pace:
         self, clock: Clock, minimum: float, maximum: float | None = None, *, growth: float = GROWTH
     ) -> None:
         self.due: float = clock.now()
-        """The moment before which the next request is not made. May be set."""
+        """The moment before which the next request is not made. Owners may set it."""
 
         self._clock = clock
         self._minimum = self._interval = minimum
@@ -35,18 +35,17 @@ class Pace:
         return self.due - self._clock.now()
 
     async def turn(self, *, not_before: float = -inf) -> float:
-        """Sleep until the next request is due, and return the moment at which it is made.
+        """Sleep until the next request is due, and at least until `not_before`; return the present moment.
 
-        It is not made before the moment `not_before` either.
-        It may be canceled and called again: `due` does not move, so no time is waited for twice.
+        It may be canceled and called again: `due` does not move, so no wait starts over.
         """
         if (pause := max(self.due, not_before) - self._clock.now()) > 0:
             await self._clock.sleep(pause)
         return self._clock.now()
 
-    def next_after(self, asked_at: float, *, factor: float = 1) -> None:
-        """Be due one interval, or `factor` intervals, after the request that was made at `asked_at`."""
-        self.due = asked_at + self._interval * factor
+    def next_after(self, requested_at: float, *, factor: float = 1) -> None:
+        """Be due one interval, or `factor` intervals, after the request that was made at `requested_at`."""
+        self.due = requested_at + self._interval * factor
 
     def failed(self) -> None:
         """Be due one interval from now: a caller that retries in a loop is throttled too.
@@ -56,7 +55,7 @@ class Pace:
         self.next_after(self._clock.now())
 
     def slow_down(self) -> None:
-        """Nothing came: lengthen the interval, from the next time on."""
+        """Nothing came: lengthen the interval, from the next request on."""
         self._interval = min(self._interval * self._growth, self._maximum)
 
     def reset(self) -> None:

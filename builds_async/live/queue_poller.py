@@ -26,7 +26,7 @@ class QueuePoller:
         max_poll_interval: float,
         patience: Patience,
     ) -> None:
-        self.asked_at: float = clock.now()
+        self.requested_at: float = clock.now()
         """When the last pull was sent: the leases of its messages count from here."""
 
         self._source = source
@@ -69,9 +69,9 @@ class QueuePoller:
         if batch.messages:
             self._pace.reset()
         if useful and len(batch.messages) >= self._batch_size:
-            self._pace.due = self.asked_at
+            self._pace.due = self.requested_at
         else:
-            self._pace.next_after(self.asked_at)
+            self._pace.next_after(self.requested_at)
         if not batch.messages:
             self._pace.slow_down()
 
@@ -93,7 +93,7 @@ class QueuePoller:
                 alarm.cancel()
 
     async def _send(self) -> QueueBatch:
-        self.asked_at = self._clock.now()
+        self.requested_at = self._clock.now()
         return await self._source.pull(
             self._queue_id,
             batch_size=self._batch_size,

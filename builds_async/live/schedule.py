@@ -96,11 +96,11 @@ class Schedule:
         for follow_ups in (self._urgent, self._follow_ups):
             follow_ups.pop(tag, None)
 
-    def looked_up(self, tag: str, asked_at: float, *, queued: bool) -> None:
+    def looked_up(self, tag: str, requested_at: float, *, queued: bool) -> None:
         """Schedule the next lookup of a Worker. `queued`: whether its latest build is queued."""
         if tag in self._tags:
             every = self._queued_every if queued else self._interval
-            (self._queued if queued else self._workers).set(tag, asked_at + every)
+            (self._queued if queued else self._workers).set(tag, requested_at + every)
 
     def add_follow_up(self, tag: str, *, urgent: bool = False) -> None:
         """A lookup of this Worker needs a follow-up. `urgent`: a log depends on it."""

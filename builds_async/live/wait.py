@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 
 from builds_async.errors import BuildsError
 from builds_async.live.board import MAX_AGE
-from builds_async.live.finish import Finish
+from builds_async.live.finish import EndDetector
 from builds_async.live.pace import Pace
 from builds_async.live.patience import Patience
 from builds_async.live.sources import HistorySource, StateSource
@@ -25,7 +25,7 @@ async def wait_for_build(
 ) -> Build:
     """Poll the state of a build until it has finished."""
     pace = _pace(clock, poll_interval)
-    finish = Finish(clock)
+    end_detector = EndDetector(clock)
     max_age = min(MAX_AGE, 0.9 * poll_interval)  # below the interval, or the next request would be due now
     while True:
         await pace.turn(not_before=patience.due)
@@ -36,7 +36,7 @@ async def wait_for_build(
                 raise
             continue
         patience.succeeded()
-        if finish.is_final(build):
+        if end_detector.is_final(build):
             return build
         pace.next_after(seen_at, factor=QUEUED_FACTOR if build.status == BuildStatus.QUEUED else 1)
 
@@ -61,7 +61,7 @@ async def wait_for_commit(
     finished: Build | None = None
     per_page = _FIRST_PAGE  # the first request looks far back; later ones look for new builds only
     while True:
-        asked_at = await pace.turn(not_before=patience.due)
+        requested_at = await pace.turn(not_before=patience.due)
         try:
             page = await source.list(external_script_id, per_page=per_page)
         except BuildsError as error:
@@ -74,7 +74,7 @@ async def wait_for_commit(
         if finished is not None and (build is None or build.build_uuid == finished.build_uuid):
             return finished
         if build is None:
-            pace.next_after(asked_at)
+            pace.next_after(requested_at)
             continue
         finished = await wait_for_build(
             states(build.build_uuid), poll_interval=poll_interval, clock=clock, patience=patience

@@ -6,14 +6,14 @@ from typing import NamedTuple
 from builds_async.models.deployments import Deployment, Version
 
 
-class Look(NamedTuple):
-    """The newest deployments of a Worker, and what of them one build has made."""
+class RecentDeployments(NamedTuple):
+    """The newest deployments of a Worker, and which of their versions one build has made."""
 
     deployments: tuple[Deployment, ...]
     """At most 10, newest first: the first one serves."""
 
     own: frozenset[str]
-    """The ids of those versions in them that the build has made."""
+    """The ids of the versions in `deployments` that the build has made."""
 
     date: datetime | None
     """The server's date, None if not known."""

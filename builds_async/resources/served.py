@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from builds_async.models.builds import Build, usable_date
 from builds_async.models.deployments import Version
 from builds_async.models.live import LiveWorker
-from builds_async.models.served import Look, Uploads
+from builds_async.models.served import RecentDeployments, Uploads
 from builds_async.resources.builds import BuildReads
 from builds_async.resources.deployments import DatedDeployments
 from builds_async.resources.serving import Serving, usable_versions
@@ -34,11 +34,11 @@ class ServedBuilds:
         """The name of a Worker; None if the list of Workers lacks it, as before its first deployment."""
         return (await self._workers.names()).get(tag)
 
-    async def look(self, script_name: str, build_uuid: str) -> Look:
+    async def recent_deployments(self, script_name: str, build_uuid: str) -> RecentDeployments:
         """The newest deployments, and which of their versions a build has made: two requests."""
         deployments, date = await self._deployments.list_dated(script_name)
         ids = dict.fromkeys(it.version_id for each in deployments for it in usable_versions(each))
-        return Look(deployments, frozenset(await self._made_by(build_uuid, ids)), date)
+        return RecentDeployments(deployments, frozenset(await self._made_by(build_uuid, ids)), date)
 
     async def uploads(self, script_name: str, build: Build) -> Uploads:
         """The versions that a finished build has uploaded, among the 100 newest of its Worker."""

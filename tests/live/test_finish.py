@@ -2,7 +2,7 @@
 
 import pytest
 
-from builds_async.live.finish import OUTCOME_WAIT, Finish
+from builds_async.live.finish import OUTCOME_WAIT, EndDetector
 from builds_async.models.builds import Build, BuildOutcome, BuildStatus
 from tests.support import BUILD_UUID, FakeClock
 
@@ -31,18 +31,18 @@ RUNNING, STOPPED = build("running"), build("stopped")
 )
 def test_stopped_with_an_outcome(clock: FakeClock, seen: Build, final: bool) -> None:
     """A build has finished when it is stopped and has an outcome, whatever the words are."""
-    finish = Finish(clock)
-    assert finish.is_final(seen) is final
-    assert finish.has_begun is seen.is_stopped
+    end_detector = EndDetector(clock)
+    assert end_detector.is_final(seen) is final
+    assert end_detector.has_stopped is seen.is_stopped
 
 
 def test_outcome_is_waited_for_from_the_stop(clock: FakeClock) -> None:
     """The time that an outcome has to come counts from when the build was first seen stopped."""
-    finish = Finish(clock)
+    end_detector = EndDetector(clock)
     clock.advance(1000)
-    assert not finish.is_final(RUNNING)
-    assert not finish.is_final(STOPPED)
+    assert not end_detector.is_final(RUNNING)
+    assert not end_detector.is_final(STOPPED)
     clock.advance(OUTCOME_WAIT - 0.1)
-    assert not finish.is_final(STOPPED)
+    assert not end_detector.is_final(STOPPED)
     clock.advance(0.1)
-    assert finish.is_final(STOPPED)
+    assert end_detector.is_final(STOPPED)

@@ -12,10 +12,10 @@ async def turns(pace: Pace, clock: FakeClock, count: int, *, took: float = 0.0) 
     """The moments of some requests that bring nothing, each with a response after `took` seconds."""
     moments = []
     for _ in range(count):
-        asked_at = await pace.turn()
-        moments.append(asked_at)
+        requested_at = await pace.turn()
+        moments.append(requested_at)
         clock.advance(took)
-        pace.next_after(asked_at)
+        pace.next_after(requested_at)
         pace.slow_down()
     return moments
 

@@ -77,14 +77,14 @@ class Script:
 
     async def state(self, *, max_age: float) -> Seen:
         assert max_age < 5.0
-        asked_at = self.clock.now()
-        self.asked.append(asked_at)
+        requested_at = self.clock.now()
+        self.asked.append(requested_at)
         await asyncio.sleep(0)
         self.clock.advance(self.latency)
         response = self.builds.pop(0) if len(self.builds) > 1 else self.builds[0]
         if isinstance(response, BuildsError):
             raise response
-        return Seen(response, None, asked_at)
+        return Seen(response, None, requested_at)
 
 
 async def waited(
