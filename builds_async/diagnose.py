@@ -76,8 +76,8 @@ class _Results(msgspec.Struct, frozen=True, kw_only=True):
             return CredentialKind.USER_TOKEN
         if not _is_wrong(self.token) or not self.works:
             return CredentialKind.UNKNOWN
-        # Accepted, but no API token of a user. The Builds API responds with 401 to an account's token, and
-        # with 403 to the OAuth token of `wrangler login`, which has no scope for builds.
+        # Accepted, but not an API token of a user. The Builds API responds with 401 to a token of an account,
+        # and with 403 to the OAuth token of `wrangler login`, which has no scope for builds.
         if isinstance(self.limits, AuthenticationError):
             return CredentialKind.ACCOUNT_TOKEN
         return CredentialKind.OAUTH_TOKEN if _is_forbidden(self.limits) else CredentialKind.UNKNOWN
@@ -96,8 +96,8 @@ async def diagnose(
 ) -> Diagnosis:
     """Verify the token, try one read for each permission, and interpret the results.
 
-    The probes only read. An error that one raises becomes a finding. `foreign_host` is the host that gets the
-    credentials, if it is not Cloudflare's. `token_damage` is what is wrong with the text of the token.
+    The probes only read. An error of a probe becomes a finding. `foreign_host` is the host that gets the
+    credentials, if it is not Cloudflare's. `token_damage` describes a visible mistake in the token's text.
     """
     address = () if foreign_host is None else (_address(foreign_host),)
     minutes = await _result(limits)
@@ -185,7 +185,7 @@ def _unusable(seen: _Results) -> Finding:
             message=f"The token can't be used as it was passed: {seen.damage}",
             advice="Correct CLOUDFLARE_API_TOKEN, or wherever the token comes from",
         )
-    what = "The key and the e-mail address" if seen.kind == CredentialKind.GLOBAL_KEY else "The token"
+    what = "The key and the email address" if seen.kind == CredentialKind.GLOBAL_KEY else "The token"
     return _bad(f"{what} can't be used: wrong, expired or revoked", "Check CLOUDFLARE_API_TOKEN. ")
 
 
@@ -213,7 +213,7 @@ def _is_wrong(result: object) -> bool:
 
 
 def _is_forbidden(result: object) -> bool:
-    """Whether the API refuses for want of a permission. Without `errors` a firewall sent the 403."""
+    """Whether a permission is missing. A 403 without `errors` comes from a firewall instead."""
     return isinstance(result, PermissionDeniedError) and bool(result.errors)
 
 

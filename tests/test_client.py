@@ -261,7 +261,7 @@ class TestSettings:
         assert server.requests[0].target == f"/accounts/{ACCOUNT}/builds/builds/b"
 
     async def test_key_and_address(self) -> None:
-        """A global key goes out with its e-mail address, in place of a token."""
+        """A global key goes out with its email address, in place of a token."""
         async with (
             RawServer(answer(envelope(build()))) as server,
             a_client(

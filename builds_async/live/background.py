@@ -11,16 +11,16 @@ T = TypeVar("T")
 
 
 def retrieve_exception(request: "asyncio.Future[Any]") -> None:
-    """Mark the exception of a request as seen: else asyncio logs it when no caller is left to take it."""
+    """Mark the exception of a request as retrieved: else asyncio logs it when no caller is left to do so."""
     if not request.cancelled():
         request.exception()
 
 
 class SharedRequest(Generic[T]):
-    """One request at a time that goes on when its caller is canceled; the next caller takes it over.
+    """One request at a time that continues when its caller is canceled; the next caller takes it over.
 
-    It is for requests that must not be cut short: a pull that is canceled may have leased messages already,
-    and a caller with a timeout shorter than the request would never get to the end of one.
+    It is for requests that must not be cut short. A canceled pull may have leased messages already, and a
+    caller whose timeout is shorter than the request would never get a response.
     """
 
     def __init__(self) -> None:
@@ -29,14 +29,14 @@ class SharedRequest(Generic[T]):
 
     @property
     def is_running(self) -> bool:
-        """Whether a request is under way, or its result was not taken yet."""
+        """Whether a request is in flight, or its result was not taken yet."""
         return self._running is not None
 
     async def result(self, send: Callable[[], Coroutine[object, object, T]]) -> T | None:
-        """The result of the request in flight, or of a new one; None if `end` took it away.
+        """The result of the request in flight, or of a new one; None if `end` canceled it.
 
-        `send` is passed with each call, not kept: it would tie the owner into a reference cycle, and an owner
-        that is dropped has to go at once.
+        `send` is passed with each call and not kept: a reference to it would be a cycle, and a dropped owner
+        could not be freed at once.
         """
         if self._running is None:
             self._running = asyncio.ensure_future(send())
@@ -45,15 +45,15 @@ class SharedRequest(Generic[T]):
         await asyncio.wait({running})
         if self._has_ended:
             return None
-        if self._running is running:  # else another caller was quicker, and may have begun a new one
+        if self._running is running:  # else another caller took it, and may have sent a new one
             self._running = None
         try:
             return running.result()
         finally:
-            del running  # else an error would keep itself alive: its traceback holds this frame
+            del running  # an error would keep itself alive: its traceback holds this frame, which holds it
 
     async def end(self) -> T | None:
-        """Cancel the request in flight, for good; its result if it has one all the same."""
+        """Cancel the request in flight, and take no further ones; its result if it completed all the same."""
         self._has_ended = True
         running, self._running = self._running, None
         if running is None:
@@ -64,7 +64,7 @@ class SharedRequest(Generic[T]):
 
 
 class SharedTask(Generic[T]):
-    """Work that several callers wait for. Canceling one leaves it to the others; the last one ends it."""
+    """Work for which several callers wait. It is canceled when the last caller is."""
 
     def __init__(self, work: Coroutine[object, object, T]) -> None:
         self._task = asyncio.get_running_loop().create_task(work)
@@ -77,7 +77,7 @@ class SharedTask(Generic[T]):
         return self._task.done()
 
     async def wait(self) -> None:
-        """Wait until the work has ended. If this is canceled and no other caller waits, the work is, too."""
+        """Wait until the work has ended. Canceling the last caller that waits cancels the work."""
         self._callers += 1
         try:
             await asyncio.wait({self._task})
@@ -87,17 +87,17 @@ class SharedTask(Generic[T]):
                 await self.aclose()
 
     def result(self) -> T | None:
-        """The result of work that is done, None if it was canceled. Raises an error of its own to each."""
+        """The result of work that has ended; None if it was canceled. Each caller gets its own error."""
         if self._task.cancelled():
             return None
         error = self._task.exception()
         if error is None:
             return self._task.result()
         try:
-            # A copy for each caller: one error in several tracebacks would grow with each of them.
+            # A copy for each caller: Python appends to the traceback of an error each time it is raised.
             raise with_call(error) if isinstance(error, BuildsError) else error
         finally:
-            del error  # else it would keep itself alive: its traceback holds this frame
+            del error  # it would keep itself alive: its traceback holds this frame, which holds it
 
     async def aclose(self) -> None:
         """Cancel the work, unless it is done."""
@@ -107,9 +107,9 @@ class SharedTask(Generic[T]):
 
 
 async def together(*requests: Coroutine[object, object, None]) -> None:
-    """Run requests at the same time until all are over; raises the first error, by itself.
+    """Run requests concurrently until all have ended, then raise the first error, not an ExceptionGroup.
 
-    Canceled, it cancels them all.
+    Canceling it cancels them all.
     """
     if len(requests) == 1:  # no task is needed
         await requests[0]
@@ -127,7 +127,7 @@ async def together(*requests: Coroutine[object, object, None]) -> None:
 
 
 class Tasks:
-    """Named tasks that go on between two reads: a reader waits until one is done, or something is due."""
+    """Named tasks that continue between two reads. A reader waits until one is done, or until a moment."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -139,12 +139,12 @@ class Tasks:
 
     @property
     def names(self) -> set[str]:
-        """The names of the tasks that are under way, or whose result was not taken yet."""
+        """The names of the tasks that are running, or whose result was not taken yet."""
         return set(self._names.values())
 
     @property
     def has_failed(self) -> bool:
-        """Whether a task has raised what `wait_until` has not raised yet."""
+        """Whether a task has failed, and `wait_until` has not raised its error yet."""
         return any(task.done() and not task.cancelled() and task.exception() for task in self._names)
 
     def start(self, name: str, work: Coroutine[object, object, None]) -> None:
@@ -154,7 +154,8 @@ class Tasks:
         self._names[task] = name
 
     async def wait_until(self, moment: float) -> None:
-        """Wait until a task is done, or until `moment`. Raises what a task raised."""
+        """Wait until a task is done, or until `moment`. Raises the error of a failed task."""
+        # A future of its own, so that `wake` can end the wait without canceling the task of the reader.
         alarm = self._alarm = asyncio.ensure_future(self._clock.sleep(moment - self._clock.now()))
         try:
             done, _ = await asyncio.wait({alarm, *self._names}, return_when=asyncio.FIRST_COMPLETED)
@@ -166,12 +167,12 @@ class Tasks:
                 task.result()
 
     def wake(self) -> None:
-        """Let a reader that waits go on: there may be something new to do."""
+        """Wake a waiting reader: there may be a new request to start."""
         if self._alarm is not None:
             self._alarm.cancel()
 
     async def aclose(self) -> None:
-        """End all tasks. A reader that waits goes on, and is not canceled by that."""
+        """End all tasks. A waiting reader wakes up; it is not canceled."""
         self.wake()
         for task in self._names:
             task.cancel()

@@ -6,11 +6,11 @@ from builds_async.models.logs import LogPosition
 
 
 class Backlog:
-    """Remembers where the batches of a log begin, only as far back as its last `count` lines reach."""
+    """Remembers where the batches of a log begin, as far back as its last `count` lines."""
 
     def __init__(self, count: int) -> None:
         if not isinstance(count, int) or count < 0:
-            raise ValueError(f"tail is a number of lines, 0 or more, not {count}")
+            raise ValueError(f"tail must be a number of lines, 0 or more, not {count}")
         self._count = count
         self._batches: deque[tuple[LogPosition, int]] = deque()
         self._lines = 0

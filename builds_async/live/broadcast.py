@@ -9,20 +9,20 @@ from builds_async.models.builds import Build
 from builds_async.models.logs import LogLine
 
 MAX_READ = 1000
-"""The most lines that one `read` of a subscription gives."""
+"""How many lines one `read` of a subscription returns at most."""
 
 
 class LogBroadcast:
-    """A build's log for any number of readers, for the requests of one `LogFollower`.
+    """A build's log for any number of readers, at the cost of one `LogFollower`.
 
-    `async for line in broadcast.subscribe()` gives the whole log from its first line, whenever the reader
-    joins. Each reader gets every line once and in order, and ends when the log has ended. The lines are kept
-    in memory, once for all readers, for as long as the broadcast is referred to.
+    `async for line in broadcast.subscribe()` yields the whole log from its first line, whenever the reader
+    joins. Each reader gets every line once and in order, and its loop ends with the log. The broadcast keeps
+    all lines in memory, once for all readers, for as long as it exists.
 
-    The log is requested only while a reader waits for a line, so slow readers slow the polling. A reader that
-    is canceled or leaves its loop harms no other; when the last one has left, no request or task remains,
-    and a later subscriber continues where the log was. An error is raised in each reader once, those that
-    are still behind it included, and any of them may read on.
+    The log is requested only while a reader waits for a line: if all readers are slow, polling is slow as
+    well. A reader that is canceled or leaves its loop does not affect the others. When the last
+    one has left, no request or task remains, and a later subscriber continues where reading stopped. An error
+    is raised once in each reader, also in one that has not read all lines before it; each may then continue.
     """
 
     def __init__(self, log: LogFollower) -> None:
@@ -42,7 +42,7 @@ class LogBroadcast:
     def build(self) -> Build:
         """The build as last seen; final when the log has ended.
 
-        RuntimeError before the first line was requested, when nothing is known of it.
+        RuntimeError before the first request, when nothing is known of the build.
         """
         return self._log.build
 
@@ -63,20 +63,20 @@ class LogBroadcast:
 
     @property
     def outage(self) -> BuildsError | None:
-        """Why no line comes: the last error of an outage that is being sat out, None if there is none."""
+        """The last error of an outage that is being sat out, and so the reason why no line comes; or None."""
         return self._log.outage
 
     def subscribe(self, *, after: int = 0) -> "LogSubscription":
-        """A reader of the log from its first line, or from behind the first `after` lines.
+        """A reader of the log from its first line, or after the first `after` lines.
 
         ValueError if `after` is below 0.
         """
         if after < 0:
-            raise ValueError(f"after is a number of lines, 0 or more, not {after}")
+            raise ValueError(f"after must be a number of lines, 0 or more, not {after}")
         return LogSubscription(self, after)
 
     async def aclose(self) -> None:
-        """End the request in flight, for good: a reader that waits for a line gets a RuntimeError."""
+        """End the request in flight and make no other: a reader that waits for a line gets a RuntimeError."""
         self._closed = True
         if self._reading is not None:
             await self._reading.aclose()
@@ -85,15 +85,15 @@ class LogBroadcast:
 
     @property
     def failures(self) -> int:
-        """How often reading has failed."""
+        """How many times reading has failed."""
         return self._failures
 
     def lines(self, start: int, limit: int) -> list[LogLine]:
-        """Up to `limit` lines from number `start` on, as far as they have come."""
+        """Up to `limit` of the lines that have come, from number `start` on."""
         return self._lines[start : start + limit]
 
     async def wait(self, start: int, failures: int) -> bool:
-        """Wait until line number `start` has come, and say whether it has: False at the end of the log.
+        """Wait for line number `start`; False if the log ends before it.
 
         Raises the error of the last failure, if there were more than `failures`.
         """
@@ -106,7 +106,7 @@ class LogBroadcast:
                 self._reading = SharedTask(self._read())
             reading = self._reading
             await reading.wait()
-            reading.result()  # an error that is no BuildsError is raised in all that wait
+            reading.result()  # raises any other error than a BuildsError, in all readers that wait
         return len(self._lines) > start
 
     async def _read(self) -> None:
@@ -131,11 +131,11 @@ class LogSubscription:
     def __init__(self, broadcast: LogBroadcast, after: int) -> None:
         self._broadcast = broadcast
         self._number = after
-        self._failures = broadcast.failures  # those before it joined are not its own
+        self._failures = broadcast.failures  # failures before it joined are not reported to it
 
     @property
     def number(self) -> int:
-        """How many lines of the log lie behind: `subscribe(after=number)` continues here."""
+        """How many lines were read or skipped: `subscribe(after=number)` continues here."""
         return self._number
 
     def __aiter__(self) -> Self:
@@ -148,9 +148,9 @@ class LogSubscription:
         return lines[0]
 
     async def read(self) -> tuple[LogLine, ...]:
-        """The next lines, at least one, as many as are there, up to 1,000; `()` at the end, every time.
+        """The next lines: all that have come, from 1 up to 1,000; `()` after the end.
 
-        Waits while there is none. Canceling it is safe.
+        Waits until there is one. Canceling it is safe.
         """
         return tuple(await self._next(MAX_READ))
 

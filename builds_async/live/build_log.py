@@ -10,10 +10,10 @@ from builds_async.models.logs import LogPage
 
 
 class BuildLog:
-    """The log of one build, and the source of its reader: its build is as the tracker last saw it."""
+    """The log of one build, and the source of its reader, with the build as the tracker last saw it."""
 
     reader: LogReader
-    """Where the log has come to; set by the tail."""
+    """The reader of the log; set by the tail."""
 
     def __init__(self, tag: str, uuid: str, build: Build | None, source: LogSource, tracker: Tracker) -> None:
         self.tag = tag
@@ -23,7 +23,7 @@ class BuildLog:
         """The build."""
 
         self.build = build
-        """The build as last seen; None if only an earlier tail has seen it."""
+        """The build as last seen; None if only an earlier tail saw it."""
 
         self.running_since: float | None = None
         """When the build was first seen to have left the queue."""
@@ -32,7 +32,7 @@ class BuildLog:
         """Whether the log was requested."""
 
         self.failure_logged = False
-        """Whether the failure of its requests is in the log of the program."""
+        """Whether the present failure of its requests has been logged."""
 
         self.is_busy = False
         """Whether a request for the log is in flight."""
@@ -48,14 +48,15 @@ class BuildLog:
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more will be requested; lines may be buffered."""
+        """Whether no request will follow; lines may still be buffered."""
         return self.reader.ended or self.is_gone
 
     @property
     def is_queued(self) -> bool:
         """Whether the build has no log yet, because it is known to be queued.
 
-        Only of a Worker's newest build: lookups keep that state fresh. An older one may have begun since.
+        True only for the newest build of a Worker: lookups keep its state fresh. An older one may have begun
+        since its state was requested.
         """
         if self.build is None or self.build.status != BuildStatus.QUEUED or self.build.is_stopped:
             return False
@@ -70,5 +71,5 @@ class BuildLog:
         return self.build, seen_on
 
     async def logs(self, build_uuid: str, *, cursor: str | None = None) -> LogPage:
-        """The page of the log behind `cursor`."""
+        """The page of the log after `cursor`."""
         return await self._source.logs(build_uuid, cursor=cursor)

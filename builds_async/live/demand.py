@@ -1,4 +1,4 @@
-"""For how long the followers of one client will need polls, as its budget has to know."""
+"""For how long the followers of one client will need polls: its budget spreads requests over that time."""
 
 from weakref import WeakKeyDictionary
 
@@ -12,9 +12,10 @@ _EVERY = 1.0
 
 
 class Demand:
-    """Sets the horizon of a budget by the builds that are followed. A dropped follower leaves by itself.
+    """Sets the horizon of a budget from the builds that are followed. A dropped follower leaves by itself.
 
-    There is one horizon for all followers, set once a second: with each poll a budget reads all horizons.
+    There is one horizon for all followers, updated once a second, because a budget reads all its horizons
+    with each poll.
 
     Waiters are not counted. They poll rarely and share requests; a horizon would only slow them down.
     """
@@ -27,7 +28,7 @@ class Demand:
         self._due = clock.now()
 
     def see(self, follower: object, build: Build) -> None:
-        """Take the present state of the build that a follower polls."""
+        """Note the present state of the build that a follower polls."""
         now = self._clock.now()
         tag = normalized_id((build.trigger and build.trigger.external_script_id) or "")
         if build.is_stopped:
@@ -46,5 +47,6 @@ class Demand:
         running = [(tag, since) for tag, since in self._followed.values() if since is not None]
         queued = len(running) < len(self._followed)
         seconds = self._horizon.seconds(now, running, queued=queued)
-        # Queued builds alone need few polls, three for sixty of them: spread, the first would come late.
+        # Queued builds alone need few polls, three requests for sixty of them. Spread over a horizon, the
+        # first of these would come late.
         self._budget.set_horizon(self, seconds if running else None)

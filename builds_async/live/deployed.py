@@ -76,7 +76,7 @@ class DeploymentWait:
         self._name: str | None = None
 
     async def prepare(self) -> None:
-        """RecentDeployments up the name of the Worker, by which deployments go."""
+        """Look up the name of the Worker: the API lists deployments by name, not by tag."""
         self._name = await self._try(partial(self._source.name_of, self._tag))
 
     async def until_deployed(self, build: Build) -> None:
@@ -188,10 +188,10 @@ def _replacement(serving: LiveWorker | None) -> NotDeployedReason:
 
 
 def _undeployed(
-    look: RecentDeployments, uploads: Uploads, serving: LiveWorker | None, build: Build
+    recent: RecentDeployments, uploads: Uploads, serving: LiveWorker | None, build: Build
 ) -> NotDeployedReason:
-    """Why a build is in none of the deployments that are listed."""
-    if uploads.versions and _reaches_back(look, build):
+    """Why no listed deployment is of the build."""
+    if uploads.versions and _reaches_back(recent, build):
         return NotDeployedReason.UPLOADED_ONLY
     if not uploads.versions and uploads.is_certain:
         return NotDeployedReason.NOTHING_UPLOADED

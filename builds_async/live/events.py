@@ -1,4 +1,4 @@
-"""Build events from a queue, each acknowledged when its consumer is done with it."""
+"""Build events from a queue, each acknowledged after its consumer has processed it."""
 
 import logging
 from collections import deque
@@ -26,28 +26,28 @@ logger: logging.Logger = logging.getLogger("builds_async")
 class EventStream:
     """The build events of a queue, as an endless async iterator of `BuildEvent`.
 
-    **At least once.** An event is acknowledged when the next one is asked for, never before. If the consumer
-    raises, stops or is killed, its event is not acknowledged and comes again: at once when the next loop
-    begins or the stream is closed, else when its lease ends. The queue counts each delivery and gives up
-    after its `max_retries`. `await stream.ack(event)` acknowledges at once, `await stream.retry(event,
-    delay=60)` asks for it again later. Acknowledgements go out in batches, at most half a
+    **At least once.** An event is acknowledged when the consumer requests the next one, never before. If the
+    consumer raises, stops or is killed, its event is not acknowledged and comes again: at once when the next
+    loop begins or the stream is closed, else when its lease ends. The queue counts each delivery and gives up
+    after its `max_retries`. `await stream.ack(event)` acknowledges at once, and `await stream.retry(event,
+    delay=60)` has the queue deliver it again later. Acknowledgements are sent in batches, at most half a
     `visibility_timeout` after they were due.
 
-    **Slow consumers.** While events wait, a task extends their leases, for at most an hour each. After
-    that, an event that was not delivered yet comes again, and one that was may come again. The task ends
-    when nothing is buffered, with `aclose()`, and when the stream is dropped.
+    **Slow consumers.** While events are buffered, a task extends their leases, each for at most an hour.
+    After that, an event that was not delivered yet comes again, and a delivered one may come again. The task
+    ends when nothing is buffered, with `aclose()`, and when the stream is dropped.
 
     **Repeats.** An event that equals one of the last 1,000 acknowledged ones in `build_uuid` and `type` is
-    acknowledged and dropped. The order is the queue's, which promises none.
+    acknowledged and dropped. The order is that of the queue, which guarantees none.
 
-    A message that is not a build event, or can't be read, is logged once and left in the queue, for its
-    dead letter queue.
+    A message that is not a build event, or can't be read, is logged once and left in the queue, which moves
+    it to its dead letter queue in the end.
 
-    It is not a generator: after a `break`, a timeout, a cancellation or an error the next loop goes on.
+    It is not a generator: after a `break`, a timeout, a cancellation or an error, the next loop continues.
     A `transient` error of a pull is raised when every pull has failed for the client's `patience` (300 s),
     and any other error at once. A failed acknowledgement or extension is logged and repeated.
 
-    `async with` or `aclose()` ends the stream: it hands back what is buffered, leaves no task, and ends a
+    `async with` or `aclose()` ends the stream: it hands back the buffered events, leaves no task, and ends a
     loop that is waiting for an event. Closing the client does the same.
     """
 
@@ -65,9 +65,11 @@ class EventStream:
         acknowledged: Iterable[tuple[str, str]] = (),
     ) -> None:
         if not 1 <= batch_size <= MAX_BATCH:
-            raise ValueError(f"batch_size is 1 to {MAX_BATCH}, not {batch_size}")
+            raise ValueError(f"batch_size must be 1 to {MAX_BATCH}, not {batch_size}")
         if not 1 <= visibility_timeout <= MAX_VISIBILITY:
-            raise ValueError(f"visibility_timeout is 1 to {MAX_VISIBILITY} seconds, not {visibility_timeout}")
+            raise ValueError(
+                f"visibility_timeout must be 1 to {MAX_VISIBILITY} seconds, not {visibility_timeout}"
+            )
         self._queue_id = queue_id
         self._leases = Leases(source, queue_id, visibility=visibility_timeout, clock=clock)
         self._poller = QueuePoller(
@@ -101,14 +103,14 @@ class EventStream:
         await self.aclose()
 
     def __aiter__(self) -> Self:
-        """Begin a loop. The event that an interrupted loop left unacknowledged is handed back."""
+        """Begin a loop. It hands back the event that an interrupted loop left unacknowledged."""
         if self._current is not None:
             self._leases.hand_back(self._current.message_id)
             self._current = None
         return self
 
     async def __anext__(self) -> BuildEvent:
-        """Acknowledge the event delivered before, and give the next. Waits while there is none.
+        """Acknowledge the last event, and return the next one; waits until there is one.
 
         Canceling it is safe.
         """
@@ -116,7 +118,7 @@ class EventStream:
             raise RuntimeError("another task is already reading this stream; give each its own")
         self._reading = True
         try:
-            # Asking for the next event is what says that the consumer is done with the one before.
+            # A consumer that requests the next event has processed the one before.
             self._finish_current()
             while not self._closed:
                 if (event := self._next_buffered()) is not None:
@@ -130,34 +132,37 @@ class EventStream:
     async def ack(self, event: BuildEvent) -> None:
         """Acknowledge the event delivered last, now, along with all acknowledgements that are due.
 
-        ValueError if it is neither that one nor acknowledged already. Raises what the call raises; even then
-        the event counts as done, and its acknowledgement goes out with the next one.
+        ValueError for any other event that is not acknowledged already. An error of the request is raised;
+        even then the event counts as acknowledged, and the next request sends its acknowledgement again.
         """
         if self._is_current(event):
             self._finish_current()
         elif _key(event) not in self._acknowledged:
-            raise ValueError(f"only the event delivered last can be acknowledged, not {event.message_id!r}")
+            raise ValueError(f"event must be the one delivered last, not message {event.message_id!r}")
         await self._leases.flush()
 
     async def retry(self, event: BuildEvent, *, delay: float = 0.0) -> None:
-        """Ask for the event delivered last to come again, after `delay` seconds, at most 24 hours.
+        """Have the queue deliver the last event again, after `delay` seconds, at most 24 hours.
 
-        It counts as another delivery. ValueError if it is not the event delivered last, or was acknowledged.
-        Raises what the call raises; the request then goes out with the next acknowledgements.
+        The queue counts that as another delivery. ValueError for any event but the one delivered last, and
+        for that one too once it is acknowledged. An error of the request is raised; the retry is then sent
+        again with the next acknowledgements.
         """
         if not self._is_current(event):
             raise ValueError(
-                f"only the event delivered last can be asked for again, not {event.message_id!r}"
+                f"event must be the unacknowledged one delivered last, not message {event.message_id!r}"
             )
         if not 0 <= delay <= MAX_DELAY:
-            raise ValueError(f"delay is 0 to {MAX_DELAY} seconds, not {delay}")
+            raise ValueError(f"delay must be 0 to {MAX_DELAY} seconds, not {delay}")
         self._current = None
         self._leases.hand_back(event.message_id, delay)
         await self._leases.flush()
 
     async def aclose(self) -> None:
-        """Send the acknowledgements that are due, hand back what is buffered, and end the stream."""
+        """Send the acknowledgements that are due, hand back the buffered events, and end the stream."""
         self._closed = True
+        # A pull that completes while it is canceled has leased its messages: they are handed back too, else
+        # they would be invisible until their leases end.
         if (batch := await self._poller.aclose()) is not None:
             for message in batch.messages:
                 self._leases.hold(message, self._poller.requested_at)
@@ -179,7 +184,7 @@ class EventStream:
     def _next_buffered(self) -> BuildEvent | None:
         while self._buffer:
             event = self._buffer.popleft()
-            if _key(event) in self._acknowledged:
+            if _key(event) in self._acknowledged:  # a repeat under another message id: its message goes too
                 self._acknowledge(event)
             elif self._leases.is_leased(event.message_id):
                 return event
@@ -190,7 +195,7 @@ class EventStream:
     async def _fetch(self) -> None:
         """Flush acknowledgements, and pull when that is due.
 
-        In that order: a pull may wait, and what was acknowledged should not wait with it.
+        In that order: a pull may wait, and acknowledgements must not wait with it.
         """
         await self._leases.try_flush()
         batch = await self._poller.pull()
@@ -208,18 +213,21 @@ class EventStream:
         self._poller.taken(batch, useful=bool(self._buffer))
 
     def _leave(self, message: QueueMessage) -> None:
-        """Leave a message in the queue, and log that once: it comes again until it is a dead letter."""
+        """Leave a message in the queue, and log that once: it comes again until it is a dead letter.
+
+        It is not acknowledged, because that would delete it: somebody may want to read it.
+        """
         if message.id not in self._unreadable:
             self._unreadable.add(message.id)
             logger.warning(
-                "Message %s of queue %s is no build event that can be read; it is left there",
+                "Message %s of queue %s is not a readable build event; it is left in the queue",
                 message.id,
                 self._queue_id,
             )
 
 
 class _Recent(Generic[K]):
-    """The keys that were added last, at most `size` of them."""
+    """The last keys added, at most `size`."""
 
     def __init__(self, size: int) -> None:
         self._size = size

@@ -20,30 +20,31 @@ class LogFollower:
 
     `async for line in log` and `await log.read()` may be mixed. Between two lines the follower holds no
     connection, task or scope, so there is nothing to close. It is not a generator: after a `break`, a
-    timeout around one line, a cancellation or an error, the same object goes on where it was. Canceling
-    loses nothing and repeats nothing, because its state moves only after a response has been read.
+    timeout around one line, a cancellation or an error, the same object continues where it stopped. Canceling
+    loses nothing and repeats nothing, because its state changes only after a response has been read.
 
-    It ends by itself: when the build is `stopped` and has its outcome (waited for at most 30 s), it reads
-    on until a page brings nothing, and, if the build stopped less than 5 s ago by the server's clock, once
-    more 2 s later. While the build is queued it has no log, and only its state is requested, every 2.5 s.
-    While it runs, the log is polled every `poll_interval` seconds, less often up to `max_poll_interval` while
-    nothing comes, and never faster than the client's `RateBudget` allows. The log of a finished build is read
-    without a pause, like any single call. Followers and waiters of one client share requests for the states
-    of their builds.
+    It ends by itself. Once the build is `stopped` and has its outcome (or has had none for 30 s), the
+    follower reads until a page brings nothing. If the build stopped less than 5 s before, by the server's
+    clock, it reads once more 2 s later.
 
-    A log that does not exist is waited for until the build has finished. A log that is **gone**, because the
-    API responds with 404 after it gave lines or a cursor, ends the loop once the build has finished, with
-    `complete` False and a warning in the log `builds_async`. The same holds for a build that ran and whose
-    log does not exist at all: Cloudflare keeps logs for 90 days.
+    While the build is queued it has no log: only its state is requested, every 2.5 s. While it runs, the log
+    is polled every `poll_interval` seconds. While no line comes, that interval grows up to
+    `max_poll_interval`; it is never shorter than the client's `RateBudget` allows. The log of a finished
+    build is read without pauses. Followers and waiters of one client share requests for the states of their
+    builds.
 
-    With `tail` it skips all but the last `tail` lines of those that exist at first.
+    If there is no log yet, the follower waits for it until the build has finished. A log is **gone** if the
+    API responds with 404 after it has returned lines or a cursor, or if a build ran and has no log at all:
+    Cloudflare keeps logs for 90 days. Then the loop ends once the build has finished, with `complete` False
+    and a warning in the log `builds_async`.
 
-    `LogCursor` says what it assumes about pages.
+    With `tail` it skips all but the last `tail` of the lines that exist at first.
 
-    A `transient` error is raised when nothing but such errors has come for the client's `patience` (300 s);
-    any other error of `client.builds.get` and `client.builds.logs` at once: an unknown build is a
-    NotFoundError. It has no time limit of its own: use `async with asyncio.timeout(600):` around it.
-    A second task that reads while one is waiting gets a RuntimeError.
+    The docstring of `LogCursor` lists the assumptions about pages.
+
+    A `transient` error is raised when every request has failed for the client's `patience` (300 s), any other
+    error at once: an unknown build is a NotFoundError. There is no time limit: use `async with
+    asyncio.timeout(600):` around it. A second task that reads while one is waiting gets a RuntimeError.
     """
 
     def __init__(
@@ -86,55 +87,55 @@ class LogFollower:
     def build(self) -> Build:
         """The build as last seen; final when the loop has ended by itself.
 
-        Where the API gives it no `preview_url`, it has that of the log. RuntimeError before the first read,
-        when nothing is known of it.
+        If the API returns no `preview_url` for it, that of the log is filled in. RuntimeError before the
+        first read, when nothing is known of the build.
         """
         if (build := self._reader.build) is None:
-            raise RuntimeError("the build is not known before the log was read for the first time")
+            raise RuntimeError("the build is not known before the first read of its log")
         if build.preview_url is None and (url := self.preview_url) is not None:
             return replace(build, preview_url=url)
         return build
 
     @property
     def versions(self) -> tuple[str, ...]:
-        """The ids of the versions that the log says were uploaded, in its order, each once; at most 100.
+        """The ids of the uploaded versions that the log names, each once, in its order; at most 100.
 
-        From the lines of wrangler, `Current Version ID: ...` and `Worker Version ID: ...`, as soon as they
-        are fetched. Lines that `tail` skips count, those before `start` do not. A build can write anything
-        into its log: `client.builds.by_version` proves which build made a version. Empty in the whole log of
-        a successful `wrangler deploy` means that nothing was uploaded; other tools write no such lines.
+        They come from wrangler's lines `Current Version ID: ...` and `Worker Version ID: ...`, as soon as
+        these are fetched. Lines that `tail` skips count, lines before `start` do not. A build can write
+        anything into its log: `client.builds.by_version` proves which build made a version. If a successful
+        `wrangler deploy` leaves this empty, it has uploaded nothing; other tools write no such lines.
         """
         return self._reader.facts.versions
 
     @property
     def preview_url(self) -> str | None:
-        """The preview URL that the log has for a version that it names, the last one; None if it has none.
+        """The last preview URL in the log that belongs to one of its `versions`; None if there is none.
 
-        From wrangler's line `Version Preview URL: ...`. It is always of the form
-        `https://{first 8 digits of the version}-...workers.dev`. The URL of an alias is not taken: it shows
-        the newest upload of its branch, not this build's. Which lines count is as for `versions`.
+        It comes from wrangler's line `Version Preview URL: ...` and always has the form
+        `https://{first 8 digits of the version}-...workers.dev`. The URL of an alias is ignored: it shows the
+        newest upload of its branch, not that of this build. The same lines count as for `versions`.
         """
         return self._reader.facts.preview_url
 
     @property
     def complete(self) -> bool:
-        """True once the log has ended and the API had no more to give.
+        """True once the log has ended and was read completely.
 
-        False before the end, and after it if the log is gone, if it has fewer lines than `start` counts, or
-        if the API ended it while it said that more was to come.
+        False before the end. After it, False if the log is gone, if it has fewer lines than `start` counts,
+        or if the last page was marked as truncated.
         """
         return self._reader.complete
 
     @property
     def outage(self) -> BuildsError | None:
-        """Why no line comes: the last error of an outage that is being sat out, None if there is none."""
+        """The last error of an outage that is being sat out, and so the reason why no line comes; or None."""
         return self._patience.outage
 
     @property
     def position(self) -> LogPosition:
         """The place behind the last line delivered.
 
-        `client.follow(build_uuid, start=position)` goes on exactly there, in this process or a later one.
+        `client.follow(build_uuid, start=position)` continues exactly there, in this process or a later one.
         """
         return self._reader.position
 
@@ -142,7 +143,7 @@ class LogFollower:
         return self
 
     async def __anext__(self) -> LogLine:
-        for line in self._buffered:  # taking from an iterator is the cheapest step there is, and atomic
+        for line in self._buffered:  # the cheapest way to take one line; no cancellation can interrupt it
             return line
         await self._fetch()
         for line in self._buffered:
@@ -150,9 +151,9 @@ class LogFollower:
         raise StopAsyncIteration
 
     async def read(self) -> tuple[LogLine, ...]:
-        """The next lines, at least one, as many as one response brought; `()` at the end, every time.
+        """The rest of the lines of one response, at least one; `()` after the end.
 
-        Waits while there is none. Canceling it is safe.
+        Waits until there is one. Canceling it is safe.
         """
         if not length_hint(self._buffered):
             await self._fetch()

@@ -1,4 +1,4 @@
-"""How long the builds that run now may still need polls. No I/O and no clock."""
+"""For how long the running builds may still need polls. No I/O and no clock."""
 
 from collections.abc import Iterable
 from math import inf
@@ -6,17 +6,20 @@ from math import inf
 from builds_async.models.builds import Build
 
 _USUAL = 120.0
-"""Seconds that a build is expected to run where no earlier one of its Worker is known."""
+"""Seconds that a build is expected to run if no earlier build of its Worker is known."""
 
 _SHORTEST = 30.0
-_PATIENCE = 60.0
+"""The shortest horizon in seconds: a build may be nearly over, and still take longer than expected."""
+
+_SETTLING = 60.0
+"""Seconds of load before the load itself counts as a sign that more is to come."""
 
 
 class Horizon:
-    """Expects builds to run as long as the last one of their Worker did.
+    """Expects each build to run as long as the last one of its Worker did.
 
-    A budget spreads its requests over that time: builds last a minute or three, and what is left unused when
-    they are over was of no use. While a build is queued, nobody knows how long the load will go on.
+    A budget spreads its requests over that time. Builds last one to three minutes, and requests that are
+    left when they are over would be wasted. While a build is queued, the end of the load is unknown.
     """
 
     def __init__(self) -> None:
@@ -35,7 +38,7 @@ class Horizon:
     def seconds(self, now: float, running: Iterable[tuple[str, float]], *, queued: bool) -> float | None:
         """For how many seconds polls will be needed; None if no build runs.
 
-        `running` says of each build which Worker it belongs to, and since when it has run.
+        `running` has the Worker of each running build, and the moment since which it has run.
         """
         builds = tuple(running)
         if not builds and not queued:
@@ -45,6 +48,7 @@ class Horizon:
             self._loaded_since = now
         if queued:
             return inf
-        # Load that has gone on for long goes on: expect it to last once more as long as it has lasted.
-        longest = max(_SHORTEST, now - self._loaded_since - _PATIENCE)
+        # A load that has lasted long will last: expect it to last as long again. Without that, a steady
+        # stream of short builds would spend the whole budget again and again on the present ones.
+        longest = max(_SHORTEST, now - self._loaded_since - _SETTLING)
         return max(longest, *(self._usual.get(tag, _USUAL) - (now - since) for tag, since in builds))

@@ -1,4 +1,4 @@
-"""Holding messages of a queue: leases are extended while a message is held, and given up in batches."""
+"""Holding messages of a queue: leases are extended while a message is held, and released in batches."""
 
 import asyncio
 import logging
@@ -13,13 +13,13 @@ from builds_async.models.queues import QueueMessage
 from builds_async.session.clock import Clock
 
 MAX_HELD = 3600.0
-"""The most seconds for which a message is held; after that its lease is not extended."""
+"""Seconds after which the lease of a held message is not extended any more."""
 
 _AT_ONCE = 100
-"""How many messages one request acknowledges. No limit is documented; a pull gives no more."""
+"""How many messages one request acknowledges. No limit is documented; a pull returns at most as many."""
 
 _TRIES = 4
-"""How often a failed extension is tried again before the lease ends."""
+"""How many times a failed extension is retried before the lease ends."""
 
 logger: logging.Logger = logging.getLogger("builds_async")
 
@@ -36,14 +36,14 @@ class _Lease:
 
 
 class Leases:
-    """The messages of one queue that are held, and those given up that still have to be flushed.
+    """The held messages of one queue, and the released ones that have yet to be flushed.
 
-    A message is given up with `acknowledge`, `hand_back` or `forget`. `flush` sends what was given up.
+    `acknowledge`, `hand_back` and `forget` release a message. `flush` sends the first two to the queue.
 
-    While there are any messages, one task (the keeper) extends leases and flushes, whenever half of the
-    visibility timeout has passed; it retries what fails. The keeper has only a weak reference to this object
-    and ends with it: messages of a dropped object come again when their leases end. No message is held
-    for longer than an hour.
+    While there are any messages, one task (the keeper) extends leases and flushes each time that half of the
+    visibility timeout has passed; it retries failed requests. The keeper has only a weak reference to this
+    object and ends with it: the messages of a dropped object come again when their leases end. No message is
+    held for longer than an hour.
     """
 
     def __init__(self, source: QueueSource, queue_id: str, *, visibility: float, clock: Clock) -> None:
@@ -63,14 +63,14 @@ class Leases:
         """Hold a message that was requested at `since`; False if it was held already.
 
         Its lease counts from the request, not from the response: the server may have begun it then. A message
-        that was held already has a new lease, and only that one is good.
+        that was held already has a new lease, and only that one is valid.
         """
         until = since + self._visibility
         known = self._held.get(message.id)
         if known is not None:
             known.lease_id, known.until = message.lease_id, until
             return False
-        self._retries.pop(message.id, None)  # it has been delivered again, so there is nothing to ask for
+        self._retries.pop(message.id, None)  # delivered again already: no retry is needed
         if not self._held:
             self._due = since + self._visibility / 2
         self._held[message.id] = _Lease(message, since, until)
@@ -83,24 +83,24 @@ class Leases:
         return lease is not None and self._clock.now() < lease.until
 
     def acknowledge(self, message_id: str) -> None:
-        """Give a message up for good, with the next `flush`."""
+        """Release a message for good, with the next `flush`."""
         if lease := self._held.pop(message_id, None):
             self._acks[message_id] = lease
 
     def hand_back(self, message_id: str, delay: float = 0.0) -> None:
-        """Give a message up for now: with the next `flush`, ask for it again after `delay` seconds."""
+        """Release a message for now: the next `flush` has it delivered again after `delay` seconds."""
         if lease := self._held.pop(message_id, None):
             lease.delay = delay
             self._retries[message_id] = lease
 
     def forget(self, message_id: str) -> None:
-        """Drop a message whose lease has ended: it comes again by itself."""
+        """Drop a message whose lease has ended: the queue delivers it again by itself."""
         self._held.pop(message_id, None)
 
     async def flush(self) -> None:
-        """Send what was given up. After an error it is sent again with the next flush.
+        """Send acknowledgements and retries. After an error the next flush sends them again.
 
-        A request goes on when this call is canceled; the next call takes it over.
+        A request continues when this call is canceled; the next call takes it over.
         """
         while self._flushing.is_running or self._acks or self._retries:
             await self._flushing.result(self._flush_some)
@@ -110,13 +110,17 @@ class Leases:
         try:
             await self.flush()
         except BuildsError as error:
-            # Only its text: a log record that is kept would keep this object alive through the traceback.
+            # Only its text: a handler that keeps the record would keep this object alive through the
+            # traceback, and the keeper with it.
             logger.warning("%s; acknowledgements are sent again with the next request", str(error))
             return False
         return True
 
     async def aclose(self) -> None:
-        """Hand back what is held, flush, and end the keeper. What can't be sent now is never sent."""
+        """Hand back the held messages, flush, and end the keeper.
+
+        If that flush fails there is no other: the leases then end by themselves.
+        """
         self._closed = True
         if self._keeper is not None:
             self._keeper.cancel()
@@ -130,17 +134,18 @@ class Leases:
     @property
     def next_due(self) -> float | None:
         """When the keeper has to extend and flush next; None if there is nothing to do."""
-        # What is older than an hour keeps no task alive, not even an acknowledgement that fails for ever.
+        # Nothing older than an hour keeps the task alive, not even an acknowledgement that always fails.
         oldest = self._clock.now() - MAX_HELD
         waiting = (*self._held.values(), *self._acks.values(), *self._retries.values())
         return self._due if any(lease.since > oldest for lease in waiting) else None
 
     async def renew_due(self) -> None:
-        """Extend leases and flush, if that is due. What fails is due again well before the leases end."""
+        """Extend leases and flush, if that is due. A failed request is due again before the leases end."""
         now = self._clock.now()
         if now < self._due:
             return
         self._due = now + self._visibility / 2
+        # Extending comes first: a late acknowledgement costs a repeat, a late extension all held messages.
         extended, flushed = await self._extend(), await self.try_flush()
         if not (extended and flushed):
             self._due = self._next_try()
@@ -175,13 +180,13 @@ class Leases:
         self._warn("extending leases", response.warnings)
         for lease in leases:
             if lease.lease_id not in (response.warnings or ()):
-                lease.until = now + self._visibility
+                lease.until = now + self._visibility  # from the request, as in `hold`
             # The old id stays in use unless the response names a new one.
             lease.lease_id = (response.lease_ids or {}).get(lease.lease_id, lease.lease_id)
         return True
 
     def _put_back(self, acks: list[_Lease], retries: list[_Lease]) -> None:
-        """Keep what a failed flush took. It may have arrived all the same; sending it twice does no harm."""
+        """Keep the messages of a failed flush. They may have arrived all the same: a repeat does no harm."""
         for lease in acks:
             self._acks.setdefault(lease.message_id, lease)
         for lease in retries:
@@ -190,7 +195,7 @@ class Leases:
         self._ensure_keeper(self._next_try())
 
     def _next_try(self) -> float:
-        # Leases are renewed at half time, which leaves the other half for retries.
+        # Leases are extended when half of their time has passed, which leaves the other half for retries.
         return self._clock.now() + self._visibility / 2 / _TRIES
 
     def _ensure_keeper(self, due: float) -> None:
@@ -215,7 +220,7 @@ class Leases:
 
 async def _keep(reference: weakref.ref[Leases], clock: Clock) -> None:
     while (leases := reference()) is not None and (moment := leases.next_due) is not None:
-        del leases  # no reference while asleep: a dropped stream is to end at once
+        del leases  # no reference while asleep: a dropped stream must end at once
         await clock.sleep(moment - clock.now())
         if (leases := reference()) is not None:
             await leases.renew_due()

@@ -1,4 +1,4 @@
-"""What the lines of a log say about uploads, without I/O: the ids of versions, and a preview URL.
+"""The uploads that the lines of a log name, without I/O: the ids of versions, and a preview URL.
 
 wrangler writes `Current Version ID: ...` when it has deployed, and `Worker Version ID: ...` and `Version
 Preview URL: ...` when it has only uploaded. Other tools that deploy write none of these.
@@ -14,9 +14,9 @@ MAX_VERSIONS = 100
 """How many version ids are kept: a build of a large monorepo may deploy as many Workers."""
 
 _LONGEST = 1000
-"""How many characters of a line are searched."""
+"""How many characters of a line are searched: a hostile line must not cost time."""
 
-# In front of the label there may be the prefix of a task runner, such as `web:deploy: `.
+# A task runner may write a prefix before the label, such as `web:deploy: `.
 _BEFORE = r"(?a)(?:.*\s)?"
 _UUID = r"([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})"
 _VERSION = rf"{_BEFORE}(?:Current|Worker) Version ID:\s*{_UUID}\s*$"
@@ -42,19 +42,19 @@ class LogFacts:
         return self._preview_url
 
     def add(self, lines: Iterable[LogLine]) -> None:
-        """Take lines of the log in order. Lines that were taken before change nothing."""
+        """Take lines of the log, in order. Lines that come again change nothing."""
         for line in lines:
-            if "ersion " in line.message:  # few lines pass, and this is done for each
+            if "ersion " in line.message:  # a cheap check for each line, which few lines pass
                 self._take(line.message)
 
     def _take(self, message: str) -> None:
-        # Cut first, so that a hostile line costs no time.
+        # Cut before the regular expressions see it.
         text = re.sub(SEQUENCES, "", message[:_LONGEST])
         if (version := re.match(_VERSION, text)) is not None:
             if len(self._versions) < MAX_VERSIONS:
                 self._versions[version[1].lower()] = None
             return
         preview = re.match(_PREVIEW, text)
-        # The address begins with the version's id. Another one is not what wrangler writes.
+        # wrangler's address begins with the id of the version. Any other line is text of the build.
         if preview is not None and any(it.startswith(preview[2]) for it in self._versions):
             self._preview_url = preview[1]

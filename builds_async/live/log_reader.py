@@ -1,4 +1,4 @@
-"""Reading one build's log, request by request: what to ask next, when, and whether the log has ended.
+"""Reading one build's log, request by request: the next request, when it is due, and the end of the log.
 
 It does not wait. `LogFollower` waits for one log, `BuildTail` for many at once.
 """
@@ -25,7 +25,7 @@ SETTLE = 2.0
 """Seconds after which a log is read once more if its build has only just stopped: lines may lag behind."""
 
 QUEUED_INTERVAL = 2.5
-"""Seconds between two looks at a build that is queued, so that its start is seen within 3 s."""
+"""Seconds between two lookups of a queued build, so that its start is seen within 3 s."""
 
 _JUST_NOW = timedelta(seconds=5)
 
@@ -35,11 +35,11 @@ logger: logging.Logger = logging.getLogger("builds_async")
 class LogReader:
     """One log, from `start` or from its last `tail` lines, to its end.
 
-    Take the lines in `buffered`. When there are none, and the log has not `ended`, call `step` when `pace`
-    says that it is due. State moves only after a response has been read, so a step that fails or is canceled
-    loses nothing and repeats nothing.
+    Take the lines in `buffered`. When there are none, and the log has not `ended`, call `step` as soon as it
+    is due by `pace`. State changes only after a response has been read, so a failed or canceled step loses
+    nothing and repeats nothing.
 
-    A build that is queued has no log: as long as it `is_queued`, a step requests its state alone.
+    A queued build has no log: while it `is_queued`, a step requests only its state.
     """
 
     def __init__(
@@ -57,9 +57,11 @@ class LogReader:
     ) -> None:
         start = LogPosition() if start is None else start
         if not isinstance(start, LogPosition):
-            raise TypeError(f"start is a LogPosition, not {type(start).__name__}: decode it with msgspec")
+            raise TypeError(
+                f"start must be a LogPosition, not {type(start).__name__}: decode it with msgspec"
+            )
         if start.offset < 0:
-            raise ValueError(f"the offset of a position is 0 or more lines, not {start.offset}")
+            raise ValueError(f"the offset of a position must be 0 or more lines, not {start.offset}")
         self.pace: Pace = Pace(
             clock,
             seconds("poll_interval", poll_interval, above_zero=True),
@@ -68,12 +70,13 @@ class LogReader:
         """When the next `step` is due."""
 
         self.buffered: Iterator[LogLine] = iter(())
-        """The lines that were fetched and not taken. Of a tuple: `length_hint` says how many are left."""
+        """The lines that were fetched and not taken: an iterator of a tuple, so `length_hint` counts them."""
 
         self.facts: LogFacts = LogFacts()
-        """What the lines that were fetched say about uploads, those that are skipped included."""
+        """The uploads that the fetched lines name, skipped lines included."""
 
-        # Polls give way to other calls when the budget runs low; draining a finished log is no poll.
+        # Polls give way to other calls when the budget runs low. Draining a finished log is not a poll, so it
+        # has a source of its own.
         self._source = source
         self._finished_source = source if finished_source is None else finished_source
         self._state = OwnState(source, build_uuid, clock) if state is None else state
@@ -83,7 +86,7 @@ class LogReader:
         self._backlog = None if tail is None else Backlog(tail)  # as long as lines are skipped
         self._build: Build | None = None
         self._queued_interval = max(QUEUED_INTERVAL, poll_interval)
-        # Where an earlier reader had lines the build has begun, even if a copy that lags says otherwise.
+        # A build whose lines an earlier reader had is not queued, even if a copy that lags says so.
         self._may_be_queued = start == LogPosition()
         self._end_detector = EndDetector(clock)
         self._finished = False  # the build is final; what is left is to drain its log
@@ -99,7 +102,7 @@ class LogReader:
 
     @property
     def is_queued(self) -> bool:
-        """True while the build was seen queued, and never further."""
+        """True while the build has been seen queued, and in no later status."""
         return self._may_be_queued and self._build is not None
 
     @property
@@ -109,22 +112,22 @@ class LogReader:
 
     @property
     def complete(self) -> bool:
-        """True once the log has ended and the API had no more to give."""
+        """True once the log has ended and was read completely."""
         return self._complete
 
     @property
     def position(self) -> LogPosition:
-        """The place behind the last line taken; while lines are skipped, the place where they will begin."""
+        """The position after the last line taken; while lines are skipped, before the first one to come."""
         here = self._cursor.position(length_hint(self.buffered))
         return here if self._backlog is None else self._backlog.start or here
 
     async def step(self) -> None:
-        """Ask once, now. Does nothing while lines are in buffered, and after the end."""
+        """Make the next request now. Does nothing while lines are buffered, and after the end."""
         if length_hint(self.buffered) or self._ended:
             return
         settle = self._settle
         try:
-            caught_up = await self._ask()
+            caught_up = await self._request()
         except BuildsError:
             self.pace.failed()
             raise
@@ -141,8 +144,8 @@ class LogReader:
     def _go_back(self, backlog: Backlog, *, settle: bool) -> None:
         """Go back to where the last lines begin, now that the end of the log is known.
 
-        The log may seem to have ended, and its second look may have been used up, while lines were skipped.
-        Both have to come after the lines that are given now.
+        The log may have ended while lines were skipped, and its last request, 2 s later, may have been made.
+        Both have to come after the lines that are delivered now.
         """
         self._backlog = None
         if backlog.start is not None:
@@ -151,14 +154,14 @@ class LogReader:
             self._settle = self._settle or settle
             self._ended = self._complete = False
 
-    async def _ask(self) -> bool:
-        """Take the next page, and return whether it was the last one for now."""
+    async def _request(self) -> bool:
+        """Request the next page, and return whether it was the last one for now."""
         build = self._build
         if build is None or self._may_be_queued:
-            seen = await self._look()
+            seen = await self._look_up()
             if self.is_queued:
                 self.pace.due = seen.at + self._queued_interval
-                return True  # there are no lines now, so all that come are new
+                return True  # there are no lines yet, so `tail` has nothing to skip
             build = seen.build
         requested_at = self._clock.now()
         step, newly_missing = await self._page(build)
@@ -173,7 +176,7 @@ class LogReader:
         if step.more:
             return False
         if step.lines:
-            return not self._finished  # a finished log is read on until a page brings nothing
+            return not self._finished  # a finished log is read until a page brings nothing
         self.pace.slow_down()
         await self._nothing_new(step, newly_missing=newly_missing)
         return not self._finished or self._ended or self.pace.due > requested_at
@@ -182,22 +185,22 @@ class LogReader:
         """The next page as a step, and whether the log is missing now but was not the time before."""
         try:
             page = await self._source.logs(self._build_uuid, cursor=self._cursor.asked)
-        except NotFoundError:  # the build exists, so it is the log that does not
+        except NotFoundError:  # the build exists, so the 404 means the log
             newly_missing, self._missing = not self._missing, True
             return self._cursor.not_found(build), newly_missing
         self._missing = False
         return self._cursor.take(page, final=self._finished), False
 
     async def _nothing_new(self, step: Step, *, newly_missing: bool) -> None:
-        """A page brought nothing: see whether the build has finished, or whether the log has ended.
+        """After a page without new lines: check whether the build has finished, or the log has ended.
 
         The build is requested only here: while lines come, a second request with each poll would be wasted.
         """
         if not self._finished:
-            await self._look()
+            await self._look_up()
         elif self._settle or (newly_missing and not step.complete):
-            # Read once more: late lines may come, and a log that was there a moment ago may be back, if the
-            # 404 came from a replica that lags.
+            # Read once more: late lines may come. And a log that was there a moment ago may come back, if a
+            # copy that lags sent the 404.
             self._settle = False
             self.pace.due += SETTLE
         else:
@@ -211,8 +214,8 @@ class LogReader:
                 self._build_uuid,
             )
 
-    async def _look(self) -> Seen:
-        """Ask how the build is. When it has finished, the log is due at once, to be drained."""
+    async def _look_up(self) -> Seen:
+        """Request the state of the build. When it has finished, the log is due at once, to be drained."""
         first = self._build is None
         seen = await self._state.state(max_age=MAX_AGE)
         build = self._build = seen.build
@@ -220,7 +223,8 @@ class LogReader:
             self._may_be_queued and build.status == BuildStatus.QUEUED and not build.is_stopped
         )
         if build.is_stopped and not self._end_detector.has_stopped:
-            # A build that was seen running, or has no outcome yet, stopped just now whatever its dates say.
+            # A build that was running at the last lookup, or has no outcome yet, stopped just now, whatever
+            # its dates are.
             self._settle = not first or build.build_outcome is None or _stopped_just_before(build, seen.date)
         if self._end_detector.is_final(build):
             self._finished = True
@@ -232,7 +236,7 @@ class LogReader:
 def _stopped_just_before(build: Build, seen_on: datetime | None) -> bool:
     """Whether the build may have stopped less than 5 s before it was seen, both by the server's clock.
 
-    A stop in the future is as good as one in the past: two servers may differ by some seconds.
+    A stop up to 5 s in the future counts as well: the clocks of two servers may differ by some seconds.
     """
     stopped_on = build.stopped_on
     if stopped_on is None or seen_on is None:

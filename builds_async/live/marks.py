@@ -1,9 +1,9 @@
-"""Which builds of a Worker came after its mark: by their dates, and by their place in the list. No I/O.
+"""Which builds of a Worker came after its mark, by their dates and by their place in the list. No I/O.
 
-The API lists builds newest first and dates them, but either may fail: a date may be missing or absurd,
+The API lists builds newest first and dates them, but neither is reliable: a date may be missing or absurd,
 several builds may have the same date, the list may lag, and the marked build may have been deleted. No new
-build may go unseen, and no old one should be reported again; where only one of the two can be had, a
-repetition is the smaller harm.
+build must be missed, and no old one should be reported again. If only one of the two is possible, repeating
+a build does less harm.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -13,12 +13,12 @@ from builds_async.models.changes import WorkerMark
 
 
 def mark_of(build: Build) -> WorkerMark:
-    """The mark that says: up to this build, all was seen."""
+    """The mark for "all builds up to this one were seen"."""
     return WorkerMark(build.build_uuid, usable_date(build.created_on))
 
 
 def usable(mark: WorkerMark | None) -> WorkerMark | None:
-    """A stored mark without a date that is absurd: one in the year 9999 would hide every later build."""
+    """A stored mark, without its date if that is absurd: the year 9999 would hide every later build."""
     return mark and WorkerMark(mark.build_uuid, usable_date(mark.created_on))
 
 
@@ -30,12 +30,12 @@ def place_of(newest_first: Sequence[Build], mark: WorkerMark | None) -> int | No
 
 
 def listed_before(newest_first: Sequence[Build], mark: WorkerMark | None) -> set[str]:
-    """The UUIDs of the builds that a list has before the marked one."""
+    """The UUIDs of the builds before the marked one in a list."""
     return {build.build_uuid for build in newest_first[: place_of(newest_first, mark) or 0]}
 
 
 def is_older(build: Build, mark: WorkerMark | None) -> bool:
-    """Whether the build is older than the marked one by its date; False where one of the dates is missing."""
+    """Whether the build is older than the marked one by its date; False if one of the dates is missing."""
     if mark is None or mark.created_on is None:
         return False
     date = usable_date(build.created_on)
@@ -43,10 +43,10 @@ def is_older(build: Build, mark: WorkerMark | None) -> bool:
 
 
 def is_at_or_after(build: Build, mark: WorkerMark | None, before: Collection[str] = ()) -> bool:
-    """Whether the build is newer than the marked one, or is that one.
+    """Whether the build is the marked one, or newer.
 
-    Where one of the dates is missing, a build counts as newer if it is among `before`, the builds that the
-    list has before the marked one.
+    If one of the dates is missing, a build counts as newer if it is in `before`, the builds before the marked
+    one in the list.
     """
     if mark is None or mark.build_uuid == build.build_uuid:
         return True
@@ -57,18 +57,18 @@ def is_at_or_after(build: Build, mark: WorkerMark | None, before: Collection[str
 
 
 def may_be_marked(build: Build, mark: WorkerMark | None) -> bool:
-    """Whether the mark may move to this build. Without a date it may only if the mark has none either."""
+    """Whether the mark may move to this build; to a build without a date only from a mark without one."""
     return mark is None or created(build) >= (mark.created_on or LONG_AGO)
 
 
 def newer_than_listed(
     before: Sequence[Build], mark: WorkerMark | None, latest: Build, *, behind: Sequence[Build]
 ) -> list[Build]:
-    """The builds that are newer than the marked one, which the list has between `before` and `behind`.
+    """The builds that are newer than the marked one, which is listed between `before` and `behind`.
 
-    Dates count, unless the latest build stands before the marked one and is older by its date: then one of
-    the two dates is wrong. A latest build without a date that is not listed at all is new as well: the list
-    lags.
+    Dates decide, unless the latest build is listed before the marked one and its date is older: then one of
+    the two dates is wrong, and the place decides. A latest build that has no date and is not listed counts as
+    new: the list lags.
     """
     listed = {build.build_uuid for build in (*before, *behind)}
     late = [latest] if latest.build_uuid not in listed and usable_date(latest.created_on) is None else []
@@ -81,9 +81,9 @@ def newer_than_listed(
 def newer_than_gone(
     newest_first: Sequence[Build], mark: WorkerMark | None, known: Mapping[str, Build | None]
 ) -> list[Build]:
-    """The builds that are newer than a marked one that is not listed any more, and all `known` ones.
+    """The builds that are newer than a marked one that is no longer listed, and all `known` ones.
 
-    A build without a date counts as new if it stands before all older ones.
+    A build without a date counts as new if it is listed before all older ones.
     """
     if mark is None:
         return [*newest_first]

@@ -1,4 +1,4 @@
-"""The builds of one Worker that began since its mark, from its list, page by page."""
+"""The builds of one Worker that began since its mark, found page by page in the Worker's list of builds."""
 
 from typing import NamedTuple
 
@@ -9,20 +9,20 @@ from builds_async.models.builds import Build, in_order
 from builds_async.models.changes import WorkerMark
 
 CATCH_UP = 200
-"""How many builds of one Worker are searched for those that were missed."""
+"""How many builds of one Worker are searched for missed ones."""
 
 PAGE = 50
 """How many builds one page of the list has."""
 
 
 class Missed(NamedTuple):
-    """What the list of a Worker has shown."""
+    """The result of a search for missed builds."""
 
     builds: tuple[Build, ...]
-    """The builds that came after the marked one, oldest first, and open ones in their present state."""
+    """The marked build, then the newer ones, oldest first, then older open ones in their present state."""
 
     unreadable: int
-    """How many builds could not be read, and are left out."""
+    """How many builds could not be read and are left out."""
 
 
 async def find_missed(
@@ -42,8 +42,8 @@ async def find_missed(
             still_open = (build for build in behind if build.build_uuid in history.open)
             return Missed((builds[place], *in_order(newer), *still_open), unreadable)
         found += builds
-        # Past the date of the mark, the marked build was deleted. Not if `latest` is itself older than the
-        # mark: then dates decide nothing.
+        # A build older than the mark means that the marked build was deleted: no later page has it. If even
+        # `latest` is older than the mark, the dates are wrong and can't end the search.
         is_past = bool(builds) and marks.is_older(builds[-1], mark) and not marks.is_older(latest, mark)
         if is_past or len(builds) + response.skipped < PAGE:
             break

@@ -1,4 +1,4 @@
-"""The logs that a tail has open: which builds get one, what is buffered, and when one is dropped. No I/O."""
+"""The open logs of a tail: opening them, delivering their buffered lines, dropping them. No I/O."""
 
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -20,10 +20,10 @@ from builds_async.session.ids import normalized_id
 
 
 class OpenLogs:
-    """Opens a log for each new build that the tracker reports, and drops it when its end was delivered.
+    """Opens a log for each new build that the tracker reports, and drops it after its end was delivered.
 
-    Whatever changes the moment at which a log is due goes to the schedule at once. `next_item` gives what is
-    buffered; requests fill it.
+    Each change of the moment at which a log is due goes to the schedule at once. `next_item` returns buffered
+    lines and ends; requests fill the buffers.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class OpenLogs:
         """The error of each log whose last request failed, by build UUID."""
 
         self.horizon: Horizon = Horizon()
-        """How long the builds may still need polls."""
+        """For how long the builds may still need polls."""
 
         self._source = source
         self._tracker = tracker
@@ -51,13 +51,13 @@ class OpenLogs:
         self._tail = tail
         self._poll_interval = poll_interval
         self._max_poll_interval = max_poll_interval
-        self._known = dict(tracker.marks)  # what an earlier tail had seen
+        self._known = dict(tracker.marks)  # the builds up to which an earlier tail had seen all
         dates = [usable_date(mark.created_on) for mark in start.workers.values() if mark is not None]
         self._newest_known = max((date for date in dates if date is not None), default=None)
         self._is_resumed = bool(start.workers)
         self._logs: dict[str, BuildLog] = {}
         self._restored: dict[str, list[BuildLog]] = {}  # by Worker, until its first lookup
-        # Builds by Worker whose end was delivered before the mark of the Worker covers them.
+        # By Worker, the builds whose end was delivered, but that the mark of the Worker does not cover yet.
         self._ended: dict[str, list[str]] = {}
         self._ready: deque[BuildLog] = deque()  # logs that may have lines buffered, or an end to deliver
         self.restore(start)
@@ -83,7 +83,7 @@ class OpenLogs:
 
     @property
     def position(self) -> Mapping[str, TailLog]:
-        """The place in each log, by build UUID."""
+        """The position in each log, by build UUID."""
         return {
             uuid: TailLog(log.tag, log.reader.position, ended=log.end_delivered)
             for uuid, log in self._logs.items()
@@ -108,21 +108,21 @@ class OpenLogs:
             return None
         log = self._ready[0]
         build = log.build
-        assert build is not None  # noqa: S101  # as `has_next` has seen
+        assert build is not None  # noqa: S101  # `has_next` is true only then
         tag = self._tracker.spelling(log.tag)
         for line in log.reader.buffered:
             return TailLine(tag, build, line, log.reader.position.number)
         log.end_delivered = True
         if self._tracker.is_settled(log.tag):
             self.drop(log)
-        else:  # a position has to say that this end was delivered, as long as its marks do not
+        else:  # a stored position must record this end itself, until its marks cover the build
             self._ended.setdefault(log.tag, []).append(log.uuid)
         return TailEnd(tag, build, log.reader.complete and not log.is_gone)
 
     # Opening and dropping.
 
     def take_changes(self) -> None:
-        """Open a log for each new build; pass the state of the others on to their logs."""
+        """Open a log for each new build, and pass the state of the others to their logs."""
         while self._tracker.changes:
             change = self._tracker.take()
             build, tag = change.build, normalized_id(change.external_script_id)
@@ -132,12 +132,12 @@ class OpenLogs:
             if build.build_uuid in self._logs:
                 self.see(tag, build)
             elif change.is_new and not self._is_past(tag, change):
-                # `tail` is for logs that exist at the beginning; of a build that is new all lines are wanted.
+                # `tail` applies only to logs that exist at the beginning: a new build is delivered whole.
                 tail = self._tail if build.build_uuid in self._tracker.present else None
                 self.schedule(self._open(tag, build.build_uuid, build, LogPosition(), tail))
 
     def see(self, tag: str, build: Build) -> None:
-        """Take the present state of a build that is new beyond doubt, or has a log."""
+        """Take the present state of a build that has a log, or that is certainly new."""
         log = self._logs.get(build.build_uuid)
         if log is None:
             self.schedule(self._open(tag, build.build_uuid, build, LogPosition(), None))
@@ -147,17 +147,18 @@ class OpenLogs:
         if log.reader.is_queued and build.status != BuildStatus.QUEUED:
             log.reader.pace.due = self._clock.now()  # it has begun: its lines are due now
         if has_stopped:
-            log.reader.pace.due = min(log.reader.pace.due, self._clock.now())  # nothing more will be written
+            # Nothing more will be written, so the log can be drained without a pause.
+            log.reader.pace.due = min(log.reader.pace.due, self._clock.now())
         self.schedule(log)
 
     def looked_up(self, tag: str) -> None:
-        """A Worker was looked up: the logs of the position may go on, and ended ones may be forgotten."""
+        """A Worker was looked up: continue its logs from the stored position, and forget the ended ones."""
         for log in self._restored.pop(tag, ()):
             self.schedule(log)
         self.settle(tag)
 
     def requested(self, log: BuildLog) -> None:
-        """The request for a log is over: there may be something to deliver, and another one to make."""
+        """A request for a log has ended: deliver its lines, and schedule the next request."""
         log.is_busy = False
         if self._logs.get(log.uuid) is log:  # else its Worker was removed meanwhile
             self._ready.append(log)
@@ -166,7 +167,7 @@ class OpenLogs:
     def schedule(self, log: BuildLog) -> None:
         """Set when the log is requested next."""
         if log.is_busy:
-            return  # `requested` does it
+            return  # `requested` schedules it when the request in flight has ended
         if log.is_over or log.is_queued or log.end_delivered:
             self._schedule.hold_log(log.uuid)
             return
@@ -191,7 +192,7 @@ class OpenLogs:
         self._schedule.hold_log(log.uuid)
 
     def remove_worker(self, tag: str) -> None:
-        """Forget all logs of a Worker, and what is buffered of them."""
+        """Forget all logs of a Worker, with their buffered lines."""
         self._known.pop(tag, None)
         for log in [log for log in self._logs.values() if log.tag == tag]:
             self.drop(log)
@@ -222,17 +223,21 @@ class OpenLogs:
         return log
 
     def _is_past(self, tag: str, change: BuildChange) -> bool:
-        """Whether a build that is reported for the first time lies before the beginning of this tail."""
+        """Whether a build that is reported for the first time belongs to the time before this tail."""
         build = change.build
         mark = self._known.get(tag)
         if mark is not None and mark.build_uuid == build.build_uuid:
-            return True  # an earlier tail delivered it, or it is open by the position
+            return True  # an earlier tail delivered it, or its log is open by the stored position
         if not build.is_stopped or build.build_uuid not in self._tracker.present:
             return False
         return not (self._is_resumed and self._may_be_unseen(build))
 
     def _may_be_unseen(self, build: Build) -> bool:
-        """Whether a build of a Worker that the position does not know may have ended after it was taken."""
+        """Whether a build may have ended after the stored position was taken. Its Worker is not in there.
+
+        The position has no date of its own. The newest build in it is the best lower bound for that date, so
+        a build is repeated rather than lost.
+        """
         stopped = usable_date(build.stopped_on)
         return self._newest_known is None or stopped is None or stopped >= self._newest_known
 

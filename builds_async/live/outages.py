@@ -8,9 +8,9 @@ from builds_async.session.clock import Clock
 from builds_async.session.observe import Observer, OutageBegan, OutageEnded
 
 GRACE = 30.0
-"""Seconds around the beginning and the end of an outage in which some requests succeed and others fail.
+"""Seconds after the beginning, and after the end, of an outage in which some requests succeed and some fail.
 
-It is the default timeout of a request: one that was sent during the outage may fail that late.
+It equals the default timeout of a request: one that was sent during the outage may fail that late.
 """
 
 logger: logging.Logger = logging.getLogger("builds_async")
@@ -19,8 +19,8 @@ logger: logging.Logger = logging.getLogger("builds_async")
 class Outages:
     """Reports outages to the log and to the observer, for all live verbs of one client.
 
-    A verb that fails while an outage is going on belongs to it, and is not reported again. The outage is over
-    when one of its verbs succeeds, or when all of them have given up.
+    A verb that fails during an outage joins it without another report. The outage is over when one of its
+    verbs succeeds, or when all of them have given up.
     """
 
     def __init__(self, clock: Clock, observer: Observer | None = None) -> None:
@@ -29,7 +29,7 @@ class Outages:
         self._last: Outage | None = None
 
     def failed(self, verb: object, name: str, patience: float, error: BuildsError) -> "Outage":
-        """A verb goes on after a failure. Returns the outage it belongs to, after reporting a new one."""
+        """Note that a verb sits out a failure. Returns its outage, after reporting it if it is new."""
         last, now = self._last, self._clock.now()
         if last is not None and last.includes(verb, now):
             last.verbs.add(verb)
@@ -43,12 +43,12 @@ class Outages:
         return outage
 
     def succeeded(self) -> None:
-        """A request of any verb succeeded."""
+        """Note that a request of any verb succeeded."""
         if self._last is not None:
             self._last.is_partial = True
 
     def ended(self, outage: "Outage", verb: object, error: BuildsError | None) -> None:
-        """For a verb, the outage is over: it has succeeded, or gives up and raises `error`."""
+        """Note that a verb is through with an outage: it has succeeded, or gives up and raises `error`."""
         if error is not None:
             outage.verbs.discard(verb)
         if outage.ended_at is not None or (error is not None and outage.verbs):
@@ -66,25 +66,26 @@ class Outage:
 
     def __init__(self, name: str, began_at: float) -> None:
         self.name = name
-        """The verb that met it first."""
+        """The verb that failed first."""
 
         self.began_at = began_at
-        """When that was."""
+        """When that verb failed."""
 
         self.ended_at: float | None = None
-        """When it was over."""
+        """When the outage was over; None before."""
 
         self.verbs: WeakSet[object] = WeakSet()
-        """The verbs that sit it out. One that is canceled and dropped leaves by itself."""
+        """The verbs that sit it out. A canceled verb leaves by itself when it is dropped."""
 
         self.is_partial = False
         """Whether a request has succeeded since it began."""
 
     def includes(self, verb: object, now: float) -> bool:
         """Whether a failure of this verb belongs to this outage."""
-        if self.ended_at is not None:
+        if self.ended_at is not None:  # a late failure of a request that was sent before the end
             return verb in self.verbs and now - self.ended_at < GRACE
-        # An outage of one log alone, say, must not hide a later one of the whole API.
+        # If other requests succeed, only a part of the API fails, such as one log. An outage of that kind
+        # must not hide a later one of the whole API.
         return verb in self.verbs or (
             bool(self.verbs) and not (self.is_partial and now - self.began_at > GRACE)
         )

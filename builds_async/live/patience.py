@@ -1,4 +1,4 @@
-"""Sitting out an outage: how long a live verb goes on while every request of it fails."""
+"""Sitting out an outage: how long a live verb continues while each of its requests fails."""
 
 from collections.abc import Iterable
 from math import inf
@@ -13,11 +13,11 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 15.0
 
 
 class Patience:
-    """How long one live verb sits out unbroken failure: `seconds` from the first failure, 0 for not at all.
+    """How long one live verb sits out an outage: for `seconds` from the first failure; 0 for not at all.
 
     Only `transient` errors are sat out; any other ends the verb at once. The verb calls `outlasts` with each
-    error, raises the error if that is False, makes no request before `due`, and calls `succeeded` after each
-    success. A verb that requests many things independently calls `outlasts_part` for each of them.
+    error, raises the error if that returns False, makes no request before `due`, and calls `succeeded` after
+    each success. A verb with many independent requests calls `outlasts_part` for each of them.
     """
 
     def __init__(
@@ -27,7 +27,7 @@ class Patience:
         """The moment before which the next attempt is not made."""
 
         self.outage: BuildsError | None = None
-        """The last error of the outage that is being sat out."""
+        """The last error of the outage that is being sat out; None if there is none."""
 
         self._clock = clock
         self._seconds = seconds
@@ -43,9 +43,9 @@ class Patience:
         return self._began is not None
 
     def outlasts(self, error: BuildsError) -> bool:
-        """Count a failure, and say whether it is sat out; if not, the caller raises the error.
+        """Count a failure. True if it is sat out; if not, the caller raises the error.
 
-        After `seconds` without a success each further failure is raised, at the same pace.
+        After `seconds` without a success, each further failure is raised, at the same pace.
         """
         now = self._clock.now()
         if not error.transient or not self._seconds:
@@ -63,19 +63,19 @@ class Patience:
         return True
 
     def outlasts_part(self, error: BuildsError, *, repeated: bool = False) -> bool:
-        """Count a failure of one part of a verb, such as one log of many; False if the error is to be raised.
+        """Count a failure of one part of a verb, such as one log of many; False if it must be raised.
 
-        An error that concerns the part alone is never raised. `repeated` says that the last request for the
-        part failed as well: that is no sign of an outage while requests for other parts succeed.
+        An error that concerns only the part is never raised. `repeated`: the last request for the part failed
+        as well, which is no sign of an outage while requests for other parts succeed.
         """
         if not concerns_all(error) or (repeated and error.transient and self._seconds and not self.is_tried):
             return True
         return self.outlasts(error)
 
     def weigh(self, errors: Iterable[BuildsError], *, parts: int, repeated: bool = False) -> None:
-        """Count a request for several parts, of which some had `errors`; raise one that is not sat out.
+        """Count a request for several parts, with the `errors` of some; raise an error that is not sat out.
 
-        It has failed if all of them had an error that does not concern them alone.
+        The request counts as a failure if every part had an error that concerns more than that part.
         """
         serious = [error for error in errors if concerns_all(error)]
         if len(serious) < max(parts, 1):
@@ -84,20 +84,21 @@ class Patience:
             raise with_call(serious[0])  # the original stays among the failures
 
     def succeeded(self) -> None:
-        """A request brought what it was for: an outage is over."""
+        """Note that a request succeeded: an outage is over."""
         self._outages.succeeded()
         if self._began is not None:
             self._end(None)
 
     def _set_due(self, error: BuildsError, now: float, left: float) -> None:
         if now < self.due:
-            return  # another request of the same attempt: that lengthens no pause
+            return  # it was in flight together with the one that set `due`: one pause is enough for both
         pause, self._pause = self._pause, min(2 * self._pause, LONGEST_PAUSE)
         if 0 < left < pause:
             pause = left  # the last attempt comes when the patience ends, not up to a pause later
-        # A 503 may ask for longer; after a 429 the budget's gate holds all requests back anyway.
-        asked = error.retry_after if isinstance(error, InternalServerError) else None
-        self.due = now + max(pause, min(asked or 0.0, LONGEST_CLOSURE))
+        # Retry-After of a 503 may be longer. That of a 429 need not be read: the budget holds back all
+        # requests for it.
+        retry_after = error.retry_after if isinstance(error, InternalServerError) else None
+        self.due = now + max(pause, min(retry_after or 0.0, LONGEST_CLOSURE))
 
     def _end(self, error: BuildsError | None) -> None:
         self._report_end(error)
@@ -105,12 +106,12 @@ class Patience:
         self.due = -inf
 
     def _report_end(self, error: BuildsError | None) -> None:
-        """Report the end of an outage, unless it was reported. `error` is the one that the verb raises."""
+        """Report the end of an outage once. `error` is the error that the verb raises, if it gives up."""
         if self._reported is not None:
             self._outages.ended(self._reported, self, error)
             self._reported = None
 
 
 def concerns_all(error: BuildsError) -> bool:
-    """Whether an error concerns the API or the way to it, not one Worker or one build alone."""
+    """Whether an error concerns the API or the network, not just one Worker or one build."""
     return error.transient or isinstance(error, BuildsConnectionError)

@@ -1,8 +1,7 @@
-"""What a tail requests next: which lookup, which follow-up, which log. No I/O and no clock.
+"""The next request of a tail: which lookup, which follow-up, which log. No I/O and no clock.
 
-Requests are what a tail has least of, so the order in which they are spent decides how far lines lag behind.
-A choice is made only when the budget lets a request go: what is urgent by then goes first, and waits behind
-nothing.
+Requests are the scarcest thing that a tail has: their order decides how far lines lag behind. The schedule
+makes a choice only when the budget lets a request go, so the most urgent request of that moment goes first.
 """
 
 import heapq
@@ -15,7 +14,7 @@ from builds_async.live.tracker import AT_ONCE
 QUEUED_EVERY = 2.5
 """Seconds between two lookups of a Worker whose latest build is queued: its start is seen within 3 s."""
 
-_DECAY = 0.98  # the shares hold over the last 50 requests or so
+_DECAY = 0.98  # 1 / (1 - 0.98) = 50: the shares hold over about the last 50 requests
 _QUEUED_SHARE = 1 / 3
 _FOLLOW_UP_SHARE = 1 / 60
 _LOG_WEIGHT = 2.5
@@ -24,25 +23,25 @@ _SAFETY_SHARE = 1 / 16
 
 
 class Lookup(NamedTuple):
-    """Ask for the latest builds of these Workers."""
+    """Request the latest builds of these Workers."""
 
     tags: tuple[str, ...]
 
 
 class FollowUp(NamedTuple):
-    """Ask for what the latest build of this Worker hides."""
+    """Request the builds that the latest build of this Worker hides."""
 
     tag: str
 
 
 class Single(NamedTuple):
-    """Ask for this build."""
+    """Request this build."""
 
     build_uuid: str
 
 
 class Log(NamedTuple):
-    """Ask for the next page of this build's log."""
+    """Request the next page of this build's log."""
 
     build_uuid: str
 
@@ -51,45 +50,45 @@ Choice: TypeAlias = Lookup | FollowUp | Single | Log
 
 
 class Schedule:
-    """Decides between the requests that are due.
+    """Chooses one of the requests that are due, in this order.
 
-    1. Single builds that an event has named, logs that are known to have begun and were never requested, and
+    1. Single builds that an event has named, then logs that have begun and were never requested, then
        follow-ups that a log depends on.
     2. Lookups of Workers with a queued build, for at most a third of the requests.
-    3. Other lookups, in the proportion that `_lookup_share` explains while logs are waiting.
-    4. Other follow-ups, which look for builds that were missed, for at most 1 request in 40 while anything
-    else is waiting, and never for none.
-    5. Logs, the longest due first.
+    3. Other lookups; while logs are due, only for the share of requests that `_lookup_share` computes.
+    4. Other follow-ups, which search for missed builds. While anything else is due, they get at most 1
+       request in 60.
+    5. Logs, the one that has been due longest first.
 
-    Whatever was chosen is under way, and not chosen again, until it is scheduled anew. Choosing takes
+    A chosen request is in flight, and is not chosen again until it is scheduled again. Choosing takes
     logarithmic time, however many Workers there are.
     """
 
     def __init__(self, interval: float, *, lookups_find: bool = True) -> None:
         self._interval = interval
         self._lookups_find = lookups_find
-        # Where events find what has begun, nothing waits for a lookup.
+        # If events announce new builds, nothing waits for a lookup: queued builds need no shorter interval.
         self._queued_every = min(QUEUED_EVERY, interval) if lookups_find else interval
         self._workers = _Due()  # Workers without a queued build
         self._queued = _Due()
         self._tags: set[str] = set()
         self._logs = _Due()
-        self._polled: set[str] = set()  # logs that may be requested, under way or not
+        self._polled: set[str] = set()  # logs that may be requested, in flight or not
         self._openings: dict[str, None] = {}
         self._singles: dict[str, None] = {}
         self._urgent: dict[str, None] = {}  # follow-ups
         self._follow_ups: dict[str, None] = {}
         self._followed: set[str] = set()  # Workers whose follow-up is in flight
-        # Requests of each kind, the recent ones counting most.
+        # Requests of each kind, weighted: the last one counts 1, the one before `_DECAY`, and so on.
         self._lookups = self._queued_lookups = self._follow_up_count = self._total = 0.0
 
     def add_worker(self, tag: str, due: float) -> None:
-        """Lookup at a Worker from then on."""
+        """Look up a Worker from the moment `due` on."""
         self._tags.add(tag)
         self._workers.set(tag, due)
 
     def remove_worker(self, tag: str) -> None:
-        """Lookup at a Worker no longer."""
+        """Stop looking up a Worker."""
         self._tags.discard(tag)
         self._workers.discard(tag)
         self._queued.discard(tag)
@@ -115,28 +114,28 @@ class Schedule:
         self._followed.discard(tag)
 
     def add_single(self, build_uuid: str) -> None:
-        """Ask for a build by itself, as soon as possible."""
+        """Request a single build as soon as possible."""
         self._singles[build_uuid] = None
 
     def open_log(self, build_uuid: str) -> None:
-        """A log has begun and was never requested."""
+        """Request a log that has begun and was never requested, as soon as possible."""
         self._polled.add(build_uuid)
         self._openings[build_uuid] = None
 
     def set_log(self, build_uuid: str, due: float) -> None:
-        """Ask for a log when it is due."""
+        """Request a log when it is due."""
         self._polled.add(build_uuid)
         self._openings.pop(build_uuid, None)
         self._logs.set(build_uuid, due)
 
     def hold_log(self, build_uuid: str) -> None:
-        """Do not ask for a log until further notice."""
+        """Do not request a log until `open_log` or `set_log` schedules it again."""
         self._polled.discard(build_uuid)
         self._openings.pop(build_uuid, None)
         self._logs.discard(build_uuid)
 
     def next_due(self, now: float) -> float:
-        """When there is something to choose; infinity if not before something under way is over."""
+        """When a request can be chosen; infinity if none can before one in flight has ended."""
         if self._openings or self._singles:
             return now
         if self._next_of(self._urgent) is not None or self._next_of(self._follow_ups) is not None:
@@ -158,36 +157,39 @@ class Schedule:
         if (urgent := self._next_of(self._urgent)) is not None:
             return self._take_follow_up(urgent)
         log_waits = self._logs.first <= now
-        look = self._queued.first <= now and self._queued_lookups <= _QUEUED_SHARE * self._total
+        may_look_up = self._queued.first <= now and self._queued_lookups <= _QUEUED_SHARE * self._total
         if min(self._queued.first, self._workers.first) <= now:
-            look = look or not log_waits or self._lookups <= self._lookup_share * self._total
+            may_look_up = may_look_up or not log_waits or self._lookups <= self._lookup_share * self._total
         follow_up = self._next_of(self._follow_ups)
+        # Follow-ups take their small share first: behind lookups and logs, which are nearly always due in a
+        # large account, they would never be sent.
         if follow_up is not None and (
-            self._follow_up_count < _FOLLOW_UP_SHARE * self._total or not (look or log_waits)
+            self._follow_up_count < _FOLLOW_UP_SHARE * self._total or not (may_look_up or log_waits)
         ):
             return self._take_follow_up(follow_up)
-        if look:
+        if may_look_up:
             return self._next_lookup(now)
         return Log(self._logs.pop()) if log_waits else None
 
     @property
     def _lookup_share(self) -> float:
-        """The part of the requests that lookups get while logs are waiting.
+        """The share of the requests that lookups get while logs are due.
 
-        With C lookups to a pass over all Workers and N logs, let lookups have the part s of R requests per s.
-        A new build is found after C / (s R) / 2 seconds on average, and a line after N / ((1 - s) R) / 2.
-        The sum of the two, lines weighted by w, is least where s : (1 - s) = sqrt(C) : sqrt(w N). Each line
-        waits for a poll, but only those that a build writes before it is found wait for a lookup: hence
-        sqrt(w) = 2.5. Few Workers begin a build while they have one, so those count a quarter.
+        Let a pass over all Workers take C lookups, let N logs be open, and let lookups get the share s of R
+        requests per second. On average a new build is found after C / (s R) / 2 seconds, and a new line after
+        N / ((1 - s) R) / 2. The sum of the two, lines weighted by w, is least for s : (1 - s) = sqrt(C) :
+        sqrt(w N). Each line waits for a poll, but only the lines that a build writes before it is found wait
+        for a lookup: hence sqrt(w) = 2.5. A Worker with a running build rarely begins another, so it counts
+        a quarter.
         """
         if not self._lookups_find:
             return _SAFETY_SHARE
         logs = len(self._polled)
-        looks = sqrt(max(1, len(self._tags) - (1 - _BUSY_WEIGHT) * logs) / AT_ONCE)
-        return looks / (looks + _LOG_WEIGHT * sqrt(max(1, logs)))
+        lookups = sqrt(max(1, len(self._tags) - (1 - _BUSY_WEIGHT) * logs) / AT_ONCE)
+        return lookups / (lookups + _LOG_WEIGHT * sqrt(max(1, logs)))
 
     def _next_lookup(self, now: float) -> Lookup:
-        """A lookup of twenty Workers, for it costs the same: those that are due, then those due soon."""
+        """A lookup of up to twenty Workers, at the cost of one: those that are due, then those due soon."""
         is_queued = self._queued.first <= now
         tags = [*self._queued.take(AT_ONCE, until=now)]
         tags += self._workers.take(AT_ONCE - len(tags), until=now)
@@ -214,18 +216,23 @@ class Schedule:
 
 
 class _Due:
-    """Keys by the moment at which they are due."""
+    """A queue of keys, ordered by the moment at which they are due.
+
+    A heap can't remove or move an entry. So `_due` has the valid moment of each key, and entries of the heap
+    that differ from it are skipped when they come to the front.
+    """
 
     def __init__(self) -> None:
         self._due: dict[str, float] = {}
         self._heap: list[tuple[float, int, str]] = []
-        self._count = 0  # equals keep their order
+        self._count = 0  # keys of the same moment keep their order
 
     def set(self, key: str, due: float) -> None:
         self._due[key] = due
         self._count += 1
         heapq.heappush(self._heap, (due, self._count, key))
-        if len(self._heap) > 2 * len(self._due) + 64:  # too many that were set anew or discarded
+        # Rebuilt when more than half of it is stale: that costs no more than the pushes did, and bounds it.
+        if len(self._heap) > 2 * len(self._due) + 64:
             self._heap = [it for it in self._heap if self._due.get(it[2]) == it[0]]
             heapq.heapify(self._heap)
 
@@ -240,13 +247,13 @@ class _Due:
         return self._heap[0][0] if self._heap else inf
 
     def pop(self) -> str:
-        """Take out the first one."""
+        """Remove and return the first key."""
         key = self._heap[0][2] if self.first < inf else ""
         del self._due[key]
         return key
 
     def take(self, most: int, *, until: float) -> Iterator[str]:
-        """Take out the first ones, at most `most`, of those that are due until then."""
+        """Remove and return at most `most` keys that are due until then, the first ones first."""
         for _ in range(most):
             if self.first <= until and self._heap:
                 yield self.pop()

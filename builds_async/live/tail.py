@@ -26,15 +26,15 @@ class BuildTail:
     """The lines and the ends of all builds of many Workers, merged, as an endless async iterator.
 
     It begins with the builds that run now, from their first line or, with `tail`, from their last `tail`
-    lines, and picks up each new build by itself. (If the latest build of a Worker has already stopped, no
-    older one is looked for.) Every line of a build comes once and in order, as a `TailLine`. After the last
-    one comes a `TailEnd`, also for a build that never had a line because it was skipped or canceled. Lines of
-    different builds come as they are fetched.
+    lines, and follows each new build by itself. If the latest build of a Worker has stopped before the tail
+    begins, older builds are not searched. Every line of a build comes once and in order, as a `TailLine`.
+    After the last one comes a `TailEnd`, also for a build that never had a line because it was skipped or
+    canceled. Lines of different builds come in the order in which they are fetched.
 
-    Requests go where lines are. One lookup of the latest builds, every `interval` seconds and for 20 Workers
+    Most requests are for lines. One lookup of the latest builds, every `interval` seconds and for 20 Workers
     in a request, replaces the status polls of all logs. The log of a queued build is not requested; its
     Worker is looked up every 2.5 s. A log is opened as soon as a lookup shows its build. The next request is
-    chosen only when the rate budget lets it go, so nothing urgent waits behind something that is not.
+    chosen only when the rate budget allows it, so an urgent request never waits behind another one.
 
     With `events`, builds and their ends are found by the events of a queue, and lookups become a safety net:
     one at the beginning, then one every 10 minutes. An event is acknowledged once the tail knows its build.
@@ -44,20 +44,21 @@ class BuildTail:
     slows the polling, and memory stays bounded.
 
     `position` is one value that can be stored as JSON. A tail that starts with it delivers exactly the lines
-    and ends that are left, even those of builds that began, or ended, while no tail was running. Of a Worker
-    that the position does not know, a build that is over counts as well, unless it was over before the newest
-    build that the position knows.
+    and ends that are left, even those of builds that began, or ended, while no tail was running. For a Worker
+    that is not in the position, that includes a build that has ended, unless it ended before the newest build
+    in the position began.
 
     Workers may be added and removed at any time. Without ids a tail takes all Workers of the account. It
-    lists them once a minute, which is one request, and takes in new ones with all of their builds.
+    lists them once a minute, which is one request, and adds new ones with all of their builds.
 
-    It is not a generator: after a `break`, a timeout, a cancellation or an error the next loop continues and
-    loses nothing. Requests in flight may then still arrive; `async with`, `aclose()` and closing the client
-    end them.
+    It is not a generator: after a `break`, a timeout, a cancellation or an error, the next loop continues and
+    loses nothing. Requests in flight continue meanwhile; `async with`, `aclose()` and closing the client end
+    them.
 
-    Wrong credentials are raised, and so is an error when all requests have failed for the client's `patience`
-    (300 s), or one that will not pass by itself (a certificate). Any other error is in `failures`, by the tag
-    of its Worker or the UUID of its build, until the next request for it succeeds; the others continue.
+    Wrong credentials are raised at once, and so is an error that can't pass by itself (a certificate). Other
+    errors are raised when all requests have failed for the client's `patience` (300 s). Until then, and while
+    some requests succeed, they are in `failures`, by the tag of the Worker or the UUID of the build, until
+    the next request for it succeeds; the others continue.
     """
 
     def __init__(
@@ -122,7 +123,7 @@ class BuildTail:
 
     @property
     def position(self) -> TailPosition:
-        """The place behind the last line or end delivered, in all logs."""
+        """The position after the last line or end delivered, in all logs."""
         self._logs.take_changes()  # else a build could be behind the mark of its Worker and have no log yet
         return TailPosition(dict(self._tracker.marks), dict(self._logs.position))
 
@@ -158,10 +159,10 @@ class BuildTail:
         self._requests.wake()
 
     async def remove(self, external_script_id: str) -> None:
-        """Take out a Worker: nothing more of it comes, and `position` forgets it.
+        """Remove a Worker: none of its lines come any more, and `position` forgets it.
 
-        Does nothing if it is not there. It may be called while another task reads. ValueError if it is not a
-        tag.
+        Does nothing if it is not there. It may be called while another task reads. ValueError for anything
+        but a tag.
         """
         (checked,) = checked_tags([external_script_id])
         tag = normalized_id(checked)
@@ -203,12 +204,12 @@ class BuildTail:
         return tuple(items)
 
     async def aclose(self) -> None:
-        """End the requests in flight. The position stays good; reading on is a RuntimeError."""
+        """End the requests in flight. The position stays valid; a further read is a RuntimeError."""
         self._closed = True
         await self._requests.aclose()
 
     async def _fetch(self) -> None:
-        """Wait until something can be delivered; return without if there are no Workers."""
+        """Wait until something can be delivered; without Workers, return at once."""
         if self._reading:
             raise RuntimeError("another task is already reading this tail; give each its own")
         self._reading = True
@@ -228,5 +229,5 @@ class BuildTail:
 def _checked(start: TailPosition | None) -> TailPosition:
     start = TailPosition() if start is None else start
     if not isinstance(start, TailPosition):
-        raise TypeError(f"start is a TailPosition, not {type(start).__name__}: decode it with msgspec")
+        raise TypeError(f"start must be a TailPosition, not {type(start).__name__}: decode it with msgspec")
     return start

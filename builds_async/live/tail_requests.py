@@ -1,4 +1,4 @@
-"""The requests of a tail: started as the budget allows, the most urgent first, and what follows from each."""
+"""The requests of a tail: started as the budget allows, the most urgent first, each with its consequences."""
 
 import asyncio
 import logging
@@ -23,25 +23,30 @@ from builds_async.session.ids import normalized_id
 logger: logging.Logger = logging.getLogger("builds_async")
 
 MAX_AT_ONCE = 10
-"""How many requests are in flight at the same time, and so the most pages that are held in memory."""
+"""How many requests are in flight at most, and so how many pages are held in memory at most."""
 
 SAFETY_NET = 600.0
 """Seconds between two lookups of a Worker whose builds are found by events: an event may get lost."""
 
-# Names of tasks; those of chosen requests do not matter.
+# Names of tasks. There is one list and one event at a time; chosen requests share a name.
 _LIST = "list"
 _EVENT = "event"
 _CHOSEN = "chosen"
 
 _LONGEST_WAIT = 1.0
+"""Seconds after which a request joins the queue of the budget, if other verbs take each free place first."""
+
 _HORIZON_EVERY = 1.0
+"""Seconds between two updates of the budget's horizon."""
+
 _FOREIGN_BUILDS = 1000
+"""How many builds of other Workers are remembered, so that their later events cost no request."""
 
 
 class TailRequests:
-    """Makes the requests that the schedule chooses, in tasks of their own.
+    """Makes the requests that the schedule chooses, each in its own task.
 
-    Not in the task of the reader: a timeout around one line must not cut off other logs.
+    The task of the reader makes none: a timeout around one line must not cancel requests for other logs.
     """
 
     def __init__(
@@ -74,17 +79,17 @@ class TailRequests:
         self._foreign: dict[str, None] = {}  # builds of other Workers that events have named
         self._horizon_due = clock.now()
         self._in_flight = 0
-        self._turn_at: float | None = None  # when the next request may wait for the budget, not for its turn
-        self._has_early = False  # one request waits for the budget
+        self._turn_at: float | None = None  # when the next request may join the queue of the budget
+        self._has_early = False  # a request was started before the budget had room, and waits there
         self._closed = False
 
     # Starting.
 
     async def start_due(self) -> None:
-        """Start requests, the most urgent first, as many as the budget lets go now."""
+        """Start as many requests as the budget allows now, the most urgent first."""
         self._start_others()
         while self._in_flight < MAX_AT_ONCE and not self._logs.has_next and not self._closed:
-            if self._tasks.has_failed:  # wrong credentials: what is started now would fail the same way
+            if self._tasks.has_failed:  # wrong credentials: each further request would fail the same way
                 return
             now = self._clock.now()
             if now < self._patience.due:  # an outage is being sat out
@@ -97,15 +102,15 @@ class TailRequests:
             if choice is None:
                 return
             if isinstance(choice, Log) and (log := self._logs.get(choice.build_uuid)) is not None:
-                log.is_busy = True  # now: others may schedule it before its task begins
+                log.is_busy = True  # not in the task: the log might be scheduled again before that begins
             self._turn_at = None
             self._has_early = self._has_early or is_early
             self._in_flight += 1
             self._tasks.start(_CHOSEN, self._run(choice, now, is_early=is_early))
-            await asyncio.sleep(0)  # the budget counts it before the next one is chosen
+            await asyncio.sleep(0)  # lets the task begin, so that the budget counts it before the next choice
 
     def _start_others(self) -> None:
-        """Start what is not chosen: the list of the account's Workers, and the next event."""
+        """Start the requests that the schedule does not choose: the list of Workers, and the next event."""
         busy = self._tasks.names
         if self._account is not None and self._account.pace.pause <= 0 and _LIST not in busy:
             self._tasks.start(_LIST, self._find_workers(self._account))
@@ -120,15 +125,15 @@ class TailRequests:
         return wait
 
     def _may_queue(self, now: float) -> bool:
-        """Whether a request is started though it has to wait for the budget.
+        """Whether to start a request although it has to wait for the budget.
 
-        One at a time, when the moment has passed at which it should have gone: another verb was quicker, and
-        would be so for ever. The same holds for one that waits for long: the budget then logs it.
+        One at a time, once `_turn_at` has passed. Otherwise other verbs, which wait inside the budget, could
+        take each free place first for ever. It also lets the budget log a long wait.
         """
         return not self._has_early and self._turn_at is not None and self._turn_at <= now
 
     def _set_horizon(self, now: float) -> None:
-        """Tell the budget for how long polls will be needed."""
+        """Set in the budget for how long polls will be needed."""
         if self._budget is not None and now >= self._horizon_due:
             self._horizon_due = now + _HORIZON_EVERY
             self._budget.set_horizon(self, self._logs.polled_for(now))
@@ -136,31 +141,33 @@ class TailRequests:
     # Waiting.
 
     async def wait(self) -> None:
-        """Wait until a request is over, or another may be started. Raises what a request raised."""
+        """Wait until a request has ended, or another may be started. Raises the error of a request."""
         await self._tasks.wait_until(self._next_moment())
 
     def wake(self) -> None:
-        """Let a reader that waits go on: there may be something new to do."""
+        """Wake a waiting reader: there may be a new request to start."""
         self._tasks.wake()
 
     def _next_moment(self) -> float:
-        """When a request may be started that is not started now, unless another one is over before."""
+        """When the next request may be started, if none in flight ends before."""
         now = self._clock.now()
         moment = now + self._interval
         if self._account is not None and _LIST not in self._tasks.names:
-            # While a list is in flight the next one is not due: the reader would spin until it is over.
+            # Only while no list is in flight: its pace stays due until it has ended, and the reader would
+            # spin until then.
             moment = min(moment, self._account.pace.due)
         if self._in_flight < MAX_AT_ONCE and (due := self._schedule.next_due(now)) < moment:
             moment = due
             if due <= now:  # the budget has no room
                 turn = now if self._turn_at is None else self._turn_at
+                # At least 10 ms: a wait rounded down to nothing would make the reader spin.
                 pause = min(_LONGEST_WAIT, max(self._wait_for_budget(now), 0.01))
                 moment = turn if turn > now else now + pause
             moment = max(moment, self._patience.due)
         return moment
 
     async def aclose(self) -> None:
-        """End the requests in flight, and start no other."""
+        """End the requests in flight, and start no more."""
         self._closed = True
         if self._budget is not None:
             self._budget.set_horizon(self, None)
@@ -193,7 +200,8 @@ class TailRequests:
         try:
             await self._tracker.look_up(tags)
         finally:
-            # Even after an error: a reader that retries in a loop is throttled, and what was found is used.
+            # Even after an error: the next lookup is scheduled, so a reader that retries in a loop is
+            # throttled, and the changes found so far are used.
             self._logs.take_changes()
             for tag in tags:
                 self._take_lookup(tag, requested_at)
@@ -201,7 +209,7 @@ class TailRequests:
         self._patience.weigh(failed, parts=len(tags), repeated=had_failed)
 
     def _take_lookup(self, tag: str, requested_at: float) -> None:
-        """Go on with what a lookup has shown of a Worker, or has failed to show."""
+        """Use the result of a lookup for one Worker, which may be a failure."""
         if tag not in self._tracker:
             return
         if (arrived := self._tracker.arrived(tag)) is not None:
@@ -211,8 +219,8 @@ class TailRequests:
         is_queued = latest is not None and latest.status == BuildStatus.QUEUED and not latest.is_stopped
         self._schedule.looked_up(tag, requested_at, queued=is_queued and not has_failed)
         if tag in self._tracker.unfinished:
-            # A Worker with a queued build is looked up often; its older builds are followed up at the usual
-            # pace.
+            # A Worker with a queued build is looked up every 2.5 s. Its older builds need no more follow-ups
+            # than those of any Worker: one per interval.
             is_due = self._followed_up_at.get(tag, -inf) + self._interval <= requested_at
             self._schedule.add_follow_up(tag, urgent=is_due and self._tracker.hides_work(tag))
         self._logs.looked_up(tag)
@@ -241,20 +249,20 @@ class TailRequests:
         else:
             self._logs.failed.pop(log.uuid, None)
             log.failure_logged = False
-            if not log.reader.is_queued:  # else nothing was requested: the tracker knew its state
+            if not log.reader.is_queued:  # else the tracker knew the state, and no request was made
                 self._patience.succeeded()
         finally:
             self._logs.requested(log)
 
     def _take_failure(self, log: BuildLog, error: BuildsError) -> None:
-        # An outage is reported for all logs together.
+        # An outage is reported once for all logs, not for each.
         if not log.failure_logged and not self._patience.is_tried:
             log.failure_logged = True
             logger.warning("the log of build %s can't be read: %s", log.uuid, str(error))
         if isinstance(error, NotFoundError):  # the build itself is gone
             log.is_gone = True
             self._logs.failed.pop(log.uuid, None)
-            if log.build is None:  # nothing is known of it that an end could say
+            if log.build is None:  # a TailEnd needs a build, and none is known
                 self._logs.drop(log)
 
     async def _find_workers(self, account: AccountWorkers) -> None:
@@ -262,7 +270,7 @@ class TailRequests:
             self._schedule.add_worker(tag, self._clock.now())
 
     async def _take_event(self, events: EventStream) -> None:
-        """Take the next event, which acknowledges the one before: its build is on the schedule by then."""
+        """Take the next event, which acknowledges the one before. Its build is scheduled by then."""
         try:
             event = await anext(events)
         except StopAsyncIteration:

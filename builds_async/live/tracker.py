@@ -1,4 +1,4 @@
-"""Keeping track of the builds of many Workers, for `watch` and `tail`."""
+"""Tracking the builds of many Workers, for `watch` and `tail`."""
 
 import logging
 from collections import deque
@@ -25,25 +25,25 @@ from builds_async.session.ids import is_id, normalized_id
 logger: logging.Logger = logging.getLogger("builds_async")
 
 AT_ONCE = 20
-"""How many Workers are looked up in one request."""
+"""How many Workers one request looks up: the API accepts no more ids."""
 
 
 class Tracker:
-    """Finds out what has changed, request by request. It does not wait, and does not choose the next request.
+    """Finds the changes, request by request. It does not wait, and does not choose the next request.
 
-    `look_up` requests the latest builds of some Workers. If one of them has a new build, or older ones that
-    were not finished, its list has to show the others. The Worker is then among the `unfinished` until
-    `follow_up` has requested that, so neither a build nor its end goes unseen. Whatever is found goes into
-    `changes` at once: a request that is canceled, or fails, loses nothing. A build is never reported twice in
-    one state, nor in an earlier state after a later one, even when one response is staler than another.
+    `look_up` requests the latest builds of some Workers. If a Worker has a new build, or had open ones before
+    it, its list has to be requested too. The Worker is then in `unfinished` until `follow_up` has done that,
+    so no build and no end of one is missed. Every change found goes into `changes` at once: a canceled or
+    failed request loses nothing. A build is never reported twice in one state, nor in an earlier state after
+    a later one, even if a response comes from a copy that lags.
 
-    The list of a Worker, newest build first, and dates decide which builds are new. A build without a date,
-    or with an absurd one, is new if it stands before the newest one that was seen. If that one is no longer
-    listed, a build without a date counts as new if it stands before all older ones: a repetition does less
-    harm than a build that is missed.
+    The order of a Worker's list, newest build first, and the dates decide which builds are new. A build
+    without a date, or with an absurd one, is new if it is listed before the newest build seen. If that one is
+    no longer listed, a build without a date counts as new if it is listed before all older ones: repeating a
+    build does less harm than missing one.
 
-    Internally, Workers go by their tags in lower case, as in `marks` and `ids`. `failures` and `changes` have
-    the tags as the caller wrote them.
+    Internally, tags are in lower case, as in `marks` and `ids`. In `failures` and `changes` they are written
+    as the caller wrote them.
 
     Requests may overlap, but not two follow-ups of one Worker.
     """
@@ -60,10 +60,10 @@ class Tracker:
             self._spelled.setdefault(normalized_id(tag), tag)
 
         self.changes: deque[BuildChange] = deque()
-        """What was found and not taken yet."""
+        """The changes that were found and not taken yet."""
 
         self.failures: dict[str, BuildsError] = {}
-        """The error of each Worker that could not be looked up; the next lookup makes up for it."""
+        """The error of each Worker whose last lookup failed; the next one finds what it missed."""
 
         self.present: set[str] = set()
         """The builds that existed already at the first lookup of their Worker."""
@@ -77,13 +77,13 @@ class Tracker:
         self.unfinished: dict[str, Build | None] = {}
         """The Workers that need a follow-up, in the order of their lookups, each with its latest build."""
 
-        self._taken = dict(self.marks)  # the marks as they were when the last change was taken
-        self._moved: dict[str, WorkerMark] = {}  # by each build in `changes` that has moved the mark
+        self._taken = dict(self.marks)  # the marks as of the last change taken
+        self._moved: dict[str, WorkerMark] = {}  # by UUID of each build in `changes` that moved the mark
         self._source = source
         self._clock = clock
         self._histories: dict[str, History] = {}
         self._looked_up: set[str] = set()
-        self._unlisted: set[str] = set()  # Workers whose other running builds were not listed yet
+        self._unlisted: set[str] = set()  # Workers whose older running builds were not listed yet
         self._heard: dict[str, dict[str, Build]] = {}  # builds that events named before the first lookup
         # Builds after the mark of their Worker that an event has named and no list has confirmed.
         self._unconfirmed: dict[str, dict[str, Build]] = {}
@@ -111,7 +111,7 @@ class Tracker:
         return True
 
     def add_new(self, external_script_id: str) -> bool:
-        """Track a Worker that did not exist before: all of its builds are new, even those that are over."""
+        """Track a Worker that did not exist before: all of its builds are new, even the finished ones."""
         tag = normalized_id(external_script_id)
         is_new = self.add(external_script_id)
         if is_new:
@@ -119,7 +119,7 @@ class Tracker:
         return is_new
 
     def remove(self, tag: str) -> None:
-        """Forget a Worker. What was found of it and not taken is dropped."""
+        """Forget a Worker, and drop its changes that were not taken."""
         spelled = self._spelled.pop(tag, tag)
         for forgotten in (
             self.marks,
@@ -147,7 +147,7 @@ class Tracker:
 
     @property
     def taken_marks(self) -> dict[str, WorkerMark | None]:
-        """The marks behind the last change taken, as if the `changes` were not found yet."""
+        """The marks after the last change taken, as if the remaining `changes` had not been found."""
         changed = {normalized_id(change.external_script_id) for change in self.changes}
         marks = {tag: mark for tag, mark in self.marks.items() if tag not in changed}
         return marks | {tag: self._taken[tag] for tag in changed if tag in self._taken}
@@ -171,9 +171,9 @@ class Tracker:
         return history is not None and history.builds.get(build_uuid) is not None
 
     def arrived(self, tag: str, build_uuid: str | None = None) -> Build | None:
-        """A Worker's latest build that a lookup has shown and that no change has reported yet.
+        """A Worker's latest build, if a lookup has shown it and no change has reported it yet.
 
-        It is new beyond doubt, but others may have begun before it: the follow-up reports them first.
+        It is certainly new. But others may have begun before it, and the follow-up has to report them first.
         """
         build = self.unfinished.get(tag)
         if build is None or build_uuid not in {None, build.build_uuid} or not self._is_new(tag, build):
@@ -183,7 +183,7 @@ class Tracker:
     def hides_work(self, tag: str) -> bool:
         """Whether a log depends on the follow-up of a Worker.
 
-        It does if the latest build may be new, but dates can't tell, and if an older build may still run.
+        It does if an older build may still run, and if dates can't tell whether the latest build is new.
         """
         latest = self.unfinished.get(tag)
         if latest is not None and self._is_new(tag, latest) and self.arrived(tag) is None:
@@ -214,22 +214,23 @@ class Tracker:
         return {tag: mark for tag, mark in self.marks.items() if tag not in self._unlisted}
 
     def is_settled(self, tag: str) -> bool:
-        """Whether a Worker's mark covers all its builds that were seen, here or by an earlier tracker."""
+        """Whether a Worker's mark covers all of its builds that this or an earlier tracker has seen."""
         return tag in self._looked_up and tag not in self.unfinished and tag not in self._unconfirmed
 
     def hear(self, tag: str, build: Build) -> None:
-        """Take in the state of one build of a Worker, which an event has named.
+        """Take the state of one build of a Worker, which an event has named.
 
-        The mark does not move: other events may be late or lost. After the next lookup the list confirms it.
+        The mark does not move: events of earlier builds may be late or lost. After the next lookup the list
+        confirms the build and moves the mark.
         """
         if tag not in self.marks:
-            # The first lookup will show it, or a newer one that hides it; see `_first_lookup`.
+            # The first lookup will show this build, or a newer one that hides it; see `_first_lookup`.
             self._heard.setdefault(tag, {})[build.build_uuid] = build
             return
         history = self._history(tag)
         if not self._is_new(tag, build):
             self._note(history, build)
-        elif marks.is_at_or_after(build, self.marks[tag]):  # else the event was delivered before
+        elif marks.is_at_or_after(build, self.marks[tag]):  # else its event was delivered long ago
             self._hear(history, build)
 
     def _hear(self, history: History, build: Build) -> None:
@@ -257,7 +258,7 @@ class Tracker:
                 self._take(tag, result.found.get(tag))
 
     def _log_failures(self, failed: Mapping[str, BuildsError]) -> None:
-        """Log what has failed for the first time. An outage fails every request: one line is enough."""
+        """Log new failures. An outage makes every request fail: one record is enough for it."""
         in_outage = any(concerns_all(error) for error in self.failures.values())
         news = [
             error
@@ -271,7 +272,7 @@ class Tracker:
         self.failures[self.spelling(tag)] = error
 
     def _take(self, tag: str, latest: Build | None) -> None:
-        """Note what a lookup has shown of a Worker, and whether that needs a follow-up."""
+        """Take a Worker's latest build from a lookup, and decide whether it needs a follow-up."""
         self.failures.pop(self.spelling(tag), None)
         self._looked_up.add(tag)
         if tag not in self.marks:
@@ -294,12 +295,12 @@ class Tracker:
         return not is_known and not _is_marked(build, self.marks.get(tag))
 
     def _needs_list(self, tag: str, latest: Build) -> bool:
-        """Whether builds may lie between the mark and the latest build."""
+        """Whether there may be builds between the mark and the latest build."""
         unconfirmed = tag in self._unconfirmed and not _is_marked(latest, self.marks.get(tag))
         return unconfirmed or self._is_new(tag, latest)
 
     async def follow_up(self, tag: str) -> None:
-        """Request what the latest build of a Worker hides. Raises only wrong credentials."""
+        """Request the builds that the latest build of a Worker hides. Raises only wrong credentials."""
         if tag not in self.unfinished:
             return
         latest = self.unfinished[tag]
@@ -312,17 +313,17 @@ class Tracker:
             if tag in self._spelled:
                 self._fail(tag, error)
         else:
-            # Another lookup may have shown a newer build meanwhile: that one is not followed up yet.
+            # Another lookup may have shown a newer build meanwhile: that one still needs its follow-up.
             if self.unfinished.get(tag) is latest:
                 self.unfinished.pop(tag, None)
 
     def _first_lookup(self, tag: str, latest: Build | None) -> None:
-        """Note what exists now: it is reported, but what it hides is not."""
+        """Note the latest build of a Worker as it is at the beginning. The builds that it hides are old."""
         heard = self._heard.pop(tag, {})
         if latest is None:
             self.marks[tag] = self._taken[tag] = None
         else:
-            if latest.build_uuid not in heard:  # else the event was the beginning
+            if latest.build_uuid not in heard:  # else its event came before, so it is new
                 self.present.add(latest.build_uuid)
             self._note(self._history(tag), latest)
             if not latest.is_stopped:
@@ -334,7 +335,7 @@ class Tracker:
         return self._histories.setdefault(tag, History(tag, self._clock))
 
     async def _find_hidden(self, tag: str, latest: Build | None) -> None:
-        """Note the latest build of a Worker, and those that it hides, in as few requests as possible."""
+        """Note a Worker's latest build and the builds that it hides, with as few requests as possible."""
         history, mark = self._history(tag), self.marks.get(tag)
         superseded = [it for it in history.open if latest is None or it != latest.build_uuid]
         listed: tuple[Build, ...] = ()
@@ -343,13 +344,13 @@ class Tracker:
             listed = await self._list_missed(history, latest)
         elif tag in self._unlisted:
             await self._list_running(history)
-        elif len(superseded) > 1:  # one list is cheaper than several single requests
+        elif len(superseded) > 1:  # one list costs less than several single requests
             page = await self._source.list(tag, per_page=PAGE)
             listed = in_order(build for build in page if build.build_uuid in history.open)
         for build in listed:
             self._note(history, build, newest=True)
-        # A latest build that is neither known nor newer than the mark comes from a copy that lags, or shows
-        # because a newer one was deleted.
+        # A latest build that is neither known nor newer than the mark is old: it comes from a copy that lags,
+        # or a newer build was deleted.
         if latest is not None and (latest.build_uuid in history.builds or marks.is_at_or_after(latest, mark)):
             self._note(history, latest)
         if latest is not None and is_confirmed and tag in self._unconfirmed:
@@ -376,7 +377,7 @@ class Tracker:
             self._unconfirmed[tag] = left
 
     async def _list_running(self, history: History) -> None:
-        """Note what runs next to a Worker's latest build at first, and what began just after it."""
+        """Note the builds that run beside a Worker's latest one at the beginning, and those just after it."""
         mark = self.marks.get(history.tag)
         page = await self._source.list(history.tag, per_page=PAGE)
         if self._histories.get(history.tag) is not history:
@@ -397,7 +398,7 @@ class Tracker:
             self.failures[self.spelling(history.tag)] = error
 
     async def _list_missed(self, history: History, latest: Build) -> tuple[Build, ...]:
-        """The builds of a Worker that came after the marked one, oldest first, and the state of open ones."""
+        """The builds of a Worker after the marked one, oldest first, and the present state of open ones."""
         missed = await find_missed(self._source, history, self.marks[history.tag], latest)
         if missed.unreadable:
             self.failures[self.spelling(history.tag)] = ResponseDecodeError(

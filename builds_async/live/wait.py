@@ -15,7 +15,7 @@ from builds_async.session.numbers import seconds
 from builds_async.session.redact import quoted
 
 QUEUED_FACTOR = 3
-"""How many times longer the interval is while a build is queued, which may last for hours."""
+"""By which factor the interval is longer while a build is queued, which may take hours."""
 
 _FIRST_PAGE, _LATER_PAGES = 200, 50
 
@@ -26,7 +26,9 @@ async def wait_for_build(
     """Poll the state of a build until it has finished."""
     pace = _pace(clock, poll_interval)
     end_detector = EndDetector(clock)
-    max_age = min(MAX_AGE, 0.9 * poll_interval)  # below the interval, or the next request would be due now
+    # Less than the interval: else a poll could get the same state as the poll before. The next one, counted
+    # from that state, would be due at once.
+    max_age = min(MAX_AGE, 0.9 * poll_interval)
     while True:
         await pace.turn(not_before=patience.due)
         try:
@@ -54,12 +56,12 @@ async def wait_for_commit(
 ) -> Build:
     """Wait until there is a build of the commit, then until the newest such build has finished.
 
-    `states` gives the source of a build's state, by its UUID.
+    `states` returns the source of a build's state, by the UUID of the build.
     """
     pace = _pace(clock, poll_interval)
     commit = checked_commit(commit_hash)
     finished: Build | None = None
-    per_page = _FIRST_PAGE  # the first request looks far back; later ones look for new builds only
+    per_page = _FIRST_PAGE  # the first request goes far back; later ones need only the new builds
     while True:
         requested_at = await pace.turn(not_before=patience.due)
         try:
@@ -79,16 +81,16 @@ async def wait_for_commit(
         finished = await wait_for_build(
             states(build.build_uuid), poll_interval=poll_interval, clock=clock, patience=patience
         )
-        # The commit may have been built again meanwhile, so list once more, at once. By now the whole hash
-        # is known: another commit with the same beginning must not count.
+        # The commit may have been built again meanwhile, so list once more, at once. The whole hash is known
+        # now: another commit with the same beginning must not count.
         commit = _hash(build)
 
 
 def checked_commit(commit_hash: str) -> str:
-    """The hash of a commit, or its beginning, in lower case; ValueError if it can't be one."""
+    """The hash of a commit, or its beginning, in lower case; ValueError for any other text."""
     commit = commit_hash.lower()
     if not re.fullmatch("[0-9a-f]{4,40}", commit):
-        raise ValueError(f"a commit hash has 4 to 40 hex digits, not {quoted(commit_hash)}")
+        raise ValueError(f"commit_hash must be 4 to 40 hex digits, not {quoted(commit_hash)}")
     return commit
 
 
@@ -100,7 +102,9 @@ def newest_of_commit(builds: Iterable[Build], commit: str, branch: str | None) -
     matching = [build for build in builds if _is_of(build, commit, branch)]
     hashes = sorted({_hash(build) for build in matching})
     if len(hashes) > 1:
-        raise ValueError(f"{commit!r} is the beginning of several commits: {', '.join(hashes)}")
+        raise ValueError(
+            f"commit_hash {commit!r} is the beginning of several commits, pass one: {', '.join(hashes)}"
+        )
     return in_order(matching)[-1] if matching else None
 
 

@@ -19,32 +19,34 @@ from builds_async.session.ids import checked_tags, normalized_id
 from builds_async.session.numbers import seconds
 
 REQUESTS_AT_ONCE = 9
-"""How many requests a watch has in flight: as many as a client leaves to its polls."""
+"""How many requests of a watch are in flight at most: as many as a client leaves to its polls."""
 
 
 class BuildWatcher:
     """The changes of the builds of many Workers, as an endless async iterator of `BuildChange`.
 
-    The first pass gives the present state: the latest build of each Worker that has one. From then on each
-    change that is seen comes once, in the order of a build's life: a new build, another status, the
-    outcome. Passes are `interval` seconds apart and ask for 20 Workers in one request, nine requests at a
-    time; changes come as soon as a response shows them. A status that a
-    build leaves again within one interval may not show, but no build and no outcome is missed, even
-    when another build of that Worker began meanwhile, up to 200 builds of one Worker in one interval.
+    The first pass reports the present state: the latest build of each Worker that has one. From then on each
+    change is reported once, in the order of a build's life: a new build, another status, the outcome. Passes
+    are `interval` seconds apart. One request covers 20 Workers, and at most nine are in flight; a change is
+    reported as soon as a response shows it. A status that a build leaves within one interval may be missed.
+    No build and no outcome is, even if another build of that Worker began meanwhile, up to 200 builds of one
+    Worker in one interval.
 
-    `position` is one value that can be stored as JSON. A watch that starts with it gives what has changed
-    since, also of builds that began, or ended, while no watch was running. `current` is the present state.
+    `position` is one value that can be stored as JSON. A watch that starts with it reports all changes since
+    then, also those of builds that began, or ended, while no watch was running. `current` is the present
+    state.
 
     Workers may be added and removed at any time. Without ids a watch takes all Workers of the account. It
-    lists them once a minute, which is one request, and takes in new ones with all of their builds.
+    lists them once a minute, which is one request, and adds new ones with all of their builds.
 
-    It is not a generator: after a `break`, a timeout, a cancellation or an error the next loop goes on
-    and has missed nothing; a pass that was canceled continues where it was. Between two changes it
-    holds nothing open. A second task that reads at the same time gets a RuntimeError.
+    It is not a generator: after a `break`, a timeout, a cancellation or an error, the next loop continues
+    and misses nothing; a canceled pass continues where it stopped. Between two changes it holds nothing open.
+    A second task that reads at the same time gets a RuntimeError.
 
-    Wrong credentials are raised, and so is an error that hit all Workers in every pass for the client's
-    `patience` (300 s), or one that will not pass by itself (a certificate). Any other error leaves the
-    Workers it hit in `failures` until the next pass, which asks for them again; the other Workers go on.
+    Wrong credentials are raised at once, and so is an error that can't pass by itself (a certificate). An
+    error that hits all Workers is raised when every pass has failed for the client's `patience` (300 s). Any
+    other error puts the Workers that it hit into `failures` until the next pass, which requests them again;
+    the other Workers continue.
     """
 
     def __init__(
@@ -60,19 +62,21 @@ class BuildWatcher:
     ) -> None:
         start = WatchPosition() if start is None else start
         if not isinstance(start, WatchPosition):
-            raise TypeError(f"start is a WatchPosition, not {type(start).__name__}: decode it with msgspec")
+            raise TypeError(
+                f"start must be a WatchPosition, not {type(start).__name__}: decode it with msgspec"
+            )
         self._patience = Patience(clock, inf) if patience is None else patience
         self._pace = Pace(clock, seconds("interval", interval, above_zero=True))
         ids = start.workers if account is not None else external_script_ids
         self._tracker = Tracker(source, ids, clock, start.workers)
         self._account = account
-        self._pending: dict[str, None] = {}  # Workers that this pass has still to look at
-        self._following: dict[str, None] = {}  # Workers that this pass has still to follow up
+        self._pending: dict[str, None] = {}  # Workers that this pass has yet to look up
+        self._following: dict[str, None] = {}  # Workers that this pass has yet to follow up
         self._added: list[str] = []
         self._began: float | None = None  # when this pass began; None between two passes
         self._clock = clock
         self._reading = False
-        self._builds: dict[str, WatchedBuild] = {}  # those that were delivered and may still change
+        self._builds: dict[str, WatchedBuild] = {}  # delivered builds that may still change
         self._restore(start)
 
     def _restore(self, start: WatchPosition, *, only: str | None = None) -> None:
@@ -86,7 +90,7 @@ class BuildWatcher:
 
     @property
     def failures(self) -> Mapping[str, BuildsError]:
-        """The error of each Worker that the last pass could not ask for, by tag."""
+        """The error of each Worker that the last pass could not look up, by tag."""
         return self._tracker.failures
 
     @property
@@ -129,7 +133,7 @@ class BuildWatcher:
         With `start`, the Worker goes on where that position has it. A reader that waits at this moment waits
         on until its next pass, at most `interval` seconds.
 
-        ValueError if it is no tag.
+        ValueError for anything but a tag.
         """
         (checked,) = checked_tags([external_script_id])
         if self._tracker.add(checked, {} if start is None else start.workers):
@@ -139,9 +143,9 @@ class BuildWatcher:
             self._added.append(tag)
 
     async def remove(self, external_script_id: str) -> None:
-        """Watch a Worker no longer; its changes that were not delivered are dropped.
+        """Stop watching a Worker, and drop its changes that were not delivered.
 
-        Does nothing if it is not watched. ValueError if it is no tag.
+        Does nothing if it is not watched. ValueError for anything but a tag.
         """
         (checked,) = checked_tags([external_script_id])
         tag = normalized_id(checked)
@@ -163,7 +167,7 @@ class BuildWatcher:
             while not self._tracker.changes:
                 if not self._tracker and self._account is None:
                     raise StopAsyncIteration
-                await self._go_on()
+                await self._continue()
         finally:
             self._reading = False
         return self._next_buffered()
@@ -177,7 +181,7 @@ class BuildWatcher:
             self._builds[uuid] = WatchedBuild(change.external_script_id, change.build)
         return change
 
-    async def _go_on(self) -> None:
+    async def _continue(self) -> None:
         """Wait until the next pass is due, or send the next requests of this one."""
         if self._added:
             self._pending = dict.fromkeys([*self._added, *self._pending])
@@ -188,13 +192,13 @@ class BuildWatcher:
                 self._pending = dict.fromkeys(self._tracker.ids)
         began = self._clock.now() if self._began is None else self._began
         try:
-            if requests := tuple(self._requests()):  # none if it was canceled just when the pass was over
+            if requests := tuple(self._requests()):  # none if a cancellation came just after the last ones
                 await together(*requests)
         except BuildsError:
             self._began = None
             self._pace.next_after(began)  # a caller that retries in a loop is throttled too
             raise
-        # Not after a cancellation: a pass that was cut short goes on at once.
+        # Not after a cancellation, which does not get here: a pass that was cut short continues at once.
         if self._began is not None and not self._pending and not self._following:
             self._pace.next_after(self._began)
             self._began = None
@@ -203,7 +207,8 @@ class BuildWatcher:
     def _requests(self) -> Iterator[Coroutine[object, object, None]]:
         """The next requests of a pass, to be sent at the same time.
 
-        Follow-ups come first: only they show what is new. But looks go on too.
+        Follow-ups come first: only they show which builds are new. One place is left for lookups, so that a
+        flood of new builds at some Workers does not hide the others.
         """
         follow_ups = list(islice(self._following, REQUESTS_AT_ONCE - 1))
         yield from map(self._follow_up, follow_ups)

@@ -39,7 +39,7 @@ class Deployment(Model, frozen=True, kw_only=True):
     strategy: str | None = None
     """How traffic is split: `percentage` is the only known word."""
     author_email: str | None = None
-    """The e-mail address of the user who made it, or whose token did."""
+    """The email address of the user who made it, or of the owner of the token that made it."""
     annotations: Annotations | None = None
     """Notes by their names: see `triggered_by` and `message`."""
     versions: tuple[DeployedVersion, ...] | None = None
@@ -79,7 +79,7 @@ class VersionMetadata(Model, frozen=True, kw_only=True):
     author_id: str | None = None
     """The id of the user who made it, or whose token did."""
     author_email: str | None = None
-    """The e-mail address of that user."""
+    """The email address of that user."""
     has_preview: bool | None = None
     """Whether it can have a preview URL of its own, whichever of the two names the API used."""
     camel_has_preview: bool | None = msgspec.field(default=None, name="hasPreview")

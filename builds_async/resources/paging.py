@@ -19,7 +19,9 @@ _MAX_UNREADABLE = 3  # pages in a row without one item that can be read
 def check_page(page: int, per_page: int, max_per_page: int = 200) -> None:
     """ValueError for a page number or size that the API does not accept."""
     if page < 1 or not 1 <= per_page <= max_per_page:
-        raise ValueError(f"page is at least 1 and per_page 1 to {max_per_page}, not {page} and {per_page}")
+        raise ValueError(
+            f"page must be at least 1 and per_page 1 to {max_per_page}, not {page} and {per_page}"
+        )
 
 
 async def get_page(

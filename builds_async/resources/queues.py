@@ -50,7 +50,7 @@ class Queues:
         https://developers.cloudflare.com/api/resources/queues/subresources/messages/methods/pull/
         """
         if not 1 <= batch_size <= MAX_BATCH:
-            raise ValueError(f"batch_size is 1 to {MAX_BATCH}, not {batch_size}")
+            raise ValueError(f"batch_size must be 1 to {MAX_BATCH}, not {batch_size}")
         _check_visibility(visibility_timeout_ms)
         data = body(batch_size=batch_size, visibility_timeout_ms=visibility_timeout_ms)
         path = _path(queue_id, "pull")
@@ -113,5 +113,5 @@ def _check_visibility(milliseconds: int) -> None:
 
 def _delay(seconds: float) -> int:
     if not 0 <= seconds <= MAX_DELAY:
-        raise ValueError(f"the delay of a retry is 0 to {MAX_DELAY} seconds, not {seconds}")
+        raise ValueError(f"the delay of a retry must be 0 to {MAX_DELAY} seconds, not {seconds}")
     return math.ceil(seconds)

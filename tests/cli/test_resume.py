@@ -312,5 +312,5 @@ def test_an_impossible_position(account: Served, cli: Cli, tmp_path: Path) -> No
         run = cli("tail", what, "--resume", str(tmp_path / name))
         assert run.code == 2
         assert run.err.startswith(
-            "builds-async: --resume: the offset of a position is 0 or more lines, not -1"
+            "builds-async: --resume: the offset of a position must be 0 or more lines, not -1"
         )

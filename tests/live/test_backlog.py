@@ -383,7 +383,7 @@ class TestScripted:
     @pytest.mark.parametrize("count", [-1, -100])
     def test_misuse(self, count: int) -> None:
         """A negative number of lines is a ValueError."""
-        with pytest.raises(ValueError, match=f"tail is a number of lines, 0 or more, not {count}"):
+        with pytest.raises(ValueError, match=f"tail must be a number of lines, 0 or more, not {count}"):
             follower(Script([STOPPED]), count)
 
     def test_bounded(self) -> None:

@@ -544,7 +544,7 @@ class TestErrors:
     async def test_build_before_the_first_read_is_misuse(self) -> None:
         """`build` is a RuntimeError that says that nothing is known yet."""
         it = Followed([FINISHED], [NOTHING])
-        with pytest.raises(RuntimeError, match="before the log was read"):
+        with pytest.raises(RuntimeError, match="before the first read"):
             _ = it.log.build
 
     async def test_two_readers_are_refused(self) -> None:

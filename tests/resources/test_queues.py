@@ -145,8 +145,12 @@ async def test_null_result(path: str, client: BuildsClient, api: BodyApi) -> Non
     [
         (lambda queues: queues.pull(""), ValueError, "can't be an id"),
         (lambda queues: queues.pull("a/b"), ValueError, "can't be an id"),
-        (lambda queues: queues.pull(QUEUE, batch_size=0), ValueError, "batch_size is 1 to 100, not 0"),
-        (lambda queues: queues.pull(QUEUE, batch_size=101), ValueError, "batch_size is 1 to 100, not 101"),
+        (lambda queues: queues.pull(QUEUE, batch_size=0), ValueError, "batch_size must be 1 to 100, not 0"),
+        (
+            lambda queues: queues.pull(QUEUE, batch_size=101),
+            ValueError,
+            "batch_size must be 1 to 100, not 101",
+        ),
         (lambda queues: queues.pull(QUEUE, visibility_timeout_ms=0), ValueError, "is above 0 and at most"),
         (
             lambda queues: queues.extend(QUEUE, ["a"], visibility_timeout_ms=43_200_001),

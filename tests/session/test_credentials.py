@@ -41,7 +41,7 @@ class TestCredentials:
         }
 
     def test_pair(self) -> None:
-        """A global key is sent with its e-mail address, and no bearer."""
+        """A global key is sent with its email address, and no bearer."""
         headers = settings(account_id=ACCOUNT, api_key="k", api_email="a@example.com").credentials
         assert (headers["X-Auth-Key"], headers["X-Auth-Email"]) == ("k", "a@example.com")
         assert "Authorization" not in headers

@@ -87,7 +87,7 @@ def test_echo_of_another_token() -> None:
         ({"api_key": "k"}, {"X-Auth-Key", "X-Auth-Email"}),
         ({"api_email": "e@f.g"}, {"X-Auth-Key", "X-Auth-Email"}),
     ],
-    ids=["token", "key", "e-mail"],
+    ids=["token", "key", "email"],
 )
 def test_kinds_are_not_mixed(passed: dict[str, str], headers: set[str]) -> None:
     """What is passed is completed by its own kind of variables, never by the other one."""

@@ -219,21 +219,21 @@ class TestByHand:
             assert clock.now() <= 2
 
     async def test_misuse(self, source: Source) -> None:
-        """Only the event delivered last can be acknowledged or asked for again."""
+        """Only the event delivered last can be acknowledged or retried."""
         ended(source.sim, 3)
         async with stream_of(source) as stream:
             first = await anext(stream)
-            with pytest.raises(ValueError, match="delay is 0 to 86400 seconds, not -1"):
+            with pytest.raises(ValueError, match="delay must be 0 to 86400 seconds, not -1"):
                 await stream.retry(first, delay=-1)
-            with pytest.raises(ValueError, match="delay is 0 to 86400 seconds, not 86401"):
+            with pytest.raises(ValueError, match="delay must be 0 to 86400 seconds, not 86401"):
                 await stream.retry(first, delay=86401)
             second = await anext(stream)
-            with pytest.raises(ValueError, match=f"can be asked for again, not '{first.message_id}'"):
+            with pytest.raises(ValueError, match=f"not message '{first.message_id}'"):
                 await stream.retry(first)
             await stream.retry(second)
-            with pytest.raises(ValueError, match=f"can be acknowledged, not '{second.message_id}'"):
+            with pytest.raises(ValueError, match=f"delivered last, not message '{second.message_id}'"):
                 await stream.ack(second)
-            with pytest.raises(ValueError, match="asked for again"):
+            with pytest.raises(ValueError, match="the unacknowledged one"):
                 await stream.retry(second)
 
     async def test_error(self, source: Source) -> None:

@@ -61,9 +61,9 @@ class TestPace:
     @pytest.mark.parametrize(
         ("options", "said"),
         [
-            ({"batch_size": 0}, "batch_size is 1 to 100, not 0"),
-            ({"batch_size": 101}, "batch_size is 1 to 100, not 101"),
-            ({"visibility_timeout": 0.5}, "visibility_timeout is 1 to 43200 seconds, not 0.5"),
+            ({"batch_size": 0}, "batch_size must be 1 to 100, not 0"),
+            ({"batch_size": 101}, "batch_size must be 1 to 100, not 101"),
+            ({"visibility_timeout": 0.5}, "visibility_timeout must be 1 to 43200 seconds, not 0.5"),
             ({"visibility_timeout": 43201}, "seconds, not 43201"),
             ({"poll_interval": 0}, "poll_interval must be above 0 s and finite, not 0"),
             ({"max_poll_interval": -1}, "max_poll_interval must be above 0 s and finite, not -1"),

@@ -96,7 +96,7 @@ class TestUnreadable:
         assert source.queue.dead_letters == ("hello",)
         assert source.queue.backlog == 0
         assert len(caplog.messages) == 1
-        assert "is no build event that can be read; it is left there" in caplog.messages[0]
+        assert "is not a readable build event; it is left in the queue" in caplog.messages[0]
         assert "hello" not in caplog.text
         assert source.acked == [2]
 
