@@ -245,7 +245,7 @@ class TestSettings:
     def test_plain_http(self) -> None:
         """A token does not go over plain http, but to this machine."""
         with pytest.raises(
-            ConfigurationError, match=r"base_url .* is plain http to example\.com: .* use https"
+            ConfigurationError, match=r"base_url .* must be https, not plain http to example\.com: .* token"
         ):
             a_client(base_url="http://example.com")
         assert "http://127.0.0.1:1" in repr(a_client(base_url="http://127.0.0.1:1"))

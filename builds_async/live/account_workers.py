@@ -1,4 +1,4 @@
-"""All Workers of an account, for live verbs that were given no ids: who joins, and when to look for them."""
+"""All Workers of an account, for live verbs without ids: which ones join, and when the next list is due."""
 
 import logging
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ class WorkerSource(Protocol):
 
 
 class AccountWorkers:
-    """Adds the Workers of an account to a tracker: all that exist at first, then new ones as they come."""
+    """Adds the Workers of an account to a tracker: all that exist at the beginning, then each new one."""
 
     def __init__(self, source: WorkerSource, clock: Clock) -> None:
         self.pace: Pace = Pace(clock, LIST_EVERY)
@@ -38,9 +38,9 @@ class AccountWorkers:
         self._failing = False
 
     async def find(self, tracker: Tracker) -> list[str]:
-        """Ask for the list, and return the tags that were added. Raises only wrong credentials.
+        """Request the list, and return the tags that were added. Raises only wrong credentials.
 
-        After any other failure the next list makes up for it.
+        After any other failure, the next list finds the new Workers.
         """
         began = self._clock.now()
         try:
@@ -59,6 +59,6 @@ class AccountWorkers:
         # A Worker that the last list did not have is new, and so are all of its builds.
         add = tracker.add if self._known is None else tracker.add_new
         added = [tag for tag in tags if tag not in (self._known or ()) and add(tag)]
-        # A Worker that was removed by hand stays out as long as it exists.
+        # All that exist are known now, also those that the caller has removed: they do not come back.
         self._known = set(tags)
         return added

@@ -1,4 +1,4 @@
-"""Pulling from a queue: when, how often after failures, and without losing what a canceled pull leased."""
+"""Pulling from a queue: its pace, also after failures, and pulls that survive a cancellation."""
 
 import asyncio
 
@@ -12,7 +12,7 @@ from builds_async.session.clock import Clock
 
 
 class QueuePoller:
-    """Pulls batches of messages, at a pace that slows down while the queue is empty or can't be reached."""
+    """Pulls batches of messages, less often while the queue is empty or can't be reached."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class QueuePoller:
     async def pull(self) -> QueueBatch | None:
         """The next batch, when it is due. None after a failure that is sat out, or if the poller was closed.
 
-        Canceling it is safe: the request goes on, and the next call takes it over.
+        Canceling it is safe: the request continues, and the next call takes it over.
         """
         await self._wait()
         if self._closed:
@@ -61,10 +61,10 @@ class QueuePoller:
         return batch
 
     def taken(self, batch: QueueBatch, *, useful: bool) -> None:
-        """Set the time of the next pull: at once after a full batch, for there is more; else at the pace.
+        """Set the time of the next pull: at once after a full batch, because more may wait; else at the pace.
 
-        A batch that was not `useful` does not count as full: a queue full of messages that nobody can read
-        would be pulled without a pause.
+        A batch that was not `useful` does not count as full. Otherwise a queue full of unreadable messages,
+        which come again and again, would be pulled without a pause.
         """
         if batch.messages:
             self._pace.reset()
@@ -76,7 +76,7 @@ class QueuePoller:
             self._pace.slow_down()
 
     async def aclose(self) -> QueueBatch | None:
-        """End the pull on its way and the wait for the next; a batch that it brought all the same."""
+        """End the pull in flight and the wait for the next; its batch if the pull completed all the same."""
         self._closed = True
         if self._alarm is not None:
             self._alarm.cancel()
@@ -85,7 +85,7 @@ class QueuePoller:
     async def _wait(self) -> None:
         """Wait until the next pull is due, or the poller is closed."""
         if self._pace.pause > 0 and not self._closed:
-            # A future of its own, so that closing wakes the reader without canceling the reader's task.
+            # A future of its own, so that `aclose` can end the wait without canceling the task of the reader.
             alarm = self._alarm = asyncio.ensure_future(self._clock.sleep(self._pace.pause))
             try:
                 await asyncio.wait({alarm})

@@ -1,4 +1,4 @@
-"""What live verbs ask of the API, as Protocols: resources fulfill them, and so does any fake."""
+"""The requests of live verbs, as Protocols: resources implement them, and so do fakes in tests."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -50,7 +50,7 @@ class LogSource(DatedSource, Protocol):
     """A build, and the pages of its log."""
 
     async def logs(self, build_uuid: str, *, cursor: str | None = None) -> LogPage:
-        """The page of the log behind `cursor`; NotFoundError if there is no such log."""
+        """The page of the log after `cursor`; NotFoundError if there is no such log."""
         ...
 
 
@@ -69,7 +69,7 @@ class BoardSource(DatedSource, Protocol):
 
 
 class Seen(NamedTuple):
-    """A build as it was seen, and when."""
+    """The state of a build, and when it was seen."""
 
     build: Build
 
@@ -77,7 +77,7 @@ class Seen(NamedTuple):
     """The date of the response by the server's clock, None if not known."""
 
     at: float
-    """The moment by the client's clock from which the next look is counted."""
+    """The moment of its request by the client's clock: the next lookup is due one interval later."""
 
 
 class StateSource(Protocol):

@@ -31,7 +31,7 @@ MAX_BODY = 64 * 1024 * 1024
 """The largest body of a success (2xx) that is read, in bytes; a larger one is refused without being held."""
 
 MAX_REFUSAL = 1024 * 1024
-"""How many bytes are read of any other body. The rest is dropped with its connection."""
+"""How many bytes of any other body are read. The rest is dropped with its connection."""
 
 
 _HEADERS = {"User-Agent": f"builds-async/{__version__}", "Accept": "application/json"}
@@ -47,15 +47,15 @@ class _RequestOptions(TypedDict, total=False):
 class AiohttpTransport:
     """Sends requests over an `aiohttp.ClientSession`, its own or a borrowed one.
 
-    The headers of a request go with it to `base_url`, and nowhere else: they are no defaults of a session, so
-    neither a proxy nor another user of the session gets them. Redirects are not followed.
+    The headers of a request are sent to `base_url`, and nowhere else. They are not defaults of the session,
+    so neither a proxy nor another user of the session gets them. Redirects are not followed.
 
     Its own session is made at the first request, inside the running loop, and closed with the transport. A
-    borrowed one is never closed, and its proxy, TLS and tracing settings hold, as do its own default headers
-    and aiohttp's habit of sending all but POST and PATCH once more when a kept connection breaks. The time
-    limit is this transport's in both cases.
+    borrowed session is never closed. Its settings for proxy, TLS and tracing apply, and so do its default
+    headers. When a kept connection breaks, aiohttp sends all but POST and PATCH once more over a borrowed
+    session. The timeout is that of this transport in both cases.
 
-    `secrets` are redacted in what aiohttp says of an error: a server may have echoed them.
+    `secrets` are redacted in the texts of aiohttp's errors: a server may have echoed them.
 
     Raises ConfigurationError for a proxy of the environment, or a borrowed session, that can't be used;
     RuntimeError when it is closed, or used in another event loop than before or in none.
@@ -71,8 +71,8 @@ class AiohttpTransport:
     ) -> None:
         self._base_url = base_url
         self._client_timeout = aiohttp.ClientTimeout(total=timeout)
-        # Options that are the same for every receiver are defaults of our own session. A borrowed session
-        # gets them with each request.
+        # Options that are the same for each request are defaults of our own session, which is cheaper. A
+        # borrowed session must not be changed, so it gets them with each request.
         self._options: _RequestOptions = {"allow_redirects": False}
         if session is not None:
             self._options |= {"timeout": self._client_timeout, "raise_for_status": False}
@@ -80,9 +80,9 @@ class AiohttpTransport:
         if self._proxy is not None and self._proxy.headers:
             self._options["proxy_headers"] = CIMultiDict(self._proxy.headers)
         self._borrowed = session
-        self._session: aiohttp.ClientSession | None = None  # once it was looked at, in its event loop
+        self._session: aiohttp.ClientSession | None = None  # set once it was checked, in its event loop
         self._loop: asyncio.AbstractEventLoop | None = None  # of the first use
-        self._thread = 0  # the one that runs it
+        self._thread = 0  # the one that runs the loop
         self._timeout = timeout
         self._secrets = secrets
         self._closed = False
@@ -90,7 +90,7 @@ class AiohttpTransport:
     async def send(self, request: Request) -> Response:
         """The complete response to one request, whatever its status; no error shows its secrets.
 
-        Connect, headers and body share one time limit.
+        Connect, headers and body share one timeout.
         """
         session = self._open_session()
         headers = request.headers
@@ -114,7 +114,8 @@ class AiohttpTransport:
             )
             content = response.content
             limit = MAX_BODY if 200 <= response.status < 300 else MAX_REFUSAL
-            # Most bodies come with their headers. By their end aiohttp has released the connection already.
+            # Most bodies arrive with their headers. At their end aiohttp has released the connection already,
+            # so the context manager, which costs time, is not needed.
             if content.is_eof() and content.total_bytes <= limit:
                 body = content.read_nowait()
             else:
@@ -129,13 +130,13 @@ class AiohttpTransport:
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError, RuntimeError, BuildsError) as error:
             failure: Exception = self._meaning(error, request)
             cause = self._cause(error, request.secrets)
-        # Raised out here, so that the error of aiohttp is not its context: its frames have the URL.
-        # What is in this frame is seen where tracebacks are shown with local variables.
+        # Raised outside of the handler, so that aiohttp's error, whose frames have the URL, is not its
+        # context. And the response is dropped, because some tools show the local variables of a traceback.
         response = content = None  # type: ignore[assignment]
         raise failure from cause
 
     def _meaning(self, error: Exception, request: Request) -> Exception:
-        """Our error for one of aiohttp."""
+        """Our error for an error of aiohttp."""
         if isinstance(error, ResponseDecodeError):  # our own already
             return error.with_traceback(None)
         if isinstance(error, TimeoutError):  # first: ServerTimeoutError is a ClientError as well
@@ -152,17 +153,17 @@ class AiohttpTransport:
     def _cause(self, error: Exception, secrets: Sequence[str]) -> Exception | None:
         """`error`, unless it shows a secret: one in its URL, or one that the server has echoed.
 
-        What is behind an error of a borrowed session may show the URL of its proxy, password and all.
+        The cause of an error of a borrowed session may show the URL of its proxy, with the password.
         """
         if secrets or isinstance(error, ResponseDecodeError):
-            return None  # its frames and its response have the URL, whatever its text says
+            return None  # its frames and its response have the URL, even if its text has not
         if self._borrowed is not None and _may_have_proxy(self._borrowed):
             return None
         shown = "".join(traceback.format_exception(error))
         return None if redact(shown, self._secrets) != shown else error
 
     def _misuse(self, error: Exception) -> RuntimeError:
-        """What a RuntimeError of aiohttp means here."""
+        """Our error for a RuntimeError of aiohttp."""
         if self._borrowed is not None and self._borrowed.closed:
             return RuntimeError(
                 "Session is closed: the aiohttp.ClientSession that this BuildsClient was given was closed by"
@@ -189,7 +190,7 @@ class AiohttpTransport:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             raise RuntimeError(_NO_LOOP) from None
-        # aiohttp may not notice another loop: the first one can be running a task in its thread right now.
+        # aiohttp itself may not notice another loop, if the first one is running in its thread at the moment.
         if self._loop is not loop:
             if self._loop is not None:
                 raise RuntimeError(_OTHER_LOOP)
@@ -239,9 +240,9 @@ _OTHER_LOOP = (
 
 
 async def _read_bounded(response: aiohttp.ClientResponse, limit: int) -> bytes:
-    """The body, decompressed. One that is larger than `limit` drops the connection.
+    """The body, decompressed. If it is larger than `limit`, the connection is dropped.
 
-    Of a refusal the start is enough; a success is worth nothing without its end.
+    The start of a refusal is enough for its error. A success is useless without its end, so it is an error.
     """
     content = response.content
     chunk = await content.readany()
@@ -268,9 +269,9 @@ async def _read_bounded(response: aiohttp.ClientResponse, limit: int) -> bytes:
 def _failure(
     error: aiohttp.ClientError | OSError, secrets: Iterable[str], *, confidential: bool
 ) -> BuildsError:
-    """What an error of the network means. What a server may have put into its text is redacted.
+    """Our error for an error of the network. Its text may come from a server, so secrets in it are redacted.
 
-    Of a `confidential` call no text of a server is shown.
+    For a `confidential` call that text is not shown at all.
     """
     if isinstance(error, aiohttp.InvalidURL):
         return ConfigurationError(
@@ -281,7 +282,8 @@ def _failure(
         return _refused_by_proxy(error.status)
     if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ServerFingerprintMismatch):
         return _not_connected(error)
-    # The text of a response error has a URL, of the proxy with its password if that sent the response.
+    # The text of a response error has a URL. If a proxy sent the response, that is the proxy's URL with its
+    # password.
     text = error.message if isinstance(error, aiohttp.ClientResponseError) else str(error)
     said = "not shown" if confidential else redact(text, secrets)
     # A payload error is a ClientError, but no ClientConnectionError.
@@ -318,7 +320,7 @@ def _reason(error: aiohttp.ClientConnectorError) -> str:
 
 
 def _refused_by_proxy(status: int) -> BuildsConnectionError:
-    """The proxy did not open a tunnel, so the API has seen nothing. Its own words are not shown."""
+    """The error for a proxy that opens no tunnel: the API has seen nothing. The proxy's text is not shown."""
     try:
         phrase = f" {HTTPStatus(status).phrase}"
     except ValueError:
@@ -350,7 +352,7 @@ def _untrusted(error: aiohttp.ClientConnectorCertificateError | aiohttp.ServerFi
 
 
 def _unusable(session: aiohttp.ClientSession | None) -> ConfigurationError:
-    """What it means that aiohttp does not make a request: a ValueError, whose text may have a password."""
+    """Our error for aiohttp's ValueError before a request. Its text may have a password and is not shown."""
     if session is None:
         return ConfigurationError("the request can't be sent: check base_url and HTTPS_PROXY")
     return ConfigurationError(
@@ -361,10 +363,10 @@ def _unusable(session: aiohttp.ClientSession | None) -> ConfigurationError:
 
 
 def _usable(session: aiohttp.ClientSession, url: URL) -> aiohttp.ClientSession:
-    """A borrowed session, looked at before its first request."""
+    """A borrowed session, checked before its first request."""
     if session.auth is not None:
         raise _unusable(session)
-    # Plain http goes to loopback only. A proxy would read all of it, and reaches another loopback.
+    # Plain http is allowed to loopback only. A proxy would read the token, and its loopback is another one.
     if url.scheme == "http" and _has_proxy(session, url):
         raise ConfigurationError(
             f"the aiohttp.ClientSession that was given sends plain http to {url.host} through a proxy, which"
@@ -386,4 +388,4 @@ def _may_have_proxy(session: aiohttp.ClientSession) -> bool:
 
 
 def _proxy_of(session: aiohttp.ClientSession) -> object:
-    return getattr(session, "_default_proxy", None)  # aiohttp has no name for it
+    return getattr(session, "_default_proxy", None)  # aiohttp has no public name for it

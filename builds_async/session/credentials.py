@@ -18,7 +18,7 @@ class PastedCredentialError(ConfigurationError, ValueError):
 
 
 class Settings(NamedTuple):
-    """What every request starts with, and the headers that authenticate it."""
+    """The account and the base URL of every request, and the headers that authenticate it."""
 
     account_id: str
     base_url: str
@@ -33,7 +33,7 @@ class Settings(NamedTuple):
 
     @property
     def credential_kind(self) -> CredentialKind:
-        """What the credentials are by their look. Older tokens have no prefix."""
+        """The kind of the credentials, by their prefix. Older tokens have no prefix."""
         if "Authorization" not in self.credentials:
             return CredentialKind.GLOBAL_KEY
         prefix = self.secrets[0].partition("_")[0]
@@ -43,7 +43,7 @@ class Settings(NamedTuple):
 
     @property
     def token_damage(self) -> str | None:
-        """What is wrong with the text of the token; None if nothing can be seen, and for a key."""
+        """A visible mistake in the text of the token; None if there is none, and for a key."""
         if "Authorization" not in self.credentials:
             return None
         token = self.secrets[0]
@@ -59,7 +59,10 @@ def resolve(
     base_url: str | None,
     environ: Mapping[str, str] = os.environ,
 ) -> Settings:
-    """Fill in from `environ` what is None. ConfigurationError if something is missing or can't be used."""
+    """The settings; `environ` replaces arguments that are None.
+
+    ConfigurationError if something is missing or can't be used.
+    """
     credentials, secrets = _credentials(api_token, api_key, api_email, environ)
     return Settings(_account(account_id, environ), _base_url(base_url, environ), credentials, secrets)
 
@@ -75,7 +78,7 @@ def is_loopback(host: str) -> bool:
 
 
 def is_host(host: str) -> bool:
-    """Whether `host` can be looked up: an address in brackets, or labels of 1 to 63 characters."""
+    """Whether `host` is an IPv6 address in brackets, or a name with labels of 1 to 63 characters."""
     if host.startswith("["):
         try:
             ipaddress.IPv6Address(host.strip("[]"))
@@ -87,14 +90,14 @@ def is_host(host: str) -> bool:
 
 
 def _account(account_id: str | None, environ: Mapping[str, str]) -> str:
-    """The id as the API writes it. Dashes and spaces, as a pasted one may have, are dropped."""
+    """The id as the API writes it. Dashes and spaces, which a pasted id may have, are dropped."""
     value = Secret(environ.get("CLOUDFLARE_ACCOUNT_ID", "") if account_id is None else account_id)
     given = Secret("".join(value.replace("-", "").split()).lower())
     if not given:
         raise ConfigurationError("no account: pass account_id or set CLOUDFLARE_ACCOUNT_ID")
     if _ACCOUNT(given) is None:
         raise ConfigurationError(
-            f"account_id (CLOUDFLARE_ACCOUNT_ID) is 32 hex digits; what was given has {len(given)} characters"
+            f"account_id (CLOUDFLARE_ACCOUNT_ID) must be 32 hex digits; this one has {len(given)} characters"
             " (it is not shown, it may be a token): copy the account ID from the dashboard"
         )
     return str(given)
@@ -106,14 +109,13 @@ _ACCOUNT = re.compile(r"[0-9a-f]{32}").fullmatch
 def _credentials(
     token: str | None, key: str | None, email: str | None, environ: Mapping[str, str]
 ) -> tuple[dict[str, str], tuple[Secret, ...]]:
-    """The headers that authenticate. What is passed wins over the environment, a token over a key.
+    """The headers that authenticate. An argument wins over the environment, and a token over a key.
 
-    What is passed but empty is a ConfigurationError, not a reason to look elsewhere: a CI secret that is not
-    set must not make the client use a key with far wider rights. An empty variable counts as not set.
+    An empty argument is a ConfigurationError; the environment does not replace it. Otherwise a CI secret that
+    is not set would make the client use a key with far wider rights. An empty variable counts as not set.
 
-    What is passed is completed by variables of its own kind only. A key or an email address that is passed
-    takes the other half of its pair from the environment, never the token that is there; a token that is
-    passed is used alone.
+    The environment completes an argument only with its own kind. A key or an email address that is passed
+    takes the other half of its pair from there, never the token; a token that is passed is used alone.
     """
     for name, passed in (("api_token", token), ("api_key", key), ("api_email", email)):
         if passed is not None and not passed.strip():
@@ -142,11 +144,11 @@ def _credentials(
 
 
 def _header_value(value: str, name: str) -> Secret:
-    value = value.strip()  # files and pasted secrets end in a newline
+    value = value.strip()  # files and pasted secrets often end with a newline
     if not value.isascii() or not value.isprintable() or " " in value:
         damage = _damage(value)
         why = f": {damage}" if damage else ""
-        raise ConfigurationError(f"{name} has characters that can't be part of it{why}")
+        raise ConfigurationError(f"{name} has characters that it can't contain{why}")
     return Secret(value)
 
 
@@ -155,10 +157,10 @@ _QUOTES = "\"'`\u2018\u2019\u201c\u201d"
 
 
 def _damage(value: str) -> str | None:
-    """What happened to a token on its way from the dashboard, if it can be seen; its text is not repeated."""
+    """The visible mistake that was made when a token was copied; None if there is none. It shows no text."""
     if value.startswith("\ufeff"):
         return "it begins with a byte order mark: save the file without one"
-    if _ASSIGNMENT(value):  # before quotes, which its value may have
+    if _ASSIGNMENT(value):  # before the check for quotes, which its value may have
         return "it is a whole assignment, NAME=value: pass the value alone"
     if value[:1] in _QUOTES or value[-1:] in _QUOTES:
         return "there are quotes around it: pass it without them"
@@ -180,16 +182,18 @@ def _base_url(base_url: str | None, environ: Mapping[str, str]) -> str:
     parts = re.fullmatch(_URL, url)
     odd = not set("?#@\\").isdisjoint(url) or any(dots in _DOTS for dots in url.lower().split("/")[3:])
     if odd or parts is None or not 0 < int(parts[3] or 443) <= 65535 or not is_host(parts[2]):
-        # The URL itself is not shown: it may hold a password.
+        # The URL itself is not shown: it may contain a password.
         surplus = not set(url).isdisjoint("@?#") and "://" in url
         wanted = (
-            "has no user, query or fragment" if surplus else f"is an https URL such as {DEFAULT_BASE_URL}"
+            "must have no user, query or fragment"
+            if surplus
+            else f"must be an https URL such as {DEFAULT_BASE_URL}"
         )
         raise ConfigurationError(f"base_url (CLOUDFLARE_BASE_URL) {wanted}")
     host = parts[2].strip("[]").lower()
     if parts[1].lower() == "http" and not is_loopback(host):
         raise ConfigurationError(
-            f"base_url (CLOUDFLARE_BASE_URL) is plain http to {host}:"
-            " the token would be readable on the way; use https"
+            f"base_url (CLOUDFLARE_BASE_URL) must be https, not plain http to {host}:"
+            " others could read the token on the way"
         )
     return url

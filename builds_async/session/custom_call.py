@@ -1,4 +1,4 @@
-"""A call that no resource has: its arguments come from outside, so all of them are checked."""
+"""A call without a method of its own: its arguments come from the caller, so all of them are checked."""
 
 import re
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ def custom_call(
     TypeError or ValueError for a method, path, query or body that can't be sent.
     """
     if method not in _METHODS:
-        raise ValueError(f"method is one of {', '.join(_METHODS)}, not {method!r}")
+        raise ValueError(f"method must be one of {', '.join(_METHODS)}, not {method!r}")
     checked = _path(path)
     secrets = hidden(_HOOKS.findall(checked))  # the UUID of a deploy hook starts builds without a token
     return Call(
@@ -51,23 +51,26 @@ def custom_call(
 
 
 def _path(path: str) -> str:
-    """The path with each segment encoded as the resources have it; ValueError if it would leave the API."""
+    """The path, its segments encoded as in the resources; ValueError if it would leave the API."""
     if not isinstance(path, str):
-        raise TypeError(f"path is a str, not {type(path).__name__}")
+        raise TypeError(f"path must be a str, not {type(path).__name__}")
     if not path.startswith("/"):
         raise ValueError(
-            f"path begins with a slash and is what follows the base URL, not {quoted(path.partition('?')[0])}"
+            "path must be the part after the base URL and begin with a slash, not"
+            f" {quoted(path.partition('?')[0])}"
         )
     if "?" in path or "#" in path:
-        raise ValueError("path has no query and no fragment: pass `query={...}`, and %3F or %23 for a name")
+        raise ValueError(
+            "path must have no query and no fragment: pass `query={...}`, and %3F or %23 in a name"
+        )
     return "".join(f"/{_segment(part)}" for part in path[1:].split("/"))
 
 
 def _segment(part: str) -> str:
     text = unquote(part)
-    # Decoded once more on the way, `%252e%252e` would be `..`.
+    # A server on the way that decodes once more would make `..` of `%252e%252e`.
     if "%" in text:
-        raise ValueError("path has a percent sign that is encoded twice, or begins no encoding")
+        raise ValueError("path must not have a percent sign that is encoded twice, or not encoded")
     return segment(text)
 
 
@@ -83,21 +86,23 @@ def _text(name: str, value: QueryValue) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"  # as JSON and the API have it
     if not isinstance(value, str | int | float):
-        raise TypeError(f"{name} in the query is a str, a number, a bool or None, not {type(value).__name__}")
+        raise TypeError(
+            f"{name} in the query must be a str, a number, a bool or None, not {type(value).__name__}"
+        )
     if has_token_prefix(text := str(value)):
-        raise ValueError(f"{name} in the query: {NOT_SHOWN}; a URL is no place for one")
+        raise ValueError(f"{name} in the query: {NOT_SHOWN}; a URL must not have one")
     return text
 
 
 def _decoder(method: str, kind: Any) -> msgspec.json.Decoder[Envelope[Any]]:  # noqa: ANN401  # as above
     if kind is object or kind is None:
-        # A change is done, whatever the response says, or if it says nothing: there is no type to keep to.
+        # The change was made, whatever the body is, even an empty one: the caller named no type.
         return receipts(Any) if method != "GET" else msgspec.json.Decoder(Envelope[Any])
     return msgspec.json.Decoder(Envelope[kind] if _is_ours(kind) else Exact[kind])
 
 
 def _is_ours(kind: Any) -> bool:  # noqa: ANN401  # as above
-    """Whether a type is one of our models, or a tuple of them, in which odd values may be left out."""
+    """Whether a type is one of our models, or a tuple of them: only these allow odd values to be left out."""
     if get_origin(kind) is tuple:
         return all(part is ... or _is_ours(part) for part in get_args(kind))
     return isinstance(kind, type) and issubclass(kind, Model)

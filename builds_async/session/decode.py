@@ -1,4 +1,4 @@
-"""From the bytes of a body to a Struct; with a second reading, field by field, where the typed one fails."""
+"""From the bytes of a body to a Struct. If the typed decoder fails, the body is read field by field."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ LARGEST: Final = 16 * 1024 * 1024
 """How large a body may be to be read field by field."""
 
 LARGEST_TEXT: Final = 32 * 1024 * 1024
-"""How large one may be to be read with U+FFFD for its odd bytes: as text it takes up to 4 times as much."""
+"""How large a body may be to be read with U+FFFD for invalid bytes: as text it takes up to 4 times that."""
 
 MOST_OBJECTS: Final = 1_000_000
 """How many objects a body of more than `LARGEST` bytes may have: each takes some 200 bytes."""
@@ -36,9 +36,9 @@ UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
-    """`body` as the decoder has it; if that fails, with as little left out as can be.
+    """`body`, decoded. If the decoder fails, as few odd values as possible are left out.
 
-    Raises what the decoder has raised, if a second reading does not help.
+    Raises the error of the decoder if a second reading fails too.
     """
     if len(body) > LARGEST and body.count(b"{") > MOST_OBJECTS:
         raise msgspec.DecodeError(f"it has more than {MOST_OBJECTS} objects")
@@ -72,7 +72,9 @@ def _loaded(body: bytes, error: Exception) -> object:
     try:
         return loads(body)
     except ValueError as other:
-        if isinstance(error, msgspec.ValidationError):  # odd as far as it goes, and cut
+        # msgspec stops at the first odd value. If the text behind it is no JSON either, the body was cut,
+        # which another attempt may cure: that is the error to raise.
+        if isinstance(error, msgspec.ValidationError):
             error = msgspec.DecodeError(str(other))
     except RecursionError:
         pass
@@ -80,7 +82,7 @@ def _loaded(body: bytes, error: Exception) -> object:
 
 
 def _as_utf8(body: bytes) -> str | None:
-    """A body that is not UTF-8, with U+FFFD in place of what is none; None for one that is, or too large."""
+    """A body with U+FFFD for each invalid byte; None if it is valid UTF-8, or too large."""
     if len(body) > LARGEST_TEXT:
         return None
     text = body.decode("utf-8", "replace")
@@ -88,7 +90,7 @@ def _as_utf8(body: bytes) -> str | None:
 
 
 def _as_object(value: object, kind: object) -> object:
-    """What a success says of something that was done may be a bare word: then that is its result."""
+    """`value` as an envelope: the success of a change may be a bare word, which is then its result."""
     is_bare = not isinstance(value, dict) and is_receipt(kind)
     return {"result": value} if is_bare else value
 
@@ -99,11 +101,11 @@ def receipts(kind: type[T]) -> msgspec.json.Decoder[Envelope[T]]:
 
 
 DONE: Final[msgspec.json.Decoder[Envelope[None]]] = msgspec.json.Decoder(Done)
-"""For calls that give nothing back: whatever a success says, or if it says nothing, it was done."""
+"""For calls without a result: the body of a success does not matter, and may be empty."""
 
 
 def is_receipt(kind: object) -> bool:
-    """Whether a type is that of responses to calls that have changed something."""
+    """Whether a type is for responses to calls that have changed something."""
     return kind is Done or getattr(kind, "__origin__", kind) is Receipt
 
 
@@ -117,7 +119,7 @@ def _with_losses(envelope: Envelope[Any], losses: list[Loss]) -> MendedEnvelope[
 
 
 def described(losses: Iterable[Loss]) -> str:
-    """What was left out, by its places, without a word of the response: `2 x result[].pull_request`."""
+    """The places of the lost values, without any text of the response: `2 x result[].pull_request`."""
     places = Counter(loss.place for loss in losses)
     named = [f"{count} x {place.lstrip('.')}" for place, count in places.most_common(MOST_PLACES)]
     rest = len(places) - len(named)

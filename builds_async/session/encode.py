@@ -1,4 +1,4 @@
-"""What a request carries: bodies as JSON, queries as text."""
+"""The content of a request: bodies as JSON, queries as text."""
 
 from urllib.parse import quote
 
@@ -8,7 +8,7 @@ from builds_async.session.redact import SecretBytes
 
 
 def encoded(value: object) -> bytes:
-    """`value` as the JSON of a body, which no traceback shows."""
+    """`value` as a JSON body. Its `repr` is hidden, so that no traceback shows a secret in it."""
     return SecretBytes(msgspec.json.encode(value))
 
 

@@ -1,4 +1,4 @@
-"""What the headers of a response say: when to come back, how much is left, when it was sent."""
+"""The headers of a response: Retry-After, the rest of the rate limit, the date, the ray id."""
 
 import re
 from collections.abc import Mapping
@@ -13,10 +13,11 @@ _BLOCK = 300.0  # seconds for which the API blocks a user
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """The seconds that Retry-After asks for, as a number or as a date; None if it can't be read.
+    """The seconds of Retry-After, which is a number or a date; None if it can't be read.
 
-    A date is measured by the server's own clock, its `Date` header. Without one only this machine's clock is
-    left, which may be wrong: then a date more than the API's own block of 5 minutes ahead counts as none.
+    A date counts from the server's own clock, its `Date` header. Without that header only the clock of this
+    machine is left, which may be wrong: then a date more than 5 minutes ahead, the API's longest block, is
+    ignored.
     """
     value = headers.get("Retry-After")
     if value is None:
@@ -35,12 +36,12 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def date(headers: Mapping[str, str]) -> datetime | None:
-    """When a response was sent, to the second, by the server's own clock; None if it does not say."""
+    """When a response was sent, to the second, by the server's own clock; None without a valid header."""
     return parsed_date(headers.get("Date", ""))
 
 
 def parsed_date(value: str) -> datetime | None:
-    """The date that a header gives, None if it is none."""
+    """The date in a header; None for any other text."""
     try:
         moment = parsedate_to_datetime(value)
     except (ValueError, OverflowError):
@@ -49,7 +50,7 @@ def parsed_date(value: str) -> datetime | None:
 
 
 def ray_id(headers: Mapping[str, str]) -> str | None:
-    """The `cf-ray` header, by which Cloudflare's support finds a request; None for what can't be one."""
+    """The `cf-ray` header, by which Cloudflare's support finds a request; None for an invalid value."""
     value = headers.get("cf-ray", "")
     return value if _RAY(value) else None
 
@@ -70,12 +71,12 @@ class Allowance(msgspec.Struct, frozen=True, gc=False):
 
 
 def allowances(headers: Mapping[str, str]) -> Mapping[str, Allowance]:
-    """What the `Ratelimit` and `Ratelimit-Policy` headers say, by the name of the policy."""
+    """The items of the `Ratelimit` and `Ratelimit-Policy` headers, by the name of the policy."""
     if _RATELIMIT not in headers:
         return _NOTHING
     said, policy = _whole(headers, _RATELIMIT), _whole(headers, _POLICY)
-    # Nearly every response has one item in the usual spelling, `"default";r=1199;t=60`, and all but the
-    # numbers is as it was the last time. So only they are read: this is done for each response.
+    # This is done for each response, so it has a fast path. Nearly every response has one item in the usual
+    # spelling, `"default";r=1199;t=60`, in which only the two numbers change: the rest is cached.
     name, _, numbers = said.partition(";r=")
     left, _, reset = numbers.partition(";t=")
     if left.isdecimal() and reset.isdecimal() and len(numbers) < _LONG and (item := _usual(name, policy)):
@@ -90,7 +91,7 @@ def allowances(headers: Mapping[str, str]) -> Mapping[str, Allowance]:
 
 
 def _whole(headers: Mapping[str, str], name: str) -> str:
-    """A header that is a list, which may come in several lines. A plain dict has but one."""
+    """A list header, which may come in several lines; in a plain dict there is only one."""
     getall = getattr(headers, "getall", None)
     if getall is None:
         return headers.get(name, "")
@@ -98,14 +99,15 @@ def _whole(headers: Mapping[str, str], name: str) -> str:
     return lines[0] if len(lines) == 1 else ", ".join(lines)
 
 
-# Their lower case is known in advance: a lookup then takes half the time.
+# An istr has its lower case computed in advance, which halves the time of a lookup.
 _RATELIMIT, _POLICY = istr("Ratelimit"), istr("Ratelimit-Policy")
 _NOTHING: dict[str, Allowance] = {}
 _NO_LINES = ("",)
 _NO_POLICY = (None, None)
 _LONG = 32
 _QUOTED = re.compile(r'"([^"\\]*)"').fullmatch
-# A string without an end is read to the end of the header, so that no character is looked at twice.
+# A string without an end is read to the end of the header. With that, and with possessive quantifiers, no
+# character is read twice: a hostile header can't cost quadratic time.
 _ITEM = r'"((?:[^"\\]|\\.)*+)(?:"((?:\s*+;\s*+[a-z*][a-z0-9_.*-]*+=[0-9.]++)*+)|)'
 _PARAMETER = r";\s*([a-z*][a-z0-9_.*-]*)=(\d{1,15}(?:\.\d{1,15})?)(?![\d.])"
 

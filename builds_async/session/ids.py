@@ -1,4 +1,4 @@
-"""Ids: checked, and written as the API writes them, where they enter."""
+"""Ids: checked and normalized where they enter."""
 
 import re
 from collections.abc import Iterable
@@ -20,12 +20,12 @@ def segment(value: str) -> str:
     A credential that was pasted in place of an id is refused: it is neither sent in a URL nor shown.
     """
     if not isinstance(value, str):
-        raise TypeError(f"an id is a str, not {type(value).__name__}")
-    if value[:2] == "cf" and has_token_prefix(value):  # few ids begin so, and this is done for each call
+        raise TypeError(f"an id must be a str, not {type(value).__name__}")
+    if value[:2] == "cf" and has_token_prefix(value):  # the cheap check first: this is done for each call
         raise ValueError(f"{NOT_SHOWN}: pass the id; if it was one, replace it, it may be in logs by now")
     if _PLAIN(value):
         return value
-    # An encoded slash is refused too: proxies on the way decode it and would see another path.
+    # A slash is refused, not encoded: a proxy on the way may decode it, and would see another path.
     if value in {"", ".", ".."} or "/" in value or "\\" in value:
         raise ValueError(f"{quoted(value)} can't be an id: it is empty or would leave its place in the path")
     return quote(value, safe="")
@@ -37,7 +37,7 @@ def identifier(value: str) -> str:
     UUIDs and ids of 32 hex digits are in lower case there. Names of Workers are no such ids: see `segment`.
     """
     text = segment(value)
-    return text if text.islower() else normalized_id(text)  # nearly all are, and islower is the cheaper check
+    return text if text.islower() else normalized_id(text)  # islower is the cheaper check, and nearly all are
 
 
 def normalized_id(value: str) -> str:
@@ -67,14 +67,14 @@ def id_list(values: Iterable[str]) -> str:
 
 
 def checked_ids(values: Iterable[str]) -> tuple[str, ...]:
-    """`values` unchanged, each fit to be an id of a bulk lookup; else what `id_list` raises."""
+    """`values` unchanged, if each can be an id of a bulk lookup; else the error of `id_list`."""
     ids = values if isinstance(values, str) else tuple(values)
     id_list(ids)
     return tuple(ids)
 
 
 def checked_tags(values: Iterable[str]) -> tuple[str, ...]:
-    """`values` unchanged, each fit to be a Worker's tag; else ValueError."""
+    """`values` unchanged, if each can be the tag of a Worker; else ValueError."""
     if isinstance(values, str):
         raise TypeError("pass a list of tags, not one str: its characters would be taken for tags")
     tags = tuple(values)
@@ -89,7 +89,7 @@ def is_tag(value: str) -> bool:
 
 
 def tag(value: str) -> str:
-    """A Worker's tag as the API writes it, fit for a path. ValueError if it can't be one."""
+    """A Worker's tag as the API writes it. ValueError if it can't be one."""
     if not (isinstance(value, str) and is_tag(value)):
         segment(value)
         raise ValueError(

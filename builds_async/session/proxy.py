@@ -1,4 +1,4 @@
-"""The proxy that the environment names: its address without the password, and the header that has it."""
+"""The proxy of the environment: its address without the password, and the header with the password."""
 
 import os
 import re
@@ -15,7 +15,7 @@ from builds_async.session.redact import Secret
 
 _SOCKS = frozenset({"socks", "socks4", "socks4a", "socks5", "socks5h"})
 _HOST_AND_PORT = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9_.-]+)(?::(\d{1,5}))?(?:/.*)?", re.DOTALL)
-_WAY_OUT = "set it to http://host:port or http://user:password@host:port"
+_ADVICE = "set it to http://host:port or http://user:password@host:port"
 
 
 class Proxy(NamedTuple):
@@ -26,11 +26,12 @@ class Proxy(NamedTuple):
 
 
 def proxy_for(url: URL) -> Proxy | None:
-    """The proxy that the environment names for `url`, None if it is reached without one.
+    """The proxy of the environment for `url`; None if there is none.
 
-    Read are HTTPS_PROXY (HTTP_PROXY for plain http), then ALL_PROXY, and the system's settings on macOS and
-    Windows, less what NO_PROXY excepts. This machine is never reached through a proxy. Without a scheme the
-    proxy speaks plain http, as with curl. ConfigurationError, which names the variable, if it can't be used.
+    It comes from HTTPS_PROXY (HTTP_PROXY for plain http), then from ALL_PROXY, or from the system's settings
+    on macOS and Windows. NO_PROXY makes exceptions. This machine is never reached through a proxy. A proxy
+    URL without a scheme means plain http, as in curl. A ConfigurationError names the variable that can't be
+    used.
     """
     host = url.host or ""
     if is_loopback(host) or urllib.request.proxy_bypass(host):
@@ -38,13 +39,13 @@ def proxy_for(url: URL) -> Proxy | None:
     proxies = urllib.request.getproxies()
     for scheme in (url.scheme, "all"):
         if value := Secret(proxies.get(scheme, "").strip()):
-            del proxies  # nothing that is in a traceback may have the password
+            del proxies  # the frames of a traceback must not have the password
             return _parsed(value, _source(scheme), host)
     return None
 
 
 def _source(scheme: str) -> str:
-    """What the user has to change."""
+    """The name of the setting that the user has to change."""
     name = f"{scheme}_proxy"
     for variable in (name, name.upper()):
         if os.environ.get(variable):
@@ -64,10 +65,10 @@ def _parsed(value: Secret, source: str, host: str) -> Proxy:
     user, separator, place = (Secret(part) for part in rest.rpartition("@"))
     found = _HOST_AND_PORT.fullmatch(place)
     if scheme.lower() not in {"http", "https"} or found is None or not is_host(found[1]):
-        raise ConfigurationError(f"{source} is no URL of a proxy (it is not shown): {_WAY_OUT}")
+        raise ConfigurationError(f"{source} must be the URL of a proxy (it is not shown): {_ADVICE}")
     port = None if found[2] is None else int(found[2])
     if port is not None and not 0 < port <= 65535:
-        raise ConfigurationError(f"{source} has the port {port}, and ports end at 65535: {_WAY_OUT}")
+        raise ConfigurationError(f"{source} must have a port from 1 to 65535, not {port}: {_ADVICE}")
     proxy = URL.build(scheme=scheme.lower(), host=found[1].strip("[]"), port=port)
     return Proxy(proxy, {"Proxy-Authorization": _basic(user)} if separator else {})
 

@@ -105,7 +105,7 @@ class TestCredentials:
     def test_bad_characters(self, name: str, more: dict[str, Any], variable: str, bad: str) -> None:
         """What can't stand in a header is refused by name, without being shown."""
         said = mistake(account_id=ACCOUNT, **(more | {name: bad}))
-        assert said == f"{name} ({variable}) has characters that can't be part of it"
+        assert said == f"{name} ({variable}) has characters that it can't contain"
 
     @pytest.mark.parametrize(
         ("written", "said"),
@@ -195,7 +195,7 @@ class TestAccount:
     def test_refused(self, account: str) -> None:
         """What is no account id is refused without being shown: it may be a token in the wrong place."""
         said = mistake(api_token=TOKEN, account_id=account)
-        assert said.startswith("account_id (CLOUDFLARE_ACCOUNT_ID) is 32 hex digits; what was given has ")
+        assert said.startswith("account_id (CLOUDFLARE_ACCOUNT_ID) must be 32 hex digits; this one has ")
         assert account not in said
 
     @pytest.mark.parametrize(
@@ -256,8 +256,8 @@ class TestBaseUrl:
     def test_plain_http(self, url: str, host: str) -> None:
         """Plain http to any other machine is refused: the token would be readable on the way."""
         assert mistake(account_id=ACCOUNT, api_token=TOKEN, base_url=url) == (
-            f"base_url (CLOUDFLARE_BASE_URL) is plain http to {host}:"
-            " the token would be readable on the way; use https"
+            f"base_url (CLOUDFLARE_BASE_URL) must be https, not plain http to {host}:"
+            " others could read the token on the way"
         )
 
     @pytest.mark.parametrize(
@@ -281,7 +281,7 @@ class TestBaseUrl:
     def test_no_url(self, url: str) -> None:
         """What is no http URL is refused, with an example."""
         assert mistake(account_id=ACCOUNT, api_token=TOKEN, base_url=url) == (
-            f"base_url (CLOUDFLARE_BASE_URL) is an https URL such as {BASE_URL}"
+            f"base_url (CLOUDFLARE_BASE_URL) must be an https URL such as {BASE_URL}"
         )
 
     @pytest.mark.parametrize(
@@ -298,7 +298,7 @@ class TestBaseUrl:
     def test_more_than_a_base(self, url: str) -> None:
         """A base URL with a user, a query or a fragment is refused."""
         said = mistake(account_id=ACCOUNT, api_token=TOKEN, base_url=url)
-        assert said == "base_url (CLOUDFLARE_BASE_URL) has no user, query or fragment"
+        assert said == "base_url (CLOUDFLARE_BASE_URL) must have no user, query or fragment"
 
     @pytest.mark.parametrize(
         "url",
