@@ -1,9 +1,9 @@
-"""Everything that a call can raise, except for misuse (`ValueError`, `TypeError`, `RuntimeError`).
+"""All errors that a call can raise, except for misuse (`ValueError`, `TypeError`, `RuntimeError`).
 
 BuildsError
 ├── ConfigurationError            no account, no token, an http base URL, ...
 ├── BuildsConnectionError         no complete response; also a ConnectionError
-│   └── BuildsTimeoutError        not in time; also a TimeoutError
+│   └── BuildsTimeoutError        none within the timeout; also a TimeoutError
 ├── ResponseDecodeError           a response that can't be read
 ├── NotDeployedError              a build has finished, and other versions serve
 ├── LeaseLostError                another process follows this Worker by now
@@ -16,9 +16,9 @@ BuildsError
     ├── RateLimitError            429
     └── InternalServerError       5xx
 
-A message says what happened, in which call, and what to do. None contains the token.
+A message names the problem, the call and the remedy. None contains the token.
 
-All of them can be raised by tests, `RateLimitError("slow down", retry_after=3)`, and pickled.
+Tests can raise all of them, as in `RateLimitError("slow down", retry_after=3)`, and all can be pickled.
 """
 
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ _TRANSIENT = frozenset({408, 425, 429})
 
 
 class CallFacts(TypedDict, total=False):
-    """The call that an error belongs to: what every error has in common."""
+    """The call that an error belongs to: the fields that all errors have."""
 
     method: str
     path: str
@@ -42,7 +42,7 @@ class CallFacts(TypedDict, total=False):
 
 
 class RefusalFacts(CallFacts, total=False):
-    """The response that refused a call: what every `APIError` has in common."""
+    """The response that refused a call: the fields that each `APIError` has."""
 
     status: int
     errors: Sequence[ErrorDetail]
@@ -50,10 +50,10 @@ class RefusalFacts(CallFacts, total=False):
 
 
 class BuildsError(Exception):
-    """The root: `except BuildsError` catches whatever this library reports."""
+    """The base class: `except BuildsError` catches all errors of this library."""
 
     message: str
-    """What happened, and what to do, without the call."""
+    """The problem and the remedy, without the call."""
 
     method: str
     """The HTTP method of the call; empty if there was none."""
@@ -68,7 +68,7 @@ class BuildsError(Exception):
     """Whether the same call may succeed later without any change.
 
     True for a failed connection, a timeout, 408, 425, 429, 5xx and a garbled body; False for an untrusted
-    certificate, a proxy that wants a password, a mistake in the configuration and every other refusal.
+    certificate, a proxy that requires a password, a wrong configuration and every other refusal.
     """
 
     def __init__(self, message: str = "", *, method: str = "", path: str = "", attempts: int = 0) -> None:
@@ -89,15 +89,15 @@ class ConfigurationError(BuildsError):
 
 
 class BuildsConnectionError(BuildsError, ConnectionError):
-    """There was no complete response: name lookup, connect, TLS, a reset, a body cut short.
+    """There was no complete response: the name lookup, the connection or TLS failed, or the body was cut.
 
     A GET was repeated already, as far as the `RetryPolicy` allows.
     """
 
     transient: bool = True
-    """False for what stays broken until someone fixes it: an untrusted certificate, a proxy's 407.
+    """False for a problem that someone has to fix, such as an untrusted certificate or a proxy's 407.
 
-    That is raised at once, and the message says what to do.
+    Such an error is raised at once, and the message has the remedy.
     """
 
     sent: bool
@@ -155,18 +155,18 @@ class ResponseDecodeError(BuildsError):
 class NotDeployedError(BuildsError):
     """A build has finished, and no version of it serves traffic: `client.wait_for_commit(deployed=True)`.
 
-    The message says why, what serves instead, and since when. It is not `transient`: another deployment has
-    to be made. The attributes are None only in an error that was made without them, as in a test.
+    The message has the reason, the versions that serve instead, and since when. It is not `transient`:
+    someone must deploy the build. The attributes are None only in an error made without them, as in a test.
     """
 
     build: Build | None
-    """The build that was waited for; it has finished."""
+    """The finished build."""
 
     reason: NotDeployedReason | None
     """Why it does not serve."""
 
     serving: LiveWorker | None
-    """What serves instead: each version with its percentage and its build, or the reason why it has none.
+    """The versions that serve instead, each with its percentage and its build, or the reason for having none.
 
     `serving.deployment.created_on` says since when. None for a Worker that was never deployed.
     """
@@ -260,7 +260,7 @@ class RateLimitError(APIError):
     transient: bool = True
 
     retry_after: float | None
-    """How many seconds to wait, as the API said; None if it did not say."""
+    """The seconds to wait, from Retry-After; None without that header."""
 
     def __init__(
         self, message: str = "", *, retry_after: float | None = None, **facts: Unpack[RefusalFacts]
@@ -276,7 +276,7 @@ class InternalServerError(APIError):
     transient: bool = True
 
     retry_after: float | None
-    """How many seconds a 503 asks to wait; None if it does not say."""
+    """The seconds to wait, from the Retry-After of a 503; None without that header."""
 
     def __init__(
         self, message: str = "", *, retry_after: float | None = None, **facts: Unpack[RefusalFacts]
@@ -288,7 +288,7 @@ class InternalServerError(APIError):
 def with_call(error: E, **call: Unpack[CallFacts]) -> E:
     """A copy of a transport's error, with the facts of the call filled in.
 
-    It is a copy, because the transport may keep its own and raise it again.
+    It is a copy, because a transport may keep its error and raise it again.
     """
     complete = _copy(error)
     complete.__dict__.update(call)
@@ -305,7 +305,7 @@ def with_advice(error: E, more: str) -> E:
 
 
 def _copy(error: E) -> E:
-    # Not by the constructor: a subclass of somebody else may have another one.
+    # Not with the constructor: a subclass in a user's code may have other parameters.
     copied = type(error).__new__(type(error))
     copied.args = error.args
     copied.__dict__.update(error.__dict__)

@@ -11,17 +11,17 @@ T = TypeVar("T")
 
 
 class BulkResult(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
-    """The result of looking up many ids: each id is in exactly one of the three fields, in request order.
+    """The result of a lookup of many ids. Each id is in exactly one of the three fields, in request order.
 
     Ids are spelled as the caller wrote them. Two spellings of one id, in upper and lower case, are two ids
     with the same result.
     """
 
     found: dict[str, T]
-    """What the API has, by id."""
+    """The results, by id."""
 
     missing: tuple[str, ...] = ()
-    """The ids for which the API has nothing, which is no error."""
+    """The ids for which the API has no result, which is not an error."""
 
     failed: dict[str, BuildsError] = msgspec.field(default_factory=dict)
     """The error of each id whose request failed after the usual retries, or whose part of the response can't

@@ -328,8 +328,8 @@ def _refused_by_proxy(status: int) -> BuildsConnectionError:
     said = f"the proxy responded with {status}{phrase}"
     if status == 407:
         return BuildsConnectionError(
-            f"{said}: it wants a user and a password; set HTTPS_PROXY to http://user:password@host:port, with"
-            " special characters percent-encoded",
+            f"{said}: it requires a user and a password; set HTTPS_PROXY to http://user:password@host:port,"
+            " with special characters percent-encoded",
             sent=False,
             transient=False,
         )

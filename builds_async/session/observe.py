@@ -1,4 +1,4 @@
-"""What a client reports of its own work, for metrics. Values only: feed logging, OpenTelemetry or a test."""
+"""The observations that a client reports of its own work: values for metrics, logs, traces or tests."""
 
 from collections.abc import Callable
 from typing import Protocol, TypeAlias, runtime_checkable
@@ -18,7 +18,7 @@ class RequestDone(msgspec.Struct, frozen=True, kw_only=True):
     """The path without its query; a secret in it is shown as `***`."""
 
     seconds: float
-    """How long it took, without waiting for the budget or a place in flight."""
+    """How long it took, without the wait for the budget or for a free place in flight."""
 
     status: int | None = None
     """The HTTP status; None where there was no complete response."""
@@ -50,7 +50,7 @@ class RetryPlanned(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Waited(msgspec.Struct, frozen=True, kw_only=True):
-    """A request waited for the rate budget or for a place in flight."""
+    """A request waited for the rate budget or for a free place in flight."""
 
     seconds: float
     """How long it waited."""
@@ -60,23 +60,23 @@ class Waited(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OutageBegan(msgspec.Struct, frozen=True, kw_only=True):
-    """A live verb met a transient error that outlasted the retries of the call, and goes on trying.
+    """A live verb keeps trying after a transient error that all retries of its call could not cure.
 
-    Once for each outage of a client, at its first failure, however many verbs it hits.
+    It is reported once per outage of a client, at the first failure, however many verbs the outage hits.
     """
 
     verb: str
     """The method of the client that failed first: `follow`, `wait`, `watch`, `tail`, ...."""
 
     patience: float
-    """For how many seconds that verb goes on trying, from now."""
+    """For how many seconds from now that verb keeps trying."""
 
     error: BuildsError
     """The first failure."""
 
 
 class OutageEnded(msgspec.Struct, frozen=True, kw_only=True):
-    """An outage is over: a verb that it had hit works again, or the last of those verbs gave up.
+    """An outage is over: one of its verbs works again, or the last of them gave up.
 
     A verb that is canceled or dropped during an outage does not report its end.
     """
@@ -88,7 +88,7 @@ class OutageEnded(msgspec.Struct, frozen=True, kw_only=True):
     """How long the outage lasted, from the first failure."""
 
     error: BuildsError | None = None
-    """The error that the last verb raises, None if the client works again."""
+    """The error that the last verb raises; None if the client works again."""
 
 
 class LeaseTaken(msgspec.Struct, frozen=True, kw_only=True):
@@ -167,7 +167,7 @@ class Reporting(Protocol):
 
 
 class Counters:
-    """An observer that adds up: `BuildsClient(observer=counters)`. Read its numbers at any time."""
+    """An observer that counts: `BuildsClient(observer=counters)`. Read its numbers at any time."""
 
     def __init__(self) -> None:
         self.requests: int = 0
@@ -183,16 +183,16 @@ class Counters:
         """Calls that were sent once more."""
 
         self.waits: int = 0
-        """Requests that waited for the rate budget or for a place in flight."""
+        """Requests that waited for the rate budget or for a free place in flight."""
 
         self.seconds_waited: float = 0.0
-        """How long they waited together."""
+        """The sum of their waits."""
 
         self.outages: int = 0
-        """Outages that live verbs have sat out or tried to."""
+        """Outages that live verbs have met, whether they outlasted them or gave up."""
 
     def __call__(self, observation: Observation) -> None:
-        """Take one observation in."""
+        """Count one observation."""
         if isinstance(observation, RequestDone):
             self.requests += 1
             self.failures += observation.status is None or observation.status >= 400

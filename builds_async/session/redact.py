@@ -1,4 +1,4 @@
-"""Secrets: kept out of tracebacks, and removed from texts that may contain them."""
+"""Secrets: hidden in tracebacks, and removed from texts that may contain them."""
 
 import re
 from collections.abc import Iterable
@@ -24,7 +24,7 @@ NOT_SHOWN = "the value looks like a credential and is not shown"
 
 
 class Secret(str):
-    """A text that keeps itself out of `repr`, and so out of tracebacks that show local variables."""
+    """A text whose `repr` is hidden, so that tracebacks that print local variables do not show it."""
 
     __slots__ = ()
 
@@ -33,7 +33,7 @@ class Secret(str):
 
 
 class SecretBytes(bytes):
-    """A body that keeps itself out of `repr`."""
+    """A body whose `repr` is hidden."""
 
     __slots__ = ()
 
@@ -42,7 +42,7 @@ class SecretBytes(bytes):
 
 
 def hidden(secrets: Iterable[str]) -> tuple[Secret, ...]:
-    """Secrets of a call that no traceback shows."""
+    """The secrets of a call, hidden in tracebacks."""
     return tuple(map(Secret, secrets))
 
 
@@ -54,8 +54,7 @@ def has_token_prefix(value: str) -> bool:
 def quoted(value: str) -> str:
     """A value that a caller passed, for a message: in quotes, or not shown if it may be a credential.
 
-    A credential has a prefix of Cloudflare's, or is as long and as random as the older tokens and the global
-    keys.
+    A credential has one of Cloudflare's prefixes, or is as long and random as older tokens and global keys.
     """
     if _PREFIXED.search(value) or _RANDOM.search(value):
         return f"({NOT_SHOWN})"
@@ -63,12 +62,12 @@ def quoted(value: str) -> str:
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:
-    """`text` from a server without the credentials that it echoes.
+    """`text` from a server, without the credentials that it echoes.
 
-    A credential that no text contains by chance is removed wherever it stands. One that reads like a word or
-    a number, as tests have them, is removed only where a credential stands: behind `Bearer`, `X-Auth-Key:`,
-    `token`, `key` and similar words. Ordinary messages stay intact. Whatever has the form and the prefix of a
-    token of Cloudflare's is removed as well, no matter whose.
+    A real credential appears in no text by chance, so it is removed everywhere. One that reads like a word or
+    a number, as in tests, is removed only after `Bearer`, `X-Auth-Key:`, `token`, `key` and similar words, so
+    that ordinary messages stay intact. Any text with the form and the prefix of a Cloudflare token is removed
+    as well, whoever owns it.
     """
     for secret in secrets:
         if secret and secret in text:
@@ -77,12 +76,12 @@ def redact(text: str, secrets: Iterable[str]) -> str:
 
 
 def unmistakable(secrets: Iterable[str]) -> tuple[str, ...]:
-    """The credentials that no text contains by chance: where one stands in a URL, it was passed as an id."""
+    """The credentials that appear in no text by chance: one in a URL was passed in place of an id."""
     return tuple(secret for secret in secrets if not _reads_like_a_word(secret))
 
 
 def _pattern(secret: str) -> re.Pattern[str]:
-    """Finds a credential; group 1 is what introduces it and stays."""
+    """A pattern for a credential. Its group 1 is the text before the credential, which stays."""
     if not _reads_like_a_word(secret):
         return re.compile(f"(){re.escape(secret)}")
     return re.compile(rf"(\b{_INTRODUCTION}){re.escape(secret)}(?![\w-])")
@@ -94,7 +93,7 @@ _INTRODUCTION = (
 
 
 def _reads_like_a_word(secret: str) -> bool:
-    """Whether a text may contain it by chance. Real ones mix letters of both cases and digits at random."""
+    """Whether a text may contain it by chance. Real ones mix digits with letters of both cases at random."""
     return secret.isdigit() or (
         secret.isalpha() and (secret[1:].islower() or secret.isupper() or not secret[1:])
     )

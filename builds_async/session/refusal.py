@@ -1,4 +1,4 @@
-"""A response that is an error, as one of our errors: what was refused, why, and what to do about it."""
+"""From a response that refuses a call to one of our errors, with the reason and the remedy."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -44,8 +44,8 @@ BY_STATUS: dict[int, type[APIError]] = {
     422: BadRequestError,
     429: RateLimitError,
 }
-# What the API's codes mean: the error for a refusal under the status of a success, and the API's own text
-# for a response whose text may not be shown.
+# The API's codes. The error is for a refusal with the status of a success; the text replaces that of a
+# response that must not be shown, because it may contain a secret.
 _CODES: dict[int, tuple[type[APIError], str]] = {
     971: (RateLimitError, ""),
     10000: (PermissionDeniedError, "Authentication error"),
@@ -86,7 +86,7 @@ def unreadable(
 
 
 def refusal(response: Response, secrets: Iterable[str], **call: Unpack[CallFacts]) -> APIError:
-    """The error for a response in which the API, or something on the way to it, refuses."""
+    """The error for a response in which the API, or a proxy or firewall on the way, refuses the call."""
     details = _details(response.body, secrets)
     kind = _kind(response.status, details)
     text = (_text(details) or _no_text(response, secrets))[: 2 * _EXCERPT]
@@ -105,12 +105,12 @@ def refusal(response: Response, secrets: Iterable[str], **call: Unpack[CallFacts
 
 
 def without_text(response: Response) -> Response:
-    """The same response with nothing in its body but the error codes: its own text may have a secret."""
+    """The same response with only the error codes in its body: its text may contain a secret."""
     if not response.body:
         return response
     codes = [detail.code for detail in _details(response.body, ()) if detail.code is not None]
     errors = [{"code": code, "message": _CODES.get(code, _UNKNOWN_CODE)[1]} for code in codes]
-    body = msgspec.json.encode({"errors": errors}) if errors else b"(not shown, it may hold a secret)"
+    body = msgspec.json.encode({"errors": errors}) if errors else b"(not shown, it may contain a secret)"
     return Response(response.status, response.headers, body)
 
 
@@ -120,7 +120,7 @@ def _text(details: Sequence[ErrorDetail]) -> str:
 
 
 def _no_text(response: Response, secrets: Iterable[str]) -> str:
-    """What to say of a refusal that says nothing."""
+    """The text for a refusal without a message of its own."""
     start = _excerpt(response.body, secrets)
     if not start:
         return "the body is empty"
@@ -135,9 +135,9 @@ def _said(body: bytes, secrets: Iterable[str]) -> str:
 
 
 def _details(body: bytes, secrets: Iterable[str]) -> tuple[ErrorDetail, ...]:
-    """The first entries of `errors`, as far as they can be read: an odd one takes none of the others with it.
+    """The readable ones of the first entries of `errors`: an odd entry does not affect the others.
 
-    At most 20, out of the first 64 KiB: the number and size of the others cost nothing.
+    At most 20, from the first 64 KiB, so that a huge list of errors costs no time.
     """
     try:
         errors = decode(_ERRORS, body).errors
@@ -193,37 +193,37 @@ _NOT_FOUND = {
     "/workers/subdomain": "The account has no workers.dev subdomain yet: the dashboard creates one",
 }
 """By a part of the path."""
-_PROXY = "A proxy on the way wants a user and a password: put them into the URL of HTTPS_PROXY"
+_PROXY = "A proxy on the way requires a user and a password: put them into the URL of HTTPS_PROXY"
 _HINTS: dict[type[APIError], str] = {
     AuthenticationError: "Check the token (CLOUDFLARE_API_TOKEN): it is missing, wrong or expired",
-    PermissionDeniedError: "This looks like a firewall or proxy on the way, not like the API",
+    PermissionDeniedError: "This seems to come from a firewall or proxy on the way, not from the API",
     NotFoundError: "Check the id and the account; a Worker goes by its tag (32 hex digits), not by its name",
-    ConflictError: "Read what is there before you try again",
+    ConflictError: "Read the present state before you try again",
     RateLimitError: "All tools of this user share 1,200 requests per 5 minutes; wait",
-    InternalServerError: "Cloudflare failed to answer; try again later",
+    InternalServerError: "Cloudflare failed to process the request; try again later",
 }
 
 
 def _hint(kind: type[APIError], status: int, details: Sequence[ErrorDetail], method: str, path: str) -> str:
-    """What the caller can do about it."""
+    """The advice for the caller."""
     for detail in details:
         if detail.code in _BY_CODE_HINTS:
             return _BY_CODE_HINTS[detail.code]
     if kind is PermissionDeniedError and details:
         return f"The token may not do this in this account: give it {_permission(method, path)}"
     if kind is InternalServerError and method not in {"", "GET"}:
-        return "Cloudflare failed to answer: look whether it was done before you do it again"
+        return "Cloudflare failed to process the request: check whether it took effect before you repeat it"
     if kind is NotFoundError:
         return next((hint for part, hint in _NOT_FOUND.items() if part in path), _HINTS[kind])
     if 300 <= status < 400:
-        return "Redirects are not followed, the token would go along: check base_url"
+        return "Redirects are not followed, because they would get the token: check base_url"
     return _HINTS.get(kind, _PROXY if status == 407 else "Change the request")
 
 
 def _permission(method: str, path: str) -> str:
     """The permission that a call needs, under each of its names."""
     place = path.split("/")[3:]  # /accounts/{account_id}/...
-    # The API wants Write to read a single subscription, and Read to list them.
+    # The API requires Write to read a single subscription, but only Read to list them.
     is_subscription = place[:2] == ["event_subscriptions", "subscriptions"] and len(place) > 2
     api, dashboard = ("Read", "Read") if method == "GET" and not is_subscription else ("Write", "Edit")
     if place[:1] in (["queues"], ["event_subscriptions"]):

@@ -1,4 +1,4 @@
-"""Retrying as a value: whether and when. The loop that obeys it is in `session.session`."""
+"""Retrying as a value: whether and when. The loop that follows it is in `session.session`."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -12,24 +12,24 @@ _REPEATABLE = frozenset({"GET", "HEAD", "PUT"})
 
 
 class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """How often a call is repeated, and how long the pauses are.
+    """How often a call is repeated, and after which pauses.
 
     A Retry-After of a 429 or 503 makes a pause longer, never shorter.
 
-    A call is repeated only if its error is `transient`. GET and PUT are repeated after all of those, other
-    methods only when the request can't have been carried out: the connection was never made, or the
-    response was 429.
+    A call is repeated only if its error is `transient`. GET and PUT are repeated after each such error. Other
+    methods are repeated only if the request can't have been carried out: the connection was never made, or
+    the response was 429.
 
-    ValueError or TypeError for a number that can't be one.
+    ValueError or TypeError for an invalid number.
     """
 
     attempts: int = 4
-    """The most requests of one call, the first included; 1 never repeats."""
+    """How many requests one call makes at most, including the first; 1 never repeats."""
 
     base: float = 0.5
-    """The first pause in seconds; each further one is twice as long.
+    """The first pause in seconds; each further pause is twice as long.
 
-    Each is shortened by chance by up to a half, so that many clients do not come back in step.
+    Each pause is shortened at random by up to a half, so that many clients do not retry at the same moment.
     """
 
     max_delay: float = 8.0
@@ -38,12 +38,12 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     max_wait: float = 60.0
     """The longest wait in seconds that the API may ask of a single call.
 
-    It asks by Retry-After, by an earlier 429, or by a `Ratelimit` header that says that nothing is left. It
-    can block a user for five minutes, and a caller should learn of that at once rather than hang: a longer
-    wait raises `RateLimitError` (`InternalServerError` for a 503). Infinity waits for as long as it asks.
+    The API asks with Retry-After, with an earlier 429, or with a `Ratelimit` header that leaves no request.
+    It can block a user for five minutes. A call should then fail at once rather than hang, so a longer wait
+    raises `RateLimitError` (`InternalServerError` for a 503). With infinity a call waits as long as required.
 
-    Live verbs such as `follow` wait for the budget however long that takes. A wait for the client's own
-    pacing (see `RateBudget`) is not limited by it: put `asyncio.timeout` around the call.
+    Live verbs such as `follow` wait for the budget without a limit. This limit does not apply to waits for
+    the client's own pacing (see `RateBudget`): put `asyncio.timeout` around the call.
     """
 
     def __post_init__(self) -> None:
@@ -53,7 +53,7 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
         seconds("max_wait", self.max_wait, infinite=True)
 
     def repeats(self, error: BuildsError, method: str) -> bool:
-        """Whether a call that failed so may be sent again."""
+        """Whether a call that failed with `error` may be sent again."""
         if not error.transient or (retry_after(error) or 0.0) > self.max_wait:
             return False
         if isinstance(error, RateLimitError):
@@ -67,7 +67,7 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
         return max(backoff, retry_after(error) or 0.0)
 
     def delays(self, rng: Callable[[], float] = random.random) -> Iterator[float]:
-        """The pauses of one call, in seconds, without end. `rng` gives numbers from 0 up to 1."""
+        """The pauses of one call, in seconds, endless. `rng` returns numbers from 0 up to 1."""
         delay = self.base
         while True:
             yield min(delay, self.max_delay) * (1 - rng() / 2)
@@ -75,5 +75,5 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def retry_after(error: BuildsError) -> float | None:
-    """The seconds that the API asks to wait after `error`, None if it does not say."""
+    """The Retry-After of `error` in seconds; None if it has none."""
     return error.retry_after if isinstance(error, RateLimitError | InternalServerError) else None

@@ -390,7 +390,7 @@ class TestRedirect:
         assert type(error) is APIError
         assert error.message == (
             f"{status} the body is empty. Redirects are not followed,"
-            " the token would go along: check base_url"
+            " because they would get the token: check base_url"
         )
         assert (error.status, error.attempts) == (status, 1)
 

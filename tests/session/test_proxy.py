@@ -241,7 +241,7 @@ class TestFailures:
             error = await failure(client)
         assert type(error) is BuildsConnectionError
         assert error.message.startswith(
-            "the proxy responded with 407 Proxy Authentication Required: it wants a user and a password;"
+            "the proxy responded with 407 Proxy Authentication Required: it requires a user and a password;"
             " set HTTPS_PROXY to http://user:password@host:port"
         )
         assert (error.transient, error.sent, error.attempts, len(proxy.requests)) == (False, False, 1, 1)
@@ -277,7 +277,7 @@ class TestFailures:
             BuildsClient(account_id=ACCOUNT, api_token=TOKEN, base_url=server.url) as client,
         ):
             error = await failure(client)
-        assert "A proxy on the way wants a user and a password" in error.message
+        assert "A proxy on the way requires a user and a password" in error.message
         assert not error.transient
 
 

@@ -226,14 +226,14 @@ class TestRefusal:
         ("method", "status", "advice"),
         [
             ("GET", 500, "try again later"),
-            ("POST", 500, "look whether it was done before you do it again"),
-            ("PUT", 503, "look whether it was done before you do it again"),
-            ("DELETE", 502, "look whether it was done before you do it again"),
-            ("POST", 409, "Read what is there before you try again"),
+            ("POST", 500, "check whether it took effect before you repeat it"),
+            ("PUT", 503, "check whether it took effect before you repeat it"),
+            ("DELETE", 502, "check whether it took effect before you repeat it"),
+            ("POST", 409, "Read the present state before you try again"),
         ],
     )
     def test_what_to_do(self, method: str, status: int, advice: str) -> None:
-        """After a failed write one has to look whether it was done; a failed read can just be repeated."""
+        """After a failed write check whether it took effect; a failed read can just be repeated."""
         assert advice in str(refused(a_response(b"", status), method=method))
 
     @pytest.mark.parametrize(
