@@ -377,7 +377,7 @@ class Tracker:
             self._unconfirmed[tag] = left
 
     async def _list_running(self, history: History) -> None:
-        """Note the builds that run beside a Worker's latest one at the beginning, and those just after it."""
+        """Note a Worker's other running builds at the beginning, and those that began just after it."""
         mark = self.marks.get(history.tag)
         page = await self._source.list(history.tag, per_page=PAGE)
         if self._histories.get(history.tag) is not history:
