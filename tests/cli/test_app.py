@@ -53,7 +53,7 @@ USAGE: list[tuple[list[str], str]] = [
     (["simulate", "--faults", "gremlins:2"], "rate_limited, "),
     (["simulate", "--faults", "reset:often"], "'reset:often': TIMES must be a whole number"),
     (["completion", "tcsh"], "tcsh"),
-    (["status", "--account-id", "../x"], "--account-id (CLOUDFLARE_ACCOUNT_ID) is 32 hex digits"),
+    (["status", "--account-id", "../x"], "--account-id (CLOUDFLARE_ACCOUNT_ID) must be 32 hex digits"),
     (["status", "--base-url", "http://example.com"], "plain http"),
     (["status", "--token-file", "/no/such/file"], "--token-file: can't read the file"),
     (["status", "--token-file", "/dev/null"], "--token-file: it is not a regular file"),
