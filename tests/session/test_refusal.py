@@ -123,8 +123,8 @@ class TestRefusal:
         """Of a refusal that is not the API's, the message has the start of the body on one line."""
         error = refused(a_response(HTML, 502))
         assert error.message == (
-            "502 not the API's JSON, the page says '502 Bad Gateway cloudflare'. Cloudflare failed to process the"
-            " request; try again later"
+            "502 not the API's JSON, the page says '502 Bad Gateway cloudflare'. Cloudflare failed to process"
+            " the request; try again later"
         )
 
     def test_empty(self) -> None:
