@@ -95,6 +95,7 @@ from builds_async.models.repair import (
     RepairCall,
     TokenRepairPlan,
 )
+from builds_async.models.steps import BuildStep
 from builds_async.models.tail import TailEnd, TailItem, TailLine, TailLog, TailPosition
 from builds_async.probe.probe import AccountProbe
 from builds_async.repair import TokenRepair, TokenRepairReport
@@ -137,6 +138,7 @@ __all__ = [
     "BuildOutcome",
     "BuildSettingsUpdate",
     "BuildStatus",
+    "BuildStep",
     "BuildTail",
     "BuildToken",
     "BuildTriggerMetadata",

@@ -20,6 +20,14 @@ Output: TypeAlias = Annotated[
     Parameter(name=("--output", "-o"), help="text (the default), or json: one object per line."),
 ]
 
+LogFailed: TypeAlias = Annotated[
+    bool,
+    Parameter(
+        negative="",
+        help="Also print the lines of the log around the reason for a failure; with json, as log_failed.",
+    ),
+]
+
 # No command reads it: `app.run` looks for the word itself, because parsing may fail.
 Debug: TypeAlias = Annotated[bool, Parameter(help="Show the traceback of an error.")]
 

@@ -4,19 +4,26 @@ import asyncio
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from math import inf
+from typing import NamedTuple
 
-from builds_async import Build, BuildOutcome, BuildsClient, BuildsError, LogLine
+import msgspec
+
+from builds_async import Build, BuildOutcome, BuildsClient, BuildsError, BuildStep, LogFollower, LogLine
 from builds_async.cli.exits import OK, UNAVAILABLE, code_of, code_of_outcome
-from builds_async.cli.lookup import best_effort
+from builds_async.cli.lookup import best_effort, name_of
 from builds_async.cli.printer import print_record
 from builds_async.cli.render import render
 from builds_async.cli.terminal import stderr, stdout
 from builds_async.cli.text import visible_text
+from builds_async.cli.times import format_duration
+from builds_async.models.reason import failure_reason
 
 INCOMPLETE = "the log may be incomplete: the service ended it early or has lost lines"
 
 RECENT = 500
 """The number of lines at the end of a log that are searched for the reason for a failure."""
+
+_BEFORE, _AFTER = 10, 5
 
 _MAX_PAGES = 20
 """The most pages of a log that are read to find the reason; each takes one or two requests."""
@@ -27,10 +34,44 @@ def outcome_word(build: Build) -> str:
     return str(build.build_outcome or build.status or "unknown")
 
 
+def step_words(step: BuildStep) -> str:
+    """How a step ended and how long it took, as far as that is known."""
+    words = [] if step.duration is None else [format_duration(step.duration)]
+    if step.outcome != BuildOutcome.SUCCESS:
+        words.append(str(step.outcome or "running"))
+    return " ".join(words)
+
+
 def reason_in(build: Build, lines: Iterable[LogLine]) -> str | None:
     """The reason for a failure in one line; None if the log contains none."""
     reason = build.failure_reason([LogLine(line.timestamp, render(line.message)) for line in lines])
     return None if reason == outcome_word(build) else reason
+
+
+class LogSummary(NamedTuple):
+    """What the log of a finished build says about it."""
+
+    reason: str | None = None
+    """The reason for a failure."""
+    steps: tuple[BuildStep, ...] = ()
+    """The steps with their times."""
+    around: tuple[str, ...] = ()
+    """The lines around the reason, as a terminal would show them."""
+    versions: tuple[str, ...] = ()
+    """The ids of the uploaded versions."""
+
+
+def lines_around(reason: str | None, lines: Iterable[LogLine]) -> tuple[str, ...]:
+    """The line that gives the reason, with up to 10 lines before it and 5 after it; () if none does."""
+    if reason is None:
+        return ()
+    texts = [render(line.message) for line in lines]
+    for at, text in enumerate(texts):
+        alone = failure_reason([text])
+        # A line that ends in a colon is joined with the next one.
+        if alone and (alone == reason or (alone.endswith(":") and reason.startswith(alone))):
+            return tuple(texts[max(0, at - _BEFORE) : at + 1 + _AFTER])
+    return ()
 
 
 async def find_reason(client: BuildsClient, build: Build, seconds: float = inf) -> str | None:
@@ -39,15 +80,28 @@ async def find_reason(client: BuildsClient, build: Build, seconds: float = inf) 
     A best effort: at most 20 pages within `seconds`. None if the log can't be read to its end, because an
     error in the middle need not be the cause.
     """
-    if not build.is_finished or build.build_outcome != BuildOutcome.FAIL:
+    if build.build_outcome != BuildOutcome.FAIL:
         return None
-    lines = await best_effort(_last_lines(client, build.build_uuid), seconds)
-    return None if lines is None else reason_in(build, lines)
+    return (await summarize(client, build, seconds)).reason
 
 
-async def _last_lines(client: BuildsClient, build_uuid: str) -> Sequence[LogLine] | None:
+async def summarize(client: BuildsClient, build: Build, seconds: float = inf) -> LogSummary:
+    """What the log of a finished build says, which this function reads with the limits of `find_reason`.
+
+    Empty for a build that has not finished.
+    """
+    if not build.is_finished:
+        return LogSummary()
+    log = client.follow(build.build_uuid)
+    lines = await best_effort(_last_lines(log), seconds)
+    if lines is None:
+        return LogSummary(steps=log.steps, versions=log.versions)
+    reason = reason_in(build, lines)
+    return LogSummary(reason, log.steps, lines_around(reason, lines), log.versions)
+
+
+async def _last_lines(log: LogFollower) -> Sequence[LogLine] | None:
     """The last lines of a log; None if the log is too long or incomplete."""
-    log = client.follow(build_uuid)
     recent: deque[LogLine] = deque(maxlen=RECENT)
     for _ in range(_MAX_PAGES):
         if not (batch := await log.read()):
@@ -57,16 +111,50 @@ async def _last_lines(client: BuildsClient, build_uuid: str) -> Sequence[LogLine
 
 
 async def report_finished(
-    client: BuildsClient, build: Build, output: str, *, deadline: float | None = None
+    client: BuildsClient,
+    build: Build,
+    output: str,
+    *,
+    deadline: float | None = None,
+    log_failed: bool = False,
 ) -> int:
     """Report the end of a build, with `json` also on standard output; return the exit code.
 
     The search for the reason ends at the deadline, a time of the event loop's clock.
     """
-    if output == "json":
-        print_record(stdout(), build)
     left = inf if deadline is None else deadline - asyncio.get_running_loop().time()
-    return report_end(build, await find_reason(client, build, left))
+    summary = LogSummary()
+    if output == "json":
+        summary = await print_build(client, build, left, log_failed=log_failed)
+    elif build.build_outcome == BuildOutcome.FAIL:
+        summary = await summarize(client, build, left)
+        if log_failed:
+            print_around(summary)
+    return report_end(build, summary.reason)
+
+
+async def print_build(
+    client: BuildsClient, build: Build, seconds: float = inf, *, log_failed: bool = False
+) -> LogSummary:
+    """Print a build as JSON, with the name of its Worker and what its log says; return the latter."""
+    worker, summary = await asyncio.gather(
+        best_effort(name_of(client, build), seconds), summarize(client, build, seconds)
+    )
+    record = msgspec.to_builtins(build)
+    record |= {"worker": worker, "reason": summary.reason, "steps": list(map(_step_record, summary.steps))}
+    if log_failed:
+        record["log_failed"] = [visible_text(line) for line in summary.around]
+    print_record(stdout(), record)
+    return summary
+
+
+def print_around(summary: LogSummary) -> None:
+    """Print the lines around the reason."""
+    stdout().write("".join(f"{visible_text(line)}\n" for line in summary.around))
+
+
+def _step_record(step: BuildStep) -> dict[str, object]:
+    return {**msgspec.to_builtins(step), "seconds": step.duration}
 
 
 def report_end(build: Build, reason: str | None, *, complete: bool = True) -> int:

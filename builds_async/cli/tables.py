@@ -7,8 +7,8 @@ from rich.console import Console, ConsoleOptions
 from rich.table import Table
 from rich.text import Text
 
-from builds_async import Build, BuildTriggerMetadata, Finding, Trigger
-from builds_async.cli.outcome import outcome_word
+from builds_async import Build, BuildStep, BuildTriggerMetadata, Finding, Trigger
+from builds_async.cli.outcome import outcome_word, step_words
 from builds_async.cli.text import visible_text
 from builds_async.cli.times import format_duration, format_time
 
@@ -109,7 +109,9 @@ def build_line(name: str, build: Build) -> Table:
     return table
 
 
-def build_details(build: Build, worker: str | None, reason: str | None, now: datetime) -> Table:
+def build_details(
+    build: Build, worker: str | None, reason: str | None, now: datetime, steps: Sequence[BuildStep] = ()
+) -> Table:
     """Everything about one build, with one fact per row; unknown facts are left out."""
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(style="dim", no_wrap=True)
@@ -119,6 +121,8 @@ def build_details(build: Build, worker: str | None, reason: str | None, now: dat
     for name, value in _facts(build, worker, reason, now).items():
         if value:
             table.add_row(name, cell(value))
+    for number, step in enumerate(steps):
+        table.add_row("" if number else "steps", cell(f"{step.name:<10} {step_words(step)}".rstrip()))
     return table
 
 

@@ -12,6 +12,7 @@ from builds_async.live.patience import Patience
 from builds_async.live.sources import LogSource, StateSource
 from builds_async.models.builds import Build
 from builds_async.models.logs import LogLine, LogPosition
+from builds_async.models.steps import BuildStep
 from builds_async.session.clock import Clock
 
 
@@ -116,6 +117,16 @@ class LogFollower:
         newest upload of its branch, not that of this build. The same lines count as for `versions`.
         """
         return self._reader.facts.preview_url
+
+    @property
+    def steps(self) -> tuple[BuildStep, ...]:
+        """The steps of the build so far, in order, at most five: initialize, clone, install, build, deploy.
+
+        From the service's own lines and the log's `events`, as soon as they are fetched. A step that the log
+        does not show is left out. A build can print the same lines, so show steps, but do not act on them.
+        Which lines count is as for `versions`.
+        """
+        return self._reader.steps.steps(self._reader.build)
 
     @property
     def complete(self) -> bool:

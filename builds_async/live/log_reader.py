@@ -18,6 +18,7 @@ from builds_async.live.pace import Pace
 from builds_async.live.sources import LogSource, Seen, StateSource
 from builds_async.models.builds import Build, BuildStatus
 from builds_async.models.logs import LogLine, LogPosition
+from builds_async.models.steps import StepFinder
 from builds_async.session.clock import Clock
 from builds_async.session.numbers import seconds
 
@@ -74,6 +75,9 @@ class LogReader:
 
         self.facts: LogFacts = LogFacts()
         """The uploads that the fetched lines name, skipped lines included."""
+
+        self.steps: StepFinder = StepFinder()
+        """The steps that the fetched lines show, skipped lines included."""
 
         # Polls give way to other calls when the budget runs low. Draining a finished log is not a poll, so it
         # has a source of its own.
@@ -168,6 +172,7 @@ class LogReader:
         if step.lines:
             self.buffered = iter(step.lines)
             self.facts.add(step.lines)
+            self.steps.add(step.lines)
             self.pace.reset()
         if step.more or self._finished:
             self.pace.due = requested_at  # at once: nothing has to be written first
@@ -189,6 +194,7 @@ class LogReader:
             newly_missing, self._missing = not self._missing, True
             return self._cursor.not_found(build), newly_missing
         self._missing = False
+        self.steps.see(page.events)
         return self._cursor.take(page, final=self._finished), False
 
     async def _nothing_new(self, step: Step, *, newly_missing: bool) -> None:

@@ -30,6 +30,7 @@ from builds_async.models.logs import LogEvent, LogLine, LogPage, LogPosition
 from builds_async.models.previews import Preview
 from builds_async.models.repos import ConfigAutofill, PackageManager
 from builds_async.models.seeds import SeedFile, SeedRepo
+from builds_async.models.steps import BuildStep
 from builds_async.models.subscriptions import EventDestination, EventSource, Subscription
 from builds_async.models.tokens import BuildToken, TokenStatus
 from builds_async.models.variables import NewVariable
@@ -52,6 +53,7 @@ __all__ = [
     "BuildOutcome",
     "BuildSettingsUpdate",
     "BuildStatus",
+    "BuildStep",
     "BuildToken",
     "BuildTriggerMetadata",
     "BuildTriggerSource",

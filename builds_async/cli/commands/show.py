@@ -7,9 +7,8 @@ from builds_async.cli.cache import Cache
 from builds_async.cli.connect import connect
 from builds_async.cli.exits import OK
 from builds_async.cli.lookup import find_build, name_of
-from builds_async.cli.options import CONNECTION, BuildName, Connection, Output
-from builds_async.cli.outcome import find_reason
-from builds_async.cli.printer import print_record
+from builds_async.cli.options import CONNECTION, BuildName, Connection, LogFailed, Output
+from builds_async.cli.outcome import print_around, print_build, summarize
 from builds_async.cli.tables import build_details
 from builds_async.cli.terminal import stdout
 
@@ -18,16 +17,19 @@ async def show_command(
     build: BuildName,
     /,
     *,
+    log_failed: LogFailed = False,
     output: Output = "text",
     connection: Connection = CONNECTION,
 ) -> int:
-    """Show everything about a build, including the reason for a failure."""
+    """Show everything about a build, including the reason for a failure, and the steps of a finished one."""
     async with connect(connection) as client:
         found = await client.builds.get(await find_build(client, build))
         Cache.of(client).add_builds([found])
         if output == "json":
-            print_record(stdout(), found)
+            await print_build(client, found, log_failed=log_failed)
             return OK
-        worker, reason = await asyncio.gather(name_of(client, found), find_reason(client, found))
-    stdout().print(build_details(found, worker, reason, datetime.now(UTC)))
+        worker, log = await asyncio.gather(name_of(client, found), summarize(client, found))
+    stdout().print(build_details(found, worker, log.reason, datetime.now(UTC), log.steps))
+    if log_failed:
+        print_around(log)
     return OK

@@ -10,10 +10,9 @@ from builds_async import Build, BuildsClient, NotDeployedError
 from builds_async.cli.connect import PATIENCE, connect
 from builds_async.cli.exits import TIMED_OUT, CommandError, usage_errors
 from builds_async.cli.lookup import find_build, find_worker, is_build_uuid
-from builds_async.cli.options import CONNECTION, Connection, Output
-from builds_async.cli.outcome import report_finished
-from builds_async.cli.printer import print_record
-from builds_async.cli.terminal import Spinner, stderr, stdout
+from builds_async.cli.options import CONNECTION, Connection, LogFailed, Output
+from builds_async.cli.outcome import print_build, report_finished
+from builds_async.cli.terminal import Spinner, stderr
 from builds_async.cli.times import parse_seconds
 
 
@@ -45,6 +44,7 @@ async def wait_command(
             " the search for the reason for a failure."
         ),
     ] = None,
+    log_failed: LogFailed = False,
     output: Output = "text",
     connection: Connection = CONNECTION,
 ) -> int:
@@ -62,16 +62,16 @@ async def wait_command(
             wanted = "finished and deployed" if deployed else "finished"
             raise CommandError(f"not {wanted} after {seconds:g} s", TIMED_OUT) from None
         except NotDeployedError as error:
-            build = _undeployed(error, output)
+            build = await _undeployed(client, error, output)
         # Outside of the timeout: the outcome is known, and the search for the reason gets the remaining time.
-        return await report_finished(client, build, output, deadline=limit.when())
+        return await report_finished(client, build, output, deadline=limit.when(), log_failed=log_failed)
 
 
-def _undeployed(error: NotDeployedError, output: str) -> Build:
+async def _undeployed(client: BuildsClient, error: NotDeployedError, output: str) -> Build:
     """The build if its outcome is what there is to report; otherwise raises the error again."""
     if error.build is None or error.build.succeeded:
         if output == "json" and error.build is not None:
-            print_record(stdout(), error.build)
+            await print_build(client, error.build)
         raise error
     return error.build
 

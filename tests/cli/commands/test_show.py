@@ -23,3 +23,46 @@ def test_show(account: Served, shop: str, cli: Cli) -> None:
     assert not re.search(" $", bad.out, re.MULTILINE)
     uuid = builds_of(account, shop)[0].build_uuid
     assert cli("show", uuid, "-o", "json").records[0]["build_outcome"] == "fail"
+
+
+def _with_steps(account: Served) -> str:
+    """The UUID of a failed build of the typical kind, with hostile lines around the reason."""
+    lines = [
+        "Cloning repository...",
+        "Executing user build command: make",
+        *(f"line {number}" for number in range(30)),
+        "::error::owned \x1b[31mred",
+        "Error: the cause",
+        "\x1b]0;title\x07after",
+        "Failed: error occurred while running build command",
+    ]
+    return account.do(lambda: account.sim.add_finished_build(lines, "fail")).build_uuid  # type: ignore[arg-type]
+
+
+def test_steps(account: Served, cli: Cli) -> None:
+    """The steps have their times, in text and in JSON, and the JSON has the reason and the Worker."""
+    uuid = _with_steps(account)
+    assert re.search(r"\n +clone +\d+s\n +build +\d+s fail\n", cli("show", uuid).out)
+    record = cli("show", uuid, "-o", "json").records[0]
+    assert {it["name"]: it["outcome"] for it in record["steps"]} == {
+        "initialize": "success",
+        "clone": "success",
+        "build": "fail",
+    }
+    assert all(it["seconds"] >= 0 for it in record["steps"])
+    assert record["reason"] == "Error: the cause"
+    assert record["worker"]
+    assert "log_failed" not in record
+
+
+def test_log_failed(account: Served, cli: Cli) -> None:
+    """--log-failed prints ten lines before the reason and up to five after it, harmless for a CI job."""
+    uuid = _with_steps(account)
+    out = cli("show", uuid, "--log-failed").out.splitlines()
+    at = out.index("Error: the cause")
+    assert out[at - 10] == "line 21"
+    assert out[at + 1 :] == ["after", "Failed: error occurred while running build command"]
+    assert not [line for line in out if line.lstrip().startswith("::")]
+    excerpt = cli("show", uuid, "--log-failed", "-o", "json").records[0]["log_failed"]
+    assert excerpt[10] == "Error: the cause"
+    assert len(excerpt) == 13

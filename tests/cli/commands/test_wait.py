@@ -70,3 +70,14 @@ def test_wait_is_bounded_by_its_timeout_alone(account: Served, cli: Cli) -> None
     assert run.code == 124
     assert run.err.startswith("builds-async: wait: GET /accounts/")
     assert "; trying again until it works\n" in run.err
+
+
+def test_log_failed(account: Served, shop: str, cli: Cli) -> None:
+    """--log-failed prints the lines around the reason; the JSON has it, the Worker and the steps."""
+    bad = builds_of(account, shop)[0].build_uuid
+    run = cli("wait", bad, "--log-failed")
+    assert (run.code, run.out) == (1, "Error: a\n")
+    record = cli("wait", bad, "--log-failed", "-o", "json").records[0]
+    assert (record["reason"], record["worker"]) == ("Error: a", shop)
+    assert [step["name"] for step in record["steps"]] == ["initialize"]
+    assert record["log_failed"] == ["Error: a"]
