@@ -21,8 +21,9 @@ from builds_async.cli.cache import Cache
 from builds_async.cli.exits import OK, usage_errors
 from builds_async.cli.lookup import WorkerNames, all_workers, find_workers
 from builds_async.cli.options import LineOptions
-from builds_async.cli.outcome import RECENT, find_reason, reason_in, report_end
+from builds_async.cli.outcome import RECENT, LogSummary, find_reason, reason_in, report_end, report_to_github
 from builds_async.cli.printer import LinePrinter, Source, make_line_printer, source_of
+from builds_async.cli.progress import Progress
 from builds_async.cli.resume import Checkpoint, resume_file
 from builds_async.cli.running import shielded
 from builds_async.cli.story import Story
@@ -42,13 +43,15 @@ async def follow_build(
     with usage_errors("--resume"):
         log = client.follow(build_uuid, start=start, tail=tail)
     recent: deque[LogLine] = deque(maxlen=RECENT)
+    progress = Progress(shown=options.output == "text")
 
     def write(lines: Sequence[LogLine], wrote: Callable[[int], None]) -> None:
         waiting.end()
         recent.extend(lines)
         source = source_of(log.build)
         source = source._replace(worker=names.of(source.external_script_id))
-        printer.print(((source, line) for line in lines), wrote)
+        for part in progress.parts(lines):
+            printer.print([(source, line) for line in part], wrote)
 
     async with WorkerNames(client, wanted=options.output == "json") as names, Waiting(log) as waiting:
         batches = BuildBatches(log, names, tail=tail is not None)
@@ -56,7 +59,11 @@ async def follow_build(
     # The printed lines suffice if they are the whole log, or at least the last RECENT lines.
     seen = len(recent) == RECENT or (start is None and tail is None)
     reason = reason_in(log.build, recent) if seen and log.complete else await find_reason(client, log.build)
-    return report_end(log.build, reason, complete=log.complete)
+    progress.end(log.build)
+    code = report_end(log.build, reason, complete=log.complete)
+    summary = LogSummary(reason, log.steps, (), log.versions, log.preview_url)
+    await report_to_github(client, log.build, summary, options.output)
+    return code
 
 
 async def follow_workers(

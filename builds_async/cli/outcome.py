@@ -9,6 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from builds_async import Build, BuildOutcome, BuildsClient, BuildsError, BuildStep, LogFollower, LogLine
+from builds_async.cli import github
 from builds_async.cli.exits import OK, UNAVAILABLE, code_of, code_of_outcome
 from builds_async.cli.lookup import best_effort, name_of
 from builds_async.cli.printer import print_record
@@ -59,6 +60,8 @@ class LogSummary(NamedTuple):
     """The lines around the reason, as a terminal would show them."""
     versions: tuple[str, ...] = ()
     """The ids of the uploaded versions."""
+    preview_url: str | None = None
+    """The preview URL that the log names."""
 
 
 def lines_around(reason: str | None, lines: Iterable[LogLine]) -> tuple[str, ...]:
@@ -95,9 +98,9 @@ async def summarize(client: BuildsClient, build: Build, seconds: float = inf) ->
     log = client.follow(build.build_uuid)
     lines = await best_effort(_last_lines(log), seconds)
     if lines is None:
-        return LogSummary(steps=log.steps, versions=log.versions)
+        return LogSummary(steps=log.steps, versions=log.versions, preview_url=log.preview_url)
     reason = reason_in(build, lines)
-    return LogSummary(reason, log.steps, lines_around(reason, lines), log.versions)
+    return LogSummary(reason, log.steps, lines_around(reason, lines), log.versions, log.preview_url)
 
 
 async def _last_lines(log: LogFollower) -> Sequence[LogLine] | None:
@@ -126,11 +129,31 @@ async def report_finished(
     summary = LogSummary()
     if output == "json":
         summary = await print_build(client, build, left, log_failed=log_failed)
-    elif build.build_outcome == BuildOutcome.FAIL:
+    elif build.build_outcome == BuildOutcome.FAIL or github.in_actions():
         summary = await summarize(client, build, left)
         if log_failed:
             print_around(summary)
-    return report_end(build, summary.reason)
+    code = report_end(build, summary.reason)
+    await report_to_github(client, build, summary, output)
+    return code
+
+
+async def report_to_github(client: BuildsClient, build: Build, log: LogSummary, output: str) -> None:
+    """In a job of GitHub Actions: annotate a failure, and write the summary and the outputs of the step."""
+    if not github.in_actions():
+        return
+    if output == "text" and not build.succeeded:
+        github.command(
+            stderr(), "error", f"build {outcome_word(build)}: {log.reason or 'no reason in the log'}"
+        )
+    github.report(
+        build,
+        outcome_word(build),
+        log.reason,
+        preview_url=log.preview_url,
+        versions=log.versions,
+        dashboard_url=await best_effort(client.dashboard_url(build)),
+    )
 
 
 async def print_build(

@@ -9,11 +9,15 @@ from cyclopts import Parameter
 from builds_async import Build, BuildsClient, NotDeployedError
 from builds_async.cli.connect import PATIENCE, connect
 from builds_async.cli.exits import TIMED_OUT, CommandError, usage_errors
+from builds_async.cli.follow import follow_build
 from builds_async.cli.lookup import find_build, find_worker, is_build_uuid
-from builds_async.cli.options import CONNECTION, Connection, LogFailed, Output
+from builds_async.cli.options import CONNECTION, Connection, LineOptions, LogFailed, Output
 from builds_async.cli.outcome import print_build, report_finished
 from builds_async.cli.terminal import Spinner, stderr
 from builds_async.cli.times import parse_seconds
+from builds_async.live.wait import checked_commit, newest_of_commit
+
+_POLL_SECONDS = 3.0
 
 
 async def wait_command(
@@ -44,17 +48,23 @@ async def wait_command(
             " the search for the reason for a failure."
         ),
     ] = None,
+    follow: Annotated[bool, Parameter(negative="", help="Print the log while waiting.")] = False,
     log_failed: LogFailed = False,
     output: Output = "text",
     connection: Connection = CONNECTION,
 ) -> int:
     """Wait until a build has finished; the exit code shows the outcome."""
     _check(what, commit, branch, deployed=deployed)
+    if follow and (deployed or log_failed):
+        raise CommandError("--follow prints the whole log: omit --deployed and --log-failed")
     seconds = None if timeout is None else parse_seconds("--timeout", timeout)
     patience = PATIENCE if seconds is None else inf  # the timeout alone bounds the wait
     async with connect(connection, patience=patience) as client:
         try:
             async with asyncio.timeout(seconds) as limit:
+                if follow:
+                    build_uuid = await _found(client, what, commit, branch)
+                    return await follow_build(client, build_uuid, LineOptions(output=output))
                 build = await _finished(client, what, commit, branch, deployed=deployed)
         except TimeoutError:
             if not limit.expired():  # a timeout of the library for a single request
@@ -74,6 +84,20 @@ async def _undeployed(client: BuildsClient, error: NotDeployedError, output: str
             await print_build(client, error.build)
         raise error
     return error.build
+
+
+async def _found(client: BuildsClient, what: str, commit: str | None, branch: str | None) -> str:
+    """The UUID of the build to follow, as soon as it exists."""
+    if commit is None:
+        return await find_build(client, what)
+    tag = await find_worker(client, what)
+    with usage_errors("--commit"), Spinner(stderr(), f"waiting for the build of {commit}"):
+        commit = checked_commit(commit)
+        while True:
+            build = newest_of_commit(await client.builds.list(tag, per_page=200), commit, branch)
+            if build is not None:
+                return build.build_uuid
+            await asyncio.sleep(_POLL_SECONDS)
 
 
 async def _finished(
