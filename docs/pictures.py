@@ -24,7 +24,6 @@ from tests.support.browser import CHROMIUM, chromium, connected
 
 HERE = Path(__file__).parent
 PICTURES = HERE / "_static"
-DASHBOARD = HERE.parent / "examples" / "dashboard" / "app.py"
 COLUMNS = 100
 WEB_FONT = re.compile(r"@font-face \{.*?\}", re.DOTALL)  # a picture in a page may load nothing
 
@@ -117,9 +116,9 @@ def draw(name: str, line: str, output: str) -> None:
 
 @asynccontextmanager
 async def dashboard(sim: BuildsSimulator) -> AsyncIterator[str]:
-    """The example's address, while it runs."""
+    """The address of the page, while it is served."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, str(DASHBOARD), "--port", "0"),
+        *(sys.executable, "-m", "builds_async", "dashboard", "--port", "0"),
         stdout=asyncio.subprocess.PIPE,
         env={**os.environ, **sim.environ},
     )

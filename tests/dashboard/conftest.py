@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Iterator
 import aiohttp
 import pytest
 
+from builds_async.dashboard import server as dashboard
 from builds_async.simulator import BuildsSimulator
-from examples.dashboard import app as dashboard
 from tests.dashboard.support import serving
 
 

@@ -5,25 +5,22 @@ import json
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import aiohttp
 
 from builds_async import RateBudget, RetryPolicy
+from builds_async.dashboard import server as dashboard
 from builds_async.simulator import BuildsSimulator
-from examples.dashboard import app as dashboard
 from tests.support import tasks
-
-APP = Path(dashboard.__file__ or "")
 
 
 @asynccontextmanager
-async def serving(sim: BuildsSimulator) -> AsyncIterator[str]:
+async def serving(sim: BuildsSimulator, token: str | None = None) -> AsyncIterator[str]:
     """Serve the dashboard of an account; the block gets its address."""
     async with sim.client(budget=RateBudget(limit=1_000_000), retry=RetryPolicy(attempts=1)) as client:
         board = dashboard.Dashboard(client, await dashboard.workers(client, []))
-        async with dashboard.serving(board, "127.0.0.1", 0) as url:
+        async with dashboard.serving(board, "127.0.0.1", 0, token) as url:
             watch = asyncio.create_task(board.watch())
             yield url
             watch.cancel()

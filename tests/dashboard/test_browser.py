@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from builds_async import BuildOutcome, BuildStatus
+from builds_async.dashboard import server as dashboard
 from builds_async.simulator import BuildsSimulator, Fault
-from examples.dashboard import app as dashboard
 from tests.dashboard.support import eventually, is_following
 from tests.support.browser import CHROMIUM, Browser, Page, chromium, connected
 

@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 import aiohttp
 import pytest
 
+from builds_async.cli.app import run
 from builds_async.simulator import BuildsSimulator
-from examples.dashboard import app as dashboard
-from tests.dashboard.support import APP, events, states
+from tests.dashboard.support import events, states
 
 
 @asynccontextmanager
@@ -19,12 +19,12 @@ async def process(
     sim: BuildsSimulator, *arguments: str, token: str
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     started = await asyncio.create_subprocess_exec(
-        *(sys.executable, str(APP), "--port", "0", *arguments),
+        *(sys.executable, "-m", "builds_async", "dashboard"),
+        *(arguments if "--port" in arguments else ("--port", "0", *arguments)),
         env={
             "CLOUDFLARE_BASE_URL": sim.url,
             "CLOUDFLARE_ACCOUNT_ID": sim.account_id,
             "CLOUDFLARE_API_TOKEN": token,
-            "PYTHONPATH": str(APP.parents[2]),
         },
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -48,20 +48,53 @@ async def test_command_until_ctrl_c(sim: BuildsSimulator, http: aiohttp.ClientSe
             assert states(await anext(events(response))).keys() == {"blog", "shop"}
             command.send_signal(signal.SIGINT)
             assert await command.communicate() == (b"", b"")
+        assert command.returncode == 130
+
+
+@pytest.mark.slow
+async def test_command_without_workers() -> None:
+    """An account without Workers has nothing to serve, and the command says so."""
+    async with BuildsSimulator() as sim, process(sim, token=sim.api_token) as command:
+        assert await command.communicate() == (b"", b"this account has no Workers\n")
         assert command.returncode == 0
 
 
-async def test_command_without_workers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An account without Workers is said to be one."""
-    async with BuildsSimulator() as sim:
-        for name, value in {
-            "ACCOUNT_ID": sim.account_id,
-            "API_TOKEN": sim.api_token,
-            "BASE_URL": sim.url,
-        }.items():
-            monkeypatch.setenv(f"CLOUDFLARE_{name}", value)
-        with pytest.raises(SystemExit, match="the account has no Workers"):
-            await dashboard.serve([], "127.0.0.1", 0)
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        pytest.param(["--host", "0.0.0.0"], "add --token", id="every address"),  # noqa: S104
+        pytest.param(["--host", "example.com"], "add --token", id="a name"),
+        pytest.param(["--host", "::"], "add --token", id="every IPv6 address"),
+        pytest.param(["--port", "65536"], "--port", id="no port"),
+        pytest.param(["--token=secret"], "--token", id="a token of one's own"),
+    ],
+)
+def test_usage_errors(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A host that others reach needs a token, and no request is sent before that is checked."""
+    assert run(["dashboard", *words]) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.slow
+async def test_port_in_use(sim: BuildsSimulator) -> None:
+    """A port in use is a usage error with the address."""
+    async with process(sim, "--port", sim.url.split(":")[2].split("/")[0], token=sim.api_token) as command:
+        out, errors = await command.communicate()
+        assert (out, command.returncode) == (b"", 2)
+        assert b"can't serve at 127.0.0.1, port " in errors
+        assert errors.count(b"\n") == 1
+
+
+@pytest.mark.slow
+async def test_command_with_a_token(sim: BuildsSimulator, http: aiohttp.ClientSession) -> None:
+    """With --token, the printed address lets a browser in, and the bare one doesn't."""
+    async with process(sim, "--token", token=sim.api_token) as command:
+        assert command.stdout is not None
+        address = (await command.stdout.readline()).decode().split()[3]
+        async with http.get(address.partition("?")[0]) as response:
+            assert response.status == 401
+        async with http.get(address, allow_redirects=False) as response:
+            assert (response.status, response.headers["Location"]) == (303, "/")
 
 
 @pytest.mark.slow
@@ -71,6 +104,6 @@ async def test_command_with_a_wrong_token(sim: BuildsSimulator, by_name: bool) -
     worker = "shop" if by_name else sim.workers["shop"]
     async with process(sim, worker, token="wrong") as command:
         _, errors = await command.communicate()
-        assert command.returncode == 1
+        assert command.returncode == 3
         assert errors.count(b"\n") == 1
-        assert errors.startswith(b"dashboard: GET /")
+        assert b"GET /" in errors

@@ -1,10 +1,13 @@
 """Which requests the dashboard serves, and with which headers."""
 
+from uuid import UUID
+
 import aiohttp
 import pytest
 
+from builds_async.dashboard import server as dashboard
 from builds_async.simulator import BuildsSimulator
-from examples.dashboard import app as dashboard
+from tests.dashboard.support import serving
 
 
 @pytest.mark.parametrize(
@@ -90,3 +93,30 @@ async def test_host_names_of_others_are_refused(
     """A name that somebody has pointed at this address gets nothing."""
     async with http.get(url + path, headers={"Host": host}) as response:
         assert response.status == status
+
+
+async def test_token(sim: BuildsSimulator) -> None:
+    """A server with a token serves nothing without it; its address sets a cookie that scripts can't read."""
+    jar = aiohttp.CookieJar(unsafe=True)  # addresses have cookies too
+    async with serving(sim, token="t&ken") as url, aiohttp.ClientSession(cookie_jar=jar) as http:
+        bare = url.partition("?")[0]
+        for path in (
+            "",
+            "app.js",
+            "workers",
+            f"logs/{UUID(int=1)}",
+            "?token=",
+            "?token=t%26ke",
+            "?token=%ff",
+        ):
+            async with http.get(bare + path) as response:
+                assert (path, response.status) == (path, 401)
+        async with http.get(url, allow_redirects=False) as response:
+            assert (response.status, response.headers["Location"]) == (303, "/")
+            cookie = response.headers["Set-Cookie"]
+            assert "HttpOnly" in cookie
+            assert "SameSite=Strict" in cookie
+        async with http.get(bare + "app.js") as response:
+            assert response.status == 200
+        async with http.get(bare, headers={"Sec-Fetch-Site": "cross-site", "Origin": "http://a"}) as response:
+            assert response.status == 403

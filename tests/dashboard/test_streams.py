@@ -9,8 +9,8 @@ import pytest
 from aiohttp import web
 
 from builds_async import BuildOutcome, BuildStatus
+from builds_async.dashboard import server as dashboard
 from builds_async.simulator import BuildsSimulator, Fault
-from examples.dashboard import app as dashboard
 from tests.dashboard.support import Event, events, eventually, is_following, read_log, serving, states, texts
 from tests.support import nothing_left
 

@@ -121,6 +121,12 @@ COMMANDS: Final = {
         " field names of the API's builds.",
         examples=("events 0123456789abcdef0123456789abcdef -o json",),
     ),
+    "dashboard": CommandHelp(
+        "[WORKER...]",
+        "Serve a page with the builds of all Workers and their live logs, until Ctrl-C.",
+        "Only this machine can open the page, unless you give --host with --token. The page only reads: it"
+        " starts and cancels nothing.",
+    ),
     "simulate": CommandHelp(
         "",
         "Serve a simulated Workers Builds until Ctrl-C.",

@@ -1,34 +1,25 @@
-"""Show a live table of the builds of many Workers, and the live log of any build, in the browser.
+"""Serves a live table of the builds of many Workers, and the live log of any build, to browsers.
 
-python examples/dashboard/app.py [NAME_OR_TAG ...]   (default: all Workers of the account)
-
-Without an account: run `builds-async simulate` and paste its `export` lines into this shell first.
-
-One watch serves all browsers, and one broadcast all that look at the same log. The id of an event is the
-number of lines so far: a browser that lost its connection goes on exactly behind them, even if this server
-was restarted. What many logs cost together, the rate budget paces.
+One watch serves all browsers, and one broadcast all that read the same log. The ID of an event is the number
+of lines so far: a browser that lost its connection continues exactly behind them, even after a restart of
+the server. The rate budget paces the requests of all logs together.
 """
 
-import argparse
 import asyncio
+import hmac
 import re
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from ipaddress import ip_address
 from pathlib import Path
 from typing import NoReturn, Self, TypeVar
+from urllib.parse import quote
 
 import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from builds_async import (
-    Build,
-    BuildsClient,
-    BuildsError,
-    BuildTriggerMetadata,
-)
+from builds_async import Build, BuildsClient, BuildsError, BuildTriggerMetadata, BuildWatcher
 
 INTERVAL, POLL_INTERVAL, HEARTBEAT, RETRY = 10.0, 1.0, 15.0, 1.0  # seconds
 HEADERS = {
@@ -41,6 +32,8 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 STREAMS = 100  # at once, over all browsers: each log that is followed costs API calls
+COOKIE = "builds-async-dashboard"
+STATIC = Path(__file__).with_name("static")
 T = TypeVar("T")
 
 
@@ -83,12 +76,12 @@ class Dashboard:
     """The state of the Workers, for all browsers. `names` are by tag."""
 
     def __init__(self, client: BuildsClient, names: Mapping[str, str]) -> None:
-        self.client = client
-        self.names = names
-        self.watcher = client.watch(names, interval=INTERVAL)
-        self.version = 1  # counts changes; below, the version at which each Worker last changed:
-        self.versions = dict.fromkeys(names, self.version)
-        self.news = asyncio.Event()
+        self.client: BuildsClient = client
+        self.names: Mapping[str, str] = names
+        self.watcher: BuildWatcher = client.watch(names, interval=INTERVAL)
+        self.version: int = 1  # counts changes; below, the version at which each Worker last changed:
+        self.versions: dict[str, int] = dict.fromkeys(names, self.version)
+        self.news: asyncio.Event = asyncio.Event()
 
     async def watch(self) -> None:
         """Record each change. Ends only with a permanent error, such as wrong credentials."""
@@ -146,6 +139,7 @@ class Dashboard:
 
 
 def state(build: Build) -> str:
+    """The outcome of a build, or its status until it has one."""
     return str(build.build_outcome or build.status or "unknown")
 
 
@@ -158,35 +152,66 @@ async def workers(client: BuildsClient, wanted: Sequence[str]) -> dict[str, str]
     return {tags[name]: name for name in sorted(tags)}
 
 
-@asynccontextmanager
-async def serving(dashboard: Dashboard, host: str, port: int) -> AsyncIterator[str]:
-    """Serve the page at the yielded URL. No request is left after the block."""
-    tasks: set[asyncio.Task[object] | None] = set()
+class Gate:
+    """Lets only our own page and the user in, and ends the open requests when the server stops."""
 
-    @web.middleware
-    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if not is_own_name(request.host, host):
+    def __init__(self, host: str, token: str | None) -> None:
+        self.host = host
+        self.token = token
+        self.tasks: set[asyncio.Task[object] | None] = set()
+
+    async def handle(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Answer a request, if it may be answered."""
+        if self.token is None and not is_own_name(request.host, self.host):
             raise web.HTTPMisdirectedRequest(text="this server has another name")
         if not is_own_page(request):
             raise web.HTTPForbidden(text="other sites may link to this page, but not load it")
-        tasks.add(task := asyncio.current_task())
+        if self.token is not None and (given := request.query.get("token")) is not None:
+            return self.admit(request, given, self.token)
+        if self.token is not None and not is_same(request.cookies.get(COOKIE, ""), self.token):
+            raise web.HTTPUnauthorized(text="open the address that `builds-async dashboard` printed")
+        self.tasks.add(task := asyncio.current_task())
         try:
             return await handler(request)
         except ConnectionResetError:
             return web.Response(status=499)  # the browser is gone
         finally:
-            tasks.discard(task)
+            self.tasks.discard(task)
+
+    def admit(self, request: web.Request, given: str, token: str) -> web.Response:
+        """Trade the token in the address for a cookie, so that the address bar doesn't keep showing it."""
+        if not is_same(given, token):
+            raise web.HTTPUnauthorized(
+                text="wrong token: open the address that `builds-async dashboard` printed"
+            )
+        response = web.Response(status=303, headers={"Location": request.path})
+        response.set_cookie(COOKIE, token, httponly=True, samesite="Strict", secure=request.secure)
+        return response
+
+    async def leave(self, _: web.Application) -> None:
+        """End the streams: they don't end by themselves."""
+        for task in filter(None, self.tasks):
+            task.cancel()
+
+
+@asynccontextmanager
+async def serving(dashboard: Dashboard, host: str, port: int, token: str | None = None) -> AsyncIterator[str]:
+    """Serve the page at the yielded URL, which contains the `token`. No request is left after the block.
+
+    Without a token, everyone who can connect to `host` reads all logs: it must be a loopback address.
+    """
+    gate = Gate(host, token)
+
+    @web.middleware
+    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+        return await gate.handle(request, handler)
 
     async def secure(_: web.Request, response: web.StreamResponse) -> None:
         response.headers.update(HEADERS)
 
-    async def leave(_: web.Application) -> None:
-        for task in filter(None, tasks):
-            task.cancel()  # streams don't end by themselves
-
     app = web.Application(middlewares=[guard])
     app.on_response_prepare.append(secure)
-    app.on_shutdown.append(leave)
+    app.on_shutdown.append(gate.leave)
     app.router.add_get("/workers", limited(dashboard.table), allow_head=False)
     app.router.add_get("/logs/{build_uuid}", limited(dashboard.log), allow_head=False)
     app.router.add_get(r"/{file:(?:app\.js|style\.css|icon\.svg)?}", page)
@@ -194,9 +219,16 @@ async def serving(dashboard: Dashboard, host: str, port: int) -> AsyncIterator[s
     await runner.setup()
     try:
         await web.TCPSite(runner, host, port).start()
-        yield "http://{}:{}/".format(f"[{host}]" if ":" in host else host, runner.addresses[0][1])
+        name = f"[{host}]" if ":" in host else host
+        query = "" if token is None else f"?token={quote(token, safe='')}"
+        yield f"http://{name}:{runner.addresses[0][1]}/{query}"
     finally:
         await runner.cleanup()
+
+
+def is_same(given: str, token: str) -> bool:
+    """Whether two tokens are the same. The time it takes doesn't tell how much of them is."""
+    return hmac.compare_digest(given.encode(errors="replace"), token.encode())
 
 
 def limited(handler: Handler) -> Handler:
@@ -213,7 +245,8 @@ def limited(handler: Handler) -> Handler:
 
 
 async def page(request: web.Request) -> web.FileResponse:
-    return web.FileResponse(Path(__file__).with_name(request.match_info["file"] or "index.html"))
+    """A file of the page."""
+    return web.FileResponse(STATIC / (request.match_info["file"] or "index.html"))
 
 
 def is_own_name(host: str, own: str) -> bool:
@@ -233,37 +266,3 @@ def is_own_page(request: web.Request) -> bool:
         )  # a link to the page is allowed, to a stream it is not
     origin = request.headers.get("Origin")
     return origin is None or origin == f"{request.scheme}://{request.host}"
-
-
-async def serve(wanted: Sequence[str], host: str, port: int) -> None:
-    async with BuildsClient() as client:  # CLOUDFLARE_API_TOKEN, CLOUDFLARE_ACCOUNT_ID
-        if not (names := await workers(client, wanted)):
-            sys.exit("dashboard: the account has no Workers")
-        dashboard = Dashboard(client, names)
-        async with serving(dashboard, host, port) as url:
-            print(f"{len(names)} Workers at {url} (Ctrl-C stops it)", flush=True)
-            await dashboard.watch()
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Workers Builds in the browser.")
-    parser.add_argument(
-        "workers", nargs="*", metavar="NAME_OR_TAG", help="default: all Workers of the account"
-    )
-    parser.add_argument(
-        "--host",
-        default="127.0.0.1",
-        help="default: %(default)s; there is no login, so take care with other addresses",
-    )
-    parser.add_argument("--port", type=int, default=8642, help="default: %(default)s")
-    options = parser.parse_args()
-    try:
-        asyncio.run(serve(options.workers, options.host, options.port))
-    except KeyboardInterrupt:
-        pass
-    except (BuildsError, OSError, OverflowError, ValueError) as error:  # the last two: an invalid port or tag
-        sys.exit(f"dashboard: {error}")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,5 @@
+"""The page that `builds-async dashboard` serves: all Workers of an account, and the log of any build."""
+
+from builds_async.dashboard.server import Dashboard, serving, workers
+
+__all__ = ["Dashboard", "serving", "workers"]
