@@ -194,3 +194,50 @@ async def test_problems_are_shown(
     await page.until("document.querySelector('#log-problem').textContent.startsWith('GET ')")
     sim.clear_faults()
     await page.until(problem, "")
+
+
+SHOWN = """[...document.querySelectorAll("tbody tr:not([hidden]) .worker")].map(it => it.textContent)"""
+
+
+def press(key: str) -> str:
+    return (
+        f"document.activeElement.dispatchEvent(new KeyboardEvent('keydown', {{key: '{key}', bubbles: true}}))"
+    )
+
+
+@pytest.mark.slow
+async def test_search(url: str, browser: Browser) -> None:
+    """`/` focuses the search, which hides other Workers; Escape shows them all again."""
+    page = await browser.open(url)
+    await page.until(SHOWN, ["blog", "shop"])
+    await page.evaluate(press("/"))
+    await page.until("document.activeElement.id", "search")
+    await page.evaluate("find('#search').value = 'SHO'; find('#search').dispatchEvent(new Event('input'))")
+    await page.until(SHOWN, ["shop"])
+    await page.evaluate(press("Escape"))
+    await page.until(SHOWN, ["blog", "shop"])
+    assert page.troubles == []
+
+
+@pytest.mark.slow
+async def test_rows_are_one_line_high(sim: BuildsSimulator, url: str, browser: Browser) -> None:
+    """However long a branch or message is, its row is as high as the others; the title has all of it."""
+    sim.add_finished_build(
+        external_script_id=sim.workers["shop"], branch="b-" * 100, commit_message="word " * 100
+    )
+    sim.add_finished_build(external_script_id=sim.workers["blog"])
+    page = await browser.open(url)
+    await page.until("document.querySelectorAll('a.open:not([hidden])').length", 2)
+    heights = "new Set([...document.querySelectorAll('tbody tr')].map(it => it.offsetHeight)).size"
+    await page.until(heights, 1)
+    await page.until("document.querySelectorAll('.branch')[2].title", "b-" * 100)
+
+
+@pytest.mark.slow
+async def test_escape_closes_the_log(sim: BuildsSimulator, url: str, browser: Browser) -> None:
+    """Escape leads from a log back to the table."""
+    build = sim.add_finished_build(external_script_id=sim.workers["shop"])
+    page = await browser.open(f"{url}#{build.build_uuid}")
+    await page.until(END, "End of the log: success")
+    await page.evaluate(press("Escape"))
+    await page.until("document.querySelector('#panel').hidden")

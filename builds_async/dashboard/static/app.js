@@ -49,6 +49,7 @@ table.addEventListener("workers", ({ data }) => {
     if (complete) rows.get(worker.tag).animate([{ background: "var(--flash)" }, {}], 2000);
   }
   complete = true;
+  filter();
   show("#problem", news.problem);
   summarize();
   describe();
@@ -56,9 +57,9 @@ table.addEventListener("workers", ({ data }) => {
 });
 
 function fill(row, { worker, build, state = "no build", since = "", branch, commit, message }) {
-  show(".worker", worker, row);
+  show(".worker", worker, row).title = plain(worker);
   show(".state", state, row).dataset.state = state;
-  show(".branch", branch || "–", row);
+  show(".branch", branch || "–", row).title = plain(branch || "");
   show(".commit", (commit || "").slice(0, 7), row).title = commit || "";
   show(".message", (message || "").split("\n", 1)[0], row).title = message || "";
   find("time", row).dateTime = since || "";
@@ -68,6 +69,26 @@ function fill(row, { worker, build, state = "no build", since = "", branch, comm
   link.href = `#${build}`;
   link.ariaLabel = `Log of ${worker}`;
 }
+
+function filter() {
+  const wanted = find("#search").value.trim().toLowerCase();
+  for (const [tag, { worker, branch, message }] of workers) {
+    const text = [worker, branch, message].filter(Boolean).join("\n").toLowerCase();
+    rows.get(tag).hidden = !text.includes(wanted);
+  }
+}
+find("#search").addEventListener("input", filter);
+document.addEventListener("keydown", (event) => {
+  const typing = event.target === find("#search");
+  if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) {
+    event.preventDefault();
+    find("#search").select();
+  } else if (event.key === "Escape" && typing) {
+    find("#search").value = "";
+    filter();
+    find("#search").blur();
+  } else if (event.key === "Escape" && build) find("#close").click();
+});
 
 function summarize() {
   const counts = {};
