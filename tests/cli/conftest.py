@@ -1,5 +1,6 @@
 """Provides the fixtures of the command's tests."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -8,6 +9,10 @@ from builds_async.cli import lookup, running, sink
 from builds_async.cli.app import run
 from builds_async.simulator import SimulatedBuild
 from tests.cli.support import Cli, Run, Served
+
+collect_ignore = (
+    [] if os.name == "posix" else ["test_pty.py", "test_shells.py"]
+)  # they need a pseudo-terminal
 
 
 @pytest.fixture(autouse=True)

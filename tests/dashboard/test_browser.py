@@ -9,15 +9,15 @@ from builds_async import BuildOutcome, BuildStatus
 from builds_async.dashboard import server as dashboard
 from builds_async.simulator import BuildsSimulator, Fault
 from tests.dashboard.support import eventually, is_following
-from tests.support.browser import CHROMIUM, Browser, Page, chromium, connected
+from tests.support.browser import BROWSERS, Browser, Page, chromium, connected
+from tests.support.needs import needs_program
 
 HARM = "<script>document.title='harm'</script><img src=x onerror=\"document.title='harm'\">"
 
 
 @pytest.fixture(scope="session")
 def devtools() -> Iterator[str]:
-    if CHROMIUM is None:
-        pytest.skip("no Chromium on PATH")
+    needs_program(*BROWSERS)
     with chromium() as address:
         yield address
 

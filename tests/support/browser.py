@@ -16,7 +16,10 @@ from typing import Any
 
 import aiohttp
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+"""The browser under its names, the preferred one first."""
+
+CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
 """The browser's path, None if the machine has none."""
 
 PATIENCE = 10.0

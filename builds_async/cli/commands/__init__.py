@@ -72,7 +72,7 @@ COMMANDS: Final = {
     ),
     "show": CommandHelp(
         "BUILD | WORKER",
-        "Show everything about a build, including the reason for a failure.",
+        "Show everything about a build, including the reason for a failure, and the steps of a finished one.",
         f"The exit code is 0 whatever the outcome. {_JSON_BUILD}",
         examples=("show shop", "show 8b2c1f0e"),
     ),
