@@ -144,7 +144,7 @@ def test_rings() -> None:
 
 
 def test_aiohttp() -> None:
-    """Besides simulator, command and page, two files know aiohttp: the transport, and the client for a type."""
+    """Besides simulator, command and page, only the transport and, for a type, the client know aiohttp."""
     places = [path.relative_to(ROOT) for path in LAYERED if "aiohttp" in _packages(path)]
     knows = {place.as_posix() for place in places if place.parts[0] not in {"cli", "dashboard"}}
     assert knows <= {"session/aiohttp_transport.py", "client.py"}
