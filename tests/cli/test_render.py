@@ -150,5 +150,5 @@ def test_a_large_line_is_fast(text: str) -> None:
     """Rendering takes linear time (quadratic would take minutes), and the result is not much longer."""
     began = time.process_time()
     left = render(text)
-    assert time.process_time() - began < 5
+    assert time.process_time() - began < 20  # while coverage is measured, too
     assert len(left) <= len(text) + 1000
