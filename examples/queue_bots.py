@@ -9,19 +9,20 @@ build's log. If it is killed, the queue gives the event to another bot, with a h
 import asyncio
 import sqlite3
 import sys
+from contextlib import closing
 
 import msgspec
 
-from builds_async import BuildEvent, BuildEventType, BuildsClient, LogPosition, Saved
+from builds_async import BuildEvent, BuildEventType, BuildsClient, EventStream, LogPosition, Saved
 
 TABLE = "create table if not exists positions (worker text primary key, fence int, seq int, position text)"
 OPEN = """
-insert into positions values (?1, ?2, 0, null) on conflict (worker)
-do update set fence = ?2 where fence <= ?2 returning seq, position
+insert into positions values (:worker, :fence, 0, null) on conflict (worker)
+do update set fence = :fence where fence <= :fence returning seq, position
 """
 SAVE = """
-update positions set seq = ?3, position = ?4
-where worker = ?1 and fence = ?2 and seq in (?3 - 1, ?3) returning seq
+update positions set seq = :seq, position = :position
+where worker = :worker and fence = :fence and seq in (:seq - 1, :seq) returning seq
 """
 
 
@@ -34,12 +35,17 @@ class SqliteStore:
 
     async def open(self, worker: str, fence: int) -> Saved | None:
         """What is saved, and from now on refuse smaller fences."""
-        row = self.database.execute(OPEN, (worker, fence)).fetchone()
+        row = self.database.execute(OPEN, {"worker": worker, "fence": fence}).fetchone()
         return None if row is None else Saved(*row)
 
     async def save(self, worker: str, fence: int, seq: int, position: str, *_: object) -> bool:
         """Save a position, unless a later bot has the build."""
-        return self.database.execute(SAVE, (worker, fence, seq, position)).fetchone() is not None
+        values = {"worker": worker, "fence": fence, "seq": seq, "position": position}
+        return self.database.execute(SAVE, values).fetchone() is not None
+
+    def close(self) -> None:
+        """Close the database."""
+        self.database.close()
 
 
 async def follow(client: BuildsClient, store: SqliteStore, event: BuildEvent) -> None:
@@ -58,12 +64,17 @@ async def follow(client: BuildsClient, store: SqliteStore, event: BuildEvent) ->
             return
 
 
+async def work(client: BuildsClient, store: SqliteStore, events: EventStream) -> None:
+    """Follow one build after the other."""
+    async for event in events:  # the event is acknowledged when the next one is requested
+        if event.type == BuildEventType.STARTED:
+            await follow(client, store, event)
+
+
 async def main(queue_id: str, path: str) -> None:
     async with BuildsClient() as client, client.events(queue_id, batch_size=1) as events:
-        store = SqliteStore(path)
-        async for event in events:  # the event is acknowledged when the next one is asked for
-            if event.type == BuildEventType.STARTED:
-                await follow(client, store, event)
+        with closing(SqliteStore(path)) as store:
+            await work(client, store, events)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import asyncio
 import importlib.util
 import re
 from collections.abc import AsyncIterator, Callable
+from contextlib import closing
 from functools import partialmethod
 from pathlib import Path
 from types import ModuleType
@@ -164,11 +165,11 @@ async def test_queue_bots(
 
 async def test_queue_bots_fences(tmp_path: Path) -> None:
     """A bot that lost its event can't save any more."""
-    store = load("queue_bots").SqliteStore(str(tmp_path / "positions"))
-    assert await store.open("b", 1) == Saved()
-    assert await store.save("b", 1, 1, "one")
-    assert await store.open("b", 2) == Saved(1, "one")
-    assert not await store.save("b", 1, 2, "two")
-    assert await store.open("b", 1) is None
-    assert await store.save("b", 2, 2, "two")
-    assert await store.save("b", 2, 2, "two")
+    with closing(load("queue_bots").SqliteStore(str(tmp_path / "positions"))) as store:
+        assert await store.open("b", 1) == Saved()
+        assert await store.save("b", 1, 1, "one")
+        assert await store.open("b", 2) == Saved(1, "one")
+        assert not await store.save("b", 1, 2, "two")
+        assert await store.open("b", 1) is None
+        assert await store.save("b", 2, 2, "two")
+        assert await store.save("b", 2, 2, "two")
