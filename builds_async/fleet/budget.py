@@ -1,7 +1,6 @@
 """`SharedBudget`: one rate budget for many processes, in blocks of tokens from a shared engine."""
 
 import asyncio
-import logging
 import os
 from collections.abc import Callable, Mapping
 from math import inf
@@ -21,12 +20,9 @@ from builds_async.session.numbers import fraction, whole
 from builds_async.session.numbers import seconds as checked_seconds
 from builds_async.session.observe import GateClosed, Observation, Observer
 from builds_async.session.rate_window import RateWindow
-from builds_async.session.turns import Turns
-
-logger: logging.Logger = logging.getLogger("builds_async")
+from builds_async.session.window_budget import WindowBudget
 
 _SAME = 1.0  # seconds by which two messages of the same closing differ at most
-_LONG_WAIT = 5.0  # seconds; a longer wait is logged
 
 
 class SharedSnapshot(BudgetSnapshot, frozen=True, kw_only=True):
@@ -42,7 +38,7 @@ class SharedSnapshot(BudgetSnapshot, frozen=True, kw_only=True):
     """Whether the engine is out of reach, so that this process goes on slowly."""
 
 
-class SharedBudget:
+class SharedBudget(WindowBudget):
     """One rate budget for all processes of a Cloudflare user, over a Redis or Valkey that they share.
 
     `async with SharedBudget("redis://cache/0") as budget, BuildsClient(budget=budget) as client:`
@@ -99,19 +95,18 @@ class SharedBudget:
         if when_down not in {"ration", "stop"}:
             raise ValueError(f'when_down must be "ration" or "stop", not {when_down!r}')
         self._terms = terms
-        self._window = RateWindow(terms.limit, terms.window, terms.reserve)
-        self._turns = Turns()
         self._observers: list[Observer] = []
+        checked = _budget_engine(engine)
+        super().__init__(RateWindow(terms.limit, terms.window, terms.reserve), checked.clock)
         self._supply = Supply(
-            _budget_engine(engine),
+            checked,
             terms,
             self._window,
             changed=self._turns.wake,
             closed_by_other=self._close_by_other,
             report=self._report,
         )
-        self._clock: Clock = self._supply.clock
-        self._next_poll_at = self._warned_until = -inf
+        self._next_poll_at = -inf
         self._loop: asyncio.AbstractEventLoop | None = None
         self._process = os.getpid()
         self._closed = False
@@ -170,22 +165,6 @@ class SharedBudget:
             members=grant.members,
             rationed=self._supply.rationed,
         )
-
-    @property
-    def closed_for(self) -> float:
-        """Seconds for which a 429 keeps the gate closed; 0 when it is open."""
-        return max(0.0, self._window.closed_until - self._clock.now())
-
-    @property
-    def blocked_for(self) -> float:
-        """Seconds for which the API blocks all requests, as far as it said: by a 429 or by its headers."""
-        now = self._clock.now()
-        return self._window.blocked_until(now) - now
-
-    @property
-    def closings(self) -> int:
-        """How often the gate was closed. A request counted before the last time has to be given back."""
-        return self._window.closings
 
     def try_acquire(self, *, poll: bool) -> bool:
         """Count a request and return True if it may be sent now and no other request waits in front of it."""
@@ -264,13 +243,6 @@ class SharedBudget:
             at = max(at, self._supply.expected_at(now, waiting=waiting))
         return at - now
 
-    def set_horizon(self, poller: object, seconds: float | None) -> None:
-        """Spread polls so that what is left lasts for as long as `poller` will poll; None if it has no need.
-
-        The largest of all horizons counts, up to the window. One ends with its time or with its `poller`.
-        """
-        self._window.set_horizon(poller, self._clock.now(), seconds)
-
     def _check(self) -> None:
         """RuntimeError for a call that can't be right."""
         if self._closed:
@@ -339,22 +311,15 @@ class SharedBudget:
             observer(observation)
 
     def _warn(self, now: float, until: float) -> None:
-        """Log that calls wait, unless it is not for long or was logged already."""
+        """Log that calls wait until then, or until the engine is to be asked again if that is later."""
         window, supply = self._window, self._supply
         if supply.ration is None and until < inf:
             until = max(until, now + supply.grant.wait / 1000)
-        if not max(now, self._warned_until) + _LONG_WAIT < until < inf:
-            return
-        self._warned_until = until
-        if window.closed_until > now:
-            why = "the API answered 429"
-        elif window.blocked_until(now) > now:
-            why = "the API says that nothing is left of the rate limit"
-        elif supply.ration is not None:
-            why = f"{supply.engine.name} is out of reach"
+        if supply.ration is not None:
+            otherwise = f"{supply.engine.name} is out of reach"
         else:
-            why = f"all members have sent {window.capacity} requests for the last {window.length:g} s"
-        logger.warning("waiting %.0f s for the rate budget: %s", until - now, why)
+            otherwise = f"all members have sent {window.capacity} requests for the last {window.length:g} s"
+        self._log_wait(now, until, otherwise)
 
 
 def _budget_engine(engine: str | RedisClient | RedisEngine | BudgetEngine) -> BudgetEngine:

@@ -1,8 +1,6 @@
 """The rate budget of one process: how many requests are sent, and when."""
 
-import logging
 from collections.abc import Mapping
-from math import inf
 
 from builds_async.session.budget_protocol import Budget, BudgetSnapshot
 from builds_async.session.clock import Clock, SystemClock
@@ -10,16 +8,12 @@ from builds_async.session.headers import Allowance
 from builds_async.session.numbers import fraction, whole
 from builds_async.session.numbers import seconds as checked_seconds
 from builds_async.session.rate_window import LONGEST_CLOSURE, RateWindow
-from builds_async.session.turns import Turns
+from builds_async.session.window_budget import WindowBudget
 
 __all__ = ["LONGEST_CLOSURE", "Budget", "BudgetSnapshot", "RateBudget"]
 
-logger: logging.Logger = logging.getLogger("builds_async")
 
-_LONG_WAIT = 5.0  # seconds; a longer wait is logged
-
-
-class RateBudget:
+class RateBudget(WindowBudget):
     """Paces requests so that the user of the token is never locked out.
 
     The API allows 1,200 requests per 5 minutes for each *user*, all tokens and the dashboard counted
@@ -50,10 +44,7 @@ class RateBudget:
         self._limit = whole("limit", limit, at_least=1)
         length = checked_seconds("window", window, above_zero=True)
         self._reserve = fraction("reserve", reserve)
-        self._clock: Clock = SystemClock()
-        self._window = RateWindow(limit, length, reserve)
-        self._turns = Turns()
-        self._warned_until = -inf
+        super().__init__(RateWindow(limit, length, reserve), SystemClock())
 
     def __repr__(self) -> str:
         return f"RateBudget(limit={self._limit}, window={self._window.length}, reserve={self._reserve})"
@@ -65,22 +56,6 @@ class RateBudget:
     def snapshot(self) -> BudgetSnapshot:
         """What is left, and until when."""
         return self._window.snapshot(self._clock.now())
-
-    @property
-    def closed_for(self) -> float:
-        """Seconds for which a 429 keeps the gate closed; 0 when it is open."""
-        return max(0.0, self._window.closed_until - self._clock.now())
-
-    @property
-    def blocked_for(self) -> float:
-        """Seconds for which the API blocks all requests, as far as it said: by a 429 or by its headers."""
-        now = self._clock.now()
-        return self._window.blocked_until(now) - now
-
-    @property
-    def closings(self) -> int:
-        """How often the gate was closed. A request counted before the last time has to be given back."""
-        return self._window.closings
 
     def try_acquire(self, *, poll: bool) -> bool:
         """Count a request and return True if it may be sent now and no other request waits in front of it."""
@@ -154,13 +129,6 @@ class RateBudget:
             at = max(at, self._window.next_poll_at + polls * self._window.poll_spacing(now))
         return at - now
 
-    def set_horizon(self, poller: object, seconds: float | None) -> None:
-        """Spread polls so that what is left lasts for as long as `poller` will poll; None if it has no need.
-
-        The largest of all horizons counts, up to the window. One ends with its time or with its `poller`.
-        """
-        self._window.set_horizon(poller, self._clock.now(), seconds)
-
     def _ready_at(self, now: float, *, poll: bool, ahead: int = 0) -> float:
         behind_singles = bool(self._turns.singles)
         return self._window.ready_at(now, poll=poll, ahead=ahead, behind_singles=behind_singles)
@@ -169,15 +137,7 @@ class RateBudget:
         self._window.take(now, poll=poll, waiting=len(self._turns))
 
     def _warn(self, until: float) -> None:
-        """Log that calls wait until then, unless that is soon, unknown or logged already."""
-        now, window = self._clock.now(), self._window
-        if not max(now, self._warned_until) + _LONG_WAIT < until < inf:
-            return
-        self._warned_until = until
-        if window.closed_until > now:
-            why = "the API responded with 429"
-        elif window.blocked_until(now) > now:
-            why = "the API says that nothing is left of the rate limit"
-        else:
-            why = f"this client has sent its {window.capacity} requests for the last {window.length:g} s"
-        logger.warning("waiting %.0f s for the rate budget: %s", until - now, why)
+        """Log that calls wait until then."""
+        window = self._window
+        otherwise = f"this client has sent its {window.capacity} requests for the last {window.length:g} s"
+        self._log_wait(self._clock.now(), until, otherwise)

@@ -1,0 +1,61 @@
+"""What the budget of one process and the shared one have in common: a window of requests, and turns."""
+
+import logging
+from math import inf
+
+from builds_async.session.clock import Clock
+from builds_async.session.rate_window import RateWindow
+from builds_async.session.turns import Turns
+
+logger: logging.Logger = logging.getLogger("builds_async")
+
+_LONG_WAIT = 5.0  # seconds; a longer wait is logged
+
+
+class WindowBudget:
+    """Answers from its window what does not depend on where the right to send comes from."""
+
+    def __init__(self, window: RateWindow, clock: Clock) -> None:
+        self._window: RateWindow = window
+        self._clock: Clock = clock
+        self._turns: Turns = Turns()
+        self._warned_until: float = -inf
+
+    @property
+    def closed_for(self) -> float:
+        """Seconds for which a 429 keeps the gate closed; 0 when it is open."""
+        return max(0.0, self._window.closed_until - self._clock.now())
+
+    @property
+    def blocked_for(self) -> float:
+        """Seconds for which the API blocks all requests, as far as it said: by a 429 or by its headers."""
+        now = self._clock.now()
+        return self._window.blocked_until(now) - now
+
+    @property
+    def closings(self) -> int:
+        """How often the gate was closed. A request counted before the last time has to be given back."""
+        return self._window.closings
+
+    def set_horizon(self, poller: object, seconds: float | None) -> None:
+        """Spread polls so that what is left lasts for as long as `poller` will poll; None if it has no need.
+
+        The largest of all horizons counts, up to the window. One ends with its time or with its `poller`.
+        """
+        self._window.set_horizon(poller, self._clock.now(), seconds)
+
+    def _log_wait(self, now: float, until: float, otherwise: str) -> None:
+        """Log that calls wait until then, unless that is soon, unknown or logged already.
+
+        `otherwise` is the reason if the API itself does not block the requests.
+        """
+        if not max(now, self._warned_until) + _LONG_WAIT < until < inf:
+            return
+        self._warned_until = until
+        if self._window.closed_until > now:
+            why = "the API responded with 429"
+        elif self._window.blocked_until(now) > now:
+            why = "the API says that nothing is left of the rate limit"
+        else:
+            why = otherwise
+        logger.warning("waiting %.0f s for the rate budget: %s", until - now, why)
