@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from types import TracebackType
 from typing import Any, Self, TypeAlias
 
 import msgspec
 
 from builds_async.errors import BuildsError, ConfigurationError, LeaseLostError
+from builds_async.live.closing import ClosedAtExit
 from builds_async.live.keeper import Keeper, Piece
 from builds_async.live.ownership import Alone, Ownership, Share
 from builds_async.live.stores import PositionStore
@@ -83,7 +83,7 @@ class TailBatch:
         ]
 
 
-class TailBatches:
+class TailBatches(ClosedAtExit):
     """The lines and ends of all builds of many Workers, as an endless async iterator of `TailBatch`.
 
     What comes, and when, is as in `BuildTail`: every line once and in order, then the end of its build. Each
@@ -160,14 +160,6 @@ class TailBatches:
         key = normalized_id(checked)
         if self._spelled.pop(key, None) is not None:
             await self._share.remove(key)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
     def __aiter__(self) -> Self:
         """Begin a loop. The batch that an interrupted loop left unsaved comes again."""

@@ -3,9 +3,9 @@
 import logging
 from collections import deque
 from collections.abc import Iterable
-from types import TracebackType
 from typing import Generic, Self, TypeVar
 
+from builds_async.live.closing import ClosedAtExit
 from builds_async.live.leases import Leases
 from builds_async.live.patience import Patience
 from builds_async.live.queue_poller import QueuePoller
@@ -23,7 +23,7 @@ MEMORY = 1000
 logger: logging.Logger = logging.getLogger("builds_async")
 
 
-class EventStream:
+class EventStream(ClosedAtExit):
     """The build events of a queue, as an endless async iterator of `BuildEvent`.
 
     **At least once.** An event is acknowledged when the consumer requests the next one, never before. If the
@@ -93,14 +93,6 @@ class EventStream:
 
     def __repr__(self) -> str:
         return f"<EventStream {self._queue_id} {'closed' if self._closed else 'open'}>"
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
     def __aiter__(self) -> Self:
         """Begin a loop. It hands back the event that an interrupted loop left unacknowledged."""

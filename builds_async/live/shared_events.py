@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
-from types import TracebackType
 from typing import Self, TypeAlias
 
 import msgspec
 
 from builds_async.live.background import Tasks
+from builds_async.live.closing import ClosedAtExit
 from builds_async.live.events import EventStream
 from builds_async.live.ownership import Ownership
 from builds_async.models.events import BuildEvent
@@ -21,7 +21,7 @@ _EVENT = "event"
 _Key: TypeAlias = tuple[str, str]
 
 
-class SharedEvents:
+class SharedEvents(ClosedAtExit):
     """The build events of a queue, as an async iterator: one member of a fleet at a time pulls them.
 
     What comes, and when it is acknowledged, is as in `EventStream`. One member pulls, so more members cost no
@@ -53,14 +53,6 @@ class SharedEvents:
         self._ready: BuildEvent | None = None
         self._reading = False
         self._closed = False
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
     def __aiter__(self) -> Self:
         return self

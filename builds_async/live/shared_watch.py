@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from types import TracebackType
 from typing import Self
 
 import msgspec
 
 from builds_async.errors import BuildsError, ConfigurationError
+from builds_async.live.closing import ClosedAtExit
 from builds_async.live.keeper import Keeper
 from builds_async.live.ownership import Ownership
 from builds_async.live.watch import BuildWatcher
@@ -20,7 +20,7 @@ PREFIX = "watch:"
 """How the keys of a watch begin: a tail of the same fleet has the same Workers."""
 
 
-class SharedWatcher:
+class SharedWatcher(ClosedAtExit):
     """The changes of the builds of many Workers, as an async iterator: each comes to one member of a fleet.
 
     What comes, and when, is as in `BuildWatcher`; each Worker is watched by one member, at a position in the
@@ -60,14 +60,6 @@ class SharedWatcher:
     def external_script_ids(self) -> tuple[str, ...]:
         """The tags of the Workers that this member watches now."""
         return tuple(key.removeprefix(PREFIX) for key in self._keeper.keys)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
     def __aiter__(self) -> Self:
         """Begin a loop. The change that an interrupted loop left unsaved comes again."""

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 from math import inf
-from types import TracebackType
 from typing import Self
 
 from builds_async.errors import BuildsError
 from builds_async.live.account_workers import AccountWorkers
 from builds_async.live.backlog import Backlog
+from builds_async.live.closing import ClosedAtExit
 from builds_async.live.events import EventStream
 from builds_async.live.open_logs import OpenLogs
 from builds_async.live.patience import Patience
@@ -22,7 +22,7 @@ from builds_async.session.ids import checked_tags, normalized_id
 from builds_async.session.numbers import seconds, whole
 
 
-class BuildTail:
+class BuildTail(ClosedAtExit):
     """The lines and the ends of all builds of many Workers, merged, as an endless async iterator.
 
     It begins with the builds that run now, from their first line or, with `tail`, from their last `tail`
@@ -171,14 +171,6 @@ class BuildTail:
         self._schedule.remove_worker(tag)
         self._logs.remove_worker(tag)
         self._requests.wake()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
     def __aiter__(self) -> Self:
         return self
