@@ -9,7 +9,7 @@ import pytest
 
 from builds_async import BuildsClient
 from tests.support import ACCOUNT, TOKEN, FakeClock, MockApi
-from tests.support.engines import MISSING
+from tests.support.needs import MISSING
 
 STOP_SIGNALS: dict[signal.Signals, Any] = {
     getattr(signal, name): handler
@@ -78,7 +78,7 @@ async def client(clock: FakeClock) -> AsyncIterator[BuildsClient]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say in one line which engines the run had to do without, and why."""
+    """Say in one line what the run had to do without, and why."""
     reasons = {
         str(report.longrepr[2]).removeprefix("Skipped: ")
         for report in terminalreporter.stats.get("skipped", ())
@@ -86,4 +86,4 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     }
     missing = sorted(it.removeprefix(MISSING) for it in reasons if it.startswith(MISSING))
     if missing:
-        terminalreporter.write_line(f"Not run for want of an engine: {'; '.join(missing)}")
+        terminalreporter.write_line(f"Some tests were not run. Missing: {'; '.join(missing)}")

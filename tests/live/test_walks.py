@@ -13,6 +13,7 @@ from builds_async.models.builds import BuildOutcome, BuildStatus
 from builds_async.simulator import BuildsSimulator, Fault, Moment, RateLimit, SimulatedBuild, VirtualClock
 from tests.live.tail.support import kept
 from tests.support import nothing_left
+from tests.support.clock import canceled_after
 
 pytestmark = pytest.mark.slow
 
@@ -65,15 +66,7 @@ class World:
 
     async def interrupted(self, step: Awaitable[object], seconds: float) -> object:
         """What a step gives; None if it is canceled after `seconds`."""
-        reading = asyncio.ensure_future(step)
-        alarm = asyncio.ensure_future(self.clock.sleep(seconds))
-        try:
-            await asyncio.wait({reading, alarm}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in (reading, alarm):
-                task.cancel()
-            await asyncio.wait({reading, alarm})
-        return None if reading.cancelled() else reading.result()
+        return await canceled_after(self.clock, step, seconds)
 
     # Followers, waiters and readers of broadcasts, which share the board.
 

@@ -2,7 +2,13 @@
 
 import asyncio
 import heapq
+from collections.abc import Awaitable
 from itertools import count
+from typing import TypeVar
+
+from builds_async import Clock
+
+T = TypeVar("T")
 
 
 async def settle(turns: int = 50) -> None:
@@ -79,3 +85,16 @@ class VirtualClock:
                 await settle()
         self._now = max(self._now, moment)
         await settle()
+
+
+async def canceled_after(clock: Clock, step: Awaitable[T], seconds: float) -> T | None:
+    """What a step gives; None if it is canceled because nothing has come for `seconds`."""
+    reading = asyncio.ensure_future(step)
+    alarm = asyncio.ensure_future(clock.sleep(seconds))
+    try:
+        await asyncio.wait({reading, alarm}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (reading, alarm):
+            task.cancel()
+        await asyncio.wait({reading, alarm})
+    return None if reading.cancelled() else reading.result()

@@ -9,6 +9,7 @@ from builds_async.live.ownership import Ownership
 from builds_async.session.clock import Clock
 from builds_async.simulator import BuildsSimulator
 from tests.live.tail.support import Wire
+from tests.support.clock import canceled_after
 
 
 class Transaction:
@@ -83,15 +84,7 @@ def batches_of(
 
 async def batch_within(batches: TailBatches, clock: Clock, seconds: float) -> TailBatch | None:
     """The next batch; if none comes within `seconds`, cancel the step and return None."""
-    step = asyncio.ensure_future(anext(batches))
-    alarm = asyncio.ensure_future(clock.sleep(seconds))
-    try:
-        await asyncio.wait({step, alarm}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in (step, alarm):
-            task.cancel()
-        await asyncio.wait({step, alarm})
-    return None if step.cancelled() else step.result()
+    return await canceled_after(clock, anext(batches), seconds)
 
 
 def judge(sim: BuildsSimulator, rows: Iterable[tuple[str, int, str]]) -> tuple[int, int, int]:

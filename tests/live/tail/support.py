@@ -30,6 +30,7 @@ from builds_async.simulator import (
     SimulatedBuild,
     VirtualClock,
 )
+from tests.support.clock import canceled_after
 
 
 class Wire:
@@ -135,16 +136,7 @@ async def within(tail: BuildTail, seconds: float) -> TailLine | None:
 
 async def item_within(tail: BuildTail, seconds: float) -> TailItem | None:
     """The next line or end; if none comes within `seconds`, cancel the step and return None."""
-    clock = tail._clock
-    step = asyncio.ensure_future(tail.__anext__())
-    alarm = asyncio.ensure_future(clock.sleep(seconds))
-    try:
-        await asyncio.wait({step, alarm}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in (step, alarm):
-            task.cancel()
-        await asyncio.wait({step, alarm})
-    return None if step.cancelled() else step.result()
+    return await canceled_after(tail._clock, anext(tail), seconds)
 
 
 Got = dict[str, list[str]]
