@@ -9,7 +9,6 @@ import hashlib
 import os
 import re
 import sys
-import tempfile
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import Self
 import msgspec
 
 from builds_async import Build, BuildsClient
-from builds_async.live.files import UnsuitableFileError, read_file
+from builds_async.live.files import UnsuitableFileError, read_file, replace_file
 
 MAX_BUILDS = 500
 MAX_WORKERS = 10_000
@@ -97,20 +96,11 @@ class Cache:
         )
 
     def _save(self) -> None:
-        """Replace the file. Not synced to disk: after a power cut, an empty file is an empty cache."""
         if self._path is None:
             return
         with suppress(OSError):
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            number, temporary = tempfile.mkstemp(dir=self._path.parent, prefix=f".{self._path.name}.")
-            try:
-                with os.fdopen(number, "wb") as file:
-                    file.write(msgspec.json.encode(self._content))
-                os.replace(temporary, self._path)  # noqa: PTH105  # the temporary name is a str
-            except BaseException:
-                with suppress(OSError):
-                    os.unlink(temporary)  # noqa: PTH108
-                raise
+            replace_file(self._path, msgspec.json.encode(self._content))
 
 
 def _directory() -> Path | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from builds_async import Build, LogLine, TailEnd, TailItem
 from builds_async.cli.outcome import INCOMPLETE, RECENT, outcome_word, reason_in
 from builds_async.cli.terminal import Screen
-from builds_async.cli.text import outcome_color, paint, visible_text
+from builds_async.cli.text import DIM, STATE_COLORS, paint, visible_text
 from builds_async.cli.times import format_duration
 
 _MAX_SUBJECT = 72
@@ -69,7 +69,7 @@ class Story:
     def _end(self, end: TailEnd) -> str:
         build = end.build
         word = visible_text(outcome_word(build))
-        text = paint(word, outcome_color(word)) if self._screen.color else word
+        text = paint(word, STATE_COLORS.get(word, DIM)) if self._screen.color else word
         if build.duration is not None:
             text += f" after {format_duration(build.duration)}"
         recent = self._recent.pop(build.build_uuid, ())

@@ -9,20 +9,9 @@ from rich.text import Text
 
 from builds_async import Build, BuildStep, BuildTriggerMetadata, Finding, Trigger
 from builds_async.cli.outcome import outcome_word, step_words
-from builds_async.cli.text import visible_text
+from builds_async.cli.text import STATE_COLORS, paint, visible_text
 from builds_async.cli.times import format_duration, format_time
 
-_STATE_STYLES = {
-    "success": "green",
-    "fail": "bold red",
-    "cancelled": "yellow",
-    "terminated": "red",
-    "skipped": "dim",
-    "queued": "dim",
-    "initializing": "cyan",
-    "running": "cyan",
-    "never built": "dim",
-}
 _FINDING_STYLES = {"ok": "green", "problem": "bold red", "unknown": "yellow"}
 
 _COLUMNS = ("State", "Branch", "Commit", "Age", "Took", "Build")
@@ -40,7 +29,8 @@ def cell(value: object, style: str = "") -> Text:
 
 def state_cell(word: str) -> Text:
     """An outcome or a status in its color."""
-    return cell(word, _STATE_STYLES.get(word, ""))
+    color = STATE_COLORS.get(word)  # none of these words needs to be made safe
+    return cell(word) if color is None else Text.from_ansi(paint(word, color))
 
 
 class BuildTable:

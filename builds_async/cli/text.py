@@ -13,7 +13,18 @@ HIGHLIGHT = "1;7"
 # Colors of the 256-color palette that can be read on white and on black; none is red, the color of failures.
 SOURCE_COLORS = ("38;5;30", "38;5;130", "38;5;32", "38;5;133", "38;5;64", "38;5;62")
 """The colors of the sources of lines, in the order of their use."""
-_OUTCOME_COLORS = {"success": "32", "fail": "1;31", "terminated": "31", "cancelled": "33"}
+STATE_COLORS = {
+    "success": "32",
+    "fail": "1;31",
+    "cancelled": "33",
+    "terminated": "31",
+    "skipped": DIM,
+    "queued": DIM,
+    "initializing": "36",
+    "running": "36",
+    "never built": DIM,
+}
+"""The colors of outcomes and statuses."""
 
 
 def visible_text(text_: str) -> str:
@@ -38,11 +49,6 @@ def without_colors(text_: str) -> str:
 def paint(text_: str, color: str) -> str:
     """The text in a color."""
     return f"\x1b[{color}m{text_}{RESET}"
-
-
-def outcome_color(word: str) -> str:
-    """The color of an outcome."""
-    return _OUTCOME_COLORS.get(word, DIM)
 
 
 class SourceColors:

@@ -58,7 +58,7 @@ class Fleet:
         name: str | None = None,
     ) -> None:
         checked_name("group", group)
-        self._user = checked_name("user", user)
+        checked_name("user", user)
         self._lease = seconds("lease", lease, above_zero=True)
         self._label = group
         if isinstance(engine, MemoryGroups):

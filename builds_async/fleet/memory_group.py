@@ -4,8 +4,6 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import msgspec
-
 from builds_async.fleet.group import Beat, Dead, Standing, UnknownUnits
 from builds_async.fleet.memory import MemoryEngine
 from builds_async.live.stores import Saved
@@ -242,8 +240,3 @@ class MemoryGroup:
 def _in_order(scores: Mapping[str, int]) -> list[tuple[str, int]]:
     """Members of a sorted set, as the engine has them."""
     return sorted(scores.items(), key=lambda it: (it[1], it[0].encode()))
-
-
-def state_of(engine: MemoryGroups, group: str) -> object:
-    """What is kept of a group, as plain values: for comparisons."""
-    return msgspec.to_builtins(engine.state(group).__dict__)

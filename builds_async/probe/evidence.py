@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from builds_async.models.diagnosis import CredentialKind
-from builds_async.probe.asking import INTERRUPTED, Answer, NotAsked, Refused, Reply
+from builds_async.probe.asking import INTERRUPTED, Answer, NotAsked, Reply
 
 Json = dict[str, Any]
 
@@ -152,8 +152,3 @@ def as_list(value: object) -> list[Any]:
 def word(value: object) -> str:
     """A word of the API that may be published; other texts are not shown."""
     return value if isinstance(value, str) and _WORD(value) else _ODD
-
-
-def refusal_of(reply: Reply) -> Refused | None:
-    """The reply, if it is a refusal."""
-    return reply if isinstance(reply, Refused) else None
