@@ -10,7 +10,8 @@ from typing import Any, Literal, Self
 import aiohttp
 import pytest
 
-from builds_async.simulator import BuildsSimulator, Fault
+from builds_async import BuildOutcome
+from builds_async.simulator import BuildsSimulator, Fault, SimulatedBuild
 from tests.support.snippets import program
 
 ROOT = Path(__file__).parent.parent.parent
@@ -101,3 +102,11 @@ def on_clock(monkeypatch: pytest.MonkeyPatch, sim: BuildsSimulator) -> None:
     """Let the pauses of a program pass on the simulator's clock."""
     real = asyncio.sleep
     monkeypatch.setattr(asyncio, "sleep", lambda seconds: sim.clock.sleep(seconds) if seconds else real(0))
+
+
+def fail(sim: BuildsSimulator, worker: str = "shop", reason: str = "no cheese") -> SimulatedBuild:
+    """Fail a build now."""
+    build = sim.add_build(external_script_id=sim.workers[worker])
+    build.emit("npm run build", f"Error: {reason}")
+    build.finish(BuildOutcome.FAIL)
+    return build

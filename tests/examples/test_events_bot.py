@@ -9,7 +9,7 @@ import pytest
 
 from builds_async import AuthenticationError, BuildOutcome
 from builds_async.simulator import BuildsSimulator, SimulatedBuild, SimulatedQueue
-from tests.examples.support import HOOK, Webhook, guide, on_clock, outage, running, until
+from tests.examples.support import HOOK, Webhook, fail, guide, outage, running, until
 
 Run = Callable[[], Coroutine[object, object, None]]
 
@@ -17,14 +17,6 @@ Run = Callable[[], Coroutine[object, object, None]]
 @pytest.fixture
 def bot() -> ModuleType:
     return guide("bot", "events_bot")
-
-
-@pytest.fixture
-def hook(bot: ModuleType, builds_simulator: BuildsSimulator, monkeypatch: pytest.MonkeyPatch) -> Webhook:
-    on_clock(monkeypatch, builds_simulator)
-    hook = Webhook()
-    monkeypatch.setattr(bot, "aiohttp", hook)
-    return hook
 
 
 @pytest.fixture
@@ -45,14 +37,6 @@ def queue(sim: BuildsSimulator) -> SimulatedQueue:
 def run(bot: ModuleType, hook: Webhook, queue: SimulatedQueue) -> Run:
     assert hook
     return lambda: bot.main(HOOK, queue.queue_id)
-
-
-def fail(sim: BuildsSimulator, worker: str = "shop", reason: str = "no cheese") -> SimulatedBuild:
-    """Fail a build now."""
-    build = sim.add_build(external_script_id=sim.workers[worker])
-    build.emit("npm run build", f"Error: {reason}")
-    build.finish(BuildOutcome.FAIL)
-    return build
 
 
 def text(build: SimulatedBuild, sim: BuildsSimulator, worker: str = "shop", reason: str = "no cheese") -> str:

@@ -10,7 +10,7 @@ import pytest
 
 from builds_async import AuthenticationError, BuildOutcome
 from builds_async.simulator import BuildsSimulator, Fault, SimulatedBuild, TokenKind
-from tests.examples.support import HOOK, Webhook, guide, on_clock, outage, running, until
+from tests.examples.support import HOOK, Webhook, fail, guide, outage, running, until
 
 Run = Callable[..., Coroutine[object, object, None]]
 
@@ -18,14 +18,6 @@ Run = Callable[..., Coroutine[object, object, None]]
 @pytest.fixture
 def bot() -> ModuleType:
     return guide("bot", "notify_bot")
-
-
-@pytest.fixture
-def hook(bot: ModuleType, builds_simulator: BuildsSimulator, monkeypatch: pytest.MonkeyPatch) -> Webhook:
-    on_clock(monkeypatch, builds_simulator)
-    hook = Webhook()
-    monkeypatch.setattr(bot, "aiohttp", hook)
-    return hook
 
 
 @pytest.fixture
@@ -41,14 +33,6 @@ def run(bot: ModuleType, hook: Webhook, tmp_path: Path) -> Run:
     """Starts the bot; each time it finds what the last one saved."""
     assert hook
     return lambda *workers: bot.main(HOOK, tmp_path / "position", list(workers))
-
-
-def fail(sim: BuildsSimulator, worker: str = "shop", reason: str = "no cheese") -> SimulatedBuild:
-    """Fail a build now."""
-    build = sim.add_build(external_script_id=sim.workers[worker])
-    build.emit("npm run build", f"Error: {reason}")
-    build.finish(BuildOutcome.FAIL)
-    return build
 
 
 def text(build: SimulatedBuild, sim: BuildsSimulator, worker: str = "shop", reason: str = "no cheese") -> str:
