@@ -58,8 +58,8 @@ class SharedBudget(WindowBudget):
       half the reserve, and while the API's headers say that more than half of its limit is left, with one
       request at a time beyond that. With `when_down="stop"` it waits until the engine is back. The log
       (WARNING) and the observer (`Rationed`) say so. All processes together still keep the limit.
-    - An engine that comes back without its data grants nothing for 6 seconds, until all processes have told
-      it what they sent.
+    - An engine that comes back without its data grants nothing for 6 seconds, until all processes have
+      reported what they sent.
 
     - `engine`: a URL (`redis://`, `rediss://` for TLS, `unix://`), or a ready `redis.asyncio.Redis` or
       `valkey.asyncio.Valkey`, for Sentinel or your own TLS settings; it is never closed. It has to be Redis
@@ -262,7 +262,7 @@ class SharedBudget(WindowBudget):
         """Count a request, if it may be sent now."""
         if not self._supply.has(now, poll=poll) or (poll and now < self._next_poll_at):
             return False
-        # Nearly all single calls pass without a look at dates.
+        # Nearly all single calls pass without reading the clock.
         if poll or not self._window.try_take():
             behind_singles = bool(self._turns.singles)
             if self._window.ready_at(now, poll=poll, behind_singles=behind_singles) > now:

@@ -37,7 +37,7 @@ class EngineFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
-    """What a member tells of itself, and what it wants. All durations are milliseconds."""
+    """The report of a member, and the tokens that it wants. All durations are milliseconds."""
 
     member: str
     """The name of the member, never used by another one."""
@@ -64,7 +64,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     """The length of the window."""
 
     session: int
-    """For how long the engine keeps what the member holds, without hearing of it."""
+    """For how long the engine keeps what a silent member holds."""
 
     timeout: int
     """How long a request can take."""
@@ -72,21 +72,21 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     close: int = 0
     """For how long a 429 closes the gate from now on; 0 if there was none since the last claim."""
 
-    told: int = -1
+    api_left: int = -1
     """How many requests the API lets through, less the reserve, as it said last; -1 if it said nothing."""
 
-    told_for: int = 0
+    api_left_for: int = 0
     """For how long that is so."""
 
     history: tuple[tuple[int, int], ...] | None = None
-    """How many requests got their response how long ago, from a member that joins; None from others."""
+    """Ages and numbers of the last responses, from a member that joins; None from others."""
 
     leaving: bool = False
-    """Whether the member gives everything back and will not come again."""
+    """Whether the member returns everything and leaves."""
 
 
 class Grant(msgspec.Struct, frozen=True, kw_only=True):
-    """What the engine gives a member, and what it tells. All durations are milliseconds."""
+    """The tokens granted to a member, and the state of the budget. All durations are milliseconds."""
 
     known: bool = True
     """False if the engine does not know the member: it did nothing, and the member has to join."""
@@ -110,7 +110,7 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True):
     """How many requests are left for all of them, after this grant."""
 
     wait: int = 0
-    """How long to wait before more is asked for; 0 if all that was wanted was granted."""
+    """How long to wait before the next claim; 0 if everything that was wanted was granted."""
 
     probing: bool = False
     """Whether this member sends the first request after a 429, for which all others wait."""

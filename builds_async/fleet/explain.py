@@ -14,7 +14,7 @@ _CLUSTER = ("MOVED ", "ASK ", "CROSSSLOT", "CLUSTERDOWN Hash slot")
 
 
 class ForbiddenError(ConfigurationError):
-    """The engine does not let this user look at it, as some hosted ones."""
+    """The engine does not let this user read its settings, as some hosted ones."""
 
 
 class Explanations:
@@ -28,7 +28,7 @@ class Explanations:
         self._kinds, self._name, self._hidden, self._timeout = kinds, name, hidden, timeout
 
     def __call__(self, error: BaseException, what: str) -> BuildsError:
-        """Our error for one that the client raised when it was asked for `what`."""
+        """Our error for one that the client raised when `what` was requested."""
         text = redacted(str(error), self._hidden)
         if what in _LOOKS and (self._is_forbidden(error, text) or "unknown command" in text.lower()):
             return ForbiddenError(text)

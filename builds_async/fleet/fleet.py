@@ -153,7 +153,7 @@ class Fleet:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Leave the group at once. What a loop has in hand comes again to another member."""
+        """Leave the group at once. An unfinished batch is delivered again, to another member."""
         self._member.go()
         tasks, self._tasks = self._tasks, []
         if not tasks:

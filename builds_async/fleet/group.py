@@ -25,7 +25,7 @@ class Beat(msgspec.Struct, frozen=True, kw_only=True):
     """Stands for all units that it wants: members with the same units have the same digest."""
 
     most: int
-    """How many units it takes at the most."""
+    """The maximum number of units to take."""
 
     follows: Mapping[str, int]
     """The units that it follows, with their fences."""
@@ -65,9 +65,9 @@ class UnknownUnits(msgspec.Struct, frozen=True):
 
 
 class Group(Protocol):
-    """One group in an engine. Each method is one call, atomic; EngineError if there was no answer.
+    """One group in an engine. Each method is one call, atomic; EngineError if there was no response.
 
-    A call that was repeated because its answer was lost counts once.
+    A call that was repeated after a lost response counts once.
     """
 
     clock: Clock

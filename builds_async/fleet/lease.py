@@ -52,7 +52,7 @@ def encoded(claim: Claim, now: int) -> list[str | int]:
         claim.member,
         *(claim.want, claim.want_polls, claim.total, claim.in_flight, claim.unused),
         *(claim.capacity, claim.window, claim.session, claim.timeout),
-        *(claim.close, claim.told, claim.told_for),
+        *(claim.close, claim.api_left, claim.api_left_for),
         *(int(claim.history is not None), int(claim.leaving), now),
         *(number for pair in history for number in pair),
     ]

@@ -1,4 +1,4 @@
-"""Being a member: the beat, and what follows from its answers."""
+"""One member of a group: it sends beats and follows what the responses assign."""
 
 import asyncio
 import hashlib
@@ -15,7 +15,7 @@ from builds_async.fleet.shares import FleetShare
 logger: logging.Logger = logging.getLogger("builds_async")
 
 SURE = 0.8
-"""The part of a lease, from before it was asked for, in which no other member can have a Worker."""
+"""The part of a lease, from before it was requested, in which no other member can have a Worker."""
 
 MOST = 50
 """How many Workers a member takes with one beat; the next follows at once."""
@@ -27,7 +27,7 @@ _AT_LEAST = 0.02  # seconds between two beats
 class Member:
     """One process in a group: says that it is alive, takes what is free, gives up what others wait for.
 
-    An answer that got lost is made good by the next beat: it says what this member follows, and what the
+    The next beat makes up for a lost response: it says what this member follows, and what the
     engine holds for it beyond that is given again.
     """
 
@@ -94,7 +94,7 @@ class Member:
             self.want()
 
     async def give_up(self, keys: Collection[str]) -> None:
-        """Let others have units. Without an answer the next beat brings them back, to be given up again."""
+        """Release units. Without a response the next beat brings them back, to be given up again."""
         given = {key: self.held[key] for key in keys if key in self.held}
         self._drop(given)
         if given and self._incarnation:
@@ -161,7 +161,7 @@ class Member:
             alarm.cancel()
 
     async def _beat(self) -> float:
-        """Say that we are alive, and act on the answer; the seconds until the next beat."""
+        """Send a beat and act on the response; return the seconds until the next one."""
         wanted = sorted(key for share in self._shares for key in share.keys)
         if not wanted:
             if self._incarnation:

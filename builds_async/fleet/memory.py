@@ -69,8 +69,8 @@ class LeaseModel:
             if claim.want_polls:
                 self.pollers[me] = now + 2 * claim.session
         self._advance_probe(claim, now, answered)
-        if claim.told >= 0 and (self.said_until <= now or claim.told < self.said):
-            self.said, self.said_until = claim.told, now + claim.told_for
+        if claim.api_left >= 0 and (self.said_until <= now or claim.api_left < self.said):
+            self.said, self.said_until = claim.api_left, now + claim.api_left_for
         return self._grant(claim, now, is_newcomer=_is_blank(claim)), publish
 
     def _drop_old(self, now: int) -> None:

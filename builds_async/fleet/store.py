@@ -14,13 +14,13 @@ from builds_async.session.clock import Clock
 T = TypeVar("T")
 
 PATIENCE = 300.0
-"""For how many seconds a store repeats a call that gets no answer."""
+"""For how many seconds a store repeats a call that gets no response."""
 
 _LOOK = 0.5  # seconds between two looks at whether the member has left
 
 
 class GroupStore:
-    """Keeps positions in a group's engine. A call without an answer is repeated until there is one."""
+    """Keeps positions in a group's engine. A call without a response is repeated until there is one."""
 
     def __init__(self, group: Group, clock: Clock) -> None:
         self._group = group
@@ -66,7 +66,7 @@ class RedisStore(GroupStore):
     It is what a `Fleet` uses by itself, and what a bot without one uses to go on on another machine:
     `client.tail(tags, store=RedisStore("redis://cache/0", group="bot"))`. `engine` is as for `Fleet`.
 
-    A call without an answer is repeated for five minutes; then the EngineError is raised. Switch on the
+    A call without a response is repeated for five minutes; then the EngineError is raised. Switch on the
     engine's persistence: if it loses the positions, running builds come again from their first line.
     """
 

@@ -1,4 +1,4 @@
-"""Keeps one member of a shared budget in tokens: tells the engine, asks it, and goes on without it."""
+"""Keeps one member of a shared budget supplied with tokens, with and without its engine."""
 
 import asyncio
 import logging
@@ -29,14 +29,14 @@ USE = 4.0
 """Seconds after which unused tokens end: before they end in the engine."""
 
 _KEEP = 0.7 * USE  # seconds between two looks whether the engine has to hear something
-_TIMEOUT = 30.0  # seconds after which a request of a silent member counts as answered
+_TIMEOUT = 30.0  # seconds after which a request of a silent member counts as finished
 _AGAIN = 0.2  # seconds until a failed call of the engine is repeated
 _AGAIN_RATIONED = 1.0
 _LONGEST_WAIT = 0.5  # seconds after which an engine that had nothing left is asked again
 _STRANGERS = 10  # how many members there may be, for one that never reached the engine
 _ROUND_TRIP = 0.01  # seconds after which an engine that is being asked has probably responded
 _LONGEST_RESET = 3600.0  # seconds; a reset further ahead is a mistake of the server
-_STEPS = 60  # of a window, in which a member that joins tells what it has sent
+_STEPS = 60  # of a window, in which a member that joins reports what it has sent
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,8 +79,10 @@ class Supply:
         self._member = f"{os.getpid()}-{secrets.token_hex(6)}"
         self._chance: Callable[[], float] = random.random
         self._is_known = False  # to the engine
-        self._close_until = -inf  # of a 429 that the engine has not been told
-        self._told: tuple[int, float] | None = None  # what the API says is left, until when: not told yet
+        self._close_until = -inf  # of a 429 that was not reported to the engine
+        self._api_left: tuple[int, float] | None = (
+            None  # what the API says is left, and until when; None once reported
+        )
         self._failing_since = inf
         self._refilling: asyncio.Task[None] | None = None
         self._background: list[asyncio.Task[None]] = []
@@ -136,7 +138,7 @@ class Supply:
     def ready_at(self, now: float, *, poll: bool) -> float:
         """When to look again, for a request for which `has` was False. Infinity: `changed` will say.
 
-        More tokens are asked for, if they are not already.
+        More tokens are requested, unless a request is under way.
         """
         if self.ration is not None:
             return inf if self.terms.when_down == "stop" else self.ration.next_at
@@ -150,7 +152,7 @@ class Supply:
         return inf
 
     def expected_at(self, now: float, *, waiting: int) -> float:
-        """When there may be a token, for a request for which `has` is False. Nothing is asked for."""
+        """When there may be a token, for a request for which `has` is False. Requests nothing."""
         if self.ration is not None:
             return inf if self.terms.when_down == "stop" else self.ration.next_at
         # Until the first request asks for them there are no tokens, and then they come at once.
@@ -185,7 +187,7 @@ class Supply:
         """The API says what is left of its limit."""
         # Less all of the reserve, not a share of what is left: rations may come on top.
         left = allowance.left - (self.terms.limit - self._window.capacity)
-        self._told = (max(0, left), now + min(allowance.reset, _LONGEST_RESET))
+        self._api_left = (max(0, left), now + min(allowance.reset, _LONGEST_RESET))
         if self.ration is not None and allowance.quota and allowance.window == self._window.length:
             self.ration.observe(now, allowance.left, allowance.quota)
 
@@ -223,15 +225,15 @@ class Supply:
         asked = self.clock.now()
         if asked >= self.tokens.valid_until:
             self.tokens.drop()
-        claim, told, close_until = self._claim(), self._told, self._close_until
+        claim, api_left, close_until = self._claim(), self._api_left, self._close_until
         grant = await self.engine.lease(self.terms.user, claim)
         if not grant.known:  # it is new there, or the engine forgot it
             claim = msgspec.structs.replace(claim, history=self._history(asked))
             grant = await self.engine.lease(self.terms.user, claim)
         self._is_known = True
-        self.tokens.told = claim.total
-        if self._told is told:
-            self._told = None
+        self.tokens.reported = claim.total
+        if self._api_left is api_left:
+            self._api_left = None
         if self._close_until == close_until:
             self._close_until = -inf
         if grant.closed:
@@ -244,7 +246,7 @@ class Supply:
 
     def _claim(self, *, leaving: bool = False) -> Claim:
         tokens, window, now = self.tokens, self._window, self.clock.now()
-        told, told_until = self._told or (-1, now)
+        api_left, left_until = self._api_left or (-1, now)
         want_polls = tokens_for(USE, self.poll_spacing, BLOCK) - tokens.polls if tokens.used_polls else 0
         return Claim(
             member=self._member,
@@ -258,8 +260,8 @@ class Supply:
             session=_ms(SESSION),
             timeout=_ms(_TIMEOUT),
             close=_ms(self._close_until - now) if self._close_until > now else 0,
-            told=told,
-            told_for=_ms(told_until - now),
+            api_left=api_left,
+            api_left_for=_ms(left_until - now),
             leaving=leaving,
         )
 

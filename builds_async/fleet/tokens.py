@@ -1,4 +1,4 @@
-"""What a member of a shared budget holds and has done: counters that it tells the engine."""
+"""The counters of one member of a shared budget: what it holds and what it has sent."""
 
 import msgspec
 
@@ -19,22 +19,22 @@ class Tokens(msgspec.Struct, kw_only=True):
     """When the tokens end. The engine counts on them for longer."""
 
     in_flight: int = 0
-    """Requests on their way."""
+    """Requests in flight."""
 
     total: int = 0
     """Requests that got their response, failed or were canceled."""
 
-    told: int = 0
-    """What the engine knows of `total`."""
+    reported: int = 0
+    """The `total` that was last reported to the engine."""
 
     used_singles: int = 0
-    """Single calls since the last look at what is idle."""
+    """Single calls since the last `drop_idle`."""
 
     used_polls: int = 0
-    """Polls since the last look at what is idle."""
+    """Polls since the last `drop_idle`."""
 
     low_singles: int = 0
-    """With how many tokens for single calls left more are asked for."""
+    """The number of tokens for single calls at which more are requested."""
 
     low_polls: int = 0
     """The same for polls."""
@@ -46,15 +46,15 @@ class Tokens(msgspec.Struct, kw_only=True):
 
     @property
     def is_idle(self) -> bool:
-        """Whether the engine holds nothing for this member and knows all that it did."""
-        return not self.unused and not self.in_flight and self.told == self.total
+        """Whether the engine holds nothing for this member and has every report."""
+        return not self.unused and not self.in_flight and self.reported == self.total
 
     def has(self, *, poll: bool) -> bool:
         """Whether there is a token for such a request."""
         return self.polls > 0 if poll else self.unused > 0
 
     def use(self, *, poll: bool) -> bool:
-        """Take a token that is there. True if more should be asked for."""
+        """Take a token that is there. True if more should be requested."""
         self.in_flight += 1
         if poll:
             self.polls -= 1
@@ -68,7 +68,7 @@ class Tokens(msgspec.Struct, kw_only=True):
         return self.singles <= self.low_singles
 
     def drop(self) -> None:
-        """Have no tokens any more: they have ended, or the gate is closed."""
+        """Drop all tokens: they have expired, or the gate is closed."""
         self.singles = self.polls = 0
 
     def drop_idle(self) -> None:
@@ -80,7 +80,7 @@ class Tokens(msgspec.Struct, kw_only=True):
         self.used_singles = self.used_polls = 0
 
     def add(self, singles: int, polls: int) -> None:
-        """Take in what was granted. More is asked for when a quarter is left."""
+        """Add granted tokens. More are requested when a quarter is left."""
         self.singles += singles
         self.polls += polls
         if singles:

@@ -26,7 +26,7 @@ _MakeTail: TypeAlias = Callable[[Iterable[str], TailPosition | None], BuildTail]
 class TailBatch:
     """Some lines and ends of the builds of one Worker: what is processed, and saved, as a whole.
 
-    Its position is saved when the next batch is asked for, or by `commit`.
+    Its position is saved when the next batch is requested, or by `commit`.
     """
 
     def __init__(self, piece: _Piece, keeper: Keeper[TailItem, TailPosition]) -> None:
@@ -89,7 +89,7 @@ class TailBatches(ClosedAtExit):
     What comes, and when, is as in `BuildTail`: every line once and in order, then the end of its build. Each
     batch has lines of one Worker, at most `max_lines`, and the position of each Worker is in a store.
 
-    **Deliver, then save.** The position behind a batch is saved when the next batch is asked for, never
+    **Deliver, then save.** The position behind a batch is saved when the next batch is requested, never
     before. If the process is killed, that batch comes again, and no line is lost. After a `break` or an
     exception in the loop the batch comes again with the next loop. Three levels of care:
 
@@ -138,7 +138,7 @@ class TailBatches(ClosedAtExit):
 
     @property
     def failures(self) -> Mapping[str, BuildsError]:
-        """What could not be asked for when it was last tried, by tag or build UUID."""
+        """The error of each last request that failed, by tag or build UUID."""
         return self._feed.failures
 
     @property
@@ -147,7 +147,7 @@ class TailBatches(ClosedAtExit):
         return tuple(self._spelled.get(key, key) for key in self._keeper.keys)
 
     async def add(self, external_script_id: str) -> None:
-        """Take in another Worker. Does nothing if it is there already; ValueError if it is no tag."""
+        """Add a Worker. Does nothing if it is there already; ValueError for anything but a tag."""
         (checked,) = checked_tags([external_script_id])
         key = normalized_id(checked)
         if key not in self._spelled:
@@ -155,7 +155,7 @@ class TailBatches(ClosedAtExit):
             await self._share.add(key)
 
     async def remove(self, external_script_id: str) -> None:
-        """Take out a Worker; its position stays in the store. Does nothing if it is not there."""
+        """Remove a Worker; its position stays in the store. Does nothing if it is not there."""
         (checked,) = checked_tags([external_script_id])
         key = normalized_id(checked)
         if self._spelled.pop(key, None) is not None:
@@ -169,7 +169,7 @@ class TailBatches(ClosedAtExit):
     async def __anext__(self) -> TailBatch:
         """Save the position behind the batch before, and give the next. Waits while there is none.
 
-        Cancelling it is safe.
+        Canceling it is safe.
         """
         piece = await self._keeper.next()
         if piece is None:
@@ -194,7 +194,7 @@ class _TailFeed:
 
     @property
     def failures(self) -> Mapping[str, BuildsError]:
-        """What could not be asked for."""
+        """The error of each last request that failed."""
         return {} if self._tail is None else self._tail.failures
 
     async def read(self, most: int) -> Sequence[TailItem]:

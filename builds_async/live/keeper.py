@@ -84,7 +84,7 @@ class Followed(Generic[Pos]):
         """That position."""
 
         self.doubt: Pos | None = None
-        """A position of which it is not known whether it was saved: there was no answer."""
+        """A position of which it is not known whether it was saved: there was no response."""
 
 
 class Piece(Generic[Item, Pos]):
@@ -107,11 +107,11 @@ class Piece(Generic[Item, Pos]):
 class Keeper(Generic[Item, Pos]):
     """Gives items in pieces, and saves the position behind a piece once its reader is done with it.
 
-    A piece counts as done when the next one is asked for. If the store says so with `only_commit`, and once
+    A piece counts as done when the next one is requested. If the store says so with `only_commit`, and once
     `commit` was called for any piece, only `commit` counts: a piece that is left without comes again.
 
-    Whether a save has happened is in doubt where its answer is missing. The store is then asked what it has
-    before anything else is saved or given out, so that no position is ever taken for another.
+    Without its response, a save may or may not have happened. The store is then asked what it has
+    before anything else is saved or delivered, so that no position is ever taken for another.
     """
 
     def __init__(
@@ -133,7 +133,7 @@ class Keeper(Generic[Item, Pos]):
         self._version = 0  # of the share, as it was last acted upon
         self._followed: dict[str, Followed[Pos]] = {}
         self._hand: deque[Piece[Item, Pos]] = deque()
-        self._current: Piece[Item, Pos] | None = None  # given out last, and not settled
+        self._current: Piece[Item, Pos] | None = None  # delivered last, and not settled
         self._only_commit: bool = getattr(store, "only_commit", False)
         self._save_due = clock.now()
         self._tasks = Tasks(clock)
@@ -211,10 +211,10 @@ class Keeper(Generic[Item, Pos]):
             await self._feed.aclose()
             await self._share.aclose()
 
-    # What was given out.
+    # What was delivered.
 
     async def _settle(self) -> None:
-        """Save the position behind the piece that was given out, or take the piece back."""
+        """Save the position after the piece that was delivered, or take the piece back."""
         piece = self._current
         if piece is None:
             return
@@ -255,7 +255,7 @@ class Keeper(Generic[Item, Pos]):
         return True
 
     async def _clear_up(self, owner: Followed[Pos]) -> bool:
-        """Find out whether a save without an answer has happened; False if the Worker is another's."""
+        """Find out whether a save without a response has happened; False if the Worker is another's."""
         saved = await self._store.open(owner.key, owner.fence)
         if saved is None or not 0 <= saved.seq - owner.seq <= 1:
             await self._refused(owner)
@@ -372,7 +372,7 @@ class Keeper(Generic[Item, Pos]):
         by_key = dict[str, list[Item]]()
         for item in items:
             by_key.setdefault(self._feed.key_of(item), []).append(item)
-        # At once: nothing else may be given out before the positions are taken.
+        # At once: nothing else may be delivered before the positions are taken.
         for key, its in by_key.items():
             if (owner := self._followed.get(key)) is not None:
                 self._hand.append(Piece(owner, tuple(its), self._feed.position_of(key)))

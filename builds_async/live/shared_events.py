@@ -58,7 +58,7 @@ class SharedEvents(ClosedAtExit):
         return self
 
     async def __anext__(self) -> BuildEvent:
-        """Acknowledge the event given out before, and give the next. Cancelling it is safe."""
+        """Acknowledge the last event, and return the next. Canceling it is safe."""
         if self._reading:
             raise RuntimeError("another task is already reading these events; give each its own")
         self._reading = True
@@ -77,13 +77,13 @@ class SharedEvents(ClosedAtExit):
         raise StopAsyncIteration
 
     async def aclose(self) -> None:
-        """Hand back what is in hand, and let another member pull."""
+        """Return unfinished events to the queue, and let another member pull."""
         self._closed = True
         await self._drop()
         await self._share.aclose()
 
     async def _settle(self) -> None:
-        """Remember that the event given out is dealt with, for whoever pulls after us."""
+        """Save that the last event was processed, for the member that pulls next."""
         event = self._current
         if event is None:
             return
@@ -92,7 +92,7 @@ class SharedEvents(ClosedAtExit):
         if self._stream is not None:
             if await self._store.save(self._key, self._fence, self._seq + 1, position):
                 self._seq, self._done = self._seq + 1, done
-            else:  # another member pulls by now, or an answer was lost: begin anew with what is saved
+            else:  # another member pulls by now, or a response was lost: begin anew with what is saved
                 await self._drop()
         self._current = None
 

@@ -24,7 +24,7 @@ class SharedWatcher(ClosedAtExit):
     """The changes of the builds of many Workers, as an async iterator: each comes to one member of a fleet.
 
     What comes, and when, is as in `BuildWatcher`; each Worker is watched by one member, at a position in the
-    fleet's engine. The position behind a change is saved when the next one is asked for: a change comes
+    fleet's engine. The position behind a change is saved when the next one is requested: a change comes
     again if the process is killed while it deals with it, and none is missed.
 
     After a `break` the change comes again with the next loop. `async with`, `aclose()` and closing the client
@@ -53,7 +53,7 @@ class SharedWatcher(ClosedAtExit):
 
     @property
     def failures(self) -> Mapping[str, BuildsError]:
-        """The error of each Worker that the last pass could not ask for, by tag."""
+        """The error of each Worker whose last lookup failed, by tag."""
         return self._watcher.failures
 
     @property
@@ -67,7 +67,7 @@ class SharedWatcher(ClosedAtExit):
         return self
 
     async def __anext__(self) -> BuildChange:
-        """Save the position behind the change before, and give the next. Cancelling it is safe."""
+        """Save the position after the last change, and return the next. Canceling it is safe."""
         piece = await self._keeper.next()
         if piece is None:
             raise StopAsyncIteration

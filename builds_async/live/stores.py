@@ -40,7 +40,7 @@ class PositionStore(Protocol):
         """Save position number `seq` of a Worker; False if it is refused.
 
         It is refused if the Worker was opened with a higher fence, and if the last position has another
-        number than `seq - 1`. A save whose answer was lost is repeated: the same `fence` and `seq` again is
+        number than `seq - 1`. A save whose response was lost is repeated: the same `fence` and `seq` again is
         a success that changes nothing.
 
         `position` is text to be kept as it is. `args` are what was passed to `batch.commit`, such as the

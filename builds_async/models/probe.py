@@ -16,7 +16,7 @@ class ProbeFinding(Model, frozen=True, kw_only=True):
     state: Literal["holds", "differs", "seen", "unknown"]
     """Whether the answer is what this package assumes; `seen` if it assumes nothing."""
     assumption: str
-    """What this package assumes, or what is asked, in words."""
+    """The assumption of this package, or the question if it assumes nothing."""
     answer: str = ""
     """The answer, in a few fixed words and numbers; empty if it is unknown."""
     reason: str = ""

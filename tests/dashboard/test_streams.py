@@ -68,7 +68,7 @@ async def test_older_build_that_ends_later_is_not_shown(
 async def test_slow_browser_skips_states(
     sim: BuildsSimulator, url: str, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What changes while a browser takes nothing in is told to it once, as it then is."""
+    """A browser that was slow gets the present state once, not each change that it missed."""
     send, gate, waiting = dashboard.EventStream.send, asyncio.Event(), asyncio.Event()
 
     async def send_slowly(stream: dashboard.EventStream, event: str, data: object) -> None:

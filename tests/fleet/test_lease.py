@@ -47,8 +47,8 @@ CLAIMS = st.builds(
     unused=st.integers(0, 9),
     capacity=st.sampled_from([40, 40, 40, 10, 1]),
     close=st.sampled_from([0] * 9 + [700, 5_000]),
-    told=st.sampled_from([-1] * 5 + [0, 5, 30, 1_000]),
-    told_for=st.integers(0, 9_000),
+    api_left=st.sampled_from([-1] * 5 + [0, 5, 30, 1_000]),
+    api_left_for=st.integers(0, 9_000),
     history=HISTORY,
     leaving=st.sampled_from([False] * 9 + [True]),
 )
@@ -139,8 +139,8 @@ class TestGrants:
         assert lease("b", want_polls=5).polls == 0
         assert lease("b", want=5).tokens == 1
 
-    def test_told_twice(self, lease: Sequence) -> None:
-        """What is told twice, because an answer was lost, counts once."""
+    def test_reported_twice(self, lease: Sequence) -> None:
+        """A report that is repeated after a lost response counts once."""
         for _ in range(3):
             grant = lease(total=10, in_flight=2, unused=5)
         assert grant.free == 40 - 17
@@ -160,14 +160,14 @@ class TestGrants:
 
     def test_headers(self, lease: Sequence) -> None:
         """What the API says bounds all members until its reset, less what they hold."""
-        assert lease(told=10, told_for=5_000, in_flight=4, want=50).tokens == 1
+        assert lease(api_left=10, api_left_for=5_000, in_flight=4, want=50).tokens == 1
         assert lease("b", want=50, after=100).free == 10 - 5 - 1
         assert lease("b", after=5_000).free == 40 - 5 - 0
 
     def test_headers_heal(self, lease: Sequence) -> None:
         """What was held when the API spoke, and was given back, is free again before its reset."""
         lease(unused=20)
-        assert lease("b", told=10, told_for=300_000).free == -10
+        assert lease("b", api_left=10, api_left_for=300_000).free == -10
         assert lease().free == 10
 
 
@@ -204,8 +204,8 @@ class TestClosing:
 
     def test_published_once(self, lease: Sequence) -> None:
         """It is published when it closes the gate for longer, not by each member that tells it."""
-        told = (("a", 9), ("b", 9), ("b", 20))
-        published = [lease.model.lease(claim(name, close=close), lease.now)[1] for name, close in told]
+        claims = (("a", 9), ("b", 9), ("b", 20))
+        published = [lease.model.lease(claim(name, close=close), lease.now)[1] for name, close in claims]
         assert published == [9, 0, 20]
 
     def test_probe(self, lease: Sequence) -> None:
@@ -250,7 +250,7 @@ class TestGrace:
         """The API's own word ends it at once."""
         lease = Sequence()
         assert lease(want=50).tokens == 1
-        assert lease(want=50, total=1, told=40, told_for=1_000).tokens == 18
+        assert lease(want=50, total=1, api_left=40, api_left_for=1_000).tokens == 18
 
     def test_history(self) -> None:
         """What members sent before is known afterwards, and leaves the window when it should."""
@@ -270,7 +270,7 @@ class TestGrace:
 async def test_expires(engine: EngineServer) -> None:
     """All that the engine keeps of a user expires, but for one number that says that it has a memory."""
     over = RedisBudget(RedisEngine(engine.url), owned=True)
-    await over.lease("u", claim(history=((10, 3),), want=5, want_polls=5, told=9, close=3))
+    await over.lease("u", claim(history=((10, 3),), want=5, want_polls=5, api_left=9, close=3))
     lifetimes = {part: int(await over.engine._command("PTTL", key("budget", "u", part))) for part in PARTS}
     assert lifetimes.pop("born") == -1
     present = {part: it for part, it in lifetimes.items() if it != -2}

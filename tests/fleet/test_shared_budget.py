@@ -248,7 +248,7 @@ class TestLessons:
     """What a prototype got wrong: the numbers are those of its list."""
 
     async def test_1_closing_during_a_call(self, world: World) -> None:
-        """1. A 429 that comes while the engine is being called is told as soon as the call is back."""
+        """1. A 429 that comes while the engine is being called is reported as soon as the call is back."""
         world.engine.latency = 0.4
         one, two = await world.member(), await world.member()
         await two.send()
@@ -260,7 +260,7 @@ class TestLessons:
         assert two.budget.closed_for > 58
 
     async def test_3_empty_engine(self, world: World) -> None:
-        """3. An engine that comes back empty grants nothing until all have told it what they sent."""
+        """3. An engine that comes back empty grants nothing until all have reported what they sent."""
         world.judge.headers = False
         members = [await world.member(callers=5) for _ in range(4)]
         await world.clock.sleep(5)
@@ -363,7 +363,7 @@ class TestRation:
         assert 60 < member.sent - sent <= LIMIT / 2 + 15
         assert world.judge.refused == 0
 
-    async def test_told_afterwards(self, world: World) -> None:
+    async def test_reported_afterwards(self, world: World) -> None:
         """What was sent on the ration counts once the engine is back."""
         member = await world.member(callers=3)
         await world.clock.sleep(1)
@@ -387,7 +387,7 @@ class TestRation:
         await member.stop()
 
     async def test_closing_while_down(self, world: World) -> None:
-        """A 429 during the outage is told when the engine is back."""
+        """A 429 during the outage is reported when the engine is back."""
         one, two = await world.member(callers=1), await world.member()
         world.engine.is_down = True
         await world.clock.sleep(10)

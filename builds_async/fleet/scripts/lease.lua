@@ -1,6 +1,6 @@
 -- One member tells what it has done and what it holds, and asks for tokens: requests that it may send.
 --
--- Everything is told in totals and states, never as a change, so a call that is repeated after a lost reply
+-- Everything is reported in totals and states, never as a change, so a call that is repeated after a lost reply
 -- counts once. All times are milliseconds of this engine's clock. Everything is read and computed before the
 -- first write: a script is atomic, but an error halfway would not undo its writes.
 --
@@ -12,7 +12,7 @@ local n = {}
 for i = 2, #ARGV do n[i - 1] = tonumber(ARGV[i]) end
 local want, want_polls, total, in_flight, unused = n[1], n[2], n[3], n[4], n[5]
 local capacity, window, session, timeout = n[6], n[7], n[8], n[9]
-local close, told, told_for, joining, leaving, now = n[10], n[11], n[12], n[13], n[14], n[15]
+local close, api_left, api_left_for, joining, leaving, now = n[10], n[11], n[12], n[13], n[14], n[15]
 local FIRST_AGE = 16
 if now == 0 then
   local t = redis.call('TIME')
@@ -84,9 +84,9 @@ elseif probe ~= '' and probe ~= 'due' and probe_until <= now then
 end
 
 -- What the API said itself knows of other tools, and of a window that this engine forgot.
-if told >= 0 and (said_until <= now or told < said) then said, said_until = told, now + told_for end
+if api_left >= 0 and (said_until <= now or api_left < said) then said, said_until = api_left, now + api_left_for end
 local free = capacity - spent - held
--- In the first window there may be members that have not told yet what they send: a tenth is kept for them.
+-- In the first window there may be members that have not reported yet what they send: a tenth is kept for them.
 local unheard = now < born + window and math.floor(capacity / 10) or 0
 if said_until > now then free = math.min(free, said - held - unheard) end
 
@@ -99,7 +99,7 @@ if now >= closed and leaving == 0 then
       probe, probe_until = me, now + session + timeout
     end
   elseif in_grace then
-    -- Without a memory nobody gets anything until all have told theirs; a newcomer has nothing to tell.
+    -- Without a memory nobody gets anything until all have reported theirs; a newcomer has nothing to report.
     if newcomer then grant = math.max(0, math.min(want, 1, free)) end
   else
     local share = 2 * alive
