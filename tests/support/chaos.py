@@ -106,7 +106,7 @@ class Run:
                     await proxy.start()
                 for number in range(len(self.bots)):
                     await self.start(number)
-                await asyncio.sleep(1.5)
+                await self.looked_up()
                 began = loop.time()
                 half = self.seconds / 2
                 for tag in self.tags:
@@ -121,6 +121,22 @@ class Run:
                 await self.peace(loop.time() + 4 * self.lease + 12.0)
             finally:
                 await self.end()
+
+    async def looked_up(self) -> None:
+        """Wait until the bots have looked up all Workers, and their positions had time to be saved.
+
+        A build that is over before the first lookup of its Worker is no news: no bot has to deliver it.
+        """
+        async with asyncio.timeout(60):
+            while not self.tags_looked_up.issuperset(self.tags):
+                await asyncio.sleep(0.1)
+        await asyncio.sleep(1.5)
+
+    @property
+    def tags_looked_up(self) -> set[str]:
+        """The Workers whose latest builds were requested."""
+        queries = (it.query for it in self.sim.requests if it.path.endswith("/latest") and it.status == 200)
+        return {tag for query in queries for tag in query["external_script_ids"].split(",")}
 
     async def trouble(self, until: float, deaths: list[float]) -> None:
         loop = asyncio.get_running_loop()
