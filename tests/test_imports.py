@@ -17,7 +17,7 @@ from tests.support.case import Case
 
 ROOT = Path(builds_async.__file__).parent
 LOWER = ["_version", "models", "errors", "results", "session", "resources", "live"]
-CLIENT = ["diagnose", "repair", "probe", "client"]
+CLIENT = ["diagnose", "repair", "probe", "live_verbs", "client"]
 LAYERS = [*LOWER, *CLIENT, "_public", "__init__", "fleet", "testing", "dashboard", "cli"]
 KNOW_THE_SIMULATOR = {"testing", "cli"}
 """The fixtures are made of it, and so is the command's demo."""

@@ -1,0 +1,477 @@
+"""The verbs that take longer than one call: follow, wait, watch, tail, events."""
+
+from collections.abc import Iterable
+from functools import partial
+from typing import Protocol, TypedDict, TypeVar, Unpack, overload
+from weakref import WeakSet, WeakValueDictionary
+
+from builds_async.live import wait
+from builds_async.live.account_workers import AccountWorkers
+from builds_async.live.batches import TailBatches
+from builds_async.live.board import Board
+from builds_async.live.broadcast import LogBroadcast
+from builds_async.live.demand import Demand
+from builds_async.live.deployed import DeploymentWait
+from builds_async.live.events import EventStream
+from builds_async.live.follow import LogFollower
+from builds_async.live.outages import Outages
+from builds_async.live.ownership import Ownership
+from builds_async.live.patience import Patience
+from builds_async.live.shared_events import SharedEvents
+from builds_async.live.shared_watch import SharedWatcher
+from builds_async.live.stores import PositionStore
+from builds_async.live.tail import BuildTail
+from builds_async.live.watch import BuildWatcher
+from builds_async.models.builds import Build
+from builds_async.models.changes import WatchPosition
+from builds_async.models.logs import LogPosition
+from builds_async.models.tail import TailPosition
+from builds_async.resources.builds import DatedBuilds
+from builds_async.resources.queues import Queues
+from builds_async.resources.served import ServedBuilds
+from builds_async.resources.workers import Workers
+from builds_async.session.budget import Budget
+from builds_async.session.clock import Clock
+from builds_async.session.ids import checked_tags, normalized_id, segment, tag
+from builds_async.session.numbers import seconds
+from builds_async.session.observe import Observer
+from builds_async.session.session import ApiSession
+
+
+class _FollowOptions(TypedDict, total=False):
+    start: LogPosition | None
+    tail: int | None
+    poll_interval: float
+    max_poll_interval: float
+
+
+class _TailOptions(TypedDict):
+    tail: int | None
+    interval: float
+    poll_interval: float
+    max_poll_interval: float
+
+
+class _Closable(Protocol):
+    async def aclose(self) -> None: ...
+
+
+_C = TypeVar("_C", bound=_Closable)
+
+
+class LiveVerbs:
+    """What a client does for longer than one call. `BuildsClient` inherits it, and is the only user.
+
+    All verbs of one client share the state of builds, the demand for polls, and one report of an outage.
+    """
+
+    budget: Budget
+    """The rate budget of this client; `client.budget.snapshot()` says what is left and until when."""
+
+    _session: ApiSession
+    _broadcasts: WeakValueDictionary[str, LogBroadcast]
+
+    def _set_up_verbs(
+        self, *, budget: Budget, clock: Clock, observer: Observer | None, patience: float
+    ) -> None:
+        self.budget, self._clock, self._observer = budget, clock, observer
+        self._set_patience(patience)
+        self._outages, self._demand = Outages(clock, observer), Demand(clock, budget)
+        # What may have requests on their way: of this client, and of each that it was derived from.
+        self._closables: tuple[WeakSet[_Closable], ...] = (WeakSet(),)
+
+    def _derive_verbs(self, patience: float | None) -> None:
+        """Give a copy of a client closables and broadcasts of its own."""
+        if patience is not None:
+            self._set_patience(patience)
+        self._closables = (*self._closables, WeakSet())
+        self._broadcasts = WeakValueDictionary()
+
+    def _share_requests(self) -> None:
+        """Make what the verbs share over the session."""
+        self._single_calls = DatedBuilds(self._session)
+        self._polls = DatedBuilds(self._session.polling())
+        self._board = self._closed_with_me(Board(self._polls, self._clock))
+        self._broadcasts = WeakValueDictionary()
+
+    async def _close_verbs(self) -> None:
+        for closable in tuple(self._closables[-1]):
+            await closable.aclose()
+
+    def follow(
+        self,
+        build_uuid: str,
+        *,
+        start: LogPosition | None = None,
+        tail: int | None = None,
+        poll_interval: float = 1.0,
+        max_poll_interval: float = 5.0,
+    ) -> LogFollower:
+        """The log of a build, line by line while it is written, until the build has finished.
+
+        `start` is the `position` of an earlier follower of this build: no line is lost or repeated. `tail`
+        skips all but the last `tail` lines that exist now; 0 gives only new ones. A running build is polled
+        every `poll_interval` seconds (1), less often up to `max_poll_interval` (5) while nothing comes, and
+        less often still when the rate budget runs low. `LogFollower` says what is guaranteed and what is
+        raised. Needs "Workers CI Read".
+        """
+        segment(build_uuid)
+        return self._follower(
+            "follow",
+            build_uuid,
+            start=start,
+            tail=tail,
+            poll_interval=poll_interval,
+            max_poll_interval=max_poll_interval,
+        )
+
+    def _follower(self, verb: str, build_uuid: str, **options: Unpack[_FollowOptions]) -> LogFollower:
+        return LogFollower(
+            self._polls,
+            build_uuid,
+            clock=self._clock,
+            finished_source=self._single_calls,
+            state=self._board.asker(build_uuid),
+            patience=self._patience_of(verb),
+            demand=self._demand,
+            **options,
+        )
+
+    def broadcast(
+        self, build_uuid: str, *, poll_interval: float = 1.0, max_poll_interval: float = 5.0
+    ) -> LogBroadcast:
+        """The log of a build for any number of readers: `async for line in broadcast.subscribe()`.
+
+        All readers together cost the requests of one `follow`. Each gets the whole log from its first line,
+        late ones included. As long as a broadcast is in use, further calls for the same build give the same
+        one, with the intervals of the first call; they are those of `follow`. `LogBroadcast` says what is
+        guaranteed. Needs "Workers CI Read".
+        """
+        segment(build_uuid)
+        key = normalized_id(build_uuid)
+        broadcast = self._broadcasts.get(key)
+        if broadcast is None:
+            log = self._follower(
+                "broadcast", build_uuid, poll_interval=poll_interval, max_poll_interval=max_poll_interval
+            )
+            broadcast = self._closed_with_me(LogBroadcast(log))
+            self._broadcasts[key] = broadcast
+        return broadcast
+
+    async def wait(self, build_uuid: str, *, poll_interval: float = 5.0) -> Build:
+        """Wait until a build has finished, and return it: `stopped`, with its outcome.
+
+        Reads no log. Polls every `poll_interval` seconds (5), a third as often while the build is queued, and
+        never faster than the rate budget allows. A build that has no outcome 30 s after it stopped is
+        returned without one.
+
+        It has no time limit of its own, and a build may be queued for hours: use
+        `async with asyncio.timeout(...)`. An outage is sat out for the client's `patience`; what else
+        `builds.get` raises comes at once. Needs "Workers CI Read".
+        """
+        segment(build_uuid)
+        return await wait.wait_for_build(
+            self._board.asker(build_uuid),
+            poll_interval=poll_interval,
+            clock=self._clock,
+            patience=self._patience_of("wait"),
+        )
+
+    async def wait_for_commit(
+        self,
+        external_script_id: str,
+        commit_hash: str,
+        *,
+        branch: str | None = None,
+        deployed: bool = False,
+        poll_interval: float = 5.0,
+    ) -> Build:
+        """Wait until this Worker has a build of a commit, then until it has finished, and return it.
+
+        `commit_hash` is the full hash or its beginning, at least 4 digits; ValueError if several commits
+        begin with it. With `branch`, only builds of that branch count. If the commit was built more than
+        once, or is built again meanwhile, the newest build counts. The commit is looked for among the
+        Worker's last 200 builds. A build that was started without a commit is never found: `wait` for it by
+        its `build_uuid`.
+
+        A build that succeeded need not have deployed. With `deployed=True` it is returned only once a version
+        of it serves traffic, whatever its share: `client.live` has the share, and less than 100 percent is a
+        warning in the log `builds_async`. Otherwise a NotDeployedError says what serves instead and since
+        when. It is raised as soon as a later deployment has replaced the build's, at once for a build that
+        was not successful, and else 30 s after the build has stopped: a build deploys while it runs, so only
+        a copy that lags can still hide its deployment. The returned build may have the outcome `fail`, if a
+        command behind the deployment has failed.
+
+        Polling, time limit and errors are those of `wait`. With `deployed=True` it needs "Workers Scripts
+        Read" as well, and raises a PermissionDeniedError before it waits.
+        """
+        tag(external_script_id)
+        wait.checked_commit(commit_hash)
+        patience = self._patience_of("wait_for_commit")
+        deployment = None
+        if deployed:
+            served = ServedBuilds(self._session.polling())
+            deployment = DeploymentWait(
+                served, external_script_id, poll_interval=poll_interval, clock=self._clock, patience=patience
+            )
+            await deployment.prepare()
+        build = await wait.wait_for_commit(
+            self._polls,
+            self._board.asker,
+            external_script_id,
+            commit_hash,
+            branch=branch,
+            poll_interval=poll_interval,
+            clock=self._clock,
+            patience=patience,
+        )
+        if deployment is not None:
+            await deployment.until_deployed(build)
+        return build
+
+    @overload
+    def watch(
+        self,
+        external_script_ids: Iterable[str] | None = None,
+        *,
+        start: WatchPosition | None = None,
+        interval: float = 15.0,
+    ) -> BuildWatcher: ...
+    @overload
+    def watch(
+        self, external_script_ids: Iterable[str], *, fleet: Ownership, interval: float = 15.0
+    ) -> SharedWatcher: ...
+    def watch(
+        self,
+        external_script_ids: Iterable[str] | None = None,
+        *,
+        fleet: Ownership | None = None,
+        start: WatchPosition | None = None,
+        interval: float = 15.0,
+    ) -> BuildWatcher | SharedWatcher:
+        """The changes of the builds of these Workers, without end: `async for change in client.watch(tags)`.
+
+        None stands for all Workers of the account, and for those to come. First comes the latest build of
+        each Worker, then each new build, status and outcome once. One request asks for 20 Workers, every
+        `interval` seconds (15) or as the rate budget allows: a thousand Workers are 50 requests a pass.
+        `start` is the `position` of an earlier watch. `BuildWatcher` says what is guaranteed. Needs "Workers
+        CI Read"; without ids "Workers Scripts Read" as well.
+
+        With `fleet` each Worker is watched by one of its members, and positions are kept in the fleet's
+        engine: see `SharedWatcher`. It needs the tags of the Workers, and takes no start: ValueError.
+        """
+        if fleet is not None and (external_script_ids is None or start is not None):
+            raise ValueError("with a fleet, pass the tags of the Workers, and no start")
+        ids = () if external_script_ids is None else checked_tags(external_script_ids)
+        watcher = BuildWatcher(
+            self._polls,
+            ids if fleet is None else (),
+            interval=interval,
+            clock=self._clock,
+            start=start,
+            account=self._all_workers() if external_script_ids is None else None,
+            patience=self._patience_of("watch"),
+        )
+        if fleet is None:
+            return watcher
+        shared = SharedWatcher(ids, watcher, fleet=fleet, clock=self._clock, observer=self._observer)
+        return self._closed_with_me(shared)
+
+    @overload
+    def tail(
+        self,
+        external_script_ids: Iterable[str] | None = None,
+        *,
+        start: TailPosition | None = None,
+        tail: int | None = None,
+        events: str | None = None,
+        interval: float = 10.0,
+        poll_interval: float = 1.0,
+        max_poll_interval: float = 5.0,
+    ) -> BuildTail: ...
+    @overload
+    def tail(
+        self,
+        external_script_ids: Iterable[str],
+        *,
+        fleet: Ownership | None = None,
+        store: PositionStore,
+        max_lines: int = 100,
+        tail: int | None = None,
+        interval: float = 10.0,
+        poll_interval: float = 1.0,
+        max_poll_interval: float = 5.0,
+    ) -> TailBatches: ...
+    @overload
+    def tail(
+        self,
+        external_script_ids: Iterable[str],
+        *,
+        fleet: Ownership,
+        store: PositionStore | None = None,
+        max_lines: int = 100,
+        tail: int | None = None,
+        interval: float = 10.0,
+        poll_interval: float = 1.0,
+        max_poll_interval: float = 5.0,
+    ) -> TailBatches: ...
+    def tail(
+        self,
+        external_script_ids: Iterable[str] | None = None,
+        *,
+        fleet: Ownership | None = None,
+        store: PositionStore | None = None,
+        max_lines: int = 100,
+        start: TailPosition | None = None,
+        tail: int | None = None,
+        events: str | None = None,
+        interval: float = 10.0,
+        poll_interval: float = 1.0,
+        max_poll_interval: float = 5.0,
+    ) -> BuildTail | TailBatches:
+        """The log lines and ends of all builds of these Workers: `async for item in client.tail(tags)`.
+
+        None stands for all Workers of the account, and for those to come. Builds that run now come from their
+        first line; `tail` skips all but the last `tail` lines that they have. New builds are found by
+        themselves, every `interval` seconds (10), or with `events` by the events of that queue, as
+        `client.events` reads them; no other consumer may read the queue. It never ends. Each log is polled
+        every `poll_interval` seconds (1), less often up to `max_poll_interval` (5) while nothing comes, or as
+        the rate budget allows. `start` is the `position` of an earlier tail. `BuildTail` says what is
+        guaranteed. Needs "Workers CI Read"; without ids "Workers Scripts Read", with `events` "Queues Write"
+        as well.
+
+        With `store` the lines come in batches of one Worker, at most `max_lines` (100), and the position of
+        each Worker is kept in the store: `async for batch in client.tail(tags, store=FileStore("bot.json"))`
+        goes on where the last run has ended. With `fleet` each Worker is followed by one of its members, and
+        the store is by default the fleet's. `TailBatches` says what is guaranteed. Both need the tags of the
+        Workers (`client.workers.names()` lists them), and take neither `start` nor `events`: ValueError.
+        """
+        if store is None and fleet is None:
+            return self._tail(
+                external_script_ids,
+                start,
+                tail=tail,
+                events=events,
+                interval=interval,
+                poll_interval=poll_interval,
+                max_poll_interval=max_poll_interval,
+            )
+        if external_script_ids is None or start is not None or events is not None:
+            raise ValueError(
+                "with a store or a fleet, pass the tags of the Workers, and no start and no events"
+            )
+        make = partial(
+            self._tail,
+            tail=tail,
+            interval=interval,
+            poll_interval=poll_interval,
+            max_poll_interval=max_poll_interval,
+        )
+        batches = TailBatches(
+            external_script_ids,
+            make,
+            store=store,
+            fleet=fleet,
+            clock=self._clock,
+            max_lines=max_lines,
+            observer=self._observer,
+        )
+        return self._closed_with_me(batches)
+
+    def _tail(
+        self,
+        external_script_ids: Iterable[str] | None,
+        start: TailPosition | None,
+        *,
+        events: str | None = None,
+        **options: Unpack[_TailOptions],
+    ) -> BuildTail:
+        stream = BuildTail(
+            self._polls,
+            () if external_script_ids is None else checked_tags(external_script_ids),
+            clock=self._clock,
+            start=start,
+            patience=self._patience_of("tail"),
+            budget=self.budget,
+            account=self._all_workers() if external_script_ids is None else None,
+            events=None if events is None else self._events_for_tail(events),
+            **options,
+        )
+        return self._closed_with_me(stream)
+
+    def _events_for_tail(self, queue_id: str) -> EventStream:
+        return self.events(queue_id, batch_size=100, poll_interval=4.0, max_poll_interval=5.0)
+
+    def _all_workers(self) -> AccountWorkers:
+        return AccountWorkers(Workers(self._session.polling()), self._clock)
+
+    @overload
+    def events(
+        self,
+        queue_id: str,
+        *,
+        batch_size: int = 10,
+        visibility_timeout: float = 120.0,
+        poll_interval: float = 2.0,
+        max_poll_interval: float = 15.0,
+    ) -> EventStream: ...
+    @overload
+    def events(
+        self,
+        queue_id: str,
+        *,
+        fleet: Ownership,
+        batch_size: int = 10,
+        visibility_timeout: float = 120.0,
+        poll_interval: float = 2.0,
+        max_poll_interval: float = 15.0,
+    ) -> SharedEvents: ...
+    def events(
+        self,
+        queue_id: str,
+        *,
+        fleet: Ownership | None = None,
+        batch_size: int = 10,
+        visibility_timeout: float = 120.0,
+        poll_interval: float = 2.0,
+        max_poll_interval: float = 15.0,
+    ) -> EventStream | SharedEvents:
+        """The build events of a Cloudflare Queue, without end: `async for event in client.events(queue_id)`.
+
+        Each event is acknowledged when the next one is requested. A pull leases up to `batch_size` events
+        (10) for `visibility_timeout` seconds (120). An empty queue is pulled every `poll_interval` seconds
+        (2), less often up to `max_poll_interval` (15), or as the rate budget allows. `EventStream` says what
+        is guaranteed. The queue needs an event subscription to Workers Builds and an HTTP pull consumer.
+        Needs "Queues Write" ("Queues Edit" in the dashboard).
+
+        With `fleet` one of its members pulls, and another one goes on when it is gone: see `SharedEvents`.
+        """
+        segment(queue_id)
+
+        def make(acknowledged: Iterable[tuple[str, str]] = ()) -> EventStream:
+            return EventStream(
+                Queues(self._session.polling()),
+                queue_id,
+                clock=self._clock,
+                batch_size=batch_size,
+                visibility_timeout=visibility_timeout,
+                poll_interval=poll_interval,
+                max_poll_interval=max_poll_interval,
+                patience=self._patience_of("events"),
+                acknowledged=acknowledged,
+            )
+
+        if fleet is None:
+            return self._closed_with_me(make())
+        return self._closed_with_me(SharedEvents(queue_id, make, fleet=fleet, clock=self._clock))
+
+    def _closed_with_me(self, it: _C) -> _C:
+        for closables in self._closables:
+            closables.add(it)
+        return it
+
+    def _set_patience(self, patience: float) -> None:
+        self._patience = seconds("patience", patience, infinite=True)
+
+    def _patience_of(self, verb: str) -> Patience:
+        return Patience(self._clock, self._patience, verb=verb, outages=self._outages)
