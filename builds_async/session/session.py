@@ -18,7 +18,7 @@ from builds_async.session.call import Call
 from builds_async.session.clock import Clock
 from builds_async.session.credentials import PastedCredentialError
 from builds_async.session.decode import described
-from builds_async.session.headers import allowances, ray_id
+from builds_async.session.headers import AllowanceReader, ray_id
 from builds_async.session.observe import Observer, Reporting, RequestDone, RetryPlanned, Waited
 from builds_async.session.redact import Secret, unmistakable
 from builds_async.session.reply import Reply, read
@@ -58,6 +58,7 @@ class ApiSession:
         self._retry = retry
         self._budget = budget
         self._gate = Admission(budget, InFlightLimit(max_in_flight))
+        self._allowances = AllowanceReader()
         self._clock = clock
         self._credentials = {} if credentials is None else credentials
         self._secrets = secrets
@@ -247,7 +248,7 @@ class ApiSession:
 
     def _read(self, call: Call[T], request: Request, response: Response, attempts: int) -> Reply[T]:
         """Take in what a response says: of the rate limit, and of the call. Its error names the call."""
-        if not call.anonymous and (said := allowances(response.headers)):
+        if not call.anonymous and (said := self._allowances.news(response.headers)):
             self._budget.observe(said)
         reply = read(response, call, request, attempts=attempts, secrets=self._secrets)
         if reply.losses:

@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
+import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from builds_async.session.headers import Allowance, allowances, retry_after
+from builds_async.session.headers import Allowance, AllowanceReader, allowances, retry_after
 
 
 class TestRetryAfter:
@@ -163,3 +164,42 @@ class TestAllowances:
         for said in allowances(CIMultiDict({"Ratelimit": left, "Ratelimit-Policy": policy})).values():
             assert said.left >= 0
             assert 0 <= said.reset < float("inf")
+
+
+LEFT = st.integers(0, 1200) | st.integers(0, 20).map(lambda step: 700 - step)
+
+
+class TestAllowanceReader:
+    """What is skipped of a row of responses."""
+
+    @given(
+        st.lists(
+            st.tuples(
+                st.sampled_from(['"a"', '"b"', "odd"]),
+                LEFT,
+                st.integers(1, 2),
+                st.sampled_from(["", '"a";q=1200;w=300']),
+            ),
+            max_size=30,
+        )
+    )
+    def test_believed(self, said: list[tuple[str, int, int, str]]) -> None:
+        """What was read last is what the response says, but for the number of many requests that are left."""
+        reader, believed = AllowanceReader(), dict[str, Allowance]()
+        for name, left, reset, policy in said:
+            headers = CIMultiDict({"Ratelimit": f"{name};r={left};t={reset}", "Ratelimit-Policy": policy})
+            believed.update(reader.news(headers))
+            for key, true in allowances(headers).items():
+                assert msgspec.structs.replace(believed[key], left=left) == true
+                assert believed[key].left == left if left < 256 else abs(believed[key].left - left) < 16
+
+    def test_skipped(self) -> None:
+        """Of a hundred responses within a second every sixteenth is read."""
+        reader = AllowanceReader()
+        rows = ({"Ratelimit": f'"default";r={1200 - i};t=60'} for i in range(100))
+        assert sum(bool(reader.news(headers)) for headers in rows) == 7
+
+    def test_none(self) -> None:
+        """Without the header there is nothing to read, and the next one is compared with the last one."""
+        reader, headers = AllowanceReader(), {"Ratelimit": '"default";r=1200;t=60'}
+        assert [bool(reader.news(it)) for it in ({}, headers, {}, headers)] == [False, True, False, False]
