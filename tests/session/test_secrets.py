@@ -125,7 +125,7 @@ EVERYTHING = {
 
 
 @asynccontextmanager
-async def a_client(reply: Reply, *, timeout: float = 0.02, **credentials: Any) -> AsyncIterator[BuildsClient]:
+async def a_client(reply: Reply, timeout: float = 0.02, /, **credentials: Any) -> AsyncIterator[BuildsClient]:
     """A client of a server that replies so, with two short attempts for a call."""
     async with (
         RawServer(reply) as server,
@@ -218,7 +218,7 @@ async def test_failed_of_a_look_up() -> None:
 async def test_success(caplog: pytest.LogCaptureFixture) -> None:
     """A call that works tells nobody the token either."""
     caplog.set_level(logging.DEBUG)
-    async with a_client(answer(envelope(build())), timeout=10, api_token=TOKEN) as client:
+    async with a_client(answer(envelope(build())), 10, api_token=TOKEN) as client:
         it = await client.builds.get(BUILD_UUID)
     assert seen(f"{it!r} {caplog.text}") == set()
     assert "builds_async" in caplog.text
@@ -227,7 +227,7 @@ async def test_success(caplog: pytest.LogCaptureFixture) -> None:
 @pytest.mark.parametrize("credentials", CREDENTIALS.values(), ids=CREDENTIALS)
 async def test_reprs(credentials: dict[str, str]) -> None:
     """No part of a client shows the token in its repr, nor the values that it is made of."""
-    async with a_client(answer(envelope(build())), timeout=10, **credentials) as client:
+    async with a_client(answer(envelope(build())), 10, **credentials) as client:
         await client.builds.get(BUILD_UUID)
         parts: list[object] = [client]
         texts = []
