@@ -93,10 +93,11 @@ def allowances(headers: Mapping[str, str]) -> Mapping[str, Allowance]:
 class AllowanceReader:
     """Reads the rate limit of one response after the other, but only where it says something new.
 
-    To parse the headers of each response would cost a call 3%. A client counts its own requests anyway, so
-    a header is news only if the API's other clients use the same allowance. It is skipped as long as it is
-    in the usual spelling, has name, policy and reset of the last one that was read, has hardly fewer left
-    than that, and nowhere near none: then what the budget believes is wrong by less than 16 requests.
+    Parsing the headers of every response costs a call 3%, and a client counts its own requests anyway: a
+    header is news only when other tools use the same allowance. One is skipped if it is in the usual form,
+    has the name, policy and reset of the last one that was read, at least 256 requests left, and a count
+    within 16 of that one. So what the budget believes is off by fewer than 16 requests, and exact when few
+    are left.
     """
 
     def __init__(self) -> None:
