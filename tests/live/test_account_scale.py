@@ -9,15 +9,15 @@ pytestmark = pytest.mark.slow
 
 @pytest.mark.parametrize(
     ("client", "minutes"),
-    [pytest.param(follow, 60, id="followers"), pytest.param(tail, 30, id="tail")],
+    [pytest.param(follow, 60, id="followers"), pytest.param(tail, 60, id="tail")],
 )
 async def test_fifty_builds_and_a_thousand_workers(client: Client, minutes: int) -> None:
-    """No 429 in an hour, every line once and in order, and lines lag no more than 1.5 times the best."""
+    """No 429 in an hour, every line once and in order, and lines lag at most 1.25 times the best."""
     hour = Hour(seconds=60 * minutes)
     await hour.run(client)
     assert set(hour.statuses) == {200}
     assert hour.complete
-    assert hour.mean_lag <= 1.5 * hour.best_lag
+    assert hour.mean_lag <= 1.25 * hour.best_lag
     assert hour.clock.now() < hour.seconds + 120
 
 
