@@ -90,7 +90,8 @@ def chaos(session: nox.Session) -> None:
     """Run bots of a fleet for ten minutes while they are killed, stopped and cut off, and the engine dies."""
     session.install(".[cli,fleet]", *group("tests"))
     env = {"CHAOS_SECONDS": "300"}  # each of two runs
-    session.run("python", "-m", "pytest", "-s", "tests/fleet/test_chaos.py", *session.posargs, env=env)
+    options = ("-s", "-o", "faulthandler_timeout=900")  # the usual watchdog ends the process after 150 s
+    session.run("python", "-m", "pytest", *options, "tests/fleet/test_chaos.py", *session.posargs, env=env)
 
 
 @nox.session

@@ -27,8 +27,11 @@ class Beat(msgspec.Struct, frozen=True, kw_only=True):
     most: int
     """The maximum number of units to take."""
 
-    follows: Mapping[str, int]
-    """The units that it follows, with their fences."""
+    follows: Mapping[str, int] | None
+    """The units that it follows, with their fences. None: those of `version`."""
+
+    version: int = 0
+    """The version of the last response, if the member follows what it had then; 0 if not."""
 
     units: Sequence[str] | None = None
     """All units that it wants: of a new member, and when the engine asks for them."""
@@ -46,6 +49,9 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     lapse: float
     """Seconds until the first other member is dead unless it says something; 0 if there is no other."""
 
+    version: int
+    """Stands for the units that the member has after this beat. Another one follows each change."""
+
     taken: Mapping[str, int]
     """Units that are the member's from now on, with their fences."""
 
@@ -61,7 +67,7 @@ class Dead(msgspec.Struct, frozen=True):
 
 
 class UnknownUnits(msgspec.Struct, frozen=True):
-    """The engine does not know which units the member wants: it has to say so again."""
+    """The engine does not know which units the member wants or follows: it has to say so again."""
 
 
 class Group(Protocol):

@@ -9,7 +9,7 @@ from builds_async.fleet.redis import RedisEngine
 from builds_async.fleet.scripts import script
 from builds_async.session.clock import Clock
 
-PARTS: Final = ("state", "ends", "counts", "held", "deadlines", "totals", "heard", "pollers", "born")
+PARTS: Final = ("state", "ends", "deadlines", "heard", "pollers", "born")
 """The keys of one user, in the order in which the script takes them; all but the last expire."""
 
 

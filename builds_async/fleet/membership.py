@@ -54,6 +54,8 @@ class Member:
         self._clock = group.clock
         self._incarnation = ""
         self._is_known = False  # whether the engine has our units
+        self._version = 0  # of the response that gave what is held; 0 after any other change
+        self._is_as_sent = False  # whether nothing was dropped since the beat that is under way
         self._sure_until = -1.0
         self._shares: list[FleetShare] = []
         self._is_going = self._has_ended = False
@@ -173,13 +175,15 @@ class Member:
             self._is_known = False
         asked, says_units = self._clock.now(), not self._is_known
         self._is_known = True  # unless somebody wants other units while this is under way
+        version, self._version, self._is_as_sent = 0 if says_units else self._version, 0, True
         beat = Beat(
             member=self._incarnation,
             name=self._name,
             lease=self._lease,
             digest=hashlib.sha256("\n".join(wanted).encode()).hexdigest()[:16],
             most=0 if self._is_going else MOST,
-            follows=dict(self.held),
+            follows=None if version else dict(self.held),
+            version=version,
             units=wanted if says_units else None,
         )
         try:
@@ -197,8 +201,10 @@ class Member:
     async def _stand(self, answer: Standing, asked: float) -> float:
         was_sure = self.is_sure
         self._sure_until, self.members = asked + SURE * self._lease, answer.members
+        version = answer.version if self._is_as_sent else 0
         self._drop(answer.gone)
         self.held |= answer.taken
+        self._version = version
         excess = len(self.held) if self._is_going else answer.excess
         leaving = set(sorted(self.held, key=lambda key: -self.held[key])[: max(0, excess)])
         if answer.taken or leaving != self.leaving or not was_sure:
@@ -231,6 +237,7 @@ class Member:
         dropped = [key for key in keys if self.held.pop(key, None) is not None]
         self.leaving.difference_update(dropped)
         if dropped:
+            self._version, self._is_as_sent = 0, False
             self._changed()
         if not self.held and self._is_going:
             self.handed_over.set()

@@ -21,12 +21,21 @@ class _Unit:
     position: str = ""
 
 
+@dataclass(frozen=True)
+class _Wants:
+    """What a member wants, and what it had at its last beat."""
+
+    digest: str
+    version: int = 0
+    count: int = 0
+
+
 @dataclass
 class _State:
     """One group."""
 
     members: dict[str, int] = field(default_factory=dict)  # deadline in ms
-    wants: dict[str, str] = field(default_factory=dict)  # digest
+    wants: dict[str, _Wants] = field(default_factory=dict)
     known: dict[str, tuple[int, set[str]]] = field(default_factory=dict)  # by digest: until when, units
     units: dict[str, _Unit] = field(default_factory=dict)
     free: dict[str, int] = field(default_factory=dict)  # since when, in ms
@@ -48,10 +57,14 @@ class _State:
 
     def give(self, unit: str, member: str, us: int) -> int:
         it = self.units.setdefault(unit, _Unit())
-        self.fence = it.fence = max(us, max(self.fence, it.fence) + 1)
+        it.fence = self.next_fence(us, it.fence)
         it.holder = member
         self.free.pop(unit, None)
         return it.fence
+
+    def next_fence(self, us: int, known: int = 0) -> int:
+        self.fence = max(us, max(self.fence, known) + 1)
+        return self.fence
 
 
 class MemoryGroups:
@@ -118,41 +131,40 @@ class MemoryGroup:
         for member in dead:
             state.bury(member, now)
         namesakes = [it for it in state.members if beat.name and it != me and it.startswith(f"{beat.name}#")]
-        is_member = me in state.members
-        if not is_member and beat.units is None:
+        before = state.wants.get(me)
+        if before is None and beat.units is None:
             self._publish(dead)
             return Dead(superseded=bool(namesakes))
-        if not is_member:
+        if before is None:
             for member in namesakes:
                 state.bury(member, now)
         lease = round(beat.lease * 1000)
-        state.members[me], state.wants[me] = now + lease, beat.digest
+        state.members[me] = now + lease
         until, known = state.known.get(beat.digest, (0, set[str]()))
+        is_known = until > now
         if beat.units is not None:
-            known = (known if until > now else set()) | set(beat.units)
+            known = (known if is_known else set()) | set(beat.units)
             for unit in beat.units:
                 if not state.units.get(unit, _Unit()).holder:
                     state.free.setdefault(unit, now)
-        elif until <= now:
+        if is_known or beat.units is not None:
+            state.known[beat.digest] = now + _KNOWN * lease, known
+        self._publish(dead, before is None)
+        is_unchanged = before is not None and (before.digest, before.version) == (beat.digest, beat.version)
+        if beat.digest not in state.known or not (is_unchanged or beat.follows is not None):
             return UnknownUnits()
-        state.known[beat.digest] = now + _KNOWN * lease, known
-        standing = self._divide(state, beat, known, us)
-        self._publish(dead, not is_member)
-        return standing
+        return self._divide(state, beat, known, us)
 
     def _divide(self, state: _State, beat: Beat, known: set[str], us: int) -> Standing:
         now, me = us // 1000, beat.member
+        before = state.wants.get(me, _Wants(beat.digest))
         lease = round(beat.lease * 1000)
-        taken = dict[str, int]()
-        followed, mine = dict(beat.follows), 0
-        for unit in state.held_by(me):
-            if unit not in known:
-                state.release(unit, now)
-                continue
-            mine += 1
-            if followed.pop(unit, None) != state.units[unit].fence:
-                taken[unit] = state.give(unit, me, us)
-        alike = sum(digest == beat.digest for digest in state.wants.values())
+        taken, gone = dict[str, int](), frozenset[str]()
+        mine, version = before.count, before.version
+        if beat.follows is not None:
+            mine, gone = self._reconcile(state, beat, known, us, taken)
+        state.wants[me] = _Wants(beat.digest, version, mine)
+        alike = sum(it.digest == beat.digest for it in state.wants.values())
         fair = math.ceil(len(known) / alike)
         wanted = min(beat.most, fair - mine)
         for unit, since in _in_order(state.free) if wanted > 0 else ():
@@ -162,15 +174,33 @@ class MemoryGroup:
                     wanted, mine = wanted - 1, mine + 1
             elif since < now - _UNWANTED * lease:
                 del state.free[unit]
+        if beat.follows is not None or taken:
+            version = state.next_fence(us)
+        state.wants[me] = _Wants(beat.digest, version, mine)
         members = _in_order(state.members)
         lapse = next((deadline - now for member, deadline in members if member != me), 0)
         return Standing(
             members=tuple(member for member, _ in members),
             excess=mine - fair,
             lapse=lapse / 1000,
+            version=version,
             taken=taken,
-            gone=frozenset(followed),
+            gone=gone,
         )
+
+    def _reconcile(
+        self, state: _State, beat: Beat, known: set[str], us: int, taken: dict[str, int]
+    ) -> tuple[int, frozenset[str]]:
+        """Give again what the member does not know that it has; its number of units, and those it has not."""
+        followed, mine = dict(beat.follows or {}), 0
+        for unit in state.held_by(beat.member):
+            if unit not in known:
+                state.release(unit, us // 1000)
+                continue
+            mine += 1
+            if followed.pop(unit, None) != state.units[unit].fence:
+                taken[unit] = state.give(unit, beat.member, us)
+        return mine, frozenset(followed)
 
     async def load(self, unit: str, fence: int) -> Saved | None:
         """What is saved of a unit, and no smaller fence from now on."""
@@ -210,6 +240,8 @@ class MemoryGroup:
         ]
         for unit in freed:
             state.release(unit, now)
+        if freed and (wants := state.wants.get(member)) is not None:
+            state.wants[member] = _Wants(wants.digest)
         self._publish(freed)
 
     async def leave(self, member: str) -> None:

@@ -40,14 +40,14 @@ class RedisGroup:
         known = key("group", self._name, f"known:{beat.digest}")
         joins = beat.units is not None
         head: tuple[str | int, ...] = (
-            *(beat.member, beat.name, round(beat.lease * 1000), beat.digest),
-            *(beat.most, int(joins), len(beat.follows), self._time()),
+            *(beat.member, beat.name, round(beat.lease * 1000), beat.digest, beat.most, int(joins)),
+            *(-1 if beat.follows is None else len(beat.follows), beat.version, self._time()),
         )
-        args = (*head, *_flat(beat.follows), *(beat.units or ()))
+        args = (*head, *_flat(beat.follows or {}), *(beat.units or ()))
         status, *reply = await self._engine.run(script("beat"), [*self._keys.values(), known], args)
         if status in {_STATUS_DEAD, _STATUS_SUPERSEDED}:
             return Dead(superseded=status == _STATUS_SUPERSEDED)
-        return UnknownUnits() if status == _STATUS_UNKNOWN else _standing(*reply)
+        return UnknownUnits() if status == _STATUS_UNKNOWN else _standing(reply)
 
     async def load(self, unit: str, fence: int) -> Saved | None:
         """What is saved of a unit, and no smaller fence from now on."""
@@ -95,12 +95,14 @@ def _flat(fences: Mapping[str, int]) -> Iterator[str | int]:
         yield from (unit, fence)
 
 
-def _standing(excess: int, lapse: int, members: Any, taken: Any, gone: Any) -> Standing:  # noqa: ANN401  # of Lua
+def _standing(reply: Sequence[Any]) -> Standing:
+    excess, lapse, version, members, taken, gone = reply
     pairs = [as_text(it) for it in taken]
     return Standing(
         members=tuple(map(as_text, members)),
         excess=excess,
         lapse=lapse / 1000,
+        version=int(version),
         taken={unit: int(fence) for unit, fence in zip(pairs[::2], pairs[1::2], strict=True)},
         gone=frozenset(map(as_text, gone)),
     )

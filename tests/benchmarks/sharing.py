@@ -1,12 +1,17 @@
 """Compares `client.builds.get` with a `SharedBudget` and a `RateBudget`, and measures the engine's work."""
 
 import re
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from statistics import median
 
 from builds_async import Budget, BuildsClient
 from builds_async.fleet import SharedBudget
+from builds_async.fleet.group import Beat, Standing
 from builds_async.fleet.keys import key
+from builds_async.fleet.redis import RedisEngine
+from builds_async.fleet.redis_group import RedisGroup
 from tests.benchmarks.answers import ACCOUNT, TOKEN, build, ids, response
 from tests.benchmarks.getting import target, unlimited
 from tests.benchmarks.measure import Pair, Work, at_once, compare
@@ -20,6 +25,7 @@ RATIO = Target(1.06, 1.15)
 TRIPS = Target(0.05, unit=" per call")
 SCRIPT = Target(200, unit=" us")
 [BUILD] = ids(1, "build")
+MEMBER_HAS = 100
 
 
 async def run(*, quick: bool) -> None:
@@ -64,6 +70,15 @@ async def run(*, quick: bool) -> None:
             value_row("the script on the server", micros / runs, SCRIPT),
         ],
     )
+    show(
+        f"the scripts of a fleet on the server, a member with {MEMBER_HAS} Workers",
+        VALUE_HEAD,
+        [
+            value_row(name, micros, SCRIPT) if is_frequent else (name, f"{micros:.1f} us", "", "")
+            async for name, micros, is_frequent in _beats(slices=5 if quick else 50)
+        ],
+        "The median of slices. A beat lists Workers only after a change.",
+    )
 
 
 def _client(origin: str, budget: Budget) -> BuildsClient:
@@ -80,3 +95,58 @@ def _scripts(engine: EngineServer) -> tuple[int, int]:
     """How many scripts the engine has run, and for how many microseconds."""
     found = re.findall(r"cmdstat_eval(?:sha)?:calls=(\d+),usec=(\d+)", engine.bulk("INFO", "commandstats"))
     return sum(int(calls) for calls, _ in found), sum(int(micros) for _, micros in found)
+
+
+async def _beats(*, slices: int) -> AsyncIterator[tuple[str, float, bool]]:
+    """The microseconds of each script of a group, and whether it runs all the time."""
+    with own_server() as engine:
+        async with _group(engine) as group:
+            units = ids(MEMBER_HAS, "worker")
+            held = dict[str, int]()
+            version = seq = 0
+
+            async def beat(*, says_all: bool) -> None:
+                nonlocal version
+                answer = await group.beat(
+                    Beat(
+                        member="1#abcdef01",
+                        lease=900,
+                        digest="d" * 16,
+                        most=MEMBER_HAS,
+                        follows=dict(held) if says_all else None,
+                        version=0 if says_all else version,
+                        units=None if held else units,
+                    )
+                )
+                assert isinstance(answer, Standing)
+                held.update(answer.taken)
+                version = answer.version
+
+            async def commit() -> None:
+                nonlocal seq
+                seq += 1
+                assert await group.save(units[0], held[units[0]], seq, "{}")
+
+            await beat(says_all=True)
+            calls: list[tuple[str, Callable[[], Awaitable[None]], bool]] = [
+                ("a beat", partial(beat, says_all=False), True),
+                ("a commit", commit, True),
+                ("a beat that lists what it has", partial(beat, says_all=True), False),
+            ]
+            for name, call, is_frequent in calls:
+                yield name, median([await _micros(engine, call) for _ in range(slices)]), is_frequent
+
+
+async def _micros(engine: EngineServer, call: Callable[[], Awaitable[None]], times: int = 20) -> float:
+    runs, micros = _scripts(engine)
+    for _ in range(times):
+        await call()
+    runs_after, micros_after = _scripts(engine)
+    return (micros_after - micros) / (runs_after - runs)
+
+
+@asynccontextmanager
+async def _group(engine: EngineServer) -> AsyncIterator[RedisGroup]:
+    group = RedisGroup(RedisEngine(engine.url), "g")
+    yield group
+    await group.aclose()

@@ -1,7 +1,7 @@
 """The scripts and their model give the same answers, and both keep the invariants of ownership."""
 
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +27,13 @@ class Claim:
     name: str = ""
     held: dict[str, int] = field(default_factory=dict)
     says_units: bool = True
+    version: int = 0
+
+    def drop(self, units: Iterable[str]) -> None:
+        """Follow some no longer."""
+        for unit in tuple(units):
+            self.held.pop(unit, None)
+        self.version = 0
 
 
 class Both:
@@ -53,7 +60,8 @@ class Both:
             lease=LEASE,
             digest="+".join(claim.units)[:40],
             most=most,
-            follows=dict(claim.held),
+            follows=None if claim.version and not claim.says_units else dict(claim.held),
+            version=claim.version,
             units=claim.units if claim.says_units else None,
         )
         answer: Standing | Dead | UnknownUnits = await self.ask("beat", beat)
@@ -67,8 +75,9 @@ def hear(claim: Claim, answer: Standing | Dead | UnknownUnits) -> None:
         for unit in answer.gone:
             claim.held.pop(unit, None)
         claim.held |= answer.taken
+        claim.version = answer.version
     elif isinstance(answer, Dead):
-        claim.held.clear()
+        claim.drop(claim.held)
 
 
 @pytest.fixture
@@ -115,17 +124,18 @@ class Walk:
     async def give_up(self, claim: Claim) -> None:
         if claim.held:
             unit = self.rng.choice(sorted(claim.held))
-            fence = claim.held.pop(unit)
+            fence = claim.held[unit]
+            claim.drop([unit])
             if self.rng.random() < 0.8:  # else the request is lost
                 await self.both.ask("release", claim.member, {unit: fence})
 
     async def leave(self, claim: Claim) -> None:
         await self.both.ask("leave", claim.member)
-        claim.held.clear()
+        claim.drop(claim.held)
 
     async def crash(self, claim: Claim) -> None:
         claim.member, claim.says_units = f"{claim.member}'", True
-        claim.held.clear()
+        claim.drop(claim.held)
 
     async def wait(self, _: Claim) -> None:
         self.both.us += self.rng.choice([1, 1_000, 2_000_000, 9_000_000, 16_000_000])
@@ -183,7 +193,8 @@ class TestBeat:
         await both.ask("release", "a", {})
         await both.ask("leave", "a")
         answer = await both.beat(Claim("a", ()))
-        assert answer == Standing(members=("a",), excess=0, lapse=0.0, taken={}, gone=frozenset())
+        assert isinstance(answer, Standing)
+        assert (answer.members, answer.excess, answer.taken, answer.gone) == (("a",), 0, {}, frozenset())
 
     async def test_fences_grow_although_the_engine_forgets(
         self, both: Both, each_engine: EngineServer
@@ -215,7 +226,7 @@ class TestBeat:
         assert answer.excess == 4
         given = dict(sorted(first.held.items())[:4])
         await both.ask("release", "a", given)
-        first.held = {unit: fence for unit, fence in first.held.items() if unit not in given}
+        first.drop(given)
         hear(second, await both.beat(second))
         assert second.held.keys() == given.keys()
         assert all(second.held[unit] > given[unit] for unit in given)
@@ -274,6 +285,36 @@ class TestBeat:
         answer = await both.beat(claim)
         assert isinstance(answer, Standing)
         assert (answer.taken, answer.gone) == ({}, frozenset())
+
+    async def test_a_version_stands_for_units(self, both: Both) -> None:
+        """A beat with the last version says no units; with any other one it has to say them."""
+        claim = Claim("a", ("u1", "u2"))
+        hear(claim, await both.beat(claim))
+        first = claim.version
+        answer = await both.beat(claim)
+        assert isinstance(answer, Standing)
+        assert (answer.version, answer.taken, answer.excess) == (first, {}, 0)
+        await both.ask("release", "a", {"u1": claim.held["u1"]})  # while a beat was under way
+        assert await both.beat(claim) == UnknownUnits()
+        claim.drop(["u1"])
+        answer = await both.beat(claim)
+        assert isinstance(answer, Standing)
+        assert answer.taken.keys() == {"u1"}
+        assert answer.version > first
+
+    async def test_what_is_taken_changes_the_version(self, both: Both) -> None:
+        """A beat that says no units takes what is free; if its response gets lost, the version is old."""
+        claim, other = Claim("a", ("u1", "u2")), Claim("b", ("u1", "u2"))
+        for it in (claim, other, claim):
+            hear(it, await both.beat(it))
+        await both.ask("leave", "b")
+        await both.ask("release", "a", {"u2": claim.held["u2"]})
+        claim.drop(["u2"])
+        hear(claim, await both.beat(claim, 0))
+        answer = await both.beat(claim)
+        assert isinstance(answer, Standing)
+        assert answer.taken.keys() == {"u2"}
+        assert await both.beat(claim) == UnknownUnits()
 
 
 class TestPositions:

@@ -2,11 +2,13 @@
 --
 -- Everything is reported in totals and states, never as a change, so a call that is repeated after a lost reply
 -- counts once. All times are milliseconds of this engine's clock. Everything is read and computed before the
--- first write: a script is atomic, but an error halfway would not undo its writes.
+-- first write: a script is atomic, but an error halfway would not undo its writes. Each call from Lua costs some
+-- microseconds, so what all need is in one hash: the sums, for each member what it holds ("h|") and its total
+-- ("t|"), and for each bucket its requests ("c|").
 --
 -- `lease.py` encodes the arguments, and `memory.py` is the same in Python.
 
-local STATE, ENDS, COUNTS, HELD, DEADLINES, TOTALS, HEARD, POLLERS, BORN = unpack(KEYS)
+local STATE, ENDS, DEADLINES, HEARD, POLLERS, BORN = unpack(KEYS)
 local me = ARGV[1]
 local n = {}
 for i = 2, #ARGV do n[i - 1] = tonumber(ARGV[i]) end
@@ -20,20 +22,25 @@ if now == 0 then
 end
 local step = math.max(50, math.floor(window / 60))
 
-local known = redis.call('HGET', TOTALS, me)
+local s = redis.call('HMGET', STATE, 'spent', 'held', 'closed', 'said', 'said_until', 'probe', 'probe_until',
+  'renewed', 't|' .. me, 'h|' .. me)
+local known, mine = s[9], s[10]
 if not known and joining == 0 and leaving == 0 then return {1} end
 
 local born = redis.call('GET', BORN)
 born = born and tonumber(born) or now
-local s = redis.call('HMGET', STATE, 'spent', 'held', 'closed', 'said', 'said_until', 'probe', 'probe_until',
-  'renewed')
 local spent, held, closed = tonumber(s[1] or '0'), tonumber(s[2] or '0'), tonumber(s[3] or '0')
 local said, said_until, renewed = tonumber(s[4] or '0'), tonumber(s[5] or '0'), tonumber(s[8] or '0')
 local probe, probe_until = s[6] or '', tonumber(s[7] or '0')
 
 -- Requests count until a window after their response: per bucket, until the end of the bucket.
 local over = redis.call('ZRANGEBYSCORE', ENDS, '-inf', now)
-for i = 1, #over do spent = spent - tonumber(redis.call('HGET', COUNTS, over[i])) end
+local dropped = {}  -- fields of the state
+for i = 1, #over do
+  dropped[i] = 'c|' .. over[i]
+  spent = spent - tonumber(redis.call('HGET', STATE, dropped[i]))
+end
+local was_empty = spent == 0
 local charges = {}
 local function charge(at, count)
   local bucket = math.ceil(at / step) * step
@@ -44,12 +51,11 @@ local function charge(at, count)
 end
 
 -- A member that is late may have sent all it held up to its deadline; responses come a timeout later at most.
-local mine = redis.call('HGET', HELD, me)
 local before = tonumber(mine or '0')
 local late = redis.call('ZRANGEBYSCORE', DEADLINES, '-inf', now, 'WITHSCORES')
 local alive = redis.call('ZCARD', DEADLINES) - #late / 2
 for i = 1, #late, 2 do
-  local kept = tonumber(redis.call('HGET', HELD, late[i]))
+  local kept = tonumber(redis.call('HGET', STATE, 'h|' .. late[i]))
   charge(tonumber(late[i + 1]) + timeout, kept)
   held = held - kept
   if late[i] == me then mine, before = false, 0 end
@@ -111,48 +117,46 @@ end
 free = free - grant - polls
 held = held + grant + polls
 
--- Now all is known; from here on there are only writes. Whatever makes a key renews the expiry of all.
-local renew = not known or now - renewed >= 1000
-if #over > 0 then
-  redis.call('ZREM', ENDS, unpack(over))
-  redis.call('HDEL', COUNTS, unpack(over))
-end
+-- Now all is known; from here on there are only writes. Whatever may make a key renews the expiry of all.
+local remembered = window + 2 * session + timeout + step
+local renew = not mine or now - renewed >= remembered / 2
+if #over > 0 then redis.call('ZREM', ENDS, unpack(over)) end
 for bucket, count in pairs(charges) do
   local name = string.format('%d', bucket)
-  if redis.call('ZADD', ENDS, bucket + window, name) == 1 then renew = true end
-  redis.call('HINCRBY', COUNTS, name, count)
+  redis.call('ZADD', ENDS, bucket + window, name)
+  redis.call('HINCRBY', STATE, 'c|' .. name, count)
+  if was_empty then renew = true end
 end
 for i = 1, #late, 2 do
-  redis.call('HDEL', HELD, late[i])
+  dropped[#dropped + 1] = 'h|' .. late[i]
   redis.call('ZREM', DEADLINES, late[i])
   redis.call('ZREM', POLLERS, late[i])
 end
 if leaving == 1 then
-  redis.call('HDEL', HELD, me)
-  redis.call('HDEL', TOTALS, me)
+  dropped[#dropped + 1] = 'h|' .. me
+  dropped[#dropped + 1] = 't|' .. me
   redis.call('ZREM', DEADLINES, me)
   redis.call('ZREM', HEARD, me)
   redis.call('ZREM', POLLERS, me)
 else
-  redis.call('HSET', HELD, me, keep + grant + polls)
-  redis.call('HSET', TOTALS, me, total)
   redis.call('ZADD', DEADLINES, now + session, me)
   redis.call('ZADD', HEARD, now, me)
   if want_polls > 0 and redis.call('ZADD', POLLERS, now + 2 * session, me) == 1 then renew = true end
 end
 -- The total of a silent member is kept until all that it counts has left the window.
-local remembered = window + 2 * session + timeout + step
 local silent = redis.call('ZRANGEBYSCORE', HEARD, '-inf', now - remembered)
-if #silent > 0 then
-  redis.call('ZREM', HEARD, unpack(silent))
-  redis.call('HDEL', TOTALS, unpack(silent))
+if #silent > 0 then redis.call('ZREM', HEARD, unpack(silent)) end
+for i = 1, #silent do dropped[#dropped + 1] = 't|' .. silent[i] end
+if #dropped > 0 then redis.call('HDEL', STATE, unpack(dropped)) end
+local fields = {'spent', spent, 'held', held, 'closed', closed, 'said', said, 'said_until', said_until,
+  'probe', probe, 'probe_until', probe_until, 'renewed', renew and now or renewed}
+if leaving == 0 then
+  for _, it in ipairs({'h|' .. me, keep + grant + polls, 't|' .. me, total}) do fields[#fields + 1] = it end
 end
-redis.call('ZREMRANGEBYSCORE', POLLERS, '-inf', now)
-redis.call('HSET', STATE, 'spent', spent, 'held', held, 'closed', closed, 'said', said,
-  'said_until', said_until, 'probe', probe, 'probe_until', probe_until)
+redis.call('HSET', STATE, unpack(fields))
 if renew then
-  redis.call('HSET', STATE, 'renewed', now)
-  for i = 1, 8 do redis.call('PEXPIRE', KEYS[i], 2 * remembered) end
+  redis.call('ZREMRANGEBYSCORE', POLLERS, '-inf', now)
+  for i = 1, #KEYS - 1 do redis.call('PEXPIRE', KEYS[i], 2 * remembered) end
   redis.call('SET', BORN, born)
 end
 if publish then redis.call('PUBLISH', STATE, closed - now) end
@@ -166,5 +170,5 @@ if grant + polls < want + want_polls then
   else wait = 250 end
   wait = math.max(10, wait)
 end
-return {0, grant, polls, math.max(0, closed - now), alive, redis.call('ZCARD', POLLERS), free, wait,
-  probe == me and 1 or 0}
+local polling = redis.call('ZCOUNT', POLLERS, string.format('(%d', now), '+inf')
+return {0, grant, polls, math.max(0, closed - now), alive, polling, free, wait, probe == me and 1 or 0}

@@ -1,6 +1,6 @@
 -- A member gives up units, or all that it has when it leaves.
 --
--- KEYS: members, wants, units, held, free, news.
+-- KEYS: members, wants, units, held, free, news: as those of a beat.
 -- ARGV: member, 1 if it leaves, time in us or empty, unit and fence of each unit.
 -- Returns how many units are free now.
 local me = ARGV[1]
@@ -27,6 +27,10 @@ if ARGV[2] == '1' then
   end
   redis.call('ZREM', KEYS[1], me)
   redis.call('HDEL', KEYS[2], me)
+elseif count > 0 then
+  -- The member has another number of units now: its next beat has to say them.
+  local digest = string.match(redis.call('HGET', KEYS[2], me) or '', '^(.*)|%d+|%d+$')
+  if digest then redis.call('HSET', KEYS[2], me, digest .. '|0|0') end
 end
 if count > 0 then redis.call('PUBLISH', KEYS[6], '') end
 return count
