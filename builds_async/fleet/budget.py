@@ -10,7 +10,6 @@ from typing import Literal, Self
 from builds_async.fleet.engine import BudgetEngine, RedisClient
 from builds_async.fleet.keys import checked_name
 from builds_async.fleet.lease import RedisBudget
-from builds_async.fleet.pacing import poll_spacing
 from builds_async.fleet.redis import RedisEngine
 from builds_async.fleet.supply import Supply, Terms
 from builds_async.session.budget_protocol import BudgetSnapshot
@@ -106,7 +105,6 @@ class SharedBudget(WindowBudget):
             closed_by_other=self._close_by_other,
             report=self._report,
         )
-        self._next_poll_at = -inf
         self._loop: asyncio.AbstractEventLoop | None = None
         self._process = os.getpid()
         self._closed = False
@@ -238,7 +236,7 @@ class SharedBudget(WindowBudget):
         waiting = len(self._turns.singles) + (len(self._turns.polls) if poll else 0)
         at = max(now, self._window.ready_at(now, poll=poll, ahead=waiting))
         if poll:
-            at = max(at, self._next_poll_at + len(self._turns.polls) * self._supply.poll_spacing)
+            at = max(at, self._supply.next_poll_at + len(self._turns.polls) * self._supply.poll_spacing)
         if not self._supply.has(now, poll=poll):
             at = max(at, self._supply.expected_at(now, waiting=waiting))
         return at - now
@@ -260,7 +258,7 @@ class SharedBudget(WindowBudget):
 
     def _take(self, now: float, *, poll: bool) -> bool:
         """Count a request, if it may be sent now."""
-        if not self._supply.has(now, poll=poll) or (poll and now < self._next_poll_at):
+        if not self._supply.has(now, poll=poll) or (poll and now < self._supply.next_poll_at):
             return False
         # Nearly all single calls pass without reading the clock.
         if poll or not self._window.try_take():
@@ -269,8 +267,8 @@ class SharedBudget(WindowBudget):
                 return False
             self._window.take(now, poll=poll, waiting=len(self._turns))
         if poll:
-            self._supply.poll_spacing = self._poll_spacing(now)
-            self._next_poll_at = now + self._supply.poll_spacing
+            others = max(0, self._used() - self._window.used)
+            self._supply.pace(now, self._window.poll_spacing(now, others=others))
         self._supply.use(now, poll=poll)
         return True
 
@@ -278,23 +276,12 @@ class SharedBudget(WindowBudget):
         """When to look again for a request that may not be sent now."""
         at = self._window.ready_at(now, poll=poll, behind_singles=bool(self._turns.singles))
         if poll:
-            at = max(at, self._next_poll_at)
+            at = max(at, self._supply.next_poll_at)
         return at if at > now else self._supply.ready_at(now, poll=poll)
 
     def _used(self) -> int:
         """The requests of all members in the last window, and what the others hold."""
         return max(0, self._window.capacity - self._supply.grant.free - self._supply.tokens.unused)
-
-    def _poll_spacing(self, now: float) -> float:
-        window, grant = self._window, self._supply.grant
-        return poll_spacing(
-            used=self._used(),
-            capacity=window.capacity,
-            poll_capacity=window.poll_capacity,
-            window=window.length,
-            pollers=grant.pollers,
-            horizon=window.horizon(now),
-        )
 
     def _close_by_other(self, seconds: float) -> None:
         """Another member got a 429; or it is the echo of our own."""

@@ -48,6 +48,9 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     want_polls: int = 0
     """How many more tokens it wants for polls."""
 
+    poll_spacing: int = 0
+    """The time between two polls of all members together that the member finds right."""
+
     total: int
     """How many of its requests got their response so far, in its whole life."""
 
@@ -103,8 +106,8 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True):
     members: int = 1
     """How many members there are."""
 
-    pollers: int = 0
-    """How many of them poll."""
+    poll_in: int = 0
+    """How long to wait before the first of the polls: all members take turns."""
 
     free: int = 0
     """How many requests are left for all of them, after this grant."""

@@ -9,7 +9,7 @@ from builds_async.fleet.redis import RedisEngine
 from builds_async.fleet.scripts import script
 from builds_async.session.clock import Clock
 
-PARTS: Final = ("state", "ends", "deadlines", "heard", "pollers", "born")
+PARTS: Final = ("state", "ends", "deadlines", "heard", "born")
 """The keys of one user, in the order in which the script takes them; all but the last expire."""
 
 
@@ -50,7 +50,7 @@ def encoded(claim: Claim, now: int) -> list[str | int]:
     history = claim.history or ()
     return [
         claim.member,
-        *(claim.want, claim.want_polls, claim.total, claim.in_flight, claim.unused),
+        *(claim.want, claim.want_polls, claim.poll_spacing, claim.total, claim.in_flight, claim.unused),
         *(claim.capacity, claim.window, claim.session, claim.timeout),
         *(claim.close, claim.api_left, claim.api_left_for),
         *(int(claim.history is not None), int(claim.leaving), now),
@@ -62,13 +62,13 @@ def decoded(reply: list[int]) -> Grant:
     """The reply of the script."""
     if reply[0] == 1:
         return Grant(known=False)
-    _, tokens, polls, closed, members, pollers, free, wait, probing = reply
+    _, tokens, polls, closed, members, poll_in, free, wait, probing = reply
     return Grant(
         tokens=tokens,
         polls=polls,
         closed=closed,
         members=members,
-        pollers=pollers,
+        poll_in=poll_in,
         free=free,
         wait=wait,
         probing=bool(probing),

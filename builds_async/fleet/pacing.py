@@ -1,32 +1,13 @@
-"""How fast a member goes: how polls are spread over all members, and the ration without an engine."""
+"""How fast a member goes: how many polls it takes at a time, and the ration without an engine."""
 
-import math
 from math import inf
 
 _FRESH = 60  # parts of a window, for one of which the API's word is believed
-_FLOOR = 0.37  # the part of the even rate that a burst of polls never uses up
-
-
-def poll_spacing(
-    *, used: int, capacity: int, poll_capacity: int, window: float, pollers: int, horizon: float | None
-) -> float:
-    """Seconds between two polls of one member, of `pollers` that poll; 0 while most of the window is free.
-
-    `used` counts the requests of all members. Without a horizon nothing is spread up to a quarter of the
-    capacity, and then evenly. With one, what is left is spread over it, but for a part of the even rate.
-    """
-    even = poll_capacity / window
-    if horizon is None or horizon >= window:
-        rate = inf if horizon is None and 4 * used < capacity else even
-    else:
-        floor = _FLOOR * even
-        rate = max(even, floor + (poll_capacity - used - floor * window) / horizon)
-    return max(1, pollers) / rate
 
 
 def tokens_for(seconds: float, spacing: float, most: int) -> int:
     """How many polls fit into `seconds` at that spacing: at least 1, and no more than `most`."""
-    return most if spacing <= 0 else max(1, min(most, math.ceil(seconds / spacing)))
+    return most if spacing <= 0 else max(1, min(most, int(seconds / spacing)))
 
 
 class Ration:

@@ -32,6 +32,7 @@ _KEEP = 0.7 * USE  # seconds between two looks whether the engine has to hear so
 _TIMEOUT = 30.0  # seconds after which a request of a silent member counts as finished
 _AGAIN = 0.2  # seconds until a failed call of the engine is repeated
 _AGAIN_RATIONED = 1.0
+_AT_ONCE = 0.5  # seconds for which a member takes tokens for polls, where polls are spread
 _LONGEST_WAIT = 0.5  # seconds after which an engine that had nothing left is asked again
 _STRANGERS = 10  # how many members there may be, for one that never reached the engine
 _ROUND_TRIP = 0.01  # seconds after which an engine that is being asked has probably responded
@@ -73,7 +74,8 @@ class Supply:
         self.grant: Grant = Grant(members=_STRANGERS, free=window.capacity)  # what the engine said last
         self.ration: Ration | None = None
         self.next_try_at: float = -inf
-        self.poll_spacing: float = 0.0
+        self.poll_spacing: float = 0.0  # between two polls of all members
+        self.next_poll_at: float = -inf
         self._window = window
         self._changed, self._closed_by_other, self._report = changed, closed_by_other, report
         self._member = f"{os.getpid()}-{secrets.token_hex(6)}"
@@ -126,6 +128,10 @@ class Supply:
         if self.ration is None:
             return now < self.tokens.valid_until and self.tokens.has(poll=poll)
         return self.terms.when_down != "stop" and self.ration.allows(now, in_flight=self.tokens.in_flight)
+
+    def pace(self, now: float, spacing: float) -> None:
+        """A poll is sent: the next one goes after so many seconds, or at the turn that the engine gives."""
+        self.poll_spacing, self.next_poll_at = spacing, now + spacing
 
     def use(self, now: float, *, poll: bool) -> None:
         """Count a request for which `has` was True."""
@@ -225,6 +231,7 @@ class Supply:
         asked = self.clock.now()
         if asked >= self.tokens.valid_until:
             self.tokens.drop()
+        self.tokens.polls = min(self.tokens.polls, self._most_polls)  # the others may need the rest
         claim, api_left, close_until = self._claim(), self._api_left, self._close_until
         grant = await self.engine.lease(self.terms.user, claim)
         if not grant.known:  # it is new there, or the engine forgot it
@@ -239,19 +246,27 @@ class Supply:
         if grant.closed:
             self._closed_by_other(grant.closed / 1000)
         if self._close_until == -inf and not grant.closed:
+            if grant.polls and not self.tokens.polls:
+                self.next_poll_at = self.clock.now() + grant.poll_in / 1000
             self.tokens.add(grant.tokens, grant.polls)
         self.tokens.valid_until = asked + USE
         self.grant = grant
         self._succeed(grant, wanted=claim.want + claim.want_polls)
 
+    @property
+    def _most_polls(self) -> int:
+        """How many tokens for polls to have: those for a moment, so that members take turns."""
+        return tokens_for(_AT_ONCE, self.poll_spacing, BLOCK)
+
     def _claim(self, *, leaving: bool = False) -> Claim:
         tokens, window, now = self.tokens, self._window, self.clock.now()
         api_left, left_until = self._api_left or (-1, now)
-        want_polls = tokens_for(USE, self.poll_spacing, BLOCK) - tokens.polls if tokens.used_polls else 0
+        want_polls = self._most_polls - tokens.polls if tokens.used_polls else 0
         return Claim(
             member=self._member,
             want=max(0, BLOCK - tokens.singles) if tokens.used_singles else 0,
             want_polls=max(0, want_polls),
+            poll_spacing=_ms(self.poll_spacing),
             total=tokens.total,
             in_flight=tokens.in_flight,
             unused=0 if leaving else tokens.unused,

@@ -54,6 +54,11 @@ class RateWindow:
         self._even_spacing = self.length / self.capacity
         self.poll_capacity = max(1, self.capacity - max(1, self.capacity // 10))
 
+    @property
+    def used(self) -> int:
+        """The requests that count now, including those in flight."""
+        return self._in_flight + len(self._responded)
+
     def try_take(self) -> bool:
         """Count a single call without a look at the clock, as nearly all can be: time only frees more."""
         if self._probing or self._probe_due or self._staggered:
@@ -212,9 +217,14 @@ class RateWindow:
         until = max(self._horizons.values(), default=-inf)
         return min(until - now, self.length) if until > now else None
 
-    def poll_spacing(self, now: float) -> float:
-        """Seconds between two polls, chosen so that a burst neither stops all polls later nor comes again."""
-        used = self._in_flight + len(self._responded)
+    def poll_spacing(self, now: float, *, others: int = 0) -> float:
+        """Seconds between two polls, chosen so that a burst neither stops all polls later nor comes again.
+
+        `others` are requests of other processes in the same window: they are taken to be spread over it as
+        those of this one are.
+        """
+        own = self._in_flight + len(self._responded)
+        used = own + others
         left = self.poll_capacity - used
         horizon = self.horizon(now)
         if horizon is None and 4 * used < self.capacity:
@@ -222,7 +232,7 @@ class RateWindow:
         elif left < 1:
             return 0.0  # the window itself holds the next one back
         else:
-            rate = self._lasting_rate(now, left)
+            rate = self._lasting_rate(now, left, used / own) if own else self._even_rate
             if horizon is not None and horizon < self.length:
                 rate = max(rate, self._burst_rate(now, left, horizon))
         for limit in self._server_limits.values():
@@ -232,18 +242,22 @@ class RateWindow:
                 rate = min(rate, max(1, left) / (until if horizon is None else min(horizon, until)))
         return 1 / rate
 
-    def _lasting_rate(self, now: float, left: int) -> float:
+    @property
+    def _even_rate(self) -> float:
+        return self.poll_capacity / self.length
+
+    def _lasting_rate(self, now: float, left: int, scale: float) -> float:
         """The polls per second that can go on forever.
 
         At no moment may more polls have been sent at this rate than are left now plus those that have become
         free by then, minus the share of single calls, should they come again as in the last window.
         """
         responded, used = self._responded, self._in_flight + len(self._responded)
-        rate = (left + _freed(used, len(self._responded_singles))) / self.length
+        rate = (left + scale * _freed(used, len(self._responded_singles))) / self.length
         # The bound is tight just before a request leaves the window. A few of these moments are enough.
         for i in range(0, len(responded), len(responded) // _SAMPLES + 1):
             freed = _freed(i, bisect_left(self._responded_singles, responded[i]))
-            rate = min(rate, (left + freed) / max(responded[i] + self.length - now, 1e-9))
+            rate = min(rate, (left + scale * freed) / max(responded[i] + self.length - now, 1e-9))
         return rate
 
     def _burst_rate(self, now: float, left: int, horizon: float) -> float:
@@ -253,7 +267,7 @@ class RateWindow:
         the time until the oldest request leaves the window, and only the rest is spread over the horizon: a
         wrong expectation slows polls down to that part, but never stops them.
         """
-        even = self.poll_capacity / self.length
+        even = self._even_rate
         oldest = self._responded[0] if self._responded else now
         # Regular single calls, such as a lookup each minute, will take their part as well.
         singles = min(len(self._responded_singles) / max(now - oldest, _SETTLED), even / 3)

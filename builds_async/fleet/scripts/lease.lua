@@ -8,14 +8,15 @@
 --
 -- `lease.py` encodes the arguments, and `memory.py` is the same in Python.
 
-local STATE, ENDS, DEADLINES, HEARD, POLLERS, BORN = unpack(KEYS)
+local STATE, ENDS, DEADLINES, HEARD, BORN = unpack(KEYS)
 local me = ARGV[1]
 local n = {}
 for i = 2, #ARGV do n[i - 1] = tonumber(ARGV[i]) end
-local want, want_polls, total, in_flight, unused = n[1], n[2], n[3], n[4], n[5]
-local capacity, window, session, timeout = n[6], n[7], n[8], n[9]
-local close, api_left, api_left_for, joining, leaving, now = n[10], n[11], n[12], n[13], n[14], n[15]
-local FIRST_AGE = 16
+local want, want_polls, spacing, total, in_flight, unused = n[1], n[2], n[3], n[4], n[5], n[6]
+local capacity, window, session, timeout = n[7], n[8], n[9], n[10]
+local close, api_left, api_left_for, joining, leaving, now = n[11], n[12], n[13], n[14], n[15], n[16]
+local FIRST_AGE = 17
+local AHEAD = 2000
 if now == 0 then
   local t = redis.call('TIME')
   now = t[1] * 1000 + math.floor(t[2] / 1000)
@@ -23,8 +24,8 @@ end
 local step = math.max(50, math.floor(window / 60))
 
 local s = redis.call('HMGET', STATE, 'spent', 'held', 'closed', 'said', 'said_until', 'probe', 'probe_until',
-  'renewed', 't|' .. me, 'h|' .. me)
-local known, mine = s[9], s[10]
+  'renewed', 'poll_at', 't|' .. me, 'h|' .. me)
+local poll_at, known, mine = tonumber(s[9] or '0'), s[10], s[11]
 if not known and joining == 0 and leaving == 0 then return {1} end
 
 local born = redis.call('GET', BORN)
@@ -96,7 +97,7 @@ local free = capacity - spent - held
 local unheard = now < born + window and math.floor(capacity / 10) or 0
 if said_until > now then free = math.min(free, said - held - unheard) end
 
-local grant, polls, wait = 0, 0, 0
+local grant, polls, poll_in, wait = 0, 0, 0, 0
 local in_grace = now < born + session and said_until <= now
 if now >= closed and leaving == 0 then
   if probe ~= '' then
@@ -112,6 +113,11 @@ if now >= closed and leaving == 0 then
     grant = math.max(0, math.min(want, math.max(1, math.floor(free / share)), free))
     local free_polls = free - grant - math.max(1, math.floor(capacity / 10))
     polls = math.max(0, math.min(want_polls, math.max(1, math.floor(free_polls / share)), free_polls))
+    -- Polls take turns: the next one after the last turn that was given, whoever has it. So a member that polls
+    -- little leaves its part to the others. A turn far ahead is of another spacing, or none to wait for.
+    poll_at = math.max(now, math.min(poll_at, now + AHEAD + math.max(AHEAD, spacing)))
+    poll_in = poll_at - now
+    if poll_in > AHEAD then polls = 0 else poll_at = poll_at + polls * spacing end
   end
 end
 free = free - grant - polls
@@ -130,18 +136,15 @@ end
 for i = 1, #late, 2 do
   dropped[#dropped + 1] = 'h|' .. late[i]
   redis.call('ZREM', DEADLINES, late[i])
-  redis.call('ZREM', POLLERS, late[i])
 end
 if leaving == 1 then
   dropped[#dropped + 1] = 'h|' .. me
   dropped[#dropped + 1] = 't|' .. me
   redis.call('ZREM', DEADLINES, me)
   redis.call('ZREM', HEARD, me)
-  redis.call('ZREM', POLLERS, me)
 else
   redis.call('ZADD', DEADLINES, now + session, me)
   redis.call('ZADD', HEARD, now, me)
-  if want_polls > 0 and redis.call('ZADD', POLLERS, now + 2 * session, me) == 1 then renew = true end
 end
 -- The total of a silent member is kept until all that it counts has left the window.
 local silent = redis.call('ZRANGEBYSCORE', HEARD, '-inf', now - remembered)
@@ -149,13 +152,12 @@ if #silent > 0 then redis.call('ZREM', HEARD, unpack(silent)) end
 for i = 1, #silent do dropped[#dropped + 1] = 't|' .. silent[i] end
 if #dropped > 0 then redis.call('HDEL', STATE, unpack(dropped)) end
 local fields = {'spent', spent, 'held', held, 'closed', closed, 'said', said, 'said_until', said_until,
-  'probe', probe, 'probe_until', probe_until, 'renewed', renew and now or renewed}
+  'probe', probe, 'probe_until', probe_until, 'renewed', renew and now or renewed, 'poll_at', poll_at}
 if leaving == 0 then
   for _, it in ipairs({'h|' .. me, keep + grant + polls, 't|' .. me, total}) do fields[#fields + 1] = it end
 end
 redis.call('HSET', STATE, unpack(fields))
 if renew then
-  redis.call('ZREMRANGEBYSCORE', POLLERS, '-inf', now)
   for i = 1, #KEYS - 1 do redis.call('PEXPIRE', KEYS[i], 2 * remembered) end
   redis.call('SET', BORN, born)
 end
@@ -166,9 +168,10 @@ if grant + polls < want + want_polls then
   if now < closed then wait = closed - now
   elseif probe ~= '' then wait = 250
   elseif in_grace then wait = born + session - now
+  elseif poll_in > AHEAD then wait = poll_in - AHEAD
   elseif first[2] then wait = tonumber(first[2]) - now
   else wait = 250 end
   wait = math.max(10, wait)
 end
-local polling = redis.call('ZCOUNT', POLLERS, string.format('(%d', now), '+inf')
-return {0, grant, polls, math.max(0, closed - now), alive, polling, free, wait, probe == me and 1 or 0}
+if polls == 0 then poll_in = 0 end
+return {0, grant, polls, math.max(0, closed - now), alive, poll_in, free, wait, probe == me and 1 or 0}
