@@ -48,8 +48,8 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     want_polls: int = 0
     """How many more tokens it wants for polls."""
 
-    poll_spacing: int = 0
-    """The time between two polls of all members together that the member finds right."""
+    polling: int = 0
+    """Its weight among the members that poll: one, and one for each build; 0 if it does not poll."""
 
     total: int
     """How many of its requests got their response so far, in its whole life."""
@@ -106,8 +106,8 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True):
     members: int = 1
     """How many members there are."""
 
-    poll_in: int = 0
-    """How long to wait before the first of the polls: all members take turns."""
+    polling: int = 0
+    """The sum of the weights of all members that poll."""
 
     free: int = 0
     """How many requests are left for all of them, after this grant."""

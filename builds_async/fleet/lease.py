@@ -50,7 +50,7 @@ def encoded(claim: Claim, now: int) -> list[str | int]:
     history = claim.history or ()
     return [
         claim.member,
-        *(claim.want, claim.want_polls, claim.poll_spacing, claim.total, claim.in_flight, claim.unused),
+        *(claim.want, claim.want_polls, claim.polling, claim.total, claim.in_flight, claim.unused),
         *(claim.capacity, claim.window, claim.session, claim.timeout),
         *(claim.close, claim.api_left, claim.api_left_for),
         *(int(claim.history is not None), int(claim.leaving), now),
@@ -62,13 +62,13 @@ def decoded(reply: list[int]) -> Grant:
     """The reply of the script."""
     if reply[0] == 1:
         return Grant(known=False)
-    _, tokens, polls, closed, members, poll_in, free, wait, probing = reply
+    _, tokens, polls, closed, members, polling, free, wait, probing = reply
     return Grant(
         tokens=tokens,
         polls=polls,
         closed=closed,
         members=members,
-        poll_in=poll_in,
+        polling=polling,
         free=free,
         wait=wait,
         probing=bool(probing),

@@ -12,9 +12,6 @@ _AGAIN = 250  # milliseconds until a member asks again, where nothing says when 
 _SHORTEST_STEP = 50
 _STEPS = 60
 
-AHEAD = 2_000
-"""For how long ahead members get turns to poll: within the life of their tokens."""
-
 
 class LeaseModel:
     """The state of one user in an engine. All times are milliseconds.
@@ -32,7 +29,7 @@ class LeaseModel:
         self.deadlines: dict[str, int] = {}
         self.totals: dict[str, int] = {}
         self.heard: dict[str, int] = {}
-        self.poll_at: int = 0
+        self.polling: dict[str, int] = {}
         self.closed: int = 0
         self.said: int = 0
         self.said_until: int = 0
@@ -62,13 +59,14 @@ class LeaseModel:
         publish = self._close(claim, now)
         if claim.leaving:
             self._charge(claim, now, now + claim.timeout, claim.in_flight)
-            for names in (self.held, self.deadlines, self.totals, self.heard):
+            for names in (self.held, self.deadlines, self.totals, self.heard, self.polling):
                 names.pop(me, None)
         else:
             self.held[me] = claim.in_flight + claim.unused
             self.totals[me] = claim.total
             self.deadlines[me] = now + claim.session
             self.heard[me] = now
+            self.polling[me] = claim.polling
         self._advance_probe(claim, now, answered)
         if claim.api_left >= 0 and (self.said_until <= now or claim.api_left < self.said):
             self.said, self.said_until = claim.api_left, now + claim.api_left_for
@@ -87,6 +85,7 @@ class LeaseModel:
     def _charge_late(self, claim: Claim, now: int) -> None:
         for late in [member for member, deadline in self.deadlines.items() if deadline <= now]:
             self._charge(claim, now, self.deadlines.pop(late) + claim.timeout, self.held.pop(late))
+            self.polling.pop(late, None)
         step = max(_SHORTEST_STEP, claim.window // _STEPS)
         silent = now - claim.window - 2 * claim.session - claim.timeout - step
         for member in [member for member, heard in self.heard.items() if heard <= silent]:
@@ -116,7 +115,7 @@ class LeaseModel:
         if self.said_until > now:
             unheard = claim.capacity // 10 if now < born + claim.window else 0
             free = min(free, self.said - held - unheard)
-        grant = polls = poll_in = 0
+        grant = polls = 0
         in_grace = now < born + claim.session and self.said_until <= now
         if now >= self.closed and not claim.leaving:
             if self.probe:
@@ -130,7 +129,6 @@ class LeaseModel:
                 grant = max(0, min(want, max(1, free // share), free))
                 free_polls = free - grant - max(1, claim.capacity // 10)
                 polls = max(0, min(want_polls, max(1, free_polls // share), free_polls))
-                polls, poll_in = self._take_turn(claim, now, polls)
         if not claim.leaving:
             self.held[claim.member] += grant + polls
         return Grant(
@@ -138,25 +136,13 @@ class LeaseModel:
             polls=polls,
             closed=max(0, self.closed - now),
             members=len(self.deadlines),
-            poll_in=poll_in if polls else 0,
+            polling=sum(self.polling.values()),
             free=free - grant - polls,
-            wait=0
-            if grant + polls >= want + want_polls
-            else self._wait(now, born + claim.session, in_grace, poll_in - AHEAD),
+            wait=0 if grant + polls >= want + want_polls else self._wait(now, born + claim.session, in_grace),
             probing=self.probe == claim.member,
         )
 
-    def _take_turn(self, claim: Claim, now: int, polls: int) -> tuple[int, int]:
-        """How many of so many polls may go, and in how many milliseconds the first one."""
-        spacing = claim.poll_spacing
-        turn = max(now, min(self.poll_at, now + AHEAD + max(AHEAD, spacing)))
-        self.poll_at = turn
-        if turn > now + AHEAD:
-            return 0, turn - now
-        self.poll_at += polls * spacing
-        return polls, turn - now
-
-    def _wait(self, now: int, grace_ends: int, in_grace: bool, for_turn: int) -> int:
+    def _wait(self, now: int, grace_ends: int, in_grace: bool) -> int:
         wait = _AGAIN
         if now < self.closed:
             wait = self.closed - now
@@ -164,8 +150,6 @@ class LeaseModel:
             wait = _AGAIN
         elif in_grace:
             wait = grace_ends - now
-        elif for_turn > 0:
-            wait = for_turn
         elif self.charged:
             wait = min(self.charged) + self.window - now
         return max(10, wait)

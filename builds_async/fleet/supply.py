@@ -32,7 +32,6 @@ _KEEP = 0.7 * USE  # seconds between two looks whether the engine has to hear so
 _TIMEOUT = 30.0  # seconds after which a request of a silent member counts as finished
 _AGAIN = 0.2  # seconds until a failed call of the engine is repeated
 _AGAIN_RATIONED = 1.0
-_AT_ONCE = 0.5  # seconds for which a member takes tokens for polls, where polls are spread
 _LONGEST_WAIT = 0.5  # seconds after which an engine that had nothing left is asked again
 _STRANGERS = 10  # how many members there may be, for one that never reached the engine
 _ROUND_TRIP = 0.01  # seconds after which an engine that is being asked has probably responded
@@ -74,7 +73,7 @@ class Supply:
         self.grant: Grant = Grant(members=_STRANGERS, free=window.capacity)  # what the engine said last
         self.ration: Ration | None = None
         self.next_try_at: float = -inf
-        self.poll_spacing: float = 0.0  # between two polls of all members
+        self.poll_spacing: float = 0.0  # between two polls of this member
         self.next_poll_at: float = -inf
         self._window = window
         self._changed, self._closed_by_other, self._report = changed, closed_by_other, report
@@ -130,8 +129,9 @@ class Supply:
         return self.terms.when_down != "stop" and self.ration.allows(now, in_flight=self.tokens.in_flight)
 
     def pace(self, now: float, spacing: float) -> None:
-        """A poll is sent: the next one goes after so many seconds, or at the turn that the engine gives."""
-        self.poll_spacing, self.next_poll_at = spacing, now + spacing
+        """A poll is sent, and `spacing` would be right between two polls of all members together."""
+        self.poll_spacing = spacing * max(1.0, self.grant.polling / max(1, self._polling(now)))
+        self.next_poll_at = now + self.poll_spacing
 
     def use(self, now: float, *, poll: bool) -> None:
         """Count a request for which `has` was True."""
@@ -246,8 +246,6 @@ class Supply:
         if grant.closed:
             self._closed_by_other(grant.closed / 1000)
         if self._close_until == -inf and not grant.closed:
-            if grant.polls and not self.tokens.polls:
-                self.next_poll_at = self.clock.now() + grant.poll_in / 1000
             self.tokens.add(grant.tokens, grant.polls)
         self.tokens.valid_until = asked + USE
         self.grant = grant
@@ -255,8 +253,13 @@ class Supply:
 
     @property
     def _most_polls(self) -> int:
-        """How many tokens for polls to have: those for a moment, so that members take turns."""
-        return tokens_for(_AT_ONCE, self.poll_spacing, BLOCK)
+        """How many tokens for polls to have."""
+        return tokens_for(USE, self.poll_spacing, BLOCK)
+
+    def _polling(self, now: float) -> int:
+        """The weight of this member among those that poll. Lookups alone have the weight of one build."""
+        builds = self._window.polled_builds(now)
+        return 1 + builds if builds or self.tokens.used_polls or self.tokens.polls else 0
 
     def _claim(self, *, leaving: bool = False) -> Claim:
         tokens, window, now = self.tokens, self._window, self.clock.now()
@@ -266,7 +269,7 @@ class Supply:
             member=self._member,
             want=max(0, BLOCK - tokens.singles) if tokens.used_singles else 0,
             want_polls=max(0, want_polls),
-            poll_spacing=_ms(self.poll_spacing),
+            polling=self._polling(now),
             total=tokens.total,
             in_flight=tokens.in_flight,
             unused=0 if leaving else tokens.unused,

@@ -49,4 +49,4 @@ class Demand:
         seconds = self._horizon.seconds(now, running, queued=queued)
         # Queued builds alone need few polls, three requests for sixty of them. Spread over a horizon, the
         # first of these would come late.
-        self._budget.set_horizon(self, seconds if running else None)
+        self._budget.set_horizon(self, seconds if running else None, builds=len(running))

@@ -134,6 +134,11 @@ class Schedule:
         self._openings.pop(build_uuid, None)
         self._logs.discard(build_uuid)
 
+    @property
+    def polled(self) -> int:
+        """How many logs may be requested, in flight or not."""
+        return len(self._polled)
+
     def next_due(self, now: float) -> float:
         """When a request can be chosen; infinity if none can before one in flight has ended."""
         if self._openings or self._singles:

@@ -136,7 +136,7 @@ class TailRequests:
         """Set in the budget for how long polls will be needed."""
         if self._budget is not None and now >= self._horizon_due:
             self._horizon_due = now + _HORIZON_EVERY
-            self._budget.set_horizon(self, self._logs.polled_for(now))
+            self._budget.set_horizon(self, self._logs.polled_for(now), builds=self._schedule.polled)
 
     # Waiting.
 

@@ -91,11 +91,12 @@ class Budget(Protocol):
         """
         ...
 
-    def set_horizon(self, poller: object, seconds: float | None) -> None:
+    def set_horizon(self, poller: object, seconds: float | None, *, builds: int = 1) -> None:
         """Announce for how many seconds from now a live verb expects to poll, until its builds are over.
 
-        None means that it has nothing to poll for. The largest of all horizons counts; one ends with its time
-        or with its `poller`. A budget may ignore horizons.
+        `builds` is how many builds it polls for: a shared budget gives more polls to a process with more of
+        them. None means that it has nothing to poll for. The largest of all horizons counts; one ends with
+        its time or with its `poller`. A budget may ignore horizons.
         """
         ...
 

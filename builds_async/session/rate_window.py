@@ -42,7 +42,8 @@ class RateWindow:
         self._probe_due = self._probing = self._staggered = False
         self._next_at = -inf
         self._server_limits: dict[str, _ServerLimit] = {}
-        self._horizons: WeakKeyDictionary[object, float] = WeakKeyDictionary()  # until when each verb polls
+        # Until when each verb polls, and for how many builds.
+        self._horizons: WeakKeyDictionary[object, tuple[float, int]] = WeakKeyDictionary()
         self.capacity: int
         self.poll_capacity: int
         self._set_limit(limit)
@@ -205,17 +206,21 @@ class RateWindow:
 
     # How polls are spread.
 
-    def set_horizon(self, poller: object, now: float, seconds: float | None) -> None:
-        """Until when `poller` will poll; None if it has nothing to poll for."""
+    def set_horizon(self, poller: object, now: float, seconds: float | None, builds: int = 1) -> None:
+        """Until when `poller` will poll, and for how many builds; None if it has nothing to poll for."""
         if seconds is None:
             self._horizons.pop(poller, None)
         else:
-            self._horizons[poller] = now + max(seconds, _SHORTEST_HORIZON)
+            self._horizons[poller] = now + max(seconds, _SHORTEST_HORIZON), builds
 
     def horizon(self, now: float) -> float | None:
         """For how many seconds polls will be needed, at most a window; None if no verb says."""
-        until = max(self._horizons.values(), default=-inf)
+        until = max((until for until, _ in self._horizons.values()), default=-inf)
         return min(until - now, self.length) if until > now else None
+
+    def polled_builds(self, now: float) -> int:
+        """For how many builds the verbs poll."""
+        return sum(builds for until, builds in self._horizons.values() if until > now)
 
     def poll_spacing(self, now: float, *, others: int = 0) -> float:
         """Seconds between two polls, chosen so that a burst neither stops all polls later nor comes again.

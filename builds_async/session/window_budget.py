@@ -37,12 +37,12 @@ class WindowBudget:
         """How often the gate was closed. A request counted before the last time has to be given back."""
         return self._window.closings
 
-    def set_horizon(self, poller: object, seconds: float | None) -> None:
+    def set_horizon(self, poller: object, seconds: float | None, *, builds: int = 1) -> None:
         """Spread polls so that what is left lasts for as long as `poller` will poll; None if it has no need.
 
         The largest of all horizons counts, up to the window. One ends with its time or with its `poller`.
         """
-        self._window.set_horizon(poller, self._clock.now(), seconds)
+        self._window.set_horizon(poller, self._clock.now(), seconds, builds)
 
     def _log_wait(self, now: float, until: float, otherwise: str) -> None:
         """Log that calls wait until then, unless that is soon, unknown or logged already.

@@ -42,6 +42,7 @@ CLAIMS = st.builds(
     st.sampled_from("abcd"),
     want=st.integers(0, 50),
     want_polls=st.sampled_from([0, 0, 1, 20]),
+    polling=st.sampled_from([0, 0, 1, 7]),
     total=st.integers(0, 60),
     in_flight=st.integers(0, 5),
     unused=st.integers(0, 9),
@@ -77,6 +78,7 @@ async def test_model(budget: RedisBudget, each_engine: EngineServer, steps: list
     if model.born is not None:
         assert await kept(budget, "spent") == model.spent
         assert await kept(budget, "held") == sum(model.held.values())
+        assert await kept(budget, "polling") == sum(model.polling.values())
     assert -1 not in (await lifetimes(budget)).values()
 
 
@@ -146,6 +148,14 @@ class TestGrants:
         lease(total=36)
         assert lease("b", want_polls=5).polls == 0
         assert lease("b", want=5).tokens == 1
+
+    def test_weights(self, lease: Sequence) -> None:
+        """Members learn the sum of all weights; those of a member that is late or leaves do not count."""
+        assert lease(polling=3).polling == 3
+        assert lease("b", polling=5).polling == 8
+        assert lease("b", polling=1).polling == 4
+        assert lease("b", leaving=True).polling == 3
+        assert lease("b", polling=1, after=SESSION).polling == 1
 
     def test_reported_twice(self, lease: Sequence) -> None:
         """A report that is repeated after a lost response counts once."""

@@ -19,7 +19,7 @@ class Budget(RateBudget):
         super().__init__()
         self.horizons: list[float | None] = []
 
-    def set_horizon(self, poller: object, seconds: float | None) -> None:  # noqa: ARG002  # the protocol's
+    def set_horizon(self, poller: object, seconds: float | None, *, builds: int = 1) -> None:  # noqa: ARG002  # the protocol's
         self.horizons.append(seconds)
 
 

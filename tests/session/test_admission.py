@@ -122,7 +122,7 @@ class StrictBudget:
     def ready_in(self, *, poll: bool) -> float:
         return 1.0 if self.out and poll else 0.0
 
-    def set_horizon(self, poller: object, seconds: float | None) -> None:  # noqa: ARG002
+    def set_horizon(self, poller: object, seconds: float | None, *, builds: int = 1) -> None:  # noqa: ARG002
         self.calls.append(f"horizon {seconds}")
 
     def snapshot(self) -> BudgetSnapshot:

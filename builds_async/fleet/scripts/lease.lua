@@ -3,8 +3,8 @@
 -- Everything is reported in totals and states, never as a change, so a call that is repeated after a lost reply
 -- counts once. All times are milliseconds of this engine's clock. Everything is read and computed before the
 -- first write: a script is atomic, but an error halfway would not undo its writes. Each call from Lua costs some
--- microseconds, so what all need is in one hash: the sums, for each member what it holds ("h|") and its total
--- ("t|"), and for each bucket its requests ("c|").
+-- microseconds, so what all need is in one hash: the sums, for each member what it holds ("h|"), its total ("t|")
+-- and its weight among those that poll ("p|"), and for each bucket its requests ("c|").
 --
 -- `lease.py` encodes the arguments, and `memory.py` is the same in Python.
 
@@ -12,11 +12,10 @@ local STATE, ENDS, DEADLINES, HEARD, BORN = unpack(KEYS)
 local me = ARGV[1]
 local n = {}
 for i = 2, #ARGV do n[i - 1] = tonumber(ARGV[i]) end
-local want, want_polls, spacing, total, in_flight, unused = n[1], n[2], n[3], n[4], n[5], n[6]
+local want, want_polls, weight, total, in_flight, unused = n[1], n[2], n[3], n[4], n[5], n[6]
 local capacity, window, session, timeout = n[7], n[8], n[9], n[10]
 local close, api_left, api_left_for, joining, leaving, now = n[11], n[12], n[13], n[14], n[15], n[16]
 local FIRST_AGE = 17
-local AHEAD = 2000
 if now == 0 then
   local t = redis.call('TIME')
   now = t[1] * 1000 + math.floor(t[2] / 1000)
@@ -24,8 +23,9 @@ end
 local step = math.max(50, math.floor(window / 60))
 
 local s = redis.call('HMGET', STATE, 'spent', 'held', 'closed', 'said', 'said_until', 'probe', 'probe_until',
-  'renewed', 'poll_at', 't|' .. me, 'h|' .. me)
-local poll_at, known, mine = tonumber(s[9] or '0'), s[10], s[11]
+  'renewed', 'polling', 't|' .. me, 'h|' .. me, 'p|' .. me)
+local polling, known, mine = tonumber(s[9] or '0'), s[10], s[11]
+local weight_before = tonumber(s[12] or '0')
 if not known and joining == 0 and leaving == 0 then return {1} end
 
 local born = redis.call('GET', BORN)
@@ -56,10 +56,10 @@ local before = tonumber(mine or '0')
 local late = redis.call('ZRANGEBYSCORE', DEADLINES, '-inf', now, 'WITHSCORES')
 local alive = redis.call('ZCARD', DEADLINES) - #late / 2
 for i = 1, #late, 2 do
-  local kept = tonumber(redis.call('HGET', STATE, 'h|' .. late[i]))
-  charge(tonumber(late[i + 1]) + timeout, kept)
-  held = held - kept
-  if late[i] == me then mine, before = false, 0 end
+  local of = redis.call('HMGET', STATE, 'h|' .. late[i], 'p|' .. late[i])
+  charge(tonumber(late[i + 1]) + timeout, tonumber(of[1]))
+  held, polling = held - of[1], polling - of[2]
+  if late[i] == me then mine, before, weight_before = false, 0, 0 end
 end
 
 local newcomer = total == 0 and in_flight == 0 and unused == 0 and #n < FIRST_AGE
@@ -71,10 +71,11 @@ end
 said = said - answered
 if leaving == 1 then
   charge(now + timeout, in_flight)
-  in_flight, unused, want, want_polls = 0, 0, 0, 0
+  in_flight, unused, want, want_polls, weight = 0, 0, 0, 0, 0
 end
 local keep = in_flight + unused
 held = held + keep - before
+polling = polling + weight - weight_before
 if mine then alive = alive - 1 end
 if leaving == 0 then alive = alive + 1 end
 
@@ -97,7 +98,7 @@ local free = capacity - spent - held
 local unheard = now < born + window and math.floor(capacity / 10) or 0
 if said_until > now then free = math.min(free, said - held - unheard) end
 
-local grant, polls, poll_in, wait = 0, 0, 0, 0
+local grant, polls, wait = 0, 0, 0
 local in_grace = now < born + session and said_until <= now
 if now >= closed and leaving == 0 then
   if probe ~= '' then
@@ -113,11 +114,6 @@ if now >= closed and leaving == 0 then
     grant = math.max(0, math.min(want, math.max(1, math.floor(free / share)), free))
     local free_polls = free - grant - math.max(1, math.floor(capacity / 10))
     polls = math.max(0, math.min(want_polls, math.max(1, math.floor(free_polls / share)), free_polls))
-    -- Polls take turns: the next one after the last turn that was given, whoever has it. So a member that polls
-    -- little leaves its part to the others. A turn far ahead is of another spacing, or none to wait for.
-    poll_at = math.max(now, math.min(poll_at, now + AHEAD + math.max(AHEAD, spacing)))
-    poll_in = poll_at - now
-    if poll_in > AHEAD then polls = 0 else poll_at = poll_at + polls * spacing end
   end
 end
 free = free - grant - polls
@@ -135,10 +131,12 @@ for bucket, count in pairs(charges) do
 end
 for i = 1, #late, 2 do
   dropped[#dropped + 1] = 'h|' .. late[i]
+  dropped[#dropped + 1] = 'p|' .. late[i]
   redis.call('ZREM', DEADLINES, late[i])
 end
 if leaving == 1 then
   dropped[#dropped + 1] = 'h|' .. me
+  dropped[#dropped + 1] = 'p|' .. me
   dropped[#dropped + 1] = 't|' .. me
   redis.call('ZREM', DEADLINES, me)
   redis.call('ZREM', HEARD, me)
@@ -152,9 +150,11 @@ if #silent > 0 then redis.call('ZREM', HEARD, unpack(silent)) end
 for i = 1, #silent do dropped[#dropped + 1] = 't|' .. silent[i] end
 if #dropped > 0 then redis.call('HDEL', STATE, unpack(dropped)) end
 local fields = {'spent', spent, 'held', held, 'closed', closed, 'said', said, 'said_until', said_until,
-  'probe', probe, 'probe_until', probe_until, 'renewed', renew and now or renewed, 'poll_at', poll_at}
+  'probe', probe, 'probe_until', probe_until, 'renewed', renew and now or renewed, 'polling', polling}
 if leaving == 0 then
-  for _, it in ipairs({'h|' .. me, keep + grant + polls, 't|' .. me, total}) do fields[#fields + 1] = it end
+  for _, it in ipairs({'h|' .. me, keep + grant + polls, 't|' .. me, total, 'p|' .. me, weight}) do
+    fields[#fields + 1] = it
+  end
 end
 redis.call('HSET', STATE, unpack(fields))
 if renew then
@@ -168,10 +168,8 @@ if grant + polls < want + want_polls then
   if now < closed then wait = closed - now
   elseif probe ~= '' then wait = 250
   elseif in_grace then wait = born + session - now
-  elseif poll_in > AHEAD then wait = poll_in - AHEAD
   elseif first[2] then wait = tonumber(first[2]) - now
   else wait = 250 end
   wait = math.max(10, wait)
 end
-if polls == 0 then poll_in = 0 end
-return {0, grant, polls, math.max(0, closed - now), alive, poll_in, free, wait, probe == me and 1 or 0}
+return {0, grant, polls, math.max(0, closed - now), alive, polling, free, wait, probe == me and 1 or 0}
