@@ -41,8 +41,8 @@ _FIRST_REPOSITORY = 100200300
 class Account:
     """The state of an account, and the changes that both the API and a test's setup make to it.
 
-    It validates little: endpoints refuse invalid requests before they change anything. A build is evaluated
-    only when it is read, so idle builds cost nothing.
+    It validates little: the endpoints refuse invalid requests before they call it. A build plays its script
+    only when it is read, so builds that nobody reads cost nothing.
     """
 
     def __init__(
@@ -80,13 +80,13 @@ class Account:
         """The builds that hooks started: when, and the tag of the Worker."""
         self.deployments: Deployments = Deployments()
         self.subdomain: str | None = "simulated"
-        """Of workers.dev."""
+        """The account's subdomain of workers.dev; None if it has none."""
         self.queues: dict[str, SimulatedQueue] = {}
         self.subscriptions: dict[str, Subscription] = {}
         self.refused_repositories: set[tuple[str, str | None]] = set()
-        """Provider account and repository; None for every repository of that account."""
+        """Pairs of a provider account and a repository; None for every repository of that account."""
         self.minutes: tuple[bool | None, datetime | None] | None = None
-        """Whether the build minutes are used up, and when they are refilled. None: as on a free plan."""
+        """Whether the build minutes are used up, and when they are refilled. None: those of a free plan."""
         self._started_builds = started_builds
         self._connected: dict[tuple[str, str, str], Connection] = {}
         self._by_worker: dict[str, list[tuple[float, int, SimulatedBuild]]] = {}
@@ -164,9 +164,9 @@ class Account:
         commit_hash: str | None = None,
         deploy_hook_name: str | None = None,
     ) -> SimulatedBuild:
-        """Start a build over the API. It plays the script that `started_builds` gives for it.
+        """Start a build, as the API does. It plays the script that `started_builds` returns for it.
 
-        With a dead or deleted build token it fails at once instead.
+        With a dead or deleted build token it fails within seconds instead.
         """
         branches = [name for name in trigger.branch_includes if name != "*"]
         details = BuildDetails(
@@ -179,6 +179,7 @@ class Account:
         )
         if not commit_hash:  # as the live API does
             details = msgspec.structs.replace(details, commit_message="", author="")
+        # In two steps: the script is made for a build, so the build comes first.
         build = self.add_build(details, ())
         build.play(self._started_builds(build) if self.has_token(build) else dead_token_script())
         return build
@@ -235,14 +236,14 @@ class Account:
         return self.deployments.versions_of(tag, self._all_builds_of(tag))
 
     def deployments_of(self, tag: str) -> list[Deployment]:
-        """The deployments of a Worker that can be seen, oldest first."""
+        """The deployments of a Worker that the API shows by now, oldest first."""
         last = self.now() - self.behaviour.late_deployments
         made = self.deployments.of(tag, self._all_builds_of(tag))
         return [it for it in made if it.created_on <= last]
 
     def _all_builds_of(self, tag: str) -> list[SimulatedBuild]:
-        # What a build has deployed stays when the build itself is no longer kept. Builds of a Preview may be
-        # listed for its Worker, whose versions they do not make.
+        # Not `builds_of`: versions and deployments stay when the build itself is no longer kept. A Preview's
+        # builds may also be listed for its Worker, but they make no versions of that Worker.
         builds = (build for _, _, build in self._by_worker.get(tag, ()))
         return [build for build in builds if build.external_script_id == tag]
 
@@ -257,7 +258,7 @@ class Account:
     # Tokens and repositories
 
     def register_token(self, name: str, cloudflare_token_id: str | None = None) -> BuildToken:
-        """Register an API token for builds. None as its id: a new API token."""
+        """Register an API token for builds. With None as its id, the API token is a new one."""
         uuid = self.ids.uuid()
         token = BuildToken(
             build_token_uuid=uuid,
@@ -308,7 +309,7 @@ class Account:
         return connection if connection is not None and connection.deleted_on is None else None
 
     def disconnect(self, connection: Connection) -> None:
-        """Delete a connection; triggers still show it."""
+        """Delete a connection. Triggers still show it."""
         del self.connections[connection.repo_connection_uuid]
         connection.deleted_on = connection.modified_on = self.now()
 

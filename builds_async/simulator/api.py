@@ -1,10 +1,10 @@
 """The simulated API as a function from request to response. It never waits and needs no socket.
 
-A request passes, in this order: the rate limit, the planned faults, the token, the account, the route, the
-permission, the endpoint. Some of the few routes outside the account need no token.
+A request passes these checks in order: the rate limit, the planned faults, the token, the account, the route,
+the permission. Then the endpoint serves it. A few routes outside the account need no token.
 
-A request that lacks the valid token its route needs belongs to no user: it uses up neither the user's rate
-limit nor a planned fault.
+A request without a valid token, on a route that needs one, belongs to no user. It uses up neither the user's
+rate limit nor a planned fault.
 """
 
 from collections import deque
@@ -62,7 +62,7 @@ class Api:
         """Serve one request at the clock's `now()`."""
         now = self.account.now()
         counts = self._is_authenticated(request) or _is_public(request)
-        # The rate limit comes first: a blocked request must not use up a fault that a test has planned.
+        # The rate limit comes before the faults: a blocked request must not use up a planned fault.
         wait = self.rate.enter(now) if counts else 0.0
         fault = self.faults.take(request.method, request.path) if counts and not wait else None
         response = self._responses.too_many(wait) if wait else self._respond(request, fault)
@@ -94,7 +94,7 @@ class Api:
         except RefusalError as refusal:
             return self._responses.make(refusal.status, error_envelope(refusal.code, refusal.message))
         body = envelope(reply.result, reply.result_info, reply.messages)
-        # Kept for the fault `repeated_page`, as bytes: the log itself may have grown by then.
+        # Kept for the fault `repeated_page`. As bytes, because the log may have grown by then.
         if request.path.endswith("/logs"):
             self._pages[request.path] = body
         return self._responses.make(reply.status, body)
@@ -104,8 +104,8 @@ class Api:
         prefix, place = segments[:2], segments[2:]
         if prefix == ("client", "v4") and place[:1] != ("accounts",):
             return self._root_reply(request, place)
-        # The checks run in the real API's order: a bad token hides whether the route exists, and an
-        # account-owned token is refused before a foreign account is.
+        # The real API's order of checks: with a bad token even an unknown route is 401, and an account-owned
+        # token is refused (401) before a foreign account is (403).
         kind = self._authenticate(request)
         if prefix != ("client", "v4") or len(place) == 1:
             raise UnknownError

@@ -1,4 +1,4 @@
-"""Switches for unknown or varying behavior of the real service, and the kinds of tokens. Values only."""
+"""Switches for unknown or varying behavior of the real service, and the kinds of API tokens."""
 
 from enum import StrEnum
 from typing import Literal, TypeAlias
@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 CursorStyle: TypeAlias = Literal["array", "object", "quoted", "raw", "long", "new"]
-"""A kind of text that the cursors of logs are."""
+"""The form of the text of a log's cursors; see `Behaviour.cursors`."""
 
 
 class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
@@ -16,56 +16,57 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     cursors: CursorStyle = "array"
-    """The text of a log's cursors. `array`: base64 of `[0,34]`, as was seen live. `object`: base64 of an
-    object with a line and a timestamp, as in the schema's example. `quoted`: base64 that has `+` and `/`,
-    which a query must quote. `raw`: no base64, with characters that end a query, and others that are not
-    ASCII. `long`: 2,000 characters. `new`: as `array`, but each response has another text, even for the
-    same place."""
+    """The text of a log's cursors. `array`: base64 of an array such as `[0,34]`, as seen live. `object`:
+    base64 of an object with a line and a timestamp, as in the schema's example. `quoted`: base64 with `+` and
+    `/`, which have to be quoted in a query. `raw`: no base64, but text with characters that end a query and
+    some that are not ASCII. `long`: 2,000 characters. `new`: like `array`, but each response has another
+    text, even for the same place."""
 
     last_page_cursor: Literal["tail", "same", "null", "absent"] = "tail"
-    """The cursor on the last page of a log. `tail`: one that leads to newer lines only. `same`: the cursor
-    of the request, which reads the page again (null on the first page). `null`, `absent`: none."""
+    """The cursor on the last page of a log. `tail`: one that returns only newer lines. `same`: the cursor of
+    the request, which returns the same page again (null on the first page). `null`: null. `absent`: no
+    field."""
 
     behind_the_end: Literal["nothing", "last_page"] = "nothing"
-    """The page behind the last one while there are no newer lines: without lines, or the last page again.
-    Applies with `last_page_cursor="tail"`."""
+    """The page after the last one, while there are no newer lines: a page without lines, or the last page
+    again. Only with `last_page_cursor="tail"`."""
 
     logs_kept: float | None = None
-    """How many seconds the log of a finished build is kept. After that the log is 404, though the build is
+    """How many seconds the log of a finished build is kept. After that the log is 404, while the build is
     still found. None: forever."""
 
     builds_kept: float | None = None
-    """How many seconds after its end is a build found? Then it is unknown to every look-up and list. The
-    documents say 90 days. None: forever."""
+    """How many seconds a build is kept after it has stopped. After that no lookup or list returns it. The
+    documentation says 90 days. None: forever."""
 
     queued_logs: Literal["empty", "not_found"] = "empty"
     """The log of a build that has not started: a page without lines, or 404 although the build exists."""
 
     truncated_hollow: int | Literal["endless"] = 0
-    """How many pages without lines at the end of a log still say `truncated`."""
+    """How many *hollow* pages end a log: pages without lines that still say `truncated`."""
 
     hollow_cursor: Literal["moving", "unchanged"] = "moving"
-    """Whether each of those empty pages has a new cursor. With `unchanged` they never end."""
+    """Whether each hollow page has a new cursor. With `unchanged` they never end."""
 
     null_logs_result: bool = False
     """Whether `result` is null when there are no lines, instead of a page with an empty list."""
 
     late_lines: float = 0.0
-    """Seconds from when a line is written until it can be read. Above 0 the last lines appear only after the
+    """Seconds until the API shows a line that was written. Above 0, the last lines appear only after the
     build has stopped."""
 
     late_outcome: float | Literal["never"] = 0.0
-    """Seconds from the status `stopped` until the outcome is set, or `never`."""
+    """Seconds from the status `stopped` until the API shows the outcome, or `never`."""
 
     unknown_ids: Literal["absent", "null"] = "absent"
-    """What the bulk lookups return for an id without a build: no key, or a key with null."""
+    """What the bulk lookups return for an id without a build: no key (`absent`), or a key with null."""
 
     unknown_worker: Literal["empty", "not_found"] = "empty"
-    """The lists of builds, triggers and Previews for a well-formed tag that no Worker has, and the list of
-    deploy hooks for such a name: empty, or 404."""
+    """The lists of builds, triggers and Previews of a well-formed tag that no Worker has, and the list of
+    deploy hooks of a name that no Worker has: empty, or 404."""
 
     unknown_references: Literal[400, 404] = 404
-    """The status for a body that names a token, connection or Worker that does not exist."""
+    """The status for a body with the id of a token, connection or Worker that does not exist."""
 
     third_trigger: Literal[400, 409] = 400
     """The status for creating a third trigger for a Worker."""
@@ -93,8 +94,8 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
     """Whether builds of a Preview are listed for the Preview only (`apart`), or for its Worker too."""
 
     unknown_script: Literal[10007, 10090] = 10007
-    """What code has the 404 for a Worker's name that does not exist, where deployments and versions are read?
-    10090 is that of the environments of old Workers."""
+    """The code of the 404 for an unknown Worker name, where deployments and versions are read. 10090 is the
+    code for environments of old Workers."""
 
     late_deployments: float = 0.0
     """Seconds from a deployment until it is listed."""
@@ -109,17 +110,18 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
     """Whether `worker_name` limits a subscription to that Worker's builds, or (`account`) has no effect."""
 
     cancel_finished: Literal["ok", 400, 404, 409] = "ok"
-    """What canceling a finished build returns. `ok`: the outcome and the end that it had. Otherwise: an
+    """The response when a finished build is canceled. `ok`: its outcome and its end, unchanged. Otherwise: an
     error with that status."""
 
     environment_variables: Literal["objects", "strings", "null"] = "objects"
-    """The values of `build_trigger_metadata.environment_variables`. `null`: the whole map is null."""
+    """The values in `build_trigger_metadata.environment_variables`: objects or strings. `null`: null instead
+    of the map."""
 
     timestamp_unit: Literal["milliseconds", "seconds"] = "milliseconds"
     """The unit of log timestamps. Milliseconds were seen live; the schema's example has seconds."""
 
     status_words: dict[str, str] = {}
-    """Undocumented words for statuses and outcomes, by the documented word that each replaces."""
+    """Undocumented words that replace documented statuses and outcomes, by the documented word."""
 
     ansi_codes: Literal["kept", "stripped"] = "kept"
     """Whether terminal escape sequences in log lines are kept as written, or stripped."""
@@ -148,15 +150,15 @@ class TokenKind(StrEnum):
     NO_PERMISSION = "no_permission"
     """User-owned, without any permission for the account: 403 with 10000."""
     NO_SCRIPTS = "no_scripts"
-    """User-owned, without Workers Scripts Read: 403 with 10000 for all that is read of Workers."""
+    """User-owned, without "Workers Scripts Read": 403 with 10000 where Workers and deployments are read."""
     NO_QUEUES = "no_queues"
-    """User-owned, without Queues: 403 with 10000 for queues and event subscriptions."""
+    """User-owned, without a permission for Queues: 403 with 10000 for queues and event subscriptions."""
     ACCOUNT_OWNED = "account_owned"
-    """Account-owned: accepted for Workers and deployments, but 401 with 12006 for all of Workers Builds."""
+    """Account-owned: accepted for Workers and deployments, but 401 with 12006 by all of Workers Builds."""
 
 
 class RateLimit(msgspec.Struct, frozen=True):
-    """At most `limit` requests in any `window` seconds. One more blocks the user for `window` seconds."""
+    """At most `limit` requests in any `window` seconds. Exceeding it blocks the user for `window` seconds."""
 
     limit: int = 1200
     """How many requests a window allows."""

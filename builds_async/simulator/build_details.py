@@ -1,4 +1,4 @@
-"""The properties of a build that is added."""
+"""The properties of a simulated build."""
 
 from collections.abc import Mapping
 from typing import Literal, TypeAlias, TypedDict
@@ -47,7 +47,7 @@ class BuildOptions(TypedDict, total=False):
     preview_url: str | None
     """The URL of the built version."""
     listed: bool
-    """Whether lists have it."""
+    """Whether the lists of builds include it."""
     makes: Makes | None
     """What it leaves behind if it succeeds."""
 
@@ -58,11 +58,11 @@ class BuildDetails(msgspec.Struct, frozen=True, kw_only=True):
     external_script_id: str | None = None
     """The tag of the build's Worker, which must exist. None: a new Worker is added for this build."""
     version_id: str | None = None
-    """The Worker version that the build produces, by which it can be looked up. None: a new one."""
+    """The Worker version that the build produces. The build can be looked up by it. None: a new one."""
     branch: str = "main"
     """The branch that is built."""
     commit_hash: str | None = None
-    """The commit that is built. None: a new one; `""`: the build was started without a commit."""
+    """The commit that is built. None: a new one. `""`: the build was started without a commit."""
     commit_message: str = "Update the Worker"
     """The message of the commit."""
     author: str = "octocat"
@@ -72,20 +72,21 @@ class BuildDetails(msgspec.Struct, frozen=True, kw_only=True):
     trigger_uuid: str | None = None
     """The trigger that started the build. None: the Worker's trigger for the branch."""
     build_command: str | None = None
-    """The command. None: the trigger's when the build is added."""
+    """The build command. None: that of the trigger when the build is added."""
     deploy_command: str | None = None
-    """The command. None: the trigger's when the build is added."""
+    """The deploy command. None: that of the trigger when the build is added."""
     environment_variables: Mapping[str, str | None] | None = None
-    """The build's variables by name; None as a value makes a secret. None for all: the trigger's."""
+    """The build's variables by name; None as a value makes a secret. None: those of the trigger."""
     pull_request_url: str | None = None
     """The URL of the pull request that is built."""
     deploy_hook_name: str | None = None
     """The name of the deploy hook that started the build."""
     preview_url: str | None = None
-    """The URL of the built version, shown by the lookup by UUID once the build has succeeded. None: one is
-    generated, if the account has a subdomain."""
+    """The URL of the built version. Only the lookup by UUID shows it, once the build has succeeded. None: one
+    is generated if the account has a subdomain."""
     listed: bool = True
-    """False: it can be looked up by its UUID only, as has been seen of builds of pull requests."""
+    """Whether the lists of builds include it. False: only lookups find it, as seen with builds of pull
+    requests."""
     makes: Makes | None = None
-    """What it leaves behind if it succeeds. None: what its deploy command says, `wrangler versions upload`
-    for example only a version."""
+    """What it leaves behind if it succeeds. None: what its deploy command makes. `wrangler versions upload`,
+    for example, makes only a version."""

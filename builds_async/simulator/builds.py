@@ -15,10 +15,10 @@ _ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 
 
 class SimulatedBuild:
-    """A build of a simulator. It plays a script, or is driven by its methods, or both.
+    """A build of a simulator. It plays a script, or its methods drive it, or both.
 
-    Nothing runs in the background: reading it, here or over the API, shows everything up to the clock's
-    `now()`. A method that changes it takes effect at `now()`.
+    Nothing runs in the background: whenever the build is read, here or over the API, it first plays its
+    script up to the clock's `now()`. A method that changes it takes effect at `now()`.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class SimulatedBuild:
         created: float | None = None,
     ) -> None:
         self.build_uuid: str = build_uuid
-        """Its UUID."""
+        """The UUID of the build."""
         self.details: BuildDetails = details
         """The properties that stay the same while the build runs."""
         self.trigger: Trigger = trigger
@@ -48,12 +48,12 @@ class SimulatedBuild:
         self._status = BuildStatus.QUEUED
         self._outcome: BuildOutcome | None = None
         self._entered: dict[str, float] = {}
-        # The script's moments, not those of the reading: dates must not depend on when the build is read.
+        # These are moments of the script, not of the reading: dates must not depend on when a build is read.
         self._decided = self._changed = self.created
         self._lines: list[LogLine] = []
         self._written: list[float] = []
         self.on_finish: Callable[[], None] | None = None
-        """Called when a method finishes or cancels the build; not when its script does."""
+        """Called when a method finishes or cancels the build, but not when its script does."""
 
     def __repr__(self) -> str:
         return f"<SimulatedBuild {self.build_uuid} {self.status} {self.outcome} {len(self._lines)} lines>"
@@ -87,7 +87,7 @@ class SimulatedBuild:
         return tuple(self._lines)
 
     def play(self, script: Iterable[Moment]) -> None:
-        """Play a script whose seconds count from now, merged with the rest of an earlier one."""
+        """Play another script, whose seconds count from now, together with the rest of an earlier one."""
         now = self._catch_up() - self.created
         moments = [*reversed(self._script), *((now + seconds, what) for seconds, what in script)]
         self._script = _last_first(moments)
@@ -103,7 +103,10 @@ class SimulatedBuild:
         self._enter(self._catch_up(), status)
 
     def finish(self, outcome: BuildOutcome | None = BuildOutcome.SUCCESS) -> None:
-        """Stop the build with an outcome and end its script. None: a later `finish` sets the outcome."""
+        """Stop the build with an outcome and drop the rest of its script.
+
+        With None, a later `finish` sets the outcome.
+        """
         now = self._catch_up()
         self._script.clear()
         self._stop(now)
@@ -113,7 +116,7 @@ class SimulatedBuild:
             self.on_finish()
 
     def cancel(self) -> bool:
-        """Stop the build with the outcome `cancelled`. False, without effect, if it has stopped already."""
+        """Stop the build with the outcome `cancelled`. Returns False, without effect, if it has stopped."""
         if self.status == BuildStatus.STOPPED:
             return False
         self.finish(BuildOutcome.CANCELLED)
@@ -126,13 +129,13 @@ class SimulatedBuild:
 
     @property
     def begun(self) -> bool:
-        """Whether the build has left the queue other than by stopping."""
+        """Whether the build has begun to initialize. A build that was canceled in the queue has not."""
         return self.entered(BuildStatus.INITIALIZING) is not None
 
     @property
     def changed(self) -> float:
         """The moment of the last visible change of status or outcome."""
-        # The date must not reveal a hidden outcome; it moves at the moment at which the outcome is shown.
+        # The date must not reveal an outcome that the API hides: it changes when the outcome is shown.
         hidden = self.outcome is not None and self.visible_outcome is None
         return self._changed if hidden or self._outcome is None else max(self._changed, self._outcome_due)
 

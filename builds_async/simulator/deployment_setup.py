@@ -1,4 +1,4 @@
-"""What tests deploy by hand in a simulated account: uploads, gradual deployments, rollbacks, secrets."""
+"""Deploys by hand in a simulated account: uploads, gradual deployments, rollbacks, secrets."""
 
 from collections.abc import Mapping
 
@@ -8,10 +8,10 @@ from builds_async.simulator.records import Deployment, Version, Worker
 
 
 class DeploymentSetup:
-    """Uploads versions of Workers and deploys them, as people do without a build.
+    """Uploads versions of Workers and deploys them without a build, as people do.
 
-    Builds do so by themselves when they succeed; `makes` of `BuildOptions` says what. `age` is how many
-    seconds ago it was done (0). Every method raises a ValueError if there is no Worker with that tag.
+    Successful builds upload and deploy by themselves: see `makes` of `BuildOptions`. `age` is how many
+    seconds ago something was done (0). Every method raises a ValueError if there is no Worker with the tag.
     """
 
     def __init__(self, account: Account) -> None:
@@ -52,8 +52,8 @@ class DeploymentSetup:
         """Deploy a version of a Worker by hand and return the deployment's id.
 
         Two versions with their percentages are a gradual deployment. None uploads a new version first, as
-        `wrangler deploy` on a laptop does. ValueError for versions that the Worker does not have yet, and for
-        percentages that do not make 100.
+        `wrangler deploy` on a laptop does. ValueError for a version that the Worker does not have, and for
+        percentages whose sum is not 100.
         """
         tag = self._worker(external_script_id).tag
         if versions is None:
@@ -79,13 +79,13 @@ class DeploymentSetup:
         return self.deploy(external_script_id, version_id, triggered_by="rollback", message=message, age=age)
 
     def change_secret(self, external_script_id: str, *, age: float = 0.0) -> str:
-        """Change a secret, which makes a new version of the same code and deploys it; return its id."""
+        """Change a secret. This makes and deploys a new version of the same code; returns its id."""
         version = self.add_version(external_script_id, source="api", triggered_by="secret", age=age)
         self.deploy(external_script_id, version, source="api", triggered_by="secret", age=age)
         return version
 
     def edit(self, external_script_id: str, *, age: float = 0.0) -> str:
-        """Edit a Worker in the dashboard, which makes a new version and deploys it; return its id."""
+        """Edit a Worker in the dashboard. This makes and deploys a new version; returns the version's id."""
         version = self.add_version(external_script_id, source="dash", age=age)
         self.deploy(external_script_id, version, source="dash", triggered_by="upload", age=age)
         return version
@@ -97,7 +97,7 @@ class DeploymentSetup:
     def set_workers_dev(
         self, external_script_id: str, *, enabled: bool = True, previews_enabled: bool = True
     ) -> None:
-        """Serve a Worker, and its versions, below the account's subdomain or not."""
+        """Set whether a Worker, and previews of its versions, are served below the account's subdomain."""
         worker = self._worker(external_script_id)
         worker.workers_dev, worker.preview_urls = enabled, previews_enabled
 

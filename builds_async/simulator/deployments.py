@@ -1,4 +1,4 @@
-"""The versions and deployments of each Worker: those that builds make, and those that are made by hand."""
+"""The versions and deployments of each Worker: those made by builds, and those made by hand."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,9 +21,9 @@ _UPLOADS = ("versions upload", "wrangler preview")
 
 
 class Deployments:
-    """What was uploaded and deployed by hand; what builds made is found by looking at them.
+    """Stores the versions and deployments made by hand, and derives those made by builds at each reading.
 
-    A build plays its script when it is looked at, so nothing could be filed at the moment at which it ends.
+    They are derived because a build plays its script only when it is read: no code runs when it ends.
     """
 
     def __init__(self) -> None:
@@ -39,16 +39,16 @@ class Deployments:
         self._deployments[tag].append(deployment)
 
     def versions_of(self, tag: str, builds: Iterable[SimulatedBuild]) -> list[Version]:
-        """The versions of a Worker with these builds, oldest first."""
+        """The versions of a Worker, including those that `builds` made, oldest first."""
         return _in_order(_built_versions(builds), self._versions[tag])
 
     def of(self, tag: str, builds: Iterable[SimulatedBuild]) -> list[Deployment]:
-        """The deployments of a Worker with these builds, oldest first."""
+        """The deployments of a Worker, including those that `builds` made, oldest first."""
         return _in_order(_built_deployments(builds), self._deployments[tag])
 
 
 def made_by(build: SimulatedBuild) -> Makes:
-    """What a build has left behind until now."""
+    """What a build has left behind by now."""
     return makes(build.details) if build.outcome == BuildOutcome.SUCCESS else "nothing"
 
 
@@ -61,10 +61,10 @@ def makes(details: BuildDetails) -> Makes:
 
 
 def share(versions: str | Mapping[str, float]) -> dict[str, float]:
-    """The percentages of versions; a single one has all. ValueError unless they are a deployment's."""
+    """The percentage of each version: 100 for a single one. ValueError if they are not a valid deployment."""
     shares = {versions: 100.0} if isinstance(versions, str) else dict(versions)
     if not 1 <= len(shares) <= 2 or sum(shares.values()) != 100 or min(shares.values()) <= 0:
-        raise ValueError(f"a deployment has one or two versions, whose shares make 100 percent, not {shares}")
+        raise ValueError(f"a deployment has one or two versions with 100 percent together, not {shares}")
     return shares
 
 
@@ -83,7 +83,8 @@ def _built_deployments(builds: Iterable[SimulatedBuild]) -> Iterator[Deployment]
     for build in builds:
         if made_by(build) == "deployment":
             yield Deployment(
-                # Made from the build: it must be the same at each look, and cost no id of the seed.
+                # Derived from the build: it must be the same at each reading, and a random id would change
+                # the later ids of a seed.
                 id=str(uuid5(NAMESPACE_OID, build.build_uuid)),
                 created_on=_end(build),
                 source="wrangler",
@@ -98,5 +99,5 @@ def _end(build: SimulatedBuild) -> float:
 
 
 def _in_order(built: Iterable[R], by_hand: Iterable[R]) -> list[R]:
-    # The sort is stable: what is done by hand at the moment at which a build ends comes after it.
+    # The sort is stable: at the same moment, versions and deployments by builds come before those by hand.
     return sorted(chain(built, by_hand), key=attrgetter("created_on"))

@@ -1,4 +1,4 @@
-"""Build events: turns the transitions of builds into messages for a subscribed queue."""
+"""Build events: turns changes of builds into messages for a subscribed queue."""
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -51,7 +51,7 @@ _ENDED: dict[str, dict[str, _Words]] = {
 
 
 class EventFeed:
-    """The build events for one queue, from the creation of the feed on."""
+    """The build events for one queue, beginning when the feed is created."""
 
     def __init__(self, account: Account, queue_id: str, words: Literal["documented", "template"]) -> None:
         self._account = account
@@ -59,7 +59,7 @@ class EventFeed:
         self._words = words
         self._known = 0
         self._watched: dict[str, tuple[SimulatedBuild, bool]] = {}
-        """Builds that may still have events, and whether each has started."""
+        """Builds that may still have events, each with whether its start was reported."""
         # Consumed here, so that earlier transitions make no events.
         for _ in self._transitions():
             pass
@@ -95,7 +95,7 @@ class EventFeed:
                 yield build.changed, _ENDED[self._words].get(outcome, other)
 
     def _subscription(self, moment: float, build: SimulatedBuild, words: _Words) -> Subscription | None:
-        """The subscription that puts the event into the queue, None if there is none."""
+        """The subscription that delivers the event to the queue; None if there is none."""
         name, event = self._worker_name(build), f"build.{words.type}"
         wide = self._account.behaviour.subscription_scope == "account"
         return next(

@@ -1,4 +1,4 @@
-"""The plan of faults: which requests meet which. `responses`, `server` and `transport` implement them."""
+"""The plan of faults: which request meets which fault. `responses`, `server` and `transport` apply them."""
 
 from collections.abc import Iterable
 from typing import Literal, TypeAlias, get_args
@@ -21,13 +21,13 @@ FaultKind: TypeAlias = Literal[
 ]
 """The kinds of faults.
 
-These replace the response, and the request has no effect: `rate_limited` (429), `server_error` (5xx with an
-HTML page or plain text), `blocked` (403 with a firewall's HTML page), `empty_body` and `not_json` (200, body
-unreadable), `redirect` (302), `repeated_page` (for logs only: the previous page of that log once more).
+Some replace the response, and the request has no effect: `rate_limited` (429), `server_error` (5xx with an
+HTML page or plain text), `blocked` (403 with a firewall's HTML page), `empty_body` and `not_json` (200 with
+an unreadable body), `redirect` (302), `repeated_page` (only for logs: the previous page of that log again).
 
-These spoil the response, after the request took effect: `cut_body` (shorter than its Content-Length), `reset`
-(of the connection, before the first byte), `stall` (no more bytes until the client disconnects), `slow`
-(delayed by `delay` seconds), `huge_body` (at least `size` bytes of JSON).
+The others damage the response after the request took effect: `cut_body` (shorter than its Content-Length),
+`reset` (of the connection, before the first byte), `stall` (no more bytes until the client disconnects),
+`slow` (delayed by `delay` seconds), `huge_body` (at least `size` bytes of JSON).
 """
 
 
@@ -37,17 +37,17 @@ class Fault(msgspec.Struct, frozen=True):
     kind: FaultKind
     """The kind of fault."""
     path: str = ""
-    """Only requests with this text in their path meet it."""
+    """Only requests with this text in their path match; empty for all paths."""
     method: str | None = None
-    """Only requests with this method meet it; None: with any."""
+    """Only requests with this method match; None for all methods."""
     after: int = 0
-    """How many matching requests pass first."""
+    """How many matching requests pass before the first one meets the fault."""
     times: int | None = 1
-    """How many matching requests then meet it; None: all until `clear_faults`."""
+    """How many matching requests meet the fault; None for all until `clear_faults`."""
     status: int = 502
     """`server_error`: the HTTP status."""
     body: Literal["html", "nginx", "text"] = "html"
-    """`server_error`: a page of several kilobytes, a short page, or a line of plain text."""
+    """`server_error`: an HTML page of several kilobytes, nginx's short HTML page, or a line of plain text."""
     retry_after: int | None = 1
     """`rate_limited`: the Retry-After header, in whole seconds. None: no header."""
     as_date: bool = False
@@ -57,7 +57,7 @@ class Fault(msgspec.Struct, frozen=True):
     size: int = 64 * 1024 * 1024
     """`huge_body`: the size in bytes, 64 MiB by default."""
     headers_sent: bool = False
-    """`stall`: whether it starts after the status and the headers, or before them."""
+    """`stall`: whether the status and the headers are sent before it begins."""
     location: str = "/client/v4/redirected"
     """`redirect`: the URL in the Location header."""
 
@@ -92,8 +92,8 @@ class FaultPlan:
         return len(self._entries)
 
     def take(self, method: str, path: str) -> Fault | None:
-        """The fault that this request meets, None if there is none. Uses up one of its `times`."""
-        # Every matching entry up to the one that is met counts the request towards its `after`.
+        """The fault that this request meets, or None. This uses up one of its `times`."""
+        # Each matching entry before the one that is met also counts the request toward its `after`.
         for entry in self._entries:
             if entry.fault.matches(method, path) and entry.ready():
                 if entry.is_spent:

@@ -32,7 +32,7 @@ class LeaseResult(NamedTuple):
     """The result of acknowledging, retrying or extending leases."""
 
     present: dict[str, str]
-    """By each accepted lease, the current lease of its message; `""` if the message has none."""
+    """For each accepted lease, the current lease of its message; `""` if the message has none."""
     warnings: dict[str, str]
     """The reason for each rejected lease."""
 
@@ -77,7 +77,7 @@ class LeasedMessages:
         return LeaseResult(dict.fromkeys(found, ""), warnings)
 
     def retry(self, delays: Mapping[str, float], now: float) -> LeaseResult:
-        """Make leased messages visible again, each after the delay given for its lease."""
+        """Make leased messages visible again, each after the delay of its lease, in seconds."""
         found, warnings = self._find(
             delays, lambda message, lease: message.visible_at <= now or message.is_leased_by(lease, now)
         )

@@ -1,4 +1,4 @@
-"""The global rate limit: a sliding window, and a block when it is exceeded. Pure: the time is passed in."""
+"""The rate limit of a user: a sliding window, and a block when it is exceeded. The time is an argument."""
 
 import math
 from collections import deque
@@ -7,7 +7,7 @@ from builds_async.simulator.behaviour import RateLimit
 
 
 class RateWindow:
-    """Counts the requests of one user over all clients. Without a limit everything is allowed."""
+    """Counts the requests of one user from all clients. Without a limit, all requests pass."""
 
     def __init__(self, limit: RateLimit | None, now: float) -> None:
         self.limit = limit
@@ -16,7 +16,7 @@ class RateWindow:
         self._blocked_until = now
 
     def enter(self, now: float) -> float:
-        """Count a request. Returns for how many seconds it is refused, 0.0 if it is not.
+        """Count a request. Returns for how many seconds requests are refused; 0.0 if this one passes.
 
         The request that exceeds the limit starts a block of a whole window, for every client.
         """

@@ -20,18 +20,21 @@ _EXAMPLE_TIMESTAMP = 1636472400  # the schema's
 
 
 class BadCursorError(ValueError):
-    """The cursor does not belong to this log."""
+    """A cursor that does not belong to this log."""
 
 
 class Cursor(msgspec.Struct, frozen=True, array_like=True):
-    """A place in a log: the number of lines before it, and of the empty truncated pages served there."""
+    """A place in a log: the number of lines before it, and of the hollow pages that were served there.
+
+    A *hollow* page has no lines but still says `truncated`; see `Behaviour.truncated_hollow`.
+    """
 
     hollow: int
     line: int
     first: int | None = None
-    """The first line of the page that returned this cursor, if that page may be served again."""
+    """The first line of the page that returned this cursor, if that page may be served again; else None."""
     turn: int | None = None
-    """How many pages lead here, if each has another cursor."""
+    """How many pages were read before, if each of them has another cursor; else None."""
 
     def encode(self, style: CursorStyle) -> str:
         """The cursor as the API would give it."""
@@ -74,12 +77,12 @@ def log_page(
     place = Cursor(0, 0) if cursor is None else read_cursor(cursor, behaviour.cursors, readable)
     end = min(place.line + size, readable)
     lines = build.page(place.line, end)
-    # Serve the previous page once more, with the cursor of this request.
+    # Only with `behind_the_end="last_page"`: serve the previous page again, with the cursor of this request.
     if place.first is not None and not lines:
         return {"truncated": False, "lines": build.page(place.first, end), "cursor": cursor}
     if not lines and behaviour.null_logs_result:
         return None
-    # Empty truncated pages come only after the last line, and each new line resets their count.
+    # Hollow pages come only after the last line, and each new line resets their count.
     passed = 0 if lines else place.hollow
     hollow = end == readable and (
         behaviour.truncated_hollow == "endless" or passed < behaviour.truncated_hollow

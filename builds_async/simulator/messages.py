@@ -18,9 +18,9 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     method: str = "GET"
     """The method, in capital letters."""
     headers: Mapping[str, str] = {}
-    """Header values by lower-case name."""
+    """Header values by lowercase name."""
     body: bytes = b""
-    """The body, empty for none."""
+    """The body; empty if there is none."""
 
     @property
     def path(self) -> str:
@@ -34,7 +34,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def query(self) -> dict[str, str]:
-        """The decoded query: `+` is a space. If a name occurs twice, its last value counts."""
+        """The decoded query, with `+` as a space. If a name occurs twice, its last value counts."""
         return dict(parse_qsl(urlsplit(self.target).query, keep_blank_values=True))
 
 
@@ -48,7 +48,7 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes
     """The whole body."""
     fault: Fault | None = None
-    """The fault that the server or the transport applies to the response."""
+    """The fault that the server or the transport still has to apply to the response."""
 
 
 Answer: TypeAlias = Response
@@ -69,4 +69,4 @@ class SeenRequest(msgspec.Struct, frozen=True, kw_only=True):
     status: int
     """The status of the response."""
     fault: FaultKind | None = None
-    """The kind of fault that the request met, None if it met none."""
+    """The kind of fault that the request met; None if it met none."""

@@ -30,7 +30,7 @@ class LineSplitter:
         self._rest = ""
 
     def feed(self, data: bytes, *, last: bool = False) -> list[str]:
-        """The lines that `data` completes; with `last` also a final one without a line break."""
+        """Return the lines that `data` completes, and with `last` also a final one without a line break."""
         *whole, rest = (self._rest + self._decoder.decode(data, last)).split("\n")
         lines = [part for line in whole for part in self._cut(line.removesuffix("\r"))]
         *pieces, self._rest = self._cut(rest)
@@ -70,7 +70,7 @@ class ProcessRunner:
         cwd: str | PathLike[str] | None,
         env: Mapping[str, str] | None,
     ) -> None:
-        """Start a build's command. Returns when the process runs, or could not be started."""
+        """Start a build's command. Returns once the process runs or has failed to start."""
         environment = {**(_own_environment() if env is None else env), **_build_variables(build)}
         job = _Job(build, command, cwd, environment, asyncio.Event(), asyncio.Event())
         build.on_finish = job.ended.set
@@ -97,7 +97,7 @@ class ProcessRunner:
         build.set_status(BuildStatus.RUNNING)
         build.emit(f"Executing user build command: {shlex.join(job.command)}")
         try:
-            # Time is real from before the process starts: the start itself takes real time.
+            # The clock runs in real time before the process starts, because the start itself takes real time.
             async with self._time(), _spawned(job) as (process, output):
                 job.started.set()
                 code = await self._wait_for(job, process, output)
@@ -120,7 +120,7 @@ class ProcessRunner:
             await asyncio.wait((copying,), timeout=_LAST_OUTPUT)
         finally:
             ending.cancel()
-            _signal_group(process, signal.SIGKILL)  # the children, which may hold the pipe open
+            _signal_group(process, signal.SIGKILL)  # its children, which may still hold the pipe open
             await asyncio.wait((copying,), timeout=_LAST_OUTPUT)
             copying.cancel()
             await asyncio.wait((copying, ending))
@@ -128,8 +128,8 @@ class ProcessRunner:
 
     async def _end_when(self, ended: asyncio.Event, process: asyncio.subprocess.Process) -> None:
         await ended.wait()
-        # Real seconds: a virtual clock would leave the process no time at all.
         _signal_group(process, signal.SIGTERM)
+        # Real seconds: a virtual clock would kill the process at once.
         await asyncio.sleep(self._kill_after)
         _signal_group(process, signal.SIGKILL)
 

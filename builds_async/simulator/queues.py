@@ -1,4 +1,4 @@
-"""Simulated queues: their messages, and the requests that pull, acknowledge and extend them."""
+"""Simulated queues: messages, and the requests that pull them, acknowledge them and extend their leases."""
 
 from base64 import b64encode
 from collections.abc import Callable, Iterable
@@ -34,34 +34,34 @@ class QueueOptions(TypedDict, total=False):
     max_retries: int
     """How many times a message is redelivered."""
     duplicate_every: int
-    """Every how many messages one is delivered twice."""
-    extended_leases: Literal["same", "told", "secret"]
-    """The effect of extending on lease ids."""
+    """Deliver every n-th message twice."""
+    extended_leases: Literal["same", "listed", "hidden"]
+    """Whether an extended lease gets a new id."""
     warnings: Literal["map", "list"]
     """The shape of `warnings` in responses."""
 
 
 class QueueDetails(msgspec.Struct, frozen=True, kw_only=True):
-    """The events that a queue gets, and its behavior where that of a real queue is unknown or varies."""
+    """The events that a queue gets, and switches for unknown or varying behavior of real queues."""
 
     subscribed: bool = True
-    """Whether the queue gets build events from the start. False: only once a subscription is created."""
+    """Whether the queue gets build events from the start. False: only after a subscription was created."""
     worker_name: str | None = None
-    """The Worker whose events the queue gets. None: those of all Workers."""
+    """The name of the Worker whose events the queue gets. None: the events of all Workers."""
     words: Literal["documented", "template"] = "documented"
     """The words that events use: the documentation's, or those of Cloudflare's own template, in which a
     canceled build is `failed` with the outcome `cancelled`."""
     encoding: Literal["base64", "plain", "object"] = "base64"
-    """The encoding of message bodies: base64 of JSON, JSON as text, or an object."""
+    """The encoding of message bodies: base64 of JSON, JSON as text (`plain`), or an object."""
     content_type: str = "json"
     """The `CF-Content-Type` of messages, which need not match their bodies."""
     max_retries: int = 3
     """How many times a message is redelivered before it goes to the dead letters."""
     duplicate_every: int = 0
-    """Every how many messages one is delivered twice; 0 for none."""
-    extended_leases: Literal["same", "told", "secret"] = "same"
-    """Whether extending gives leases new ids. `same`: no. `told`: yes, listed in `leaseIds` of the response.
-    `secret`: yes, but the response lacks them, so the leases can no longer be used."""
+    """Deliver every n-th message twice; 0 for none."""
+    extended_leases: Literal["same", "listed", "hidden"] = "same"
+    """Whether an extended lease gets a new id. `same`: no. `listed`: yes, and `leaseIds` of the response has
+    it. `hidden`: yes, but the response lacks it, so the lease can no longer be used."""
     warnings: Literal["map", "list"] = "map"
     """The shape of `warnings` in responses: a map by lease id, or a list of texts as in older versions."""
 
@@ -71,7 +71,7 @@ class QueueDetails(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NewMessage(NamedTuple):
-    """A message to put into a queue. Its id is derived from its name, so it is repeatable."""
+    """A message to put into a queue. Its id is derived from its name, so it is the same in each run."""
 
     name: str
     body: object
@@ -99,11 +99,11 @@ class _Extend(msgspec.Struct):
 
 
 class SimulatedQueue:
-    """A queue with an HTTP pull consumer that can be subscribed to build events.
+    """A queue with an HTTP pull consumer, which can be subscribed to build events.
 
-    Once it is subscribed, it gets a message when a build starts to run, and when the outcome of a build
-    becomes visible. Skipped builds cause no messages. Nothing runs in the background: messages are created,
-    and leases end, when the queue is read.
+    A subscribed queue gets a message when a build starts to run, and another when the API shows its outcome.
+    Skipped builds cause no messages. Nothing runs in the background: messages are created, and leases end,
+    when the queue is read.
     """
 
     def __init__(
@@ -115,11 +115,11 @@ class SimulatedQueue:
         news: Callable[[], Iterable[NewMessage]],
     ) -> None:
         self.queue_id: str = queue_id
-        """Its id."""
+        """The id of the queue."""
         self.name: str = name
-        """Its name."""
+        """The name of the queue."""
         self.details: QueueDetails = details
-        """The options that the queue was added with."""
+        """The options with which the queue was added."""
         self._calendar = calendar
         self._news = news
         self._messages = LeasedMessages(details.max_retries)
@@ -141,12 +141,12 @@ class SimulatedQueue:
         return tuple(message.body for message in self._messages.dead)
 
     def send(self, body: object) -> None:
-        """Add a message from another producer: a str as it is, anything else encoded like an event."""
+        """Add a message from another producer: a str as it is, anything else in the encoding of events."""
         now = self.catch_up()
         self._add(f"{self._made}", body if isinstance(body, str) else self._encoded(body), now)
 
     def pull(self, request: bytes) -> Json:
-        """Lease the oldest visible messages; returns the `result` of a pull with this body."""
+        """Lease the oldest visible messages. Takes the body of a pull, and returns its `result`."""
         asked = _read(request or b"{}", _Pull)
         now = self.catch_up()
         batch = self._messages.pull(asked.batch_size, asked.visibility_timeout_ms / 1000, now)
@@ -163,7 +163,7 @@ class SimulatedQueue:
         }
 
     def ack(self, request: bytes) -> Json:
-        """Acknowledge messages and return others to the queue; returns the `result` for this body."""
+        """Acknowledge messages and return others to the queue. Takes the body, and returns the `result`."""
         asked = _read(request, _Ack)
         now = self.catch_up()
         acked = self._messages.ack(lease.lease_id for lease in asked.acks)
@@ -175,7 +175,7 @@ class SimulatedQueue:
         }
 
     def extend(self, request: bytes) -> Json:
-        """Extend leases that have not ended; returns the `result` for this body."""
+        """Extend leases that have not ended. Takes the body, and returns the `result`."""
         asked = _read(request, _Extend)
         now = self.catch_up()
         extended = self._messages.extend(
@@ -185,12 +185,12 @@ class SimulatedQueue:
             renew=self.details.extended_leases != "same",
         )
         result = {"extendCount": len(extended.present), "warnings": self._shown(extended.warnings)}
-        if self.details.extended_leases == "told":
+        if self.details.extended_leases == "listed":
             result["leaseIds"] = extended.present
         return result
 
     def catch_up(self) -> float:
-        """Turn transitions up to now into messages, and return now."""
+        """Turn the events up to now into messages, and return now."""
         for message in self._news():
             self._add(message.name, self._encoded(message.body), message.moment)
         now = self._calendar.now()
@@ -198,7 +198,7 @@ class SimulatedQueue:
         return now
 
     def _add(self, name: str, body: object, moment: float) -> None:
-        # Counted before the message is added: `duplicate_every=1` doubles the first message too.
+        # Counted before the check, so that `duplicate_every=1` also doubles the first message.
         self._made += 1
         every = self.details.duplicate_every
         for _ in range(2 if every and self._made % every == 0 else 1):

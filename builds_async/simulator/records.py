@@ -1,7 +1,7 @@
 """The records of a simulated account, except builds.
 
-Fields that the API shows have the API's names; `views` renders them. Dates (`*_on`, `*_at`) are moments of
-the clock, in seconds.
+Fields that the API shows have the API's names; `views` renders them. Dates (`*_on`, `*_at`) are seconds of
+the clock.
 """
 
 from collections.abc import Iterable
@@ -111,7 +111,7 @@ class Worker(msgspec.Struct, kw_only=True):
     workers_dev: bool = True
     """Whether it is served below the account's subdomain."""
     preview_urls: bool = True
-    """Whether its versions are served there."""
+    """Whether its versions have preview URLs below the account's subdomain."""
     parent: str | None = None
     """The tag of the Worker that a Preview belongs to; None for a Worker."""
 
@@ -161,7 +161,7 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Deployment(msgspec.Struct, frozen=True, kw_only=True):
-    """What serves traffic from a moment on: the share of each version, in percent."""
+    """The versions that serve traffic from a moment on, each with its share in percent."""
 
     id: str
     created_on: float
@@ -196,7 +196,7 @@ class Subscription(msgspec.Struct, kw_only=True):
     modified_at: float
 
     def wants(self, queue_id: str, event: str, worker_name: str | None, moment: float) -> bool:
-        """Whether it puts an event of `moment` into the queue. A Worker of None matches every source."""
+        """Whether it delivers an event of `moment` to the queue. None as the Worker matches every source."""
         return (
             self.enabled
             and moment >= self.modified_at  # changes apply to later events only

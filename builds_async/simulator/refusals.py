@@ -28,7 +28,7 @@ class InvalidTokenError(RefusalError):
 
 
 class InvalidApiTokenError(RefusalError):
-    """No user-owned token, where the token itself is verified."""
+    """Not a user-owned token, where a token is verified."""
 
     status = 401
     code = 1000
@@ -52,7 +52,7 @@ class UnknownError(RefusalError):
 
 
 class NoScriptError(RefusalError):
-    """No Worker of that name, no such deployment or version of it, or no subdomain."""
+    """An unknown Worker name, deployment or version, or an account without a subdomain."""
 
     status = 404
     code = 10007
@@ -60,7 +60,7 @@ class NoScriptError(RefusalError):
 
 
 class NoEnvironmentError(RefusalError):
-    """No Worker of that name, as an old environment has it."""
+    """An unknown Worker name, with the code for environments of old Workers."""
 
     status = 404
     code = 10090
@@ -100,7 +100,7 @@ class ThirdTriggerError(RefusalError):
 
 
 class ThirdTriggerConflictError(ThirdTriggerError):
-    """The same, with another status."""
+    """A third trigger of a Worker, refused with 409."""
 
     status = 409
 

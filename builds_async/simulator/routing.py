@@ -1,4 +1,4 @@
-"""Endpoints: the decorator that declares one, its call and reply, and the router."""
+"""The parts of an endpoint: the decorator that declares it, its call and its reply, and the router."""
 
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,8 +17,8 @@ T = TypeVar("T")
 Permission: TypeAlias = Literal[
     "builds:read", "builds:write", "scripts:read", "queues:read", "queues:write", "user", "anybody"
 ]
-"""The permission that an endpoint needs: for Workers Builds ("Workers CI"), the Workers themselves ("Workers
-Scripts") or queues. `user` is any user-owned token, `anybody` no token at all."""
+"""The permission that an endpoint needs: for Workers Builds ("Workers CI"), for Workers ("Workers Scripts")
+or for queues. `user` accepts any user-owned token, `anybody` also a request without a token."""
 
 Scope: TypeAlias = Literal["account", "root"]
 """Whether a path starts below the account or at the root of the API."""
@@ -53,7 +53,7 @@ class Call(NamedTuple):
         return Views(self.account)
 
     def read(self, kind: type[T]) -> T:
-        """The body of the request, decoded. BadBodyError if it is not JSON, or does not fit the type."""
+        """The decoded body of the request. BadBodyError if it is not JSON, or does not fit the type."""
         try:
             return msgspec.json.decode(self.request.body, type=kind)
         except (msgspec.DecodeError, RecursionError) as error:
@@ -69,7 +69,7 @@ class Call(NamedTuple):
         return value
 
     def choice(self, parameter: str, words: Sequence[str]) -> str:
-        """A query parameter with fixed values, the first one the default. BadQueryError for others."""
+        """A query parameter with fixed values. The first value is the default; BadQueryError for others."""
         word = self.request.query.get(parameter, words[0])
         if word not in words:
             raise BadQueryError
@@ -78,7 +78,7 @@ class Call(NamedTuple):
     def page(
         self, items: Sequence[T], view: Callable[[T], Json], *, default: int = 50, largest: int = 200
     ) -> Reply:
-        """The page of a list that is selected by `page` and `per_page` of the query."""
+        """The page of a list that the query selects with `page` and `per_page`."""
         page, per_page = self.number("page", 1), self.number("per_page", default, largest)
         shown = items[(page - 1) * per_page : page * per_page]
         info = {

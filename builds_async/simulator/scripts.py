@@ -45,7 +45,7 @@ _VERSION_LINES = {
     "version": ("Worker Version ID: {0}", "Version Preview URL: {1}"),
     "nothing": (),
 }
-"""What wrangler says that it has uploaded, by what the build makes."""
+"""The lines in which wrangler reports its upload, by what the build makes."""
 
 
 def build_script(
@@ -61,12 +61,12 @@ def build_script(
     """The script of a typical build, for `BuildsSimulator.add_build`.
 
     The build command writes `lines`, or that many numbered lines, at `rate` lines per second. The log also
-    has the service's own lines before and after them, including repeated and empty ones. A failure ends in
-    an error and the service's last line. Skipped builds have no log.
+    has the service's own lines before and after them, including repeated and empty ones. The log of a failure
+    ends with an error and the service's last line. Skipped builds have no log.
 
-    The build waits `queued` seconds, then `initializing` seconds until its command runs. `outcome` is set
-    `outcome_after` seconds after the status `stopped`. `uploaded` is a line, or lines, in which a success
-    says what it has uploaded, such as `Current Version ID: ...`.
+    The build is queued for `queued` seconds, and its command runs after another `initializing` seconds.
+    `outcome` is set `outcome_after` seconds after the status `stopped`. `uploaded` is a line, or lines, in
+    which a successful build reports its upload, such as `Current Version ID: ...`.
     """
     outcome = BuildOutcome(outcome)  # a plain str would be taken for a log line
     if outcome == BuildOutcome.SKIPPED:
@@ -103,7 +103,7 @@ def typical_build(build: SimulatedBuild) -> tuple[Moment, ...]:
 
 
 def dead_token_script() -> tuple[Moment, ...]:
-    """The script of a build whose build token is dead: it fails after three lines, within seconds."""
+    """The script of a build with a dead build token: it fails within seconds, after three lines."""
     return (
         (1.0, BuildStatus.INITIALIZING),
         *((2.0, text) for text in _DEAD_TOKEN),
@@ -113,10 +113,10 @@ def dead_token_script() -> tuple[Moment, ...]:
 
 
 def finished_script(lines: int | Iterable[str], outcome: BuildOutcome, duration: float) -> tuple[Moment, ...]:
-    """The script of a build that stops after `duration` seconds. `lines` are its whole log, evenly spaced."""
+    """The script of a build that stops after `duration` seconds. Its log is `lines`, evenly spaced."""
     outcome = BuildOutcome(outcome)  # a plain str would be taken for a log line
     output = numbered(lines)
-    # A build that takes less than a second starts and stops at the same moment.
+    # A build usually starts to run after a second. A shorter one starts and stops at the same moment.
     start = min(1.0, duration)
     step = (duration - start) / max(len(output), 1)
     return (

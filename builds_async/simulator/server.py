@@ -35,7 +35,7 @@ class ApiServer:
 
     async def start(self, host: str, port: int) -> int:
         """Listen, and return the port. ValueError unless `host` is loopback; OSError if the port is taken."""
-        # Plain http with an all-powerful token must not be reachable from other machines.
+        # Requests and tokens are not encrypted, so other machines must not reach the server.
         if host != "localhost" and not ipaddress.ip_address(host).is_loopback:
             raise ValueError(f"the simulator serves loopback addresses only, not {host!r}")
         # Handlers are canceled with their connection: one that stalls must not outlive its client.
@@ -62,7 +62,7 @@ class ApiServer:
         self._server = None
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        # One task serves all requests of a connection, so it may be known already.
+        # One task serves all requests of a connection, so the task may be in the set already.
         task = asyncio.current_task()
         if task is not None and task not in self._handlers:
             self._handlers.add(task)

@@ -1,4 +1,4 @@
-"""Filling a simulated account: the half of `BuildsSimulator` that needs no server."""
+"""Fills a simulated account: the half of `BuildsSimulator` that needs no server."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -38,7 +38,7 @@ class TriggerOptions(TypedDict, total=False):
 
 
 class AccountSetup(DeploymentSetup):
-    """Adds to a simulated account, and shows what it holds."""
+    """Adds Workers, builds, tokens and queues to a simulated account, and lists them."""
 
     @property
     def clock(self) -> Clock:
@@ -62,7 +62,7 @@ class AccountSetup(DeploymentSetup):
 
     @property
     def builds(self) -> Mapping[str, SimulatedBuild]:
-        """Each build by its UUID, in the order of adding."""
+        """Each build by its UUID, in the order in which they were added."""
         return self._account.builds
 
     @property
@@ -93,12 +93,12 @@ class AccountSetup(DeploymentSetup):
         deployed: bool = True,
         tags: Iterable[str] = (),
     ) -> str:
-        """Add a Worker and return its tag, 32 hex characters. For an existing name, returns its tag.
+        """Add a Worker and return its tag, 32 hex characters. If the name exists, return the tag it has.
 
         The Worker gets a repository connection, a build token and a trigger for the branch `main`, unless
-        `connected` is False. The list of Workers has it only if it is `deployed`, and can be filtered by
-        `tags`, which are free labels. None as `name` or `tag`: a new one. ValueError if the name or the tag
-        belongs to another Worker.
+        `connected` is False. The list of Workers has it only if it is `deployed`. `tags` are free labels, by
+        which the list can be filtered. With None, `name` or `tag` is a new one. ValueError if the name or the
+        tag belongs to another Worker.
         """
         name = self._new_name() if name is None else name
         known = self._account.workers.get(name)
@@ -125,7 +125,7 @@ class AccountSetup(DeploymentSetup):
         return worker
 
     def add_trigger(self, external_script_id: str, **options: Unpack[TriggerOptions]) -> str:
-        """Add the Worker's next trigger, for `main`, then for all other branches, and return its UUID.
+        """Add the Worker's next trigger and return its UUID: the first for `main`, the second for the rest.
 
         ValueError if there is no such Worker, or if it has two triggers.
         """
@@ -147,7 +147,7 @@ class AccountSetup(DeploymentSetup):
 
         The id serves as a tag of its own: pass it as `external_script_id` to add builds of the Preview. The
         settings are copied from the base of the Worker's Previews, or from production if there is no base.
-        ValueError if there is no such Worker, or if it has no trigger, or already a Preview of the branch.
+        ValueError if there is no such Worker, if it has no trigger, or if it has a Preview of the branch.
         """
         worker = self._worker(external_script_id)
         production, known = worker.production, self._account.previews_of(worker.tag)
@@ -180,21 +180,25 @@ class AccountSetup(DeploymentSetup):
     def refuse_repository(self, provider_account_id: str, repo_id: str | None = None) -> None:
         """Refuse to connect a repository from now on, with 404 and 8000012.
 
-        None: all repositories of the account, as if it lacked Cloudflare's app, with 404 and 8000008.
+        With None as `repo_id`, refuse all repositories of the account with 404 and 8000008, as if
+        Cloudflare's app was not installed there.
         """
         self._account.refused_repositories.add((provider_account_id, repo_id))
 
     def set_limits(self, reached: bool | None, refresh_on: datetime | None = None) -> None:
-        """Set the account's build minutes; None for both on a paid plan. Builds are never refused."""
+        """Set whether the build minutes are used up, and when they are refilled.
+
+        None for both is a paid plan. Builds are never refused.
+        """
         self._account.minutes = (reached, refresh_on)
 
     def add_build(self, script: Iterable[Moment] = (), **options: Unpack[BuildOptions]) -> SimulatedBuild:
         """Add a build that is queued now and plays `script` on the clock.
 
         A script consists of pairs: seconds from now, and a str (a log line), a `BuildStatus`, or a
-        `BuildOutcome`, which also stops a running build. Lines may come after the end. `build_script` makes
-        a typical script. Without a script, drive the build by its methods. ValueError if there is no Worker
-        with the tag `external_script_id`, or if it has no trigger.
+        `BuildOutcome`, which also stops a running build. Lines may come after the end. `build_script` returns
+        a typical script. Without a script, the methods of the build drive it. ValueError if there is no
+        Worker with the tag `external_script_id`, or if it has no trigger.
         """
         return self._add_build(BuildDetails(**options), script)
 
@@ -211,7 +215,7 @@ class AccountSetup(DeploymentSetup):
 
         The log is exactly `lines`, or that many numbered lines. ValueError as in `add_build`.
         """
-        # The whole script lies in the past, so the first reading plays all of it.
+        # The whole script is in the past, so the first reading plays all of it.
         created = self._account.now() - age - duration
         return self._add_build(BuildDetails(**options), finished_script(lines, outcome, duration), created)
 
@@ -225,10 +229,10 @@ class AccountSetup(DeploymentSetup):
         return self._account.add_build(details, script, created)
 
     def roll_build_token(self, build_token_uuid: str) -> None:
-        """Kill a build token, as if the API token behind it was rolled; the API still lists it.
+        """Make a build token dead, as if the API token behind it was rolled. The API still lists it.
 
-        Builds that are started over the API with it then fail after three lines; `add_dead_build` adds one.
-        ValueError if there is no such build token: see `build_tokens`.
+        Builds with it that are then started over the API fail after three lines. `add_dead_build` adds such a
+        build. ValueError if there is no such build token: see `build_tokens`.
         """
         token = self._account.build_tokens.get(build_token_uuid)
         if token is None:
@@ -236,7 +240,7 @@ class AccountSetup(DeploymentSetup):
         token.is_dead = True
 
     def add_dead_build(self, *, age: float = 60.0, **options: Unpack[BuildOptions]) -> SimulatedBuild:
-        """Add a build that failed `age` seconds ago because its build token is dead, and kill the token.
+        """Add a build that failed `age` seconds ago because of a dead build token, and make its token dead.
 
         ValueError as in `add_build`.
         """
@@ -248,7 +252,7 @@ class AccountSetup(DeploymentSetup):
     def add_queue(self, name: str | None = None, **options: Unpack[QueueOptions]) -> str:
         """Add a queue with an HTTP pull consumer, subscribed to build events from now on; return its id.
 
-        The subscription has the queue's name. Pulling needs a token that may write, as acknowledging does.
+        The subscription has the queue's name. Pulling and acknowledging need an API token that may write.
         ValueError if there is a queue with this name.
         """
         names = {queue.name for queue in self.queues.values()}
@@ -257,7 +261,7 @@ class AccountSetup(DeploymentSetup):
         if name in names:
             raise ValueError(f"there is another queue with the name {name!r}")
         details = QueueDetails(**options)
-        # The feed is created before the subscription: earlier transitions are no events.
+        # The feed is created before the subscription: earlier changes of builds are no events.
         queue_id = self._account.ids.tag()
         feed = EventFeed(self._account, queue_id, details.words)
         self._account.queues[queue_id] = SimulatedQueue(

@@ -27,24 +27,25 @@ if TYPE_CHECKING:
     from builds_async.client import BuildsClient
 
 _NOT_STARTED = "the simulator is not started: this needs `async with sim`"
-_NOWHERE = "http://127.0.0.1/client/v4"  # the base URL of a client that needs none
+_NOWHERE = "http://127.0.0.1/client/v4"  # a base URL for a client whose requests never use it
 
 
 class BuildsSimulator(AccountSetup):
-    """An embedded Workers Builds: one account, in process or served on loopback at a free port.
+    """An embedded Workers Builds with one account, in this process or served on loopback at a free port.
 
     `client` and `transport` reach it without a socket. `async with BuildsSimulator() as sim:` also serves it
     at `url`. Workers and builds may be added before or after the start. Leaving the block closes every
-    connection and ends every process of `run_build`; the account stays and can be served again, at another
+    connection and ends every process of `run_build`. The account stays, and can be served again at another
     port.
 
     - `clock`: the clock of builds, of the rate limit and of slow responses. Pass the same one to the client.
     - `behaviour`: switches for unknown behavior of the real service.
-    - `faults`: the faults to start with; see `fault`.
+    - `faults`: the faults to begin with; see `fault`.
     - `rate_limit`: None for no limit and no rate limit headers.
-    - `page_size`: how many lines a page of a log has (100).
-    - `account_id`, `api_token`: None for new ones. `api_email`, `api_key`: a pair that is also accepted.
-    - `seed`: makes ids and tokens repeatable. None: new ones in each run.
+    - `page_size`: how many lines a page of a log has at most (100).
+    - `account_id`, `api_token`: None for new ones.
+    - `api_email`, `api_key`: an email address and its global key, accepted instead of a token.
+    - `seed`: makes ids and tokens the same in each run. None: new ones in each run.
     - `epoch`: the date at which the clock starts. None: the current date.
     - `started_builds`: returns the script of a build that is started over the API; see `add_build`. By
       default the build succeeds after several seconds.
@@ -100,7 +101,7 @@ class BuildsSimulator(AccountSetup):
         await self.stop()
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
-        """Serve on a loopback address; port 0 stands for a free port. Without effect if it is started.
+        """Serve on a loopback address. Port 0 picks a free port. Does nothing if it is started already.
 
         ValueError if `host` is not a loopback address; OSError if the port is taken.
         """
@@ -110,7 +111,7 @@ class BuildsSimulator(AccountSetup):
                 self._url = f"http://{f'[{host}]' if ':' in host else host}:{port}{PREFIX}"
 
     async def stop(self) -> None:
-        """Close every connection and end every process. Without effect if it is not started."""
+        """Close every connection and end every process. Does nothing if it is not started."""
         async with self._lifecycle:
             await self._processes.stop()
             await self._server.stop()
@@ -118,14 +119,17 @@ class BuildsSimulator(AccountSetup):
 
     @property
     def url(self) -> str:
-        """The base URL for a client; it ends in `/client/v4`. RuntimeError unless it is started."""
+        """The base URL, which ends in `/client/v4`. RuntimeError unless the simulator is started."""
         if self._url is None:
             raise RuntimeError(_NOT_STARTED)
         return self._url
 
     @property
     def environ(self) -> dict[str, str]:
-        """The environment variables that connect a child process. RuntimeError unless it is started."""
+        """The environment variables that connect a child process to the simulator.
+
+        RuntimeError unless the simulator is started.
+        """
         return {
             "CLOUDFLARE_ACCOUNT_ID": self.account_id,
             "CLOUDFLARE_API_TOKEN": self.api_token,
@@ -164,7 +168,7 @@ class BuildsSimulator(AccountSetup):
 
     @property
     def requests(self) -> deque[SeenRequest]:
-        """The last 10,000 served requests, oldest first. May be cleared."""
+        """The last 10,000 served requests, oldest first. You may clear it."""
         return self._api.requests
 
     @property
@@ -173,7 +177,7 @@ class BuildsSimulator(AccountSetup):
         return self._server.connections
 
     def fault(self, *faults: Fault | FaultKind) -> None:
-        """Append faults to the plan; a bare kind is a `Fault` with the defaults."""
+        """Append faults to the plan. A kind alone stands for a `Fault` with the defaults."""
         self._api.faults.add(*faults)
 
     def clear_faults(self) -> None:
@@ -181,7 +185,7 @@ class BuildsSimulator(AccountSetup):
         self._api.faults.clear()
 
     def spend(self, requests: int) -> None:
-        """Count requests that other tools of the user have just made."""
+        """Count requests that other tools of the same user have just sent."""
         self._api.rate.spend(requests, self.clock.now())
 
     async def run_build(
@@ -192,17 +196,17 @@ class BuildsSimulator(AccountSetup):
         env: Mapping[str, str] | None = None,
         **options: Unpack[BuildOptions],
     ) -> SimulatedBuild:
-        """Start a real process as a build, without a shell; each line of its output is in the log at once.
+        """Start a real process as a build, without a shell. Each line of its output is in the log at once.
 
-        Standard output and errors are one stream, read as UTF-8; invalid bytes are replaced, and a line is
-        split after 64 Ki characters. Exit code 0 is `success`; any other is `fail`, and so is a command that
-        can't be started. Canceling, over the API or by `cancel`, ends the process and its children, first
-        with SIGTERM and then with SIGKILL; later output is dropped. `finish` does the same. On a
-        `VirtualClock` time is real while the process runs.
-
-        The variables of a real build (`CI`, `WORKERS_CI`, ...) are added to `env`, or else to the environment
-        of this process without its `CLOUDFLARE_*` variables, which keeps tokens out of the log: pass a token
-        in `env` if the command needs one.
+        - Standard output and standard error are one stream of UTF-8. Invalid bytes are replaced, and a line
+          is split after 64 Ki characters.
+        - Exit code 0 is `success`. Any other is `fail`, and so is a command that can't be started.
+        - Canceling, over the API or by `cancel`, ends the process and its children, first with SIGTERM and
+          then with SIGKILL. Later output is dropped. `finish` does the same.
+        - A `VirtualClock` runs in real time while the process runs.
+        - The variables of a real build (`CI`, `WORKERS_CI`, ...) are added to `env`. Without `env`, they are
+          added to the environment of this process without its `CLOUDFLARE_*` variables, which keeps tokens
+          out of the log. Pass a token in `env` if the command needs one.
 
         RuntimeError if the simulator is not started; ValueError if `command` is empty or a single str, or if
         there is no Worker with the tag.

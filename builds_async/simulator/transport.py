@@ -25,9 +25,9 @@ _MAX_REFUSAL = 1024 * 1024
 class SimulatorTransport:
     """A `Transport` for one `BuildsClient`. The credentials of each request are checked as over HTTP.
 
-    Delays pass on the simulator's clock. A response that is not there after `timeout` seconds of it (30), or
-    those that the request names, is a BuildsTimeoutError. A closed client stays closed, and belongs to one
-    event loop, as with any transport.
+    Delays pass on the simulator's clock. A response that takes longer than the request's own timeout, or else
+    `timeout` seconds (30), is a BuildsTimeoutError. As with any transport, a closed client stays closed, and
+    a client belongs to one event loop.
     """
 
     def __init__(self, api: Api, clock: Clock, timeout: float = 30.0) -> None:
@@ -56,7 +56,7 @@ class SimulatorTransport:
         return await self._spoil(response, simulated.fault, limit)
 
     async def _spoil(self, response: Response, fault: Fault, limit: float) -> Response:
-        # `sent` of the errors is True, their default: the simulator has acted upon the request.
+        # The errors keep their default `sent=True`: the request has taken effect.
         match fault.kind:
             case "reset":
                 raise BuildsConnectionError("the connection failed (the simulator reset it)")
@@ -81,7 +81,7 @@ class SimulatorTransport:
         """Raise RuntimeError if the client was closed, or is used in another event loop than before."""
         if self._closed:
             raise RuntimeError("this BuildsClient is closed; make a new one")
-        # Not needed here, but a test must not pass with a client that would fail over HTTP.
+        # This transport would work in several loops. But a test must not pass where HTTP would fail.
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:  # a test drives the coroutine without a loop

@@ -28,12 +28,12 @@ _CONNECTION_ONLY = ("repo_connection_uuid", "created_on", "modified_on", "delete
 
 
 _AUTHOR, _AUTHOR_ID = "octocat@example.com", "0" * 32
-"""Who uploads and deploys."""
+"""The user who uploads and deploys everything."""
 
 
 @cache
 def _shown(kind: type[msgspec.Struct], without: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The fields of a kind of record that are shown, and those of them that are dates."""
+    """The names of the fields that are shown of a kind of record, and of those that are dates."""
     names = tuple(name for name in kind.__struct_fields__ if name not in without)
     return names, tuple(name for name in names if name.endswith(("_on", "_at")))
 
@@ -46,7 +46,7 @@ class Views:
         self._calendar = account.calendar
 
     def _fields(self, record: msgspec.Struct, *without: str) -> Json:
-        """The fields of a record by name, without the omitted ones; moments become dates."""
+        """The fields of a record by name, except `without`. Moments become dates."""
         names, dates = _shown(type(record), without)
         shown = {name: getattr(record, name) for name in names}
         for name in dates:
@@ -306,7 +306,7 @@ class Views:
             case "strings":
                 return dict(variables)
             case "objects":
-                # A build does not store dates of its variables, so they get the date of its trigger.
+                # A build does not store when its variables were created, so they get the date of its trigger.
                 made = self._calendar.api_date(build.trigger.created_on)
                 return {
                     name: {"is_secret": value is None, "created_on": made, "value": value}

@@ -31,7 +31,7 @@ class NewHook(msgspec.Struct, kw_only=True):
 def list_hooks(call: Call) -> Reply:
     """The deploy hooks of a Worker."""
     name = call.names["script_name"]
-    # A tag in place of a name is 404, whatever the switch says.
+    # A tag in place of a name is always 404, whatever the switch `unknown_worker` says.
     if name not in call.account.workers and (
         len(name) == TAG_LENGTH or call.account.behaviour.unknown_worker == "not_found"
     ):
@@ -88,7 +88,7 @@ def _start(call: Call, hook: DeployHook) -> SimulatedBuild:
     trigger = call.account.scripts[hook.external_script_id].trigger_for(hook.branch)
     if trigger is None:
         raise UnknownError
-    # Counted only when a build is sure to start: a refused request uses up nothing.
+    # Counted only when a build is certain to start: a refused request does not count.
     _count(call, hook.external_script_id)
     hook.last_build_on = call.now
     return call.account.start_build(
@@ -100,7 +100,7 @@ def _start(call: Call, hook: DeployHook) -> SimulatedBuild:
 
 
 def _count(call: Call, tag: str) -> None:
-    """Count a build, or refuse it: builds per minute are limited for each Worker and for all together."""
+    """Count a build. TooManyBuildsError above the limits per minute, of each Worker and of the account."""
     builds = call.account.hook_builds
     last = [worker for moment, worker in builds if moment > call.now - _MINUTE]
     if last.count(tag) >= _MAX_PER_WORKER or len(last) >= _MAX_PER_ACCOUNT:

@@ -1,4 +1,4 @@
-"""Versions and deployments of Workers, and subdomains. Here a Worker goes by its name."""
+"""Versions and deployments of Workers, and subdomains. These endpoints take a Worker's name, not its tag."""
 
 from typing import TypeVar
 
@@ -15,7 +15,7 @@ _SCRIPT = "/workers/scripts/{script_name}"
 
 @endpoint("worker-deployments-list-deployments", "GET", f"{_SCRIPT}/deployments", "scripts:read")
 def list_deployments(call: Call) -> Reply:
-    """The 10 newest deployments of a Worker, newest first, whatever page is asked for."""
+    """The 10 newest deployments of a Worker, newest first. The query can't select another page."""
     newest = call.account.deployments_of(_worker(call).tag)[: -_SHOWN - 1 : -1]
     return Reply({"deployments": [call.views.deployment(it) for it in newest]})
 
@@ -31,7 +31,7 @@ def get_deployment(call: Call) -> Reply:
 
 @endpoint("worker-versions-list-versions", "GET", f"{_SCRIPT}/versions", "scripts:read")
 def list_versions(call: Call) -> Reply:
-    """A page of a Worker's versions, newest first; all of them where deployable ones are asked for."""
+    """A page of a Worker's versions, newest first. With `deployable=true`, all of them without paging."""
     versions = [*enumerate(call.account.versions_of(_worker(call).tag), 1)][::-1]
     if call.choice("deployable", ("false", "true")) == "true":
         return Reply({"items": [call.views.version(it) for it in versions]})

@@ -15,7 +15,7 @@ def list_scripts(call: Call) -> Reply:
 
 @endpoint("worker-script-search-workers", "GET", "/workers/scripts-search", "scripts:read")
 def search_scripts(call: Call) -> Reply:
-    """A page of the Workers that match a part of a name or a whole tag."""
+    """A page of the Workers that match part of a name, or a whole tag."""
     query = call.request.query
     order = call.choice("order_by", ("name", "created_on", "modified_on"))
     name, tag = query.get("name", ""), query.get("id")

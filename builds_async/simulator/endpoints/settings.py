@@ -63,7 +63,7 @@ class WorkerSettingsChange(SettingsChange, SomeChange):
 
 
 def named_token(call: Call, uuid: str) -> BuildToken:
-    """The build token that a body names by its UUID."""
+    """The build token with the UUID in a body. 404 or 400, as the switch says, if there is none."""
     token = call.account.build_tokens.get(uuid)
     if token is None:
         raise BY_STATUS[call.account.behaviour.unknown_references]
@@ -91,7 +91,7 @@ def changed(call: Call, settings: Settings, change: SettingsChange) -> Settings:
         result.token = named_token(call, sent.pop("build_token_uuid"))
     if "environment_variables" in sent:
         result.variables = merged(call, result.variables, sent.pop("environment_variables"))
-    # The change of a trigger has more fields, which its endpoint applies.
+    # A trigger's change also has fields that are no settings; its endpoint applies them.
     for name in sent.keys() & set(result.__struct_fields__):
         setattr(result, name, sent[name])
     return result
@@ -100,7 +100,7 @@ def changed(call: Call, settings: Settings, change: SettingsChange) -> Settings:
 def merged(
     call: Call, variables: Mapping[str, Variable], changes: Mapping[str, NewVariable | None]
 ) -> dict[str, Variable]:
-    """The variables, updated from a body; null deletes a variable. BadBodyError for too many."""
+    """The variables, updated from a body. Null deletes a variable. BadBodyError if there are too many."""
     result = dict(variables)
     for name, new in changes.items():
         if new is None:

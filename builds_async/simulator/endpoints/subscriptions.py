@@ -79,8 +79,8 @@ def create_subscription(call: Call) -> Reply:
     source = new.source.sent()
     if any(it.source == source for it in call.account.subscriptions.values()):
         raise AlreadySubscribedError
+    # Called before the subscription is added, so that earlier changes of builds make no events for it.
     _catch_up(call)
-    # From now on: earlier transitions are no events of this subscription.
     subscription = call.account.subscribe(
         new.name, source, new.destination.queue_id, new.events, enabled=new.enabled
     )
@@ -118,7 +118,7 @@ def delete_subscription(call: Call) -> Reply:
 
 
 def _catch_up(call: Call) -> None:
-    """Turn transitions up to now into messages, while the old subscriptions still apply."""
+    """Turn the changes of builds up to now into messages, while the old subscriptions still apply."""
     for queue in call.account.queues.values():
         queue.catch_up()
 

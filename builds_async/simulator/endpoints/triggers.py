@@ -93,7 +93,7 @@ def list_triggers(call: Call) -> Reply:
 def create_trigger(call: Call) -> Reply:
     """Add a trigger to a Worker."""
     new = call.read(NewTrigger)
-    # The API's order of refusals: unknown references first, then a third trigger.
+    # As the API does, refuse unknown references before a third trigger.
     worker, connection = named_worker(call, new.external_script_id), _connection(call, new)
     settings = new_settings(call, new)
     if len(worker.live_triggers) >= MAX_TRIGGERS:

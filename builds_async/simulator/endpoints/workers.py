@@ -164,7 +164,7 @@ def _worker(call: Call) -> Worker:
 
 
 def listed_worker(call: Call) -> Worker | None:
-    """The Worker in the path of a list; None if it is unknown and its list is then empty."""
+    """The Worker in the path of a list; None for an unknown one whose list is empty."""
     tag = call.names["script_tag"]
     if tag not in call.account.scripts and (
         len(tag) != TAG_LENGTH or call.account.behaviour.unknown_worker == "not_found"
@@ -174,7 +174,7 @@ def listed_worker(call: Call) -> Worker | None:
 
 
 def named_worker(call: Call, tag: str) -> Worker:
-    """The Worker that a body names by its tag."""
+    """The Worker with the tag in a body. 404 or 400, as the switch says, if there is none."""
     worker = call.account.scripts.get(tag)
     if worker is None or worker.parent is not None:
         raise BY_STATUS[call.account.behaviour.unknown_references]
@@ -192,7 +192,7 @@ def _changed(call: Call, settings: Settings, change: WorkerSettingsChange | msgs
 
 
 def _new_base(call: Call, worker: Worker, change: WorkerBuildChange) -> Settings | None:
-    """The base of Previews after a change. BadBodyError for a first base that is incomplete."""
+    """The base settings of Previews after a change. BadBodyError if it is the first and incomplete."""
     base = worker.legacy.settings if worker.legacy else worker.previews_base
     if change.previews_base_config is UNSET or base is not None:
         return base and _changed(call, base, change.previews_base_config)
@@ -200,7 +200,7 @@ def _new_base(call: Call, worker: Worker, change: WorkerBuildChange) -> Settings
     if not {"build_command", "deploy_command", "build_token_uuid"} <= sent.keys():
         raise BadBodyError
     token = named_token(call, sent["build_token_uuid"])
-    # The change is complete, so it replaces every placeholder here.
+    # The change has all three fields, so these placeholders don't last.
     empty = Settings(build_command="", deploy_command="", token=token)
     return changed(call, empty, change.previews_base_config)
 

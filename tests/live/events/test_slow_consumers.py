@@ -23,7 +23,7 @@ from tests.support import tasks
 
 class TestSlowConsumer:
     @pytest.mark.slow
-    @pytest.mark.parametrize("extended_leases", ["same", "told", "secret"])
+    @pytest.mark.parametrize("extended_leases", ["same", "listed", "hidden"])
     @pytest.mark.parametrize("warnings", ["map", "list"])
     async def test_once_each(
         self, extended_leases: str, warnings: str, sim: BuildsSimulator, clock: VirtualClock
@@ -92,7 +92,7 @@ class TestSlowConsumer:
 
     async def test_new_lease_ids(self, sim: BuildsSimulator, clock: VirtualClock) -> None:
         """If the response names new lease ids, those are used."""
-        source = Source(sim, sim.add_queue(extended_leases="told"))
+        source = Source(sim, sim.add_queue(extended_leases="listed"))
         ended(sim, 2)
         async with stream_of(source, visibility_timeout=40) as stream:
             for left in (1, 0):
@@ -103,7 +103,7 @@ class TestSlowConsumer:
 
     async def test_refused_extension(self, sim: BuildsSimulator, clock: VirtualClock) -> None:
         """An event whose extension the response warns about is not given out without a lease."""
-        source = Source(sim, sim.add_queue(extended_leases="secret"))
+        source = Source(sim, sim.add_queue(extended_leases="hidden"))
         ended(sim, 2)
         async with stream_of(source, visibility_timeout=40) as stream:
             assert (await anext(stream)).attempts == 1
