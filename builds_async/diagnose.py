@@ -35,10 +35,9 @@ _PERMISSIONS = {
 
 Probe: TypeAlias = Callable[[], Awaitable[T]]
 
-_MALFORMED_TOKEN = frozenset(
-    {6003, 6103, 6111}
-)  # sent with a 400 if the credentials do not have the form of a token or key
-_NO_ROUTE = frozenset({7000, 7003})  # the ID does not have the form of an account ID
+# The codes of a 400 for credentials that do not have the form of a token or key.
+_MALFORMED_TOKEN = frozenset({6003, 6103, 6111})
+_NO_ROUTE = frozenset({7000, 7003})  # the codes for an id that does not have the form of an account id
 _CREATE = (
     'Create one under My Profile, API Tokens, with "Workers Builds Configuration: Read" (or Edit) and'
     ' "Workers Scripts: Read" for this account'
@@ -76,8 +75,8 @@ class _Results(msgspec.Struct, frozen=True, kw_only=True):
             return CredentialKind.USER_TOKEN
         if not _is_wrong(self.token) or not self.works:
             return CredentialKind.UNKNOWN
-        # Accepted, but not an API token of a user. The Builds API responds with 401 to a token of an account,
-        # and with 403 to the OAuth token of `wrangler login`, which has no scope for builds.
+        # Some calls work, but this is not an API token of a user. The Builds API responds with 401 to a token
+        # of an account, and with 403 to the OAuth token of `wrangler login`, which has no scope for builds.
         if isinstance(self.limits, AuthenticationError):
             return CredentialKind.ACCOUNT_TOKEN
         return CredentialKind.OAUTH_TOKEN if _is_forbidden(self.limits) else CredentialKind.UNKNOWN

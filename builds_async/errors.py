@@ -3,11 +3,11 @@
 BuildsError
 ├── ConfigurationError            no account, no token, an http base URL, ...
 ├── BuildsConnectionError         no complete response; also a ConnectionError
-│   └── BuildsTimeoutError        none within the timeout; also a TimeoutError
-├── ResponseDecodeError           a response that can't be read
-├── NotDeployedError              a build has finished, and other versions serve
-├── LeaseLostError                another process follows this Worker by now
-└── APIError                      Cloudflare refused
+│   └── BuildsTimeoutError        no complete response in time; also a TimeoutError
+├── ResponseDecodeError           an unreadable response
+├── NotDeployedError              a build has finished, but does not serve traffic
+├── LeaseLostError                another process has taken over this Worker
+└── APIError                      Cloudflare refused the request
     ├── BadRequestError           400, 422
     ├── AuthenticationError       401
     ├── PermissionDeniedError     403
@@ -16,9 +16,9 @@ BuildsError
     ├── RateLimitError            429
     └── InternalServerError       5xx
 
-A message names the problem, the call and the remedy. None contains the token.
+A message names the problem, the call and the remedy. No message contains the token.
 
-Tests can raise all of them, as in `RateLimitError("slow down", retry_after=3)`, and all can be pickled.
+Tests can raise each of them, as in `RateLimitError("slow down", retry_after=3)`, and all can be pickled.
 """
 
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ _TRANSIENT = frozenset({408, 425, 429})
 
 
 class CallFacts(TypedDict, total=False):
-    """The call that an error belongs to: the fields that all errors have."""
+    """The failed call: the fields that all errors have."""
 
     method: str
     path: str
@@ -67,7 +67,7 @@ class BuildsError(Exception):
     transient: bool = False
     """Whether the same call may succeed later without any change.
 
-    True for a failed connection, a timeout, 408, 425, 429, 5xx and a garbled body; False for an untrusted
+    True for a failed connection, a timeout, 408, 425, 429, 5xx and a garbled body. False for an untrusted
     certificate, a proxy that requires a password, a wrong configuration and every other refusal.
     """
 
@@ -89,21 +89,21 @@ class ConfigurationError(BuildsError):
 
 
 class BuildsConnectionError(BuildsError, ConnectionError):
-    """There was no complete response: the name lookup, the connection or TLS failed, or the body was cut.
+    """There was no complete response: DNS, the connection or TLS failed, or the body was cut off.
 
-    A GET was repeated already, as far as the `RetryPolicy` allows.
+    A GET was already repeated as often as the `RetryPolicy` allows.
     """
 
     transient: bool = True
-    """False for a problem that someone has to fix, such as an untrusted certificate or a proxy's 407.
+    """False for a problem that a person has to fix, such as an untrusted certificate or a proxy's 407.
 
-    Such an error is raised at once, and the message has the remedy.
+    Such an error is raised at once, and its message has the remedy.
     """
 
     sent: bool
-    """False when the request can't have arrived.
+    """Whether the request may have arrived.
 
-    True: it may have arrived. Before you repeat a call that changes something, check whether it took effect.
+    If so, check whether a call that changes something took effect before you repeat it.
     """
 
     def __init__(
@@ -119,15 +119,15 @@ class BuildsTimeoutError(BuildsConnectionError, TimeoutError):
 
 
 class ResponseDecodeError(BuildsError):
-    """A response that can't be read: not JSON, not of the shape that the call expects, or too large.
+    """An unreadable response: not JSON, not what the call expects, or too large.
 
-    `transient` is True when the body was garbled (HTML, empty, cut) and another attempt may get a better one:
-    a GET was repeated already. False means a complete response of a shape that this version does not know,
-    or one larger than 64 MiB: please report it.
+    `transient` is True when the body was garbled (HTML, empty, cut off) and another attempt may succeed. A
+    GET was already repeated. `transient` is False for a complete response in a form that this version does
+    not know, and for one larger than 64 MiB: please report it.
     """
 
     status: int
-    """The HTTP status; 0 if it is not known."""
+    """The HTTP status; 0 if it is unknown."""
 
     body: str
     """The start of the body as text, without secrets."""
@@ -153,22 +153,23 @@ class ResponseDecodeError(BuildsError):
 
 
 class NotDeployedError(BuildsError):
-    """A build has finished, and no version of it serves traffic: `client.wait_for_commit(deployed=True)`.
+    """Raised by `client.wait_for_commit(deployed=True)`: a finished build has no version that serves traffic.
 
-    The message has the reason, the versions that serve instead, and since when. It is not `transient`:
-    someone must deploy the build. The attributes are None only in an error made without them, as in a test.
+    The message has the reason, the versions that serve instead, and since when. The error is not `transient`:
+    a person must deploy the build. The attributes are None only in an error that was made without them, for
+    instance in a test.
     """
 
     build: Build | None
     """The finished build."""
 
     reason: NotDeployedReason | None
-    """Why it does not serve."""
+    """Why no version of the build serves traffic."""
 
     serving: LiveWorker | None
-    """The versions that serve instead, each with its percentage and its build, or the reason for having none.
+    """The versions that serve instead, each with its percentage and with its build or why it has none.
 
-    `serving.deployment.created_on` says since when. None for a Worker that was never deployed.
+    They serve since `serving.deployment.created_on`. None for a Worker that was never deployed.
     """
 
     def __init__(
@@ -187,9 +188,9 @@ class NotDeployedError(BuildsError):
 
 
 class LeaseLostError(BuildsError):
-    """A batch that can't be committed: another process follows its Worker, or has saved its position.
+    """A batch can't be committed, because another process has taken over its Worker or saved its position.
 
-    Drop the batch and what was written with it, and go on with the loop.
+    Roll back everything that was written with the batch, and go on with the loop.
     """
 
 
@@ -200,7 +201,7 @@ class APIError(BuildsError):
     """
 
     status: int
-    """The HTTP status; 429 for a `RateLimitError` even if nothing was sent, 0 if it is not known."""
+    """The HTTP status; 0 if it is unknown. A `RateLimitError` has 429 even if nothing was sent."""
 
     errors: tuple[ErrorDetail, ...]
     """The entries of the response, at most 20; empty when its body was not JSON."""
@@ -239,11 +240,11 @@ class AuthenticationError(APIError):
 
 
 class PermissionDeniedError(APIError):
-    """The token is valid, but may not do this, or may not see this account (403)."""
+    """The token is valid, but lacks a permission or access to this account (403)."""
 
 
 class NotFoundError(APIError):
-    """No such build, trigger or route in this account (404)."""
+    """There is no such build, trigger or route in this account (404)."""
 
 
 class ConflictError(APIError):
@@ -253,14 +254,14 @@ class ConflictError(APIError):
 class RateLimitError(APIError):
     """Too many requests (429), counted for the user together with the dashboard and all other tools.
 
-    It is raised at once when the API asks for a longer wait than the policy's `max_wait`. `attempts` is 0
-    when nothing was sent, because an earlier response required a longer wait.
+    It is raised at once when the API requires a wait that is longer than the policy's `max_wait`. `attempts`
+    is 0 when nothing was sent because an earlier response required such a wait.
     """
 
     transient: bool = True
 
     retry_after: float | None
-    """The seconds to wait, from Retry-After; None without that header."""
+    """How many seconds to wait, from the Retry-After header; None without that header."""
 
     def __init__(
         self, message: str = "", *, retry_after: float | None = None, **facts: Unpack[RefusalFacts]
@@ -271,12 +272,12 @@ class RateLimitError(APIError):
 
 
 class InternalServerError(APIError):
-    """Cloudflare failed to process the request (5xx). A GET was repeated already."""
+    """Cloudflare failed to process the request (5xx). A GET was already repeated."""
 
     transient: bool = True
 
     retry_after: float | None
-    """The seconds to wait, from the Retry-After of a 503; None without that header."""
+    """How many seconds to wait, from the Retry-After header of a 503; None without that header."""
 
     def __init__(
         self, message: str = "", *, retry_after: float | None = None, **facts: Unpack[RefusalFacts]
@@ -286,9 +287,9 @@ class InternalServerError(APIError):
 
 
 def with_call(error: E, **call: Unpack[CallFacts]) -> E:
-    """A copy of a transport's error, with the facts of the call filled in.
+    """A copy of a transport's error, with the fields of the call filled in.
 
-    It is a copy, because a transport may keep its error and raise it again.
+    It is a copy because a transport may raise the same error object again.
     """
     complete = _copy(error)
     complete.__dict__.update(call)
@@ -305,7 +306,7 @@ def with_advice(error: E, more: str) -> E:
 
 
 def _copy(error: E) -> E:
-    # Not with the constructor: a subclass in a user's code may have other parameters.
+    # Without the constructor: a subclass in a user's code may have other parameters.
     copied = type(error).__new__(type(error))
     copied.args = error.args
     copied.__dict__.update(error.__dict__)

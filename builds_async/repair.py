@@ -1,4 +1,4 @@
-"""Mends dead build tokens: finds the triggers that have one, plans the calls, and makes them."""
+"""Repairs dead build tokens: finds the triggers that have one, plans the calls, and makes them."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -25,7 +25,7 @@ from builds_async.resources.workers import Workers
 from builds_async.session.ids import checked_tags, normalized_id
 
 _QUICK = 120.0
-"""A build with a dead token fails within seconds; a longer one has run its commands."""
+"""Seconds. A build with a dead token fails sooner; a longer build has run its commands."""
 
 _FULL_HASH = 40
 _UNREGISTERED = "(the UUID of the new build token)"
@@ -33,21 +33,21 @@ _REGISTER_ONE = "create an API token and pass it, to be registered as a new buil
 
 
 class TokenRepairReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What a repair has done. A second repair takes up what is left."""
+    """The result of a repair. A second repair continues with the calls that are left."""
 
     done: tuple[RepairCall, ...]
     """The calls that succeeded."""
     left: tuple[RepairCall, ...] = ()
-    """The calls that were not made, first the one that failed; whether that took effect, `error` says."""
+    """The call that failed, and those after it, which were not made."""
     error: BuildsError | None = None
-    """Why the first of `left` failed; None if all calls succeeded."""
+    """Why the first call of `left` failed; None if all calls succeeded."""
 
     def __repr__(self) -> str:
         return brief(self)
 
 
 class _Worker(NamedTuple):
-    """What is known of the builds of one Worker."""
+    """The triggers and builds of one Worker."""
 
     tag: str
     triggers: tuple[Trigger, ...]
@@ -58,8 +58,8 @@ class _Worker(NamedTuple):
 class TokenRepair:
     """Repairs dead build tokens: `plan()` only reads, `apply()` makes the calls of a plan.
 
-    A build token dies when the API token behind it is rolled, deleted or expired. The API goes on listing it,
-    and each build fails within seconds. What shows it is the log of the latest build with that token.
+    A build token dies when the API token behind it is rolled, deleted or expired. The API still lists it, but
+    each build with it fails within seconds. Only the log of such a build shows that its token is dead.
     """
 
     def __init__(
@@ -84,18 +84,19 @@ class TokenRepair:
         self._new = new_token
 
     async def plan(self) -> TokenRepairPlan:
-        """Find what is broken, and which calls would mend it. Changes nothing.
+        """Find the broken triggers, and the calls that would repair them. Changes nothing.
 
-        Triggers with a dead or deleted build token get another one: the new one that was passed, the one
-        whose UUID was passed, the one with which the latest successful build deployed, or the only one that
-        is left. If there is none, or if several could be meant, `problem` says so and there are no calls.
-        The last build of each such trigger is started again, at its branch and commit.
+        Triggers with a dead or deleted build token get another one: the new one that was passed, else the one
+        whose UUID was passed, else the one of the latest successful build, else the only one that is left. If
+        there is none, or if several are possible, `problem` says so and there are no calls. The last build of
+        each such trigger is started again, with its branch and commit.
 
-        For given Workers it takes two requests each; for the whole account one for each 20 Workers, and two
-        for each Worker whose latest build failed within two minutes. Builds of Previews are not looked at.
+        For given Workers this costs two requests each. For the whole account it costs one for each 20
+        Workers, and two for each Worker whose latest build failed within two minutes. Builds of Previews are
+        ignored.
 
-        Raises the `BuildsError` of the first request that fails: half a view would make a wrong plan.
-        Needs "Workers CI Read"; the whole account needs "Workers Scripts Read" too.
+        Raises the `BuildsError` of the first request that fails, because a plan from partial data may be
+        wrong. Needs "Workers CI Read", and for the whole account "Workers Scripts Read" too.
         """
         tokens = {normalized_id(it.build_token_uuid): it async for it in self._tokens.iter(per_page=200)}
         workers, latest = await self._suspects(tokens)
@@ -129,15 +130,17 @@ class TokenRepair:
         )
 
     async def apply(self, plan: TokenRepairPlan) -> TokenRepairReport:
-        """Make the calls of a plan, in order, up to the first that fails. That one is reported, not raised.
+        """Make the calls of a plan in order, until one fails. Its error is in the report, and not raised.
 
-        A second `plan` and `apply` do what is left, and nothing twice. RuntimeError for a plan that has a
-        `problem`, or that registers a token which this repair does not have. Needs "Workers CI Write".
+        A second `plan` and `apply` continue with the calls that are left, and repeat none. RuntimeError for a
+        plan with a `problem`, or a plan that registers a token which this repair does not have.
+
+        Needs "Workers CI Write".
         """
         if plan.problem:
             raise RuntimeError(f"the plan can't be applied: {plan.problem}")
         if self._new is None and any(call.action == RepairAction.REGISTER for call in plan.calls):
-            raise RuntimeError("the plan registers a new token: apply it by the repair that made it")
+            raise RuntimeError("the plan registers a new token: apply it with the repair that made it")
         registered = ""
         for number, call in enumerate(plan.calls):
             try:
@@ -147,7 +150,7 @@ class TokenRepair:
         return TokenRepairReport(done=plan.calls)
 
     async def _make(self, call: RepairCall, registered: str) -> str | None:
-        """Make one call. The UUID of the build token, if it registers one."""
+        """Make one call. Returns the UUID of the new build token if it registers one."""
         if call.action == RepairAction.REGISTER and self._new is not None:
             token = await self._tokens.create(
                 build_token_name=self._new.build_token_name,
@@ -168,7 +171,7 @@ class TokenRepair:
         return None
 
     async def _suspects(self, tokens: Mapping[str, BuildToken]) -> tuple[list[_Worker], list[Build]]:
-        """The Workers to look at closely, and the latest builds of all others."""
+        """The Workers that may be broken, and the latest builds of all others."""
         if self._tags is not None:
             return [await self._worker(tag) for tag in dict.fromkeys(map(normalized_id, self._tags))], []
         tags = [script.tag for script in await self._workers.list() if script.tag]
@@ -176,7 +179,7 @@ class TokenRepair:
         result.raise_for_failures()
         latest = {tag: build for tag, build in result.found.items() if build is not None}
         suspects = {tag for tag, build in latest.items() if _is_suspicious(build, tokens)}
-        # Another Worker with the same token is broken too, though its last build may be from before.
+        # Other Workers with the same token are broken too, although their last builds may be older.
         dead = {_token_of_build(latest[tag]) for tag in suspects} - {None}
         suspects |= {tag for tag, build in latest.items() if _token_of_build(build) in dead}
         workers = [await self._worker(tag) for tag in latest if tag in suspects]
@@ -191,9 +194,9 @@ class TokenRepair:
     async def _judged(
         self, builds: Iterable[Build], workers: Iterable[_Worker]
     ) -> tuple[dict[str, datetime], set[str]]:
-        """The tokens that work, with the last success of each, and those that are dead.
+        """The tokens that work, each with the date of its last success, and the tokens that are dead.
 
-        The last finished build with a token decides: a dead token never comes back.
+        The last finished build with a token decides, because a dead token never works again.
         """
         current = {
             it.trigger_uuid: token
@@ -226,10 +229,10 @@ class TokenRepair:
     def _replacement(
         self, usable: Mapping[str, BuildToken], alive: Mapping[str, datetime]
     ) -> tuple[BuildToken | None, str]:
-        """The build token for the broken triggers, None for the new one; or what stands in the way."""
+        """The build token for the broken triggers, or None for the new one; and the problem, if any."""
         if self._new is not None:
             same = (it for it in usable.values() if it.cloudflare_token_id == self._new.cloudflare_token_id)
-            return next(same, None), ""  # registered by an earlier attempt that did not come to its end
+            return next(same, None), ""  # it may have been registered by an earlier, interrupted repair
         if self._wanted:
             found = usable.get(self._wanted)
             why = f"{self._wanted} is no build token that works: take another one, or {_REGISTER_ONE}"

@@ -1,4 +1,4 @@
-"""Results that hold errors: a lookup of many ids can partly succeed."""
+"""The result of a lookup of many ids, which can succeed for some of them and fail for others."""
 
 from typing import Generic, TypeVar
 
@@ -24,8 +24,8 @@ class BulkResult(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     """The ids for which the API has no result, which is not an error."""
 
     failed: dict[str, BuildsError] = msgspec.field(default_factory=dict)
-    """The error of each id whose request failed after the usual retries, or whose part of the response can't
-    be read (a ResponseDecodeError)."""
+    """The error of each id whose request failed after the usual retries, or whose part of the response is
+    unreadable (a ResponseDecodeError)."""
 
     def __repr__(self) -> str:
         return brief(self)

@@ -50,7 +50,7 @@ def _publish(report: ProbeReport, path: Path | None, output: str) -> int:
         stderr().write("the report has no ids, names, log lines or secrets: it can be pasted into an issue\n")
     if report.is_complete:
         return OK
-    stderr().write(f"the probe did not come to its end ({report.requests} requests)\n")
+    stderr().write(f"the probe was not completed ({report.requests} requests)\n")
     return UNAVAILABLE
 
 

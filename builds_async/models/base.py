@@ -11,22 +11,22 @@ from msgspec import UnsetType
 from builds_async.models.brief import brief, brief_fields, written
 
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
-"""A datetime with a time zone. Without one it fails the strict decode; the lenient pass reads it as UTC."""
+"""A datetime with a time zone. Without one, the strict decode fails, and the lenient pass reads it as UTC."""
 
 Id = Annotated[str, msgspec.Meta(min_length=1)]
 """An identifier, never empty. A model without its id is unusable."""
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True):
-    """A result of the API, under the API's own field names.
+    """A result of the API, with the API's own field names.
 
-    Frozen, so it can be shared between tasks and kept. Unknown fields are skipped, and every field that the
-    API may omit has a default, so a newer server does not break an older client. Every datetime has a time
-    zone, UTC where the API gives none.
+    It is frozen, so it can be stored and shared between tasks. Unknown fields are skipped, and every field
+    that the API may omit has a default, so a newer server does not break an older client. Every datetime has
+    a time zone: UTC where the API gives none.
 
-    An odd value costs at most itself: see `builds_async.models.lenient`.
+    An unreadable value is left out, and nothing else with it: see `builds_async.models.lenient`.
 
-    The repr is one short line with the fields that say which object it is. `msgspec.to_builtins` gives all.
+    The repr is one short line with the fields that identify the object. `msgspec.to_builtins` returns all.
     """
 
     _shown: ClassVar[tuple[str, ...]] = ()
@@ -43,7 +43,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Body(msgspec.Struct, frozen=True, kw_only=True):
-    """A part of a request. A field that is UNSET is not sent and keeps its value; None is sent as null."""
+    """A part of a request. A field that is UNSET is not sent, so its value is kept. None is sent as null."""
 
     _shown: ClassVar[tuple[str, ...]] = ()
     """The fields that the repr shows; all of them if empty."""
@@ -56,7 +56,7 @@ class Body(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RedactedRepr(msgspec.Struct, frozen=True):
-    """A struct whose repr, and so tracebacks and logs, shows `***` for its secret field."""
+    """A struct that hides its secret field: its repr, in tracebacks and logs too, shows `***` instead."""
 
     _secret: ClassVar[str]
     """The name of the secret field."""
@@ -73,14 +73,14 @@ class RedactedRepr(msgspec.Struct, frozen=True):
 
 
 def texts(values: Iterable[str] | UnsetType) -> tuple[str, ...] | UnsetType:
-    """`values` as a tuple, or UNSET. TypeError for a single str, which would be split into characters."""
+    """`values` as a tuple, or UNSET. TypeError for a str, which would be split into characters."""
     if isinstance(values, str):
         raise TypeError("pass a list of strings, not one str")
     return values if isinstance(values, UnsetType) else tuple(values)
 
 
 class OpenStrEnum(StrEnum):
-    """An enum that the API may extend: an unlisted value becomes a member that is not stored in the class.
+    """An enum that accepts unlisted values: each becomes a member that is not stored in the class.
 
     `str()`, f-strings, `==` and `hash()` use the value itself. Compare with `==`, not with `is`.
 

@@ -1,4 +1,4 @@
-"""How a Struct shows itself: one short line, for logs, tracebacks and a REPL."""
+"""The repr of a Struct: one short line, for logs, tracebacks and a REPL."""
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
@@ -11,11 +11,11 @@ LONGEST: Final = 48
 """How many characters of a text are shown: a UUID fits, a script or a commit message does not."""
 
 MOST_ITEMS: Final = 3
-"""How many texts of a list are shown; of a longer one, and of anything else, only the number."""
+"""At most how many texts of a list are shown. Of longer lists and of other items only the number is shown."""
 
 
 def brief(struct: msgspec.Struct) -> str:
-    """The repr of a Struct with the fields in its `_shown`, or all; without those that are None or UNSET."""
+    """The repr of a Struct: the fields in its `_shown`, or else all; without those that are None or UNSET."""
     return written(struct, brief_fields(struct))
 
 

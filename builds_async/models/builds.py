@@ -28,7 +28,7 @@ class BuildOutcome(OpenStrEnum):
     """How a stopped build ended, in the REST API's terms."""
 
     SUCCESS = "success"
-    """All commands succeeded, which does not prove a deployment: see `client.builds.by_version`."""
+    """All commands succeeded. This proves no deployment: see `deployed` of `client.wait_for_commit`."""
     FAIL = "fail"
     """A command or the service failed; `Build.failure_reason` finds the log line that explains it."""
     SKIPPED = "skipped"
@@ -253,35 +253,33 @@ class Build(Model, frozen=True, kw_only=True):
 
     @property
     def commit_hash(self) -> str | None:
-        """The commit that is built; None for a build that was started without one, or if the API is silent.
+        """The commit that is built; None if the build was started without one, or if the API does not say.
 
-        In full, or shortened as the API gives it: compare it with `startswith` in both directions.
+        It is a full or a shortened hash, as the API returns it: compare with `startswith` in both directions.
         """
         return (self.build_trigger_metadata and self.build_trigger_metadata.commit_hash) or None
 
     @property
     def queued_for(self) -> float | None:
-        """How many seconds the build waited in the queue: from its creation until it was initialized.
+        """How many seconds the build was in the queue: until it was initialized, or else until it stopped.
 
-        A build that stopped before that waited until it stopped. None while it is queued, and if a date is
-        missing or absurd. A float, as all durations of this package.
+        None while it is queued, and if a date is missing or absurd.
         """
         return _seconds(self.created_on, self.initializing_on or self.running_on or self.stopped_on)
 
     @property
     def duration(self) -> float | None:
-        """How many seconds the build took, from its initialization to its end, without the queue.
+        """How many seconds the build took from its initialization to its end, without its time in the queue.
 
-        None while it runs, for a build that stopped before it began, and if a date is missing or absurd. A
-        float, as all durations of this package.
+        None while it runs, if it stopped in the queue, and if a date is missing or absurd.
         """
         return _seconds(self.initializing_on or self.running_on, self.stopped_on)
 
     @property
     def is_stopped(self) -> bool:
-        """True when the build no longer runs, with any outcome.
+        """True when the build has stopped, with any outcome.
 
-        This requires the status `stopped`, or both an outcome and `stopped_on` with any status.
+        It has if its status is `stopped`, or if it has both an outcome and `stopped_on`, whatever its status.
         """
         return self.status == BuildStatus.STOPPED or (
             bool(self.build_outcome) and self.stopped_on is not None
@@ -300,9 +298,10 @@ class Build(Model, frozen=True, kw_only=True):
     def failure_reason(self, lines: Iterable[LogLine]) -> str | None:
         """Why this build did not succeed, in one line of at most 300 characters, from the lines of its log.
 
-        None for a build that succeeded or has not stopped. For a failed build, the most telling log line: a
-        specific error of the service, the first error, or the last line. For any other outcome, or without
-        lines, the outcome itself. It is a guess from free text: show it, do not act on it.
+        None for a build that succeeded or has not stopped. For a failed build it is the most telling line of
+        the log: a specific error of the service, else the first error, else the last line. For any other
+        outcome, or without lines, it is the outcome itself. It is a guess from free text: show it, but don't
+        act on it.
         """
         if not self.is_stopped or self.succeeded:
             return None
@@ -345,10 +344,10 @@ def created(build: Build) -> datetime:
 
 
 def in_order(newest_first: Iterable[Build]) -> tuple[Build, ...]:
-    """The builds of a list, oldest first.
+    """The builds of a list, sorted by date, oldest first.
 
-    Ordered by date; builds of the same moment keep the order of the list. If any build lacks a usable date,
-    the order of the list decides for all of them.
+    Builds of the same moment keep the order of the list. If any build lacks a usable date, nothing is sorted,
+    and the order of the list counts for all.
     """
     builds = tuple(newest_first)[::-1]  # the sort is stable, so builds of the same moment keep their order
     if any(usable_date(build.created_on) is None for build in builds):
@@ -359,7 +358,7 @@ def in_order(newest_first: Iterable[Build]) -> tuple[Build, ...]:
 class BuildMap(Model, frozen=True, kw_only=True):
     """The result of the two bulk lookups: builds by the requested id."""
 
-    # An unreadable map must not be taken for an empty one, which means that no Worker was ever built.
+    # An unreadable map must not pass for an empty one, which would mean that no Worker was ever built.
     _essential: ClassVar[frozenset[str]] = frozenset({"builds"})
 
     builds: dict[str, Build | None] | None = None

@@ -1,4 +1,4 @@
-"""The changes that watching Workers reports, and the position of a watch."""
+"""The changes that a watch reports, and its position."""
 
 from datetime import datetime
 
@@ -15,8 +15,8 @@ class BuildChange(msgspec.Struct, frozen=True, kw_only=True):
     """The tag of the Worker, as the caller passed it."""
 
     previous: Build | None
-    """The build as last reported. For a new build, the Worker's newest build until then; None if there was
-    none."""
+    """The build as it was last reported. For a new build it is the Worker's newest build before, or None if
+    there was none."""
 
     build: Build
     """The build as it is now."""
@@ -41,7 +41,7 @@ class WatchedBuild(msgspec.Struct, frozen=True):
 
 
 class WorkerMark(msgspec.Struct, frozen=True):
-    """The newest build of a Worker that was seen: later builds are new."""
+    """The newest build of a Worker that a watch has seen. Later builds are new."""
 
     build_uuid: str
     """The UUID of that build."""
@@ -51,7 +51,7 @@ class WorkerMark(msgspec.Struct, frozen=True):
 
 
 class WatchPosition(msgspec.Struct, frozen=True):
-    """How far a watch has come.
+    """The position of a watch: which builds it has reported.
 
     `msgspec.json.encode(position)` and `msgspec.json.decode(data, type=WatchPosition)` store and load it.
     """

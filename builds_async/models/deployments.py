@@ -1,4 +1,4 @@
-"""What a Worker serves: its versions, and the deployments that send traffic to them."""
+"""The versions of a Worker, and the deployments that send traffic to them."""
 
 from typing import ClassVar
 
@@ -11,7 +11,7 @@ _TRIGGERED_BY = "workers/triggered_by"
 _MESSAGE = "workers/message"
 
 Annotations = dict[str, str | None]
-"""What wrangler, Workers Builds or the API noted, under names such as `workers/message`. All are optional."""
+"""Notes by wrangler, Workers Builds or the API, by names such as `workers/message`. All are optional."""
 
 
 class DeployedVersion(Model, frozen=True, kw_only=True):
@@ -26,47 +26,47 @@ class DeployedVersion(Model, frozen=True, kw_only=True):
 class Deployment(Model, frozen=True, kw_only=True):
     """A deployment of a Worker: one version with all the traffic, or two with a share each.
 
-    Nothing in it tells a build from a deployment by hand: both say `wrangler`. Only
-    `client.builds.by_version`, and `client.live` with it, find the build.
+    It does not show whether a build or a person deployed: the `source` of both is `wrangler`. To find the
+    build, use `client.live`, or `client.builds.by_version` with the ids of the versions.
     """
 
     id: Id
     """The id of the deployment."""
     created_on: Moment | None = None
-    """When it was made: since when its versions have this traffic."""
+    """When it was created. From then on its versions serve this traffic."""
     source: str | None = None
-    """What made it, such as `wrangler`, `dash` or `api`; the words are not documented."""
+    """The tool that created it, such as `wrangler`, `dash` or `api`; values are undocumented."""
     strategy: str | None = None
-    """How traffic is split: `percentage` is the only known word."""
+    """How traffic is split. `percentage` is the only known value."""
     author_email: str | None = None
-    """The email address of the user who made it, or of the owner of the token that made it."""
+    """The email address of the user who created it, or who owns the token that did."""
     annotations: Annotations | None = None
     """Notes by their names: see `triggered_by` and `message`."""
     versions: tuple[DeployedVersion, ...] | None = None
-    """The versions that serve, one or two, in no defined order."""
+    """The versions that serve traffic, one or two, in no defined order."""
 
     @property
     def triggered_by(self) -> str | None:
-        """What it came from: `deployment`, `version_upload`, `rollback`, `secret`, or another word."""
+        """What caused it: `deployment`, `version_upload`, `rollback`, `secret` or another word."""
         return (self.annotations or {}).get(_TRIGGERED_BY)
 
     @property
     def message(self) -> str | None:
-        """The message that was given with it, for instance why it was rolled back."""
+        """The message of the deployment, for instance the reason for a rollback."""
         return (self.annotations or {}).get(_MESSAGE)
 
 
 class DeploymentList(Model, frozen=True, kw_only=True):
-    """The result of the list of deployments."""
+    """The response to a list of deployments."""
 
-    # Without a default: a list that is absent or unreadable must not pass for an empty one, as if the Worker
-    # was never deployed.
+    # Without a default: a missing or unreadable list must not pass for an empty one, which would mean that
+    # the Worker was never deployed.
     deployments: tuple[Deployment, ...]
-    """The 10 newest, newest first."""
+    """The 10 newest deployments, newest first."""
 
 
 class VersionMetadata(Model, frozen=True, kw_only=True):
-    """When and by whom a version was made."""
+    """When and by whom a version was uploaded."""
 
     _shown: ClassVar[tuple[str, ...]] = ("created_on", "source", "author_email", "has_preview")
 
@@ -75,51 +75,51 @@ class VersionMetadata(Model, frozen=True, kw_only=True):
     modified_on: Moment | None = None
     """When its record last changed."""
     source: str | None = None
-    """What made it, such as `wrangler`, `dash` or `api`; the words are not documented."""
+    """The tool that uploaded it, such as `wrangler`, `dash` or `api`; values are undocumented."""
     author_id: str | None = None
-    """The id of the user who made it, or whose token did."""
+    """The id of the user who uploaded it, or who owns the token that did."""
     author_email: str | None = None
     """The email address of that user."""
     has_preview: bool | None = None
-    """Whether it can have a preview URL of its own, whichever of the two names the API used."""
+    """Whether it can have a preview URL of its own. It is set under both of the API's names for it."""
     camel_has_preview: bool | None = msgspec.field(default=None, name="hasPreview")
-    """The same under the API's other name, `hasPreview`."""
+    """The value under the API's other name, `hasPreview`; use `has_preview`."""
 
     def __post_init__(self) -> None:
-        # Both spellings were seen live; a reader should need to know only one.
+        # Both spellings were seen live. Users should need to know only one.
         if self.has_preview is None:
             force_setattr(self, "has_preview", self.camel_has_preview)
 
 
 class Version(Model, frozen=True, kw_only=True):
-    """A version of a Worker: its code and settings as they were uploaded once. It need not serve traffic."""
+    """A version of a Worker: its code and settings, as they were uploaded. It may never serve traffic."""
 
     id: Id
-    """The id of the version, a UUID: what builds and deployments call `version_id`."""
+    """The id of the version, a UUID. Builds and deployments call it `version_id`."""
     number: int | None = None
     """Its number among the versions of the Worker, from 1."""
     metadata: VersionMetadata | None = None
-    """When and by whom it was made."""
+    """When and by whom it was uploaded."""
     annotations: Annotations | None = None
     """Notes by their names: see `triggered_by` and `message`."""
     startup_time_ms: int | None = None
     """How long the script takes to start, in milliseconds; only from `client.versions.get`."""
     resources: dict[str, object] | None = None
-    """The script, its bindings and its runtime, as the API gives them; only from `client.versions.get`."""
+    """The script, its bindings and its runtime, as the API returns them; only from `client.versions.get`."""
 
     @property
     def triggered_by(self) -> str | None:
-        """What made the version: `version_upload`, `upload`, `secret`, or another word."""
+        """What caused it: `version_upload`, `upload`, `secret` or another word."""
         return (self.annotations or {}).get(_TRIGGERED_BY)
 
     @property
     def message(self) -> str | None:
-        """The message that was given with it."""
+        """The message of the upload."""
         return (self.annotations or {}).get(_MESSAGE)
 
 
 class VersionList(Model, frozen=True, kw_only=True):
-    """The result of the list of versions."""
+    """The response to a list of versions."""
 
     items: tuple[Version, ...]
     """The versions of the page, newest first."""
@@ -138,4 +138,4 @@ class AccountSubdomain(Model, frozen=True, kw_only=True):
     """The account's subdomain of workers.dev."""
 
     subdomain: str | None = None
-    """The name in front of `.workers.dev`."""
+    """The name before `.workers.dev`."""

@@ -29,7 +29,7 @@ class Finding(Model, frozen=True, kw_only=True):
     check: str
     """The subject: `credentials`, `account`, `builds`, `scripts`, `queues`, `write` or `build_minutes`.
 
-    Also `address`, first in the list, if the credentials go to a host that is not Cloudflare's. The command's
+    If the credentials go to a host that is not Cloudflare's, the first finding is `address`. The command
     `doctor --shared` adds `engine`, `persistence`, `clock` and `members`.
     """
     state: Literal["ok", "problem", "unknown"]
@@ -39,7 +39,7 @@ class Finding(Model, frozen=True, kw_only=True):
     advice: str = ""
     """How to fix the problem; empty if there is none."""
     status: int | None = None
-    """The HTTP status of the refusal, if that is the problem."""
+    """The HTTP status of the response that caused the problem; None for other problems."""
 
 
 class Diagnosis(Model, frozen=True, kw_only=True):
@@ -56,9 +56,9 @@ class Diagnosis(Model, frozen=True, kw_only=True):
 
     @property
     def ok(self) -> bool:
-        """True when builds can be read, and no requirement of every call has a problem.
+        """True when builds can be read, and no other check has a problem.
 
-        The permissions for `scripts` (Worker names) and `queues` do not count: only some calls need them.
+        The checks `scripts` (Worker names) and `queues` do not count, because only some calls need them.
         """
         states = {it.check: it.state for it in self.findings if it.check not in {"scripts", "queues"}}
         return states.get("builds") == "ok" and "problem" not in states.values()

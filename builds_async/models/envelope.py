@@ -17,7 +17,7 @@ class ErrorDetail(Model, frozen=True, kw_only=True):
     message: str = ""
     """The API's description of the error."""
     code: int | None = None
-    """Cloudflare's error code, with any HTTP status; None if the entry has no code."""
+    """Cloudflare's error code, which is independent of the HTTP status; None if the entry has no code."""
 
 
 class ResultInfo(Model, frozen=True, kw_only=True):
@@ -38,7 +38,7 @@ class ResultInfo(Model, frozen=True, kw_only=True):
 
 
 class Envelope(Model, Generic[T], frozen=True, kw_only=True):
-    """A successful response. Decoding this is the hot path, so fields of refusals are not read."""
+    """A successful response. Its decoding is the hot path, so it skips the fields of refusals."""
 
     _essential: ClassVar[frozenset[str]] = frozenset({"result"})
 
@@ -62,14 +62,14 @@ class Receipt(Envelope[T], Generic[T], frozen=True, kw_only=True):
 
 
 class Exact(Envelope[T], Generic[T], frozen=True, kw_only=True):
-    """A response with a result of a caller's own type: as that type has it, or not at all.
+    """A response whose result has a type of the caller's own, and is decoded strictly or not at all.
 
-    The lenient pass knows the models here, and what may be left out of them, but no other types.
+    There is no lenient pass, which knows only the models of this package and their optional parts.
     """
 
 
 class Done(Model, frozen=True, kw_only=True):
-    """A successful response to a call without a result: its `result` is kept as raw bytes, never decoded."""
+    """A successful response to a call without a result. Its `result` stays raw bytes and is never decoded."""
 
     success: bool | None = None
     """The response's own claim of success."""
@@ -78,7 +78,7 @@ class Done(Model, frozen=True, kw_only=True):
 
 
 class MendedEnvelope(Envelope[T], Generic[T], frozen=True, kw_only=True):
-    """An envelope from the lenient pass, which left out unreadable values. Never decoded itself."""
+    """An envelope made by the lenient pass, which left out unreadable values."""
 
     losses: tuple[Loss, ...] = ()
     """The values that were left out."""

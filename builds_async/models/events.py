@@ -19,7 +19,7 @@ from builds_async.models.queues import QueueMessage
 
 
 class BuildEventType(OpenStrEnum):
-    """The kind of a build event. If the event has a `build_outcome`, decide by that."""
+    """The type of a build event. If the event has a `build_outcome`, rely on that instead."""
 
     QUEUED = "cf.workersBuilds.worker.build.queued"
     """The build was queued. Known to Cloudflare's own consumer, but not documented."""
@@ -76,7 +76,7 @@ class BuildEvent(Model, frozen=True, kw_only=True):
 
 
 def updated(build: Build, event: BuildEvent) -> Build:
-    """A build with the state that an event reports: what the event does not say stays as it was."""
+    """A build with the state that an event reports. Fields that the event lacks keep their values."""
     said = {
         name: value
         for name in ("status", "build_outcome", "created_on", "initializing_on", "running_on", "stopped_on")
@@ -85,8 +85,8 @@ def updated(build: Build, event: BuildEvent) -> Build:
     return msgspec.structs.replace(build, **said)
 
 
-# The documents, Cloudflare's own consumer and the REST API spell outcomes differently. The last word of an
-# event's type reads like an outcome too.
+# The documentation, Cloudflare's own consumer and the REST API spell outcomes differently. The last word of
+# an event's type is an outcome too.
 _OUTCOMES: Final = {
     "succeeded": BuildOutcome.SUCCESS,
     "success": BuildOutcome.SUCCESS,
@@ -124,7 +124,7 @@ def read_event(message: QueueMessage) -> BuildEvent | None:
     return BuildEvent(
         type=BuildEventType(kind),
         build_uuid=build_uuid,
-        # With an outcome, documented events have statuses such as `failed`, which REST does not have.
+        # Documented events with an outcome have statuses such as `failed`, which the REST API does not have.
         status=BuildStatus.STOPPED if outcome else _status(status, word),
         build_outcome=outcome,
         worker_name=_text(_object(event, "source"), "workerName"),
@@ -182,7 +182,7 @@ def _word(parent: dict[str, Any], name: str) -> str | None:
 
 
 def _text(parent: dict[str, Any], name: str) -> str | None:
-    """A field as a str, else None: an unreadable field must not lose the event."""
+    """A field as a str, or None: one unreadable field must not cost the whole event."""
     return convert_or_none(parent.get(name), str)
 
 

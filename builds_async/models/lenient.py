@@ -1,19 +1,19 @@
 """The lenient pass: reads JSON into a model, field by field, after the strict decode has failed.
 
-The strict decode suffices for valid responses. The lenient pass reads only those that fail it, and loses no
-more than the unreadable values themselves:
+Valid responses need only the strict decode. The lenient pass reads a response that failed it, and leaves out
+only the unreadable values themselves:
 
 - A value of another type is converted if that loses nothing: a number to a string, a numeric string to a
   number, `"true"` to True, epoch seconds or milliseconds to a date. A date without a time zone is UTC.
 - Otherwise the field becomes None, or takes its default if it can't be None.
-- An unusable element of a list or map is left out. A model is unusable without its identity, the fields that
-  have no default.
+- An unusable element of a list or map is left out. A model is unusable without the fields that have no
+  default, such as its id.
 - A model is also unusable if a field in its `_essential` is present but unreadable: the rest is worthless
-  without that field, and the default would be a false statement.
+  without that field, and its default would be false.
 - A model may have a class method `_normalized(value, note)` for repairs that involve more than one field. It
   returns the repaired value, and calls `note` with the place of everything that it leaves out.
 
-`losses` lists the values that were left out, by field names, never by content, which may be secret.
+`losses` lists the values that were left out by their field names, never by content, which may be secret.
 """
 
 from collections.abc import Callable
@@ -87,8 +87,8 @@ def _read_union(value: _Value, kind: inspect.UnionType, place: str, losses: Loss
     if value is None and _takes_none(kind):
         return None
     for alternative in kind.types:
-        # No losses to undo: msgspec allows one alternative for objects and one for lists. If that one fails,
-        # so does the union, and the caller undoes its losses.
+        # A failed alternative leaves no losses behind: msgspec allows only one alternative for objects and
+        # one for lists. If that one fails, so does the union, and the caller drops the losses.
         with suppress(Unusable):
             return _read(value, alternative, place, losses)
     raise Unusable

@@ -1,4 +1,4 @@
-"""What serves traffic now, and which build made it: the result of `client.live()`."""
+"""The result of `client.live()`: the versions that serve traffic now, and the builds that made them."""
 
 from enum import StrEnum
 
@@ -12,13 +12,13 @@ class NoBuildReason(StrEnum):
     """Why no build is known for a version that serves traffic."""
 
     BY_HAND = "by_hand"
-    """No build made it: it came from wrangler on a laptop, another CI system, the dashboard or the API."""
+    """No build made it: it was uploaded by wrangler, another CI system, the dashboard or the API."""
     ROLLBACK = "rollback"
-    """A rollback brought it back, and no build made it. A rollback to a build's version has that build."""
+    """A rollback deployed it again, and no build made it. If a build made it, `build` has that build."""
     SECRET = "secret"  # noqa: S105  # a word of the API
-    """A changed secret made it, out of the code of the version before. Which one is not recorded."""
+    """It was made by the change of a secret, from the code of an earlier version. Which one is unknown."""
     EXPIRED = "expired"
-    """It is older than 90 days, for which builds are kept. A build may have made it."""
+    """It is older than 90 days, and builds are kept only for that time. A build may have made it."""
     REFUSED = "refused"
     """The token may read deployments but no builds: it is account-owned, or lacks "Workers CI Read"."""
 
@@ -27,17 +27,17 @@ class NotDeployedReason(StrEnum):
     """Why no version of a build serves traffic."""
 
     SUPERSEDED = "superseded"
-    """It was deployed, or may have been, and a newer deployment has replaced it."""
+    """Its version was deployed, or may have been, and a newer deployment has replaced it."""
     ROLLED_BACK = "rolled_back"
-    """It was deployed, and a rollback has replaced it."""
+    """Its version was deployed, and a rollback has replaced it."""
     SPLIT = "split"
-    """Two other versions share the traffic now, or it is in the current deployment with 0 percent."""
+    """Two other versions share the traffic now, or its version has 0 percent of the current deployment."""
     UPLOADED_ONLY = "uploaded_only"
-    """It uploaded a version and did not deploy it, as `wrangler versions upload` does."""
+    """The build uploaded a version without deploying it, as `wrangler versions upload` does."""
     NOTHING_UPLOADED = "nothing_uploaded"
-    """It was successful and uploaded nothing: its deploy command may have matched no package."""
+    """The build succeeded but uploaded nothing: its deploy command may have matched no package."""
     UNSUCCESSFUL = "unsuccessful"
-    """It has failed, or was canceled, terminated or skipped."""
+    """The build failed, or was canceled, terminated or skipped."""
 
 
 class LiveVersion(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,20 +50,20 @@ class LiveVersion(msgspec.Struct, frozen=True, kw_only=True):
     """Its share of the traffic, 0.01 to 100."""
 
     build: Build | None
-    """The build that made it."""
+    """The build that made it; None exactly when `reason` says why."""
 
     reason: NoBuildReason | None
     """Why there is no `build`; None exactly when there is one."""
 
 
 class LiveWorker(msgspec.Struct, frozen=True, kw_only=True):
-    """What a Worker serves now."""
+    """A Worker, and the versions that serve its traffic now."""
 
     script_name: str
     """The name of the Worker, as the caller wrote it."""
 
     deployment: Deployment
-    """The deployment that serves; its `created_on` says since when."""
+    """The current deployment. It serves since its `created_on`."""
 
     versions: tuple[LiveVersion, ...]
-    """The versions that serve: one, or two of a gradual deployment, the larger share first."""
+    """The versions that serve: one, or two in a gradual deployment, with the larger share first."""

@@ -15,13 +15,13 @@ from builds_async.models.text import plain
 class LogLine(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One line of a log.
 
-    An unreadable line keeps its place, because positions count lines. A null message becomes an empty one; a
-    number, list or object becomes JSON. A timestamp that is a date or a numeric string is converted; any
-    other is replaced by that of the previous line on the page, or by 0 (1970) for the first line.
+    An unreadable line keeps its place, because positions count lines. A message that is null becomes empty,
+    and a number, list or object becomes JSON. A timestamp that is a date or a numeric string is converted.
+    Any other timestamp is replaced by that of the previous line on the page, or by 0 (1970) in the first.
     """
 
     timestamp: int | float
-    """The API's unconverted number: epoch milliseconds, though the schema shows seconds. See `time`."""
+    """The API's number, unchanged: epoch milliseconds, though the schema shows seconds. Use `time`."""
     message: str
     """The output of the build, unchanged. Untrusted data: print `text` instead."""
 
@@ -32,8 +32,8 @@ class LogLine(msgspec.Struct, frozen=True, array_like=True, gc=False):
     def time(self) -> datetime:
         """The timestamp as an aware datetime in UTC.
 
-        The magnitude of the number decides whether it is in seconds, milliseconds or a smaller unit. Every
-        number gives a time that can be converted to any time zone.
+        The size of the number decides whether it counts seconds, milliseconds or a smaller unit. Every number
+        results in a time that can be converted to any time zone.
         """
         return moment(self.timestamp)
 
@@ -41,8 +41,8 @@ class LogLine(msgspec.Struct, frozen=True, array_like=True, gc=False):
     def text(self) -> str:
         """The message as one line that is safe to print, to a terminal and in a CI job.
 
-        Colors and other escape sequences are removed, control characters are made visible, and a space
-        breaks up commands that GitHub Actions or Azure Pipelines would execute. Without this, anyone who can
+        Colors and other escape sequences are removed, control characters are made visible, and commands that
+        GitHub Actions or Azure Pipelines would execute are broken up by a space. Otherwise, anyone who can
         write to a log could control the job that prints it.
         """
         return plain(self.message)
@@ -52,7 +52,7 @@ class LogEvent(Model, frozen=True, kw_only=True):
     """A phase of the build, as reported in the log. Seen live, but missing from the schema."""
 
     type: str | None = None
-    """The name of the phase. Only `initializing` has been seen; names are undocumented."""
+    """The name of the phase. Only `initializing` was seen; names are undocumented."""
     started_on: Moment | None = None
     """When the phase began."""
     ended_on: Moment | None = None
@@ -73,11 +73,11 @@ class LogPage(Model, frozen=True, kw_only=True):
     _essential: ClassVar[frozenset[str]] = frozenset({"lines"})
 
     lines: _Lines = ()
-    """The lines of the page in the API's order, mostly oldest first: timestamps may go back."""
+    """The lines of the page in the API's order, mostly oldest first. Timestamps may go backward."""
     cursor: str | None = None
     """The opaque cursor of the next page; None if the API returns none."""
     truncated: bool | None = None
-    """True if more lines follow this page; False does not mean that the log is complete."""
+    """True if more lines follow this page. False does not mean that the log is complete."""
     events: tuple[LogEvent, ...] | None = None
     """The phases of the build; None if the API returns none."""
 
@@ -153,7 +153,6 @@ class LogPosition(msgspec.Struct, frozen=True):
     number: int = 0
     """How many lines of the log were delivered: the number of the last line, counted from 1.
 
-    In a JSON position that was stored before there were numbers it is missing. Then `offset` counts where
-    there is no cursor; behind a cursor the number is not known, and the first line that follows gets number
-    1.
+    Positions that were stored before this field existed lack it. Without a cursor, `offset` is used instead.
+    With one, the number is unknown, and the next line gets number 1.
     """

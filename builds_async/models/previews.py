@@ -1,4 +1,4 @@
-"""Previews: branches of a Worker that are built and served besides production."""
+"""Previews: branches of a Worker that are built and served in addition to production."""
 
 from typing import ClassVar
 

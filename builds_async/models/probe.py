@@ -1,4 +1,4 @@
-"""What a probe has found out about the API."""
+"""The findings of a probe: how the API behaves for one account."""
 
 from typing import Literal
 
@@ -6,41 +6,41 @@ from builds_async.models.base import Model
 
 
 class ProbeFinding(Model, frozen=True, kw_only=True):
-    """One question about the API, and the answer that the account gave.
+    """One question about the API, and the answer that was found in the account.
 
-    No field holds an id, a name, a text of a log or a secret.
+    No field has an id, a name, a text of a log or a secret.
     """
 
     question: str
-    """The name of the question; where the simulator has a switch for it, the name of the switch."""
+    """The name of the question. If the simulator has a switch for it, it is the name of the switch."""
     state: Literal["holds", "differs", "seen", "unknown"]
-    """Whether the answer is what this package assumes; `seen` if it assumes nothing."""
+    """Whether the answer is the one that this package assumes; `seen` if it assumes none."""
     assumption: str
-    """The assumption of this package, or the question if it assumes nothing."""
+    """The assumption of this package, or the question if there is none."""
     answer: str = ""
     """The answer, in a few fixed words and numbers; empty if it is unknown."""
     reason: str = ""
-    """Why the answer is unknown."""
+    """Why the answer is unknown; empty if it is known."""
 
 
 class ProbeReport(Model, frozen=True, kw_only=True):
-    """All answers of a probe. It holds nothing that identifies the account, so it can be published."""
+    """All answers of a probe. Nothing in it identifies the account, so it can be published."""
 
     version: str
     """The version of this package."""
     requests: int
     """How many requests were sent."""
     is_complete: bool
-    """Whether the probe came to its end. False: it was interrupted, or the API turned it away."""
+    """Whether the probe was completed. False: it was interrupted, or the API refused its requests."""
     findings: tuple[ProbeFinding, ...]
     """The answers, in reading order."""
     not_asked: dict[str, str]
-    """Open questions that reading can't settle, and why not."""
+    """Open questions that read requests can't answer, each with the reason."""
 
     @property
     def markdown(self) -> str:
         """The report as Markdown, to be pasted into an issue."""
-        end = "" if self.is_complete else " The probe did not come to its end."
+        end = "" if self.is_complete else " The probe was not completed."
         rows = [
             f"| {it.state} | `{it.question}` | {it.answer or it.reason} | {it.assumption} |"
             for it in sorted(self.findings, key=lambda it: _ORDER.index(it.state))
@@ -54,7 +54,7 @@ class ProbeReport(Model, frozen=True, kw_only=True):
                 "| --- | --- | --- | --- |",
                 *rows,
                 "",
-                "Not asked, because reading does not tell:",
+                "Not asked, because read requests can't answer these:",
                 "",
                 *others,
                 "",

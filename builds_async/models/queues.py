@@ -17,14 +17,14 @@ MAX_DELAY = 24 * 3600
 
 
 class QueueMessage(Model, frozen=True, kw_only=True):
-    """A pulled message under a lease: no other pull gets it until the visibility timeout ends."""
+    """A pulled message and its lease: no other pull gets the message until the visibility timeout ends."""
 
     _shown: ClassVar[tuple[str, ...]] = ("id", "attempts")
 
     id: Id
     """The id of the message."""
     lease_id: Id
-    """The id of this delivery, to acknowledge the message with."""
+    """The id of this delivery, which acknowledges the message."""
     body: object = None
     """The raw body, mostly base64 or plain text: see `metadata["CF-Content-Type"]`. Untrusted data."""
     timestamp_ms: int | float | None = None
@@ -44,7 +44,7 @@ else:
 class QueueBatch(Model, frozen=True, kw_only=True):
     """The response to a pull.
 
-    A message without an id or a lease can't be acknowledged, so it is left out here and stays in the queue.
+    A message without an id or a lease can't be acknowledged. So it is left out here, and stays in the queue.
     """
 
     _shown: ClassVar[tuple[str, ...]] = ("messages", "message_backlog_count")

@@ -1,4 +1,4 @@
-"""Guesses from a log, in one line, why a build failed. Logs are free text."""
+"""Guesses from a log why a build failed, in one line. It is a guess because logs are free text."""
 
 # Plain strings, which `re` compiles and caches on first use: few programs need them.
 import re
@@ -10,7 +10,7 @@ _LONGEST = 300
 # The service's last line, which reports that a command failed, but not why.
 _GENERAL = r"Failed: error occurred while \w+"
 _FINAL = "Failed: "
-# The last of the three lines that a build with a dead token logs. Bounded, so that the advice fits behind it.
+# The last of the three lines in the log of a build with a dead token. Bounded, so that the advice still fits.
 _DIED = r"(?i)(failed: .{0,60}\bbuild token\b.{0,80}?\b(?:deleted|rolled|revoked|expired)\b[^.]{0,60})"
 _REPAIR = "To repair it, run `builds-async doctor --repair-build-token`"
 _ERROR = r"""(?x)✘\s*\[ERROR\] | \[ERROR\] | ❌
@@ -57,7 +57,7 @@ def failure_reason(texts: Iterable[str]) -> str | None:
     reason = found or noise or general or last
     if reason and (dead := re.match(_DIED, reason)):
         reason = f"{dead[1].rstrip()}. {_REPAIR}"
-    # Cut before, so that a huge line is cheap, and after, because a control character becomes several.
+    # Cut before `plain`, so that a huge line is cheap, and after it, because a control character grows.
     return plain(reason[:_LONGEST])[:_LONGEST] if reason else None
 
 

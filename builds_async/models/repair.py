@@ -1,4 +1,4 @@
-"""The plan that mends a dead build token."""
+"""The plan to replace a dead build token."""
 
 from typing import TYPE_CHECKING, ClassVar
 
@@ -7,27 +7,27 @@ from builds_async.models.tokens import BuildToken
 
 
 class NewBuildToken(RedactedRepr, frozen=True, kw_only=True):
-    """An API token that is to be registered for builds. Its repr hides the token."""
+    """An API token to register for builds. Its repr hides the token."""
 
     _secret: ClassVar[str] = "build_token_secret"  # noqa: S105  # the name of the field
 
     build_token_secret: str
-    """The API token itself. A user must own it, and builds get its permissions."""
+    """The API token itself. It must be owned by a user, and builds get its permissions."""
     cloudflare_token_id: str
-    """Its id: `(await client.tokens.verify()).id` of a client that uses it."""
+    """The id of the API token. A client that uses it gets the id by `(await client.tokens.verify()).id`."""
     build_token_name: str = "Workers Builds"  # noqa: S105  # a name
     """The display name of the new build token."""
 
 
 class RepairAction(OpenStrEnum):
-    """What a call of a repair does."""
+    """The purpose of one call of a repair."""
 
     REGISTER = "register"
     """Registers an API token as a build token."""
     POINT = "point"
-    """Gives a trigger another build token."""
+    """Points a trigger to another build token."""
     START = "start"
-    """Starts the build again that failed for want of a token."""
+    """Starts the build again that failed because of the dead token."""
     if TYPE_CHECKING:
         _UNLISTED = "any other word"
 
@@ -46,14 +46,14 @@ class BrokenTrigger(Model, frozen=True, kw_only=True):
     build_token_name: str | None = None
     """The display name of that build token."""
     is_registered: bool
-    """Whether the build token still exists. True: the API token behind it was rolled, deleted or expired."""
+    """Whether the build token still exists. If so, the API token behind it was rolled, deleted or expired."""
 
 
 class RepairCall(Model, frozen=True, kw_only=True):
     """One call that a repair makes."""
 
     action: RepairAction
-    """What it does."""
+    """The purpose of the call."""
     method: str
     """The HTTP method."""
     path: str
@@ -61,24 +61,24 @@ class RepairCall(Model, frozen=True, kw_only=True):
     body: dict[str, str]
     """The body, with `***` in place of a secret."""
     external_script_id: str | None = None
-    """The tag of the Worker that it concerns; None for a build token."""
+    """The tag of the Worker that it changes; None for the registration of a build token."""
 
 
 class TokenRepairPlan(Model, frozen=True, kw_only=True):
-    """What is broken, and the calls that mend it. It holds no secret."""
+    """The triggers with a dead build token, and the calls that repair them. It contains no secret."""
 
     broken: tuple[BrokenTrigger, ...] = ()
-    """The triggers that have a dead build token."""
+    """The triggers with a dead build token."""
     replacement: BuildToken | None = None
-    """The build token that they get; None if one is to be registered, or if none was found."""
+    """The build token that they get; None if a new one will be registered, or if none was found."""
     is_proven: bool = False
-    """Whether a build is known that succeeded with the replacement."""
+    """Whether a build is known to have succeeded with the replacement."""
     calls: tuple[RepairCall, ...] = ()
-    """The calls, in order; empty if nothing is broken, or if `problem` says why nothing can be done."""
+    """The calls, in order; empty if nothing is broken, or if nothing can be done: see `problem`."""
     problem: str = ""
-    """Why the triggers can't be mended, and what to do; empty if they can."""
+    """Why the triggers can't be repaired, and what to do; empty if they can."""
 
     @property
     def is_needed(self) -> bool:
-        """Whether there is anything to mend."""
+        """Whether there is anything to repair."""
         return bool(self.calls or self.broken)

@@ -20,12 +20,12 @@ _Value: TypeAlias = Any
 
 
 def moment(number: float) -> datetime:
-    """Epoch seconds, or a smaller unit for larger numbers, as an aware datetime in UTC.
+    """An epoch number as an aware datetime in UTC. Larger numbers count milliseconds or a smaller unit.
 
-    Every number gives a datetime that is valid in any time zone: numbers before the calendar give its second
-    day; infinity and NaN give 1970.
+    Every number results in a datetime that is valid in any time zone. A number before the first date of the
+    calendar becomes its second day; infinity and NaN become 1970.
     """
-    if not abs(number) < _LARGEST:  # in this form NaN is caught too
+    if not abs(number) < _LARGEST:  # not `>=`, which would be False for NaN
         return _EPOCH
     seconds = max(number, _FIRST_SECOND)
     while seconds >= _SECONDS_END:  # milliseconds, then microseconds, then nanoseconds

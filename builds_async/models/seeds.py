@@ -7,7 +7,7 @@ from msgspec import UNSET, UnsetType, field
 from builds_async.models.base import Body
 
 MAX_FILES = 2
-"""How many files a seed may have."""
+"""At most how many files a seed has."""
 
 
 class SeedFile(Body, frozen=True, kw_only=True):
@@ -22,7 +22,7 @@ class SeedFile(Body, frozen=True, kw_only=True):
     is_base64: bool | UnsetType = field(default=UNSET, name="isBase64")
     """Whether `content` is base64; the API's default is False."""
     replace: str | UnsetType = UNSET
-    """The text in the file that `content` replaces; UNSET: the whole file is written."""
+    """The text in the file that `content` replaces. UNSET replaces the whole file."""
 
 
 class SeedRepo(Body, frozen=True, kw_only=True):

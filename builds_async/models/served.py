@@ -1,4 +1,4 @@
-"""What one build has uploaded and deployed, as far as lists show it. Not public."""
+"""The versions that one build has uploaded, and the recent deployments that may serve them. Not public."""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -7,16 +7,16 @@ from builds_async.models.deployments import Deployment, Version
 
 
 class RecentDeployments(NamedTuple):
-    """The newest deployments of a Worker, and which of their versions one build has made."""
+    """The newest deployments of a Worker, and the versions in them that one build has made."""
 
     deployments: tuple[Deployment, ...]
-    """At most 10, newest first: the first one serves."""
+    """At most 10, newest first. The first one serves traffic."""
 
     own: frozenset[str]
     """The ids of the versions in `deployments` that the build has made."""
 
     date: datetime | None
-    """The server's date, None if not known."""
+    """The server's date; None if it is unknown."""
 
 
 class Uploads(NamedTuple):
@@ -26,4 +26,4 @@ class Uploads(NamedTuple):
     """Newest first."""
 
     is_certain: bool
-    """False if there may be others: the list of versions was not read back to the beginning of the build."""
+    """False if there may be others, because the list did not reach back to the beginning of the build."""

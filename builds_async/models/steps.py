@@ -1,7 +1,7 @@
-"""Finds the steps of a build in its log, without I/O.
+"""Finds the steps of a build in its log. No I/O.
 
-The service writes a line when it begins a step; the log's `events` have the exact times of the first one.
-A build can print the same lines, so no decision may depend on a step.
+The service writes a line when it begins a step. The log's `events` have the exact times of the first step. A
+build can print the same lines, so no decision may depend on a step.
 """
 
 import re
@@ -44,7 +44,7 @@ class BuildStep(msgspec.Struct, frozen=True, kw_only=True):
     ended_on: datetime | None = None
     """When the step ended, or the next one began; None before that."""
     outcome: BuildOutcome | None = None
-    """How the step ended; None while it runs. The step in which a build ends has the outcome of the build."""
+    """How the step ended; None while it runs. The last step of a build has the outcome of the build."""
 
     @property
     def duration(self) -> float | None:
@@ -57,8 +57,8 @@ class BuildStep(msgspec.Struct, frozen=True, kw_only=True):
 class StepFinder:
     """The steps that a log has shown so far.
 
-    Each step begins at most once, and only after those before it: whatever a log contains, there are at most
-    five, and lines that are taken a second time change nothing.
+    Each step begins at most once, and never before an earlier step. So there are at most five, whatever a log
+    contains, and adding the same lines twice changes nothing.
     """
 
     def __init__(self) -> None:
@@ -68,17 +68,17 @@ class StepFinder:
 
     @property
     def current(self) -> str | None:
-        """The name of the step that runs; None before the first one and between two."""
+        """The name of the step that runs; None before the first step and between two steps."""
         return self._steps[-1].name if self._steps and self._steps[-1].outcome is None else None
 
     def see(self, events: Iterable[LogEvent] | None) -> None:
-        """Take the events of a page."""
+        """Add the events of a page."""
         for event in events or ():
             if event.type == "initializing":
                 self._event = event
 
     def add(self, lines: Iterable[LogLine]) -> None:
-        """Take lines of the log in order."""
+        """Add lines of the log, in order."""
         for line in lines:
             self._last = usable_date(line.time) or self._last
             text = line.message[:_LONGEST]
@@ -88,7 +88,7 @@ class StepFinder:
                 self._take(mark.lastgroup or "", usable_date(line.time))
 
     def steps(self, build: Build | None = None) -> tuple[BuildStep, ...]:
-        """The steps in order. Once `build` has finished, its end is that of the last step."""
+        """The steps in order. Once `build` has finished, the last step ends when the build does."""
         steps = self._with_event()
         if steps and build is not None and build.is_finished and steps[-1].outcome is None:
             end = usable_date(build.stopped_on) or self._last
@@ -99,7 +99,7 @@ class StepFinder:
         if mark in _ORDER:
             if self._steps and _ORDER.index(mark) <= _ORDER.index(self._steps[-1].name):
                 return
-            # A later step shows that this one did not fail, whatever it printed.
+            # A later step begins only if this one succeeded, whatever it printed.
             if self._steps and self._steps[-1].outcome != BuildOutcome.SUCCESS:
                 self._end(time, BuildOutcome.SUCCESS)
             self._steps.append(BuildStep(name=mark, started_on=time))
@@ -110,7 +110,7 @@ class StepFinder:
         self._steps[-1] = msgspec.structs.replace(self._steps[-1], ended_on=time, outcome=outcome)
 
     def _with_event(self) -> list[BuildStep]:
-        """The steps, with the exact times of the first one where the log's events have them."""
+        """The steps. The first has the exact times of the log's events, if there are any."""
         event = self._event
         if event is None or (started_on := usable_date(event.started_on)) is None:
             return list(self._steps)

@@ -8,7 +8,7 @@ from builds_async.models.base import Body, Id, Model, Moment
 
 
 class EventSource(Body, frozen=True, kw_only=True):
-    """The source of events, by default builds. Each `type` has its own name field, or none."""
+    """The source of events. Each `type` has a field of its own for the name of the source, or none."""
 
     type: str | None = "workersBuilds.worker"
     """The kind of source, in the API's terms. The default is Workers Builds."""
@@ -47,7 +47,7 @@ class Subscription(Model, frozen=True, kw_only=True):
     destination: EventDestination | None = None
     """The destination of the events."""
     events: tuple[str, ...] | None = None
-    """The delivered types of events, such as `build.failed`."""
+    """The types of events that are delivered, such as `build.failed`."""
     created_at: Moment | None = None
     """When the subscription was created."""
     modified_at: Moment | None = None

@@ -1,4 +1,4 @@
-"""The lines that a tail of many Workers yields, and the position of a tail."""
+"""The items that a tail of many Workers yields, and its position."""
 
 from typing import TypeAlias
 
@@ -17,15 +17,15 @@ class TailLine(msgspec.Struct, frozen=True):
     """The tag of the Worker, as the caller passed it."""
 
     build: Build
-    """The build that wrote the line, as last seen."""
+    """The build that wrote the line, as it was last seen."""
 
     line: LogLine
     """The line itself."""
 
     number: int = 0
-    """The place of the line in its log, counted from 1: `(build.build_uuid, number)` identifies the line.
+    """The number of the line in its log, from 1: `(build.build_uuid, number)` identifies the line.
 
-    It is exact unless the tail began with a position that was stored without numbers; see
+    It is exact unless the tail started at a position that was stored without numbers: see
     `LogPosition.number`.
     """
 
@@ -34,36 +34,36 @@ class TailLine(msgspec.Struct, frozen=True):
 
 
 class TailEnd(msgspec.Struct, frozen=True):
-    """A build is over, and all lines of its log were given."""
+    """A build has ended, and the tail has delivered all lines of its log."""
 
     external_script_id: str
-    """The tag of the Worker, as the caller wrote it."""
+    """The tag of the Worker, as the caller passed it."""
 
     build: Build
-    """The build, final. Only of a build that was deleted while it ran it is the last state that was seen."""
+    """The finished build. If it was deleted while it ran, the build as it was last seen."""
 
     complete: bool
-    """Whether the API gave the whole log. False if the log, or the build itself, is gone."""
+    """Whether the API returned the whole log. False if the log, or the build itself, is gone."""
 
     def __repr__(self) -> str:
         return brief(self)
 
 
 class TailLog(msgspec.Struct, frozen=True):
-    """The position of a tail in the log of one build."""
+    """The position in the log of one build, as part of the position of a tail."""
 
     external_script_id: str
     """The tag of the Worker."""
 
     position: LogPosition
-    """The place after the last line that was returned."""
+    """The place after the last line that was delivered."""
 
     ended: bool = False
-    """True if the end was given too: the log is kept here until the Worker's mark covers the build."""
+    """Whether the `TailEnd` was delivered too. The entry stays until the Worker's mark covers the build."""
 
 
 TailItem: TypeAlias = TailLine | TailEnd
-"""What a tail gives."""
+"""An item of a tail."""
 
 
 class TailPosition(msgspec.Struct, frozen=True):
@@ -77,7 +77,7 @@ class TailPosition(msgspec.Struct, frozen=True):
     """The newest build seen of each Worker, by tag in lower case; None for a Worker that had no build."""
 
     logs: dict[str, TailLog] = {}
-    """The place in each log whose end was not given, by build UUID."""
+    """The place in each log whose end was not delivered, by build UUID."""
 
     def __repr__(self) -> str:
         return brief(self)

@@ -19,8 +19,8 @@ SEQUENCES = rf"\x1b\[[0-?]*[ -/]*[@-~]|{OTHER_SEQUENCES}"
 """A complete escape sequence. The first alternative is CSI: colors, erasing, cursor movement."""
 
 # C0 except the tab, DEL, C1, characters that change the text direction or start a new line, zero-width
-# characters, and tags, which spell invisible text. Joiners are unsafe only next to ASCII, where they join
-# nothing: between emoji and in some scripts they are ordinary text.
+# characters, and tags, which spell invisible text. Joiners are unsafe only next to ASCII, where they have no
+# use. Between emoji and in some scripts they are ordinary text.
 _UNSAFE = (
     "[\\x00-\\x08\\x0a-\\x1f\\x7f-\\x9f\\u00ad\\u061c\\u180e\\u200b\\u200e\\u200f\\u2028-\\u202e\\u2060-\\u206f"
     "\\ufeff\\ufff9-\\ufffb\\ud800-\\udfff\\U000e0000-\\U000e007f]"
@@ -42,7 +42,7 @@ def visible(text: str) -> str:
 
 
 def visible_but_colors(text: str, *, colors: bool, lines: bool = False) -> str:
-    """The text as by `visible`, but colors are kept or removed; with `lines`, line breaks are kept too."""
+    """The text as from `visible`, with colors kept or removed, and with line breaks kept if `lines`."""
     kept = SGR + (r"|\n" if lines else "")
 
     def replacement(found: re.Match[str]) -> str:
@@ -54,7 +54,7 @@ def visible_but_colors(text: str, *, colors: bool, lines: bool = False) -> str:
 
 
 def json_escaped(text: str) -> str:
-    """Equivalent JSON, with everything that a terminal or a CI job would act on escaped."""
+    """Equivalent JSON, in which everything that a terminal or a CI job would act on is escaped."""
     text = _compiled(_UNSAFE).sub(_escaped, text)
     return _compiled(_COMMAND).sub(lambda found: f"{found[1] or ''}{_escaped(found[0][-1:])}", text)
 

@@ -4,7 +4,7 @@ from builds_async.models.base import Id, Model, Moment
 
 
 class BuildToken(Model, frozen=True, kw_only=True):
-    """An API token that builds deploy with. The API never returns its secret."""
+    """An API token that builds use to deploy. The API never returns its secret."""
 
     build_token_uuid: Id
     """The id of the build token in Workers Builds."""
@@ -22,7 +22,7 @@ class TokenStatus(Model, frozen=True, kw_only=True):
     id: str | None = None
     """The id of the token; not its secret."""
     status: str | None = None
-    """`active` for a usable token; any other value is the reason why it is not."""
+    """`active` if the token can be used; any other value says why it can't."""
     not_before: Moment | None = None
     """When the token becomes valid; None if it has no such limit."""
     expires_on: Moment | None = None

@@ -7,14 +7,14 @@ from typing import ClassVar
 from builds_async.models.base import Body, RedactedRepr
 
 MAX_VALUE = 5000
-"""How many characters the value of a variable may have."""
+"""At most how many characters the value of a variable has."""
 
 # A longer "name" may be a credential in the wrong argument, so errors do not show it.
 _LONGEST_SHOWN_NAME = 30
 
 
 class NewVariable(RedactedRepr, Body, frozen=True, kw_only=True):
-    """A variable to set. The repr redacts the value of a secret. ValueError beyond 5,000 characters."""
+    """A variable to set. The repr redacts the value of a secret. ValueError above 5,000 characters."""
 
     _secret: ClassVar[str] = "value"  # noqa: S105  # the name of the field
 
@@ -42,14 +42,14 @@ def checked_name(name: str) -> str:
 
 
 def new_variables(variables: Mapping[str, str | NewVariable]) -> dict[str, NewVariable]:
-    """Variables for a request, with checked names; a plain str is a value that is not secret."""
+    """Variables for a request, with checked names. A plain str is a value that is not secret."""
     return {checked_name(name): _variable(value) for name, value in variables.items()}
 
 
 def changed_variables(
     variables: Mapping[str, str | NewVariable | None],
 ) -> dict[str, NewVariable | None]:
-    """Variables for an update, with checked names; None deletes a variable."""
+    """Variables for an update, with checked names. None deletes a variable."""
     return {
         checked_name(name): None if value is None else _variable(value) for name, value in variables.items()
     }

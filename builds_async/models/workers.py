@@ -11,7 +11,7 @@ from builds_async.models.builds import EnvironmentVariable, ProviderType
 from builds_async.models.variables import NewVariable, changed_variables, new_variables, secret_values
 
 MAX_BRANCH = 256
-"""How many characters the name of a branch may have."""
+"""At most how many characters the name of a branch has."""
 
 
 class WorkerScript(Model, frozen=True, kw_only=True):
@@ -22,7 +22,7 @@ class WorkerScript(Model, frozen=True, kw_only=True):
     id: Id
     """The name of the Worker."""
     tag: str | None = None
-    """The immutable id of the Worker, 32 hex digits: what Workers Builds calls `external_script_id`."""
+    """The immutable id of the Worker, 32 hex digits. Workers Builds calls it `external_script_id`."""
     created_on: Moment | None = None
     """When the Worker was created."""
     modified_on: Moment | None = None
@@ -53,7 +53,7 @@ class FoundWorker(Model, frozen=True, kw_only=True):
     _shown: ClassVar[tuple[str, ...]] = ("id", "script_name")
 
     id: Id
-    """The tag of the Worker, 32 hex digits: what Workers Builds calls `external_script_id`."""
+    """The tag of the Worker, 32 hex digits. Workers Builds calls it `external_script_id`."""
     script_name: str | None = None
     """The name of the Worker."""
     service_name: str | None = None
@@ -69,7 +69,7 @@ class FoundWorker(Model, frozen=True, kw_only=True):
 
 
 class WorkerGitRepository(Model, frozen=True, kw_only=True):
-    """The repository and the branch that a Worker is built from."""
+    """The repository and the branch from which a Worker is built."""
 
     _shown: ClassVar[tuple[str, ...]] = ("provider_type", "provider_account_name", "repo_name", "branch")
 
@@ -122,17 +122,17 @@ class WorkerConfig(Model, frozen=True, kw_only=True):
     script_tag: str | None = None
     """The tag of the Worker."""
     git_repository: WorkerGitRepository | None = None
-    """The repository and the branch that the Worker is built from."""
+    """The repository and the branch from which the Worker is built."""
     production_settings: WorkerBuildSettings | None = None
     """The build settings of production."""
     previews_enabled: bool | None = None
     """Whether the Worker has previews."""
     previews_base_config: WorkerBuildSettings | None = None
-    """The build settings that new previews start from."""
+    """The build settings that new previews copy."""
 
 
 class NewGitRepository(Body, frozen=True, kw_only=True):
-    """The repository of a new build configuration. ValueError for a branch of 0 or over 256 characters."""
+    """The repository of a new build configuration. ValueError unless the branch has 1 to 256 characters."""
 
     _shown: ClassVar[tuple[str, ...]] = ("provider_type", "provider_account_name", "repo_name", "branch")
 

@@ -1,1 +1,1 @@
-"""Asks a real account the open questions about the API, with a few requests that only read."""
+"""Finds out how the API behaves where that is undocumented, with a few read requests to a real account."""

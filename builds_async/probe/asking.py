@@ -1,4 +1,4 @@
-"""Sends the requests of a probe: few, only reads, and no failure of one ends the others."""
+"""Sends the requests of a probe: few, read-only, and independent of each other's failures."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -16,14 +16,14 @@ from builds_async.session.custom_call import QueryValue, custom_call
 from builds_async.session.session import ApiSession
 
 MOST_REQUESTS: Final = 30
-"""How many requests a probe sends at most."""
+"""At most how many requests a probe sends."""
 
 _MOST_BROKEN = 2
-"""This many requests in a row without a response end the probe: each may take a whole timeout."""
+"""After this many requests in a row without a response, the probe ends: each may take a whole timeout."""
 
 
 class Answer(NamedTuple):
-    """A success: its `result` as JSON, and what came with it."""
+    """A successful response: its `result` as JSON, the headers and the server's date."""
 
     result: Any
     headers: Mapping[str, str]
@@ -32,7 +32,7 @@ class Answer(NamedTuple):
 
 
 class Refused(NamedTuple):
-    """A refusal of the API: the status and the codes, no text."""
+    """A refusal of the API: the status and the codes, without the texts."""
 
     status: int
     codes: tuple[int, ...]
@@ -43,7 +43,7 @@ class Refused(NamedTuple):
 
 
 class NotAsked(NamedTuple):
-    """No answer, and why."""
+    """The reason why there is no answer."""
 
     why: str
 
@@ -54,7 +54,7 @@ INTERRUPTED: Final = NotAsked("the probe was cut short")
 
 
 class Asker:
-    """Sends at most `limit` requests over a session that repeats none."""
+    """Sends at most `limit` requests over a session without retries."""
 
     def __init__(self, session: ApiSession, limit: int = MOST_REQUESTS) -> None:
         self._session = session
@@ -67,7 +67,7 @@ class Asker:
 
     @property
     def was_turned_away(self) -> bool:
-        """Whether no request, or none for builds, would get an answer."""
+        """Whether the API refuses all requests, or all requests for builds."""
         return self._closed is not None or self._closed_builds is not None
 
     async def ask(self, path: str, **query: QueryValue) -> Reply:
@@ -79,8 +79,8 @@ class Asker:
             return NotAsked(f"the {self._limit} requests of a probe were used up")
         try:
             call = custom_call("GET", path, object, query, None)
-        except ValueError:  # the API gave a cursor that looks like a credential
-            return NotAsked("what the API gave can't be sent back")
+        except ValueError:  # the API returned a cursor that looks like a credential
+            return NotAsked("the cursor of the API can't be sent back")
         self.requests += 1
         try:
             reply = await self._session.exchange(call)
@@ -105,7 +105,7 @@ class Asker:
             return NotAsked("the response can't be read")
         refused = Refused(error.status, error.codes)
         is_final = isinstance(error, AuthenticationError) or (
-            isinstance(error, PermissionDeniedError) and bool(error.errors)  # without any a firewall sent it
+            isinstance(error, PermissionDeniedError) and bool(error.errors)  # else it is from a firewall
         )
         if for_builds and is_final:
             self._closed_builds = NotAsked(f"the API refuses builds to these credentials: {refused}")

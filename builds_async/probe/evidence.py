@@ -1,4 +1,4 @@
-"""What a probe has seen so far, as raw JSON: models would hide what differs from them. No I/O."""
+"""The responses to a probe so far, as raw JSON: models would hide any difference from them. No I/O."""
 
 import re
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ _ODD = "(an odd word)"
 
 
 class LogPage(NamedTuple):
-    """A page of a log: the cursor that was sent, and what came back."""
+    """A page of a log: the cursor in the request, and the reply."""
 
     sent: str | None
     reply: Reply
@@ -53,32 +53,32 @@ class Evidence:
 
     def __init__(self, kind: CredentialKind) -> None:
         self.kind = kind
-        """The kind of the credentials, as far as their look tells."""
+        """The kind of the credentials, judged by their form."""
         self.replies: dict[str, Reply] = {}
         self.builds: dict[str, Json] = {}
         """All builds that were seen, by UUID."""
         self.log: list[LogPage] = []
         """The pages of a finished log, in order."""
         self.behind: LogPage | None = None
-        """The page behind the last one of that log."""
+        """The page after the last page of that log."""
         self.again: LogPage | None = None
-        """The first page of that log, read once more."""
+        """The first page of that log, read again."""
         self.running: list[LogPage] = []
-        """Of a running log: without a cursor, with the cursor of that page, without a cursor again."""
+        """Three pages of a running log: without a cursor, with the cursor of that page, and without again."""
         self.missing: dict[str, NotAsked] = {}
-        """Why something was not asked, by the name of the reply."""
+        """Why a request was not sent, by the name of its reply."""
 
     def reply(self, name: str) -> Reply:
-        """The reply of this name, or why there is none."""
+        """The reply with this name, or why there is none."""
         return self.replies.get(name) or self.missing.get(name) or INTERRUPTED
 
     def result(self, name: str) -> Any:  # noqa: ANN401  # JSON
-        """The `result` of the reply of this name; None if it was no success."""
+        """The `result` of the reply with this name; None if the request did not succeed."""
         reply = self.reply(name)
         return reply.result if isinstance(reply, Answer) else None
 
     def add_builds(self, builds: object) -> None:
-        """Note builds of a list or a map."""
+        """Add the builds of a list or a map."""
         values = builds.values() if isinstance(builds, dict) else as_list(builds)
         for build in values:
             uuid = as_dict(build).get("build_uuid")
@@ -87,7 +87,7 @@ class Evidence:
 
     @property
     def now(self) -> datetime | None:
-        """The server's date of its last response; else that of the newest build."""
+        """The server's date of its last response, or else the date of the newest build."""
         dates = [it.date for it in self.replies.values() if isinstance(it, Answer) and it.date]
         dates = dates or [date for build in self.builds.values() if (date := date_of(build, "created_on"))]
         return max(dates, default=None)
@@ -103,13 +103,13 @@ class Evidence:
         return sorted(began, key=lambda it: str(it.get("created_on")), reverse=True)
 
     def all_lines(self) -> Iterator[list[Any]]:
-        """All log lines that were seen and have the usual form."""
+        """All log lines in the usual form."""
         for page in (*self.log, *self.running):
             yield from (line for line in page.lines if isinstance(line, list) and len(line) == 2)
 
 
 def has_begun(build: Json) -> bool:
-    """Whether a build has left the queue other than by stopping."""
+    """Whether a build has begun to initialize. A build that was canceled in the queue has not."""
     return bool(build.get("initializing_on") or build.get("running_on"))
 
 
@@ -139,7 +139,7 @@ def as_dict(value: object) -> Json:
 
 
 def ids_of(records: object, field: str) -> set[str]:
-    """The ids that records of a list have in a field."""
+    """The ids in one field of the records of a list."""
     ids = (as_dict(record).get(field) for record in as_list(records))
     return {it for it in ids if isinstance(it, str)}
 

@@ -1,4 +1,4 @@
-"""Which requests a probe sends, and in which order: what other answers need comes first."""
+"""The requests of a probe, in an order in which each has what it needs from earlier responses."""
 
 from collections.abc import Awaitable, Callable
 
@@ -11,7 +11,7 @@ from builds_async.session.ids import MAX_IDS, is_tag
 NO_TAG = "5f1d0c7e9b3a48d2a6e4c8f0b7d19352"
 NO_UUID = "5f1d0c7e-9b3a-48d2-a6e4-c8f0b7d19352"
 NO_NAME = "no-worker-has-this-name"
-"""What no account has. Random once, so that it means nothing."""
+"""Ids and a name that no account has. They were generated at random once."""
 
 _PAGES = 5  # of a finished log
 _HOLLOW = 3  # pages in a row without lines
@@ -33,7 +33,7 @@ class Gatherer:
         self._sleep = sleep
 
     async def gather(self) -> None:
-        """Ask everything that can be asked of this account."""
+        """Send all requests that are possible for this account."""
         await self._account()
         await self._unknown_ids()
         await self._workers()
@@ -87,7 +87,7 @@ class Gatherer:
                 self._seen.add_builds(as_dict(latest.result).get("builds"))
 
     def _worker(self) -> str | None:
-        """The Worker to look at closely: that of the given build, or of the newest."""
+        """The Worker to examine: that of the given build, or of the newest one."""
         builds = sorted(self._seen.builds.values(), key=lambda it: str(it.get("created_on")), reverse=True)
         given = [build for build in builds if build.get("build_uuid") == self._given]
         return next((tag for build in (*given, *builds) if is_tag(tag := tag_of(build) or "")), None)

@@ -1,4 +1,4 @@
-"""One pass over all open questions: the requests, and the findings that they allow so far."""
+"""One pass over all open questions: it sends the requests, and reports the findings so far."""
 
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -14,23 +14,23 @@ from builds_async.probe.questions import OF_BUILDS, OF_THE_ACCOUNT, Question
 from builds_async.session.session import ApiSession
 
 NOT_ASKED: Final = {
-    "late_lines": "one has to watch a build end",
-    "late_deployments": "one has to watch a build being deployed",
+    "late_lines": "a build has to be watched while it ends",
+    "late_deployments": "a build has to be watched while it is deployed",
     "preview_urls": "a build without a preview URL does not say whether it uploaded a version",
-    "cancel_finished": "it takes a cancellation",
-    "third_trigger": "it takes the creation of a trigger",
-    "unknown_references": "it takes the creation of a trigger",
-    "variables_answer": "it takes the change of a variable",
-    "hook_answer": "it takes a build by a deploy hook",
-    "subscription_scope": "it takes a queue and builds of two Workers",
+    "cancel_finished": "a build has to be canceled",
+    "third_trigger": "a trigger has to be created",
+    "unknown_references": "a trigger has to be created",
+    "variables_answer": "a variable has to be changed",
+    "hook_answer": "a deploy hook has to start a build",
+    "subscription_scope": "it needs a queue and builds of two Workers",
 }
-"""Open questions that no read answers, by the name of the simulator's switch."""
+"""Open questions that read requests can't answer, by the name of the simulator's switch, with the reason."""
 
 QUESTIONS: Final = (*OF_THE_ACCOUNT, *OF_BUILDS, *OF_LOGS)
 
 
 class ProbePass:
-    """Asks, and reports at any time."""
+    """Sends the requests of one probe. It can report at any time."""
 
     def __init__(
         self,
@@ -45,12 +45,12 @@ class ProbePass:
         self._is_done = False
 
     async def run(self) -> None:
-        """Ask everything."""
+        """Send all requests."""
         await self._gatherer.gather()
         self._is_done = True
 
     def report(self) -> ProbeReport:
-        """What is known so far."""
+        """The findings so far."""
         return ProbeReport(
             version=__version__,
             requests=self._asker.requests,

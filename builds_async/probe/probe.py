@@ -1,4 +1,4 @@
-"""`AccountProbe`, the public face of a probe. What is behind it is imported when one is made."""
+"""`AccountProbe`, the public class of the probe. The other modules are imported when one is created."""
 
 from collections.abc import Awaitable, Callable
 
@@ -8,12 +8,11 @@ from builds_async.session.session import ApiSession
 
 
 class AccountProbe:
-    """Asks an account the open questions about the API: `report = await client.probe().run()`.
+    """Finds out how the API behaves where that is undocumented: `report = await client.probe().run()`.
 
-    It sends at most 30 requests, all of them GETs, and repeats none. What one of them can't answer is
-    unknown, and the next is asked; only a rate limit, refused credentials or a broken network end the probe
-    early. `report` is what is known so far, also after a cancellation. It holds no ids, names, lines or
-    secrets.
+    It sends at most 30 requests, all of them GETs, and repeats none. If a request fails, its questions stay
+    unknown, and the probe goes on. Only a rate limit, refused credentials or a broken network end it early.
+    `report` has the findings so far, also after a cancellation. It contains no ids, names, lines or secrets.
     """
 
     def __init__(
@@ -30,7 +29,7 @@ class AccountProbe:
         self._has_begun = False
 
     async def run(self) -> ProbeReport:
-        """Ask, and return the report. RuntimeError if it was run before: make another probe.
+        """Send the requests, and return the report. RuntimeError for a second run: make another probe.
 
         Needs "Workers CI Read"; with "Workers Scripts Read" too, it finds builds by itself.
         """
@@ -42,5 +41,5 @@ class AccountProbe:
 
     @property
     def report(self) -> ProbeReport:
-        """What is known so far."""
+        """The findings so far."""
         return self._pass.report()

@@ -1,4 +1,4 @@
-"""What a question is, and the answers to those about credentials, unknown ids and lists. No I/O."""
+"""The type of a question, and the questions about credentials, unknown ids and lists. No I/O."""
 
 from collections.abc import Callable
 from typing import Literal, NamedTuple, TypeAlias
@@ -26,16 +26,16 @@ _SETTLED = 1 / 144  # days, 10 minutes: long after the end of a build
 
 
 class Question(NamedTuple):
-    """One question: its name, the assumption in words, and how the evidence answers it."""
+    """One question: its name, the assumption in words, and the function that answers it from the evidence."""
 
     name: str
     assumption: str
     answer: Callable[[Evidence], Found]
     expected: tuple[str, ...] = ()
-    """The answers that are assumed, or how they begin; empty if nothing is assumed."""
+    """The assumed answers, or their first words; empty if nothing is assumed."""
 
     def judge(self, answer: str) -> Literal["holds", "differs", "seen"]:
-        """Whether this answer is what was assumed."""
+        """Whether this answer is an assumed one; `seen` if nothing is assumed."""
         if not self.expected:
             return "seen"
         is_expected = any(answer == it or answer.startswith(f"{it} ") for it in self.expected)
@@ -171,7 +171,7 @@ def _started_source(seen: Evidence) -> Found:
     ]
     words = {word(it.get("build_trigger_source")) for it in started}
     if not words:
-        return NotAsked("no build without a commit was found, as a call starts it")
+        return NotAsked("no build without a commit was found; only calls start such builds")
     return ", ".join(sorted(words))
 
 
@@ -261,7 +261,7 @@ def _why(seen: Evidence, name: str) -> NotAsked:
         reply
         if isinstance(reply, NotAsked)
         else NotAsked(
-            f"the API refused it: {reply}" if isinstance(reply, Refused) else "the response has no such part"
+            f"the API refused it: {reply}" if isinstance(reply, Refused) else "the response lacks this part"
         )
     )
 

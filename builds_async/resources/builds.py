@@ -30,11 +30,11 @@ _LOGS = msgspec.json.Decoder(Envelope[LogPage])
 _LATEST = "/builds/builds/latest"
 
 _OnDate = Callable[[datetime | None], object]
-"""Takes the server's date of each response."""
+"""Called with the server's date of each response; None if the response has none."""
 
 
 class StartsBuilds(Protocol):
-    """What starting a build needs: `TriggerStarts`."""
+    """Starts builds by triggers. `TriggerStarts` implements it."""
 
     async def triggers_of(self, external_script_id: str) -> tuple[Trigger, ...]:
         """The triggers of a Worker."""
@@ -50,7 +50,7 @@ class StartsBuilds(Protocol):
 
 
 class BuildReads:
-    """What `Builds` has for reading."""
+    """The methods of `Builds` that only read."""
 
     def __init__(self, session: ApiSession) -> None:
         self._session = session
@@ -58,7 +58,7 @@ class BuildReads:
     async def get(self, build_uuid: str) -> Build:
         """One build, as it is now. NotFoundError if the account has no such build.
 
-        The only call that gives a `preview_url`. To wait for the end of a build, use `client.wait`.
+        Only this call returns a `preview_url`. To wait until a build has ended, use `client.wait`.
 
         Needs "Workers CI Read".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/builds/methods/get/
@@ -66,10 +66,10 @@ class BuildReads:
         return await self._session.get(_path(build_uuid), _BUILD)
 
     async def logs(self, build_uuid: str, *, cursor: str | None = None) -> LogPage:
-        """One page of a build's log: the first, or the one behind `cursor`.
+        """One page of a build's log: the first page, or the one at `cursor`.
 
         To read a whole log, or one that is still growing, use `client.follow`. NotFoundError for an unknown
-        build, and possibly for one that has not begun or whose log is no longer kept (90 days).
+        build, and possibly for a build that has not begun, or whose log is no longer kept (90 days).
 
         Needs "Workers CI Read".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/builds/subresources/logs/methods/get/
@@ -80,13 +80,14 @@ class BuildReads:
     async def latest(self, external_script_ids: Iterable[str]) -> BulkResult[Build]:
         """The latest build of each of these Workers, by their tags.
 
-        Any number of tags: a request asks for 20, and requests run concurrently within the client's
-        `max_in_flight` and budget. The result has the tags as they were passed. Upper and lower case are the
-        same Worker, and it is asked for once.
+        Pass any number of tags: each request looks up 20, and requests run concurrently within the client's
+        `max_in_flight` and budget. The result has the tags as they were passed. Tags that differ only in case
+        are the same Worker, which is looked up once.
 
         A Worker without builds is in `missing`. AuthenticationError and PermissionDeniedError end the lookup
-        and are raised, because they would fail every request. Any other error is in `failed` and costs only
-        the Workers of its request; so is a ResponseDecodeError for a Worker whose build can't be read.
+        and are raised, because every other request would fail too. Any other error affects only the Workers
+        of its request, which are in `failed`. A Worker whose build can't be read is in `failed` with a
+        ResponseDecodeError.
 
         Needs "Workers CI Read".
         https://developers.cloudflare.com/api/resources/workers_builds/methods/get_latest_builds/
@@ -97,8 +98,8 @@ class BuildReads:
     async def by_version(self, version_ids: Iterable[str]) -> BulkResult[Build]:
         """The build that made each of these Worker versions, by version id.
 
-        A successful build need not have deployed anything: this finds the build that a deployed version
-        came from. A version that no build made is in `missing`. Otherwise as `latest`.
+        Use it to find out where a deployed version came from: a successful build alone does not prove a
+        deployment. A version that no build made is in `missing`. Everything else is as in `latest`.
 
         Needs "Workers CI Read".
         https://developers.cloudflare.com/api/resources/workers_builds/methods/get_builds_by_version/
@@ -106,10 +107,10 @@ class BuildReads:
         return await self._look_up("/builds/builds", "version_ids", version_ids)
 
     async def list(self, external_script_id: str, *, page: int = 1, per_page: int = 50) -> Page[Build]:
-        """One page of a Worker's builds, observed to be newest first, but the API guarantees no order.
+        """One page of a Worker's builds. Live pages were newest first, but the API guarantees no order.
 
-        `page` counts from 1 (1), `per_page` is 1 to 200 (50). The API has no filter, and no list of the whole
-        account. Builds of pull requests may be missing: see `client.previews.builds`.
+        `page` counts from 1 (1), `per_page` is 1 to 200 (50). The API has no filter, and no list of all
+        builds of an account. Builds of pull requests may be missing: see `client.previews.builds`.
 
         Needs "Workers CI Read".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/builds/methods/list/
@@ -118,7 +119,7 @@ class BuildReads:
         return page_of(await self._session.exchange(_list_call(external_script_id, page, per_page)))
 
     def iter(self, external_script_id: str, *, per_page: int = 50) -> Pages[Build]:
-        """All builds of a Worker, each once, in the API's order; a page is fetched when the loop reaches it.
+        """All builds of a Worker, each once, in the API's order. Pages are fetched as the loop reaches them.
 
         `async for build in client.builds.iter(tag)`. After a `break` the same object continues where it was.
 
@@ -146,8 +147,8 @@ class BuildReads:
         if on_date is not None:
             on_date(reply.date)
         builds = (reply.result and reply.result.builds) or {}
-        # Decoding leaves out what is no build. Without an error in its place, the Worker would count as one
-        # that has no builds.
+        # Decoding leaves out an unreadable build. Without an error in its place, its Worker would be missing,
+        # as if it had no builds.
         unreadable = {loss.key: _unreadable(path) for loss in reply.lost(".result.builds{}") if loss.key}
         return {normalized_id(key): it for key, it in {**builds, **unreadable}.items()}
 
@@ -157,8 +158,8 @@ class Builds(BuildReads):
 
     Reading needs the permission "Workers CI Read", everything else "Workers CI Write"; the dashboard calls
     them "Workers Builds Configuration", Read and Edit. A user must own the token: the Builds API refuses
-    account-owned tokens. A Worker goes by its tag (`external_script_id`, 32 hex digits), not by its name:
-    `client.workers.tags` looks tags up.
+    account-owned tokens. These methods take the tag of a Worker (`external_script_id`, 32 hex digits), not
+    its name. `client.workers.tags` looks up the tags of names.
 
     Every method raises a `BuildsError` if the call fails, and a ValueError, before anything is sent, for an
     id that is not valid.
@@ -171,9 +172,9 @@ class Builds(BuildReads):
     async def cancel(self, build_uuid: str) -> CanceledBuild:
         """Cancel a queued or running build. NotFoundError if the account has no such build.
 
-        Canceling twice is harmless, so it is retried like a read. What the API does for a build that has
-        stopped already is not documented: after any other `APIError`, read the build. If the response has no
-        readable result, the result here has only the `build_uuid`.
+        Canceling twice is harmless, so the call is retried like a read. The API's response for a build that
+        has stopped already is undocumented: after any other `APIError`, read the build. If the response has
+        no readable result, this returns a result with only the `build_uuid`.
 
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/builds/methods/cancel/
@@ -184,16 +185,18 @@ class Builds(BuildReads):
     async def start(
         self, external_script_id: str, *, branch: str | None = None, commit_hash: str | None = None
     ) -> Build:
-        """Start a build of a Worker, by the trigger that a push to `branch` would start.
+        """Start a build of a Worker with the trigger that a push to `branch` would use.
 
-        That is a trigger that names the branch, or else one for `*`; not one that excludes it. `commit_hash`
-        is the full hash of a commit, built as one of `branch`. Without a branch it needs a Worker with one
-        trigger. Without either, the only branch that the triggers name is built: with the usual two, of
-        `main` and of all but `main`, that is `main`.
+        That is the trigger that names the branch, or else the one for `*`. A trigger that excludes the branch
+        is never used. `commit_hash` is the full hash of a commit, which is built as a commit of `branch`.
 
-        NotFoundError if the Worker has no trigger, or none for this branch; ValueError if the triggers leave
-        a choice: `client.triggers.start_build` takes the trigger. The build is never started twice, and found
-        again after a lost response, as described there. Takes one more request, to list the triggers.
+        - A commit without a branch needs a Worker with only one trigger.
+        - Without branch and commit, the only branch that the triggers name is built. With the usual two
+          triggers, for `main` and for all but `main`, that is `main`.
+
+        NotFoundError if the Worker has no trigger, or none for this branch. ValueError if several triggers
+        are possible: pass one of them to `client.triggers.start_build`. As there, the build is never started
+        twice, and is found again after a lost response. This costs one more request, to list the triggers.
 
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/triggers/methods/create_build/
@@ -204,15 +207,16 @@ class Builds(BuildReads):
         return await self._starts.start(choice.trigger_uuid, branch=choice.branch, commit_hash=commit_hash)
 
     async def retry(self, build_uuid: str) -> Build:
-        """Start the trigger, branch and commit of a build again: a new build, with its own `build_uuid`.
+        """Start a new build with the trigger, branch and commit of a build. It gets its own `build_uuid`.
 
-        A build that was started without a commit has none to repeat: its branch is built as it is now. The
-        commands and variables are those that the trigger has now. The build need not have stopped.
+        The commands and variables are those that the trigger has now. If the build was started without a
+        commit, the newest commit of its branch is built. The build may still be running.
 
         NotFoundError if the account has no such build, if its trigger is deleted, or if the API does not say
-        what it built: no trigger (a Preview has `client.previews.start_build`), neither branch nor commit, or
-        a commit that is not the full hash. The build is never started twice, and found again after a lost
-        response, as with `client.triggers.start_build`. Takes one more request, to read the build.
+        what was built: no trigger (for a Preview, use `client.previews.start_build`), neither branch nor
+        commit, or only a shortened commit hash. As with `client.triggers.start_build`, the new build is never
+        started twice, and is found again after a lost response. This costs one more request, to read the
+        build.
 
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/triggers/methods/create_build/
@@ -232,12 +236,12 @@ class Builds(BuildReads):
 
 
 class DatedBuilds(BuildReads):
-    """The builds as live verbs read them: with the server's date, whatever this machine's clock shows."""
+    """Builds together with the server's date, so that live verbs don't depend on this machine's clock."""
 
     async def get_dated(self, build_uuid: str) -> tuple[Build, datetime]:
-        """One build as `get` gives it, and the server's date of the response, to the second.
+        """The result of `get`, and the server's date of the response, in whole seconds.
 
-        Falls back to this machine's clock if the response has no `Date`.
+        If the response has no `Date`, it is the date of this machine's clock.
         """
         reply = await self._session.exchange(Call("GET", _path(build_uuid), _BUILD))
         return reply.result, reply.date or datetime.now(UTC)
@@ -245,14 +249,14 @@ class DatedBuilds(BuildReads):
     async def latest_dated(
         self, external_script_ids: Iterable[str]
     ) -> tuple[BulkResult[Build], datetime | None]:
-        """As `latest`, with the server's date of the last response; None if it has no date."""
+        """The result of `latest`, and the server's date of the last response; None if it has no date."""
         dates: list[datetime | None] = [None]
         tags = checked_tags(external_script_ids)
         result = await self._look_up(_LATEST, "external_script_ids", tags, dates.append)
         return result, dates[-1]
 
     async def list_dated(self, external_script_id: str) -> tuple[Page[Build], datetime | None]:
-        """The first page of `list`, with the server's date of the response; None if it has no date."""
+        """The first page of `list`, and the server's date of the response; None if it has no date."""
         reply = await self._session.exchange(_list_call(external_script_id))
         return page_of(reply), reply.date
 

@@ -1,4 +1,4 @@
-"""Many ids in few requests: in chunks, by a bounded number of tasks."""
+"""Looks up many ids with few requests: in chunks, by a bounded number of tasks."""
 
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from typing import NoReturn, TypeVar
@@ -21,9 +21,11 @@ async def fan_out(
     """Fetch all of `ids`, in chunks of at most `size` (20), at most `workers` chunks at a time.
 
     Ids are checked before the first request. Each is fetched once, in the API's spelling: UUIDs and tags that
-    differ only in case are the same. Without ids, nothing is sent. `fetch` may return an error for a single
-    id; an error that it raises is that of each id of the chunk, and does not stop other chunks. Wrong
-    credentials would fail every chunk: the first such error ends the lookup and is raised, in no group.
+    differ only in case are the same. Without ids, nothing is sent.
+
+    `fetch` may return an error for a single id. An error that it raises counts for each id of its chunk, and
+    does not stop the other chunks. But wrong credentials would fail every chunk, so the first error of that
+    kind ends the lookup, and is raised without an exception group.
     """
     spelled = {it: normalized_id(it) for it in checked_ids(ids)}
     unique = list(dict.fromkeys(spelled.values()))
@@ -31,7 +33,7 @@ async def fan_out(
     chunks = _chunks(unique, size)
 
     async def work() -> None:
-        for chunk in chunks:  # one iterator for all workers: each takes the next chunk when it is free
+        for chunk in chunks:  # all workers share one iterator: each takes the next chunk when it is free
             try:
                 results.update(await fetch(chunk))
             except (AuthenticationError, PermissionDeniedError, PastedCredentialError):
@@ -39,8 +41,8 @@ async def fan_out(
             except BuildsError as error:
                 results.update(dict.fromkeys(chunk, error))
 
-    await _run(work, min(workers, -(-len(unique) // size)))  # rounded up: a worker for each chunk at most
-    # By `spelled`, so in the caller's order and spelling, not in the order in which responses came.
+    await _run(work, min(workers, -(-len(unique) // size)))  # at most one worker per chunk, rounded up
+    # `spelled` has the caller's order and spelling; `results` has the order of the responses.
     return bulk_result({it: results.get(key) for it, key in spelled.items()})
 
 
@@ -63,7 +65,7 @@ def _chunks(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:
 
 async def _run(work: Callable[[], Coroutine[object, object, None]], workers: int) -> None:
     """Run `work` `workers` times, concurrently. The first error cancels the others and is raised alone."""
-    if workers <= 1:  # a task group costs a quarter of a request
+    if workers <= 1:  # a task group would cost a quarter of the CPU time of a request
         await work()
         return
     try:
@@ -75,7 +77,7 @@ async def _run(work: Callable[[], Coroutine[object, object, None]], workers: int
 
 
 def _raise_first(errors: BaseExceptionGroup[BaseException]) -> NoReturn:
-    """Raise the first error in a group, with its own cause: the group would be its context."""
+    """Raise the first error in a group, without the group as its context."""
     first = errors.exceptions[0]
     if isinstance(first, BaseExceptionGroup):
         _raise_first(first)

@@ -1,4 +1,4 @@
-"""Which trigger builds a branch, by the branch filters of a Worker's triggers. No I/O."""
+"""Picks the trigger that builds a branch, by the branch filters of a Worker's triggers. No I/O."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -13,20 +13,20 @@ _EXACT, _PARTIAL, _ALL = range(3)
 
 
 class Choice(NamedTuple):
-    """What to start: a branch, a commit or both, by one trigger."""
+    """The trigger to start, and the branch; None if only a commit is built."""
 
     trigger_uuid: str
     branch: str | None
 
 
 def choose(triggers: Iterable[Trigger], branch: str | None, commit_hash: str | None) -> Choice:
-    """The trigger that builds `branch`, as a push to it would find it.
+    """The trigger that a push to `branch` would use.
 
-    A trigger that excludes the branch is out. Of the others, one that names it goes before one with a
-    pattern, and that before one for `*`. A commit without a branch needs a Worker with one trigger. Without
-    either it is the only branch that the triggers name.
+    A trigger that excludes the branch is never used. Of the others, a trigger that names the branch comes
+    first, then one with a matching pattern, then one for `*`. A commit without a branch needs a Worker with
+    only one trigger. Without branch and commit, the branch is the only one that the triggers name.
 
-    NotFoundError if the Worker has no trigger, or none for this branch; ValueError if more than one remains.
+    NotFoundError if the Worker has no trigger, or none for this branch. ValueError if several are possible.
     """
     usable = [trigger for trigger in triggers if trigger.trigger_uuid and trigger.deleted_on is None]
     if not usable:
@@ -45,7 +45,7 @@ def choose(triggers: Iterable[Trigger], branch: str | None, commit_hash: str | N
         )
     if not branch:
         raise ValueError(
-            f"the Worker has several triggers: pass the branch too, which decides; it has {described(found)}"
+            f"the Worker has several triggers: pass the branch too, to pick one of {described(found)}"
         )
     raise ValueError(
         f"several triggers build the branch {quoted(branch)}: start the build by one of {described(found)}"
@@ -61,12 +61,12 @@ def named_branch(triggers: Sequence[Trigger]) -> str:
         if "*" not in name and not _is_excluded(trigger, name)
     }
     if len(names) != 1:
-        raise ValueError(f"say what to build, a branch or a commit: the Worker has {described(triggers)}")
+        raise ValueError(f"pass a branch or a commit to build: the Worker has {described(triggers)}")
     return names.pop()
 
 
 def _builders(triggers: Iterable[Trigger], branch: str) -> list[Trigger]:
-    """The triggers that name the branch as closely as any of them does."""
+    """The triggers that name the branch most closely."""
     ranked = [(rank, trigger) for trigger in triggers if (rank := _rank(trigger, branch)) is not None]
     closest = min((rank for rank, _ in ranked), default=_ALL)
     return [trigger for rank, trigger in ranked if rank == closest]
@@ -91,12 +91,12 @@ def _is_excluded(trigger: Trigger, branch: str) -> bool:
 
 
 def _matches(pattern: str, branch: str) -> bool:
-    # The API refuses patterns such as `preview/*` today. Should a trigger have one, its meaning is plain.
+    # The API refuses patterns such as `preview/*` today. If it ever accepts them, their meaning is clear.
     return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), branch, re.DOTALL) is not None
 
 
 def described(triggers: Iterable[Trigger]) -> str:
-    """The triggers for an error text: the UUID, the name and the branches of each."""
+    """The triggers as text for an error: the UUID, the name and the branches of each."""
     return " and ".join(map(_describe, triggers)) or "none"
 
 

@@ -1,4 +1,4 @@
-"""The addresses of builds in Cloudflare's dashboard."""
+"""The URLs of builds in Cloudflare's dashboard."""
 
 import asyncio
 
@@ -9,7 +9,7 @@ from builds_async.session.ids import normalized_id, segment
 
 
 class DashboardLinks:
-    """Makes addresses of builds, and remembers the names of Workers that they need."""
+    """Makes the URLs of builds, and remembers the names of Workers, which are part of the URLs."""
 
     def __init__(self, account_id: str, workers: Workers) -> None:
         self._account_id = account_id
@@ -18,7 +18,7 @@ class DashboardLinks:
         self._listing = asyncio.Lock()
 
     async def of_build(self, build: Build) -> str:
-        """The address of a build's page; NotFoundError if the name of its Worker can't be found."""
+        """The URL of a build's page. NotFoundError if the name of its Worker can't be found."""
         name = await self._name(build)
         return (
             f"https://dash.cloudflare.com/{self._account_id}/workers/services/view/{segment(name)}"
@@ -28,7 +28,7 @@ class DashboardLinks:
     async def _name(self, build: Build) -> str:
         tag = normalized_id((build.trigger and build.trigger.external_script_id) or "")
         if tag and tag not in self._names:
-            async with self._listing:  # builds of one moment share the request
+            async with self._listing:  # concurrent calls share one request
                 if tag not in self._names:
                     self._names = await self._workers.names()
         if tag not in self._names:

@@ -11,7 +11,7 @@ from builds_async.session.redact import Secret
 from builds_async.session.session import ApiSession
 
 MAX_NAME = 58
-"""How many characters the name of a deploy hook may have."""
+"""At most how many characters the name of a deploy hook has."""
 
 _HOOK = msgspec.json.Decoder(Envelope[DeployHook])
 _HOOKS = msgspec.json.Decoder(Envelope[tuple[DeployHook, ...]])
@@ -73,8 +73,9 @@ class DeployHooks:
     ) -> DeployHook:
         """Replace the name and the branch of a hook; its UUID stays.
 
-        Replacing twice does no harm, so it is retried like a read. If the API gives no hook back, the result
-        has only what was passed. ConflictError if another hook of the Worker has that name.
+        Replacing twice is harmless, so the call is retried like a read. If the API returns no hook, the
+        result has only the values that were passed. ConflictError if another hook of the Worker has that
+        name.
 
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/deploy_hooks/methods/update/
@@ -90,7 +91,7 @@ class DeployHooks:
     async def delete(self, script_name: str, deploy_hook_uuid: str) -> DeployHook | None:
         """Delete a hook, so that its UUID starts no more builds.
 
-        The hook as it was, or None if the API does not give it.
+        Returns the deleted hook, or None if the API does not return it.
 
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/deploy_hooks/methods/delete/
@@ -101,13 +102,13 @@ class DeployHooks:
         return hook or None
 
     async def trigger(self, deploy_hook_uuid: str) -> DeployHookBuild:
-        """Start a build of the hook's branch, or get the one that is pending: see `already_exists`.
+        """Start a build of the hook's branch, or return the one that is pending: see `already_exists`.
 
-        The UUID is the secret: no token is sent. The request is sent once. If its response is lost (a
-        `BuildsConnectionError` with `sent`, a 5xx), triggering again is safe as long as the build is pending,
-        because the API then starts no second one; a build that is running by then is built again.
+        The UUID is the secret, so no token is sent. The request is sent once. If its response is lost (a
+        `BuildsConnectionError` with `sent`, a 5xx), you may trigger again as long as the build is pending,
+        because the API then starts no second one. Once the build runs, another trigger starts a second build.
 
-        NotFoundError for an unknown hook. RateLimitError beyond 10 builds a minute of one Worker, or 100 of
+        NotFoundError for an unknown hook. RateLimitError above 10 builds a minute for one Worker, or 100 for
         the account.
 
         Needs no permission.
@@ -124,13 +125,13 @@ def _path(script_name: str) -> str:
 
 
 def _hook(script_name: str, deploy_hook_uuid: Secret) -> tuple[Secret, tuple[Secret, ...]]:
-    """The path of a hook, and the secrets in it: an odd UUID is written in another way there."""
+    """The path of a hook, and its secrets: the UUID, and its percent-encoded form in the path."""
     part = _segment(deploy_hook_uuid)
     return Secret(f"{_path(script_name)}/{part}"), (deploy_hook_uuid, part)
 
 
 def _segment(deploy_hook_uuid: str) -> Secret:
-    """The UUID as a segment of a path. The ValueError for one that can't be does not show it."""
+    """The UUID as a segment of a path. ValueError, which does not show it, if it can't be an id."""
     try:
         return Secret(identifier(deploy_hook_uuid))
     except ValueError:

@@ -17,10 +17,12 @@ _DEPLOYMENT = msgspec.json.Decoder(Envelope[Deployment])
 
 
 class Deployments:
-    """What Workers serve: https://developers.cloudflare.com/api/resources/workers/subresources/scripts/.
+    """The deployments of Workers.
 
-    Reading needs the permission "Workers Scripts Read"; account-owned tokens are accepted here as well. A
-    Worker goes by its name. A wrangler environment is a Worker of its own, `name-env`.
+    https://developers.cloudflare.com/api/resources/workers/subresources/scripts/
+
+    Reading needs the permission "Workers Scripts Read". Account-owned tokens are accepted here too. These
+    methods take the name of a Worker, not its tag. A wrangler environment is a Worker of its own, `name-env`.
 
     Every method raises a `BuildsError` if the call fails, a NotFoundError if the account has no such Worker,
     and a ValueError, before anything is sent, for an id that is not valid.
@@ -30,9 +32,9 @@ class Deployments:
         self._session = session
 
     async def list(self, script_name: str) -> tuple[Deployment, ...]:
-        """The 10 newest deployments of a Worker, newest first. The API has no pages here, and no older ones.
+        """The 10 newest deployments of a Worker, newest first. The API does not list older ones.
 
-        Empty for a Worker that was never deployed.
+        The result is empty for a Worker that was never deployed.
 
         Needs "Workers Scripts Read".
         https://developers.cloudflare.com/api/resources/workers/subresources/scripts/subresources/deployments/methods/list/
@@ -51,7 +53,7 @@ class Deployments:
     async def current(self, script_name: str) -> Deployment | None:
         """The deployment that serves traffic now; None for a Worker that was never deployed.
 
-        A ResponseDecodeError if a deployment of the list can't be read, because it might be this one.
+        ResponseDecodeError if any deployment of the list can't be read, because it might be the current one.
 
         Needs "Workers Scripts Read".
         https://developers.cloudflare.com/api/resources/workers/subresources/scripts/subresources/deployments/methods/list/
@@ -59,9 +61,9 @@ class Deployments:
         return next(iter((await self._all(script_name)).result.deployments), None)
 
     async def _all(self, script_name: str) -> Reply[DeploymentList]:
-        """The list, with each of its deployments; ResponseDecodeError if one can't be read."""
+        """The complete list. ResponseDecodeError if a deployment can't be read."""
         reply = await self._read(script_name)
-        # Decoding leaves out what it can't read, and the place in the list is gone with it.
+        # Decoding leaves out an unreadable deployment, so it is unknown whether that was the newest one.
         if reply.lost(".result.deployments[]"):
             raise ResponseDecodeError(
                 "the current deployment is unknown: a deployment in the response can't be read",
@@ -77,12 +79,12 @@ class Deployments:
 
 
 class DatedDeployments(Deployments):
-    """The deployments with the server's date, for their age, whatever this machine's clock shows."""
+    """Deployments with the server's date, so that their age does not depend on this machine's clock."""
 
     async def list_dated(self, script_name: str) -> tuple[tuple[Deployment, ...], datetime | None]:
-        """The deployments as `list` gives them, and the server's date of the response, None if not known.
+        """The result of `list`, and the server's date of the response; None if it has no date.
 
-        ResponseDecodeError if one of them can't be read.
+        ResponseDecodeError if a deployment can't be read.
         """
         reply = await self._all(script_name)
         return reply.result.deployments, reply.date

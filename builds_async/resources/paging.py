@@ -1,4 +1,4 @@
-"""Lists in pages: one page, and many as one async iterator."""
+"""Paged lists: a single page, and all pages as one async iterator."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Generic, Protocol, Self, TypeVar
@@ -13,7 +13,7 @@ from builds_async.session.session import ApiSession
 T = TypeVar("T")
 
 _REMEMBERED = 1000  # keys: enough unless a list grows by more items while it is read
-_MAX_UNREADABLE = 3  # pages in a row without one item that can be read
+_MAX_UNREADABLE = 3  # pages in a row that have only unreadable items
 
 
 def check_page(page: int, per_page: int, max_per_page: int = 200) -> None:
@@ -27,12 +27,12 @@ def check_page(page: int, per_page: int, max_per_page: int = 200) -> None:
 async def get_page(
     session: ApiSession, path: str, decoder: msgspec.json.Decoder[Envelope[tuple[T, ...]]], query: str
 ) -> Page[T]:
-    """One page of a list; a response without a result is an empty page."""
+    """One page of a list. A response without a result is an empty page."""
     return page_of(await session.exchange(Call("GET", path, decoder, query, nullable=True)))
 
 
 def page_of(reply: Reply[tuple[T, ...]]) -> Page[T]:
-    """The page that a reply is."""
+    """The page in a reply."""
     return Page(
         result=reply.result or (),
         result_info=reply.result_info,
@@ -45,16 +45,17 @@ class _Fetch(Protocol[T]):
 
 
 class Pages(Generic[T]):
-    """All items of a paged list; a page is fetched when the loop reaches it.
+    """All items of a paged list. Pages are fetched as the loop reaches them.
 
-    A class, not a generator: after a timeout, an error or a `break`, the next loop continues where the last
-    one was. It holds no connection. Every item comes once, even if the list grows at its front while it is
-    read and items move to the next page; for that it remembers the last 1,000 keys.
-
-    It ends after an empty page, a page of known items only, a short page, or one that the API calls the last.
-    Where these signs disagree, it continues: a page that is full, or followed by another according to any of
-    them, is not the last. Items that can't be read are left out and logged, and count as items of their
-    page; three pages in a row with no other items end the list.
+    - After a timeout, an error or a `break`, another loop continues where the last one was. Between two items
+      no connection is held.
+    - Every item comes once, even if the list grows at its front while it is read, which moves items to the
+      next page. For that, the last 1,000 keys are remembered.
+    - The list ends after an empty page, a page with only known items, a short page, or a page that the API
+      calls the last. If these signs disagree, the loop reads on: a page is not the last one if it is full, or
+      if any sign says that another follows.
+    - Unreadable items are left out and logged, but count as items of their page. Three pages in a row with
+      only unreadable items end the list.
     """
 
     def __init__(self, fetch: _Fetch[T], key: Callable[[T], str], per_page: int) -> None:
@@ -62,12 +63,12 @@ class Pages(Generic[T]):
         self._key = key
         self._per_page = per_page
         self._next_page: int | None = 1
-        self._items: list[T] = []  # of the last page, still to be delivered; the next one is the last
+        self._items: list[T] = []  # of the last page, not delivered yet, in reverse order
         self._seen: dict[str, None] = {}
         self._total: int | None = None
-        # A list that grows by n items at its front moves n known items to pages that are still to come.
-        self._moved = 0  # how many of them have not come up again
-        self._unreadable = 0  # pages in a row that had only items that can't be read
+        # A list that grows by n items at its front moves n known items to later pages.
+        self._moved = 0  # how many of the moved items have not come again yet
+        self._unreadable = 0  # pages in a row that had only unreadable items
 
     def __aiter__(self) -> Self:
         return self
@@ -93,17 +94,17 @@ class Pages(Generic[T]):
         self._seen = dict.fromkeys([*self._seen, *fresh][-_REMEMBERED:])
 
     def _has_news(self, fresh: Mapping[str, T]) -> bool:
-        """Whether this page is a reason to fetch the next one.
+        """Whether this page allows another one to follow.
 
-        A page of known items is not: a server that repeats its last page would never end the list. Unless the
-        list has grown, which moves known items to this page.
+        A page with only known items ends the list, because a server may repeat its last page forever. The
+        exception is a list that has grown, since that moves known items to this page.
         """
         return bool(fresh) or self._moved > 0 or 0 < self._unreadable < _MAX_UNREADABLE
 
     def _is_last(self, number: int, length: int, info: ResultInfo) -> bool:
         if length == 0:
             return True
-        # A server with a lower limit of its own says so in `per_page`; a page of that length is full.
+        # A server with a lower limit of its own reports it in `per_page`. A page of that length is full.
         per_page = max(1, min(info.per_page or self._per_page, self._per_page))
         signs = _signs(number, per_page, info)
         if True in signs:  # one request too many is better than a list cut short
@@ -112,9 +113,9 @@ class Pages(Generic[T]):
 
 
 def _signs(number: int, per_page: int, info: ResultInfo) -> set[bool]:
-    """Whether there is a next page, by each sign in the response; they may disagree, or be missing."""
+    """Whether a next page exists, by each sign in the response. Signs may disagree or be missing."""
     signs = set[bool]() if info.next_page is None else {info.next_page}
-    if info.total_pages:  # 0 is wrong, because this page has items
+    if info.total_pages:  # 0 can't be right, because this page has items
         signs.add(number < info.total_pages)
     if info.total_count:
         signs.add(number * per_page < info.total_count)

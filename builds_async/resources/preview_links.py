@@ -12,7 +12,7 @@ from builds_async.session.ids import normalized_id
 from builds_async.session.session import ApiSession
 
 _LONGEST_LABEL = 63
-"""How many characters a part of a host name may have."""
+"""At most how many characters a part of a host name has."""
 
 _HOST = re.compile(r"[0-9a-f]{8}-[a-z0-9-]+\.[a-z0-9-]+\.workers\.dev")
 
@@ -42,16 +42,16 @@ class PreviewLinks:
         name = await self._served.name_of(tag)
         if name is None or not (await self._workers.subdomain(name)).previews_enabled:
             return None
-        # Not the version that the log names: a build can write anything into its log.
+        # The version ids in the log are not used: a build can write anything into its log.
         for version in (await self._served.uploads(name, build)).versions:
             if version.metadata is not None and version.metadata.has_preview:
                 return _address(version.id, name, (await self._account.subdomain()).subdomain)
-            break  # an older one would show something else
+            break  # only the newest: an older version would show other code
         return None
 
 
 def _address(version_id: str, script_name: str, subdomain: str | None) -> str | None:
-    """The address of a version; None if its parts make no host name."""
+    """The URL of a version; None if its parts don't make a valid host name."""
     label = f"{version_id[:8]}-{script_name}"
     host = f"{label}.{subdomain}.workers.dev"
     is_host = subdomain is not None and _HOST.fullmatch(host) is not None

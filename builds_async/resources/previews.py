@@ -29,7 +29,7 @@ class Previews:
     """The previews of Workers: https://developers.cloudflare.com/api/resources/workers_builds/.
 
     Reading needs the permission "Workers CI Read", everything else "Workers CI Write"; the dashboard calls
-    them "Workers Builds Configuration", Read and Edit. A Worker goes by its tag, and so does a preview:
+    them "Workers Builds Configuration", Read and Edit. These methods take the tag of a Worker, not its name.
     `preview_id` is a tag too.
 
     Every method raises a `BuildsError` if the call fails, and a ValueError, before anything is sent, for an
@@ -54,7 +54,7 @@ class Previews:
         return await get_page(self._session, _previews(script_tag), _PREVIEWS, parameters)
 
     def iter(self, script_tag: str, *, per_page: int = 50) -> Pages[Preview]:
-        """All previews of a Worker, each once; a page is fetched when the loop reaches it.
+        """All previews of a Worker, each once. Pages are fetched as the loop reaches them.
 
         Needs "Workers CI Read".
         https://developers.cloudflare.com/api/resources/workers_builds/
@@ -87,9 +87,9 @@ class Previews:
         """Change a preview; fields left UNSET keep their values.
 
         `auto_build`: whether a push to the branch builds the preview. `auto_delete`: whether the preview is
-        deleted together with its branch. ValueError if nothing is to be changed, NotFoundError if there is no
-        such preview, ConflictError if another preview has the branch. If the API gives no preview back, the
-        result has only the id.
+        deleted together with its branch. ValueError without any change, NotFoundError if there is no such
+        preview, ConflictError if another preview has the branch. If the API returns no preview, the result
+        has only the id.
 
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/
@@ -101,7 +101,7 @@ class Previews:
             "settings": settings,
         }
         if all(change is UNSET for change in changes.values()):
-            raise ValueError("an update of a preview changes at least one field")
+            raise ValueError("an update of a preview needs at least one field")
         path, secrets = _preview(script_tag, preview_id), hidden(settings_secrets(settings))
         preview = await self._session.patch(path, _CHANGED, body(**changes), secrets=secrets)
         return preview or Preview(preview_id=tag(preview_id))
@@ -121,7 +121,7 @@ class Previews:
         return await get_page(self._session, path, _BUILDS, parameters)
 
     def iter_builds(self, script_tag: str, preview_id: str, *, per_page: int = 50) -> Pages[Build]:
-        """All builds of a preview, each once; a page is fetched when the loop reaches it.
+        """All builds of a preview, each once. Pages are fetched as the loop reaches them.
 
         Needs "Workers CI Read".
         https://developers.cloudflare.com/api/resources/workers_builds/
@@ -142,10 +142,10 @@ class Previews:
         commit_hash: str | None = None,
         seed_repo: SeedRepo | None = None,
     ) -> Build:
-        """Start a build of a preview, from a `branch` or a full `commit_hash`; ValueError without either.
+        """Start a build of a preview, from a `branch` or a full `commit_hash`. ValueError without either.
 
-        Never sent twice if it may have arrived. If the response is lost, the build is looked up among those
-        of the preview, as in `client.triggers.start_build`.
+        The request is never repeated if it may have arrived. If the response is lost, the build is looked up
+        among the builds of the preview, as in `client.triggers.start_build`.
 
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/
@@ -160,7 +160,7 @@ class Previews:
         )
 
     async def _latest(self, path: str) -> LookupResult:
-        """The last builds of a preview, among which a lost one is looked up."""
+        """The latest builds of a preview. One of them may be the build whose response was lost."""
         call = Call("GET", path, _BUILDS, query(page=1, per_page=50), nullable=True)
         reply = await self._session.exchange(call)
         return LookupResult(reply.result or (), reply.date)

@@ -25,7 +25,7 @@ _EXTENSION = receipts(QueueExtension)
 
 
 class Queues:
-    """The messages of Cloudflare Queues. The queue needs an HTTP pull consumer in place of a Worker consumer.
+    """The messages of Cloudflare Queues. The queue needs an HTTP pull consumer instead of a Worker consumer.
 
     Every method needs the permission "Queues Write", in the dashboard "Queues Edit". To read build events,
     use `client.events`, which extends leases and acknowledges messages.
@@ -40,7 +40,7 @@ class Queues:
     async def pull(
         self, queue_id: str, *, batch_size: int = 5, visibility_timeout_ms: int = 30_000
     ) -> QueueBatch:
-        """Up to `batch_size` of the messages in the queue, possibly none: it returns at once.
+        """Lease up to `batch_size` messages of the queue. Returns at once, possibly without messages.
 
         `batch_size` is 1 to 100 (5). The messages are leased for `visibility_timeout_ms` milliseconds
         (30,000), at most 12 hours. A message that is not acknowledged by then is delivered again, up to the
@@ -59,11 +59,11 @@ class Queues:
     async def ack(
         self, queue_id: str, *, acks: Iterable[str] = (), retries: Iterable[tuple[str, float]] = ()
     ) -> QueueAcks:
-        """Acknowledge messages, and give others back for another delivery, by their lease ids.
+        """Acknowledge messages, and return others to the queue for another delivery, by their lease ids.
 
-        `retries` are pairs of a lease id and a delay before the next delivery, in seconds, rounded up to
-        whole ones, at most 24 hours. An expired lease is accepted too; lease ids that the queue no longer
-        knows are in the result's `warnings`. With nothing to acknowledge or give back, nothing is sent.
+        `retries` are pairs of a lease id and a delay before the next delivery. The delay is in seconds,
+        rounded up to whole seconds, and at most 24 hours. Expired leases are accepted too. Lease ids that the
+        queue no longer knows are in the result's `warnings`. Without any lease id, nothing is sent.
 
         Needs "Queues Write".
         https://developers.cloudflare.com/api/resources/queues/subresources/messages/methods/ack/
@@ -78,9 +78,9 @@ class Queues:
     async def extend(
         self, queue_id: str, lease_ids: Iterable[str], *, visibility_timeout_ms: int
     ) -> QueueExtension:
-        """Lease messages for another `visibility_timeout_ms` milliseconds from now, at most 12 hours.
+        """Extend leases to `visibility_timeout_ms` milliseconds from now, at most 12 hours.
 
-        Whether a message gets a new lease id is unclear in the API's documents: see
+        The API's documentation does not say clearly whether a message gets a new lease id: see
         `QueueExtension.lease_ids`. Without lease ids, nothing is sent.
 
         Needs "Queues Write".
@@ -100,14 +100,14 @@ def _path(queue_id: str, action: str) -> str:
 
 def _leases(lease_ids: Iterable[str]) -> list[dict[str, str]]:
     if isinstance(lease_ids, str):
-        raise TypeError("lease ids are a list of str, not one str")
+        raise TypeError("pass a list of lease ids, not one str")
     return [{"lease_id": lease_id} for lease_id in lease_ids]
 
 
 def _check_visibility(milliseconds: int) -> None:
     if not 0 < milliseconds <= MAX_VISIBILITY * 1000:
         raise ValueError(
-            f"visibility_timeout_ms is above 0 and at most {MAX_VISIBILITY * 1000}, not {milliseconds}"
+            f"visibility_timeout_ms must be above 0 and at most {MAX_VISIBILITY * 1000}, not {milliseconds}"
         )
 
 

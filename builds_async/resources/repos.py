@@ -1,4 +1,4 @@
-"""Connections to Git repositories, and the configuration that a repository suggests."""
+"""Connections to Git repositories, and the build configuration that the API detects in a repository."""
 
 import msgspec
 
@@ -20,9 +20,9 @@ class Repos:
     Reading needs the permission "Workers CI Read", everything else "Workers CI Write"; the dashboard calls
     them "Workers Builds Configuration", Read and Edit.
 
-    The Cloudflare App must be installed for the owner of the repository first, in the dashboard. Without it
-    a call is a NotFoundError with code 8000008, or 8000012 if the App has no access to this repository. The
-    API's messages for these codes are misleading.
+    The owner of the repository must first install the Cloudflare App, in the dashboard. Without it, a call
+    raises a NotFoundError with code 8000008, or 8000012 if the App has no access to the repository. The API's
+    messages for these codes are misleading.
 
     Every method raises a `BuildsError` if the call fails, and a ValueError, before anything is sent, for an
     argument that the API can't accept.
@@ -40,10 +40,11 @@ class Repos:
         repo_id: str,
         repo_name: str,
     ) -> RepoConnection:
-        """Connect a repository, or get its connection if it is connected already.
+        """Connect a repository, or return its connection if it is connected already.
 
-        `provider_type` is a word of `ProviderType`. `provider_account_id` and `repo_id` are the Git host's
-        numeric ids, as strings. The same call always gives the same connection, so it is retried like a read.
+        `provider_type` is a value of `ProviderType`. `provider_account_id` and `repo_id` are the Git host's
+        numeric ids, as strings. The same call always returns the same connection, so it is retried like a
+        read.
 
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/repos/subresources/connections/methods/upsert/
@@ -76,7 +77,7 @@ class Repos:
     ) -> ConfigAutofill:
         """The build configuration that the API suggests for a repository, from the files of a branch.
 
-        `root_directory` is the directory to look in; the API's default is not documented.
+        `root_directory` is the directory to look in; the API's default is undocumented.
 
         Needs "Workers CI Read".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/repos/subresources/config_autofill/methods/get/

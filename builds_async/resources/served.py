@@ -1,4 +1,4 @@
-"""Whether a Worker serves one build: its newest deployments, joined to that build."""
+"""Finds the versions that one build has uploaded, and whether its Worker's deployments serve them."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -17,11 +17,11 @@ from builds_async.session.session import ApiSession
 
 _PAGE = 100
 _SKEW = timedelta(minutes=5)
-"""How far the dates of builds and versions may be apart: different services write them."""
+"""How far the dates of builds and versions may differ, because different services write them."""
 
 
 class ServedBuilds:
-    """What `DeploymentWait` asks of the API."""
+    """The requests of `DeploymentWait`."""
 
     def __init__(self, session: ApiSession) -> None:
         self._workers = Workers(session)
@@ -31,11 +31,11 @@ class ServedBuilds:
         self._serving = Serving(session)
 
     async def name_of(self, tag: str) -> str | None:
-        """The name of a Worker; None if the list of Workers lacks it, as before its first deployment."""
+        """The name of a Worker; None if it is not in the list of Workers, as before its first deployment."""
         return (await self._workers.names()).get(tag)
 
     async def recent_deployments(self, script_name: str, build_uuid: str) -> RecentDeployments:
-        """The newest deployments, and which of their versions a build has made: two requests."""
+        """The newest deployments, and the versions in them that a build has made. Two requests."""
         deployments, date = await self._deployments.list_dated(script_name)
         ids = dict.fromkeys(it.version_id for each in deployments for it in usable_versions(each))
         return RecentDeployments(deployments, frozenset(await self._made_by(build_uuid, ids)), date)
@@ -54,7 +54,7 @@ class ServedBuilds:
         return Uploads(tuple(it for it in near if it.id in own), reaches_back)
 
     async def live(self, script_name: str) -> LiveWorker | None:
-        """What serves now, with builds and reasons; None for a Worker that was never deployed."""
+        """The versions that serve now, with builds and reasons; None for a Worker that was never deployed."""
         result = await self._serving.look_up([script_name])
         result.raise_for_failures()
         return result.found.get(script_name)
@@ -64,13 +64,13 @@ class ServedBuilds:
         result = await self._builds.by_version(version_ids)
         wanted = normalized_id(build_uuid)
         own = [it for it, build in result.found.items() if normalized_id(build.build_uuid) == wanted]
-        if not own:  # the one that could not be looked up may be its
+        if not own:  # a version whose lookup failed may be from this build
             result.raise_for_failures()
         return own
 
 
 def _is_between(version: Version, begin: datetime | None, end: datetime | None) -> bool:
-    """Whether a version may have been uploaded between two dates. What is not known excludes nothing."""
+    """Whether a version may have been uploaded between two dates. An unknown date excludes nothing."""
     created = _created(version)
     if created is None:
         return True

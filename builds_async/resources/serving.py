@@ -1,4 +1,4 @@
-"""What serves traffic now: the current deployments of many Workers, joined to the builds that made them."""
+"""Finds the versions that Workers serve now, and the builds that made them."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -22,11 +22,11 @@ from builds_async.session.ids import checked_ids, is_id, normalized_id
 from builds_async.session.session import ApiSession
 
 BUILDS_KEPT = timedelta(days=90)
-"""How long builds can be found after they have finished."""
+"""How long the API keeps builds after they have finished."""
 
 
 class Serving:
-    """Looks up what Workers serve, in three steps that share their requests among all Workers."""
+    """Looks up deployments, then builds, then reasons. Each step shares its requests among all Workers."""
 
     def __init__(self, session: ApiSession) -> None:
         self._session = session
@@ -35,7 +35,7 @@ class Serving:
         self._builds = BuildReads(session)
 
     async def look_up(self, script_names: Iterable[str]) -> BulkResult[LiveWorker]:
-        """What `BuildsClient.live` gives and raises."""
+        """Implements `BuildsClient.live`."""
         names = checked_ids(script_names)
         current = await fan_out(names, self._current, workers=self._session.max_in_flight, size=1)
         served = {
@@ -55,16 +55,16 @@ class Serving:
         return {name: await self._deployments.current(name) for name in script_names}
 
     async def _builds_of(self, version_ids: Iterable[str]) -> BulkResult[Build] | None:
-        """The builds of versions; None if the token may read none."""
+        """The builds of versions; None if the token may not read builds."""
         try:
             return await self._builds.by_version(version_ids)
         except (AuthenticationError, PermissionDeniedError) as error:
-            if not error.errors:  # of a firewall or proxy on the way: it says nothing about the token
+            if not error.errors:  # from a firewall or a proxy, so it says nothing about the token
                 raise
             return None
 
     async def _reasons(self, served: Mapping[str, tuple[str, Deployment]]) -> BulkResult[NoBuildReason]:
-        """Why versions have no build, each served by a Worker in a deployment."""
+        """Why each of these versions has no build. `served` has their Workers and deployments."""
         by_id = {normalized_id(version_id): it for version_id, it in served.items()}
 
         async def look_up(version_ids: Sequence[str]) -> Mapping[str, NoBuildReason]:
@@ -73,7 +73,7 @@ class Serving:
         return await fan_out(served, look_up, workers=self._session.max_in_flight, size=1)
 
     async def _reason(self, version_id: str, script_name: str, deployment: Deployment) -> NoBuildReason:
-        # The deployment does not have the age of its versions: a rollback of today may serve an old one.
+        # The version's own date is needed: a rollback of today may have deployed an old version.
         try:
             version, now = await self._versions.get_dated(script_name, version_id)
         except NotFoundError:  # deleted meanwhile, perhaps together with its Worker
@@ -82,14 +82,14 @@ class Serving:
 
 
 class _Join:
-    """Puts deployments, builds and reasons together."""
+    """Joins deployments, builds and reasons."""
 
     def __init__(self, builds: BulkResult[Build], reasons: BulkResult[NoBuildReason]) -> None:
         self._builds = builds
         self._reasons = reasons
 
     def worker(self, script_name: str, deployment: Deployment) -> LiveWorker | BuildsError:
-        """What a Worker serves; the first error if a look-up for one of its versions has failed."""
+        """The result for a Worker: the first error if the lookup of one of its versions failed."""
         versions = [self._version(it) for it in deployment.versions or ()]
         for version in versions:
             if isinstance(version, BuildsError):
@@ -115,7 +115,7 @@ def usable_versions(deployment: Deployment) -> Iterator[DeployedVersion]:
 def _reason(version: Version, deployment: Deployment, now: datetime) -> NoBuildReason:
     created = (version.metadata and version.metadata.created_on) or deployment.created_on
     words = {version.triggered_by, deployment.triggered_by}
-    # Age comes first: a build may have made a version that old, so no other reason is certain.
+    # Age comes first: a build may have made such an old version, so no other reason would be certain.
     if created is not None and now - created > BUILDS_KEPT:
         return NoBuildReason.EXPIRED
     if "secret" in words:
@@ -124,4 +124,4 @@ def _reason(version: Version, deployment: Deployment, now: datetime) -> NoBuildR
 
 
 def _no_id() -> ResponseDecodeError:
-    return ResponseDecodeError("a version of the current deployment has an id that can't be one", status=200)
+    return ResponseDecodeError("a version of the current deployment has an invalid id", status=200)

@@ -1,4 +1,4 @@
-"""Starting a build exactly once, though the API has no idempotency key and responses get lost."""
+"""Starts a build exactly once, although the API has no idempotency key and responses get lost."""
 
 import asyncio
 import re
@@ -25,10 +25,10 @@ from builds_async.session.redact import quoted
 from builds_async.session.session import ApiSession
 
 LOOKUPS = 3
-"""How often a build is looked up after a lost response."""
+"""How many times a build is looked up after a lost response."""
 
 BETWEEN_LOOKUPS = 2.0
-"""The seconds between two lookups: a new build is not in every list at once."""
+"""Seconds between two lookups, because lists may show a new build a little later."""
 
 CLOCK_SKEW = timedelta(seconds=30)
 """How far this machine's clock may be ahead of the server's, if a response has no date."""
@@ -36,7 +36,7 @@ CLOCK_SKEW = timedelta(seconds=30)
 _BUILD = msgspec.json.Decoder(Envelope[Build])
 _REMEMBERED = 100  # builds; a lookup lists at most 50
 
-# What starts builds on its own: never the source of a build that was started by a call.
+# The sources of builds that start by themselves. A build that was started by a call never has them.
 _AUTOMATIC = frozenset(
     {
         BuildTriggerSource.PUSH,
@@ -74,9 +74,9 @@ class BuildStarter:
         commit_hash: str | None,
         seed_repo: SeedRepo | None,
     ) -> Build:
-        """POST to `path`; if the response is lost, find the build by one of `lookups`.
+        """POST to `path`. If the response is lost, find the build with `lookups`.
 
-        A response is lost if the request may have arrived, but its result is unknown. A lookup finds builds
+        A response is lost if the request may have arrived, but its result is unknown. A lookup returns builds
         of the same trigger or preview.
         """
         call = Call("POST", path, _BUILD, body=_start_body(branch, commit_hash, seed_repo))
@@ -86,8 +86,8 @@ class BuildStarter:
             nonlocal sent_at
             sent_at = self._session.clock.now()
 
-        # Starts on one path go one after another: a lookup can't tell its own build from one whose response
-        # is still on its way to a concurrent call.
+        # Starts on one path go one after another. Otherwise a lookup might return the build of a concurrent
+        # call whose response is still in flight.
         async with self._locks.setdefault(path, asyncio.Lock()):
             try:
                 build = (await self._session.exchange(call, on_sent=note_sent)).result
@@ -106,7 +106,7 @@ class BuildStarter:
         branch: str | None,
         commit_hash: str | None,
     ) -> Build:
-        """The build that the lost request started; if none is found, `lost` is raised, with advice."""
+        """The build that the lost request started. If none is found, `lost` is raised with advice."""
         clock = self._session.clock
         for number in range(LOOKUPS):
             if number:
@@ -118,7 +118,8 @@ class BuildStarter:
                     raise with_advice(
                         lost, f"It is unknown whether the build started: the lookup failed: {error}"
                     ) from lost
-                # Our clock gives the duration, the server's the dates: their difference does not matter.
+                # The duration is from our clock and the date from the server's, so a difference between the
+                # two clocks does not matter.
                 since = _date_before(result.date, clock.now() - sent_at)
                 for build in result.builds:
                     if build.build_uuid not in self._started and _matches(build, since, branch, commit_hash):
@@ -131,16 +132,16 @@ class BuildStarter:
 
 
 def _date_before(date: datetime | None, seconds: float) -> datetime:
-    """The date `seconds` before a response, by the server's clock, which dates builds.
+    """The date `seconds` before a response, by the server's clock, which also dates builds.
 
-    The server's date has no fraction of a second, so the result is up to a second early, never late: a build
-    of this request is not missed.
+    The server's date is cut to whole seconds. So the result may be up to a second early but never late, and
+    the build of this request is not missed.
     """
     return (date or datetime.now(UTC) - CLOCK_SKEW) - timedelta(seconds=seconds)
 
 
 def checked_commit(commit_hash: str | None) -> str | None:
-    """The hash, if there is one; ValueError unless it is a full one."""
+    """Return the hash. ValueError unless it is None or a full hash."""
     if commit_hash is not None and not re.fullmatch("[0-9a-fA-F]{40,64}", commit_hash):
         raise ValueError(
             f"commit_hash must be the full hash (40 to 64 hex digits), not {quoted(commit_hash)}"
@@ -156,7 +157,7 @@ def _start_body(branch: str | None, commit_hash: str | None, seed_repo: SeedRepo
 
 
 def _matches(build: Build, since: datetime, branch: str | None, commit_hash: str | None) -> bool:
-    """Whether this may be the build that a request since then has started."""
+    """Whether a request that was sent at `since` may have started this build."""
     metadata = build.build_trigger_metadata
     if created(build) < since or metadata is None or metadata.build_trigger_source in _AUTOMATIC:
         return False

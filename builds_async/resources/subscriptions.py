@@ -58,7 +58,7 @@ class Subscriptions:
         return await get_page(self._session, _ROOT, _SUBSCRIPTIONS, parameters)
 
     def iter(self, *, per_page: int = 20) -> Pages[Subscription]:
-        """All subscriptions, each once; a page is fetched when the loop reaches it.
+        """All subscriptions, each once. Pages are fetched as the loop reaches them.
 
         Needs "Queues Read".
         https://developers.cloudflare.com/api/resources/queues/subresources/subscriptions/methods/list/
@@ -76,13 +76,13 @@ class Subscriptions:
         events: Iterable[str],
         enabled: bool = True,
     ) -> Subscription:
-        """Put events of a source into a queue.
+        """Subscribe a queue to the events of a source.
 
         For builds: `source=EventSource(worker_name="shop")`, `destination=EventDestination(queue_id=...)` and
         at least one of the `events` `build.started`, `build.succeeded`, `build.failed`, `build.canceled`.
 
-        ValueError without events. NotFoundError if there is no such queue or Worker. An APIError with status
-        405 if the source has a subscription: find it with `iter` and `update` it.
+        ValueError without events. NotFoundError if there is no such queue or Worker. APIError with status 405
+        if the source already has a subscription: find it with `iter` and `update` it.
 
         Needs "Queues Write".
         https://developers.cloudflare.com/api/resources/queues/subresources/subscriptions/methods/create/
@@ -93,7 +93,7 @@ class Subscriptions:
         return await self._session.post(_ROOT, _SUBSCRIPTION, data)
 
     async def get(self, subscription_id: str) -> Subscription:
-        """One subscription. NotFoundError if there is none. The API asks for the permission to write.
+        """One subscription. NotFoundError if there is none. The API requires the permission to write.
 
         Needs "Queues Write".
         https://developers.cloudflare.com/api/resources/queues/subresources/subscriptions/methods/get/
@@ -111,7 +111,7 @@ class Subscriptions:
     ) -> Subscription:
         """Change a subscription; fields left UNSET keep their values. The source can't be changed.
 
-        ValueError for empty `events`. If the API gives no subscription back, the result has only the id.
+        ValueError for empty `events`. If the API returns no subscription, the result has only the id.
 
         Needs "Queues Write".
         https://developers.cloudflare.com/api/resources/queues/subresources/subscriptions/methods/update/
@@ -121,9 +121,9 @@ class Subscriptions:
         return subscription or Subscription(id=subscription_id)
 
     async def delete(self, subscription_id: str) -> Subscription | None:
-        """Delete a subscription: its source puts no more events into the queue.
+        """Delete a subscription, so that the queue gets no more events of its source.
 
-        The subscription as it was, or None if the API does not give it.
+        Returns the deleted subscription, or None if the API does not return it.
 
         Needs "Queues Write".
         https://developers.cloudflare.com/api/resources/queues/subresources/subscriptions/methods/delete/
@@ -139,5 +139,5 @@ def _path(subscription_id: str) -> str:
 def _events(events: Iterable[str] | UnsetType) -> tuple[str, ...] | UnsetType:
     words = texts(events)  # UNSET stays UNSET, which is not empty
     if words == ():
-        raise ValueError("a subscription has at least one event")
+        raise ValueError("a subscription needs at least one event")
     return words

@@ -1,4 +1,4 @@
-"""Build tokens: the API tokens that builds deploy with."""
+"""Build tokens: the API tokens that builds use to deploy."""
 
 from functools import partial
 
@@ -45,7 +45,7 @@ class Tokens:
         return await get_page(self._session, "/builds/tokens", _TOKENS, query(page=page, per_page=per_page))
 
     def iter(self, *, per_page: int = 50) -> Pages[BuildToken]:
-        """All build tokens, each once; a page is fetched when the loop reaches it.
+        """All build tokens, each once. Pages are fetched as the loop reaches them.
 
         Needs "Workers CI Read".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/tokens/methods/list/
@@ -59,9 +59,10 @@ class Tokens:
     ) -> BuildToken:
         """Register an existing API token, so that builds can deploy with it. This creates no API token.
 
-        `build_token_secret` is the token itself: the API never gives it back, and it is redacted in errors.
-        `cloudflare_token_id` is its id: `(await client.tokens.verify()).id` of a client that uses it. Builds
-        then have the permissions of that token, which a user must own.
+        `build_token_secret` is the token itself. The API never returns it, and errors redact it.
+        `cloudflare_token_id` is the id of the token. A client that uses the token gets the id by
+        `(await client.tokens.verify()).id`. The token must be owned by a user, and builds get its
+        permissions.
 
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/tokens/methods/create/
@@ -75,10 +76,10 @@ class Tokens:
         return await self._session.post("/builds/tokens", _TOKEN, data, secrets=(build_token_secret,))
 
     async def delete(self, build_token_uuid: str) -> None:
-        """Delete a build token; builds that use it will fail. The API token behind it stays.
+        """Delete a build token. Builds that use it will fail. The API token behind it stays.
 
-        To replace one without failed builds, first give the triggers another: `client.triggers.update`.
-        NotFoundError if there is no such build token.
+        To replace a build token without failed builds, first give the triggers another one with
+        `client.triggers.update`. NotFoundError if there is no such build token.
 
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/tokens/methods/delete/
@@ -88,7 +89,7 @@ class Tokens:
     async def verify(self) -> TokenStatus:
         """The id of this client's API token, and whether it is active.
 
-        AuthenticationError for a token that is wrong or that no user owns: `client.diagnose` says which.
+        AuthenticationError if the token is wrong or not owned by a user: `client.diagnose` says which.
 
         Needs no permission.
         https://developers.cloudflare.com/api/resources/user/subresources/tokens/methods/verify/

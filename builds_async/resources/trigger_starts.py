@@ -1,4 +1,4 @@
-"""Builds started by triggers: the one way for `client.triggers` and `client.builds`."""
+"""Starts builds with triggers, for `client.triggers` and `client.builds`."""
 
 from functools import partial
 
@@ -19,17 +19,17 @@ _REMEMBERED = 10_000  # triggers
 
 
 class TriggerStarts:
-    """Starts builds by triggers, and remembers the Worker of each trigger, for which the API has no call."""
+    """Starts builds with triggers, and remembers the Worker of each trigger: the API can't look it up."""
 
     def __init__(self, session: ApiSession, builds: DatedBuilds, workers: Workers) -> None:
         self._session = session
         self._builds = builds
         self._workers = workers
         self._starter = BuildStarter(session)
-        self._tags: dict[str, str] = {}  # of Workers, by the UUIDs of triggers that were in a response
+        self._tags: dict[str, str] = {}  # of Workers, by the UUID of a trigger that was in a response
 
     async def triggers_of(self, external_script_id: str) -> tuple[Trigger, ...]:
-        """The triggers of a Worker, remembered."""
+        """Return the triggers of a Worker, and remember them."""
         path = f"/builds/workers/{tag(external_script_id)}/triggers"
         triggers = await self._session.get(path, _TRIGGERS, nullable=True) or ()
         return tuple(self.remember(trigger) for trigger in triggers)
@@ -61,7 +61,8 @@ class TriggerStarts:
     async def _latest(self, trigger_uuid: str) -> LookupResult:
         """The latest build of the trigger's Worker, if this trigger started it."""
         known = self._tags.get(trigger_uuid)
-        # An unknown trigger may be that of any Worker. A request covers 20, and what is found is remembered.
+        # An unknown trigger may belong to any Worker, so all are looked up, 20 in each request. The result is
+        # remembered.
         tags = [known] if known else [it.tag for it in await self._workers.list() if is_tag(it.tag or "")]
         result, date = await self._builds.latest_dated(filter(None, tags))
         found = [build for build in result.found.values() if _is_started_by(build, trigger_uuid)]
@@ -73,7 +74,7 @@ class TriggerStarts:
         return LookupResult(found, date)
 
     async def _listed(self, trigger_uuid: str) -> LookupResult:
-        """The last builds of this trigger, for the case that another trigger has started one since."""
+        """The latest builds of this trigger, in case another trigger has started a build since."""
         known = self._tags.get(trigger_uuid)
         if known is None:
             return LookupResult((), None)
@@ -82,7 +83,7 @@ class TriggerStarts:
 
 
 def _is_unreadable(error: BuildsError) -> bool:
-    """Whether a build can't be read now or later. As a rule it is one of another Worker."""
+    """Whether a build can't be read, now or later. It usually belongs to another Worker."""
     return isinstance(error, ResponseDecodeError) and not error.transient
 
 

@@ -27,13 +27,13 @@ logger: logging.Logger = logging.getLogger("builds_async")
 
 
 class Triggers:
-    """The triggers of Workers, their variables, and builds started by hand.
+    """The triggers of Workers, their variables, and manual builds.
 
     https://developers.cloudflare.com/api/resources/workers_builds/subresources/triggers/
 
     Reading needs the permission "Workers CI Read", everything else "Workers CI Write"; the dashboard calls
-    them "Workers Builds Configuration", Read and Edit. A Worker goes by its tag. A keyword argument that is
-    UNSET is not sent, and its value stays as it is.
+    them "Workers Builds Configuration", Read and Edit. These methods take the tag of a Worker, not its name.
+    A keyword argument that is UNSET is not sent, so the value is kept.
 
     Every method raises a `BuildsError` if the call fails, and a ValueError, before anything is sent, for an
     argument that the API can't accept. A call that changes something is repeated only if it can't have taken
@@ -70,14 +70,17 @@ class Triggers:
         root_directory: str = "/",
         build_caching_enabled: bool | UnsetType = UNSET,
     ) -> Trigger:
-        """Create a trigger: from then on, a push to a branch in `branch_includes` builds the Worker.
+        """Create a trigger. From then on, a push to a branch in `branch_includes` builds the Worker.
 
-        `repo_connection_uuid` comes from `client.repos.upsert_connection`, `build_token_uuid` from
-        `client.tokens`. Branches are full names, or `*` for all of them. A partial wildcard, `preview/*` for
-        example, is sent with a warning in the log, but was seen to be a BadRequestError (code 12002). Paths
-        are patterns, where `*` stands for any text. By default every path counts, the commands run in the
-        root of the repository, and build caching is left to the API's default, which is off. A Worker has at
-        most two triggers: a third one is refused (code 12030).
+        - `repo_connection_uuid` comes from `client.repos.upsert_connection`, `build_token_uuid` from
+          `client.tokens`.
+        - Branches are full names, or `*` for all branches. A partial wildcard such as `preview/*` is sent,
+          and a warning is logged: the API was seen to refuse it with a BadRequestError (code 12002).
+        - Paths are patterns in which `*` stands for any text. By default all paths count.
+        - By default the commands run in the root of the repository, and the API decides on build caching,
+          which it turns off.
+
+        A Worker has at most two triggers; the API refuses a third one (code 12030).
 
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/triggers/methods/create/
@@ -113,11 +116,10 @@ class Triggers:
         build_caching_enabled: bool | UnsetType = UNSET,
         build_token_uuid: str | UnsetType = UNSET,
     ) -> Trigger:
-        """Change a trigger. Fields left UNSET keep their values; None is sent as null.
+        """Change a trigger. Fields left UNSET keep their values. None is sent as null.
 
-        The branch rules are those of `create`; `["*"]` in `branch_excludes` is a BadRequestError.
-        NotFoundError if there is no such trigger. If the API gives no trigger back, the result has only its
-        id.
+        The rules for branches are those of `create`. BadRequestError for `["*"]` in `branch_excludes`,
+        NotFoundError if there is no such trigger. If the API returns no trigger, the result has only its id.
 
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/triggers/methods/update/
@@ -153,22 +155,22 @@ class Triggers:
         commit_hash: str | None = None,
         seed_repo: SeedRepo | None = None,
     ) -> Build:
-        """Start a build of a `branch`, of a `commit_hash`, or of both, and get it as it was queued.
+        """Start a build of a `branch`, a `commit_hash` or both, and return it as it was queued.
 
         `client.builds.start` finds the trigger by itself.
 
-        `commit_hash` is the full hash: a short one is a ValueError here, because the build would fail when it
-        clones the repository. Keep the `build_uuid`: nothing else finds a build that was started without a
-        commit. `seed_repo` is a repository to seed the build with.
+        `commit_hash` is the full hash. A short one is a ValueError here, because the build would fail when it
+        clones the repository. Store the `build_uuid`: without a commit, the build can't be found in any other
+        way. `seed_repo` is a repository that seeds the build.
 
-        The API has no idempotency key, so the request is never sent twice if it may have arrived, and starts
-        of one trigger go one after another. If the response is lost (a broken connection, a timeout, a 5xx, a
-        garbled body), the build is looked up for a few seconds: the latest of the Worker, with this trigger,
-        branch and commit, created since, and not started by a push or a hook. If there is none, the error is
-        raised and says so. The build may have started, or may still start: look before you start it again.
+        The API has no idempotency key. So the request is never repeated if it may have arrived, and starts of
+        one trigger go one after another. If the response is lost (a broken connection, a timeout, a 5xx, a
+        garbled body), the build is looked up for a few seconds: the Worker's latest build with this trigger,
+        branch and commit that was created since, and not by a push or a hook. If there is none, the error is
+        raised and says so. The build may still have started, so check before you start it again.
 
-        For a trigger that this client has not listed, created or changed, the lookup has to find its Worker
-        among all of the account, which needs "Workers Scripts Read" too.
+        The lookup needs the Worker of the trigger. If this client has not listed, created or changed the
+        trigger, it searches all Workers of the account, which also needs "Workers Scripts Read".
 
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/triggers/methods/create_build/
@@ -197,12 +199,12 @@ class Triggers:
     async def set_variables(
         self, trigger_uuid: str, variables: Mapping[str, str | NewVariable]
     ) -> dict[str, EnvironmentVariable]:
-        """Add or replace these variables; all others stay. The variables afterwards, as far as the API says.
+        """Add or replace these variables, and keep all others. Returns the variables in the response.
 
-        A plain str is a value that stays visible. `NewVariable(value=..., is_secret=True)` is hidden from
-        then on, and redacted in errors. ValueError for a value of more than 5,000 characters, and for a name
-        that has anything but letters, digits and underscores or begins with a digit. A trigger has at most
-        64 variables.
+        The value of a plain str stays visible. `NewVariable(value=..., is_secret=True)` is hidden from then
+        on, and redacted in errors. ValueError for a value of more than 5,000 characters, and for a name that
+        begins with a digit or has other characters than letters, digits and underscores. A trigger has at
+        most 64 variables.
 
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/triggers/subresources/environment_variables/methods/upsert/
@@ -228,7 +230,7 @@ def _without_nulls(
 
 
 def _branches(name: str, branches: Iterable[str] | UnsetType) -> tuple[str, ...] | UnsetType:
-    """Branches as they are sent. A partial wildcard is logged: the API may accept it one day."""
+    """Branches as they are sent. A partial wildcard is only logged, since the API may accept it one day."""
     sent = texts(branches)
     for branch in () if isinstance(sent, UnsetType) else sent:
         if "*" in branch and branch != "*":

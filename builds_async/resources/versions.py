@@ -18,10 +18,10 @@ _VERSION = msgspec.json.Decoder(Envelope[Version])
 
 
 class Versions:
-    """The uploads of Workers: https://developers.cloudflare.com/api/resources/workers/subresources/scripts/.
+    """The versions of Workers: https://developers.cloudflare.com/api/resources/workers/subresources/scripts/.
 
-    Reading needs the permission "Workers Scripts Read"; account-owned tokens are accepted here as well. A
-    Worker goes by its name. Which version serves traffic is what `client.deployments` says.
+    Reading needs the permission "Workers Scripts Read". Account-owned tokens are accepted here too. These
+    methods take the name of a Worker, not its tag. `client.deployments` shows which version serves traffic.
 
     Every method raises a `BuildsError` if the call fails, a NotFoundError if the account has no such Worker,
     and a ValueError, before anything is sent, for an id that is not valid.
@@ -35,8 +35,8 @@ class Versions:
     ) -> Page[Version]:
         """One page of a Worker's versions, newest first.
 
-        `page` counts from 1 (1), `per_page` is 1 to 100 (10). `deployable=True` gives the versions that a
-        new deployment may use, all of them at once: the API then ignores the other two.
+        `page` counts from 1 (1), `per_page` is 1 to 100 (10). `deployable=True` returns all versions that a
+        new deployment may use at once: the API then ignores `page` and `per_page`.
 
         Needs "Workers Scripts Read".
         https://developers.cloudflare.com/api/resources/workers/subresources/scripts/subresources/versions/methods/list/
@@ -48,7 +48,7 @@ class Versions:
         return Page(result=reply.result.items, result_info=reply.result_info, skipped=skipped)
 
     def iter(self, script_name: str, *, per_page: int = 100) -> Pages[Version]:
-        """All versions of a Worker, each once; a page is fetched when the loop reaches it.
+        """All versions of a Worker, each once. Pages are fetched as the loop reaches them.
 
         Needs "Workers Scripts Read".
         https://developers.cloudflare.com/api/resources/workers/subresources/scripts/subresources/versions/methods/list/
@@ -70,12 +70,12 @@ class Versions:
 
 
 class DatedVersions(Versions):
-    """The versions with the server's date, for their age, whatever this machine's clock shows."""
+    """Versions with the server's date, so that their age does not depend on this machine's clock."""
 
     async def get_dated(self, script_name: str, version_id: str) -> tuple[Version, datetime]:
-        """One version as `get` gives it, and the server's date of the response, to the second.
+        """The result of `get`, and the server's date of the response, in whole seconds.
 
-        By this machine's clock where the response has no `Date`.
+        If the response has no `Date`, it is the date of this machine's clock.
         """
         reply = await self._session.exchange(_get_call(script_name, version_id))
         return reply.result, reply.date or datetime.now(UTC)

@@ -43,9 +43,9 @@ class Workers:
     https://developers.cloudflare.com/api/resources/workers_builds/
 
     `list`, `search`, `tags`, `names` and `subdomain` need the permission "Workers Scripts Read", `get` needs
-    "Workers CI Read", and everything that changes something "Workers CI Write" (in the dashboard "Workers
-    Builds Configuration", Read and Edit). A Worker goes by its tag (`script_tag`, 32 hex digits), which
-    survives renaming; `tags` looks it up.
+    "Workers CI Read", and all methods that change something need "Workers CI Write" (in the dashboard
+    "Workers Builds Configuration", Read and Edit). Most methods take the tag of a Worker (`script_tag`, 32
+    hex digits), which stays when the Worker is renamed. `tags` looks up the tags of names.
 
     Every method raises a `BuildsError` if the call fails, and a ValueError, before anything is sent, for an
     argument that the API can't accept. A call that changes something is repeated only if it can't have taken
@@ -56,20 +56,20 @@ class Workers:
         self._session = session
         self._tags: dict[str, str] = {}  # by name
         self._listing = asyncio.Lock()
-        # Listings are counted: the number of the last one begun, and of the one that `_tags` has.
+        # Fetches of the list are numbered: the last one that has begun, and the one that filled `_tags`.
         self._begun = self._listed = 0
 
     async def list(self, *, tags: Mapping[str, bool] | None = None) -> tuple[WorkerScript, ...]:
         """All Workers that were ever deployed: `id` is the name, `tag` the tag. The list has no pages.
 
-        `tags` filters by the labels of Workers, not by Worker tags: `{"production": True}` gives the Workers
-        with that label, False those without it.
+        `tags` filters by the labels of Workers, not by the tags that identify them. `{"production": True}`
+        returns the Workers with that label, and False those without it.
 
         Needs "Workers Scripts Read".
         https://developers.cloudflare.com/api/resources/workers/subresources/scripts/methods/list/
         """
         if isinstance(tags, str):
-            raise TypeError("tags are a mapping of labels to True or False")
+            raise TypeError("tags must be a mapping of labels to True or False")
         labels = tags and ",".join(f"{label}:{'yes' if has else 'no'}" for label, has in tags.items())
         parameters = query(tags=labels or None)
         return await self._session.get("/workers/scripts", _SCRIPTS, parameters, nullable=True) or ()
@@ -97,7 +97,7 @@ class Workers:
         return await get_page(self._session, "/workers/scripts-search", _FOUND, parameters)
 
     def iter_search(self, *, name: str | None = None, per_page: int = 100) -> Pages[FoundWorker]:
-        """All Workers whose name contains `name`, each once; a page is fetched when the loop reaches it.
+        """All Workers whose name contains `name`, each once. Pages are fetched as the loop reaches them.
 
         Needs "Workers Scripts Read".
         https://developers.cloudflare.com/api/resources/workers/subresources/scripts/methods/search/
@@ -111,12 +111,12 @@ class Workers:
     async def tags(self, names_or_tags: Iterable[str], *, refresh: bool = False) -> dict[str, str]:
         """The tags of these Workers, by the name or tag that was passed, in the order of the request.
 
-        Names are looked up in the account's list of Workers. It is fetched once, kept as long as the client,
-        and fetched again for a name that is not in it; concurrent calls share the request. A Worker that was
-        deleted and created again has another tag: `refresh=True` always fetches the list. 32 hex digits are
-        taken as a tag and not looked up; with tags alone, nothing is sent.
+        Names are looked up in the account's list of Workers. The client fetches the list once and keeps it,
+        and fetches it again for a name that is not in it. Concurrent calls share the request. A Worker that
+        was deleted and created again has another tag: `refresh=True` always fetches the list. An argument of
+        32 hex digits is a tag already and not looked up. With tags alone, nothing is sent.
 
-        NotFoundError for a name that the account does not have; the message suggests similar names.
+        NotFoundError for a name that is not in the account. The message suggests similar names.
 
         Needs "Workers Scripts Read".
         https://developers.cloudflare.com/api/resources/workers/subresources/scripts/methods/list/
@@ -131,7 +131,7 @@ class Workers:
     async def names(self) -> dict[str, str]:
         """The names of all Workers of the account, by tag, in the order of the list: the reverse of `tags`.
 
-        Fetched anew by each call, with one request: a Worker can be renamed, and then keeps its tag.
+        Each call sends one request and keeps nothing, because a Worker can be renamed.
 
         Needs "Workers Scripts Read".
         https://developers.cloudflare.com/api/resources/workers/subresources/scripts/methods/list/
@@ -159,7 +159,7 @@ class Workers:
 
         The API requires `previews_base_config` even if `previews_enabled` is False. ConflictError if the
         Worker is connected already: `update` it instead. Secret variables are redacted in errors. If the API
-        gives no configuration back, the result has only the tag.
+        returns no configuration, the result has only the tag.
 
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/
@@ -190,8 +190,8 @@ class Workers:
 
         `branch` is the production branch, the API's `git_repository.branch`. With `patch_existing_previews`,
         a change of `previews_base_config` applies to existing previews too, not only to new ones (False).
-        ValueError if nothing is to be changed, NotFoundError if the Worker has no build configuration. If the
-        API gives no configuration back, the result has only the tag.
+        ValueError without any change, NotFoundError if the Worker has no build configuration. If the API
+        returns no configuration, the result has only the tag.
 
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/
@@ -203,7 +203,7 @@ class Workers:
             "previews_base_config": previews_base_config,
         }
         if all(change is UNSET for change in changes.values()):
-            raise ValueError("an update of a Worker changes at least one field")
+            raise ValueError("an update of a Worker needs at least one field")
         parameters = query(patch_existing_previews="true" if patch_existing_previews else None)
         secrets = hidden(settings_secrets(production_settings, previews_base_config))
         config = await self._session.patch(
@@ -214,7 +214,7 @@ class Workers:
     async def delete(self, script_tag: str) -> None:
         """Delete the build configuration and the triggers of a Worker, and cancel its unfinished builds.
 
-        The Worker itself stays, and so does what it serves. NotFoundError if it has no build configuration.
+        The Worker itself stays and keeps serving traffic. NotFoundError if it has no build configuration.
 
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/
@@ -226,8 +226,8 @@ class Workers:
     ) -> WorkerConfig:
         """Replace the legacy trigger, which builds all branches but production, by previews.
 
-        Without a `deploy_command`, the API rewrites `wrangler versions upload` to `wrangler preview`, and
-        refuses with a BadRequestError a command that it can't rewrite: pass one then.
+        Without a `deploy_command`, the API rewrites `wrangler versions upload` to `wrangler preview`. If it
+        can't rewrite the present command, it responds with a BadRequestError: then pass a `deploy_command`.
 
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/
@@ -237,9 +237,9 @@ class Workers:
         return config or WorkerConfig(script_tag=tag(script_tag))
 
     async def subdomain(self, script_name: str) -> WorkerSubdomain:
-        """Whether a Worker and its versions can be reached below workers.dev. Here a Worker goes by its name.
+        """Whether a Worker and its versions can be reached below workers.dev. Takes the name of the Worker.
 
-        NotFoundError if the account has no such Worker. `client.account.subdomain` has the subdomain itself.
+        NotFoundError if the account has no such Worker. `client.account.subdomain` returns the subdomain.
 
         Needs "Workers Scripts Read".
         https://developers.cloudflare.com/api/resources/workers/subresources/scripts/subresources/subdomain/methods/get/
@@ -247,13 +247,13 @@ class Workers:
         return await self._session.get(f"/workers/scripts/{segment(script_name)}/subdomain", _SUBDOMAIN)
 
     async def _tags_of(self, names: Collection[str], *, refresh: bool) -> dict[str, str]:
-        """The tags of all Workers by name, with these names among them; NotFoundError if one is not."""
+        """The tags of all Workers by name. NotFoundError if one of `names` is not among them."""
         begun = self._begun
         if refresh or not self._tags.keys() >= set(names):
             async with self._listing:
-                # While this call waited for the lock, another one may have fetched the list. One that began
-                # after this call settles the matter. An earlier one is good for the names that it has, but
-                # is no proof that a name does not exist.
+                # While this call waited for the lock, another call may have fetched the list. A fetch that
+                # began after this call is as good as a new one. An earlier fetch is good for the names that
+                # it has, but does not prove that another name does not exist.
                 if self._listed <= begun and (refresh or not self._tags.keys() >= set(names)):
                     await self._fetch_tags()
         for name in names:
@@ -262,7 +262,7 @@ class Workers:
         return self._tags
 
     async def _fetch_tags(self) -> None:
-        await asyncio.sleep(0)  # calls of the same moment read `_begun` first, so they share the request
+        await asyncio.sleep(0)  # lets concurrent calls read `_begun` first, so that they share this request
         self._begun += 1
         self._tags = {script.id: script.tag for script in await self.list() if script.tag}
         self._listed = self._begun
@@ -273,7 +273,7 @@ def _no_worker(name: str, known: Iterable[str]) -> NotFoundError:
 
     folded = {it.casefold(): it for it in known}
     longer = [it for it in folded if name and name.casefold() in it]
-    # First names that contain this one: of a long name, a part is what one remembers.
+    # First the names that contain this one: people often remember only a part of a long name.
     similar = dict.fromkeys([*longer, *get_close_matches(name.casefold(), folded)])
     suggestions = [folded[it] for it in similar][:_MAX_SUGGESTIONS]
     hint = f"; there is {', '.join(map(repr, suggestions))}" if suggestions else ""

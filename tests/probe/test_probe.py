@@ -118,7 +118,7 @@ async def test_interrupted() -> None:
         report = probe.report
     known = answers(report)
     assert not report.is_complete
-    assert "did not come to its end" in report.markdown
+    assert "was not completed" in report.markdown
     assert known["unknown_ids"] == "absent"
     assert known["last_page_cursor"] == known["unknown_script"] == "the probe was cut short"
 

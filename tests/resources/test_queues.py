@@ -151,7 +151,11 @@ async def test_null_result(path: str, client: BuildsClient, api: BodyApi) -> Non
             ValueError,
             "batch_size must be 1 to 100, not 101",
         ),
-        (lambda queues: queues.pull(QUEUE, visibility_timeout_ms=0), ValueError, "is above 0 and at most"),
+        (
+            lambda queues: queues.pull(QUEUE, visibility_timeout_ms=0),
+            ValueError,
+            "must be above 0 and at most",
+        ),
         (
             lambda queues: queues.extend(QUEUE, ["a"], visibility_timeout_ms=43_200_001),
             ValueError,

@@ -109,7 +109,7 @@ COMMANDS: Final = {
         " them. Only with --yes are they made. The exit code is 0 if nothing is broken any more. JSON: the"
         " plan (broken, replacement, is_proven, calls, problem), then with --yes done, left and error.\n\n"
         "With --probe: compare the API with what this package assumes about it, by at most 30 requests that"
-        " only read. The exit code is 0 whatever the answers, and 4 if the probe did not come to its end."
+        " only read. The exit code is 0 whatever the answers, and 4 if the probe was not completed."
         " JSON: question, state (holds, differs, seen, unknown), assumption, answer, reason.",
         examples=("doctor",),
     ),

@@ -209,7 +209,7 @@ def test_probe_that_is_turned_away(cli: Cli, monkeypatch: pytest.MonkeyPatch) ->
     run = cli("doctor", "--probe")
     assert run.code == 4
     assert "the API can't be reached" in run.out
-    assert run.last == "the probe did not come to its end (2 requests)"
+    assert run.last == "the probe was not completed (2 requests)"
 
 
 def test_probe_that_is_interrupted(
