@@ -5,7 +5,8 @@ Separate from `terminal`, so that only commands that draw load rich.
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Final, NoReturn
 
@@ -24,7 +25,7 @@ class QuietConsole(Console):
     Rich hides the cursor while it redraws something. Ctrl-Z shows the cursor until the process continues.
     """
 
-    _suspension: "_Suspension | None" = None
+    _suspension: "Suspension | None" = None
 
     def on_broken_pipe(self) -> NoReturn:
         """Raise the error again; rich calls this when it has caught one."""
@@ -34,7 +35,7 @@ class QuietConsole(Console):
         """Show or hide the cursor; rich calls this before and after it redraws."""
         done = super().show_cursor(show)
         if done:
-            self._suspension = self._suspension or _Suspension(self._write_cursor)
+            self._suspension = self._suspension or Suspension(self._write_cursor)
             if show:
                 self._suspension.off()
             else:
@@ -46,18 +47,23 @@ class QuietConsole(Console):
         self.file.write(_SHOW if show else _HIDE)
 
 
-class _Suspension:
-    """While on, makes Ctrl-Z show the cursor before the process stops, and `fg` hide it again.
+class Suspension:
+    """While on, makes Ctrl-Z restore the terminal before the process stops, and `fg` take it again.
+
+    Calls `restore` with True before the process stops, and with False when it continues: in a signal handler,
+    and so at any point of the interrupted code. For a display that only hides the cursor, that shows it.
 
     Does nothing where a process can't be suspended (Windows), or where Ctrl-Z was ignored at the start.
     """
 
-    def __init__(self, show_cursor: Callable[[bool], object]) -> None:
-        self._show_cursor = show_cursor
+    def __init__(self, restore: Callable[[bool], object]) -> None:
+        self._restore = restore
         self._is_on = False
+        self._is_held = False
+        self._is_pending = False
 
     def on(self) -> None:
-        """Install the handlers: the cursor is hidden now."""
+        """Install the handlers: the terminal is taken now."""
         if _STOP is None or _CONTINUE is None or signal.getsignal(_STOP) is not signal.SIG_DFL:
             return
         self._is_on = True
@@ -65,21 +71,36 @@ class _Suspension:
         signal.signal(_CONTINUE, self._continue)
 
     def off(self) -> None:
-        """Remove the handlers: the cursor is visible again."""
+        """Remove the handlers: the terminal is restored."""
         if self._is_on and _STOP is not None and _CONTINUE is not None:
             self._is_on = False
             signal.signal(_STOP, signal.SIG_DFL)
             signal.signal(_CONTINUE, signal.SIG_DFL)
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Delay Ctrl-Z to the end of the block, which must be short: it draws what must not be torn apart."""
+        self._is_held = True
+        try:
+            yield
+        finally:
+            self._is_held = False
+        if self._is_pending and _STOP is not None:
+            self._is_pending = False
+            os.kill(os.getpid(), _STOP)
+
     def _stop(self, number: int, _frame: FrameType | None) -> None:
+        if self._is_held:
+            self._is_pending = True
+            return
         # Only the default action stops a process, so restore it and send the signal again. Restore it first:
         # SIGCONT may arrive at any point below, and its handler installs this one again.
         signal.signal(number, signal.SIG_DFL)
-        self._show_cursor(True)
+        self._restore(True)
         if signal.getsignal(number) is signal.SIG_DFL:  # no SIGCONT in between: the process has yet to stop
             os.kill(os.getpid(), number)
 
     def _continue(self, _number: int, _frame: FrameType | None) -> None:
         if _STOP is not None:
             signal.signal(_STOP, self._stop)
-        self._show_cursor(False)
+        self._restore(False)

@@ -92,29 +92,30 @@ async def _printed_build(client: BuildsClient, digits: str) -> str | None:
 
 
 async def find_workers(client: BuildsClient, words: Iterable[str]) -> dict[str, str]:
-    """The Workers that the words name: the word by tag, and the name if a Worker is given both ways.
+    """The Workers that the words name, in their order: the word by tag, and the name if it is given as well.
 
     A word with `*`, `?` or `[` is a pattern for names. NotFoundError, raised by `client.workers.tags`, for an
     unknown name; CommandError if a pattern matches no name.
     """
     words = tuple(words)
-    if patterns := [word for word in words if _WILDCARDS.intersection(word)]:
-        workers = await all_workers(client)
-        words = tuple(word for word in words if word not in patterns)
-        return _matching(workers, patterns) | (await find_workers(client, words) if words else {})
-    tags = await client.workers.tags(_checked_worker(word) for word in words)
-    by_tag_first = sorted(tags.items(), key=lambda pair: pair[0] == pair[1], reverse=True)
-    return {tag: word for word, tag in by_tag_first}  # tags first, so that a name replaces its tag
-
-
-def _matching(workers: Mapping[str, str], patterns: Iterable[str]) -> dict[str, str]:
+    patterns = {word for word in words if _WILDCARDS.intersection(word)}
+    workers = await all_workers(client) if patterns else {}
+    named = [_checked_worker(word) for word in words if word not in patterns]
+    tags = await client.workers.tags(named) if named else {}
     found: dict[str, str] = {}
-    for pattern in patterns:
-        matches = {tag: name for tag, name in workers.items() if fnmatchcase(name, pattern)}
-        if not matches:
-            raise CommandError(f"no Worker of this account has a name like {pattern!r}")
-        found |= matches
+    for word in words:
+        named_here = _matching(workers, word) if word in patterns else {tags[word]: word}
+        for tag, name in named_here.items():
+            if found.get(tag, tag) == tag:  # a name replaces its tag
+                found[tag] = name
     return found
+
+
+def _matching(workers: Mapping[str, str], pattern: str) -> dict[str, str]:
+    matches = {tag: name for tag, name in workers.items() if fnmatchcase(name, pattern)}
+    if not matches:
+        raise CommandError(f"no Worker of this account has a name like {pattern!r}")
+    return matches
 
 
 async def find_worker(client: BuildsClient, word: str) -> str:

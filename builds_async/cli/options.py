@@ -20,6 +20,11 @@ Output: TypeAlias = Annotated[
     Parameter(name=("--output", "-o"), help="text (the default), or json: one object per line."),
 ]
 
+Wide: TypeAlias = Annotated[
+    bool,
+    Parameter(help="Show whole UUIDs and all columns, and shorten nothing, even if it does not fit."),
+]
+
 LogFailed: TypeAlias = Annotated[
     bool,
     Parameter(

@@ -35,6 +35,13 @@ def outcome_word(build: Build) -> str:
     return str(build.build_outcome or build.status or "unknown")
 
 
+def commit_subject(build: Build) -> str:
+    """The first line of the commit message; "" if there is none."""
+    metadata = build.build_trigger_metadata
+    message = ((metadata and metadata.commit_message) or "").strip()
+    return message.splitlines()[0] if message else ""
+
+
 def step_words(step: BuildStep) -> str:
     """How a step ended and how long it took, as far as that is known."""
     words = [] if step.duration is None else [format_duration(step.duration)]

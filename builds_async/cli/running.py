@@ -86,7 +86,7 @@ async def _stoppable(work: Coroutine[object, object, int], stops: _Stops) -> int
         elif count > 2 or not stops.shields:
             raise stops.error()
 
-    with _current(stops), _handlers(dict.fromkeys(_STOP_SIGNALS, on_signal)):
+    with _current(stops), signal_handlers(dict.fromkeys(_STOP_SIGNALS, on_signal)):
         try:
             return await work
         except (asyncio.CancelledError, WriteAbandoned):
@@ -128,7 +128,7 @@ def shielded() -> Iterator[None]:
 @contextmanager
 def stopped_at_once() -> Iterator[None]:
     """Let the first Ctrl-C or SIGTERM end code that blocks the event loop and so can't be canceled."""
-    with _handlers({signal.SIGINT: signal.default_int_handler, signal.SIGTERM: terminate}):
+    with signal_handlers({signal.SIGINT: signal.default_int_handler, signal.SIGTERM: terminate}):
         yield
 
 
@@ -138,7 +138,7 @@ def terminate(number: int, _frame: FrameType | None) -> None:
 
 
 @contextmanager
-def _handlers(handlers: Mapping[int, _Handler]) -> Iterator[None]:
+def signal_handlers(handlers: Mapping[int, _Handler]) -> Iterator[None]:
     """Install signal handlers for the block, except for ignored signals."""
     before = {number: signal.getsignal(number) for number in handlers}
     # None: a handler that was not installed from Python, which could not be restored.

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable, Collection
 
 from builds_async import Build, LogLine, TailEnd, TailItem
-from builds_async.cli.outcome import INCOMPLETE, RECENT, outcome_word, reason_in
+from builds_async.cli.outcome import INCOMPLETE, RECENT, commit_subject, outcome_word, reason_in
 from builds_async.cli.terminal import Screen
 from builds_async.cli.text import DIM, STATE_COLORS, paint, visible_text
 from builds_async.cli.times import format_duration
@@ -19,8 +19,7 @@ def commit_line(build: Build) -> str:
     metadata = build.build_trigger_metadata
     if metadata is None:
         return ""
-    message = (metadata.commit_message or "").strip()
-    subject = message.splitlines()[0] if message else ""
+    subject = commit_subject(build)
     if len(subject) > _MAX_SUBJECT:
         subject = f"{subject[: _MAX_SUBJECT - 3]}..."
     words = (metadata.branch, (metadata.commit_hash or "")[:8], subject)

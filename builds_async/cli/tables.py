@@ -8,23 +8,23 @@ from rich.table import Table
 from rich.text import Text
 
 from builds_async import Build, BuildStep, BuildTriggerMetadata, Finding, Trigger
-from builds_async.cli.outcome import outcome_word, step_words
+from builds_async.cli.layout import DIGITS, EXTRA, GAP, column, fit, laid_out
+from builds_async.cli.outcome import commit_subject, outcome_word, step_words
+from builds_async.cli.terminal import UNLIMITED_WIDTH
 from builds_async.cli.text import STATE_COLORS, paint, visible_text
-from builds_async.cli.times import format_duration, format_time
+from builds_async.cli.times import format_age, format_duration, format_time
 
 _FINDING_STYLES = {"ok": "green", "problem": "bold red", "unknown": "yellow"}
 
-_COLUMNS = ("State", "Branch", "Commit", "Age", "Took", "Build")
-LIVE_COLUMNS = ("Share", "Branch", "Commit", "Since", "Build", "Version")
-"""Those of what is live, after the name of the Worker."""
-_DISPENSABLE = ("Took", "Version", "Commit", "Branch", "Age", "Since")
-"""Which columns to drop where the table is too wide, in this order."""
-_GAP = 2
+BUILD_COLUMNS = ("State", "Branch", "Commit", "Age", "Took", "Author", "Subject")
+"""Those of a build, after its UUID."""
+LIVE_COLUMNS = ("Worker", "Share", "Branch", "Commit", "Since", "Build", "Version")
+"""Those of what is live."""
 
 
 def cell(value: object, style: str = "") -> Text:
     """Untrusted text as a table cell: control characters are visible, and markup has no effect."""
-    return Text("" if value is None else visible_text(str(value)), style)
+    return Text("" if value is None else visible_text(str(value)).replace("\t", " "), style)
 
 
 def state_cell(word: str) -> Text:
@@ -34,52 +34,51 @@ def state_cell(word: str) -> Text:
 
 
 class BuildTable:
-    """A table of builds. If it is too wide, it drops the least important columns, then folds the rest."""
+    """A table of builds. If it is too wide, see `layout.fit` for what it does."""
 
-    def __init__(self, *leading: str, columns: Sequence[str] = _COLUMNS) -> None:
-        self._names = (*leading, *columns)
+    def __init__(self, *columns: str) -> None:
+        self._names = columns
         self._rows: list[tuple[Text, ...]] = []
 
     def add(self, *cells: Text) -> None:
         """Add a row; cells missing at the end are empty."""
         self._rows.append((*cells, *[Text()] * (len(self._names) - len(cells))))
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Table]:
-        shown = self._fitting(options.max_width)
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for number in shown:
-            table.add_column(self._names[number], overflow="fold")
-        for cells in self._rows:
-            table.add_row(*(cells[number] for number in shown))
-        yield table
+    def lines(self, width: int | None, *, ascii_only: bool = False) -> list[Text]:
+        """The header and the rows in this width. With None, they have all columns, and all cells whole."""
+        contents = {name: [row[at] for row in self._rows] for at, name in enumerate(self._names)}
+        used = {name: max((it.cell_len for it in cells), default=0) for name, cells in contents.items()}
+        needed = {name: max(len(name), it) if it or name not in EXTRA else 0 for name, it in used.items()}
+        widths = needed if width is None else fit(needed, width)
+        columns = [(column(name), it) for name, it in widths.items()]
+        rows = zip(*(contents[name] for name in widths), strict=True)
+        mark = "..." if ascii_only else "…"
+        header = tuple(Text(name, "bold") for name in widths)
+        return [laid_out(columns, cells, mark) for cells in (header, *rows)]
 
-    def _fitting(self, width: int) -> list[int]:
-        """The indices of the columns that fit."""
-        shown = list(range(len(self._names)))
-        needed = [
-            max(len(name), *(row[at].cell_len for row in self._rows), 0)
-            for at, name in enumerate(self._names)
-        ]
-        for name in _DISPENSABLE:
-            # No gap after the last column.
-            if sum(needed[number] + _GAP for number in shown) - _GAP <= width:
-                break
-            if name in self._names:
-                shown.remove(self._names.index(name))
-        return shown
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        is_limited = options.max_width < UNLIMITED_WIDTH
+        yield from self.lines(options.max_width if is_limited else None, ascii_only=options.ascii_only)
 
 
-def build_cells(build: Build | None, now: datetime) -> tuple[Text, ...]:
-    """The cells of a build in a `BuildTable`."""
-    if build is None:
-        return (state_cell("never built"),)
+def build_cells(build: Build, now: datetime) -> tuple[Text, ...]:
+    """The cells of a build in a `BuildTable`, below `BUILD_COLUMNS`."""
+    metadata = build.build_trigger_metadata or BuildTriggerMetadata()
     return (
         state_cell(outcome_word(build)),
         *commit_cells(build),
         age_cell(build.created_on, now),
         cell(_took(build, now)),
-        cell(build.build_uuid),
+        cell(metadata.author),
+        cell(commit_subject(build)),
     )
+
+
+def uuid_cell(build: Build | None, *, whole: bool = True) -> Text:
+    """The UUID of a build, or its first digits."""
+    if build is None:
+        return cell("-", "dim")  # not empty: scripts count the fields of a line
+    return cell(build.build_uuid if whole else build.build_uuid[:DIGITS])
 
 
 def commit_cells(build: Build | None) -> tuple[Text, Text]:
@@ -89,14 +88,14 @@ def commit_cells(build: Build | None) -> tuple[Text, Text]:
 
 def age_cell(time: datetime | None, now: datetime) -> Text:
     """How long ago something was; empty if that is not known."""
-    return cell(_seconds(time, now))
+    seconds = _seconds(time, now)
+    return cell(None if seconds is None else format_age(seconds))
 
 
-def build_line(name: str, build: Build) -> Table:
-    """One build on a line, after the name of its Worker."""
-    table = Table.grid(padding=(0, 1))
-    table.add_row(cell(name), *build_cells(build, datetime.now(UTC)))
-    return table
+def build_line(name: str, build: Build, now: datetime) -> Text:
+    """One build on a line, with the name of its Worker after the UUID."""
+    cells = (uuid_cell(build), cell(name), *build_cells(build, now))
+    return Text(" " * GAP, no_wrap=True, overflow="ignore").join(it for it in cells if it.plain)
 
 
 def build_details(
@@ -156,16 +155,17 @@ def _facts(build: Build, worker: str | None, reason: str | None, now: datetime) 
 def _took(build: Build, now: datetime) -> str:
     """The duration of a build without its time in the queue; "" before it began."""
     end = build.stopped_on if build.is_stopped else now
-    return _seconds(build.initializing_on or build.running_on, end)
+    seconds = _seconds(build.initializing_on or build.running_on, end)
+    return "" if seconds is None else format_duration(seconds)
 
 
 def _time(time: datetime | None) -> str | None:
     return None if time is None else format_time(time, UTC)
 
 
-def _seconds(start: datetime | None, end: datetime | None) -> str:
+def _seconds(start: datetime | None, end: datetime | None) -> float | None:
     if start is None or end is None:
-        return ""
+        return None
     # The API may omit the zone.
     start, end = (it if it.tzinfo is not None else it.replace(tzinfo=UTC) for it in (start, end))
-    return format_duration((end - start).total_seconds())
+    return (end - start).total_seconds()

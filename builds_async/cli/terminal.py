@@ -19,7 +19,8 @@ from builds_async.models.text import inert, visible_but_colors
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-_UNLIMITED_WIDTH = 10_000
+UNLIMITED_WIDTH = 10_000
+"""The width at which something is drawn that is not for a terminal."""
 
 
 class Screen:
@@ -48,6 +49,23 @@ class Screen:
         self.encoding: str = known or "utf-8"
 
     @property
+    def can_redraw(self) -> bool:
+        """Whether it is a terminal on which the cursor can be moved."""
+        return self.is_tty and not (self.console.is_dumb_terminal or self.console.legacy_windows)
+
+    @property
+    def is_in_front(self) -> bool:
+        """Whether the process may draw on the terminal now: not while it is in the background."""
+        try:
+            return self._stream is None or os.tcgetpgrp(self._stream.fileno()) == os.getpgrp()
+        except (
+            OSError,
+            ValueError,
+            AttributeError,
+        ):  # it does not control the process, or has no such notion
+            return True
+
+    @property
     def columns(self) -> int | None:
         """The width of the terminal now; None if it is none."""
         return shutil.get_terminal_size().columns if self.is_tty else None
@@ -69,7 +87,7 @@ class Screen:
         """
         texts = tuple(texts) if trusted else tuple(map(self._guarded, texts))
         if self.is_tty and hasattr(self._stream, "rich_proxied_file"):
-            # The stream is a proxy of rich's live display, which writes text above itself.
+            # A proxy: rich's live display writes the text above itself, and a full screen keeps it.
             cast("TextIO", self._stream).write("".join(texts))
             wrote(len(texts))
             return
@@ -100,13 +118,17 @@ class Screen:
             raise OSError(errno.EBADF, "it is closed")
         return Sink(self._stream)
 
-    def print(self, what: "RenderableType") -> None:
-        """Write something that rich can draw, at full width if this is not a terminal."""
-        console = self.console if self.is_tty else self._console(_UNLIMITED_WIDTH)
+    def print(self, what: "RenderableType", *, wide: bool = False) -> None:
+        """Write something that rich can draw, at full width if it is to be `wide` or this is no terminal."""
+        self.write(self.drawn(what, wide=wide))
+
+    def drawn(self, what: "RenderableType", *, wide: bool = False) -> str:
+        """What `print` writes."""
+        console = self._console(UNLIMITED_WIDTH) if wide or not self.is_tty else self.console
         with console.capture() as drawn:
             console.print(what)
         # rich pads all lines of a table to the width of the widest line.
-        self.write("\n".join(line.rstrip(" ") for line in drawn.get().split("\n")))
+        return "\n".join(line.rstrip(" ") for line in drawn.get().split("\n"))
 
     @cached_property
     def console(self) -> "Console":

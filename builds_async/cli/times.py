@@ -98,3 +98,9 @@ def format_duration(seconds: float) -> str:
     if whole < 86400:
         return f"{whole // 3600}h {whole % 3600 // 60}m"
     return f"{whole // 86400}d"
+
+
+def format_age(seconds: float) -> str:
+    """The duration without its seconds from ten minutes on: `9m 5s`, `41m`, `2h 5m`."""
+    text = format_duration(seconds)
+    return text.partition(" ")[0] if 600 <= round(seconds) < 3600 else text

@@ -291,6 +291,14 @@ class Build(Model, frozen=True, kw_only=True):
         return self.is_stopped and self.build_outcome == BuildOutcome.SUCCESS
 
     @property
+    def failed(self) -> bool:
+        """True when the build has finished with the outcome `fail`, `terminated`, or one that is not listed.
+
+        A build that was canceled or skipped has neither failed nor `succeeded`.
+        """
+        return self.is_finished and self.build_outcome not in _HARMLESS
+
+    @property
     def is_finished(self) -> bool:
         """True when the build has stopped and its outcome is known, so nothing about it will change."""
         return self.is_stopped and bool(self.build_outcome)
@@ -312,6 +320,8 @@ class Build(Model, frozen=True, kw_only=True):
         )
         return reason or str(self.build_outcome or BuildStatus.STOPPED)
 
+
+_HARMLESS = frozenset({BuildOutcome.SUCCESS, BuildOutcome.SKIPPED, BuildOutcome.CANCELLED})
 
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 """A date before any build."""

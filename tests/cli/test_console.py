@@ -64,7 +64,7 @@ def test_continued_before_it_stops(monkeypatch: pytest.MonkeyPatch) -> None:
             signal.raise_signal(signal.SIGCONT)
 
     monkeypatch.setattr("os.kill", lambda *call: kills.append(call))
-    suspension = console._Suspension(show_cursor)
+    suspension = console.Suspension(show_cursor)
     suspension.on()
     signal.raise_signal(signal.SIGTSTP)
     suspension.off()

@@ -7,7 +7,14 @@ import pytest
 
 from builds_async.cli import times
 from builds_async.cli.exits import CommandError
-from builds_async.cli.times import find_zone, format_duration, format_time, parse_seconds, parse_since
+from builds_async.cli.times import (
+    find_zone,
+    format_age,
+    format_duration,
+    format_time,
+    parse_seconds,
+    parse_since,
+)
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -63,6 +70,16 @@ def test_invalid_since(text: str) -> None:
 def test_format_duration(seconds: float, text: str) -> None:
     """A duration has at most two units."""
     assert format_duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(59, "59s"), (599, "9m 59s"), (600, "10m"), (3599, "59m"), (3600, "1h 0m"), (90_000, "1d")],
+    ids=str,
+)
+def test_format_age(seconds: float, text: str) -> None:
+    """An age has no seconds from ten minutes on."""
+    assert format_age(seconds) == text
 
 
 def test_format_time() -> None:

@@ -104,28 +104,29 @@ def test_without_commit() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "outcome", "dated", "stopped", "finished", "succeeded"),
+    ("status", "outcome", "dated", "stopped", "finished", "succeeded", "failed"),
     [
-        ("queued", None, False, False, False, False),
-        ("initializing", None, False, False, False, False),
-        ("running", None, False, False, False, False),
-        ("running", "success", False, False, False, False),
-        ("running", None, True, False, False, False),
-        ("running", "", True, False, False, False),
-        ("paused", None, False, False, False, False),
-        (None, None, False, False, False, False),
-        (None, "success", False, False, False, False),
-        (None, "success", True, True, True, True),
-        ("completed", "success", True, True, True, True),
-        ("completed", "fail", True, True, True, False),
-        ("running", "cancelled", True, True, True, False),
-        ("stopped", None, True, True, False, False),
-        ("stopped", "", True, True, False, False),
-        ("stopped", "success", True, True, True, True),
-        ("stopped", "success", False, True, True, True),
-        ("stopped", "fail", True, True, True, False),
-        ("stopped", "skipped", True, True, True, False),
-        ("stopped", "evaporated", True, True, True, False),
+        ("queued", None, False, False, False, False, False),
+        ("initializing", None, False, False, False, False, False),
+        ("running", None, False, False, False, False, False),
+        ("running", "success", False, False, False, False, False),
+        ("running", None, True, False, False, False, False),
+        ("running", "", True, False, False, False, False),
+        ("paused", None, False, False, False, False, False),
+        (None, None, False, False, False, False, False),
+        (None, "success", False, False, False, False, False),
+        (None, "success", True, True, True, True, False),
+        ("completed", "success", True, True, True, True, False),
+        ("completed", "fail", True, True, True, False, True),
+        ("running", "cancelled", True, True, True, False, False),
+        ("stopped", None, True, True, False, False, False),
+        ("stopped", "", True, True, False, False, False),
+        ("stopped", "success", True, True, True, True, False),
+        ("stopped", "success", False, True, True, True, False),
+        ("stopped", "fail", True, True, True, False, True),
+        ("stopped", "terminated", True, True, True, False, True),
+        ("stopped", "skipped", True, True, True, False, False),
+        ("stopped", "evaporated", True, True, True, False, True),
     ],
 )
 def test_end(  # noqa: PLR0917
@@ -135,11 +136,16 @@ def test_end(  # noqa: PLR0917
     stopped: bool,
     finished: bool,
     succeeded: bool,
+    failed: bool,
 ) -> None:
-    """A build has stopped when its status says so, or its outcome and `stopped_on` do."""
+    """A build has stopped when its status says so, or its outcome and `stopped_on` do.
+
+    It has failed with any outcome but success, and but for a build that was canceled or skipped.
+    """
     when = "2026-08-13T02:34:40.500Z" if dated else None
     it: Build = decoded(build(status=status, build_outcome=outcome, stopped_on=when))
-    assert (it.is_stopped, it.is_finished, it.succeeded) == (stopped, finished, succeeded)
+    assert (it.is_stopped, it.is_finished) == (stopped, finished)
+    assert (it.succeeded, it.failed) == (succeeded, failed)
 
 
 @pytest.mark.parametrize(

@@ -10,43 +10,67 @@ from builds_async import Build
 from builds_async.cli.cache import Cache
 from builds_async.cli.connect import connect
 from builds_async.cli.exits import OK
+from builds_async.cli.filters import NO_FILTERS, BuildFilters
 from builds_async.cli.lookup import find_worker
-from builds_async.cli.options import CONNECTION, Connection, Output, WorkerName
+from builds_async.cli.options import CONNECTION, Connection, Output, Wide, WorkerName
 from builds_async.cli.printer import print_record
-from builds_async.cli.tables import BuildTable, build_cells
+from builds_async.cli.tables import BUILD_COLUMNS, BuildTable, build_cells, uuid_cell
 from builds_async.cli.terminal import stderr, stdout
+
+_MAX_SEARCHED = 1000
+"""How many builds are read for a filter. The API has none, and a request gives 50 builds."""
 
 
 async def list_command(
     worker: WorkerName,
     /,
     *,
+    filters: BuildFilters = NO_FILTERS,
     limit: Annotated[
         int, Parameter(help="List at most N builds. Default: 20.", validator=Number(gte=1))
     ] = 20,
+    wide: Wide = False,
     output: Output = "text",
     connection: Connection = CONNECTION,
 ) -> int:
     """List the builds of a Worker, newest first."""
     out = stdout()
     builds: list[Build] = []
+    searched = 0
     async with connect(connection) as client:
         tag = await find_worker(client, worker)
         async for build in client.builds.iter(tag):
-            builds.append(build)
-            if len(builds) == limit:
+            searched += 1
+            if filters.match(build):
+                builds.append(build)
+            if len(builds) == limit or (filters and searched == _MAX_SEARCHED):
                 break
         Cache.of(client).add_builds(reversed(builds))
     if output == "json":
         for build in builds:
             print_record(out, build)
-        return OK
-    if not builds:
-        stderr().write("no builds\n")
-        return OK
-    now = datetime.now(UTC)
-    table = BuildTable()
-    for build in builds:
-        table.add(*build_cells(build, now))
-    out.print(table)
+    else:
+        if builds:
+            out.print(_table(builds), wide=wide)
+        _explain(len(builds), searched, limit, filters)
     return OK
+
+
+def _explain(found: int, searched: int, limit: int, filters: BuildFilters) -> None:
+    """Say why there are no builds, or fewer than there may be."""
+    if not searched:
+        stderr().write("no builds\n")
+    elif filters and found < limit and searched == _MAX_SEARCHED:
+        stderr().write(
+            f"{found} of the latest {searched:,} builds match {filters.words}: older ones were not read\n"
+        )
+    elif not found:
+        stderr().write(f"0 of {searched} builds match {filters.words}\n")
+
+
+def _table(builds: list[Build]) -> BuildTable:
+    now = datetime.now(UTC)
+    table = BuildTable("Build", *BUILD_COLUMNS)
+    for build in builds:
+        table.add(uuid_cell(build), *build_cells(build, now))
+    return table

@@ -111,7 +111,7 @@ def _is_of(build: Build, commit: str) -> bool:
 
 
 def _table(result: BulkResult[LiveWorker], names: Iterable[str], now: datetime) -> BuildTable:
-    table = BuildTable("Worker", columns=LIVE_COLUMNS)
+    table = BuildTable(*LIVE_COLUMNS)
     for name in names:
         if name in result.failed:
             table.add(cell(name), cell(_failure(result.failed[name]), "red"))

@@ -1,31 +1,39 @@
 """`builds-async status`."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
-from rich.live import Live
+from rich.text import Text
 
-from builds_async import Build, BuildsClient, BuildsError, BulkResult
+from builds_async import Build, BuildChange, BuildsClient, BuildsError, BuildWatcher, BulkResult
 from builds_async.cli.cache import Cache
 from builds_async.cli.connect import connect
 from builds_async.cli.exits import OK, CommandError
+from builds_async.cli.filters import NO_FILTERS, BuildFilters
 from builds_async.cli.live_state import LiveState, live_states
 from builds_async.cli.lookup import WorkerNames, all_workers, find_workers
-from builds_async.cli.options import CONNECTION, Connection, Output
+from builds_async.cli.options import CONNECTION, Connection, Output, Wide
 from builds_async.cli.outcome import report_failures
+from builds_async.cli.overview import Overview, Row, Standing, overview
 from builds_async.cli.printer import print_record
-from builds_async.cli.tables import BuildTable, build_cells, build_line, cell
+from builds_async.cli.tables import BUILD_COLUMNS, BuildTable, build_cells, build_line, cell, uuid_cell
 from builds_async.cli.terminal import Screen, Spinner, stderr, stdout
+from builds_async.cli.times import format_duration
+from builds_async.cli.watching import View, draw_changes
 
 
 async def status_command(
     *workers: Annotated[str, Parameter(help="Names or tags of Workers. Default: all.")],
+    filters: BuildFilters = NO_FILTERS,
     watch: Annotated[
-        bool, Parameter(help="Run until Ctrl-C: redraw the table on a terminal, otherwise print each change.")
+        bool,
+        Parameter(
+            help="Run until Ctrl-C: redraw the table on a terminal, otherwise print a line for each change."
+        ),
     ] = False,
     live: Annotated[
         bool,
@@ -37,6 +45,7 @@ async def status_command(
     interval: Annotated[
         float, Parameter(help="With --watch: seconds between lookups. Default: 15.", validator=Number(gt=0))
     ] = 15.0,
+    wide: Wide = False,
     output: Output = "text",
     connection: Connection = CONNECTION,
 ) -> int:
@@ -53,16 +62,22 @@ async def status_command(
             result = None if watch else await client.builds.latest(names)
             await known.settle()
             names = {tag: known.of(tag) or name for tag, name in names.items()}
+        look = _Look(names, filters, whole=wide or not out.is_tty)
         if result is None:
-            return await _watch(client, names, interval, out, output)
-        states, failed = await _live(client, names, result) if live else ({}, {})
-    Cache.of(client).add_builds(result.found.values())
+            return await _watch(client, look, interval, out, output, wide=wide)
+        found = look.at({**dict.fromkeys(result.missing), **result.found}, result.failed)
+        shown = {row.tag: names[row.tag] for row in found.rows}
+        states, failed = await _live(client, shown, result) if live else ({}, {})
+    Cache.of(client).add_builds(row.build for row in found.rows if row.build is not None)
     if output == "json":
         for tag, name in names.items():
-            record = _record(tag, name, result.found.get(tag), result.failed.get(tag))
-            print_record(out, record if not live else {**record, "live": states[tag].record()})
+            if tag in shown:
+                record = _record(tag, name, result.found.get(tag), result.failed.get(tag))
+                print_record(out, record if not live else {**record, "live": states[tag].record()})
+    elif not shown:
+        stderr().write(f"{found.summary} match {filters.words}\n")
     else:
-        out.print(_table(names, {**dict.fromkeys(result.missing), **result.found}, result.failed, states))
+        look.view(found, states).print(out, wide=wide)
     return report_failures({**result.failed, **failed})
 
 
@@ -79,47 +94,65 @@ async def _live(
 
 
 async def _watch(
-    client: BuildsClient, names: Mapping[str, str], interval: float, out: Screen, output: str
+    client: BuildsClient, look: "_Look", interval: float, out: Screen, output: str, *, wide: bool
 ) -> int:
-    changes = client.watch(names, interval=interval)
-    cache = Cache.of(client)
-    if output == "json" or not out.is_tty:
-        async for change in changes:
-            cache.add_builds([change.build])
-            tag = change.external_script_id
-            if output == "json":
-                print_record(out, _record(tag, names[tag], change.build, None))
-            else:
-                out.print(build_line(names[tag], change.build))
+    watcher = client.watch(look.names, interval=interval)
+    changes = _noted(client, watcher)
+    if output == "text" and out.can_redraw:
+        await draw_changes(
+            changes,
+            lambda: look.view(look.at(watcher.current, watcher.failures)),
+            out,
+            wide=wide,
+            hint=f"every {format_duration(interval)}, until Ctrl-C",
+        )
         return OK
-
-    def draw() -> BuildTable:
-        return _table(names, changes.current, changes.failures)
-
-    # Redrawn every second, because ages grow even if nothing changes.
-    with Live(console=out.console, refresh_per_second=1, get_renderable=draw, vertical_overflow="ellipsis"):
-        async for change in changes:
-            cache.add_builds([change.build])  # `current` has them for the table
+    async for change in changes:
+        if not look.filters.match(change.build):
+            continue
+        tag = change.external_script_id
+        if output == "json":
+            print_record(out, _record(tag, look.names[tag], change.build, None))
+        else:
+            out.print(build_line(look.names[tag], change.build, datetime.now(UTC)), wide=True)
     return OK
 
 
-def _table(
-    names: Mapping[str, str],
-    latest: Mapping[str, Build | None],
-    failed: Mapping[str, BuildsError],
-    states: Mapping[str, LiveState] = MappingProxyType({}),
-) -> BuildTable:
-    """The table; `latest` has None for a Worker that was never built, and lacks one that is not known."""
-    table = BuildTable("Worker", *(("Live",) if states else ()))
-    now = datetime.now(UTC)
-    for tag, name in names.items():
-        live = (states[tag].cell(),) if tag in states else ()
-        if tag in latest:
-            cells = build_cells(latest[tag], now)
-        else:
-            cells = (cell("no response", "red") if tag in failed else cell("not known yet", "dim"),)
-        table.add(cell(name), *live, *cells)
-    return table
+async def _noted(client: BuildsClient, changes: BuildWatcher) -> AsyncIterator[BuildChange]:
+    """The changes, whose builds are remembered as printed."""
+    cache = Cache.of(client)
+    async for change in changes:
+        cache.add_builds([change.build])
+        yield change
+
+
+class _Look(NamedTuple):
+    """What the command shows of Workers, named by tag."""
+
+    names: Mapping[str, str]
+    filters: BuildFilters
+    whole: bool
+    """Whether UUIDs are shown whole."""
+
+    def at(self, latest: Mapping[str, Build | None], failed: Mapping[str, BuildsError]) -> Overview:
+        """The Workers to show; see `overview`."""
+        return overview(self.names, latest, failed, self.filters)
+
+    def view(self, found: Overview, states: Mapping[str, LiveState] = MappingProxyType({})) -> View:
+        """The table of these Workers, with what is live if `states` has it."""
+        table = BuildTable("Build", "Worker", *(("Live",) if states else ()), *BUILD_COLUMNS)
+        now = datetime.now(UTC)
+        for row in found.rows:
+            live = (states[row.tag].cell(),) if row.tag in states else ()
+            cells = _cells(row, now)
+            table.add(uuid_cell(row.build, whole=self.whole), cell(row.name), *live, *cells)
+        return View(table, found.summary)
+
+
+def _cells(row: Row, now: datetime) -> tuple[Text, ...]:
+    if row.build is not None:
+        return build_cells(row.build, now)
+    return (cell(row.standing, "red" if row.standing is Standing.NO_RESPONSE else "dim"),)
 
 
 def _record(tag: str, name: str, build: Build | None, error: BuildsError | None) -> dict[str, object]:
