@@ -87,7 +87,7 @@ class Suspension:
             self._is_held = False
         if self._is_pending and _STOP is not None:
             self._is_pending = False
-            os.kill(os.getpid(), _STOP)
+            self._stop(_STOP, None)
 
     def _stop(self, number: int, _frame: FrameType | None) -> None:
         if self._is_held:

@@ -11,7 +11,7 @@ from builds_async.simulator import SimulatedBuild
 from tests.cli.support import Cli, Run, Served
 
 collect_ignore = (
-    [] if os.name == "posix" else ["test_pty.py", "test_shells.py"]
+    [] if os.name == "posix" else ["test_pty.py", "test_shells.py", "test_watching.py"]
 )  # they need a pseudo-terminal
 
 

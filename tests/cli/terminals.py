@@ -79,7 +79,7 @@ class OnTerminal:
 
 
 @contextmanager
-def on_terminal(
+def running_on_terminal(
     command: Sequence[str], variables: Mapping[str, str], *, rows: int = 24, columns: int = 80
 ) -> Iterator[OnTerminal]:
     """The program on a terminal that controls it; killed at the end if still running."""
@@ -91,7 +91,7 @@ def on_terminal(
             stdin=slave,
             stdout=slave,
             stderr=slave,
-            env={**environment({"COLUMNS": "", "LINES": "", **variables})},
+            env=environment({"COLUMNS": "", "LINES": "", **variables}),
             start_new_session=True,
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509
         ) as process:

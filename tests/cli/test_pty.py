@@ -1,12 +1,7 @@
 """Tests the command on a terminal: color, width, and lines that try to control the terminal."""
 
-import fcntl
-import os
-import pty
 import re
 import signal
-import struct
-import termios
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -16,7 +11,8 @@ import pytest
 
 from builds_async import BuildOutcome
 from builds_async.simulator import SimulatedBuild
-from tests.cli.support import Run, Served, started
+from tests.cli.support import COMMAND, Run, Served
+from tests.cli.terminals import running_on_terminal
 
 pytestmark = pytest.mark.slow
 
@@ -37,33 +33,16 @@ def on_terminal(
     *words: str,
     variables: Mapping[str, str] = {},
     columns: int = 80,
-    interrupt_at: bytes = b"",
+    interrupt_at: str = "",
 ) -> Run:
     """Run the command on a terminal; send SIGINT after the output `interrupt_at`, if given."""
-    master, slave = pty.openpty()
-    try:
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-        names = {**served.environment, "COLUMNS": "", **variables}
-        with started(
-            names, *words, stdin=slave, stdout=slave, stderr=slave, start_new_session=True
-        ) as process:
-            os.close(slave)
-            data = b""
-            while piece := _read(master):
-                data += piece
-                if interrupt_at and interrupt_at in data:
-                    os.kill(process.pid, signal.SIGINT)
-                    interrupt_at = b""
-            return Run(process.wait(20), data.decode().replace("\r\n", "\n"), "")
-    finally:
-        os.close(master)
-
-
-def _read(master: int) -> bytes:
-    try:
-        return os.read(master, 65536)
-    except OSError:  # how Linux reports that the other end is closed
-        return b""
+    names = {**served.environment, **variables}
+    with running_on_terminal([*COMMAND, *words], names, columns=columns) as terminal:
+        if interrupt_at:
+            terminal.wait_until(lambda: interrupt_at in terminal.output)
+            terminal.process.send_signal(signal.SIGINT)
+        code = terminal.end()
+    return Run(code, terminal.output.replace("\r\n", "\n"), "")
 
 
 @pytest.fixture
@@ -121,7 +100,7 @@ def test_times_on_a_terminal(served: Served) -> None:
 def test_a_queued_build_shows_its_state(served: Served) -> None:
     """A tail of a build without a line yet shows the state of the build."""
     build = served.do(lambda: served.sim.add_build([], branch="trunk"))
-    run = on_terminal(served, "tail", build.build_uuid, interrupt_at=b"trunk")
+    run = on_terminal(served, "tail", build.build_uuid, interrupt_at="trunk")
     assert run.code == 130
     assert f"build {build.build_uuid[:8]} queued trunk" in run.out
 
@@ -148,51 +127,22 @@ def test_narrow_terminal(served: Served, hostile: SimulatedBuild) -> None:
     run = on_terminal(served, "list", hostile.external_script_id, columns=46, variables={"NO_COLOR": "1"})
     lines = run.out.splitlines()
     assert max(map(len, lines)) <= 46
-    assert lines[0].split() == ["State", "Build"]
-    assert lines[1].split() == ["fail", hostile.build_uuid]
+    assert lines[0].split() == ["Build", "State"]
+    assert lines[1].split() == [hostile.build_uuid, "fail"]
 
 
-def test_watch_and_interrupt(served: Served, hostile: SimulatedBuild) -> None:
-    """Ctrl-C ends a live table, shows the cursor and leaves the prompt on a new line."""
-    words = ("status", hostile.external_script_id, "--watch")
-    run = on_terminal(served, *words, interrupt_at=hostile.build_uuid[:8].encode())
-    assert run.code == 130
-    assert run.out.endswith("\n")
-    assert run.out.rindex("\x1b[?25h") > run.out.rindex("\x1b[?25l")
-    assert "Traceback" not in run.out
-
-
-@pytest.mark.parametrize("words", [["wait"], ["status", "--watch"]], ids=" ".join)
-def test_suspended_and_continued(words: list[str], served: Served) -> None:
+def test_suspended_and_continued(served: Served) -> None:
     """Ctrl-Z shows the cursor; `fg` hides it again and continues the display."""
     build = served.do(served.sim.add_build)
-    what = build.build_uuid if words == ["wait"] else build.external_script_id
-    master, slave = pty.openpty()
-    with started(
-        served.environment, *words, what, stdin=slave, stdout=slave, stderr=slave, start_new_session=True
-    ) as process:
-        os.close(slave)
-        shown = ""
-
-        def wait_for(text: str) -> None:
-            nonlocal shown
-            while text not in shown:
-                data = _read(master).decode(errors="replace")
-                assert data, shown
-                shown += data
-            shown = shown.partition(text)[2]
-
-        wait_for("\x1b[?25l")
+    with running_on_terminal([*COMMAND, "wait", build.build_uuid], served.environment) as terminal:
+        screen = terminal.screen
         for _ in range(2):
-            wait_for(build.build_uuid)
-            process.send_signal(signal.SIGTSTP)
-            wait_for("\x1b[?25h")
+            terminal.wait_until(lambda: screen.is_cursor_hidden and build.build_uuid in terminal.text)
+            terminal.process.send_signal(signal.SIGTSTP)
+            terminal.wait_until(lambda: not screen.is_cursor_hidden)
             time.sleep(0.2)  # the process stops right after that
-            process.send_signal(signal.SIGCONT)
-            wait_for("\x1b[?25l")
-        process.send_signal(signal.SIGTERM)
-        wait_for("\x1b[?25h")
-        while _read(master):
-            pass
-        assert process.wait(10) == 143
-    os.close(master)
+            terminal.process.send_signal(signal.SIGCONT)
+        terminal.wait_until(lambda: screen.is_cursor_hidden)
+        terminal.process.send_signal(signal.SIGTERM)
+        assert terminal.end() == 143
+        assert not screen.is_cursor_hidden

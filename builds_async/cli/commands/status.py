@@ -99,12 +99,13 @@ async def _watch(
     watcher = client.watch(look.names, interval=interval)
     changes = _noted(client, watcher)
     if output == "text" and out.can_redraw:
+        every = format_duration(interval) if interval >= 1 else f"{interval:g}s"
         await draw_changes(
             changes,
             lambda: look.view(look.at(watcher.current, watcher.failures)),
             out,
             wide=wide,
-            hint=f"every {format_duration(interval)}, until Ctrl-C",
+            hint=f"every {every}, until Ctrl-C",
         )
         return OK
     async for change in changes:

@@ -1,0 +1,70 @@
+"""Tests what a full screen shows, in process; `test_watching` runs it on a terminal."""
+
+import io
+import os
+import signal
+
+import pytest
+from rich.text import Text
+
+from builds_async.cli.console import Suspension
+from builds_async.cli.full_screen import Notes, fitted
+from tests.cli.support import Terminal
+
+
+@pytest.mark.parametrize(
+    ("below", "rows", "shown"),
+    [
+        (1, 9, ["header", "row 0", "row 1", "row 2", "row 3", "row 4", "below 0"]),
+        (1, 7, ["header", "row 0", "row 1", "row 2", "row 3", "row 4", "below 0"]),
+        (1, 6, ["header", "row 0", "row 1", "row 2", "... and 2 more", "below 0"]),
+        (2, 6, ["header", "row 0", "row 1", "... and 3 more", "below 0", "below 1"]),
+        (1, 3, ["header", "... and 5 more", "below 0"]),
+        (1, 2, ["header", "below 0"]),
+        (1, 1, ["below 0"]),
+        (2, 1, ["below 0"]),
+    ],
+    ids=str,
+)
+def test_fitted(below: int, rows: int, shown: list[str]) -> None:
+    """Rows that do not fit are counted; the summary is the last thing to go."""
+    lines = [Text("header"), *(Text(f"row {number}") for number in range(5))]
+    under = [Text(f"below {number}") for number in range(below)]
+    assert [line.plain for line in fitted(lines, under, rows)] == shown
+
+
+def test_notes_are_kept_and_bounded() -> None:
+    """The last 100 lines of standard error are kept, with the number of those that are lost."""
+    notes = Notes(Terminal(io.BytesIO(), "utf-8"))
+    assert (notes.text, notes.latest) == ("", "")
+    for number in range(102):
+        notes.write(f"line {number}\n")
+    assert notes.text.startswith("... 2 earlier lines\nline 2\n")
+    assert notes.text.endswith("line 101\n")
+    assert notes.latest.endswith(" line 101")
+    assert notes.isatty()
+
+
+def test_an_old_note_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A note is shown for a minute only, and printed at the end all the same."""
+    notes = Notes(Terminal(io.BytesIO(), "utf-8"))
+    notes.write("retrying\n")
+    monkeypatch.setattr("builds_async.cli.full_screen._NOTE_SECONDS", -1.0)
+    assert (notes.latest, notes.text) == ("", "retrying\n")
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGTSTP"), reason="needs a process group")
+def test_ctrl_z_waits_for_the_end_of_a_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-Z while a frame is written takes effect after it, once."""
+    steps: list[object] = []
+    suspension = Suspension(steps.append)
+    monkeypatch.setattr(os, "kill", lambda _, number: steps.append(number))
+    suspension.on()
+    try:
+        with suspension.held():
+            signal.raise_signal(signal.SIGTSTP)
+            signal.raise_signal(signal.SIGTSTP)
+            steps.append("frame")
+        assert steps == ["frame", True, signal.SIGTSTP]
+    finally:
+        suspension.off()
