@@ -20,6 +20,7 @@ from rich.text import Text
 
 from builds_async import BuildOutcome, BuildStatus
 from builds_async.simulator import BuildsSimulator
+from tests.cli.terminals import running_on_terminal
 from tests.support.browser import CHROMIUM, chromium, connected
 
 HERE = Path(__file__).parent
@@ -104,6 +105,14 @@ async def recorded(sim: BuildsSimulator, words: Iterable[str], seconds: float | 
     return output.decode().rstrip()
 
 
+def on_terminal(sim: BuildsSimulator, words: Iterable[str]) -> str:
+    """What the command shows on a terminal, in color."""
+    command = [sys.executable, "-m", "builds_async", *words]
+    with running_on_terminal(command, sim.environ, columns=COLUMNS) as terminal:
+        terminal.end()
+    return terminal.output.replace("\r\n", "\n").rstrip()
+
+
 def draw(name: str, line: str, output: str) -> None:
     """A terminal with a command line and its output, as an SVG."""
     console = Console(record=True, width=COLUMNS, file=StringIO(), force_terminal=True)
@@ -157,7 +166,7 @@ async def main() -> int:
     async with BuildsSimulator(seed=5) as sim:
         add_account(sim)
         draw("tail", "builds-async tail shop blog api", await recorded(sim, ["tail", *OUTPUT], seconds=10))
-        draw("status", "builds-async status", await recorded(sim, ["status"]))
+        draw("status", "builds-async status", await asyncio.to_thread(on_terminal, sim, ["status"]))
         if CHROMIUM is None:
             print("There is no Chromium on this machine: dashboard.png stays as it is.")
             return 1

@@ -16,18 +16,16 @@ _FILTERS = Group("Filters", sort_key=5)
 class BuildFilters:
     """The choice of builds. A build has to be in one of the wanted states, if any, and on the branch."""
 
-    failed: Annotated[
-        bool, Parameter(help="Only builds that failed or were terminated. With --running: or that run.")
+    failed: Annotated[bool, Parameter(help="Only builds that failed or were terminated.")] = False
+
+    running: Annotated[
+        bool,
+        Parameter(help="Only builds that run or are queued. With --failed: these and the failed ones."),
     ] = False
 
-    running: Annotated[bool, Parameter(help="Only builds that have not finished, queued ones included.")] = (
-        False
+    branch: Annotated[str | None, Parameter(help="Only builds of this branch; 'release/*' is a pattern.")] = (
+        None
     )
-
-    branch: Annotated[
-        str | None,
-        Parameter(help="Only builds of this branch. A name with * or ? is a pattern, such as 'release/*'."),
-    ] = None
 
     def __bool__(self) -> bool:
         """Whether any filter is given."""

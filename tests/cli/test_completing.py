@@ -11,6 +11,7 @@ from builds_async.cli.completing import FILES, complete
 from tests.cli.support import Cli, Served
 
 ACCOUNT = "a" * 32
+COMMON = ["--output", "--account-id", "--token-file", "--base-url", "--shared", "--debug"]
 UUID = "8b2c1f0e-5a3d-4f6b-9c7e-1d2a3b4c5d6e"
 
 
@@ -54,6 +55,12 @@ def words(*line: str) -> list[str]:
         (["tail", "--empty"], []),
         (["tail", "--since", ""], []),
         (["status", "--watch", "sh"], ["shop", "shop-api"]),
+        (["status", "--f"], ["--failed"]),
+        (["status", "--r"], ["--running"]),
+        (["status", "--w"], ["--watch", "--wide"]),
+        (["list", "shop", "--"], ["--failed", "--running", "--branch", "--limit", "--wide", *COMMON]),
+        (["status", "--failed", "sh"], ["shop", "shop-api"]),
+        (["status", "--branch", ""], []),
         (["completion", ""], ["bash", "zsh", "fish"]),
         (["events", ""], []),
         (["--version", "st"], ["status", "start"]),

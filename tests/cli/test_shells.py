@@ -122,8 +122,9 @@ def shell(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shell]:
         ("tail --resume saved-p\t", "(tail)(--resume)(saved-position)"),
         ("wait --output js\t", "(wait)(--output)(json)"),
         ("tail saved-p\t", "(tail)(saved-p)"),
+        ("status --fail\t", "(status)(--failed)"),
     ],
-    ids=["command", "worker", "option", "file", "choice", "no-file"],
+    ids=["command", "worker", "option", "file", "choice", "no-file", "filter"],
 )
 def test_tab(typed: str, arguments: str, shell: Shell) -> None:
     """TAB completes commands, Workers, options, files and values, and no file where none can stand."""

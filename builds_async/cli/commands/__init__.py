@@ -50,10 +50,13 @@ COMMANDS: Final = {
     "status": CommandHelp(
         "[WORKER...]",
         "Show the latest build of Workers, or of all Workers of the account.",
-        "The exit code is 0 whatever the outcomes. JSON: external_script_id, worker, build (as the API has"
-        " it, null if there is none), error for a Worker whose lookup failed, and with --live also live"
-        " (is_live, percentage, reason, deployment, versions).",
-        examples=("status --watch", "status shop -o json"),
+        "Failures come first, then running and queued builds, then the rest by name; a terminal also gets a"
+        " summary. Filters choose Workers by their latest build; one whose lookup failed is always shown."
+        " The exit code is 0 whatever the outcomes, also if none is left. JSON, in the order of the"
+        " command line or by name: external_script_id, worker, build (as the API has it, null if there is"
+        " none), error for a Worker whose lookup failed, and with --live also live (is_live, percentage,"
+        " reason, deployment, versions).",
+        examples=("status --failed --branch main", "status 'shop-*' --watch"),
     ),
     "live": CommandHelp(
         "[WORKER...] [--commit SHA]",
@@ -67,8 +70,9 @@ COMMANDS: Final = {
     "list": CommandHelp(
         "WORKER",
         "List the builds of a Worker, newest first.",
-        _JSON_BUILD,
-        examples=("list shop --limit 5",),
+        "The API has no filters: with one, at most the latest 1,000 builds are read, 50 per request. The exit"
+        f" code is 0, also if none is left. {_JSON_BUILD}",
+        examples=("list shop --limit 5", "list shop --failed --branch 'release/*'"),
     ),
     "show": CommandHelp(
         "BUILD | WORKER",
