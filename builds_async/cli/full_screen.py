@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import os
 import shutil
 import signal
 import sys
@@ -82,25 +83,26 @@ class FullScreen:
                 stderr().write(self._notes.text)
 
     @property
-    def columns(self) -> int:
-        """The width of the terminal now."""
-        return shutil.get_terminal_size().columns
+    def size(self) -> os.terminal_size:
+        """The columns and the rows that the terminal has now."""
+        return shutil.get_terminal_size()
 
     @property
     def ascii_only(self) -> bool:
         """Whether the terminal shows no other characters."""
         return not self._screen.encoding.lower().startswith("utf")
 
-    def draw(self, lines: Sequence[Text], below: Sequence[Text] = ()) -> None:
+    def draw(self, lines: Sequence[Text], below: Sequence[Text] = (), *, more: int = 0) -> None:
         """Draw a header and rows, and what stands below them. Rows that do not fit are counted.
 
+        `more` is the number of rows that are not even among the lines, which have to fill the screen then.
         Draws nothing while the process is in the background.
         """
         if not self._screen.is_in_front:
             return
-        columns, rows = shutil.get_terminal_size()
+        columns, rows = self.size
         note = self._notes.latest
-        frame = fitted(lines, (*below, Text(note, "yellow")) if note else below, rows)
+        frame = fitted(lines, (*below, Text(note, "yellow")) if note else below, rows, more)
         mark = "..." if self.ascii_only else "…"
         frame = [shortened(line, columns, mark=mark) for line in frame]
         drawn = self._screen.drawn(Text("\n").join(frame), wide=True).split("\n")
@@ -197,14 +199,14 @@ class Notes(io.TextIOBase):
         return "".join((*first, *(f"{line}\n" for _, line in self._lines)))
 
 
-def fitted(lines: Sequence[Text], below: Sequence[Text], rows: int) -> list[Text]:
+def fitted(lines: Sequence[Text], below: Sequence[Text], rows: int, more: int = 0) -> list[Text]:
     """A header and rows with what stands below them, in so many rows of the screen.
 
     Where they are too many, the last rows are only counted. Of what stands below, the first goes last.
     """
     room = rows - len(below)
-    if len(lines) <= room:
+    if len(lines) <= room and not more:
         return [*lines, *below]
     shown = max(1, room - 1)  # the last line counts the others
-    more = Text(f"... and {len(lines) - shown} more", "dim")
-    return [*[*lines[:shown], more][: max(0, room)], *below][:rows]
+    rest = Text(f"... and {more + len(lines[shown:])} more", "dim")
+    return [*[*lines[:shown], rest][: max(0, room)], *below][:rows]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import cache
 
 from rich.console import Console, ConsoleOptions
 from rich.table import Table
@@ -29,8 +30,14 @@ def cell(value: object, style: str = "") -> Text:
 
 def state_cell(word: str) -> Text:
     """An outcome or a status in its color."""
-    color = STATE_COLORS.get(word)  # none of these words needs to be made safe
-    return cell(word) if color is None else Text.from_ansi(paint(word, color))
+    color = STATE_COLORS.get(word)
+    return cell(word) if color is None else cell(word, _style(color))
+
+
+@cache
+def _style(color: str) -> str:
+    """The style of rich for a color of an escape sequence."""
+    return str(Text.from_ansi(paint("x", color)).spans[0].style)
 
 
 class BuildTable:

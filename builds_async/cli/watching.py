@@ -10,6 +10,7 @@ from builds_async.cli.full_screen import FullScreen
 from builds_async.cli.tables import BuildTable
 from builds_async.cli.terminal import Screen
 
+_NO_BREAK = "\N{NO-BREAK SPACE}"
 _REDRAW_SECONDS = 1.0
 """Ages grow even if nothing changes."""
 
@@ -19,6 +20,8 @@ class View(NamedTuple):
 
     table: BuildTable
     summary: str
+    more: int = 0
+    """How many rows the table lacks."""
 
     def print(self, out: Screen, *, wide: bool = False) -> None:
         """Print the table, on a terminal with its summary.
@@ -28,25 +31,38 @@ class View(NamedTuple):
         """
         out.print(self.table, wide=wide)
         if out.is_tty:
-            out.print(Text(self.summary))
+            # It breaks only between two states.
+            text = self.summary.replace(" ", _NO_BREAK).replace(f",{_NO_BREAK}", ", ")
+            out.write(out.drawn(Text(text)).replace(_NO_BREAK, " "))
 
 
 async def draw_changes(
-    changes: AsyncIterable[object], view: Callable[[], View], out: Screen, *, wide: bool = False, hint: str
+    changes: AsyncIterable[object],
+    view: Callable[[int | None], View],
+    out: Screen,
+    *,
+    wide: bool = False,
+    hint: str,
 ) -> None:
     """Draw the view again and again while the changes last; then leave it on the normal screen.
 
-    The hint stands behind the summary, where there is room.
+    `view` gives the table with at most so many rows: of thousands, the screen shows few. The hint stands
+    behind the summary, where there is room.
     """
     try:
         with FullScreen(out) as screen:
             await _draw(changes, view, screen, wide=wide, hint=hint)
     finally:
-        view().print(out, wide=wide)
+        view(None).print(out, wide=wide)
 
 
 async def _draw(
-    changes: AsyncIterable[object], view: Callable[[], View], screen: FullScreen, *, wide: bool, hint: str
+    changes: AsyncIterable[object],
+    view: Callable[[int | None], View],
+    screen: FullScreen,
+    *,
+    wide: bool,
+    hint: str,
 ) -> None:
     async def read() -> None:
         async for _ in changes:
@@ -56,11 +72,12 @@ async def _draw(
     reader.add_done_callback(lambda _: screen.wake())
     try:
         while not reader.done():
-            table, summary = view()
-            lines = table.lines(None if wide else screen.columns, ascii_only=screen.ascii_only)
-            has_room = len(f"{summary}  {hint}") <= screen.columns
+            columns, rows = screen.size
+            table, summary, more = view(rows)
+            lines = table.lines(None if wide else columns, ascii_only=screen.ascii_only)
+            has_room = len(f"{summary}  {hint}") <= columns
             below = Text.assemble(summary, (f"  {hint}" if has_room else "", "dim"))
-            screen.draw(lines, (below,))
+            screen.draw(lines, (below,), more=more)
             await screen.pause(_REDRAW_SECONDS)
         await reader
     finally:

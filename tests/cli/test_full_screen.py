@@ -13,24 +13,27 @@ from tests.cli.support import Terminal
 
 
 @pytest.mark.parametrize(
-    ("below", "rows", "shown"),
+    ("below", "rows", "more", "shown"),
     [
-        (1, 9, ["header", "row 0", "row 1", "row 2", "row 3", "row 4", "below 0"]),
-        (1, 7, ["header", "row 0", "row 1", "row 2", "row 3", "row 4", "below 0"]),
-        (1, 6, ["header", "row 0", "row 1", "row 2", "... and 2 more", "below 0"]),
-        (2, 6, ["header", "row 0", "row 1", "... and 3 more", "below 0", "below 1"]),
-        (1, 3, ["header", "... and 5 more", "below 0"]),
-        (1, 2, ["header", "below 0"]),
-        (1, 1, ["below 0"]),
-        (2, 1, ["below 0"]),
+        (1, 9, 0, ["header", "row 0", "row 1", "row 2", "row 3", "row 4", "below 0"]),
+        (1, 7, 0, ["header", "row 0", "row 1", "row 2", "row 3", "row 4", "below 0"]),
+        (1, 6, 0, ["header", "row 0", "row 1", "row 2", "... and 2 more", "below 0"]),
+        (2, 6, 0, ["header", "row 0", "row 1", "... and 3 more", "below 0", "below 1"]),
+        (1, 3, 0, ["header", "... and 5 more", "below 0"]),
+        (1, 2, 0, ["header", "below 0"]),
+        (1, 1, 0, ["below 0"]),
+        (2, 1, 0, ["below 0"]),
+        (1, 6, 40, ["header", "row 0", "row 1", "row 2", "... and 42 more", "below 0"]),
+        (1, 7, 40, ["header", "row 0", "row 1", "row 2", "row 3", "... and 41 more", "below 0"]),
+        (1, 3, 40, ["header", "... and 45 more", "below 0"]),
     ],
     ids=str,
 )
-def test_fitted(below: int, rows: int, shown: list[str]) -> None:
+def test_fitted(below: int, rows: int, more: int, shown: list[str]) -> None:
     """Rows that do not fit are counted; the summary is the last thing to go."""
     lines = [Text("header"), *(Text(f"row {number}") for number in range(5))]
     under = [Text(f"below {number}") for number in range(below)]
-    assert [line.plain for line in fitted(lines, under, rows)] == shown
+    assert [line.plain for line in fitted(lines, under, rows, more)] == shown
 
 
 def test_notes_are_kept_and_bounded() -> None:

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 from rich.text import Text
 
-from builds_async import Build, BuildChange, BuildsClient, BuildsError, BuildWatcher, BulkResult
+from builds_async import Build, BuildChange, BuildsClient, BuildsError, BulkResult
 from builds_async.cli.cache import Cache
 from builds_async.cli.connect import connect
 from builds_async.cli.exits import OK, CommandError
@@ -97,34 +97,34 @@ async def _watch(
     client: BuildsClient, look: "_Look", interval: float, out: Screen, output: str, *, wide: bool
 ) -> int:
     watcher = client.watch(look.names, interval=interval)
-    changes = _noted(client, watcher)
+    cache, printed = Cache.of(client), list[Build]()
+
+    async def noted() -> AsyncIterator[BuildChange]:
+        async for change in watcher:
+            if look.filters.match(change.build):
+                printed.append(change.build)
+            yield change
+
+    def view(most: int | None) -> View:
+        # Once for a frame: at the beginning, the changes of all Workers come at once.
+        cache.add_builds(printed)
+        printed.clear()
+        return look.view(look.at(watcher.current, watcher.failures), most=most)
+
     if output == "text" and out.can_redraw:
         every = format_duration(interval) if interval >= 1 else f"{interval:g}s"
-        await draw_changes(
-            changes,
-            lambda: look.view(look.at(watcher.current, watcher.failures)),
-            out,
-            wide=wide,
-            hint=f"every {every}, until Ctrl-C",
-        )
+        await draw_changes(noted(), view, out, wide=wide, hint=f"every {every}, until Ctrl-C")
         return OK
-    async for change in changes:
+    async for change in watcher:
         if not look.filters.match(change.build):
             continue
+        cache.add_builds([change.build])
         tag = change.external_script_id
         if output == "json":
             print_record(out, _record(tag, look.names[tag], change.build, None))
         else:
             out.print(build_line(look.names[tag], change.build, datetime.now(UTC)), wide=True)
     return OK
-
-
-async def _noted(client: BuildsClient, changes: BuildWatcher) -> AsyncIterator[BuildChange]:
-    """The changes, whose builds are remembered as printed."""
-    cache = Cache.of(client)
-    async for change in changes:
-        cache.add_builds([change.build])
-        yield change
 
 
 class _Look(NamedTuple):
@@ -139,15 +139,21 @@ class _Look(NamedTuple):
         """The Workers to show; see `overview`."""
         return overview(self.names, latest, failed, self.filters)
 
-    def view(self, found: Overview, states: Mapping[str, LiveState] = MappingProxyType({})) -> View:
-        """The table of these Workers, with what is live if `states` has it."""
+    def view(
+        self,
+        found: Overview,
+        states: Mapping[str, LiveState] = MappingProxyType({}),
+        most: int | None = None,
+    ) -> View:
+        """The table of these Workers, with what is live if `states` has it, and at most so many rows."""
+        rows = found.rows[:most]
         table = BuildTable("Build", "Worker", *(("Live",) if states else ()), *BUILD_COLUMNS)
         now = datetime.now(UTC)
-        for row in found.rows:
+        for row in rows:
             live = (states[row.tag].cell(),) if row.tag in states else ()
             cells = _cells(row, now)
             table.add(uuid_cell(row.build, whole=self.whole), cell(row.name), *live, *cells)
-        return View(table, found.summary)
+        return View(table, found.summary, len(found.rows) - len(rows))
 
 
 def _cells(row: Row, now: datetime) -> tuple[Text, ...]:
