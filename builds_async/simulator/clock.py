@@ -4,6 +4,7 @@ import asyncio
 import heapq
 import itertools
 import math
+import selectors
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -15,10 +16,11 @@ class VirtualClock:
 
     Any number of tasks may sleep at once. Time moves only while all tasks wait: when at least one task
     sleeps on this clock and the event loop has made `idle_turns` turns in a row (50) without a call of it,
-    time jumps to the earliest due moment. All sleepers of that moment wake together, in the order in which
-    they went to sleep; no others do. A simulator and a client that share the clock both read it with each
-    request, so a request in flight on a loopback socket stops time, and a program on this clock behaves
-    identically in every run. More `idle_turns` are safer and slower.
+    time jumps to the earliest due moment. It jumps at once if nothing else is ready in a loop of asyncio
+    that has no socket, pipe or thread to hear from. All sleepers of that moment wake together, in the order
+    in which they went to sleep; no others do. A simulator and a client that share the clock both read it
+    with each request, so a request in flight on a loopback socket stops time, and a program on this clock
+    behaves identically in every run. More `idle_turns` are safer and slower.
 
     It can't see real waiting. A real timer, a thread (such as a name lookup), a process or a peer outside
     this loop looks like idleness, and time runs ahead of it. Wrap such code in `hold()` or `real_time()`. A
@@ -145,7 +147,7 @@ class VirtualClock:
         self._pulse = None
         # Runs once per turn of the loop. Each call of `now` or `sleep` resets the count.
         self._quiet_turns += 1
-        if self._quiet_turns < self._idle_turns:
+        if self._quiet_turns < self._idle_turns and not is_idle(self._loop):
             # Nearly all turns end here. A clock with thousands of sleepers takes millions of them.
             if self._sleepers and not self._holders and self._loop is not None:
                 self._pulse = self._loop.call_soon(self._turn)
@@ -185,3 +187,17 @@ class VirtualClock:
         if len(self._wakers) > 2 * len(self._sleepers) + 64:  # left by canceled sleeps
             self._wakers = [waker for waker in self._wakers if waker[1] in self._sleepers]
             heapq.heapify(self._wakers)
+
+
+def is_idle(loop: object) -> bool:
+    """Whether the callback that asks is the last one, and no socket, pipe or thread can bring another.
+
+    Loops other than asyncio's own don't show it: for them, and in doubt, the answer is False.
+    """
+    selector = getattr(loop, "_selector", None)
+    return (
+        getattr(loop, "_ready", None) == deque()
+        and getattr(loop, "_default_executor", loop) is None
+        and isinstance(selector, selectors.BaseSelector)
+        and len(selector.get_map()) <= 1  # the pipe by which threads and signals wake the loop
+    )

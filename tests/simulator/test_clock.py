@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import socket
 import time
 
 import aiohttp
@@ -138,6 +139,54 @@ async def test_waiting_for_a_deadline_always_makes_progress() -> None:
             if clock.now() < deadline:
                 await clock.sleep(deadline - clock.now())
         assert clock.now() >= deadline
+
+
+async def _turns_of_a_sleep(clock: VirtualClock) -> int:
+    """How many turns the loop makes, without anybody else in it, until a sleep on this clock ends."""
+    turns, loop = 0, asyncio.get_running_loop()
+    select = loop._selector.select  # type: ignore[attr-defined]
+
+    def counted(timeout: float | None) -> object:
+        nonlocal turns
+        turns += 1
+        return select(timeout)
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(loop._selector, "select", counted)  # type: ignore[attr-defined]
+        await clock.sleep(60.0)
+    return turns
+
+
+async def test_time_jumps_at_once_where_nothing_else_can_happen() -> None:
+    """A loop that has nothing to run and nobody to hear from need not be watched."""
+    assert await _turns_of_a_sleep(VirtualClock(idle_turns=1000)) <= 3
+
+
+async def test_a_watched_socket_or_a_thread_keeps_time_for_all_turns() -> None:
+    """What is on its way over either is not to be seen."""
+    mine, other = socket.socketpair()
+    loop = asyncio.get_running_loop()
+    with mine, other:
+        loop.add_reader(mine, mine.recv, 1)
+        assert await _turns_of_a_sleep(VirtualClock(idle_turns=40)) >= 40
+        loop.remove_reader(mine)
+    await asyncio.to_thread(int)
+    assert await _turns_of_a_sleep(VirtualClock(idle_turns=40)) >= 40
+
+
+async def test_time_waits_for_tasks_that_are_ready() -> None:
+    """Each has its turns first, however long the chain that wakes them."""
+    clock, log = VirtualClock(), list[float]()
+
+    async def chain(length: int) -> None:
+        if length:
+            await asyncio.create_task(chain(length - 1))
+        log.append(clock._now)
+
+    links = asyncio.create_task(chain(15))
+    await clock.sleep(1.0)
+    await links
+    assert log == [0.0] * 16
 
 
 async def test_hold_keeps_time_still() -> None:

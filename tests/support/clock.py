@@ -7,14 +7,18 @@ from itertools import count
 from typing import TypeVar
 
 from builds_async import Clock
+from builds_async.simulator.clock import is_idle
 
 T = TypeVar("T")
 
 
 async def settle(turns: int = 50) -> None:
     """Let every task that can run, run until it waits for something that only the test can bring about."""
+    loop = asyncio.get_running_loop()
     for _ in range(turns):
         await asyncio.sleep(0)
+        if is_idle(loop):
+            return
 
 
 class FakeClock:
