@@ -36,6 +36,7 @@ from tests.support import (
     settle,
     tags,
 )
+from tests.support.case import cases
 
 GET = f"/builds/builds/{BUILD_UUID}"
 
@@ -200,7 +201,7 @@ class TestSettings:
             f"BuildsClient(account_id='{ACCOUNT}', base_url='https://api.cloudflare.com/client/v4')"
         )
 
-    @pytest.mark.parametrize(
+    @cases(
         ("value", "shown"),
         [
             (RateBudget(), "RateBudget(limit=1200, window=300.0, reserve=0.1)"),
@@ -214,7 +215,7 @@ class TestSettings:
         """What a client is made with shows itself as it is written."""
         assert repr(value) == shown
 
-    @pytest.mark.parametrize(
+    @cases(
         ("arguments", "kind", "said"),
         [
             ({"timeout": 0}, ValueError, "timeout must be above 0 s and finite, not 0"),

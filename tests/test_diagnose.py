@@ -15,6 +15,7 @@ from builds_async.models.diagnosis import CredentialKind, Diagnosis, Finding
 from builds_async.session.transport import Request, Response
 from builds_async.simulator import BuildsSimulator, Fault, FaultKind, TokenKind, VirtualClock
 from tests.support import ACCOUNT, FakeClock, MockApi, RawServer, answer, envelope, raw, refusal
+from tests.support.case import cases
 
 SECRET = "Zq8Yx7Wv6Ut5Sr4Qp3On2Ml1Kj0Ih9Gf8Ed7Cb"
 USER, OWNED, OAUTH, PLAIN = f"cfut_{SECRET}", f"cfat_{SECRET}", f"cfoat_{SECRET}", SECRET
@@ -261,7 +262,7 @@ def by_check(found: Diagnosis) -> dict[str, Finding]:
     return checks
 
 
-@pytest.mark.parametrize("name", CASES)
+@cases("name", CASES)
 async def test_states(name: str) -> None:
     """Each combination of responses determines the kind of the credentials and the findings."""
     credentials, replies, kind, ok, states = CASES[name]
@@ -275,7 +276,7 @@ async def test_states(name: str) -> None:
     assert ("build_minutes" in checks) is (states[2] == OK) is (found.limits is not None)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("reply", "status"),
     [(FORBIDDEN, 403), (DOWN, 502), (LIMITED, 429), (NO_ROUTE, 400)],
     ids=["403", "502", "429", "400"],
@@ -286,7 +287,7 @@ async def test_status_of_a_refusal(reply: Reply, status: int) -> None:
     assert {name: it.status for name, it in checks.items() if it.status} == {"scripts": status}
 
 
-@pytest.mark.parametrize(
+@cases(
     ("replies", "check", "cause", "advice"),
     [
         ({"limits": FORBIDDEN}, "builds", "lacks the permission", "Workers CI Read"),
@@ -316,8 +317,8 @@ async def test_the_token_of_wrangler(token: str) -> None:
     assert checks["builds"].status == 403
 
 
-@pytest.mark.parametrize("replies", [ALL_WRONG, every(BAD_HEADER)], ids=["wrong", "malformed"])
-@pytest.mark.parametrize(
+@cases("replies", [ALL_WRONG, every(BAD_HEADER)], ids=["wrong", "malformed"])
+@cases(
     ("token", "said"),
     [
         (f'"{USER}"', "quotes"),
@@ -352,7 +353,7 @@ async def test_no_token_at_all(token: str) -> None:
     assert checks["account"].state == UNKNOWN
 
 
-@pytest.mark.parametrize("name", CASES)
+@cases("name", CASES)
 async def test_sense(name: str) -> None:
     """Each problem has advice, a success has none, and no text contains the token."""
     credentials, replies, _, _, _ = CASES[name]
@@ -370,7 +371,7 @@ def shows_secret(*things: object) -> bool:
     return any(SECRET[start : start + 8] in text for start in range(len(SECRET) - 7))
 
 
-@pytest.mark.parametrize(
+@cases(
     ("minutes", "state", "said"),
     [
         (MINUTES, OK, "left"),
@@ -398,7 +399,7 @@ async def test_minutes(minutes: Any, state: str, said: str) -> None:
     assert found.ok is (state == OK)
 
 
-@pytest.mark.parametrize("word", ["expired", "disabled", "revoked", "\u202e\x1b[31m"])
+@cases("word", ["expired", "disabled", "revoked", "\u202e\x1b[31m"])
 async def test_status_of_the_token(word: str) -> None:
     """A token that is not active is a problem, reported with the API's own word."""
     found, _ = await diagnosed(USER, ALL_WRONG | {"verify": status(word)})
@@ -460,9 +461,7 @@ async def test_no_server() -> None:
     assert "connect" in found.findings[1].message
 
 
-@pytest.mark.parametrize(
-    "reply", [b"", b"<html>", b"{}", b"[]", b'"x"', b"\xff\xfe", b"[" * 5000], ids=range(7)
-)
+@cases("reply", [b"", b"<html>", b"{}", b"[]", b'"x"', b"\xff\xfe", b"[" * 5000], ids=range(7))
 async def test_garbled(reply: bytes) -> None:
     """Responses that can't be read are findings, not errors."""
     found, _ = await diagnosed(USER, every((200, reply)))

@@ -26,6 +26,7 @@ from builds_async import (
     ResponseDecodeError,
 )
 from builds_async.errors import with_advice, with_call
+from tests.support.case import cases
 
 TREE: dict[type[BuildsError], tuple[type[BaseException], ...]] = {
     BuildsError: (Exception,),
@@ -46,7 +47,7 @@ TREE: dict[type[BuildsError], tuple[type[BaseException], ...]] = {
 }
 
 
-@pytest.mark.parametrize(("kind", "bases"), TREE.items(), ids=lambda value: getattr(value, "__name__", ""))
+@cases(("kind", "bases"), TREE.items(), ids=lambda value: getattr(value, "__name__", ""))
 def test_tree(kind: type[BuildsError], bases: tuple[type[BaseException], ...]) -> None:
     """Each error has exactly the parents that the design draws."""
     assert kind.__bases__ == bases
@@ -66,7 +67,7 @@ def test_drawn() -> None:
     assert [kind.__name__ for kind in TREE if kind.__name__ not in builds_async.errors.__doc__] == []
 
 
-@pytest.mark.parametrize("kind", TREE, ids=lambda kind: kind.__name__)
+@cases("kind", TREE, ids=lambda kind: kind.__name__)
 def test_call(kind: type[BuildsError]) -> None:
     """Every error names its call in its text and in its attributes."""
     error = kind("it broke", method="GET", path="/accounts/a/builds", attempts=3)
@@ -79,9 +80,7 @@ def test_call(kind: type[BuildsError]) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("attempts", "text"), [(0, "it broke"), (1, "it broke"), (2, "it broke (after 2 attempts)")]
-)
+@cases(("attempts", "text"), [(0, "it broke"), (1, "it broke"), (2, "it broke (after 2 attempts)")])
 def test_attempts(attempts: int, text: str) -> None:
     """The text tells the number of attempts when there was more than one."""
     assert str(BuildsError("it broke", attempts=attempts)) == text
@@ -108,7 +107,7 @@ def test_codes() -> None:
     assert error.codes == (12006, 0, 1)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("error", "caught_as"),
     [
         (BuildsConnectionError("x"), ConnectionError),
@@ -125,13 +124,13 @@ def test_caught_as(error: BuildsError, caught_as: type[BaseException]) -> None:
         raise error
 
 
-@pytest.mark.parametrize("kind", [ResponseDecodeError, BuildsConnectionError, ConfigurationError])
+@cases("kind", [ResponseDecodeError, BuildsConnectionError, ConfigurationError])
 def test_no_api_error(kind: type[BuildsError]) -> None:
     """What Cloudflare did not say is no APIError."""
     assert not issubclass(kind, APIError)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("error", "transient"),
     [
         (BuildsError("x"), False),
@@ -172,8 +171,8 @@ WITH_ALL: list[BuildsError] = [
 ]
 
 
-@pytest.mark.parametrize("error", WITH_ALL, ids=lambda error: type(error).__name__)
-@pytest.mark.parametrize(
+@cases("error", WITH_ALL, ids=lambda error: type(error).__name__)
+@cases(
     "copied",
     [copy.copy, copy.deepcopy, lambda error: pickle.loads(pickle.dumps(error))],  # noqa: S301  # our own
     ids=["copy", "deepcopy", "pickle"],
@@ -187,7 +186,7 @@ def test_copied(error: BuildsError, copied: Callable[[BuildsError], BuildsError]
     assert other.transient is error.transient
 
 
-@pytest.mark.parametrize("error", WITH_ALL, ids=lambda error: type(error).__name__)
+@cases("error", WITH_ALL, ids=lambda error: type(error).__name__)
 def test_with_call(error: BuildsError) -> None:
     """An error that gets its call is a copy with all else the same, cause and traceback included."""
     before = dict(vars(error))
@@ -198,7 +197,7 @@ def test_with_call(error: BuildsError) -> None:
     assert (other.__cause__, other.__traceback__) == (error.__cause__, error.__traceback__)
 
 
-@pytest.mark.parametrize("error", WITH_ALL, ids=lambda error: type(error).__name__)
+@cases("error", WITH_ALL, ids=lambda error: type(error).__name__)
 def test_with_advice(error: BuildsError) -> None:
     """An error that says more is a copy with a longer message, and all else the same."""
     before = dict(vars(error))

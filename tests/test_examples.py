@@ -14,6 +14,7 @@ import pytest
 
 from builds_async import BuildOutcome, BuildsClient, BuildStatus, LogPosition, Saved
 from builds_async.simulator import BuildsSimulator
+from tests.support.case import cases
 from tests.support.snippets import snippets
 
 EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.py"))
@@ -51,7 +52,7 @@ def lines_of_code(path: Path) -> int:
     return sum(bool(line) and not line.startswith("#") for line in lines)
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+@cases("path", EXAMPLES, ids=lambda path: path.name)
 def test_examples_are_short(path: Path) -> None:
     """An example has at most 40 lines of code, and uses no private name."""
     assert 5 < lines_of_code(path) <= {"postgres_store": 60, "queue_bots": 60}.get(path.stem, 40)
@@ -67,7 +68,7 @@ GUIDES = {
 }
 
 
-@pytest.mark.parametrize(("name", "guide"), GUIDES.items())
+@cases(("name", "guide"), GUIDES.items())
 def test_guides_show_examples(name: str, guide: str) -> None:
     """The program that a guide shows is the example, to the letter: tests of either are tests of both."""
     page = EXAMPLES[0].parent.parent / "docs" / "guides" / f"{guide}.md"

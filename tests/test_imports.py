@@ -13,7 +13,7 @@ import pytest
 import builds_async
 import builds_async.models
 from builds_async import _public
-from tests.support.case import Case
+from tests.support.case import Case, cases
 
 ROOT = Path(builds_async.__file__).parent
 LOWER = ["_version", "models", "errors", "results", "session", "resources", "live"]
@@ -154,7 +154,7 @@ def _packages(path: Path) -> set[str]:
     return {module.split(".")[0] for module in imports(path)}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
+@cases("path", MODULES, ids=name_of)
 def test_redis(path: Path) -> None:
     """One file knows redis, an extra: the connection to the engine."""
     knows = any(module.split(".")[0] in {"redis", "valkey"} for module in imports(path))
@@ -231,7 +231,7 @@ class TestFrontDoor:
         """Every wire noun is exported from the root."""
         assert set(builds_async.models.__all__) <= set(builds_async.__all__)
 
-    @pytest.mark.parametrize(
+    @cases(
         "name",
         [
             "BuildsClient",

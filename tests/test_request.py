@@ -21,6 +21,7 @@ from builds_async import (
 from builds_async.session.transport import Request, Response
 from builds_async.simulator import BuildsSimulator, Fault, VirtualClock
 from tests.support import ACCOUNT, BUILD_UUID, TOKEN, FakeClock, build
+from tests.support.case import cases
 
 SECRET = "s3cretValue"
 
@@ -59,7 +60,7 @@ class Named:
     name: str
 
 
-@pytest.mark.parametrize(
+@cases(
     ("kind", "sent", "given"),
     [
         pytest.param(object, {"a": [1]}, {"a": [1]}, id="whatever"),
@@ -94,7 +95,7 @@ async def test_what_is_sent() -> None:
     assert request.headers == {"Authorization": f"Bearer {TOKEN}"}
 
 
-@pytest.mark.parametrize(
+@cases(
     "path",
     [
         "https://evil.example/",
@@ -127,7 +128,7 @@ async def test_paths_that_leave_the_api(path: str) -> None:
     assert wire.requests == []
 
 
-@pytest.mark.parametrize(
+@cases(
     ("kind", "arguments"),
     [
         pytest.param(ValueError, {"method": "TRACE"}, id="method"),
@@ -148,7 +149,7 @@ async def test_misuse(kind: type[Exception], arguments: Mapping[str, Any]) -> No
     assert "aB3aB3" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("method", "kind", "status", "body"),
     [
         pytest.param("GET", dict[str, int], 200, f'{{"result":{{"token":"{SECRET}"}}}}', id="another type"),
@@ -166,8 +167,8 @@ async def test_unreadable_result(method: str, kind: Any, status: int, body: str)
     assert SECRET not in f"{caught.value!r} {vars(caught.value)}"
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
-@pytest.mark.parametrize("body", [b"", b'{"success":true}', b'{"success":true,"result":null}'])
+@cases("method", ["POST", "PUT", "PATCH", "DELETE"])
+@cases("body", [b"", b'{"success":true}', b'{"success":true,"result":null}'])
 async def test_change_without_a_result(method: str, body: bytes) -> None:
     """A change of which the response says nothing was done all the same."""
     client, _ = client_of((200, body))
@@ -191,7 +192,7 @@ async def test_deploy_hook() -> None:
     assert BUILD_UUID not in f"{caught.value!r} {vars(caught.value)}"
 
 
-@pytest.mark.parametrize(("method", "sent"), [("GET", 2), ("PUT", 2), ("POST", 1), ("DELETE", 1)])
+@cases(("method", "sent"), [("GET", 2), ("PUT", 2), ("POST", 1), ("DELETE", 1)])
 async def test_retries(method: str, sent: int) -> None:
     """A read is repeated after a server's failure, a change is not."""
     client, wire = client_of((500, b""), result(1))

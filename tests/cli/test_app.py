@@ -15,6 +15,7 @@ from builds_async.cli.app import _redacted, make_app
 from builds_async.cli.commands import COMMANDS
 from builds_async.simulator import Fault, SimulatedBuild, TokenKind
 from tests.cli.support import FULL, NOBODY, SECRET, UUID, Cli, Run, Served
+from tests.support.case import cases
 
 USAGE: list[tuple[list[str], str]] = [
     (["bogus"], "Unknown command"),
@@ -219,7 +220,7 @@ def test_list_of_commands(cli: Cli) -> None:
     assert missing == []
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@cases("name", COMMANDS)
 def test_summary(name: str) -> None:
     """The docstring of a command is its summary."""
     command = getattr(import_module(f"builds_async.cli.commands.{name}"), f"{name}_command")

@@ -1,7 +1,5 @@
 """Tests the exit codes of errors."""
 
-import pytest
-
 from builds_async import (
     APIError,
     AuthenticationError,
@@ -18,6 +16,7 @@ from builds_async import (
     ResponseDecodeError,
 )
 from builds_async.cli.exits import code_of
+from tests.support.case import cases
 
 CODES: list[tuple[type[BuildsError], int]] = [
     (ConfigurationError, 2),
@@ -35,7 +34,7 @@ CODES: list[tuple[type[BuildsError], int]] = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "code"), CODES, ids=[kind.__name__ for kind, _ in CODES])
+@cases(("kind", "code"), CODES, ids=[kind.__name__ for kind, _ in CODES])
 def test_codes(kind: type[BuildsError], code: int) -> None:
     """Each kind of error has its exit code."""
     assert code_of(kind("said")) == code

@@ -4,14 +4,13 @@ import io
 from datetime import UTC, datetime
 from functools import partial
 
-import pytest
-
 from builds_async import LogLine
 from builds_async.cli.printer import LineFilter, LineFormat, LinePrinter, Source, compile_patterns
 from builds_async.cli.terminal import Screen
 from builds_async.cli.text import SOURCE_COLORS
 from builds_async.cli.times import format_time
 from tests.cli.support import UUID, Terminal
+from tests.support.case import cases
 
 SHOP = Source(UUID, "a" * 32, "shop")
 BARE = Source(UUID, "b" * 32)
@@ -55,7 +54,7 @@ FORMS: list[tuple[dict[str, object], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("how", "text"), FORMS, ids=[str(number) for number in range(len(FORMS))])
+@cases(("how", "text"), FORMS, ids=[str(number) for number in range(len(FORMS))])
 def test_format(how: dict[str, object], text: str) -> None:
     """The options determine prefix, time and message; on a terminal all are safe."""
     assert written(**how) == text  # type: ignore[arg-type]
@@ -68,7 +67,7 @@ def test_patterns_search_a_bounded_part_of_a_line() -> None:
     assert not include.passes(LogLine(0, "x" * 10_000 + "needle"))
 
 
-@pytest.mark.parametrize(
+@cases(
     ("options", "passes"),
     [
         ({}, True),

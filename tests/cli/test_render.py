@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from builds_async.cli.render import render
 from builds_async.cli.text import visible_text
+from tests.support.case import cases
 
 LINES = [
     ("a Windows line\r", "a Windows line"),
@@ -54,7 +55,7 @@ LINES = [
 ]
 
 
-@pytest.mark.parametrize(("text", "left"), LINES, ids=[ascii(text) for text, _ in LINES])
+@cases(("text", "left"), LINES, ids=[ascii(text) for text, _ in LINES])
 def test_render(text: str, left: str) -> None:
     """Carriage returns, backspaces, erasing and cursor moves take effect; other sequences are dropped."""
     assert render(text) == left
@@ -69,7 +70,7 @@ COLORS = [
 ]
 
 
-@pytest.mark.parametrize(("text", "left"), COLORS, ids=[ascii(text) for text, _ in COLORS])
+@cases(("text", "left"), COLORS, ids=[ascii(text) for text, _ in COLORS])
 def test_colors_stay_with_their_characters(text: str, left: str) -> None:
     """A color stays with its characters when some of them are overwritten."""
     assert render(text) == left

@@ -19,6 +19,7 @@ from builds_async.cli.outcome import INCOMPLETE
 from builds_async.cli.story import Story, commit_line
 from builds_async.cli.terminal import Screen
 from tests.cli.support import UUID
+from tests.support.case import cases
 
 BEGAN = datetime(2026, 1, 31, 12, tzinfo=UTC)
 TAG = "a" * 32
@@ -92,7 +93,7 @@ def test_not_shown() -> None:
     assert told(line("a"), FAILED, shown=False) == []
 
 
-@pytest.mark.parametrize(
+@cases(
     ("message", "shown"),
     [
         (None, "main 01234567"),

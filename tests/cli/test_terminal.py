@@ -12,9 +12,10 @@ from builds_async.cli.exits import CommandError
 from builds_async.cli.running import WriteAbandoned
 from builds_async.cli.terminal import Screen, Spinner, stderr, stdout, wants_color
 from tests.cli.support import Terminal
+from tests.support.case import cases
 
 
-@pytest.mark.parametrize(
+@cases(
     ("terminal", "color", "shown"),
     [
         pytest.param(True, True, "a\x1b[31mb\x1b[0m^[]0;t^G\n::c\n", id="terminal"),
@@ -22,7 +23,7 @@ from tests.cli.support import Terminal
         pytest.param(False, False, "a\x1b[31mb\x1b[0m^[]0;t^G\n: :c\n", id="pipe"),
     ],
 )
-@pytest.mark.parametrize("optional", [False, True], ids=["stdout", "stderr"])
+@cases("optional", [False, True], ids=["stdout", "stderr"])
 def test_output_is_safe_for_its_place(terminal: bool, color: bool, shown: str, optional: bool) -> None:
     """The screen makes any text safe for its destination."""
     data = io.BytesIO()
@@ -116,7 +117,7 @@ def test_a_broken_pipe_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
         screen.write("x")
 
 
-@pytest.mark.parametrize(
+@cases(
     ("environ", "on_tty", "elsewhere"),
     [
         ({}, True, False),

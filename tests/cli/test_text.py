@@ -2,10 +2,9 @@
 
 import re
 
-import pytest
-
 from builds_async.cli.text import SOURCE_COLORS, SourceColors, colored, visible_text
 from builds_async.models.text import json_escaped
+from tests.support.case import cases
 
 HOSTILE = [
     ("\x1b]0;title\x07x", "^[]0;title^Gx"),
@@ -23,7 +22,7 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.parametrize(("text", "shown"), HOSTILE, ids=[ascii(text) for text, _ in HOSTILE])
+@cases(("text", "shown"), HOSTILE, ids=[ascii(text) for text, _ in HOSTILE])
 def test_controls_are_visible(text: str, shown: str) -> None:
     """All control characters are made visible; tabs and letters of all scripts stay."""
     assert visible_text(text) == shown
@@ -52,7 +51,7 @@ def test_sources_get_colors_in_turn() -> None:
     assert [colors.of(name) for name in names] == first
 
 
-@pytest.mark.parametrize("color", SOURCE_COLORS)
+@cases("color", SOURCE_COLORS)
 def test_colors_are_legible(color: str) -> None:
     """The contrast is nearly 4:1 on white and on black, and no color is red."""
     index = int(color.removeprefix("38;5;")) - 16

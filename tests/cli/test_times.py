@@ -15,12 +15,13 @@ from builds_async.cli.times import (
     parse_seconds,
     parse_since,
 )
+from tests.support.case import cases
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 BERLIN = ZoneInfo("Europe/Berlin")
 
 
-@pytest.mark.parametrize(
+@cases(
     ("text", "expected"),
     [
         ("10m", NOW - timedelta(minutes=10)),
@@ -45,7 +46,7 @@ def test_since_uses_the_zone() -> None:
     assert parse_since("2026-01-31T01:00", NOW, BERLIN) == datetime(2026, 1, 31, tzinfo=UTC)
 
 
-@pytest.mark.parametrize(
+@cases(
     "text", ["", "10", "-5m", "yesterday", "5m5m", "m", "1y", "9" * 99 + "d", "٣m", "2026-13-01"], ids=ascii
 )
 def test_invalid_since(text: str) -> None:
@@ -54,7 +55,7 @@ def test_invalid_since(text: str) -> None:
         parse_since(text, NOW)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("seconds", "text"),
     [
         (-1, "0s"),
@@ -115,8 +116,8 @@ EDGES = {
 }
 
 
-@pytest.mark.parametrize("zone", ZONES)
-@pytest.mark.parametrize("edge", EDGES)
+@cases("zone", ZONES)
+@cases("edge", EDGES)
 def test_edges(edge: str, zone: str) -> None:
     """A time at the edge of the calendar is shown in any zone, or else in its own."""
     moment = EDGES[edge]
@@ -133,7 +134,7 @@ def test_naive(zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert format_time(naive, ZoneInfo(zone)) == format_time(naive.replace(tzinfo=UTC), ZoneInfo(zone))
 
 
-@pytest.mark.parametrize(
+@cases(
     ("text", "seconds"),
     [("90", 90), ("0.5", 0.5), ("20m", 1200), ("1h30m", 5400), (" 2d ", 172_800), ("1e3", 1000)],
 )
@@ -142,7 +143,7 @@ def test_seconds(text: str, seconds: float) -> None:
     assert parse_seconds("--timeout", text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "0", "-1", "nan", "inf", "0s", "1m1m", "soon", "9" * 400 + "d"])
+@cases("text", ["", "0", "-1", "nan", "inf", "0s", "1m1m", "soon", "9" * 400 + "d"])
 def test_no_duration(text: str) -> None:
     """Anything else, and what is not above 0, is a usage error that names the option."""
     with pytest.raises(CommandError, match="is not a duration"):

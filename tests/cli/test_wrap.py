@@ -6,12 +6,13 @@ import pytest
 
 from builds_async.cli.text import without_colors
 from builds_async.cli.wrap import hanging
+from tests.support.case import cases
 
 RED = "\x1b[31m"
 WORDS = "the quick brown fox jumps over the lazy dog"
 
 
-@pytest.mark.parametrize(
+@cases(
     ("text", "rows"),
     [
         ("short", ["short"]),

@@ -3,16 +3,17 @@
 import pytest
 
 from builds_async.fleet.keys import checked_name, key
+from tests.support.case import cases
 
 
-@pytest.mark.parametrize("name", ["default", "slack bot", "bücher", "a" * 200, "me@example.com"])
+@cases("name", ["default", "slack bot", "bücher", "a" * 200, "me@example.com"])
 def test_fine(name: str) -> None:
     """Any printable name will do."""
     assert checked_name("user", name) == name
     assert key("budget", name, "held") == f"builds-async:budget:{{{name}}}:held"
 
 
-@pytest.mark.parametrize("name", ["", "a" * 201, "a{b", "a}b", "a|b", "a\nb", "a\0b"])
+@cases("name", ["", "a" * 201, "a{b", "a}b", "a|b", "a\nb", "a\0b"])
 def test_odd(name: str) -> None:
     """What would break a key or a log line is a ValueError, in a short message."""
     with pytest.raises(ValueError, match="user must be 1 to 200 printable characters") as caught:

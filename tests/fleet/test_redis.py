@@ -17,6 +17,7 @@ from builds_async.fleet.engine import EngineError, EngineFacts
 from builds_async.fleet.redis import RedisEngine
 from builds_async.fleet.scripts import Script
 from tests.support import nothing_left
+from tests.support.case import cases
 from tests.support.engines import EngineServer, own_server
 
 PASSWORD = "p%40ss:w0rd#1"
@@ -109,7 +110,7 @@ def test_no_client() -> None:
 class TestRefused:
     """What makes no sense to try again is a ConfigurationError that says what to change."""
 
-    @pytest.mark.parametrize(
+    @cases(
         "url",
         [
             "http://h:1",
@@ -279,7 +280,7 @@ class TestPasses:
 
 
 class TestSecrets:
-    @pytest.mark.parametrize(
+    @cases(
         ("url", "place", "hidden"),
         [
             ("redis://cache:6379/0", "redis://cache:6379/0", ()),

@@ -15,6 +15,7 @@ from builds_async.fleet import SharedBudget
 from builds_async.fleet.memory import MemoryEngine
 from builds_async.simulator import VirtualClock
 from tests.support import nothing_left
+from tests.support.case import cases
 from tests.support.fleet import LIMIT, WINDOW, Engine, Judge, Member
 
 CAPACITY = 270
@@ -445,7 +446,7 @@ class TestMisuse:
             thread.join()
             assert errors == ["the SharedBudget was opened in another event loop: open one in each loop"]
 
-    @pytest.mark.parametrize(
+    @cases(
         ("arguments", "reason"),
         [
             ({"limit": 0}, "limit must be at least 1"),

@@ -33,6 +33,7 @@ from builds_async.simulator import (
     VirtualClock,
     build_script,
 )
+from tests.support.case import cases
 
 EPOCH = datetime(2031, 1, 1, tzinfo=UTC)
 """A date that no machine's clock shows: ages count by the server's."""
@@ -117,7 +118,7 @@ def many(sim: BuildsSimulator, _build: SimulatedBuild) -> None:
         sim.deploy(sim.workers["shop"], age=float(age))
 
 
-@pytest.mark.parametrize(
+@cases(
     ("options", "then", "reason", "serves"),
     [
         pytest.param({}, newer, WHY.SUPERSEDED, r"version \S+ with 100% \(build \S+ of commit", id="newer"),

@@ -24,6 +24,7 @@ from tests.live.follow_support import (
     page,
 )
 from tests.support import FakeClock
+from tests.support.case import cases
 
 
 class TestWhere:
@@ -75,7 +76,7 @@ class TestWhere:
         it = Followed([FINISHED], [page("", "", cursor="1"), page("", cursor="2"), page(cursor="2")])
         assert await it.texts() == ["", "", ""]
 
-    @pytest.mark.parametrize("given", range(6))
+    @cases("given", range(6))
     async def test_position_hands_over_after_any_line(self, given: int) -> None:
         """A new follower that starts at a stored position gives exactly the lines that are left."""
         pages = [page("a", "b", "c", cursor="1"), page("d", "e", cursor="2"), page(cursor="2")]

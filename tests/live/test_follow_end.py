@@ -9,6 +9,7 @@ from builds_async.errors import BuildsError, NotFoundError
 from builds_async.live.log_cursor import MAX_EMPTY_TRUNCATED
 from builds_async.models.logs import LogPage, LogPosition
 from tests.live.follow_support import FINISHED, NOTHING, NOW, RUNNING, STOPPED, Followed, build, lines, page
+from tests.support.case import cases
 
 
 class TestTheEnd:
@@ -161,7 +162,7 @@ class TestTruncated:
 
 
 class TestGone:
-    @pytest.mark.parametrize(
+    @cases(
         ("start", "pages", "texts"),
         [
             pytest.param(None, [page("a", cursor="1")], ["a"], id="behind a cursor"),

@@ -7,6 +7,7 @@ import pytest
 from builds_async.live.log_cursor import MAX_EMPTY_TRUNCATED, LogCursor, Step
 from builds_async.models.builds import Build
 from builds_async.models.logs import LogLine, LogPage, LogPosition
+from tests.support.case import cases
 
 START = LogPosition()
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -146,7 +147,7 @@ class TestPosition:
 
 
 class TestMore:
-    @pytest.mark.parametrize(
+    @cases(
         ("one", "final", "more"),
         [
             pytest.param(page(1, cursor="a", truncated=True), False, True, id="truncated"),
@@ -175,7 +176,7 @@ class TestMore:
             taken(cursor, page(1, cursor=next(names)))
 
 
-@pytest.mark.parametrize(
+@cases(
     ("start", "pages", "build", "complete"),
     [
         pytest.param(START, [], Build(build_uuid="b"), True, id="no log yet"),

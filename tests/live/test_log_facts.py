@@ -6,6 +6,7 @@ import pytest
 
 from builds_async.live.log_facts import MAX_VERSIONS, LogFacts
 from builds_async.models.logs import LogLine
+from tests.support.case import cases
 
 VERSION = "0f5c2e6a-1b3d-4c7e-9a8b-2d4f6a8c0e1f"
 OTHER = "c1d2e3f4-0000-4000-8000-00000000abcd"
@@ -18,7 +19,7 @@ def facts_of(*texts: str) -> LogFacts:
     return facts
 
 
-@pytest.mark.parametrize(
+@cases(
     "line",
     [
         pytest.param(f"Current Version ID: {VERSION}", id="deploy"),
@@ -40,7 +41,7 @@ def test_lines_that_name_a_version(line: str) -> None:
     assert facts_of("Uploaded shop (1.23 sec)", line, "✨ Success! Build completed.").versions == (VERSION,)
 
 
-@pytest.mark.parametrize(
+@cases(
     "line",
     [
         pytest.param("", id="empty"),
@@ -62,7 +63,7 @@ def test_lines_that_name_none(line: str) -> None:
     assert facts_of(line).versions == ()
 
 
-@pytest.mark.parametrize(
+@cases(
     ("line", "url"),
     [
         pytest.param(f"Version Preview URL: {URL}", URL, id="plain"),

@@ -17,6 +17,7 @@ from builds_async.models.tail import TailLog, TailPosition
 from builds_async.results import BulkResult
 from tests.live.tail.support import next_line
 from tests.support import FakeClock, drive, tags
+from tests.support.case import cases
 
 A, B = tags(2)
 DAY = datetime(2026, 11, 21, tzinfo=UTC)
@@ -99,8 +100,8 @@ ODD: dict[str, datetime | None] = {
 }
 
 
-@pytest.mark.parametrize("date", ODD.values(), ids=ODD)
-@pytest.mark.parametrize("restart", [False, True], ids=["one tracker", "restarted"])
+@cases("date", ODD.values(), ids=ODD)
+@cases("restart", [False, True], ids=["one tracker", "restarted"])
 def test_odd_date(date: datetime | None, restart: bool) -> None:
     """A build with an odd date is new when the list has it first, once; and so is each one after it."""
     source = Source(made("b1", 1))
@@ -234,7 +235,7 @@ def test_builds_that_are_left_out_of_the_list() -> None:
     assert tracker.failures == {}
 
 
-@pytest.mark.parametrize("outcome", list(BuildOutcome))
+@cases("outcome", list(BuildOutcome))
 def test_finished_under_another_word(outcome: BuildOutcome) -> None:
     """A build with an outcome and an end is over, whatever its status is, and does not come back to life."""
     running = made("b1", 1, running=True)

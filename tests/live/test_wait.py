@@ -36,6 +36,7 @@ from builds_async.simulator import (
     build_script,
 )
 from tests.support import BUILD_UUID, TAG, FakeClock, nothing_left, settle
+from tests.support.case import cases
 
 EPOCH = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 COMMIT = "5f0c1d2e3a4b5c6d7e8f9a0b1c2d3e4f5a6b7c8d"
@@ -219,7 +220,7 @@ def others(count: int, at: float = 0.0) -> list[Build]:
 
 
 class TestNewestOfCommit:
-    @pytest.mark.parametrize(
+    @cases(
         ("builds", "commit", "branch", "found"),
         [
             pytest.param([], COMMIT, None, None, id="no builds"),
@@ -397,7 +398,7 @@ class TestSimulated:
             assert (await client.wait_for_commit(tag, commit)).succeeded
             assert "logs" not in routes(sim)
 
-    @pytest.mark.parametrize("fault", ["reset", "cut_body", "not_json", "server_error", "rate_limited"])
+    @cases("fault", ["reset", "cut_body", "not_json", "server_error", "rate_limited"])
     async def test_faults(self, fault: Any) -> None:
         """A fault at any request delays the end, and changes nothing else."""
         sim = BuildsSimulator(clock=VirtualClock())

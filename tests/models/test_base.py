@@ -23,10 +23,11 @@ from builds_async import (
 )
 from builds_async.models.base import OpenStrEnum
 from tests.support import build
+from tests.support.case import cases
 from tests.support.decoding import decoded
 
 
-@pytest.mark.parametrize(
+@cases(
     ("value", "field"),
     [
         (decoded(build()), "status"),
@@ -45,7 +46,7 @@ def test_frozen(value: msgspec.Struct, field: str) -> None:
 
 
 class TestOpenEnum:
-    @pytest.mark.parametrize("kind", [BuildStatus, BuildOutcome, BuildTriggerSource, ProviderType])
+    @cases("kind", [BuildStatus, BuildOutcome, BuildTriggerSource, ProviderType])
     def test_unknown(self, kind: type[OpenStrEnum]) -> None:
         """An unknown word passes `isinstance`, and `str`, f-strings, `==` and `hash` go by the word."""
         word: OpenStrEnum = decoded("brand_new", kind)
@@ -57,7 +58,7 @@ class TestOpenEnum:
         assert hash(word) == hash("brand_new")
         assert {"brand_new": 1}[word] == 1
 
-    @pytest.mark.parametrize("word", [*BuildStatus, *BuildOutcome, *BuildTriggerSource, *ProviderType])
+    @cases("word", [*BuildStatus, *BuildOutcome, *BuildTriggerSource, *ProviderType])
     def test_known(self, word: OpenStrEnum) -> None:
         """A known word is always the same member, and equal to the plain string."""
         assert decoded(str(word), type(word)) is word
@@ -69,7 +70,7 @@ class TestOpenEnum:
         assert list(BuildStatus) == ["queued", "initializing", "running", "stopped"]
         assert list(BuildOutcome) == ["success", "fail", "skipped", "cancelled", "terminated"]
 
-    @pytest.mark.parametrize("kind", OpenStrEnum.__subclasses__(), ids=lambda kind: kind.__name__)
+    @cases("kind", OpenStrEnum.__subclasses__(), ids=lambda kind: kind.__name__)
     def test_member_for_type_checkers(self, kind: type[OpenStrEnum]) -> None:
         """The member that keeps a `match` open for type checkers is in each enum, and not at run time."""
         assert "        _UNLISTED = " in inspect.getsource(kind)
@@ -88,14 +89,14 @@ class TestOpenEnum:
         """Every string is kept as it came."""
         assert str(BuildOutcome(word)) == word
 
-    @pytest.mark.parametrize("value", [1, None, True, ["stopped"]])
+    @cases("value", [1, None, True, ["stopped"]])
     def test_not_a_word(self, value: object) -> None:
         """Anything but a string is refused."""
         with pytest.raises(ValueError, match="is not a valid BuildStatus"):
             BuildStatus(value)  # type: ignore[arg-type]  # the point
 
-    @pytest.mark.parametrize("word", ["stopped", "brand_new"])
-    @pytest.mark.parametrize(
+    @cases("word", ["stopped", "brand_new"])
+    @cases(
         "trip",
         [
             copy.deepcopy,

@@ -5,7 +5,6 @@ import json
 from datetime import datetime, timedelta, timezone
 
 import msgspec
-import pytest
 from rich.pretty import pretty_repr
 
 import builds_async
@@ -32,14 +31,14 @@ from builds_async import (
 )
 from builds_async.models.base import Model
 from tests.support import BUILD_UUID, TAG, build
-from tests.support.case import Case
+from tests.support.case import Case, cases
 from tests.support.decoding import decoded
 
 BUILD = Build(build_uuid="b", build_outcome=BuildOutcome("new word"))
 MOMENT = datetime(2026, 8, 13, 4, 33, 54, 80_000, timezone(timedelta(hours=2)))
 
 
-@pytest.mark.parametrize(
+@cases(
     ("value", "shown"),
     [
         (

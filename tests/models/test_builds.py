@@ -16,6 +16,7 @@ from builds_async import (
     Trigger,
 )
 from tests.support import BUILD_UUID, TAG, build
+from tests.support.case import cases
 from tests.support.decoding import decoded
 
 
@@ -45,15 +46,13 @@ def test_only_the_id_is_needed() -> None:
     assert decoded({"build_uuid": "b"}) == Build(build_uuid="b")
 
 
-@pytest.mark.parametrize("field", [name for name in Build.__struct_fields__ if name != "build_uuid"])
+@cases("field", [name for name in Build.__struct_fields__ if name != "build_uuid"])
 def test_null_field(field: str) -> None:
     """Every field except the id may be null."""
     assert getattr(decoded(build(**{field: None})), field) is None
 
 
-@pytest.mark.parametrize(
-    ("field", "kind"), [("trigger", Trigger), ("build_trigger_metadata", None), ("pull_request", None)]
-)
+@cases(("field", "kind"), [("trigger", Trigger), ("build_trigger_metadata", None), ("pull_request", None)])
 def test_null_nested_field(field: str, kind: type[msgspec.Struct] | None) -> None:
     """Every field of a nested object may be null or absent."""
     assert getattr(decoded(build(**{field: {}})), field) is not None
@@ -103,7 +102,7 @@ def test_without_commit() -> None:
     assert (it.build_trigger_metadata.commit_hash, it.build_trigger_metadata.author) == ("", "")
 
 
-@pytest.mark.parametrize(
+@cases(
     ("status", "outcome", "dated", "stopped", "finished", "succeeded", "failed"),
     [
         ("queued", None, False, False, False, False, False),
@@ -148,7 +147,7 @@ def test_end(  # noqa: PLR0917
     assert (it.succeeded, it.failed) == (succeeded, failed)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("written", "read"),
     [
         ("2026-08-13T02:33:54Z", datetime(2026, 8, 13, 2, 33, 54, tzinfo=UTC)),
@@ -181,7 +180,7 @@ def test_cancelled() -> None:
 T0, T5, T65 = ("2026-08-13T02:00:00Z", "2026-08-13T02:00:05.500Z", "2026-08-13T02:01:05.500Z")
 
 
-@pytest.mark.parametrize(
+@cases(
     ("dates", "queued_for", "duration"),
     [
         pytest.param({"initializing_on": T5, "running_on": T65, "stopped_on": T65}, 5.5, 60.0, id="finished"),
@@ -203,7 +202,7 @@ def test_durations(dates: dict[str, str], queued_for: float | None, duration: fl
     assert (it.queued_for, it.duration) == (queued_for, duration)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("metadata", "branch", "commit"),
     [
         pytest.param({"branch": "main", "commit_hash": "0123abc"}, "main", "0123abc", id="both"),

@@ -1,13 +1,13 @@
 """The envelope around a response, and pages of lists."""
 
 import msgspec
-import pytest
 
 from builds_async import (
     Page,
     ResultInfo,
 )
 from builds_async.models.envelope import Envelope
+from tests.support.case import cases
 from tests.support.decoding import decoded
 
 
@@ -33,7 +33,7 @@ def test_result_info() -> None:
     assert decoded({}, ResultInfo) == decoded(dict.fromkeys(wire), ResultInfo) == ResultInfo()
 
 
-@pytest.mark.parametrize("messages", [None, [], ["text"], [{"code": 1, "message": "m", "type": None}], "?"])
+@cases("messages", [None, [], ["text"], [{"code": 1, "message": "m", "type": None}], "?"])
 def test_messages(messages: object) -> None:
     """The `messages` of a response may be anything."""
     assert decoded({"success": True, "messages": messages, "result": 1}, Envelope[int]).result == 1

@@ -19,6 +19,7 @@ from builds_async import (
     QueueMessage,
 )
 from builds_async.models.events import read_event
+from tests.support.case import cases
 from tests.support.events import PREFIX, wire
 
 
@@ -35,7 +36,7 @@ def read(body: Any, **message: Any) -> BuildEvent | None:
 
 
 class TestReading:
-    @pytest.mark.parametrize(
+    @cases(
         "encoded",
         [
             lambda event: event,
@@ -60,7 +61,7 @@ class TestReading:
             "lines",
         ],
     )
-    @pytest.mark.parametrize("content_type", ["json", "text", "bytes", None])
+    @cases("content_type", ["json", "text", "bytes", None])
     def test_encodings(self, encoded: Callable[[Any], Any], content_type: str | None) -> None:
         """Every encoding gives the same event, whatever content type the message has."""
         metadata = {"CF-Content-Type": content_type} if content_type else None
@@ -94,7 +95,7 @@ class TestReading:
             attempts=3,
         )
 
-    @pytest.mark.parametrize(
+    @cases(
         ("kind", "status", "outcome", "expected"),
         [
             # QDOC
@@ -149,7 +150,7 @@ class TestReading:
             PREFIX + word for word in ("queued", "started", "succeeded", "failed", "canceled")
         ]
 
-    @pytest.mark.parametrize(
+    @cases(
         "body",
         [
             None,
@@ -190,10 +191,8 @@ class TestReading:
             type=BuildEventType.STARTED, build_uuid="b", status=BuildStatus.RUNNING, message_id="m-1"
         )
 
-    @pytest.mark.parametrize("junk", [None, 7, "x", [], {}, {"branch": 7}], ids=str)
-    @pytest.mark.parametrize(
-        "field", ["createdAt", "stoppedAt", "buildTriggerMetadata", "status", "initializingAt"]
-    )
+    @cases("junk", [None, 7, "x", [], {}, {"branch": 7}], ids=str)
+    @cases("field", ["createdAt", "stoppedAt", "buildTriggerMetadata", "status", "initializingAt"])
     def test_odd_parts(self, field: str, junk: Any) -> None:
         """A part that can't be read is missing; the rest of the event is read."""
         event = read(wire(**{field: junk}))

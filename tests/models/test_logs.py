@@ -4,7 +4,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,11 +13,12 @@ from builds_async import (
     LogPosition,
 )
 from tests.support import log_page
+from tests.support.case import cases
 from tests.support.decoding import decoded
 
 
 class TestLogLine:
-    @pytest.mark.parametrize(
+    @cases(
         ("timestamp", "time"),
         [
             (1784052295481, datetime(2026, 7, 14, 18, 4, 55, 481_000, tzinfo=UTC)),
@@ -54,9 +54,7 @@ class TestLogLine:
         assert line.time.utcoffset() == timedelta(0)
         assert line.timestamp == timestamp
 
-    @pytest.mark.parametrize(
-        "message", ["", "\t", "✘ [ERROR] é 🎉", "\x1b[31mred\x1b[0m", "two\nlines", "\x00"]
-    )
+    @cases("message", ["", "\t", "✘ [ERROR] é 🎉", "\x1b[31mred\x1b[0m", "two\nlines", "\x00"])
     def test_message(self, message: str) -> None:
         """The message is what the build printed, unchanged."""
         assert decoded([1, message], LogLine).message == message
@@ -84,7 +82,7 @@ class TestLogPage:
         assert page.events[0].type == "initializing"
         assert page.events[0].started_on == datetime(2026, 8, 13, 2, 33, 54, tzinfo=UTC)
 
-    @pytest.mark.parametrize("wire", [{}, {"lines": None}, {"lines": []}, {"lines": None, "cursor": None}])
+    @cases("wire", [{}, {"lines": None}, {"lines": []}, {"lines": None, "cursor": None}])
     def test_empty(self, wire: dict[str, Any]) -> None:
         """A page has no lines if they are empty, null or absent."""
         assert decoded(wire, LogPage).lines == ()

@@ -4,6 +4,7 @@ import pytest
 
 from builds_async import Build, BuildOutcome, BuildStatus, LogLine
 from builds_async.models.reason import names_dead_token
+from tests.support.case import cases
 
 GENERAL = "Failed: error occurred while running build command"
 REPAIR = "To repair it, run `builds-async doctor --repair-build-token`"
@@ -23,7 +24,7 @@ def reason(*texts: str, outcome: str | None = "fail") -> str | None:
     return build(outcome).failure_reason([LogLine(1784052295481, text) for text in texts])
 
 
-@pytest.mark.parametrize(
+@cases(
     ("texts", "expected"),
     [
         pytest.param(
@@ -122,7 +123,7 @@ def test_long_lines_are_cut() -> None:
     assert len(found) == 300
 
 
-@pytest.mark.parametrize("outcome", ["cancelled", "terminated", "skipped", "dce"])
+@cases("outcome", ["cancelled", "terminated", "skipped", "dce"])
 def test_other_outcomes(outcome: str) -> None:
     """The reason for a canceled, terminated or skipped build is its outcome, whatever it printed."""
     assert reason("Error: x", outcome=outcome) == outcome
@@ -139,7 +140,7 @@ def test_stopped_without_an_outcome() -> None:
     assert reason(outcome=None) == "stopped"
 
 
-@pytest.mark.parametrize(
+@cases(
     ("texts", "expected"),
     [
         (["Initializing build environment...", "Success: Finished initializing", TOKEN, ""], True),

@@ -8,6 +8,7 @@ import pytest
 from builds_async.models.builds import Build, BuildOutcome, BuildStatus
 from builds_async.models.logs import LogEvent, LogLine
 from builds_async.models.steps import StepFinder
+from tests.support.case import cases
 
 T0 = 1_784_052_295
 INIT, READY = "Initializing build environment...", "Success: Finished initializing build environment"
@@ -56,7 +57,7 @@ def words(finder: StepFinder, build: Build | None = None) -> str:
     )
 
 
-@pytest.mark.parametrize(
+@cases(
     ("log", "expected"),
     [
         pytest.param([], "", id="empty"),
@@ -89,7 +90,7 @@ def test_steps(log: Log, expected: str) -> None:
     assert words(finder_of(log)) == expected
 
 
-@pytest.mark.parametrize(
+@cases(
     ("build", "expected"),
     [
         pytest.param(ended(BuildOutcome.FAIL, 12), "build 12 fail", id="fail"),
@@ -102,7 +103,7 @@ def test_end(build: Build, expected: str) -> None:
     assert words(finder_of([(0, BUILD), (8, "out")]), build) == expected
 
 
-@pytest.mark.parametrize(
+@cases(
     ("log", "expected"),
     [
         pytest.param(WHOLE, STEPS.replace("initialize 2", "initialize 1.5"), id="more exact"),

@@ -7,6 +7,7 @@ import pytest
 
 from builds_async import LogLine
 from builds_async.models.text import inert, json_escaped, plain, visible, visible_but_colors
+from tests.support.case import cases
 
 SHOWN = {
     "a bell": ("a\x07b", "a^Gb"),
@@ -26,7 +27,7 @@ SHOWN = {
 }
 
 
-@pytest.mark.parametrize(("text", "shown"), SHOWN.values(), ids=list(SHOWN))
+@cases(("text", "shown"), SHOWN.values(), ids=list(SHOWN))
 def test_controls_are_visible(text: str, shown: str) -> None:
     """Control characters and invisible text become visible; everything else stays."""
     assert visible(text) == shown
@@ -35,7 +36,7 @@ def test_controls_are_visible(text: str, shown: str) -> None:
     assert (json.loads(escaped), visible(escaped)) == (text, escaped)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("colors", "lines", "shown"),
     [
         (True, True, "\x1b[1;31mred\x1b[0m\n^[[2J"),
@@ -61,7 +62,7 @@ INERT = {
 }
 
 
-@pytest.mark.parametrize(("text", "safe"), INERT.values(), ids=list(INERT))
+@cases(("text", "safe"), INERT.values(), ids=list(INERT))
 def test_ci_commands_are_disarmed(text: str, safe: str) -> None:
     """A space disarms commands of CI jobs; text that only looks similar stays."""
     assert inert(text) == safe

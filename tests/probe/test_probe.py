@@ -23,6 +23,7 @@ from builds_async.session.transport import Request, Response
 from builds_async.simulator import Behaviour, BuildsSimulator, Fault, TokenKind, VirtualClock
 from tests.probe.support import answers, finished_log, probed, rich_account
 from tests.support import ACCOUNT, TOKEN, FakeClock
+from tests.support.case import cases
 
 UNKNOWN_UUID = "8d3b7a4e-3c57-4e0a-9a39-0a3f6c0f3b11"
 
@@ -126,8 +127,8 @@ async def test_interrupted() -> None:
 FAULTS = ["server_error", "blocked", "not_json", "empty_body", "redirect", "reset", "cut_body", "stall"]
 
 
-@pytest.mark.parametrize("number", [0, 3, 7, 13, 20])
-@pytest.mark.parametrize("kind", FAULTS)
+@cases("number", [0, 3, 7, 13, 20])
+@cases("kind", FAULTS)
 async def test_one_failure_does_not_end_it(kind: Any, number: int) -> None:
     """Whichever request fails, and how: others are answered, and none is repeated."""
     sim = await rich_account(Behaviour())
@@ -209,7 +210,7 @@ async def test_last_page_of_many_builds() -> None:
     assert answers(report)["order"] == "newest first"
 
 
-@pytest.mark.parametrize(
+@cases(
     "result",
     [
         None,
@@ -359,9 +360,7 @@ OF_EVIDENCE: list[tuple[str, Evidence, str]] = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("name", "seen", "answer"), OF_EVIDENCE, ids=[f"{name}: {answer}" for name, _, answer in OF_EVIDENCE]
-)
+@cases(("name", "seen", "answer"), OF_EVIDENCE, ids=[f"{name}: {answer}" for name, _, answer in OF_EVIDENCE])
 def test_answers_of_evidence(name: str, seen: Evidence, answer: str) -> None:
     """What the simulator never does is told as well."""
     [question] = [it for it in QUESTIONS if it.name == name]

@@ -9,6 +9,7 @@ from builds_async.probe.asking import MOST_REQUESTS
 from builds_async.probe.passing import NOT_ASKED, QUESTIONS
 from builds_async.simulator import Behaviour, TokenKind
 from tests.probe.support import DAY, answers, finished_log, probed, rich_account
+from tests.support.case import cases
 
 KEY = {"api_email": "canary@example.com", "api_key": "c" * 37}
 NO_OLDER = "the oldest build that was found is 2 days old"
@@ -45,7 +46,7 @@ SWITCHES: dict[str, list[tuple[Any, str]]] = {
 ALSO: dict[str, dict[str, Any]] = {"hollow_cursor": {"truncated_hollow": 2}}
 
 
-def cases() -> list[Any]:
+def every_switch() -> list[Any]:
     return [
         pytest.param(switch, setting, answer, id=f"{switch}={setting}")
         for switch, settings in SWITCHES.items()
@@ -53,7 +54,7 @@ def cases() -> list[Any]:
     ]
 
 
-@pytest.mark.parametrize(("switch", "setting", "answer"), cases())
+@cases(("switch", "setting", "answer"), every_switch())
 async def test_switch(switch: str, setting: Any, answer: str) -> None:
     """The question of the switch's name has the answer of its setting, within 30 reads."""
     sim = await rich_account(Behaviour(**{switch: setting}, **ALSO.get(switch, {})), **KEY)
@@ -76,7 +77,7 @@ def test_every_switch_is_judged() -> None:
     assert SWITCHES.keys() <= {question.name for question in QUESTIONS}
 
 
-@pytest.mark.parametrize("switch", SWITCHES)
+@cases("switch", SWITCHES)
 def test_every_setting_is_told_apart(switch: str) -> None:
     """The table has each setting that a switch can have, and a different answer for each."""
     kind = next(it.type for it in msgspec.structs.fields(Behaviour) if it.name == switch)

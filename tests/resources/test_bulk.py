@@ -21,6 +21,7 @@ from builds_async import (
 )
 from builds_async.resources.bulk import fan_out
 from tests.support import MockApi, build, envelope, refusal, settle, tags
+from tests.support.case import cases
 
 LATEST = "/builds/builds/latest?external_script_ids="
 
@@ -61,7 +62,7 @@ def names(count: int) -> list[str]:
     return [f"w{number}" for number in range(count)]
 
 
-@pytest.mark.parametrize(
+@cases(
     ("count", "sizes"),
     [
         (0, []),
@@ -111,9 +112,7 @@ async def test_partition(unique: list[str], unknown: set[str], bad: set[str], wo
         assert all(str(result.failed[name]) == first for name in chunk if first is not None)
 
 
-@pytest.mark.parametrize(
-    ("workers", "chunks", "most"), [(1, 5, 1), (2, 5, 2), (3, 5, 3), (10, 5, 5), (10, 2, 2), (10, 1, 1)]
-)
+@cases(("workers", "chunks", "most"), [(1, 5, 1), (2, 5, 2), (3, 5, 3), (10, 5, 5), (10, 2, 2), (10, 1, 1)])
 async def test_concurrency(workers: int, chunks: int, most: int) -> None:
     """At most as many requests run at once as there are workers and chunks."""
     source = Source()
@@ -137,7 +136,7 @@ async def test_unasked() -> None:
     assert (result.missing, result.failed) == ((), {})
 
 
-@pytest.mark.parametrize("bad", ["", "..", "a/b", "a,b"])
+@cases("bad", ["", "..", "a/b", "a,b"])
 async def test_refused(bad: str) -> None:
     """An id that can't be one is refused before the first request."""
     source = Source()
@@ -174,8 +173,8 @@ class TestFailure:
         with pytest.raises(AttributeError):
             result.found = {"a": 1}  # type: ignore[misc]  # the point
 
-    @pytest.mark.parametrize("workers", [1, 3, 10])
-    @pytest.mark.parametrize(
+    @cases("workers", [1, 3, 10])
+    @cases(
         "error",
         [
             AuthenticationError("no", status=401),

@@ -46,6 +46,7 @@ from tests.support import (
     reset,
     stall,
 )
+from tests.support.case import cases
 
 HOOK = "7d1f3b5a-90c2-4e64-8b1d-c0ffee123456"
 ODD = "7d1f3b5a 90c2%4e64ä8b1d"
@@ -348,7 +349,7 @@ class TestTrigger:
         assert len(server.requests) == 2
         assert clock.now() >= 7
 
-    @pytest.mark.parametrize("kind", ["cut_body", "reset", "stall"])
+    @cases("kind", ["cut_body", "reset", "stall"])
     async def test_lost_response(self, kind: FaultKind) -> None:
         """After a lost response, triggering again returns the build that the first request started."""
         sim = BuildsSimulator(clock=VirtualClock(idle_turns=20))
@@ -472,9 +473,7 @@ class TestManage:
             await client.deploy_hooks.update("shop", HOOK, deploy_hook_name=name, branch="main")
         assert api.sent == []
 
-    @pytest.mark.parametrize(
-        ("kind", "times"), [("reset", 1), ("cut_body", 1), ("server_error", 2), ("not_json", 1)]
-    )
+    @cases(("kind", "times"), [("reset", 1), ("cut_body", 1), ("server_error", 2), ("not_json", 1)])
     async def test_update_is_repeated(self, kind: FaultKind, times: int) -> None:
         """An update is a replacement, so it is retried like a read; a creation and a deletion are not."""
         sim = BuildsSimulator(clock=VirtualClock(idle_turns=20))

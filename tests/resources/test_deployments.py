@@ -16,6 +16,7 @@ from builds_async import (
 )
 from builds_async.simulator import Behaviour, BuildsSimulator, TokenKind, VirtualClock
 from tests.support import MockApi, envelope
+from tests.support.case import cases
 from tests.support.decoding import decoded
 
 EPOCH = datetime(2026, 11, 26, tzinfo=UTC)
@@ -122,7 +123,7 @@ async def test_an_unreadable_list_is_not_an_empty_one(result: object, client: Bu
             await client.deployments.list("shop")
 
 
-@pytest.mark.parametrize(
+@cases(
     ("metadata", "expected"),
     [
         ({"hasPreview": True}, True),

@@ -9,14 +9,13 @@ from typing import Any
 from unittest.mock import Mock
 
 import msgspec
-import pytest
 from aiohttp import ClientResponse
 from yarl import URL
 
 import builds_async
 from builds_async import BuildsClient, BulkResult, Page, ResultInfo
 from tests.support import ACCOUNT, BASE_URL, TAG, MockApi, envelope
-from tests.support.case import Case
+from tests.support.case import Case, cases
 from tests.support.operations import NO_PERMISSION, OPERATIONS, UUID, Operation
 from tests.support.schema import PUBLISHED, Schema, merged, of_builds, validator
 
@@ -44,7 +43,7 @@ class AnyApi(MockApi):
         return await super().match(method, url, *args, **kwargs)
 
 
-each_operation = pytest.mark.parametrize("name", OPERATIONS)
+each_operation = cases("name", OPERATIONS)
 
 
 def test_complete() -> None:
@@ -124,7 +123,7 @@ def test_documented_permission() -> None:
             assert f"\nNeeds {needed}.\n" in (inspect.getdoc(METHODS[method_of(operation)]) or "")
 
 
-@pytest.mark.parametrize("name", ["QueueAcks", "QueueExtension", "Pages"])
+@cases("name", ["QueueAcks", "QueueExtension", "Pages"])
 def test_what_methods_give_is_exported(name: str) -> None:
     """The types that methods return can be named in an annotation."""
     assert name in builds_async.__all__

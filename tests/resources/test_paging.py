@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from builds_async import BuildsClient, InternalServerError, Page, ResultInfo
 from builds_async.resources.paging import Pages
 from tests.support import TAG, MockApi, build, envelope, result_info
+from tests.support.case import cases
 
 
 class Listing:
@@ -54,7 +55,7 @@ async def take(items: AsyncIterator[str], count: int) -> list[str]:
     return [await anext(items) for _ in range(count)]
 
 
-@pytest.mark.parametrize(
+@cases(
     ("count", "info", "asked"),
     [
         (0, False, [1]),
@@ -123,7 +124,7 @@ async def test_end() -> None:
     assert listing.asked == [1, 2]
 
 
-@pytest.mark.parametrize(
+@cases(
     ("info", "ends"),
     [
         (None, False),
@@ -174,7 +175,7 @@ async def test_last(info: ResultInfo | None, ends: bool) -> None:
     assert asked == ([1] if ends else [1, 2])
 
 
-@pytest.mark.parametrize(
+@cases(
     "info",
     [ResultInfo(next_page=True), ResultInfo(total_pages=3), ResultInfo(total_count=5)],
     ids=["next page", "pages", "items"],
@@ -261,7 +262,7 @@ async def test_growing(count: int, per_page: int, info: bool, steps: list[tuple[
     assert len(seen) == len(set(seen))
 
 
-@pytest.mark.parametrize("grown", [2, 3, 4, 5, 6, 9])
+@cases("grown", [2, 3, 4, 5, 6, 9])
 async def test_grown_a_page(grown: int) -> None:
     """Each item of the start comes once, even if a page or more of new ones came since the last page."""
     listing = Listing(6, 2, info=True)

@@ -7,6 +7,7 @@ import pytest
 
 from builds_async import BuildOutcome, PermissionDeniedError
 from builds_async.simulator import Behaviour, BuildsSimulator, SimulatedBuild, TokenKind, VirtualClock
+from tests.support.case import cases
 
 UPLOAD = "npx wrangler versions upload"
 
@@ -71,7 +72,7 @@ def nothing(_sim: BuildsSimulator) -> None:
     pass
 
 
-@pytest.mark.parametrize(
+@cases(
     ("change", "options"),
     [
         pytest.param(no_previews, {}, id="previews are disabled"),

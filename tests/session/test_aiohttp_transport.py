@@ -44,6 +44,7 @@ from tests.support import (
     tags,
     tasks,
 )
+from tests.support.case import cases
 from tests.support.failing import failure
 from tests.support.sockets import a_client, chunked
 
@@ -70,7 +71,7 @@ class TestRequest:
             "user-agent": f"builds-async/{__version__}",
         }
 
-    @pytest.mark.parametrize(
+    @cases(
         ("build_uuid", "target"),
         [
             ("a b", "/builds/builds/a%20b/logs"),
@@ -88,7 +89,7 @@ class TestRequest:
         assert server.targets == [target]
         assert "x-evil" not in server.requests[0].headers
 
-    @pytest.mark.parametrize(
+    @cases(
         ("cursor", "query"),
         [
             ("WzAsMzRd", "WzAsMzRd"),
@@ -147,7 +148,7 @@ class TestRequest:
 class TestBroken:
     """Answers that never come whole."""
 
-    @pytest.mark.parametrize(
+    @cases(
         ("reply", "said"),
         [
             pytest.param(cut(BODY), "the response was cut short (", id="cut"),
@@ -327,7 +328,7 @@ class TestSize:
 
 
 class TestAnswer:
-    @pytest.mark.parametrize(
+    @cases(
         "reply",
         [
             pytest.param(raw(chunked(BODY)), id="chunked"),
@@ -345,7 +346,7 @@ class TestAnswer:
         async with RawServer(reply) as server, a_client(server.url, retry=ONCE) as client:
             assert (await client.builds.get(BUILD_UUID)).build_uuid == BUILD_UUID
 
-    @pytest.mark.parametrize(
+    @cases(
         ("body", "start"),
         [
             (b"<!DOCTYPE html>\n<title>Sorry</title>", "<!DOCTYPE html> <title>Sorry</title>"),
@@ -379,7 +380,7 @@ class TestAnswer:
 
 
 class TestRedirect:
-    @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+    @cases("status", [301, 302, 303, 307, 308])
     async def test_not_followed(self, status: int) -> None:
         """A redirect is an error: no second host ever sees a request, let alone the token."""
         async with RawServer(GOOD) as other:

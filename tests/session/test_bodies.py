@@ -27,6 +27,7 @@ from builds_async.resources.triggers import Triggers
 from builds_async.resources.workers import Workers
 from builds_async.session.session import ApiSession
 from tests.support import TAG, FakeClock, drive, envelope
+from tests.support.case import cases
 from tests.support.connections import GIT, SETTINGS
 from tests.support.sent import (
     PREVIEW,
@@ -415,7 +416,7 @@ async def test_refused(name: str, client: BuildsClient, api: BodyApi) -> None:
     assert api.sent == []
 
 
-@pytest.mark.parametrize(
+@cases(
     ("make", "said"),
     [
         (BuildSettingsUpdate, "at least one field"),

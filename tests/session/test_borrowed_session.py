@@ -21,6 +21,7 @@ from tests.support import (
     refusal,
     stall,
 )
+from tests.support.case import cases
 from tests.support.failing import failure
 from tests.support.sockets import a_client
 
@@ -29,7 +30,7 @@ ONCE = RetryPolicy(attempts=1)
 
 
 class TestBorrowedSession:
-    @pytest.mark.parametrize(
+    @cases(
         "arguments",
         [
             pytest.param({"raise_for_status": True}, id="raise_for_status"),

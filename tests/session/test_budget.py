@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from builds_async import BudgetSnapshot, RateBudget
 from builds_async.session.headers import Allowance
 from tests.support import FakeClock, VirtualClock, nothing_left, settle
+from tests.support.case import cases
 from tests.support.crowd import EPSILON, Crowd, a_budget, burst, say
 
 
@@ -148,7 +149,7 @@ class TestOrder:
         await clock.run_until(10)
         assert crowd.went == [("a", 0.0), ("b", 10.0)]
 
-    @pytest.mark.parametrize("name", ["b", "c", "d"], ids=["head", "middle", "tail"])
+    @cases("name", ["b", "c", "d"], ids=["head", "middle", "tail"])
     async def test_cancel(self, name: str) -> None:
         """A waiter that is cancelled has taken nothing, and the next moves up."""
         clock = VirtualClock()
@@ -458,7 +459,7 @@ class TestSnapshot:
             RateBudget().snapshot().left = 0  # type: ignore[misc]  # the point
 
 
-@pytest.mark.parametrize(
+@cases(
     ("arguments", "kind", "said"),
     [
         ({"limit": 0}, ValueError, "limit must be at least 1, not 0"),

@@ -12,6 +12,7 @@ from builds_async.session.redact import Secret
 from builds_async.session.session import ApiSession
 from builds_async.session.transport import Request, Response
 from tests.support import FakeClock, envelope
+from tests.support.case import cases
 
 NUMBER = msgspec.json.Decoder(Envelope[int])
 CREDENTIALS = {"Authorization": Secret("Bearer abc")}
@@ -49,7 +50,7 @@ def a_session(wire: Wire, **options: Any) -> ApiSession:
     return ApiSession(wire, "/accounts/a", budget=RateBudget(), max_in_flight=1, **{**defaults, **options})
 
 
-@pytest.mark.parametrize(
+@cases(
     ("options", "hides"),
     [({}, False), ({"secrets": (Secret("s"),)}, True), ({"confidential": True}, True)],
     ids=["plain", "carries a secret", "gets one"],
@@ -76,7 +77,7 @@ async def test_request(anonymous: bool) -> None:
     ]
 
 
-@pytest.mark.parametrize("verb", ["get", "post", "put", "patch", "delete"])
+@cases("verb", ["get", "post", "put", "patch", "delete"])
 async def test_verbs(verb: str) -> None:
     """Each verb sends its own method and gives the result."""
     wire = Wire(ok(7))

@@ -11,6 +11,7 @@ from builds_async import BuildsClient, BuildsError, ConfigurationError
 from builds_async.session.credentials import Settings, is_loopback, resolve
 from builds_async.session.redact import Secret
 from tests.support import ACCOUNT, BASE_URL, TOKEN
+from tests.support.case import cases
 
 NO_CREDENTIALS = (
     "no credentials: pass api_token or set CLOUDFLARE_API_TOKEN (or CLOUDFLARE_API_KEY and CLOUDFLARE_EMAIL)"
@@ -46,7 +47,7 @@ class TestCredentials:
         assert (headers["X-Auth-Key"], headers["X-Auth-Email"]) == ("k", "a@example.com")
         assert "Authorization" not in headers
 
-    @pytest.mark.parametrize(
+    @cases(
         ("environ", "arguments", "sent"),
         [
             (ENVIRONMENT, {}, {"Authorization": "Bearer env-token"}),
@@ -93,8 +94,8 @@ class TestCredentials:
             settings(account_id=ACCOUNT, api_token=written).credentials["Authorization"] == f"Bearer {TOKEN}"
         )
 
-    @pytest.mark.parametrize("bad", ["to ken", "to\nken", "to\r\nX-Evil: 1", "tökén", "to\x00ken", "to\tken"])
-    @pytest.mark.parametrize(
+    @cases("bad", ["to ken", "to\nken", "to\r\nX-Evil: 1", "tökén", "to\x00ken", "to\tken"])
+    @cases(
         ("name", "more", "variable"),
         [
             ("api_token", {}, "CLOUDFLARE_API_TOKEN"),
@@ -107,7 +108,7 @@ class TestCredentials:
         said = mistake(account_id=ACCOUNT, **(more | {name: bad}))
         assert said == f"{name} ({variable}) has characters that it can't contain"
 
-    @pytest.mark.parametrize(
+    @cases(
         ("written", "said"),
         [
             (f"\ufeff{TOKEN}", "a byte order mark"),
@@ -123,7 +124,7 @@ class TestCredentials:
         assert said in message
         assert TOKEN not in message
 
-    @pytest.mark.parametrize(
+    @cases(
         ("environ", "arguments", "said"),
         [
             (
@@ -158,8 +159,8 @@ class TestCredentials:
         """What is missing is named, argument and variable."""
         assert mistake(environ, account_id=ACCOUNT, **arguments) == said
 
-    @pytest.mark.parametrize("blank", ["", " ", "\n"], ids=repr)
-    @pytest.mark.parametrize("name", ["api_token", "api_key", "api_email"])
+    @cases("blank", ["", " ", "\n"], ids=repr)
+    @cases("name", ["api_token", "api_key", "api_email"])
     def test_empty(self, name: str, blank: str) -> None:
         """What is passed but empty, as an unset CI secret is, is not replaced by another credential."""
         said = mistake(ENVIRONMENT | PAIR, account_id=ACCOUNT, **{name: blank})
@@ -189,7 +190,7 @@ class TestAccount:
         """A missing account is named, argument and variable."""
         assert mistake(environ, api_token=TOKEN) == "no account: pass account_id or set CLOUDFLARE_ACCOUNT_ID"
 
-    @pytest.mark.parametrize(
+    @cases(
         "account", ["..", "a/b", "my-account", ACCOUNT[1:], f"{ACCOUNT}0", f"g{ACCOUNT[1:]}", TOKEN, "٣" * 32]
     )
     def test_refused(self, account: str) -> None:
@@ -198,16 +199,14 @@ class TestAccount:
         assert said.startswith("account_id (CLOUDFLARE_ACCOUNT_ID) must be 32 hex digits; this one has ")
         assert account not in said
 
-    @pytest.mark.parametrize(
-        "pasted", [ACCOUNT.upper(), f"{ACCOUNT[:8]}-{ACCOUNT[8:]}", f"{ACCOUNT[:16]} {ACCOUNT[16:]}\n"]
-    )
+    @cases("pasted", [ACCOUNT.upper(), f"{ACCOUNT[:8]}-{ACCOUNT[8:]}", f"{ACCOUNT[:16]} {ACCOUNT[16:]}\n"])
     def test_pasted(self, pasted: str) -> None:
         """An id with dashes, spaces or capitals, as it may be pasted, is the same account."""
         assert settings(api_token=TOKEN, account_id=pasted).account_id == ACCOUNT
 
 
 class TestBaseUrl:
-    @pytest.mark.parametrize(
+    @cases(
         ("environ", "argument", "used"),
         [
             ({}, None, BASE_URL),
@@ -223,7 +222,7 @@ class TestBaseUrl:
         """What is passed wins over the environment, that over the default; the last slash goes."""
         assert settings(environ, account_id=ACCOUNT, api_token=TOKEN, base_url=argument).base_url == used
 
-    @pytest.mark.parametrize(
+    @cases(
         "url",
         [
             "http://127.0.0.1:8080/client/v4",
@@ -238,7 +237,7 @@ class TestBaseUrl:
         """Plain http is taken for this machine."""
         assert settings(account_id=ACCOUNT, api_token=TOKEN, base_url=url).base_url == url
 
-    @pytest.mark.parametrize(
+    @cases(
         ("url", "host"),
         [
             ("http://api.cloudflare.com/client/v4", "api.cloudflare.com"),
@@ -260,7 +259,7 @@ class TestBaseUrl:
             " others could read the token on the way"
         )
 
-    @pytest.mark.parametrize(
+    @cases(
         "url",
         [
             "ftp://example.com",
@@ -284,7 +283,7 @@ class TestBaseUrl:
             f"base_url (CLOUDFLARE_BASE_URL) must be an https URL such as {BASE_URL}"
         )
 
-    @pytest.mark.parametrize(
+    @cases(
         "url",
         [
             "https://u@example.com",
@@ -300,7 +299,7 @@ class TestBaseUrl:
         said = mistake(account_id=ACCOUNT, api_token=TOKEN, base_url=url)
         assert said == "base_url (CLOUDFLARE_BASE_URL) must have no user, query or fragment"
 
-    @pytest.mark.parametrize(
+    @cases(
         "url",
         [
             "https://exa mple.com",

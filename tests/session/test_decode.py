@@ -29,6 +29,7 @@ from builds_async.models.events import read_event
 from builds_async.models.queues import QueueBatch
 from builds_async.session import decode
 from tests.support import BUILD_UUID, TAG, MockApi, build, envelope
+from tests.support.case import cases
 
 WHEN = datetime(2026, 8, 13, 2, 33, 54, 80_000, tzinfo=UTC)
 T = 1784052295481
@@ -51,7 +52,7 @@ DATES = {
 }
 
 
-@pytest.mark.parametrize("kind", DATES)
+@cases("kind", DATES)
 def test_dates(kind: str) -> None:
     """A date in another form is read, always with a zone, UTC where it names none. Any other is None."""
     written, read = DATES[kind]
@@ -93,14 +94,14 @@ FIELDS: dict[str, tuple[dict[str, Any], Build]] = {
 }
 
 
-@pytest.mark.parametrize("what", FIELDS)
+@cases("what", FIELDS)
 def test_fields(what: str) -> None:
     """What loses nothing is converted; what can't be used is None, or missing from its list or map."""
     wire, read = FIELDS[what]
     assert lenient.convert(wire, Build) == read
 
 
-@pytest.mark.parametrize("uuid", [None, "", [], {}, True])
+@cases("uuid", [None, "", [], {}, True])
 def test_identity(uuid: object) -> None:
     """A thing whose id is missing, empty or no id can't be used."""
     with pytest.raises(lenient.Unusable):
@@ -136,7 +137,7 @@ LINES: dict[str, tuple[Any, LogLine]] = {
 }
 
 
-@pytest.mark.parametrize("what", LINES)
+@cases("what", LINES)
 def test_lines(what: str) -> None:
     """An odd line keeps its place, its text and its time; without a time it has that of the line before."""
     wire, line = LINES[what]
@@ -164,13 +165,13 @@ def test_every_timestamp_can_be_shown(timestamp: float, zone: str) -> None:
     assert time.astimezone(ZoneInfo(zone)).isoformat(timespec="milliseconds")
 
 
-@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf"), 10**400, -(10**400)])
+@cases("number", [float("nan"), float("inf"), float("-inf"), 10**400, -(10**400)])
 def test_numbers_that_are_no_time(number: float) -> None:
     """What is no number that counts anything is 1970, and ends in no loop."""
     assert LogLine(number, "x").time == datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("moment", "text"),
     [
         (datetime(2026, 8, 13, 2, 33, tzinfo=UTC).replace(tzinfo=None), "2026-08-13 02:33 UTC"),

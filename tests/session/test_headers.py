@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict
 
 from builds_async.session.headers import Allowance, AllowanceReader, allowances, retry_after
+from tests.support.case import cases
 
 
 class TestRetryAfter:
-    @pytest.mark.parametrize(
+    @cases(
         ("value", "seconds"),
         [
             ("0", 0.0),
@@ -42,7 +43,7 @@ class TestRetryAfter:
         """Without the header it is None."""
         assert retry_after(CIMultiDict()) is None
 
-    @pytest.mark.parametrize(
+    @cases(
         ("until", "seconds"),
         [
             ("Wed, 21 Oct 2026 07:28:30 GMT", 30.0),
@@ -57,7 +58,7 @@ class TestRetryAfter:
         headers = {"Retry-After": until, "Date": "Wed, 21 Oct 2026 07:28:00 GMT"}
         assert retry_after(CIMultiDict(headers)) == seconds
 
-    @pytest.mark.parametrize("date", [None, "", "yesterday"])
+    @cases("date", [None, "", "yesterday"])
     def test_date_alone(self, date: str | None) -> None:
         """Without a Date that can be read, the machine's clock serves."""
         until = format_datetime(datetime.now(UTC) + timedelta(seconds=100), usegmt=True)
@@ -66,7 +67,7 @@ class TestRetryAfter:
         assert seconds is not None
         assert 90 < seconds <= 100
 
-    @pytest.mark.parametrize(
+    @cases(
         ("ahead", "seconds"), [(-3600, 0.0), (3600, None), (310, None)], ids=["past", "an hour", "a block"]
     )
     def test_wrong_clock(self, ahead: float, seconds: float | None) -> None:
@@ -84,7 +85,7 @@ class TestRetryAfter:
 
 
 class TestAllowances:
-    @pytest.mark.parametrize(
+    @cases(
         ("left", "policy", "read"),
         [
             ('"default";r=50;t=30', None, {"default": Allowance(50, 30.0)}),

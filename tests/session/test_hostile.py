@@ -29,6 +29,7 @@ from builds_async.session.headers import allowances, ray_id, retry_after
 from builds_async.session.redact import redact
 from builds_async.session.transport import Response
 from tests.support import ACCOUNT, BUILD_UUID, TOKEN, Exchange, RawServer, answer, head, settle
+from tests.support.case import cases
 from tests.support.reading import read
 
 MIB = 2**20
@@ -170,7 +171,7 @@ def test_first_errors_are_kept() -> None:
     assert caught.value.codes == (7,)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("text", "items"),
     [
         (b"[]", []),

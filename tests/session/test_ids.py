@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 
 from builds_async.session.encode import query
 from builds_async.session.ids import id_list, segment
+from tests.support.case import cases
 
 
 class TestPaths:
-    @pytest.mark.parametrize(
+    @cases(
         ("value", "encoded"),
         [
             ("3f2b8c1e-7d40", "3f2b8c1e-7d40"),
@@ -29,14 +30,14 @@ class TestPaths:
         """An id goes into a path percent-encoded, as one segment."""
         assert segment(value) == encoded
 
-    @pytest.mark.parametrize("value", ["", ".", "..", "a/b", "../x", "/", "\\", "a\\b"])
+    @cases("value", ["", ".", "..", "a/b", "../x", "/", "\\", "a\\b"])
     def test_refused(self, value: str) -> None:
         """What is empty or would leave its place in the path is refused, by name."""
         with pytest.raises(ValueError, match="can't be an id") as caught:
             segment(value)
         assert repr(value) in str(caught.value)
 
-    @pytest.mark.parametrize("value", [None, 1, b"a"])
+    @cases("value", [None, 1, b"a"])
     def test_no_text(self, value: object) -> None:
         """An id is a string."""
         with pytest.raises(TypeError, match=f"not {type(value).__name__}"):
@@ -59,9 +60,7 @@ class TestPaths:
         assert id_list(["a", "b c", "é"]) == "a,b%20c,%C3%A9"
         assert id_list([]) == ""
 
-    @pytest.mark.parametrize(
-        ("value", "why"), [("a,b", "it contains a comma"), ("..", "empty or"), ("", "empty or")]
-    )
+    @cases(("value", "why"), [("a,b", "it contains a comma"), ("..", "empty or"), ("", "empty or")])
     def test_id_list_refused(self, value: str, why: str) -> None:
         """An id that would be two, or none, is refused."""
         with pytest.raises(ValueError, match=why):

@@ -22,6 +22,7 @@ from builds_async import (
 )
 from builds_async.simulator import BuildsSimulator, Fault, FaultKind, RateLimit, VirtualClock, build_script
 from tests.support import ACCOUNT, BUILD_UUID, FakeClock, settle, tags
+from tests.support.case import cases
 
 
 class Notes(list[Observation]):
@@ -41,7 +42,7 @@ def counted(observations: Iterable[Observation]) -> Counters:
 
 
 class TestCounters:
-    @pytest.mark.parametrize(
+    @cases(
         ("observations", "numbers"),
         [
             pytest.param([], (0, 0, 0, 0, 0, 0.0), id="nothing"),
@@ -109,7 +110,7 @@ class TestObservations:
         assert [(it.status, it.error) for it in notes.of(RequestDone)] == [(404, None)]
         assert len(notes) == 1
 
-    @pytest.mark.parametrize(
+    @cases(
         ("fault", "status", "delay"),
         [
             ("reset", None, None),
@@ -199,7 +200,7 @@ class TestObservations:
             assert call.cancelled()
             assert counters.requests == len(sim.requests) == client.budget.snapshot().used == 1
 
-    @pytest.mark.parametrize("kind", [RequestDone, RetryPlanned, Waited])
+    @cases("kind", [RequestDone, RetryPlanned, Waited])
     async def test_observer_that_raises(self, kind: type[Any]) -> None:
         """An observer that raises, against the rules, spoils its own call and no later one."""
 

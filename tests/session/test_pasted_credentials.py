@@ -30,7 +30,7 @@ from tests.support import (
     refusal,
     stall,
 )
-from tests.support.case import Case
+from tests.support.case import Case, cases
 
 PASTED = {
     "user token": "cfut_" + "aB3" * 12,
@@ -67,9 +67,7 @@ async def test_pasted_in_place_of_an_id(
     assert api.sent == []
 
 
-@pytest.mark.parametrize(
-    "text", ["shop-frontend", "a" * 63, "cf_worker", "0" * 32, "b" * 40, "cfk_short", BUILD_UUID]
-)
+@cases("text", ["shop-frontend", "a" * 63, "cf_worker", "0" * 32, "b" * 40, "cfk_short", BUILD_UUID])
 def test_ordinary_text_is_quoted(text: str) -> None:
     """A name or an id that is no credential is shown, so that a typing error can be seen."""
     assert quoted(text) == repr(text)
@@ -80,7 +78,7 @@ def test_echo_of_another_token() -> None:
     assert redact(f"no build {PASTED['user token']} here", []) == "no build *** here"
 
 
-@pytest.mark.parametrize(
+@cases(
     ("passed", "headers"),
     [
         ({"api_token": "t"}, {"Authorization"}),
@@ -105,7 +103,7 @@ def test_kinds_are_not_mixed(passed: dict[str, str], headers: set[str]) -> None:
             resolve(**asked, environ=only)
 
 
-@pytest.mark.parametrize(
+@cases(
     "url",
     [
         "https://a:0",
@@ -129,7 +127,7 @@ def test_odd_address(url: str) -> None:
         BuildsClient(account_id=ACCOUNT, api_token=TOKEN, base_url=url)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("url", "host"),
     [
         (None, None),
@@ -235,8 +233,8 @@ def within(error: BaseException) -> Iterator[str]:
         trace = trace.tb_next
 
 
-@pytest.mark.parametrize("name", REPLIES)
-@pytest.mark.parametrize("which", ["get", "trigger"])
+@cases("name", REPLIES)
+@cases("which", ["get", "trigger"])
 async def test_frames_of_a_secret_call(name: str, which: str) -> None:
     """A call with a secret in its path leaves it in no local variable of any frame, cause or context."""
     async with (

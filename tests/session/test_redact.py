@@ -3,19 +3,19 @@
 from random import Random
 from string import ascii_letters, digits
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from builds_async.session.redact import redact
 from tests.support import TOKEN
+from tests.support.case import cases
 from tests.support.reading import a_response, refused
 
 
 class TestRedaction:
     """What a server echoes is redacted by where it stands, so that no ordinary message is mangled."""
 
-    @pytest.mark.parametrize(
+    @cases(
         ("text", "token", "shown"),
         [
             ("no such build", "build", "no such build"),
@@ -46,7 +46,7 @@ class TestRedaction:
         token = "".join(Random(seed).choices(ascii_letters + digits, k=40))  # noqa: S311  # no secret
         assert token not in redact(f"x{token}y={token}%20{token}", (token,))
 
-    @pytest.mark.parametrize("value", [f"Bearer {TOKEN}", TOKEN, "a" * 21, "a b", "", "a-b-c"])
+    @cases("value", [f"Bearer {TOKEN}", TOKEN, "a" * 21, "a b", "", "a-b-c"])
     def test_ray(self, value: str) -> None:
         """What can't be a ray id is not shown as one."""
         assert refused(a_response(b"", 502, cf_ray=value)).ray_id is None  # type: ignore[attr-defined]

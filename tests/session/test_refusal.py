@@ -2,8 +2,6 @@
 
 import json
 
-import pytest
-
 from builds_async import (
     APIError,
     AuthenticationError,
@@ -16,7 +14,7 @@ from builds_async import (
     RateLimitError,
 )
 from tests.support import ACCOUNT, TOKEN, refusal
-from tests.support.case import Case
+from tests.support.case import Case, cases
 from tests.support.operations import OPERATIONS
 from tests.support.reading import RAY, a_response, refused
 from tests.support.schema import PUBLISHED
@@ -53,7 +51,7 @@ KINDS: dict[int, type[APIError]] = {
 
 
 class TestRefusal:
-    @pytest.mark.parametrize(
+    @cases(
         ("body", "errors"),
         [
             (
@@ -78,8 +76,8 @@ class TestRefusal:
                 assert error.message.endswith(f" (cf-ray {RAY})")
                 assert (error.status, error.errors, error.ray_id) == (status, errors, RAY)
 
-    @pytest.mark.parametrize("status", [200, 201])
-    @pytest.mark.parametrize(
+    @cases("status", [200, 201])
+    @cases(
         ("code", "kind"),
         [
             (971, RateLimitError),
@@ -103,7 +101,7 @@ class TestRefusal:
         assert "so it is" in error.message
         assert (error.status, error.errors) == (status, (ErrorDetail(code=code, message="so it is"),))
 
-    @pytest.mark.parametrize("result", ["gone", {"a": 1}, [], 1, None], ids=repr)
+    @cases("result", ["gone", {"a": 1}, [], 1, None], ids=repr)
     def test_success_false_with_result(self, result: object) -> None:
         """`success: false` is a refusal whatever stands as its result."""
         body = {**refusal(12000, "Not found"), "result": result}
@@ -136,7 +134,7 @@ class TestRefusal:
         error = refused(a_response(refusal(12002, "x" * 5000), 400))
         assert len(error.message) < 700
 
-    @pytest.mark.parametrize(
+    @cases(
         ("status", "body", "said"),
         [
             (401, refusal(12006, "Invalid token"), "the Builds API takes user-owned tokens only"),
@@ -153,7 +151,7 @@ class TestRefusal:
         """The message says what the caller can do."""
         assert said in refused(a_response(body, status)).message
 
-    @pytest.mark.parametrize(
+    @cases(
         ("method", "api", "dashboard"),
         [
             ("GET", "Read", "Read"),
@@ -187,7 +185,7 @@ class TestRefusal:
             with Case(name):
                 assert f'"{operation.permission}"' in error.message
 
-    @pytest.mark.parametrize("errors", [None, "text", [], {"code": 1}, [None], [1, []], 7], ids=repr)
+    @cases("errors", [None, "text", [], {"code": 1}, [None], [1, []], 7], ids=repr)
     def test_odd_errors(self, errors: object) -> None:
         """Errors of an unknown shape don't hide that it is a refusal, and the body can be seen."""
         body = {"success": False, "errors": errors}
@@ -222,7 +220,7 @@ class TestRefusal:
         assert error.ray_id is None
         assert "cf-ray" not in error.message
 
-    @pytest.mark.parametrize(
+    @cases(
         ("method", "status", "advice"),
         [
             ("GET", 500, "try again later"),
@@ -236,7 +234,7 @@ class TestRefusal:
         """After a failed write check whether it took effect; a failed read can just be repeated."""
         assert advice in str(refused(a_response(b"", status), method=method))
 
-    @pytest.mark.parametrize(
+    @cases(
         ("status", "value", "wait"),
         [(503, "6", 6.0), (503, "soon", None), (503, None, None), (500, "6", None)],
     )
@@ -258,8 +256,8 @@ class TestRefusal:
 
 
 class TestSecrets:
-    @pytest.mark.parametrize("status", [200, 400, 502])
-    @pytest.mark.parametrize(
+    @cases("status", [200, 400, 502])
+    @cases(
         "body",
         [
             f"<pre>Authorization: Bearer {TOKEN}</pre>".encode(),

@@ -12,6 +12,7 @@ from builds_async import (
 )
 from builds_async.models.envelope import Envelope
 from tests.support import build, envelope
+from tests.support.case import cases
 from tests.support.reading import NUMBER, RAY, a_response, read, refused
 
 BUILD = msgspec.json.Decoder(Envelope[Build])
@@ -20,7 +21,7 @@ TEXT = b"upstream connect error or disconnect/reset before headers. reset reason
 
 
 class TestSuccess:
-    @pytest.mark.parametrize(
+    @cases(
         "body",
         [
             envelope(1),
@@ -32,7 +33,7 @@ class TestSuccess:
         ],
         ids=["whole", "bare", "success null", "nulls", "noise in errors", "new field"],
     )
-    @pytest.mark.parametrize("status", [200, 201, 202, 299])
+    @cases("status", [200, 201, 202, 299])
     def test_read(self, body: object, status: int) -> None:
         """A status below 300, `success` not false and a `result` are a success."""
         assert read(a_response(body, status), NUMBER).result == 1
@@ -41,7 +42,7 @@ class TestSuccess:
         """A null result is a result: several calls have no other."""
         assert read(a_response(envelope(None)), NUMBER).result is None
 
-    @pytest.mark.parametrize(
+    @cases(
         ("escaped", "text"),
         [
             (r"a\ud83d", "a\ufffd"),
@@ -66,7 +67,7 @@ class TestSuccess:
         assert isinstance(error, NotFoundError)
         assert (error.codes, error.errors[0].message) == ((12000,), "x\ufffd")
 
-    @pytest.mark.parametrize(
+    @cases(
         ("raw", "text"),
         [
             (b"caf\xe9", "caf\ufffd"),
@@ -94,7 +95,7 @@ class TestSuccess:
 
 
 class TestUnreadable:
-    @pytest.mark.parametrize(
+    @cases(
         ("body", "shown"),
         [
             (
@@ -121,7 +122,7 @@ class TestUnreadable:
         assert (error.status, error.ray_id, error.transient) == (200, RAY, True)
         assert error.body == " ".join(body.decode("utf-8", "replace").split())[:300]
 
-    @pytest.mark.parametrize(
+    @cases(
         ("body", "why"),
         [
             (envelope("one"), "Expected `int | null`, got `str` - at `$.result`"),

@@ -24,6 +24,7 @@ from builds_async import (
     ResponseDecodeError,
     RetryPolicy,
 )
+from tests.support.case import cases
 
 
 def unavailable(retry_after: float | None) -> InternalServerError:
@@ -42,7 +43,7 @@ SAFE = ["GET", "PUT"]
 UNSAFE = ["POST", "PATCH", "DELETE"]
 
 
-@pytest.mark.parametrize(
+@cases(
     ("error", "safe", "unsafe"),
     [
         pytest.param(BuildsConnectionError("x"), True, False, id="connection lost"),
@@ -85,7 +86,7 @@ def test_whether(error: BuildsError, safe: bool, unsafe: bool) -> None:
     assert {method: policy.repeats(error, method) for method in UNSAFE} == dict.fromkeys(UNSAFE, unsafe)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("chance", "pauses"),
     [
         (0.0, [0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0]),
@@ -133,7 +134,7 @@ def test_keywords() -> None:
         RetryPolicy(4)  # type: ignore[call-arg]  # the point
 
 
-@pytest.mark.parametrize(
+@cases(
     ("arguments", "kind", "said"),
     [
         ({"attempts": 0}, ValueError, "attempts must be at least 1, not 0"),
@@ -160,7 +161,7 @@ def test_endless_patience() -> None:
     assert policy.repeats(RateLimitError("x", retry_after=1e6), "POST")
 
 
-@pytest.mark.parametrize(
+@cases(
     ("error", "delay"),
     [
         (BuildsConnectionError("x"), 2.0),

@@ -31,6 +31,7 @@ from tests.support import (
     stall,
     tags,
 )
+from tests.support.case import cases
 from tests.support.failing import failure
 
 # No part of the token that is as long as this is seen either.
@@ -257,7 +258,7 @@ async def test_borrowed_session() -> None:
     assert "authorization" not in second.headers
 
 
-@pytest.mark.parametrize(
+@cases(
     "arguments",
     [
         {"account_id": ACCOUNT, "api_token": TOKEN + "\nX: 1"},

@@ -10,6 +10,7 @@ import pytest
 from aiohttp import web
 
 from builds_async.simulator import VirtualClock
+from tests.support.case import cases
 
 
 @pytest.mark.slow
@@ -91,7 +92,7 @@ async def test_many_canceled_sleepers_leave_no_memory_behind() -> None:
     assert clock.now() == 1.0
 
 
-@pytest.mark.parametrize("seconds", [0, 0.0, -1.0], ids=str)
+@cases("seconds", [0, 0.0, -1.0], ids=str)
 async def test_no_time_to_sleep_is_one_turn_of_the_loop(seconds: float) -> None:
     """Other tasks get their turn, and time stays."""
     clock, turns = VirtualClock(), 0

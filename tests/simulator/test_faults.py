@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from builds_async.simulator import BuildsSimulator, Fault, FaultKind, RateLimit, VirtualClock
+from tests.support.case import cases
 
 
 @pytest.fixture
@@ -152,9 +153,7 @@ def test_a_fault_of_the_connection_is_named_in_the_response(
     assert (response.status, response.fault) == (200, fault)
 
 
-@pytest.mark.parametrize(
-    "bad", [{"kind": "unheard_of"}, {"kind": "reset", "times": 0}, {"kind": "reset", "after": -1}]
-)
+@cases("bad", [{"kind": "unheard_of"}, {"kind": "reset", "times": 0}, {"kind": "reset", "after": -1}])
 def test_a_fault_that_makes_no_sense_is_refused(bad: dict[str, Any]) -> None:
     """When it is written, not when it is due."""
     with pytest.raises(ValueError, match=r"unknown kind|must not be negative"):

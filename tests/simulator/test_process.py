@@ -15,6 +15,7 @@ import pytest
 from builds_async.models import BuildOutcome, BuildStatus
 from builds_async.simulator import BuildsSimulator, SimulatedBuild, VirtualClock
 from builds_async.simulator.process import LineSplitter
+from tests.support.case import cases
 
 FAILED = "Failed: error occurred while running build command"
 
@@ -240,7 +241,7 @@ async def test_time_is_real_while_a_process_runs_on_a_virtual_clock() -> None:
         assert output(build)[:2] == ["a", "b"]
 
 
-@pytest.mark.parametrize(
+@cases(
     ("pieces", "expected"),
     [
         ([b"a\nb\n"], ["a", "b"]),

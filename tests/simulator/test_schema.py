@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from builds_async.simulator import BuildsSimulator, Request, Response, VirtualClock, build_script
 from builds_async.simulator.endpoints import ROUTES
 from tests.simulator.schema_requests import Ids, bad_queries, forbidden, sample, values
-from tests.support.case import Case
+from tests.support.case import Case, cases
 from tests.support.operations import OPERATIONS
 from tests.support.schema import PUBLISHED, PublishedOperation, validator
 
@@ -283,7 +283,7 @@ def test_a_route_needs_the_permission_of_its_operation() -> None:
             assert operation.permission == (f"{family} {access.title()}" if family else "")
 
 
-@pytest.mark.parametrize("operation", EVERY)
+@cases("operation", EVERY)
 def test_a_request_with_everything_succeeds(operation: PublishedOperation) -> None:
     """With real ids and every field and parameter of the schema the response is the documented success."""
     world = World()
@@ -293,7 +293,7 @@ def test_a_request_with_everything_succeeds(operation: PublishedOperation) -> No
     assert response.status == operation.success, response.body
 
 
-@pytest.mark.parametrize("operation", EVERY)
+@cases("operation", EVERY)
 def test_what_the_schema_forbids_is_refused(operation: PublishedOperation) -> None:
     """Each broken body and query is a 4xx in the envelope; one that is accepted is a known difference."""
     taken = [f"takes {what}" for what, response in refused_requests(operation) if response.status < 400]

@@ -8,9 +8,10 @@ from builds_async.cli.commands.simulate import _behaviour
 from builds_async.cli.exits import CommandError
 from builds_async.simulator import Behaviour
 from tests.cli.support import Cli
+from tests.support.case import cases
 
 
-@pytest.mark.parametrize(
+@cases(
     ("words", "switches"),
     [
         pytest.param([], {}, id="none"),

@@ -22,6 +22,7 @@ from builds_async.simulator import (
 )
 from tests.live.tail.support import Got, collect, kept, no_complaints, script, texts, within
 from tests.support import nothing_left, settle, tags
+from tests.support.case import cases
 
 
 class TestSimulated:
@@ -76,7 +77,7 @@ class TestSimulated:
                     await anext(client.tail(tags(400)))
                 assert len(sim.requests) <= 10
 
-    @pytest.mark.parametrize("wrong", ["", "..", "a/b", "a,b", "my-worker"])
+    @cases("wrong", ["", "..", "a/b", "a,b", "my-worker"])
     async def test_what_is_no_id(self, wrong: str) -> None:
         """A text that can't be an id is a ValueError when the tail is made."""
         async with BuildsSimulator().client() as client:

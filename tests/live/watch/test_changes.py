@@ -5,6 +5,7 @@ import pytest
 from builds_async.live.finish import OUTCOME_WAIT
 from builds_async.models.builds import Build
 from tests.live.watch.support import ENDLESS, QUICK, A, B, C, Over, World, everything, life, short, word
+from tests.support.case import cases
 
 
 class TestChanges:
@@ -79,7 +80,7 @@ class TestChanges:
         ]
         assert world.asked.count("list") == 1
 
-    @pytest.mark.parametrize("count", [49, 50, 51, 120, 199])
+    @cases("count", [49, 50, 51, 120, 199])
     async def test_many_builds_between_two_passes(self, count: int) -> None:
         """Up to 200 builds of one Worker within one interval are found, each once."""
         many = [life(f"b{n}", 16 + n / 100, QUICK) for n in range(count)]

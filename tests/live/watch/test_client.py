@@ -22,6 +22,7 @@ from tests.live.watch.support import (
     word,
 )
 from tests.support import nothing_left, settle, tags
+from tests.support.case import cases
 
 
 async def changes_until(watcher: BuildWatcher, clock: VirtualClock, moment: float) -> list[BuildChange]:
@@ -167,7 +168,7 @@ class TestSimulated:
                 await anext(client.watch(tags(400)))
             assert len(sim.requests) <= 10
 
-    @pytest.mark.parametrize("wrong", ["", "..", "a/b", "a,b", "my-worker"])
+    @cases("wrong", ["", "..", "a/b", "a,b", "my-worker"])
     async def test_what_is_no_id(self, wrong: str) -> None:
         """A text that can't be an id is a ValueError when the watch is made."""
         async with BuildsSimulator().client() as client:

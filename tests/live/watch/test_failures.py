@@ -15,6 +15,7 @@ from builds_async import (
 from builds_async.models.builds import Build
 from builds_async.models.envelope import Page
 from tests.live.watch.support import ENDLESS, QUICK, A, B, C, Over, World, everything, life, short
+from tests.support.case import cases
 
 
 class TestFailures:
@@ -67,8 +68,8 @@ class TestFailures:
         assert await everything(watcher) == ["+b running", "+c running", "b fail"]
         assert watcher.failures == {A: broken}
 
-    @pytest.mark.parametrize("number", [3, 4, 5])
-    @pytest.mark.parametrize("kind", [AuthenticationError, PermissionDeniedError])
+    @cases("number", [3, 4, 5])
+    @cases("kind", [AuthenticationError, PermissionDeniedError])
     async def test_wrong_credentials(self, number: int, kind: type[BuildsError]) -> None:
         """Wrong credentials are raised, at any request; a loop around them is throttled and loses nothing."""
         world = World(life("a", 0, ENDLESS), life("b", 1), life("c", 2), life("d", 17, QUICK), until=200)

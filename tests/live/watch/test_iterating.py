@@ -5,6 +5,7 @@ import pytest
 from builds_async.live.watch import BuildWatcher
 from tests.live.watch.support import ENDLESS, QUICK, A, B, C, Over, World, everything, life, short
 from tests.support import CancelledStep, stepped
+from tests.support.case import cases
 
 
 class TestTheIterator:
@@ -42,7 +43,7 @@ class TestTheIterator:
             await anext(watcher)
         assert world.naps[:2] == [11.0, 11.0]
 
-    @pytest.mark.parametrize("wait", range(14))
+    @cases("wait", range(14))
     async def test_cancel_anywhere(self, wait: int) -> None:
         """A pass that is cancelled, at any await, loses nothing for the next one."""
         world = World(life("a", 0), life("b", 1), life("c", 2, QUICK), until=99)

@@ -6,6 +6,7 @@ import pytest
 
 from builds_async import NotFoundError, Trigger
 from builds_async.resources.choosing import Choice, choose
+from tests.support.case import cases
 
 Filters = tuple[tuple[str, ...] | None, tuple[str, ...] | None]
 
@@ -28,7 +29,7 @@ def triggers(*filters: Filters) -> list[Trigger]:
     ]
 
 
-@pytest.mark.parametrize(
+@cases(
     ("filters", "branch", "chosen"),
     [
         pytest.param([MAIN, OTHERS], "main", 0, id="the usual pair, main"),
@@ -50,7 +51,7 @@ def test_branch(filters: list[Filters], branch: str, chosen: int) -> None:
     assert choose(triggers(*filters), branch, "a" * 40) == Choice(f"t{chosen}", branch)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("filters", "branch"),
     [
         pytest.param([MAIN], "x", id="another name"),
@@ -73,13 +74,13 @@ def test_two_triggers_for_a_branch(filters: list[Filters]) -> None:
         choose(triggers(*filters), "main", None)
 
 
-@pytest.mark.parametrize("filters", [[MAIN], [MAIN, OTHERS], [(("main", "x"), ("x",))]], ids=str)
+@cases("filters", [[MAIN], [MAIN, OTHERS], [(("main", "x"), ("x",))]], ids=str)
 def test_nothing_said(filters: list[Filters]) -> None:
     """Without a branch and a commit it is the only branch that the triggers name and build."""
     assert choose(triggers(*filters), None, None) == Choice("t0", "main")
 
 
-@pytest.mark.parametrize("filters", [[ALL], [(("a", "b"), ())], [MAIN, (("dev",), ())]], ids=str)
+@cases("filters", [[ALL], [(("a", "b"), ())], [MAIN, (("dev",), ())]], ids=str)
 def test_nothing_said_and_no_single_branch(filters: list[Filters]) -> None:
     """It has to be said what to build where the triggers name no branch, or several."""
     with pytest.raises(ValueError, match="pass a branch or a commit"):

@@ -13,9 +13,10 @@ from builds_async.simulator import (
 )
 from tests.resources.starting.support import LOST, Shop
 from tests.support import nothing_left
+from tests.support.case import cases
 
 
-@pytest.mark.parametrize("lost", [(0,), (1,), (0, 1), (0, 1, 2), (4,), (1, 3), (0, 1, 2, 3, 4)], ids=str)
+@cases("lost", [(0,), (1,), (0, 1), (0, 1, 2), (4,), (1, 3), (0, 1, 2, 3, 4)], ids=str)
 async def test_each_its_own(lost: Sequence[int]) -> None:
     """Each of several concurrent starts returns its own build, whichever responses get lost."""
     shop = Shop(VirtualClock(idle_turns=10))

@@ -25,6 +25,7 @@ from builds_async.simulator import (
 from builds_async.simulator.views import Views
 from tests.resources.starting.support import FAR, LOST, STARTS, Shop, Start
 from tests.support import BUILD_UUID, TAG, FakeClock, MockApi, envelope, nothing_left, refusal
+from tests.support.case import cases
 
 TRIGGER = "9c7f2e52-0e58-4a0c-8a0e-0a5a1b0f6d11"
 
@@ -137,7 +138,7 @@ async def test_on_a_socket(kind: FaultKind, headers_sent: bool) -> None:
             assert len([it for it in sim.requests if it.method == "POST"]) == 1
 
 
-@pytest.mark.parametrize("hours", [-1000, -5, -1, 0, 1, 5, 1000])
+@cases("hours", [-1000, -5, -1, 0, 1, 5, 1000])
 async def test_clocks_that_are_hours_apart(hours: int) -> None:
     """The server's clock counts, however wrong the machine's is."""
     shop = Shop(epoch=datetime.now(UTC) + timedelta(hours=hours))
