@@ -19,6 +19,7 @@ from builds_async import (
 from builds_async.cli.batches import BatchPrinter, BuildBatches, WorkerBatches
 from builds_async.cli.cache import Cache
 from builds_async.cli.exits import OK, usage_errors
+from builds_async.cli.links import page_of
 from builds_async.cli.lookup import WorkerNames, all_workers, find_workers
 from builds_async.cli.options import LineOptions
 from builds_async.cli.outcome import RECENT, LogSummary, find_reason, reason_in, report_end, report_to_github
@@ -85,11 +86,15 @@ async def follow_workers(
         def name_of(tag: str) -> str:
             return known.of(tag) or names.get(tag, tag)
 
-        printer = make_line_printer(options, stdout(), map(name_of, names))
+        def page(source: Source) -> str | None:
+            return page_of(client, source.build_uuid, source.worker)
+
+        printer = make_line_printer(options, stdout(), map(name_of, names), page)
         cache = Cache.of(client)
         story = Story(
             stderr(),
-            lambda item: printer.format.prefix(_source(item, name_of), _time(item)),
+            lambda item: printer.format.prefix(_source(item, name_of), _time(item), stderr()),
+            page=lambda item: page(_source(item, name_of)),
             known=() if start is None else start.logs,
             shown=options.output == "text",
         )
@@ -135,7 +140,12 @@ async def follow_group(
         def name_of(tag: str) -> str:
             return known.of(tag) or names[tag]
 
-        printer = make_line_printer(options, stdout(), map(name_of, names))
+        printer = make_line_printer(
+            options,
+            stdout(),
+            map(name_of, names),
+            lambda source: page_of(client, source.build_uuid, source.worker),
+        )
         async with fleet, client.tail(names, fleet=fleet, tail=options.tail) as batches:
             await _print_batches(batches, printer, name_of)
     return OK

@@ -11,12 +11,12 @@ from pathlib import Path
 
 from builds_async import Build
 from builds_async.cli.exits import UNAVAILABLE, CommandError
+from builds_async.cli.hyperlinks import is_address
 from builds_async.cli.terminal import Screen
 from builds_async.cli.text import visible_text
 from builds_async.cli.times import format_duration
 
 _PUNCTUATION = r"([!-/:-@\[-`{-~])"
-_ADDRESS = r"https://[^\s<>\\|]+"
 
 
 def in_actions() -> bool:
@@ -68,7 +68,7 @@ def escaped(text: str) -> str:
 def _link(address: str | None) -> str:
     if not address:
         return ""
-    return f"<{address}>" if re.fullmatch(_ADDRESS, address) else escaped(address)
+    return f"<{address}>" if is_address(address) else escaped(address)
 
 
 def _outputs(values: Mapping[str, str]) -> str:

@@ -177,23 +177,31 @@ async def name_of(client: BuildsClient, build: Build) -> str | None:
 class WorkerNames:
     """Looks up the names of Workers by tag, in the background while the context is open.
 
-    The lookup is a best effort, and delays the command by at most half a second. With `wanted` False it never
-    starts. With the `names` of all Workers, it starts for a Worker that is not among them: it is new.
+    The lookup is a best effort, and delays the command by at most half a second, or 5 s if it is `needed`.
+    With `wanted` False it never starts. With the `names` of all Workers, it starts for a Worker that is not
+    among them: it is new.
     """
 
     def __init__(
-        self, client: BuildsClient, *, wanted: bool = True, names: Mapping[str, str] | None = None
+        self,
+        client: BuildsClient,
+        *,
+        wanted: bool = True,
+        needed: bool = False,
+        names: Mapping[str, str] | None = None,
     ) -> None:
         self._client = client if wanted else None
         self._names: Mapping[str, str] = names or {}
         self._looked_up: set[str] | None = None if names is None else set()
         self._task: asyncio.Task[dict[str, str] | None] | None = None
+        self._needed = needed
         self._deadline = 0.0
 
     async def __aenter__(self) -> Self:
         if self._client is not None and self._looked_up is None:
             self._task = asyncio.ensure_future(best_effort(all_workers(self._client)))
-            self._deadline = asyncio.get_running_loop().time() + _NAME_DELAY
+            delay = _BEST_EFFORT_SECONDS if self._needed else _NAME_DELAY
+            self._deadline = asyncio.get_running_loop().time() + delay
         return self
 
     async def __aexit__(
@@ -204,7 +212,7 @@ class WorkerNames:
             await asyncio.wait((self._task,))
 
     async def settle(self) -> None:
-        """Wait until the names are known, at most until half a second after the start."""
+        """Wait until the names are known, at most until half a second, or 5 s, after the start."""
         left = self._deadline - asyncio.get_running_loop().time()
         if self._task is not None and not self._task.done() and left > 0:
             await asyncio.wait((self._task,), timeout=left)

@@ -3,14 +3,26 @@
 import asyncio
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import aclosing
 from math import inf
 from typing import NamedTuple
 
 import msgspec
 
-from builds_async import Build, BuildOutcome, BuildsClient, BuildsError, BuildStep, LogFollower, LogLine
+from builds_async import (
+    Build,
+    BuildOutcome,
+    BuildsClient,
+    BuildsError,
+    BuildStatus,
+    BuildStep,
+    LogFollower,
+    LogLine,
+)
 from builds_async.cli import github
+from builds_async.cli.current_log import current_log
 from builds_async.cli.exits import OK, UNAVAILABLE, code_of, code_of_outcome
+from builds_async.cli.links import page_of
 from builds_async.cli.lookup import best_effort, name_of
 from builds_async.cli.printer import print_record
 from builds_async.cli.render import render
@@ -18,6 +30,7 @@ from builds_async.cli.terminal import stderr, stdout
 from builds_async.cli.text import visible_text
 from builds_async.cli.times import format_duration
 from builds_async.models.reason import failure_reason
+from builds_async.models.steps import StepFinder
 
 INCOMPLETE = "the log may be incomplete: the service ended it early or has lost lines"
 
@@ -57,7 +70,7 @@ def reason_in(build: Build, lines: Iterable[LogLine]) -> str | None:
 
 
 class LogSummary(NamedTuple):
-    """What the log of a finished build says about it."""
+    """What the log of a build says about it."""
 
     reason: str | None = None
     """The reason for a failure."""
@@ -96,12 +109,12 @@ async def find_reason(client: BuildsClient, build: Build, seconds: float = inf) 
 
 
 async def summarize(client: BuildsClient, build: Build, seconds: float = inf) -> LogSummary:
-    """What the log of a finished build says, which this function reads with the limits of `find_reason`.
+    """What the log of a build says, which this function reads with the limits of `find_reason`.
 
-    Empty for a build that has not finished.
+    Of a build that has not finished, only the steps so far.
     """
     if not build.is_finished:
-        return LogSummary()
+        return await best_effort(_so_far(client, build), seconds) or LogSummary()
     log = client.follow(build.build_uuid)
     lines = await best_effort(_last_lines(log), seconds)
     if lines is None:
@@ -118,6 +131,19 @@ async def _last_lines(log: LogFollower) -> Sequence[LogLine] | None:
             return recent if log.complete else None
         recent.extend(batch)
     return None
+
+
+async def _so_far(client: BuildsClient, build: Build) -> LogSummary:
+    """The steps of a build that may still run."""
+    finder, pages = StepFinder(), 0
+    if build.status != BuildStatus.QUEUED:  # otherwise it has no log yet
+        async with aclosing(current_log(client, build.build_uuid)) as log:
+            async for page, step in log:
+                finder.see(page.events)
+                finder.add(step.lines)
+                if (pages := pages + 1) == _MAX_PAGES:
+                    break
+    return LogSummary(steps=finder.steps(build))
 
 
 async def report_finished(
@@ -171,7 +197,12 @@ async def print_build(
         best_effort(name_of(client, build), seconds), summarize(client, build, seconds)
     )
     record = msgspec.to_builtins(build)
-    record |= {"worker": worker, "reason": summary.reason, "steps": list(map(_step_record, summary.steps))}
+    record |= {
+        "worker": worker,
+        "reason": summary.reason,
+        "steps": list(map(_step_record, summary.steps)),
+        "dashboard_url": page_of(client, build.build_uuid, worker),
+    }
     if log_failed:
         record["log_failed"] = [visible_text(line) for line in summary.around]
     print_record(stdout(), record)

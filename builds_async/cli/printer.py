@@ -15,6 +15,7 @@ import msgspec
 
 from builds_async import Build, LogLine
 from builds_async.cli.exits import CommandError
+from builds_async.cli.hyperlinks import without_links
 from builds_async.cli.options import LineOptions
 from builds_async.cli.render import render
 from builds_async.cli.running import stopped_at_once
@@ -92,6 +93,8 @@ class LineFormat:
     colors: SourceColors = field(default_factory=SourceColors)
     columns: int | None = None
     """The width of the terminal, for a hanging indent; None elsewhere."""
+    page: Callable[[Source], str | None] = lambda _source: None
+    """The address of the page of a source, to which the digits of the build in a prefix are a link."""
 
     @property
     def is_trusted(self) -> bool:
@@ -119,18 +122,23 @@ class LineFormat:
         before = self.prefix(source, line.time)
         message = self._message(render(line.message))
         if before and self.columns is not None:
-            # Only escape sequences of colors take no column, and names have no other.
-            indent = len(without_colors(before))
+            # Only colors and links take no column, and names have neither.
+            indent = len(without_colors(without_links(before)))
             message = hanging(message, indent, self.columns)
         return before + message
 
-    def prefix(self, source: Source, time: datetime | None) -> str:
-        """What stands before a message: the Worker and the build, and the time if there is one."""
+    def prefix(self, source: Source, time: datetime | None, screen: Screen | None = None) -> str:
+        """What stands before a message: the Worker and the build, and the time if there is one.
+
+        The links are for `screen`, by default that of the lines.
+        """
         text = ""
         if self.width is not None:
             name = source.worker or source.external_script_id or ""
-            text = f"{visible_text(name):{self.width}} {visible_text(source.build_uuid[:8])}"
-            text = f"{self._paint(text, self.colors.of(name))} "
+            screen = screen or self.screen
+            digits = visible_text(source.build_uuid[:8])
+            build = screen.link(digits, self.page(source)) if screen.links else digits
+            text = f"{self._paint(f'{visible_text(name):{self.width}} {build}', self.colors.of(name))} "
         if self.times is not None:
             text += f"{self._paint(self.times(time), DIM)} " if time is not None else ""
         return text
@@ -191,11 +199,15 @@ class LinePrinter(NamedTuple):
 
 
 def make_line_printer(
-    options: LineOptions, screen: Screen, names: Iterable[str] | None = None
+    options: LineOptions,
+    screen: Screen,
+    names: Iterable[str] | None = None,
+    page: Callable[[Source], str | None] = lambda _source: None,
 ) -> LinePrinter:
     """Make the printer for these options; CommandError if one of them is invalid.
 
-    With `names`, the names of the Workers, each line begins with the name of its Worker.
+    With `names`, the names of the Workers, each line begins with the name of its Worker and the digits of its
+    build, which are a link to what `page` gives.
     """
     zone = _zone(options, screen)
     try:
@@ -215,6 +227,7 @@ def make_line_printer(
             None if names is None else _name_width(names),
             compile_patterns("--highlight", options.highlight),
             SourceColors(),
+            page=page,
         ),
     )
 

@@ -30,7 +30,8 @@ class Story:
     """Writes a line when a build begins and when it ends; keeps the last lines of the logs that are open.
 
     Nothing is written for the beginning of a build that is `known`: a resumed tail is in the middle of it.
-    If the story is not `shown`, nothing is written or kept.
+    Each line ends with the address of the build's page, as far as `page` knows it; on a terminal with links,
+    the prefix is expected to be the link instead. If the story is not `shown`, nothing is written or kept.
     """
 
     def __init__(
@@ -38,10 +39,12 @@ class Story:
         screen: Screen,
         prefix: Callable[[TailItem], str],
         *,
+        page: Callable[[TailItem], str | None] = lambda _item: None,
         known: Collection[str] = (),
         shown: bool = True,
     ) -> None:
         self._screen = screen
+        self._page = page
         self._prefix = prefix
         self._known = known
         self._shown = shown
@@ -77,4 +80,5 @@ class Story:
         return text if end.complete else f"{text} ({INCOMPLETE})"
 
     def _write(self, item: TailItem, text: str) -> None:
-        self._screen.write(f"{self._prefix(item)}-- {text}\n")
+        page = None if self._screen.links else self._page(item)
+        self._screen.write(f"{self._prefix(item)}-- {' '.join(filter(None, (text, page)))}\n")

@@ -5,10 +5,12 @@ from datetime import UTC, datetime
 from functools import cache
 
 from rich.console import Console, ConsoleOptions
+from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
 from builds_async import Build, BuildStep, BuildTriggerMetadata, Finding, Trigger
+from builds_async.cli.hyperlinks import is_address, link_for_rich
 from builds_async.cli.layout import DIGITS, EXTRA, GAP, column, fit, laid_out
 from builds_async.cli.outcome import commit_subject, outcome_word, step_words
 from builds_async.cli.terminal import UNLIMITED_WIDTH
@@ -26,6 +28,13 @@ LIVE_COLUMNS = ("Worker", "Share", "Branch", "Commit", "Since", "Build", "Versio
 def cell(value: object, style: str = "") -> Text:
     """Untrusted text as a table cell: control characters are visible, and markup has no effect."""
     return Text("" if value is None else visible_text(str(value)).replace("\t", " "), style)
+
+
+def linked(text: Text, address: str | None) -> Text:
+    """The cell as a link to the address, if it is one; a terminal without links shows the text alone."""
+    if address and is_address(address):
+        text.stylize(Style(link=link_for_rich(address)))
+    return text
 
 
 def state_cell(word: str) -> Text:
@@ -81,11 +90,11 @@ def build_cells(build: Build, now: datetime) -> tuple[Text, ...]:
     )
 
 
-def uuid_cell(build: Build | None, *, whole: bool = True) -> Text:
-    """The UUID of a build, or its first digits."""
+def uuid_cell(build: Build | None, page: str | None = None, *, whole: bool = True) -> Text:
+    """The UUID of a build, or its first digits, as a link to its page."""
     if build is None:
         return cell("-", "dim")  # not empty: scripts count the fields of a line
-    return cell(build.build_uuid if whole else build.build_uuid[:DIGITS])
+    return linked(cell(build.build_uuid if whole else build.build_uuid[:DIGITS]), page)
 
 
 def commit_cells(build: Build | None) -> tuple[Text, Text]:
@@ -106,19 +115,29 @@ def build_line(name: str, build: Build, now: datetime) -> Text:
 
 
 def build_details(
-    build: Build, worker: str | None, reason: str | None, now: datetime, steps: Sequence[BuildStep] = ()
+    build: Build,
+    worker: str | None,
+    reason: str | None,
+    now: datetime,
+    steps: Sequence[BuildStep] = (),
+    *,
+    page: str | None = None,
 ) -> Table:
-    """Everything about one build, with one fact per row; unknown facts are left out."""
+    """Everything about one build, with one fact per row; unknown facts are left out.
+
+    `page` is the address of its page in the dashboard.
+    """
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
-    table.add_row("build", cell(build.build_uuid))
+    table.add_row("build", linked(cell(build.build_uuid), page))
     table.add_row("state", state_cell(outcome_word(build)))
-    for name, value in _facts(build, worker, reason, now).items():
+    for name, value in _facts(build, worker, reason, now, page).items():
         if value:
-            table.add_row(name, cell(value))
+            table.add_row(name, linked(cell(value), value))
     for number, step in enumerate(steps):
-        table.add_row("" if number else "steps", cell(f"{step.name:<10} {step_words(step)}".rstrip()))
+        words = step_words(step) if step.outcome else f"{_seconds(step.started_on, now)} {step_words(step)}"
+        table.add_row("" if number else "steps", cell(f"{step.name:<10} {words.strip()}".rstrip()))
     return table
 
 
@@ -134,11 +153,14 @@ def diagnosis_table(findings: Iterable[Finding]) -> Table:
     return table
 
 
-def _facts(build: Build, worker: str | None, reason: str | None, now: datetime) -> dict[str, str | None]:
+def _facts(
+    build: Build, worker: str | None, reason: str | None, now: datetime, page: str | None
+) -> dict[str, str | None]:
     trigger, metadata = build.trigger or Trigger(), build.build_trigger_metadata or BuildTriggerMetadata()
     return {
         "reason": reason,
         "preview": build.preview_url,
+        "dashboard": page,
         "Worker": " ".join(filter(None, (worker, trigger.external_script_id))),
         "branch": metadata.branch,
         "commit": metadata.commit_hash,

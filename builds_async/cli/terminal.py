@@ -11,9 +11,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO, cast
 
 from builds_async.cli.exits import CommandError
+from builds_async.cli.hyperlinks import around_links, drawn, hyperlink, is_address, wants_links
 from builds_async.cli.running import WriteAbandoned, mark_stop_delivered
 from builds_async.cli.sink import Sink
-from builds_async.cli.text import visible_text
+from builds_async.cli.text import visible_text, without_colors
 from builds_async.models.text import inert, visible_but_colors
 
 if TYPE_CHECKING:
@@ -27,9 +28,9 @@ class Screen:
     """One of the two streams: knows whether it is a terminal and has color, and writes to it.
 
     All text is made safe for its destination here, even if it was before: every control character except
-    tabs, line breaks and colors becomes visible, and outside a terminal, where the output may be the log of a
-    CI job, no line is a command of GitHub Actions or Azure Pipelines. Only `trusted` text is written
-    unchanged: drawings of rich, escaped JSON, and raw output.
+    tabs, line breaks, colors and what `link` has made becomes visible, and outside a terminal, where the
+    output may be the log of a CI job, no line is a command of GitHub Actions or Azure Pipelines. Only
+    `trusted` text is written unchanged: drawings of rich, escaped JSON, and raw output.
 
     A write returns when every byte is out (see `Sink`). No text makes it fail: a character that the encoding
     lacks is written as an escape. BrokenPipeError means that the reader is gone. Any other failure is a
@@ -44,6 +45,8 @@ class Screen:
         """Whether it is a terminal."""
         self.color: bool = wants_color(is_tty=self.is_tty, environ=os.environ)
         """Whether to write in color."""
+        self.links: bool = wants_links(is_tty=self.is_tty, environ=os.environ)
+        """Whether to write links, of which the terminal shows only the text."""
         # A terminal has an encoding of its own; anything else gets UTF-8, whatever the locale.
         known = stream.encoding if stream is not None and self.is_tty else None
         self.encoding: str = known or "utf-8"
@@ -70,6 +73,10 @@ class Screen:
         """The width of the terminal now; None if it is none."""
         return shutil.get_terminal_size().columns if self.is_tty else None
 
+    def link(self, text: str, address: str | None) -> str:
+        """The text as a link if this terminal has links and the address is one; else the text alone."""
+        return hyperlink(text, address) if address and self.links and is_address(address) else text
+
     def write(self, text: str, *, trusted: bool = False) -> None:
         """Write the text in one piece, above any live display of rich."""
         self.write_records((text,), trusted=trusted)
@@ -85,7 +92,7 @@ class Screen:
 
         The sum of these numbers is exact even if this fails or is ended by a stop signal.
         """
-        texts = tuple(texts) if trusted else tuple(map(self._guarded, texts))
+        texts = tuple(texts) if trusted else tuple(around_links(text, self._guarded) for text in texts)
         if self.is_tty and hasattr(self._stream, "rich_proxied_file"):
             # A proxy: rich's live display writes the text above itself, and a full screen keeps it.
             cast("TextIO", self._stream).write("".join(texts))
@@ -125,10 +132,15 @@ class Screen:
     def drawn(self, what: "RenderableType", *, wide: bool = False) -> str:
         """What `print` writes."""
         console = self._console(UNLIMITED_WIDTH) if wide or not self.is_tty else self.console
-        with console.capture() as drawn:
+        with console.capture() as captured:
             console.print(what)
         # rich pads all lines of a table to the width of the widest line.
-        return "\n".join(line.rstrip(" ") for line in drawn.get().split("\n"))
+        return "\n".join(line.rstrip(" ") for line in self.adapted(captured.get()).split("\n"))
+
+    def adapted(self, text: str) -> str:
+        """What rich has drawn, with links and colors only if this screen has them."""
+        text = drawn(text, links=self.links)
+        return text if self.color else without_colors(text)
 
     @cached_property
     def console(self) -> "Console":
@@ -140,7 +152,8 @@ class Screen:
 
         return QuietConsole(
             file=cast("TextIO", _ScreenFile(self)),
-            color_system="auto" if self.color else None,  # None turns off bold text too
+            # None turns off bold text too, but also links: then `adapted` takes the colors out.
+            color_system="auto" if self.color else "standard" if self.links else None,
             force_terminal=True if self.color else None,
             width=width,
             highlight=False,
@@ -158,7 +171,7 @@ class _ScreenFile:
 
     def write(self, text: str) -> int:
         """Write the text at once."""
-        self._screen.write(text, trusted=True)  # rich moves the cursor
+        self._screen.write(self._screen.adapted(text), trusted=True)  # rich moves the cursor
         return len(text)
 
     def flush(self) -> None:

@@ -8,6 +8,14 @@ from builds_async.resources.workers import Workers
 from builds_async.session.ids import normalized_id, segment
 
 
+def build_page(account_id: str, script_name: str, build_uuid: str) -> str:
+    """The URL of a build's page, by the name of its Worker. ValueError if an id can't be in a path."""
+    return (
+        f"https://dash.cloudflare.com/{account_id}/workers/services/view/{segment(script_name)}"
+        f"/production/builds/{segment(build_uuid)}"
+    )
+
+
 class DashboardLinks:
     """Makes the URLs of builds, and remembers the names of Workers, which are part of the URLs."""
 
@@ -19,11 +27,7 @@ class DashboardLinks:
 
     async def of_build(self, build: Build) -> str:
         """The URL of a build's page. NotFoundError if the name of its Worker can't be found."""
-        name = await self._name(build)
-        return (
-            f"https://dash.cloudflare.com/{self._account_id}/workers/services/view/{segment(name)}"
-            f"/production/builds/{segment(build.build_uuid)}"
-        )
+        return build_page(self._account_id, await self._name(build), build.build_uuid)
 
     async def _name(self, build: Build) -> str:
         tag = normalized_id((build.trigger and build.trigger.external_script_id) or "")

@@ -25,6 +25,7 @@ COMMAND = [
     "error",
     *([str(_INSTALLED)] if _INSTALLED.exists() else ["-m", "builds_async"]),
 ]
+_TERMINAL = {"NO_COLOR", "FORCE_COLOR", "FORCE_HYPERLINK", "VTE_VERSION", "WT_SESSION"}
 DEADLINE = 20.0
 NOBODY = "http://127.0.0.1:9/client/v4"
 """An address on which nothing listens."""
@@ -115,11 +116,11 @@ def _at_once(_build: SimulatedBuild) -> list[Moment]:
 
 
 def environment(variables: Mapping[str, str]) -> dict[str, str]:
-    """The environment of this process plus these variables, without settings of colors and encodings."""
+    """The environment of this process plus these variables, without settings of terminals and encodings."""
     plain = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("CLOUDFLARE_", "LC_", "PYTHON")) and name not in {"NO_COLOR", "FORCE_COLOR"}
+        if not name.startswith(("CLOUDFLARE_", "LC_", "PYTHON", "TERM_PROGRAM")) and name not in _TERMINAL
     }
     return {**plain, "LANG": "C.UTF-8", "TERM": "xterm-256color", "COLUMNS": "80", **variables}
 

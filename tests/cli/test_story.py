@@ -108,3 +108,14 @@ def test_commit_line(message: str | None, shown: str) -> None:
     """The subject is the first line of the message, safe and of limited length."""
     metadata = BuildTriggerMetadata(branch="main", commit_hash="0123456789", commit_message=message)
     assert commit_line(build(metadata=metadata)) == shown
+
+
+@pytest.mark.parametrize("links", [False, True], ids=["no links", "links"])
+def test_the_page_of_a_build(links: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line ends with the address of the build's page, unless the terminal has links for it."""
+    monkeypatch.setenv("FORCE_HYPERLINK", "1" if links else "0")
+    page = "" if links else " https://x"
+    assert told(line("a"), TailEnd(TAG, build(), True), page=lambda _item: "https://x") == [
+        f"{STARTED}{page}",
+        f"shop -- success after 1m 12s{page}",
+    ]

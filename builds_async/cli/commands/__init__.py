@@ -30,6 +30,11 @@ class CommandHelp(NamedTuple):
 
 
 _JSON_BUILD = "JSON: the build, with the API's field names."
+_STARTED = (
+    "Prints the UUID of the build. With --wait or --follow, the exit code shows the outcome. JSON: the"
+    " started build, and with --wait also the finished build, with the API's field names and dashboard_url;"
+    " with --follow, the lines of its log, as `tail` prints them."
+)
 
 COMMANDS: Final = {
     "tail": CommandHelp(
@@ -76,8 +81,10 @@ COMMANDS: Final = {
     ),
     "show": CommandHelp(
         "BUILD | WORKER",
-        "Show everything about a build, including the reason for a failure, and the steps of a finished one.",
-        f"The exit code is 0 whatever the outcome. {_JSON_BUILD}",
+        "Show everything about a build: its steps, the reason for a failure, and where to see it.",
+        "A build that runs has its steps so far. The preview URL is derived from the uploaded version if the"
+        " API gives none. The exit code is 0 whatever the outcome."
+        f" {_JSON_BUILD} Added: worker, reason, steps, dashboard_url.",
         examples=("show shop", "show 8b2c1f0e"),
     ),
     "wait": CommandHelp(
@@ -86,22 +93,37 @@ COMMANDS: Final = {
         "With a Worker and a commit, the build need not exist yet; with a Worker alone, it is the latest."
         " The log is read only if the build failed."
         " With --deployed, a success also has to serve traffic: the exit code is 1 if another version serves,"
-        f" and standard error says which and since when. {_JSON_BUILD}",
+        f" and standard error says which and since when. {_JSON_BUILD} Added: worker, reason, steps,"
+        " dashboard_url.",
         examples=("wait shop --commit 0123abcd --timeout 20m",),
     ),
     "start": CommandHelp(
         "WORKER [--branch NAME] [--commit SHA]",
         "Start a build of a branch or a commit.",
-        "Prints the UUID of the build. With --wait or --follow, the exit code shows the outcome. JSON: the"
-        " started build, and with --wait also the finished build, with the API's field names; with --follow,"
-        " the lines of its log, as `tail` prints them.",
+        _STARTED,
         examples=("start shop --branch main --follow",),
+    ),
+    "retry": CommandHelp(
+        "BUILD | WORKER",
+        "Build the commit of a build again.",
+        "Starts the trigger, branch and commit of the build again, as a new build; a Worker stands for its"
+        " latest build. A build that was started without a commit builds its branch as it is now, and"
+        f" commands and variables are the present ones of the trigger. {_STARTED}",
+        examples=("retry 8b2c1f0e", "retry shop --follow"),
     ),
     "cancel": CommandHelp(
         "BUILD | WORKER",
         "Cancel a build.",
         "The exit code is 1 if the build had already ended with an outcome other than `cancelled`.",
         examples=("cancel shop",),
+    ),
+    "open": CommandHelp(
+        "BUILD | WORKER",
+        "Open the page of a build, or its preview, in the browser.",
+        "Prints the address, and opens it in the browser: the build's page in Cloudflare's dashboard, or with"
+        " --preview what it has deployed. Only prints it in a CI job, without a display, and over SSH,"
+        " unless BROWSER is set. The exit code is 0 once the address is printed.",
+        examples=("open shop", "open 8b2c1f0e --preview"),
     ),
     "doctor": CommandHelp(
         "[--repair-build-token [WORKER] | --probe [BUILD_UUID]]",

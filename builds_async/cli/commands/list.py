@@ -1,6 +1,8 @@
 """`builds-async list`."""
 
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -11,6 +13,7 @@ from builds_async.cli.cache import Cache
 from builds_async.cli.connect import connect
 from builds_async.cli.exits import OK
 from builds_async.cli.filters import NO_FILTERS, BuildFilters
+from builds_async.cli.links import page_of
 from builds_async.cli.lookup import find_worker
 from builds_async.cli.options import CONNECTION, Connection, Output, Wide, WorkerName
 from builds_async.cli.printer import print_record
@@ -51,7 +54,7 @@ async def list_command(
             print_record(out, build)
     else:
         if builds:
-            out.print(_table(builds), wide=wide)
+            out.print(_table(builds, partial(page_of, client, worker=worker)), wide=wide)
         _explain(len(builds), searched, limit, filters)
     return OK
 
@@ -68,9 +71,9 @@ def _explain(found: int, searched: int, limit: int, filters: BuildFilters) -> No
         stderr().write(f"0 of {searched} builds match {filters.words}\n")
 
 
-def _table(builds: list[Build]) -> BuildTable:
+def _table(builds: Iterable[Build], page: Callable[[str], str | None]) -> BuildTable:
     now = datetime.now(UTC)
     table = BuildTable("Build", *BUILD_COLUMNS)
     for build in builds:
-        table.add(uuid_cell(build), *build_cells(build, now))
+        table.add(uuid_cell(build, page(build.build_uuid)), *build_cells(build, now))
     return table

@@ -1,17 +1,16 @@
 """`builds-async logs`."""
 
 from collections import deque
-from collections.abc import AsyncIterator
 
-from builds_async import BuildsClient, LogLine, LogPosition, NotFoundError
+from builds_async import LogLine
 from builds_async.cli.connect import connect
+from builds_async.cli.current_log import current_log
 from builds_async.cli.exits import OK, UNAVAILABLE
 from builds_async.cli.lookup import WorkerNames, find_build
 from builds_async.cli.options import CONNECTION, LINE_OPTIONS, BuildName, Connection, LineOptions
 from builds_async.cli.outcome import INCOMPLETE
 from builds_async.cli.printer import Source, make_line_printer, source_of
 from builds_async.cli.terminal import Spinner, stderr, stdout
-from builds_async.live.log_cursor import LogCursor, Step
 
 
 async def logs_command(
@@ -36,7 +35,7 @@ async def logs_command(
             source = source._replace(worker=names.of(source.external_script_id))
         shown = not out.is_tty or lines.tail is not None  # otherwise the lines themselves show the progress
         with Spinner(stderr(), "fetching the log", shown=shown) as spinner:
-            async for step in _steps(client, build_uuid):
+            async for _page, step in current_log(client, build_uuid):
                 count += len(step.lines)
                 spinner.update(f"{count} lines fetched")
                 if lines.tail is None:
@@ -48,19 +47,3 @@ async def logs_command(
         return OK
     stderr().write(f"{INCOMPLETE}\n")
     return UNAVAILABLE
-
-
-async def _steps(client: BuildsClient, build_uuid: str) -> AsyncIterator[Step]:
-    """The current log, page by page. A build without a log yet has no lines."""
-    cursor = LogCursor(LogPosition())
-    more = True
-    while more:
-        try:
-            page = await client.builds.logs(build_uuid, cursor=cursor.asked)
-        except NotFoundError:
-            # Either the log or the build is missing. If it is the build, this request raises.
-            step = cursor.not_found(await client.builds.get(build_uuid))
-        else:
-            step = cursor.take(page, final=True)
-        more = step.more
-        yield step

@@ -3,10 +3,13 @@
 import asyncio
 from datetime import UTC, datetime
 
+from msgspec.structs import replace
+
 from builds_async.cli.cache import Cache
 from builds_async.cli.connect import connect
 from builds_async.cli.exits import OK
-from builds_async.cli.lookup import find_build, name_of
+from builds_async.cli.links import page_of
+from builds_async.cli.lookup import best_effort, find_build, name_of
 from builds_async.cli.options import CONNECTION, BuildName, Connection, LogFailed, Output
 from builds_async.cli.outcome import print_around, print_build, summarize
 from builds_async.cli.tables import build_details
@@ -21,15 +24,20 @@ async def show_command(
     output: Output = "text",
     connection: Connection = CONNECTION,
 ) -> int:
-    """Show everything about a build, including the reason for a failure, and the steps of a finished one."""
+    """Show everything about a build: its steps, the reason for a failure, and where to see it."""
     async with connect(connection) as client:
         found = await client.builds.get(await find_build(client, build))
         Cache.of(client).add_builds([found])
+        preview = best_effort(client.preview_url(found))
         if output == "json":
+            found = replace(found, preview_url=await preview)
             await print_build(client, found, log_failed=log_failed)
             return OK
-        worker, log = await asyncio.gather(name_of(client, found), summarize(client, found))
-    stdout().print(build_details(found, worker, log.reason, datetime.now(UTC), log.steps))
+        worker, log, preview_url = await asyncio.gather(
+            name_of(client, found), summarize(client, found), preview
+        )
+    found, page = replace(found, preview_url=preview_url), page_of(client, found.build_uuid, worker)
+    stdout().print(build_details(found, worker, log.reason, datetime.now(UTC), log.steps, page=page))
     if log_failed:
         print_around(log)
     return OK

@@ -5,18 +5,14 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from builds_async import Trigger
-from builds_async.cli.cache import Cache
+from builds_async import Build, BuildsClient, Trigger
 from builds_async.cli.connect import connect
-from builds_async.cli.exits import OK, CommandError, usage_errors
-from builds_async.cli.follow import follow_build
+from builds_async.cli.exits import CommandError, usage_errors
 from builds_async.cli.lookup import find_worker
-from builds_async.cli.options import CONNECTION, Connection, LineOptions, Output, WorkerName
-from builds_async.cli.outcome import report_finished
-from builds_async.cli.printer import print_record
-from builds_async.cli.terminal import Spinner, stderr, stdout
-from builds_async.cli.text import visible_text
+from builds_async.cli.options import CONNECTION, Connection, Output, WorkerName
+from builds_async.cli.starting import Follow, Wait, check_follow_or_wait, names_for_started, report_started
 from builds_async.resources.choosing import described, named_branch
+from builds_async.session.ids import is_tag
 
 
 async def start_command(
@@ -32,42 +28,33 @@ async def start_command(
         str | None,
         Parameter(help="The UUID or name of the trigger. Needed if the branch does not identify it."),
     ] = None,
-    follow: Annotated[bool, Parameter(help="Follow the log until the build has finished.")] = False,
-    wait: Annotated[bool, Parameter(help="Wait until the build has finished.")] = False,
+    follow: Follow = False,
+    wait: Wait = False,
     output: Output = "text",
     connection: Connection = CONNECTION,
 ) -> int:
     """Start a build of a branch or a commit."""
-    if follow and wait:
-        raise CommandError("--follow waits too: omit --wait")
+    check_follow_or_wait(follow=follow, wait=wait)
     async with connect(connection) as client:
         tag = await find_worker(client, worker)
-        with usage_errors("start"):
-            if trigger is None:
-                build = await client.builds.start(tag, branch=branch, commit_hash=commit)
-            else:
-                chosen = _named(worker, await client.triggers.list(tag), trigger)
-                if branch is None and commit is None:
-                    branch = named_branch([chosen])
-                build = await client.triggers.start_build(
-                    chosen.trigger_uuid or "", branch=branch, commit_hash=commit
-                )
-        Cache.of(client).add_builds([build])
-        if output == "json" and not follow:
-            print_record(stdout(), build)
-        elif follow:
-            stderr().write(
-                f"started build {visible_text(build.build_uuid)}\n"
-            )  # standard output is for the log
-        else:
-            stdout().write(f"{visible_text(build.build_uuid)}\n")
-        if follow:
-            return await follow_build(client, build.build_uuid, LineOptions(output=output))
-        if not wait:
-            return OK
-        with Spinner(stderr(), f"waiting for build {build.build_uuid}"):
-            finished = await client.wait(build.build_uuid)
-        return await report_finished(client, finished, output)
+        known = None if is_tag(worker) else {tag: worker}
+        async with names_for_started(client, output, follow=follow, known=known) as names:
+            with usage_errors("start"):
+                if trigger is None:
+                    build = await client.builds.start(tag, branch=branch, commit_hash=commit)
+                else:
+                    build = await _start_by(client, worker, tag, trigger, branch=branch, commit=commit)
+            return await report_started(client, build, names, output, follow=follow, wait=wait, tag=tag)
+
+
+async def _start_by(
+    client: BuildsClient, worker: str, tag: str, trigger: str, *, branch: str | None, commit: str | None
+) -> Build:
+    """Start a build by the trigger with this UUID or name."""
+    chosen = _named(worker, await client.triggers.list(tag), trigger)
+    if branch is None and commit is None:
+        branch = named_branch([chosen])
+    return await client.triggers.start_build(chosen.trigger_uuid or "", branch=branch, commit_hash=commit)
 
 
 def _named(worker: str, triggers: Iterable[Trigger], wanted: str) -> Trigger:

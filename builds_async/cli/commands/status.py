@@ -1,7 +1,8 @@
 """`builds-async status`."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from types import MappingProxyType
 from typing import Annotated, NamedTuple
 
@@ -14,6 +15,7 @@ from builds_async.cli.cache import Cache
 from builds_async.cli.connect import connect
 from builds_async.cli.exits import OK, CommandError
 from builds_async.cli.filters import NO_FILTERS, BuildFilters
+from builds_async.cli.links import page_of
 from builds_async.cli.live_state import LiveState, live_states
 from builds_async.cli.lookup import WorkerNames, all_workers, find_workers
 from builds_async.cli.options import CONNECTION, Connection, Output, Wide
@@ -62,7 +64,7 @@ async def status_command(
             result = None if watch else await client.builds.latest(names)
             await known.settle()
             names = {tag: known.of(tag) or name for tag, name in names.items()}
-        look = _Look(names, filters, whole=wide or not out.is_tty)
+        look = _Look(names, filters, partial(page_of, client), whole=wide or not out.is_tty)
         if result is None:
             return await _watch(client, look, interval, out, output, wide=wide)
         found = look.at({**dict.fromkeys(result.missing), **result.found}, result.failed)
@@ -132,6 +134,8 @@ class _Look(NamedTuple):
 
     names: Mapping[str, str]
     filters: BuildFilters
+    page: Callable[[str, str], str | None]
+    """The address of a build's page, by its UUID and the name of its Worker."""
     whole: bool
     """Whether UUIDs are shown whole."""
 
@@ -152,7 +156,8 @@ class _Look(NamedTuple):
         for row in rows:
             live = (states[row.tag].cell(),) if row.tag in states else ()
             cells = _cells(row, now)
-            table.add(uuid_cell(row.build, whole=self.whole), cell(row.name), *live, *cells)
+            page = None if row.build is None else self.page(row.build.build_uuid, row.name)
+            table.add(uuid_cell(row.build, page, whole=self.whole), cell(row.name), *live, *cells)
         return View(table, found.summary, len(found.rows) - len(rows))
 
 

@@ -2,6 +2,9 @@
 
 import re
 
+import pytest
+
+from builds_async import BuildStatus
 from tests.cli.support import Cli, Served, builds_of
 
 
@@ -66,3 +69,45 @@ def test_log_failed(account: Served, cli: Cli) -> None:
     excerpt = cli("show", uuid, "--log-failed", "-o", "json").records[0]["log_failed"]
     assert excerpt[10] == "Error: the cause"
     assert len(excerpt) == 13
+
+
+def test_a_running_build(account: Served, cli: Cli) -> None:
+    """A build that runs has its steps so far, without a request that waits for more."""
+    build = account.do(account.sim.add_build)
+    account.do(lambda: build.set_status(BuildStatus.RUNNING))
+    emitted = ("Cloning repository...", "Executing user build command: make", "working")
+    account.do(lambda: build.emit(*emitted))
+    assert re.search(r"\n +clone +\d+s\n +build +\d+s running\n", cli("show", build.build_uuid).out)
+    record = cli("show", build.build_uuid, "-o", "json").records[0]
+    assert record["steps"][-1]["name"] == "build"
+    assert record["steps"][-1]["outcome"] is None
+    assert record["reason"] is None
+
+
+def test_a_queued_build(account: Served, cli: Cli) -> None:
+    """The log of a queued build is not requested: there is none."""
+    build = account.do(account.sim.add_build)
+    account.do(account.sim.requests.clear)
+    assert cli("show", build.build_uuid).code == 0
+    assert not [it for it in account.sim.requests if it.path.endswith("/logs")]
+
+
+def test_the_page(account: Served, shop: str, cli: Cli) -> None:
+    """The address of the build's page is shown, also in JSON."""
+    uuid = builds_of(account, shop)[-1].build_uuid
+    page = f"{account.sim.account_id}/workers/services/view/{shop}/production/builds/{uuid}"
+    assert f"dashboard       https://dash.cloudflare.com/{page}\n" in cli("show", uuid).out
+    for command in ("show", "wait"):
+        record = cli(command, uuid, "-o", "json").records[0]
+        assert record["dashboard_url"] == f"https://dash.cloudflare.com/{page}"
+
+
+@pytest.mark.parametrize("output", ["text", "json"])
+def test_a_derived_preview(output: str, shop: str, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The preview URL is the one that `client.preview_url` finds."""
+
+    async def preview_url(*_: object) -> str:
+        return "https://derived.workers.dev"
+
+    monkeypatch.setattr("builds_async.client.BuildsClient.preview_url", preview_url)
+    assert "https://derived.workers.dev" in cli("show", shop, "-o", output).out
