@@ -54,13 +54,16 @@ async def follow_build(
         for part in progress.parts(lines):
             printer.print([(source, line) for line in part], wrote)
 
-    async with WorkerNames(client, wanted=options.output == "json") as names, Waiting(log) as waiting:
-        batches = BuildBatches(log, names, tail=tail is not None)
-        await BatchPrinter(batches, write, Checkpoint(file, start)).run()
-    # The printed lines suffice if they are the whole log, or at least the last RECENT lines.
-    seen = len(recent) == RECENT or (start is None and tail is None)
-    reason = reason_in(log.build, recent) if seen and log.complete else await find_reason(client, log.build)
-    progress.end(log.build)
+    with progress:
+        async with WorkerNames(client, wanted=options.output == "json") as names, Waiting(log) as waiting:
+            batches = BuildBatches(log, names, tail=tail is not None)
+            await BatchPrinter(batches, write, Checkpoint(file, start)).run()
+        # The printed lines suffice if they are the whole log, or at least the last RECENT lines.
+        seen = len(recent) == RECENT or (start is None and tail is None)
+        reason = (
+            reason_in(log.build, recent) if seen and log.complete else await find_reason(client, log.build)
+        )
+        progress.end(log.build)
     code = report_end(log.build, reason, complete=log.complete)
     summary = LogSummary(reason, log.steps, (), log.versions, log.preview_url)
     await report_to_github(client, log.build, summary, options.output)

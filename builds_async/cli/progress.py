@@ -1,6 +1,8 @@
 """Shows the steps of one build around the lines of its log: a message at the end of each, or groups in CI."""
 
 from collections.abc import Iterable, Iterator
+from types import TracebackType
+from typing import Self
 
 from builds_async import Build, LogLine
 from builds_async.cli import github
@@ -11,12 +13,25 @@ from builds_async.models.steps import StepFinder
 
 
 class Progress:
-    """Tells on standard error when a step ends. In GitHub Actions, each step is a group of lines instead."""
+    """Tells on standard error when a step ends. In GitHub Actions, each step is a group of lines instead.
+
+    As a context manager, it closes an open group if something else than the end of the build ends the output:
+    a timeout, a stop signal, an error. Otherwise the rest of the job's log would be part of the group.
+    """
 
     def __init__(self, *, shown: bool) -> None:
         self._shown = shown
         self._finder = StepFinder()
         self._grouped = github.in_actions()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if kind is not None and self._shown and self._grouped and self._finder.current is not None:
+            github.command(stdout(), "endgroup")
 
     def parts(self, lines: Iterable[LogLine]) -> Iterator[list[LogLine]]:
         """The lines in pieces: between two of them a step has ended or begun, which is then written."""

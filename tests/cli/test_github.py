@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from builds_async import BuildStatus
 from tests.cli.support import Cli, Served, builds_of
 
 LINES = [
@@ -50,6 +51,22 @@ def test_follow(account: Served, cli: Cli, job: Path) -> None:
     summary = (job / "summary").read_text("utf-8")
     assert "Reason | Error\\: \\<b\\>100\\%\\<\\/b\\> \\| \\[x\\]\\(javascript\\:y\\)" in summary
     assert uuid in summary  # in the address of the dashboard
+
+
+@pytest.mark.usefixtures("job")
+@pytest.mark.parametrize(
+    ("lines", "groups"),
+    [(LINES[:1], ["::group::clone", "::endgroup::"]), (["preparing"], [])],
+    ids=["in a step", "before"],
+)
+def test_a_timeout_closes_the_group(lines: list[str], groups: list[str], account: Served, cli: Cli) -> None:
+    """A group that is open when the time is up is closed: what the job prints next is not part of it."""
+    build = account.do(account.sim.add_build)
+    account.do(lambda: build.set_status(BuildStatus.RUNNING))
+    account.do(lambda: build.emit(*lines))
+    run = cli("wait", build.build_uuid, "--follow", "--timeout", "1")
+    assert (run.code, commands(run.out)) == (124, groups)
+    assert run.last == "builds-async: not finished after 1 s"
 
 
 def test_wait(account: Served, shop: str, cli: Cli, job: Path) -> None:
