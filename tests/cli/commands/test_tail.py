@@ -72,9 +72,11 @@ def test_a_tail_of_workers_tells_the_story(alone: Served) -> None:
         first, last = (process.stderr.readline().decode() for _ in range(2))
         process.terminate()
         assert ended(process).out == ""
-    assert first == f"shop {build.build_uuid[:8]} -- started: trunk c0ffee Fix it\n"
+    account = f"https://dash.cloudflare.com/{alone.sim.account_id}"
+    page = f"{account}/workers/services/view/shop/production/builds/{build.build_uuid}"
+    assert first == f"shop {build.build_uuid[:8]} -- started: trunk c0ffee Fix it {page}\n"
     assert last.startswith(f"shop {build.build_uuid[:8]} -- fail")
-    assert last.endswith(": Error: no\n")
+    assert last.endswith(f": Error: no {page}\n")
 
 
 @pytest.mark.slow
