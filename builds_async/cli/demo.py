@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from builds_async import Build, BuildOutcome, BuildsClient, BulkResult, LogLine
-from builds_async.cli.outcome import outcome_word
+from builds_async.cli.facts import outcome_word
 from builds_async.cli.render import render
 from builds_async.cli.tables import state_cell
 from builds_async.cli.text import visible_text

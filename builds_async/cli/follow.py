@@ -55,7 +55,7 @@ async def follow_build(
             printer.print([(source, line) for line in part], wrote)
 
     with progress:
-        async with WorkerNames(client, wanted=options.output == "json") as names, Waiting(log) as waiting:
+        async with WorkerNames(client, wanted=options.names_worker) as names, Waiting(log) as waiting:
             batches = BuildBatches(log, names, tail=tail is not None)
             await BatchPrinter(batches, write, Checkpoint(file, start)).run()
         # The printed lines suffice if they are the whole log, or at least the last RECENT lines.

@@ -6,13 +6,11 @@ from typing import Final, NamedTuple
 from rich.cells import cell_len
 from rich.text import Text
 
+from builds_async.cli.facts import DIGITS
 from builds_async.cli.lookup import is_build_uuid
 
 GAP: Final = 2
 """The number of blanks between two columns."""
-
-DIGITS: Final = 8
-"""How many digits of a build's UUID are enough for every command."""
 
 
 class Column(NamedTuple):

@@ -25,6 +25,23 @@ Wide: TypeAlias = Annotated[
     Parameter(help="Show whole UUIDs and all columns, and shorten nothing, even if it does not fit."),
 ]
 
+TemplateOutput: TypeAlias = Annotated[
+    Literal["text", "json", "template"],
+    Parameter(
+        name=("--output", "-o"),
+        help="text (the default), json: one object per line, or template: one line by --template each.",
+    ),
+]
+TemplateText: TypeAlias = Annotated[
+    str | None,
+    Parameter(
+        name="--template",
+        help="The form of a line, such as '{build} {outcome:<10} {branch}'; implies --output template. The"
+        " values are safe to print; \\n and \\t are a line break and a tab. An unknown field is an error"
+        " that lists the fields.",
+    ),
+]
+
 LogFailed: TypeAlias = Annotated[
     bool,
     Parameter(
@@ -131,13 +148,25 @@ class LineOptions:
     ] = None
 
     output: Annotated[
-        Literal["text", "json", "raw"],
+        Literal["text", "json", "raw", "template"],
         Parameter(
             name=("--output", "-o"),
             help="text (the default): safe on a terminal and in a CI job; json: one object per line with"
-            f" {_JSON_KEYS}; raw: the messages byte for byte, including commands that a CI job executes.",
+            f" {_JSON_KEYS}; raw: the messages byte for byte, including commands that a CI job executes;"
+            " template: by --template.",
         ),
     ] = "text"
+
+    template: TemplateText = None
+
+    def __post_init__(self) -> None:
+        if self.template is not None and self.output == "text":
+            object.__setattr__(self, "output", "template")
+
+    @property
+    def names_worker(self) -> bool:
+        """Whether the output has the name of the Worker with each line, whatever the lines are of."""
+        return self.output in {"json", "template"}
 
 
 # Shared defaults, so that signatures contain no calls.

@@ -22,10 +22,12 @@ from builds_async import (
 from builds_async.cli import github
 from builds_async.cli.current_log import current_log
 from builds_async.cli.exits import OK, UNAVAILABLE, code_of, code_of_outcome
+from builds_async.cli.facts import build_facts, outcome_word
 from builds_async.cli.links import page_of
 from builds_async.cli.lookup import best_effort, name_of
 from builds_async.cli.printer import print_record
 from builds_async.cli.render import render
+from builds_async.cli.template import Template
 from builds_async.cli.terminal import stderr, stdout
 from builds_async.cli.text import visible_text
 from builds_async.cli.times import format_duration
@@ -41,18 +43,6 @@ _BEFORE, _AFTER = 10, 5
 
 _MAX_PAGES = 20
 """The most pages of a log that are read to find the reason; each takes one or two requests."""
-
-
-def outcome_word(build: Build) -> str:
-    """The outcome of a build, such as `success`; its status while there is no outcome."""
-    return str(build.build_outcome or build.status or "unknown")
-
-
-def commit_subject(build: Build) -> str:
-    """The first line of the commit message; "" if there is none."""
-    metadata = build.build_trigger_metadata
-    message = ((metadata and metadata.commit_message) or "").strip()
-    return message.splitlines()[0] if message else ""
 
 
 def step_words(step: BuildStep) -> str:
@@ -153,15 +143,16 @@ async def report_finished(
     *,
     deadline: float | None = None,
     log_failed: bool = False,
+    template: Template | None = None,
 ) -> int:
-    """Report the end of a build, with `json` also on standard output; return the exit code.
+    """Report the end of a build, with `json` or a template also on standard output; return the exit code.
 
     The search for the reason ends at the deadline, a time of the event loop's clock.
     """
     left = inf if deadline is None else deadline - asyncio.get_running_loop().time()
     summary = LogSummary()
-    if output == "json":
-        summary = await print_build(client, build, left, log_failed=log_failed)
+    if output == "json" or template is not None:
+        summary = await print_build(client, build, left, log_failed=log_failed, template=template)
     elif build.build_outcome == BuildOutcome.FAIL or github.in_actions():
         summary = await summarize(client, build, left)
         if log_failed:
@@ -190,18 +181,33 @@ async def report_to_github(client: BuildsClient, build: Build, log: LogSummary, 
 
 
 async def print_build(
-    client: BuildsClient, build: Build, seconds: float = inf, *, log_failed: bool = False
+    client: BuildsClient,
+    build: Build,
+    seconds: float = inf,
+    *,
+    log_failed: bool = False,
+    template: Template | None = None,
 ) -> LogSummary:
-    """Print a build as JSON, with the name of its Worker and what its log says; return the latter."""
+    """Print a build with the name of its Worker and what its log says, and return the latter.
+
+    As JSON, or by the template if there is one.
+    """
     worker, summary = await asyncio.gather(
         best_effort(name_of(client, build), seconds), summarize(client, build, seconds)
     )
+    page = page_of(client, build.build_uuid, worker)
+    if template is not None:
+        facts = build_facts(
+            build, worker=worker, page=page, reason=summary.reason, preview_url=summary.preview_url
+        )
+        template.print(stdout(), facts)
+        return summary
     record = msgspec.to_builtins(build)
     record |= {
         "worker": worker,
         "reason": summary.reason,
         "steps": list(map(_step_record, summary.steps)),
-        "dashboard_url": page_of(client, build.build_uuid, worker),
+        "dashboard_url": page,
     }
     if log_failed:
         record["log_failed"] = [visible_text(line) for line in summary.around]

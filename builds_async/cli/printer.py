@@ -15,10 +15,12 @@ import msgspec
 
 from builds_async import Build, LogLine
 from builds_async.cli.exits import CommandError
+from builds_async.cli.facts import DIGITS, LINE_FIELDS
 from builds_async.cli.hyperlinks import without_links
 from builds_async.cli.options import LineOptions
 from builds_async.cli.render import render
 from builds_async.cli.running import stopped_at_once
+from builds_async.cli.template import Template, make_template
 from builds_async.cli.terminal import Screen
 from builds_async.cli.text import DIM, HIGHLIGHT, SourceColors, colored, paint, visible_text, without_colors
 from builds_async.cli.times import find_zone, format_clock, format_time, parse_since
@@ -83,6 +85,7 @@ class LineFormat:
       made visible, so that a message is always one line.
     - `json` has the message as the API sent it.
     - `raw` is the message byte for byte; on a terminal, its control characters are made visible.
+    - `template` is the user's own form; the message is that of `text` without colors, the time is in `zone`.
     """
 
     screen: Screen
@@ -95,6 +98,8 @@ class LineFormat:
     """The width of the terminal, for a hanging indent; None elsewhere."""
     page: Callable[[Source], str | None] = lambda _source: None
     """The address of the page of a source, to which the digits of the build in a prefix are a link."""
+    template: Template | None = None
+    zone: tzinfo | None = None
 
     @property
     def is_trusted(self) -> bool:
@@ -104,6 +109,8 @@ class LineFormat:
     @property
     def format(self) -> Callable[[Source, LogLine], str]:
         """The function that formats a line, without a line break at its end."""
+        if self.template is not None:
+            return partial(self._by_template, self.template)
         return {"json": self._json, "raw": self._raw}.get(self.output, self._text)
 
     def _json(self, source: Source, line: LogLine) -> str:
@@ -117,6 +124,18 @@ class LineFormat:
 
     def _raw(self, _source: Source, line: LogLine) -> str:
         return self._message(line.message) if self.screen.is_tty else line.message
+
+    def _by_template(self, template: Template, source: Source, line: LogLine) -> str:
+        facts = {
+            "build": source.build_uuid[:DIGITS],
+            "build_uuid": source.build_uuid,
+            "worker": source.worker or "",
+            "external_script_id": source.external_script_id or "",
+            "timestamp": str(line.timestamp),
+            "time": format_time(line.time, self.zone),
+            "message": render(line.message),
+        }
+        return template.line(facts)
 
     def _text(self, source: Source, line: LogLine) -> str:
         before = self.prefix(source, line.time)
@@ -228,6 +247,8 @@ def make_line_printer(
             compile_patterns("--highlight", options.highlight),
             SourceColors(),
             page=page,
+            template=make_template(options.output, options.template, LINE_FIELDS),
+            zone=zone,
         ),
     )
 

@@ -4,7 +4,8 @@ from collections import deque
 from collections.abc import Callable, Collection
 
 from builds_async import Build, LogLine, TailEnd, TailItem
-from builds_async.cli.outcome import INCOMPLETE, RECENT, commit_subject, outcome_word, reason_in
+from builds_async.cli.facts import DIGITS, outcome_word, subject_of
+from builds_async.cli.outcome import INCOMPLETE, RECENT, reason_in
 from builds_async.cli.terminal import Screen
 from builds_async.cli.text import DIM, STATE_COLORS, paint, visible_text
 from builds_async.cli.times import format_duration
@@ -16,13 +17,10 @@ _MAX_SEARCHED = 2000
 
 def commit_line(build: Build) -> str:
     """The branch, the commit and the first line of its message, as far as they are known."""
-    metadata = build.build_trigger_metadata
-    if metadata is None:
-        return ""
-    subject = commit_subject(build)
+    subject = subject_of(build)
     if len(subject) > _MAX_SUBJECT:
         subject = f"{subject[: _MAX_SUBJECT - 3]}..."
-    words = (metadata.branch, (metadata.commit_hash or "")[:8], subject)
+    words = (build.branch, (build.commit_hash or "")[:DIGITS], subject)
     return visible_text(" ".join(word for word in words if word))
 
 

@@ -10,9 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 from builds_async import Build, BuildStep, BuildTriggerMetadata, Finding, Trigger
+from builds_async.cli.facts import DIGITS, outcome_word, subject_of
 from builds_async.cli.hyperlinks import is_address, link_for_rich
-from builds_async.cli.layout import DIGITS, EXTRA, GAP, column, fit, laid_out
-from builds_async.cli.outcome import commit_subject, outcome_word, step_words
+from builds_async.cli.layout import EXTRA, GAP, column, fit, laid_out
+from builds_async.cli.outcome import step_words
 from builds_async.cli.terminal import UNLIMITED_WIDTH
 from builds_async.cli.text import STATE_COLORS, paint, visible_text
 from builds_async.cli.times import format_age, format_duration, format_time
@@ -86,7 +87,7 @@ def build_cells(build: Build, now: datetime) -> tuple[Text, ...]:
         age_cell(build.created_on, now),
         cell(_took(build, now)),
         cell(metadata.author),
-        cell(commit_subject(build)),
+        cell(subject_of(build)),
     )
 
 
@@ -136,7 +137,7 @@ def build_details(
         if value:
             table.add_row(name, linked(cell(value), value))
     for number, step in enumerate(steps):
-        words = step_words(step) if step.outcome else f"{_seconds(step.started_on, now)} {step_words(step)}"
+        words = step_words(step) if step.outcome else f"{_lasted(step.started_on, now)} {step_words(step)}"
         table.add_row("" if number else "steps", cell(f"{step.name:<10} {words.strip()}".rstrip()))
     return table
 
@@ -183,8 +184,11 @@ def _facts(
 
 def _took(build: Build, now: datetime) -> str:
     """The duration of a build without its time in the queue; "" before it began."""
-    end = build.stopped_on if build.is_stopped else now
-    seconds = _seconds(build.initializing_on or build.running_on, end)
+    return _lasted(build.initializing_on or build.running_on, build.stopped_on if build.is_stopped else now)
+
+
+def _lasted(start: datetime | None, end: datetime | None) -> str:
+    seconds = _seconds(start, end)
     return "" if seconds is None else format_duration(seconds)
 
 

@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from builds_async import Build, LogFollower
-from builds_async.cli.outcome import outcome_word
+from builds_async.cli.facts import outcome_word
 from builds_async.cli.story import commit_line
 from builds_async.cli.terminal import Spinner, stderr
 from builds_async.cli.text import visible_text

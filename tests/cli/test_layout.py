@@ -4,7 +4,8 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from builds_async.cli.layout import DIGITS, EXTRA, column, fit, laid_out, shortened
+from builds_async.cli.facts import DIGITS
+from builds_async.cli.layout import EXTRA, column, fit, laid_out, shortened
 from tests.cli.support import UUID
 
 NEEDED = {

@@ -85,6 +85,10 @@ class EngineServer:
             with it.makefile("rb") as reader:
                 return reader.read(int(reader.readline()[1:])).decode()
 
+    def field(self, key: str, name: str) -> str:
+        """A field of a hash."""
+        return self.bulk("HGET", key, name)
+
     def kill(self) -> None:
         """End it at once. What it kept is gone."""
         assert self._process is not None

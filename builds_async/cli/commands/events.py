@@ -1,17 +1,21 @@
 """`builds-async events`."""
 
+from collections.abc import Mapping
 from datetime import UTC
 from typing import Annotated
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from builds_async import BuildEvent
+from builds_async import BuildEvent, BuildsClient
 from builds_async.cli.cache import Cache
 from builds_async.cli.connect import connect
 from builds_async.cli.exits import OK, usage_errors
-from builds_async.cli.options import CONNECTION, Connection, Output
+from builds_async.cli.facts import EVENT_FIELDS, build_facts, build_of
+from builds_async.cli.links import page_of
+from builds_async.cli.options import CONNECTION, Connection, TemplateOutput, TemplateText
 from builds_async.cli.printer import print_record
+from builds_async.cli.template import make_template
 from builds_async.cli.terminal import stdout
 from builds_async.cli.text import visible_text
 from builds_async.cli.times import format_time
@@ -22,11 +26,12 @@ async def events_command(
     /,
     *,
     limit: Annotated[int | None, Parameter(help="Stop after N events.", validator=Number(gte=1))] = None,
-    output: Output = "text",
+    output: TemplateOutput = "text",
+    template: TemplateText = None,
     connection: Connection = CONNECTION,
 ) -> int:
     """Print the build events of a Cloudflare Queue as they arrive, until Ctrl-C."""
-    out = stdout()
+    out, form = stdout(), make_template(output, template, EVENT_FIELDS)
     count = 0
     async with connect(connection) as client:
         cache = Cache.of(client)
@@ -37,6 +42,8 @@ async def events_command(
                 cache.add_builds([event.build_uuid])
                 if output == "json":
                     print_record(out, event)
+                elif form is not None:
+                    form.print(out, _facts(client, event))
                 else:
                     out.write(f"{_line(event)}\n")
                 count += 1
@@ -46,11 +53,26 @@ async def events_command(
     return OK
 
 
-def _line(event: BuildEvent) -> str:
+def _facts(client: BuildsClient, event: BuildEvent) -> Mapping[str, str]:
+    """The fields of a template."""
+    page = page_of(client, event.build_uuid, event.worker_name)
+    return {
+        **build_facts(build_of(event), worker=event.worker_name, page=page),
+        "type": str(event.type),
+        "time": _time(event),
+    }
+
+
+def _time(event: BuildEvent) -> str:
+    """When the event happened, as far as it says so."""
     time = event.event_timestamp or event.stopped_on or event.created_on
+    return format_time(time, UTC) if time else ""
+
+
+def _line(event: BuildEvent) -> str:
     metadata = event.build_trigger_metadata
     words = (
-        format_time(time, UTC) if time else "",
+        _time(event),
         event.worker_name,
         event.build_uuid,
         event.build_outcome or event.status or event.type.rpartition(".")[2],

@@ -12,13 +12,16 @@ from builds_async import Build
 from builds_async.cli.cache import Cache
 from builds_async.cli.connect import connect
 from builds_async.cli.exits import OK
+from builds_async.cli.facts import BUILD_FIELDS, build_facts
 from builds_async.cli.filters import NO_FILTERS, BuildFilters
 from builds_async.cli.links import page_of
 from builds_async.cli.lookup import find_worker
-from builds_async.cli.options import CONNECTION, Connection, Output, Wide, WorkerName
+from builds_async.cli.options import CONNECTION, Connection, TemplateOutput, TemplateText, Wide, WorkerName
 from builds_async.cli.printer import print_record
 from builds_async.cli.tables import BUILD_COLUMNS, BuildTable, build_cells, uuid_cell
+from builds_async.cli.template import make_template
 from builds_async.cli.terminal import stderr, stdout
+from builds_async.session.ids import is_tag
 
 _MAX_SEARCHED = 1000
 """How many builds are read for a filter. The API has none, and a request gives 50 builds."""
@@ -33,10 +36,12 @@ async def list_command(
         int, Parameter(help="List at most N builds. Default: 20.", validator=Number(gte=1))
     ] = 20,
     wide: Wide = False,
-    output: Output = "text",
+    output: TemplateOutput = "text",
+    template: TemplateText = None,
     connection: Connection = CONNECTION,
 ) -> int:
     """List the builds of a Worker, newest first."""
+    form = make_template(output, template, BUILD_FIELDS)
     out = stdout()
     builds: list[Build] = []
     searched = 0
@@ -49,12 +54,17 @@ async def list_command(
             if len(builds) == limit or (filters and searched == _MAX_SEARCHED):
                 break
         Cache.of(client).add_builds(reversed(builds))
-    if output == "json":
+    page = partial(page_of, client, worker=worker)
+    if form is not None:
+        name = None if is_tag(worker) else worker
+        for build in builds:
+            form.print(out, build_facts(build, worker=name, page=page(build.build_uuid)))
+    elif output == "json":
         for build in builds:
             print_record(out, build)
     else:
         if builds:
-            out.print(_table(builds, partial(page_of, client, worker=worker)), wide=wide)
+            out.print(_table(builds, page), wide=wide)
         _explain(len(builds), searched, limit, filters)
     return OK
 

@@ -25,11 +25,10 @@ async def logs_command(
     printer = make_line_printer(lines, out)
     last: deque[LogLine] = deque(maxlen=lines.tail)
     count = 0
-    as_json = lines.output == "json"
-    async with connect(connection) as client, WorkerNames(client, wanted=as_json) as names:
+    async with connect(connection) as client, WorkerNames(client, wanted=lines.names_worker) as names:
         build_uuid = await find_build(client, build)
         source = Source(build_uuid)
-        if as_json:  # only JSON names the Worker; text and raw save these requests
+        if lines.names_worker:  # text and raw save these requests
             source = source_of(await client.builds.get(build_uuid))
             await names.settle()
             source = source._replace(worker=names.of(source.external_script_id))

@@ -9,10 +9,10 @@ from builds_async.cli.browsing import open_address
 from builds_async.cli.cache import Cache
 from builds_async.cli.connect import connect
 from builds_async.cli.exits import OK, CommandError
+from builds_async.cli.facts import outcome_word
 from builds_async.cli.hyperlinks import is_address
 from builds_async.cli.lookup import find_build
 from builds_async.cli.options import CONNECTION, BuildName, Connection
-from builds_async.cli.outcome import outcome_word
 from builds_async.cli.terminal import stdout
 
 

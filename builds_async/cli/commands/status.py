@@ -14,15 +14,17 @@ from builds_async import Build, BuildChange, BuildsClient, BuildsError, BulkResu
 from builds_async.cli.cache import Cache
 from builds_async.cli.connect import connect
 from builds_async.cli.exits import OK, CommandError
+from builds_async.cli.facts import STATUS_FIELDS, build_facts
 from builds_async.cli.filters import NO_FILTERS, BuildFilters
 from builds_async.cli.links import page_of
 from builds_async.cli.live_state import LiveState, live_states
 from builds_async.cli.lookup import WorkerNames, all_workers, find_workers
-from builds_async.cli.options import CONNECTION, Connection, Output, Wide
+from builds_async.cli.options import CONNECTION, Connection, TemplateOutput, TemplateText, Wide
 from builds_async.cli.outcome import report_failures
 from builds_async.cli.overview import Overview, Row, Standing, overview
 from builds_async.cli.printer import print_record
 from builds_async.cli.tables import BUILD_COLUMNS, BuildTable, build_cells, build_line, cell, uuid_cell
+from builds_async.cli.template import Template, make_template
 from builds_async.cli.terminal import Screen, Spinner, stderr, stdout
 from builds_async.cli.times import format_duration
 from builds_async.cli.watching import View, draw_changes
@@ -48,13 +50,14 @@ async def status_command(
         float, Parameter(help="With --watch: seconds between lookups. Default: 15.", validator=Number(gt=0))
     ] = 15.0,
     wide: Wide = False,
-    output: Output = "text",
+    output: TemplateOutput = "text",
+    template: TemplateText = None,
     connection: Connection = CONNECTION,
 ) -> int:
     """Show the latest build of Workers, or of all Workers of the account."""
     if live and watch:
         raise CommandError("--live shows one moment and can't be combined with --watch")
-    out = stdout()
+    out, form = stdout(), make_template(output, template, STATUS_FIELDS)
     async with connect(connection) as client:
         names = await (find_workers(client, workers) if workers else all_workers(client))
         if not names:
@@ -66,19 +69,21 @@ async def status_command(
             names = {tag: known.of(tag) or name for tag, name in names.items()}
         look = _Look(names, filters, partial(page_of, client), whole=wide or not out.is_tty)
         if result is None:
-            return await _watch(client, look, interval, out, output, wide=wide)
+            return await _watch(client, look, interval, out, output, form=form, wide=wide)
         found = look.at({**dict.fromkeys(result.missing), **result.found}, result.failed)
         shown = {row.tag: names[row.tag] for row in found.rows}
         states, failed = await _live(client, shown, result) if live else ({}, {})
     Cache.of(client).add_builds(row.build for row in found.rows if row.build is not None)
-    if output == "json":
-        for tag, name in names.items():
-            if tag in shown:
-                record = _record(tag, name, result.found.get(tag), result.failed.get(tag))
-                print_record(out, record if not live else {**record, "live": states[tag].record()})
-    elif not shown:
+    for tag in (tag for tag in names if tag in shown):
+        worker = (tag, names[tag], result.found.get(tag), result.failed.get(tag))
+        if form is not None:
+            form.print(out, _facts(look, *worker))
+        elif output == "json":
+            record = _record(*worker)
+            print_record(out, record if not live else {**record, "live": states[tag].record()})
+    if not shown and output != "json":
         stderr().write(f"{found.summary} match {filters.words}\n")
-    else:
+    elif output == "text" and form is None:
         look.view(found, states).print(out, wide=wide)
     return report_failures({**result.failed, **failed})
 
@@ -96,7 +101,14 @@ async def _live(
 
 
 async def _watch(
-    client: BuildsClient, look: "_Look", interval: float, out: Screen, output: str, *, wide: bool
+    client: BuildsClient,
+    look: "_Look",
+    interval: float,
+    out: Screen,
+    output: str,
+    *,
+    form: Template | None,
+    wide: bool,
 ) -> int:
     watcher = client.watch(look.names, interval=interval)
     cache, printed = Cache.of(client), list[Build]()
@@ -113,7 +125,7 @@ async def _watch(
         printed.clear()
         return look.view(look.at(watcher.current, watcher.failures), most=most)
 
-    if output == "text" and out.can_redraw:
+    if output == "text" and form is None and out.can_redraw:
         every = format_duration(interval) if interval >= 1 else f"{interval:g}s"
         await draw_changes(noted(), view, out, wide=wide, hint=f"every {every}, until Ctrl-C")
         return OK
@@ -122,7 +134,9 @@ async def _watch(
             continue
         cache.add_builds([change.build])
         tag = change.external_script_id
-        if output == "json":
+        if form is not None:
+            form.print(out, _facts(look, tag, look.names[tag], change.build, None))
+        elif output == "json":
             print_record(out, _record(tag, look.names[tag], change.build, None))
         else:
             out.print(build_line(look.names[tag], change.build, datetime.now(UTC)), wide=True)
@@ -174,3 +188,12 @@ def _record(tag: str, name: str, build: Build | None, error: BuildsError | None)
         "build": build,
     }
     return record if error is None else {**record, "error": str(error)}
+
+
+def _facts(
+    look: _Look, tag: str, name: str, build: Build | None, error: BuildsError | None
+) -> Mapping[str, str]:
+    """The fields of a template. Without a response, the outcome is `no response`."""
+    page = None if build is None else look.page(build.build_uuid, name)
+    facts = build_facts(build, worker=None if name == tag else name, tag=tag, page=page)
+    return facts if error is None else {**facts, "outcome": "no response", "error": str(error)}

@@ -9,10 +9,19 @@ from cyclopts import Parameter
 from builds_async import Build, BuildsClient, NotDeployedError
 from builds_async.cli.connect import PATIENCE, connect
 from builds_async.cli.exits import TIMED_OUT, CommandError, usage_errors
+from builds_async.cli.facts import BUILD_FIELDS, LINE_FIELDS, LOG_FIELDS
 from builds_async.cli.follow import follow_build
 from builds_async.cli.lookup import find_build, find_worker, is_build_uuid
-from builds_async.cli.options import CONNECTION, Connection, LineOptions, LogFailed, Output
+from builds_async.cli.options import (
+    CONNECTION,
+    Connection,
+    LineOptions,
+    LogFailed,
+    TemplateOutput,
+    TemplateText,
+)
 from builds_async.cli.outcome import print_build, report_finished
+from builds_async.cli.template import Template, make_template
 from builds_async.cli.terminal import Spinner, stderr
 from builds_async.cli.times import parse_seconds
 from builds_async.live.wait import checked_commit, newest_of_commit
@@ -50,11 +59,13 @@ async def wait_command(
     ] = None,
     follow: Annotated[bool, Parameter(negative="", help="Print the log while waiting.")] = False,
     log_failed: LogFailed = False,
-    output: Output = "text",
+    output: TemplateOutput = "text",
+    template: TemplateText = None,
     connection: Connection = CONNECTION,
 ) -> int:
     """Wait until a build has finished; the exit code shows the outcome."""
     _check(what, commit, branch, deployed=deployed)
+    form = make_template(output, template, LINE_FIELDS if follow else (*BUILD_FIELDS, *LOG_FIELDS))
     if follow and (deployed or log_failed):
         raise CommandError("--follow prints the whole log: omit --deployed and --log-failed")
     seconds = None if timeout is None else parse_seconds("--timeout", timeout)
@@ -64,7 +75,9 @@ async def wait_command(
             async with asyncio.timeout(seconds) as limit:
                 if follow:
                     build_uuid = await _found(client, what, commit, branch)
-                    return await follow_build(client, build_uuid, LineOptions(output=output))
+                    return await follow_build(
+                        client, build_uuid, LineOptions(output=output, template=template)
+                    )
                 build = await _finished(client, what, commit, branch, deployed=deployed)
         except TimeoutError:
             if not limit.expired():  # a timeout of the library for a single request
@@ -72,16 +85,20 @@ async def wait_command(
             wanted = "finished and deployed" if deployed else "finished"
             raise CommandError(f"not {wanted} after {seconds:g} s", TIMED_OUT) from None
         except NotDeployedError as error:
-            build = await _undeployed(client, error, output)
+            build = await _undeployed(client, error, output, form)
         # Outside of the timeout: the outcome is known, and the search for the reason gets the remaining time.
-        return await report_finished(client, build, output, deadline=limit.when(), log_failed=log_failed)
+        return await report_finished(
+            client, build, output, deadline=limit.when(), log_failed=log_failed, template=form
+        )
 
 
-async def _undeployed(client: BuildsClient, error: NotDeployedError, output: str) -> Build:
+async def _undeployed(
+    client: BuildsClient, error: NotDeployedError, output: str, form: Template | None
+) -> Build:
     """The build if its outcome is what there is to report; otherwise raises the error again."""
     if error.build is None or error.build.succeeded:
-        if output == "json" and error.build is not None:
-            await print_build(client, error.build)
+        if (output == "json" or form is not None) and error.build is not None:
+            await print_build(client, error.build, template=form)
         raise error
     return error.build
 
