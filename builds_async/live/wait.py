@@ -56,11 +56,13 @@ async def wait_for_commit(
 ) -> Build:
     """Wait until there is a build of the commit, then until the newest such build has finished.
 
-    `states` returns the source of a build's state, by the UUID of the build.
+    `states` returns the source of a build's state, by the UUID of the build. A build is waited for once, and
+    never after a newer one: copies of the list that lag can't make this loop.
     """
     pace = _pace(clock, poll_interval)
     commit = checked_commit(commit_hash)
     finished: Build | None = None
+    waited_for = set[str]()
     per_page = _FIRST_PAGE  # the first request goes far back; later ones need only the new builds
     while True:
         requested_at = await pace.turn(not_before=patience.due)
@@ -73,7 +75,9 @@ async def wait_for_commit(
         patience.succeeded()
         per_page = _LATER_PAGES
         build = newest_of_commit(page, commit, branch)
-        if finished is not None and (build is None or build.build_uuid == finished.build_uuid):
+        if finished is not None and (
+            build is None or build.build_uuid in waited_for or in_order((build, finished))[-1] is finished
+        ):
             return finished
         if build is None:
             pace.next_after(requested_at)
@@ -81,6 +85,7 @@ async def wait_for_commit(
         finished = await wait_for_build(
             states(build.build_uuid), poll_interval=poll_interval, clock=clock, patience=patience
         )
+        waited_for.add(build.build_uuid)
         # The commit may have been built again meanwhile, so list once more, at once. The whole hash is known
         # now: another commit with the same beginning must not count.
         commit = _hash(build)

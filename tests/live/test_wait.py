@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from itertools import pairwise
+from itertools import cycle, pairwise
 from typing import Any
 
 import msgspec
@@ -314,6 +314,49 @@ class TestCommit:
         history.at(60, build(uuid="second", outcome="fail", at=9))
         assert await history.wait() == "second"
         assert clock.now() >= 60
+
+    @pytest.mark.parametrize(
+        ("copies", "asked"),
+        [
+            pytest.param([["old"], ["new", "old"]], ["list", "get", "list", "get", "list"], id="grows"),
+            pytest.param([["new", "old"], ["old"]], ["list", "get", "list"], id="lags"),
+            pytest.param([["undated"], ["old"]], ["list", "get", "list", "get", "list"], id="no date"),
+        ],
+    )
+    async def test_copies_that_differ(
+        self, clock: FakeClock, copies: list[list[str]], asked: list[str]
+    ) -> None:
+        """Copies of the list that take turns cost at most one more request for each build that they name."""
+        known = {
+            "old": build(uuid="old"),
+            "new": build(uuid="new", at=9),
+            "undated": build(uuid="undated", at=None),
+        }
+        history = History(clock, *known.values())
+        lists = cycle(copies)
+
+        async def list_of_next_copy(*_: object, **__: object) -> Page[Build]:
+            history._arrive("list")
+            return Page(result=tuple(known[uuid] for uuid in next(lists)))
+
+        history.list = list_of_next_copy  # type: ignore[method-assign]
+        assert await history.wait() in copies[0] + copies[1]
+        assert history.asked == asked
+        assert clock.naps == []
+
+    async def test_list_that_lags(self, clock: FakeClock) -> None:
+        """A list that shows only an older build again does not make that one the newest."""
+        history = History(clock, build(uuid="new", at=9), build("running", uuid="old"))
+        get = history.get
+
+        async def get_and_lag(build_uuid: str) -> Build:
+            found = await get(build_uuid)
+            history.builds = [it for it in history.builds if it.build_uuid == "old"]
+            return found
+
+        history.get = get_and_lag  # type: ignore[method-assign]
+        assert await history.wait() == "new"
+        assert clock.naps == []
 
     @pytest.mark.parametrize("behind", [49, 50, 120, 199])
     async def test_far_back(self, clock: FakeClock, behind: int) -> None:
