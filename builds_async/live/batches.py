@@ -213,7 +213,7 @@ class _TailFeed:
         """The places of all Workers that were looked at, or go on from a position."""
         if self._tail is None:
             return {}
-        whole = self._tail.sure_position
+        whole = self._tail.position
         logs: dict[str, dict[str, TailLog]] = {}
         for uuid, log in whole.logs.items():
             logs.setdefault(log.external_script_id, {})[uuid] = log

@@ -8,18 +8,20 @@ a build does less harm.
 
 from collections.abc import Collection, Mapping, Sequence
 
+from msgspec.structs import replace
+
 from builds_async.models.builds import LONG_AGO, Build, created, usable_date
 from builds_async.models.changes import WorkerMark
 
 
-def mark_of(build: Build) -> WorkerMark:
-    """The mark for "all builds up to this one were seen"."""
-    return WorkerMark(build.build_uuid, usable_date(build.created_on))
+def mark_of(build: Build, *, older_may_run: bool = False) -> WorkerMark:
+    """The mark for "all builds up to this one were seen", perhaps except older ones that run."""
+    return WorkerMark(build.build_uuid, usable_date(build.created_on), older_may_run)
 
 
 def usable(mark: WorkerMark | None) -> WorkerMark | None:
     """A stored mark, without its date if that is absurd: the year 9999 would hide every later build."""
-    return mark and WorkerMark(mark.build_uuid, usable_date(mark.created_on))
+    return mark and replace(mark, created_on=usable_date(mark.created_on))
 
 
 def place_of(newest_first: Sequence[Build], mark: WorkerMark | None) -> int | None:
@@ -54,6 +56,16 @@ def is_at_or_after(build: Build, mark: WorkerMark | None, before: Collection[str
     if date is None or mark.created_on is None:
         return build.build_uuid in before
     return date > mark.created_on
+
+
+def may_have_stopped_since(build: Build, mark: WorkerMark) -> bool:
+    """Whether a stopped build may have run when the mark was made.
+
+    The mark has no date of its own. It was made after its build was created, so a build that stopped before
+    that was over; any other is repeated rather than lost.
+    """
+    stopped = usable_date(build.stopped_on)
+    return stopped is None or mark.created_on is None or stopped >= mark.created_on
 
 
 def may_be_marked(build: Build, mark: WorkerMark | None) -> bool:

@@ -21,6 +21,9 @@ class Missed(NamedTuple):
     builds: tuple[Build, ...]
     """The marked build, then the newer ones, oldest first, then older open ones in their present state."""
 
+    older: tuple[Build, ...]
+    """The builds on the same pages that are older than the marked one, oldest first."""
+
     unreadable: int
     """How many builds could not be read and are left out."""
 
@@ -40,11 +43,14 @@ async def find_missed(
             behind = builds[place + 1 :]
             newer = marks.newer_than_listed(found, mark, latest, behind=behind)
             still_open = (build for build in behind if build.build_uuid in history.open)
-            return Missed((builds[place], *in_order(newer), *still_open), unreadable)
+            return Missed((builds[place], *in_order(newer), *still_open), in_order(behind), unreadable)
         found += builds
         # A build older than the mark means that the marked build was deleted: no later page has it. If even
         # `latest` is older than the mark, the dates are wrong and can't end the search.
         is_past = bool(builds) and marks.is_older(builds[-1], mark) and not marks.is_older(latest, mark)
         if is_past or len(builds) + response.skipped < PAGE:
             break
-    return Missed(in_order(marks.newer_than_gone(found, mark, history.builds)), unreadable)
+    newer = marks.newer_than_gone(found, mark, history.builds)
+    listed = {build.build_uuid for build in newer}
+    older = (build for build in found if build.build_uuid not in listed)
+    return Missed(in_order(newer), in_order(older), unreadable)

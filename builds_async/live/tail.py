@@ -44,9 +44,9 @@ class BuildTail(ClosedAtExit):
     slows the polling, and memory stays bounded.
 
     `position` is one value that can be stored as JSON. A tail that starts with it delivers exactly the lines
-    and ends that are left, even those of builds that began, or ended, while no tail was running. For a Worker
-    that is not in the position, that includes a build that has ended, unless it ended before the newest build
-    in the position began.
+    and ends that are left, even those of builds that began, or ended, while no tail was running. It may be
+    taken at any moment, also during the first lookup. For a Worker that is not in it, that includes a build
+    that has ended, unless it ended before the newest build in the position began.
 
     Workers may be added and removed at any time. Without ids a tail takes all Workers of the account. It
     lists them once a minute, which is one request, and adds new ones with all of their builds.
@@ -127,19 +127,11 @@ class BuildTail(ClosedAtExit):
         self._logs.take_changes()  # else a build could be behind the mark of its Worker and have no log yet
         return TailPosition(dict(self._tracker.marks), dict(self._logs.position))
 
-    @property
-    def sure_position(self) -> TailPosition:
-        """`position` without the marks of Workers whose first look may hide other builds that run.
-
-        For a hand-over at any moment: the next process looks up such a Worker as this one did.
-        """
-        return TailPosition(self._tracker.sure_marks, self.position.logs)
-
     def position_of(self, external_script_id: str) -> TailPosition:
-        """The part of `sure_position` that belongs to one Worker; an empty one if it is not there."""
+        """The part of `position` that belongs to one Worker; an empty one if it is not there."""
         self._logs.take_changes()
         tag = normalized_id(external_script_id)
-        marks = self._tracker.sure_marks
+        marks = self._tracker.marks
         logs = {uuid: log for uuid, log in self._logs.position.items() if log.external_script_id == tag}
         return TailPosition({tag: marks[tag]} if tag in marks else {}, logs)
 

@@ -5,6 +5,8 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
+from msgspec.structs import replace
+
 from builds_async.errors import (
     AuthenticationError,
     BuildsError,
@@ -72,7 +74,10 @@ class Tracker:
         self.marks: dict[str, WorkerMark | None] = {
             tag: mark for tag, mark in usable.items() if tag in self._spelled
         }
-        """Where a later tracker continues; None for a Worker that was looked up and had no build."""
+        """Where a later tracker continues; None for a Worker that was looked up and had no build.
+
+        While a Worker's older running builds are not listed yet, its mark says that they may exist.
+        """
 
         self.unfinished: dict[str, Build | None] = {}
         """The Workers that need a follow-up, in the order of their lookups, each with its latest build."""
@@ -83,7 +88,6 @@ class Tracker:
         self._clock = clock
         self._histories: dict[str, History] = {}
         self._looked_up: set[str] = set()
-        self._unlisted: set[str] = set()  # Workers whose older running builds were not listed yet
         self._heard: dict[str, dict[str, Build]] = {}  # builds that events named before the first lookup
         # Builds after the mark of their Worker that an event has named and no list has confirmed.
         self._unconfirmed: dict[str, dict[str, Build]] = {}
@@ -131,8 +135,7 @@ class Tracker:
         ):
             forgotten.pop(tag, None)
         self.failures.pop(spelled, None)
-        for kept in (self._looked_up, self._unlisted):
-            kept.discard(tag)
+        self._looked_up.discard(tag)
         for change in self.changes:
             if normalized_id(change.external_script_id) == tag:
                 self._moved.pop(change.build.build_uuid, None)
@@ -153,9 +156,7 @@ class Tracker:
         return marks | {tag: self._taken[tag] for tag in changed if tag in self._taken}
 
     def taken_mark(self, tag: str) -> WorkerMark | Literal[False] | None:
-        """The mark of one Worker as in `taken_marks`; False if it has none, or may hide builds that run."""
-        if tag in self._unlisted:
-            return False
+        """The mark of one Worker as in `taken_marks`; False if it has none."""
         in_hand = any(normalized_id(change.external_script_id) == tag for change in self.changes)
         return (self._taken if in_hand else self.marks).get(tag, False)
 
@@ -205,13 +206,6 @@ class Tracker:
                 history.add(build, newest=_is_marked(build, mark))
             if mark is not None:
                 history.builds.setdefault(mark.build_uuid, None)
-
-    @property
-    def sure_marks(self) -> dict[str, WorkerMark | None]:
-        """The marks, but for Workers whose first look may hide builds that run: those are not listed yet."""
-        if not self._unlisted:
-            return dict(self.marks)
-        return {tag: mark for tag, mark in self.marks.items() if tag not in self._unlisted}
 
     def is_settled(self, tag: str) -> bool:
         """Whether a Worker's mark covers all of its builds that this or an earlier tracker has seen."""
@@ -280,7 +274,7 @@ class Tracker:
         history = self._history(tag)
         if (
             _hides(history, latest)
-            or tag in self._unlisted
+            or self._is_unlisted(tag)
             or (latest is not None and self._needs_list(tag, latest))
         ):
             self.unfinished[tag] = latest
@@ -326,8 +320,9 @@ class Tracker:
             if latest.build_uuid not in heard:  # else its event came before, so it is new
                 self.present.add(latest.build_uuid)
             self._note(self._history(tag), latest)
-            if not latest.is_stopped:
-                self._unlisted.add(tag)
+            if not latest.is_stopped and self.marks.get(tag) is not None:
+                mark = marks.mark_of(latest, older_may_run=True)
+                self.marks[tag] = self._moved[latest.build_uuid] = mark
         for build in heard.values():
             self._hear(self._history(tag), build)
 
@@ -339,10 +334,12 @@ class Tracker:
         history, mark = self._history(tag), self.marks.get(tag)
         superseded = [it for it in history.open if latest is None or it != latest.build_uuid]
         listed: tuple[Build, ...] = ()
+        older: tuple[Build, ...] = ()
         is_confirmed = latest is not None and self._needs_list(tag, latest)
         if latest is not None and is_confirmed:
-            listed = await self._list_missed(history, latest)
-        elif tag in self._unlisted:
+            listed, older = await self._list_missed(history, latest)
+            self._note_older(history, older)
+        elif self._is_unlisted(tag):
             await self._list_running(history)
         elif len(superseded) > 1:  # one list costs less than several single requests
             page = await self._source.list(tag, per_page=PAGE)
@@ -383,9 +380,35 @@ class Tracker:
         if self._histories.get(history.tag) is not history:
             return  # the Worker was removed meanwhile, and may have been added again
         before = marks.listed_before(page.result, mark)  # they began after `latest` was requested
-        for build in in_order(it for it in page if not it.is_stopped or it.build_uuid in before):
+        self._note_older(history, in_order(it for it in page if it.build_uuid not in before))
+        for build in in_order(it for it in page if it.build_uuid in before):
             self._note(history, build, newest=marks.is_at_or_after(build, mark, before))
-        self._unlisted.discard(history.tag)
+
+    def _is_unlisted(self, tag: str) -> bool:
+        mark = self.marks.get(tag)
+        return mark is not None and mark.older_may_run
+
+    def _note_older(self, history: History, oldest_first: Iterable[Build]) -> None:
+        """Note the listed builds that ran when the marked one was first seen, if that was not done before.
+
+        For an earlier tracker's mark these are also builds that have stopped since.
+        """
+        mark = self.marks.get(history.tag)
+        if self._histories.get(history.tag) is not history or mark is None or not mark.older_may_run:
+            return
+        is_own = mark.build_uuid in self.present
+        last = mark.build_uuid
+        for build in oldest_first:
+            if not build.is_stopped or (not is_own and marks.may_have_stopped_since(build, mark)):
+                is_new = build.build_uuid not in history.builds
+                self._note(history, build, newest=False)
+                last = build.build_uuid if is_new else last
+        self.marks[history.tag] = done = replace(mark, older_may_run=False)
+        # A stored mark keeps saying that older builds may run until the last change found here is taken.
+        if any(change.build.build_uuid == last for change in self.changes):
+            self._moved[last] = done
+        else:
+            self._taken[history.tag] = done
 
     async def _get(self, history: History, build_uuid: str) -> None:
         try:
@@ -397,14 +420,19 @@ class Tracker:
         except BuildsError as error:
             self.failures[self.spelling(history.tag)] = error
 
-    async def _list_missed(self, history: History, latest: Build) -> tuple[Build, ...]:
-        """The builds of a Worker after the marked one, oldest first, and the present state of open ones."""
+    async def _list_missed(
+        self, history: History, latest: Build
+    ) -> tuple[tuple[Build, ...], tuple[Build, ...]]:
+        """The builds of a Worker after the marked one with the present state of open ones, and older ones.
+
+        Both oldest first.
+        """
         missed = await find_missed(self._source, history, self.marks[history.tag], latest)
         if missed.unreadable:
             self.failures[self.spelling(history.tag)] = ResponseDecodeError(
                 f"{missed.unreadable} of the Worker's builds can't be read and are left out"
             )
-        return missed.builds
+        return missed.builds, missed.older
 
     def _note(self, history: History, build: Build, *, newest: bool | None = None) -> None:
         """Report the build, if it is new or has moved on. If `newest` is None, its date decides."""
@@ -424,7 +452,12 @@ class Tracker:
                 newest = marks.may_be_marked(build, self.marks.get(history.tag))
             history.add(build, newest=newest)
             if newest:
-                self.marks[history.tag] = self._moved[build.build_uuid] = marks.mark_of(build)
+                # To note the marked build lists no older ones.
+                older_may_run = _is_marked(build, self.marks.get(history.tag)) and self._is_unlisted(
+                    history.tag
+                )
+                mark = marks.mark_of(build, older_may_run=older_may_run)
+                self.marks[history.tag] = self._moved[build.build_uuid] = mark
 
     def _report(self, history: History, previous: Build | None, build: Build) -> None:
         tag = self.spelling(history.tag)

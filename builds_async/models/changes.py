@@ -40,7 +40,7 @@ class WatchedBuild(msgspec.Struct, frozen=True):
     """The build."""
 
 
-class WorkerMark(msgspec.Struct, frozen=True):
+class WorkerMark(msgspec.Struct, frozen=True, omit_defaults=True, repr_omit_defaults=True):
     """The newest build of a Worker that a watch has seen. Later builds are new."""
 
     build_uuid: str
@@ -48,6 +48,9 @@ class WorkerMark(msgspec.Struct, frozen=True):
 
     created_on: datetime | None = None
     """When the build was created; None if the API gave no date, or an absurd one."""
+
+    older_may_run: bool = False
+    """True if older builds may run that are not listed yet: a tail or watch that starts here lists them."""
 
 
 class WatchPosition(msgspec.Struct, frozen=True):

@@ -75,7 +75,7 @@ MOMENT = datetime(2026, 8, 13, 4, 33, 54, 80_000, timezone(timedelta(hours=2)))
             ),
             "SeedRepo(provider='github', owner='o', repository='r')",
         ),
-        (WorkerMark("b", None), "WorkerMark(build_uuid='b', created_on=None)"),
+        (WorkerMark("b", None), "WorkerMark(build_uuid='b')"),
         (TailPosition({"a": None}, {}), "TailPosition(workers=<1 item>, logs=<0 items>)"),
         (
             TailLine("t", BUILD, LogLine(1, "a")),

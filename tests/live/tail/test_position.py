@@ -4,6 +4,7 @@ import asyncio
 from collections import defaultdict
 
 import msgspec
+import pytest
 
 from builds_async import (
     TailPosition,
@@ -116,6 +117,31 @@ class TestPosition:
         await collect(tail, 60, got)
         assert got == texts(*builds)
         await tail.aclose()
+
+    @pytest.mark.parametrize("away", [0.0, 9.0, 200.0], ids=["at once", "soon", "when all is over"])
+    @pytest.mark.parametrize("queued", [0.0, 30.0], ids=["two run", "one is queued"])
+    async def test_killed_at_any_moment(self, away: float, queued: float) -> None:
+        """From the first look on, the position has each build that runs, also one that is not listed yet."""
+        for tenths in range(1, 30):
+            it = wire(latency=0.5)
+            older = it.sim.add_build(script(20))
+            tag = older.external_script_id
+            await it.sim.clock.sleep(1)
+            builds = [older, it.sim.add_build(script(15, start=queued), external_script_id=tag)]
+            tail = it.tail([tag])
+            got = await collect(tail, 1 + tenths / 10)
+            await tail.aclose()
+            start = kept(tail.position)
+            if it.first_look is None or not start.workers:
+                continue
+            await it.sim.clock.sleep(away / 2)
+            builds.append(it.sim.add_build(script(2), external_script_id=tag))
+            await it.sim.clock.sleep(away / 2)
+            tail = it.tail([tag], start)
+            await collect(tail, 300, got)
+            assert got == texts(*builds), f"killed after {tenths / 10} s"
+            assert kept(tail.position).logs == {}
+            await tail.aclose()
 
     async def test_before_the_first_look(self) -> None:
         """The position of a tail that has not looked yet is where it started."""

@@ -1,5 +1,6 @@
 """A watch that goes on from a position, its present state, and Workers that come and go."""
 
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ from builds_async.live.account_workers import AccountWorkers
 from builds_async.live.watch import BuildWatcher
 from builds_async.models.workers import WorkerScript
 from tests.live.watch.support import ENDLESS, QUICK, A, B, C, World, everything, life, short, word
+from tests.support import CancelledStep, stepped
 
 
 def resumed(world: World, watcher: BuildWatcher, *ids: str) -> BuildWatcher:
@@ -33,6 +35,28 @@ class TestPosition:
         watcher = world.watch(A, B, C)
         assert short(await anext(watcher)) == "+1 running"
         assert await everything(resumed(world, watcher, A, B, C)) == ["+2 running", "+3 running"]
+
+    @pytest.mark.parametrize("taken", [0, 1, 2])
+    @pytest.mark.parametrize("away", [0.0, 100.0], ids=["at once", "when all is over"])
+    async def test_killed_at_any_turn(self, taken: int, away: float) -> None:
+        """From the first look on, each build that runs is reported, and its end, listed yet or not."""
+        for turns in range(1, 25):
+            world = World(life("old", 0), life("new", 1))
+            world.time = 20.0
+            watcher = world.watch()
+            seen = [short(await anext(watcher)) for _ in range(taken)]
+            with suppress(CancelledStep):
+                seen.append(short(await stepped(anext(watcher), turns)))
+            if not watcher.position.workers:
+                continue
+            world.time += away
+            world.until = world.time + 100
+            seen += await everything(resumed(world, watcher))
+            builds = {"old", "new"}
+            assert sorted(it.split()[0] for it in seen if it[0] == "+") == ["+new", "+old"], f"{turns} turns"
+            assert {
+                uuid for uuid in builds if seen.count(f"{uuid} success") + seen.count(f"+{uuid} success") == 1
+            } == builds
 
     async def test_previous(self) -> None:
         """After a restart `previous` is the build as it was last reported."""
