@@ -5,13 +5,15 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Coroutine
 
+import msgspec
 import pytest
 
-from builds_async import BuildsClient, LogSubscription, TailItem, TailLine
+from builds_async import BuildChange, BuildsClient, LogSubscription, TailItem, TailLine, WatchPosition
 from builds_async.live.tail import BuildTail
 from builds_async.models.builds import BuildOutcome, BuildStatus
 from builds_async.simulator import BuildsSimulator, Fault, Moment, RateLimit, SimulatedBuild, VirtualClock
 from tests.live.tail.support import kept
+from tests.live.watch.support import ORDER, word
 from tests.support import nothing_left
 from tests.support.clock import canceled_after
 
@@ -34,6 +36,9 @@ class World:
         self.removed: set[str] = set()
         self.lines: dict[str, list[str]] = defaultdict(list)
         self.ends: Counter[str] = Counter()
+        self.watched_since: dict[str, float] = {}
+        self.states: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+        """By Worker and build, the states that the watch has reported since the Worker is in it."""
         self.work: list[asyncio.Task[None]] = []
 
     def spawn(self, work: Coroutine[object, object, None]) -> None:
@@ -135,11 +140,49 @@ class World:
                 assert item.complete
                 self.ends[uuid] += 1
 
+    # A watch, whose set of Workers changes.
+
+    async def watch(self, client: BuildsClient) -> None:
+        """Read a watch that is canceled, restarted, and gets and loses Workers, the same ones again too."""
+        watched = self.ids[:4]
+        watcher = client.watch(watched)
+        while self.clock.now() < END:
+            change = await self.interrupted(anext(watcher), self.rng.choice([0.2, 4.0, 25.0]))
+            if isinstance(change, BuildChange):
+                assert change.external_script_id in watched, "nothing more comes of a removed Worker"
+                self.report(change)
+            for tag in watcher.current:  # looked up by now: later builds are new
+                self.watched_since.setdefault(tag, self.clock.now())
+            turn, tag = self.rng.random(), self.rng.choice(self.ids)
+            if turn < 0.06 and tag not in watched:
+                watched.append(tag)
+                await watcher.add(tag)
+            elif turn < 0.12 and tag in watched:
+                watched.remove(tag)
+                await watcher.remove(tag)
+                self.watched_since.pop(tag, None)
+                self.states.pop(tag, None)
+            elif turn < 0.2:
+                watcher = client.watch(watched, start=stored(watcher.position))
+
+    def report(self, change: BuildChange) -> None:
+        """Take a change: a build is new once, and its states only go forward."""
+        states = self.states[change.external_script_id][change.build.build_uuid]
+        assert change.is_new == (not states)
+        states.append(word(change.build))
+        places = [ORDER.index(state) for state in states]
+        assert places == sorted(set(places))
+
+
+def stored(position: WatchPosition) -> WatchPosition:
+    """A position after its way through JSON."""
+    return msgspec.json.decode(msgspec.json.encode(position), type=WatchPosition)
+
 
 @pytest.mark.parametrize("events", [False, True], ids=["polling", "events"])
 @pytest.mark.parametrize("seed", range(12))
 def test_every_line_once_and_every_end_once(seed: int, events: bool) -> None:
-    """No cancellation, hand-over, outage or changing set costs a line or an end, a 429 or a task."""
+    """No cancellation, hand-over, outage or changing set costs a line, an end, a 429 or a task."""
     asyncio.run(walk(World(seed), events=events))
 
 
@@ -148,6 +191,7 @@ async def walk(world: World, *, events: bool) -> None:
     async with nothing_left(), world.sim.client(clock=world.clock, patience=300) as client:
         queue = world.sim.add_queue() if events else None
         world.spawn(world.tail(client, queue))
+        world.spawn(world.watch(client))
         await world.clock.sleep(3)  # the builds below are new to the first five Workers
         world.spawn(world.outages())
         for _ in range(BUILDS):
@@ -167,3 +211,5 @@ async def walk(world: World, *, events: bool) -> None:
         else:  # added while it ran, or after it was over
             assert world.lines[uuid] in ([], written)
             assert world.ends[uuid] <= 1
+        if world.watched_since.get(build.external_script_id, END) < build.created:
+            assert world.states[build.external_script_id][uuid][-1:] == [str(build.outcome)]

@@ -23,7 +23,7 @@ from tests.support import tags
 T = TypeVar("T")
 EPOCH = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 A, B, C = tags(3)
-ORDER = ["queued", "initializing", "running", "stopped", "success", "fail"]
+ORDER = ["queued", "initializing", "running", "stopped", "success", "fail", "cancelled"]
 LIFE = [(0.0, "queued"), (5.0, "initializing"), (10.0, "running"), (40.0, "stopped"), (40.0, "success")]
 QUICK = [(0.0, "queued"), (1.0, "stopped"), (1.0, "fail")]
 ENDLESS = [(0.0, "running")]
