@@ -106,16 +106,23 @@ class LiveVerbs:
         tail: int | None = None,
         poll_interval: float = 1.0,
         max_poll_interval: float = 5.0,
+        wait: bool = True,
     ) -> LogFollower:
         """The log of a build, line by line while it is written, until the build has finished.
 
         `start` is the `position` of an earlier follower of this build: no line is lost or repeated. `tail`
-        skips all but the last `tail` lines that exist now; 0 gives only new ones. A running build is polled
+        skips all but the last `tail` lines that exist now; 0 gives only new ones. `wait=False` gives the log
+        so far: it ends behind the last line that exists now, without a pause, and raises an outage at once;
+        `follow(build_uuid, start=log.position)` gives the lines after it. A running build is polled
         every `poll_interval` seconds (1), less often up to `max_poll_interval` (5) while nothing comes, and
         less often still when the rate budget runs low. `LogFollower` says what is guaranteed and what is
         raised. Needs "Workers CI Read".
         """
         segment(build_uuid)
+        if not wait:
+            return LogFollower(
+                self._single_calls, build_uuid, clock=self._clock, start=start, tail=tail, wait=False
+            )
         return self._follower(
             "follow",
             build_uuid,

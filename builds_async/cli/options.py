@@ -113,6 +113,7 @@ class LineOptions:
     tail: Annotated[
         int | None,
         Parameter(
+            name=("--tail", "--lines", "-n"),
             help="Print only the last N existing lines and all new ones; 0 prints only new ones.",
             validator=Number(gte=0),
         ),

@@ -41,6 +41,10 @@ class LogFollower:
 
     With `tail` it skips all but the last `tail` of the lines that exist at first.
 
+    With `wait` False it ends behind the last line that exists now, whatever the state of the build: it never
+    pauses, and what is written later is left to a follower that starts at its `position`. A build that has no
+    log yet has no lines then.
+
     The docstring of `LogCursor` lists the assumptions about pages.
 
     A `transient` error is raised when every request has failed for the client's `patience` (300 s), any other
@@ -62,6 +66,7 @@ class LogFollower:
         tail: int | None = None,
         poll_interval: float = 1.0,
         max_poll_interval: float = 5.0,
+        wait: bool = True,
     ) -> None:
         self._reader = LogReader(
             source,
@@ -73,6 +78,7 @@ class LogFollower:
             tail=tail,
             poll_interval=poll_interval,
             max_poll_interval=max_poll_interval,
+            wait=wait,
         )
         self._patience = Patience(clock) if patience is None else patience
         self._demand = demand
@@ -86,7 +92,7 @@ class LogFollower:
 
     @property
     def build(self) -> Build:
-        """The build as last seen; final when the loop has ended by itself.
+        """The build as last seen; final when the loop has ended by itself, unless `wait` is False.
 
         If the API returns no `preview_url` for it, that of the log is filled in. RuntimeError before the
         first read, when nothing is known of the build.
@@ -130,7 +136,7 @@ class LogFollower:
 
     @property
     def complete(self) -> bool:
-        """True once the log has ended and was read completely.
+        """True once the log has ended and was read completely; with `wait` False, as far as it exists now.
 
         False before the end. After it, False if the log is gone, if it has fewer lines than `start` counts,
         or if the last page was marked as truncated.

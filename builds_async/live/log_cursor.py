@@ -93,8 +93,11 @@ class LogCursor:
         self._asked, self._skip, self._number, self._place = place.cursor, place.offset, place.number, place
         self._last = None
 
-    def take(self, page: LogPage, *, final: bool) -> Step:
-        """Take the page after `asked`. `final`: no more lines will be written, so read to the last one."""
+    def take(self, page: LogPage, *, final: bool, last_read: bool = False) -> Step:
+        """Take the page after `asked`. `final`: no more lines will be written, so read to the last one.
+
+        `last_read`: lines may still be written, but nobody will come back for them: read to the last one.
+        """
         moved = page.cursor is not None and page.cursor != self._asked
         last = self._last
         if last is not None and last.requested_with != self._asked and not moved and last.begins(page):
@@ -107,7 +110,7 @@ class LogCursor:
         self._advance(page, moved=moved)
         # A position beyond the end of the log counts lines that were never written or are gone.
         beyond = not moved and self._skip > len(page.lines)
-        more = self._has_more(page, fresh, moved=moved, final=final)
+        more = self._has_more(page, fresh, moved=moved, final=final or last_read)
         return Step(fresh, more, not page.truncated and not beyond)
 
     def not_found(self, build: Build) -> Step:

@@ -41,6 +41,8 @@ class LogReader:
     nothing and repeats nothing.
 
     A queued build has no log: while it `is_queued`, a step requests only its state.
+
+    With `wait` False the log ends behind the last line that exists now, even if the build still runs.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class LogReader:
         tail: int | None,
         poll_interval: float,
         max_poll_interval: float,
+        wait: bool = True,
     ) -> None:
         start = LogPosition() if start is None else start
         if not isinstance(start, LogPosition):
@@ -86,6 +89,7 @@ class LogReader:
         self._state = OwnState(source, build_uuid, clock) if state is None else state
         self._build_uuid = build_uuid
         self._clock = clock
+        self._wait = wait
         self._cursor = LogCursor(start)
         self._backlog = None if tail is None else Backlog(tail)  # as long as lines are skipped
         self._build: Build | None = None
@@ -165,6 +169,7 @@ class LogReader:
             seen = await self._look_up()
             if self.is_queued:
                 self.pace.due = seen.at + self._queued_interval
+                self._ended = self._complete = not self._wait
                 return True  # there are no lines yet, so `tail` has nothing to skip
             build = seen.build
         requested_at = self._clock.now()
@@ -174,6 +179,13 @@ class LogReader:
             self.facts.add(step.lines)
             self.steps.add(step.lines)
             self.pace.reset()
+        if not self._wait:
+            self.pace.due = requested_at
+            if not step.more:
+                # Of a build that has not stopped, the log may not have begun.
+                is_early = not build.is_stopped and self._cursor.position() == LogPosition()
+                self._end(step._replace(complete=step.complete or is_early))
+            return self._ended
         if step.more or self._finished:
             self.pace.due = requested_at  # at once: nothing has to be written first
         else:
@@ -195,7 +207,7 @@ class LogReader:
             return self._cursor.not_found(build), newly_missing
         self._missing = False
         self.steps.see(page.events)
-        return self._cursor.take(page, final=self._finished), False
+        return self._cursor.take(page, final=self._finished, last_read=not self._wait), False
 
     async def _nothing_new(self, step: Step, *, newly_missing: bool) -> None:
         """After a page without new lines: check whether the build has finished, or the log has ended.

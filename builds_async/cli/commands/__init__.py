@@ -49,8 +49,9 @@ COMMANDS: Final = {
     "logs": CommandHelp(
         "BUILD | WORKER",
         "Print the current log of a build.",
-        "The exit code is 0 whatever the outcome. To follow a running build, use `tail`.",
-        examples=("logs shop --tail 50",),
+        "The exit code is 0 whatever the outcome. With --follow, it goes on until the build has finished, and"
+        " the exit code shows the outcome, as with `tail BUILD`.",
+        examples=("logs shop -n 50", "logs -f 8b2c1f0e"),
     ),
     "status": CommandHelp(
         "[WORKER...]",

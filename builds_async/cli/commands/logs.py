@@ -1,15 +1,16 @@
 """`builds-async logs`."""
 
-from collections import deque
+from typing import Annotated
 
-from builds_async import LogLine
+from cyclopts import Parameter
+
 from builds_async.cli.connect import connect
-from builds_async.cli.current_log import current_log
 from builds_async.cli.exits import OK, UNAVAILABLE
+from builds_async.cli.follow import follow_build
 from builds_async.cli.lookup import WorkerNames, find_build
 from builds_async.cli.options import CONNECTION, LINE_OPTIONS, BuildName, Connection, LineOptions
 from builds_async.cli.outcome import INCOMPLETE
-from builds_async.cli.printer import Source, make_line_printer, source_of
+from builds_async.cli.printer import make_line_printer, source_of
 from builds_async.cli.terminal import Spinner, stderr, stdout
 
 
@@ -17,32 +18,43 @@ async def logs_command(
     build: BuildName,
     /,
     *,
+    follow: Annotated[
+        bool,
+        Parameter(
+            name=("--follow", "-f"),
+            negative="",
+            help="Go on until the build has finished, as `tail BUILD` does; the exit code shows the outcome.",
+        ),
+    ] = False,
     lines: LineOptions = LINE_OPTIONS,
     connection: Connection = CONNECTION,
 ) -> int:
     """Print the current log of a build."""
     out = stdout()
     printer = make_line_printer(lines, out)
-    last: deque[LogLine] = deque(maxlen=lines.tail)
-    count = 0
-    async with connect(connection) as client, WorkerNames(client, wanted=lines.names_worker) as names:
+    # Text and raw name no Worker, and save the request.
+    async with (
+        connect(connection) as client,
+        WorkerNames(client, wanted=lines.names_worker and not follow) as names,
+    ):
         build_uuid = await find_build(client, build)
-        source = Source(build_uuid)
-        if lines.names_worker:  # text and raw save these requests
-            source = source_of(await client.builds.get(build_uuid))
-            await names.settle()
-            source = source._replace(worker=names.of(source.external_script_id))
-        shown = not out.is_tty or lines.tail is not None  # otherwise the lines themselves show the progress
-        with Spinner(stderr(), "fetching the log", shown=shown) as spinner:
-            async for _page, step in current_log(client, build_uuid):
-                count += len(step.lines)
+        if follow:
+            return await follow_build(client, build_uuid, lines)
+        log = client.follow(build_uuid, tail=lines.tail, wait=False)
+        with Spinner(stderr(), "fetching the log"):
+            page = await log.read()
+        await names.settle()
+        count = 0
+        # On a terminal the lines themselves show the progress.
+        with Spinner(stderr(), "fetching the log", shown=not out.is_tty) as spinner:
+            while page:
+                source = source_of(log.build)
+                source = source._replace(worker=names.of(source.external_script_id))
+                printer.print((source, line) for line in page)
+                count += len(page)
                 spinner.update(f"{count} lines fetched")
-                if lines.tail is None:
-                    printer.print((source, line) for line in step.lines)
-                else:
-                    last.extend(step.lines)
-    printer.print((source, line) for line in last)
-    if step.complete:
+                page = await log.read()
+    if log.complete:
         return OK
     stderr().write(f"{INCOMPLETE}\n")
     return UNAVAILABLE

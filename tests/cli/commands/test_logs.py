@@ -45,6 +45,30 @@ def test_choice(command: str, options: list[str], out: str, failed: SimulatedBui
     assert cli(command, failed.build_uuid, *options).out == out
 
 
+@pytest.mark.parametrize("words", [["-n", "1"], ["-n1"], ["--lines", "1"], ["--lines=1"]], ids=" ".join)
+@pytest.mark.parametrize("command", ["tail", "logs"])
+def test_last_lines(command: str, words: list[str], failed: SimulatedBuild, cli: Cli) -> None:
+    """`-n` and `--lines` are short for `--tail`."""
+    assert cli(command, failed.build_uuid, *words).out == CHOICES[1][1]
+
+
+@pytest.mark.parametrize("flag", ["-f", "--follow"])
+@pytest.mark.parametrize("options", [[], ["-n", "2"], ["-o", "json"]], ids=["all", "the last two", "json"])
+def test_follow(flag: str, options: list[str], failed: SimulatedBuild, cli: Cli) -> None:
+    """With `--follow` it is `tail` of that build: the same output, outcome and exit code."""
+    run = cli("logs", flag, failed.build_uuid[:8], *options)
+    assert run.code == 1
+    assert run == cli("tail", failed.build_uuid, *options)
+
+
+def test_follow_of_a_worker(account: Served, cli: Cli) -> None:
+    """The name of a Worker means its latest build, where `tail` takes all builds to come."""
+    worker = account.do(lambda: account.sim.add_worker("shop"))
+    account.do(lambda: account.sim.add_finished_build(["old"], external_script_id=worker))
+    build = account.do(lambda: account.sim.add_finished_build(["new"], external_script_id=worker))
+    assert cli("logs", "-f", "shop") == Run(0, "new\n", f"build {build.build_uuid}: success\n")
+
+
 def test_timestamps(failed: SimulatedBuild, cli: Cli) -> None:
     """Each line begins with its time in the given zone."""
     utc = cli("logs", failed.build_uuid, "--timestamps").out.splitlines()[0]
