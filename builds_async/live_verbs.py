@@ -190,6 +190,7 @@ class LiveVerbs:
         commit_hash: str,
         *,
         branch: str | None = None,
+        finished: bool = True,
         deployed: bool = False,
         poll_interval: float = 5.0,
     ) -> Build:
@@ -199,7 +200,8 @@ class LiveVerbs:
         begin with it. With `branch`, only builds of that branch count. If the commit was built more than
         once, or is built again meanwhile, the newest build counts. The commit is looked for among the
         Worker's last 200 builds. A build that was started without a commit is never found: `wait` for it by
-        its `build_uuid`.
+        its `build_uuid`. With `finished=False` the build is returned as soon as it exists: to follow its log,
+        for example.
 
         A build that succeeded need not have deployed. With `deployed=True` it is returned only once a version
         of it serves traffic, whatever its share: `client.live` has the share, and less than 100 percent is a
@@ -214,6 +216,8 @@ class LiveVerbs:
         """
         tag(external_script_id)
         wait.checked_commit(commit_hash)
+        if deployed and not finished:
+            raise ValueError("a build has to finish before it is deployed: pass one of the two")
         patience = self._patience_of("wait_for_commit")
         deployment = None
         if deployed:
@@ -228,6 +232,7 @@ class LiveVerbs:
             external_script_id,
             commit_hash,
             branch=branch,
+            finished=finished,
             poll_interval=poll_interval,
             clock=self._clock,
             patience=patience,

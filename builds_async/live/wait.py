@@ -50,18 +50,19 @@ async def wait_for_commit(
     commit_hash: str,
     *,
     branch: str | None,
+    finished: bool = True,
     poll_interval: float,
     clock: Clock,
     patience: Patience,
 ) -> Build:
-    """Wait until there is a build of the commit, then until the newest such build has finished.
+    """Wait until there is a build of the commit, then, if `finished`, until the newest one has finished.
 
     `states` returns the source of a build's state, by the UUID of the build. A build is waited for once, and
     never after a newer one: copies of the list that lag can't make this loop.
     """
     pace = _pace(clock, poll_interval)
     commit = checked_commit(commit_hash)
-    finished: Build | None = None
+    newest: Build | None = None
     waited_for = set[str]()
     per_page = _FIRST_PAGE  # the first request goes far back; later ones need only the new builds
     while True:
@@ -75,14 +76,16 @@ async def wait_for_commit(
         patience.succeeded()
         per_page = _LATER_PAGES
         build = newest_of_commit(page, commit, branch)
-        if finished is not None and (
-            build is None or build.build_uuid in waited_for or in_order((build, finished))[-1] is finished
+        if newest is not None and (
+            build is None or build.build_uuid in waited_for or in_order((build, newest))[-1] is newest
         ):
-            return finished
+            return newest
         if build is None:
             pace.next_after(requested_at)
             continue
-        finished = await wait_for_build(
+        if not finished:
+            return build
+        newest = await wait_for_build(
             states(build.build_uuid), poll_interval=poll_interval, clock=clock, patience=patience
         )
         waited_for.add(build.build_uuid)

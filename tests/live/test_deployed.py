@@ -248,11 +248,13 @@ async def test_a_token_that_may_not_read_workers() -> None:
 
 
 async def test_misuse_sends_nothing() -> None:
-    """A commit that is none is a ValueError at once."""
+    """A commit that is none, and a build that need not finish but deploy, are a ValueError at once."""
     sim = simulated()
     async with sim.client() as client:
         with pytest.raises(ValueError, match="hex digits"):
             await client.wait_for_commit(sim.workers["shop"], "main", deployed=True)
+        with pytest.raises(ValueError, match="has to finish"):
+            await client.wait_for_commit(sim.workers["shop"], COMMIT, finished=False, deployed=True)
     assert not sim.requests
 
 

@@ -199,7 +199,12 @@ class History:
         return Page(result=tuple(self.builds[(page - 1) * per_page : page * per_page]))
 
     async def wait(
-        self, commit: str = COMMIT, branch: str | None = None, *, poll_interval: float = 5.0
+        self,
+        commit: str = COMMIT,
+        branch: str | None = None,
+        *,
+        finished: bool = True,
+        poll_interval: float = 5.0,
     ) -> str:
         found = await wait_for_commit(
             self,
@@ -207,6 +212,7 @@ class History:
             TAG,
             commit,
             branch=branch,
+            finished=finished,
             poll_interval=poll_interval,
             clock=self.clock,
             patience=Patience(self.clock),
@@ -299,6 +305,14 @@ class TestCommit:
         assert await history.wait() == BUILD_UUID
         assert clock.naps == [5.0, 5.0, 15.0, 15.0, 5.0]
         assert history.asked == ["list", "list", "list", "get", "get", "get", "get", "list"]
+
+    async def test_not_to_the_end(self, clock: FakeClock) -> None:
+        """With `finished` False, the newest build is returned as soon as it is listed."""
+        history = History(clock, *others(3))
+        history.at(8, build("queued", uuid="first", at=7), build("queued", uuid="second", at=8))
+        assert await history.wait(finished=False) == "second"
+        assert history.asked == ["list", "list", "list"]
+        assert clock.naps == [5.0, 5.0]
 
     async def test_built_again_before(self, clock: FakeClock) -> None:
         """Of several builds of one commit the newest is waited for, though an older one has finished."""

@@ -24,9 +24,6 @@ from builds_async.cli.outcome import print_build, report_finished
 from builds_async.cli.template import Template, make_template
 from builds_async.cli.terminal import Spinner, stderr
 from builds_async.cli.times import parse_seconds
-from builds_async.live.wait import checked_commit, newest_of_commit
-
-_POLL_SECONDS = 3.0
 
 
 async def wait_command(
@@ -109,12 +106,7 @@ async def _found(client: BuildsClient, what: str, commit: str | None, branch: st
         return await find_build(client, what)
     tag = await find_worker(client, what)
     with usage_errors("--commit"), Spinner(stderr(), f"waiting for the build of {commit}"):
-        commit = checked_commit(commit)
-        while True:
-            build = newest_of_commit(await client.builds.list(tag, per_page=200), commit, branch)
-            if build is not None:
-                return build.build_uuid
-            await asyncio.sleep(_POLL_SECONDS)
+        return (await client.wait_for_commit(tag, commit, branch=branch, finished=False)).build_uuid
 
 
 async def _finished(
