@@ -96,6 +96,7 @@ from builds_async.models.repair import (
     TokenRepairPlan,
 )
 from builds_async.models.steps import BuildStep
+from builds_async.models.summary import LogSummary
 from builds_async.models.tail import TailEnd, TailItem, TailLine, TailLog, TailPosition
 from builds_async.probe.probe import AccountProbe
 from builds_async.repair import TokenRepair, TokenRepairReport
@@ -184,6 +185,7 @@ __all__ = [
     "LogPage",
     "LogPosition",
     "LogSubscription",
+    "LogSummary",
     "NewBuildSettings",
     "NewBuildToken",
     "NewGitRepository",

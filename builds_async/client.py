@@ -10,11 +10,13 @@ import aiohttp
 from msgspec import UNSET
 
 from builds_async.diagnose import diagnose
+from builds_async.live.summary import read_summary
 from builds_async.live_verbs import LiveVerbs
 from builds_async.models.builds import Build
 from builds_async.models.diagnosis import Diagnosis
 from builds_async.models.live import LiveWorker
 from builds_async.models.repair import NewBuildToken
+from builds_async.models.summary import LogSummary
 from builds_async.probe.probe import AccountProbe
 from builds_async.repair import TokenRepair
 from builds_async.resources.account import Account
@@ -332,6 +334,18 @@ class BuildsClient(LiveVerbs):
         Scripts Read" to derive the address.
         """
         return await PreviewLinks(self._session).of_build(build)
+
+    async def summarize(self, build: Build) -> LogSummary:
+        """What the log of a build says: why it failed, with the lines around the reason; steps; versions.
+
+        Reads the log, at most 20 pages of it. That of a finished build is read to its end, as `follow` does,
+        even if the last lines are late; that of any other build is read as far as it exists now. No reason is
+        given unless the whole log was read, and none for a build that has not failed. Errors are those of
+        `follow`. To show lines while they come, follow the build, and pass them to `build.failure_reason`.
+
+        Needs "Workers CI Read".
+        """
+        return await read_summary(self.follow(build.build_uuid, wait=build.is_finished), build)
 
     async def diagnose(self) -> Diagnosis:
         """Check the credentials and the account before work starts, and say what is wrong and what to do.

@@ -13,10 +13,10 @@ COLUMNS = ("Worker", "Live", "Latest build", "Branch", "Seconds", "Reason")
 
 
 async def find_reason(client: BuildsClient, build: Build) -> str | None:
-    if build.build_outcome != BuildOutcome.FAIL:
+    if build.build_outcome != BuildOutcome.FAIL:  # no request for the others
         return None
     try:
-        return build.failure_reason([line async for line in client.follow(build.build_uuid)])
+        return (await client.summarize(build)).reason
     except BuildsError as error:
         return f"the log can't be read: {error}"
 

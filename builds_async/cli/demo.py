@@ -19,9 +19,9 @@ from rich.text import Text
 
 from builds_async import Build, BuildOutcome, BuildsClient, BulkResult, LogLine
 from builds_async.cli.facts import outcome_word
-from builds_async.cli.render import render
 from builds_async.cli.tables import state_cell
 from builds_async.cli.text import visible_text
+from builds_async.models.render import render
 from builds_async.simulator import BuildsSimulator, SimulatedBuild, build_script
 
 WORKERS = 500

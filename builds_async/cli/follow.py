@@ -10,6 +10,7 @@ from builds_async import (
     LeaseLostError,
     LogLine,
     LogPosition,
+    LogSummary,
     TailBatch,
     TailBatches,
     TailItem,
@@ -22,7 +23,7 @@ from builds_async.cli.exits import OK, usage_errors
 from builds_async.cli.links import page_of
 from builds_async.cli.lookup import WorkerNames, all_workers, find_workers
 from builds_async.cli.options import LineOptions
-from builds_async.cli.outcome import RECENT, LogSummary, find_reason, reason_in, report_end, report_to_github
+from builds_async.cli.outcome import RECENT, find_reason, reason_in, report_end, report_to_github
 from builds_async.cli.printer import LinePrinter, Source, make_line_printer, source_of
 from builds_async.cli.progress import Progress
 from builds_async.cli.resume import Checkpoint, resume_file
@@ -65,7 +66,7 @@ async def follow_build(
         )
         progress.end(log.build)
     code = report_end(log.build, reason, complete=log.complete)
-    summary = LogSummary(reason, log.steps, (), log.versions, log.preview_url)
+    summary = LogSummary(reason=reason, steps=log.steps, versions=log.versions, preview_url=log.preview_url)
     await report_to_github(client, log.build, summary, options.output)
     return code
 

@@ -1,11 +1,8 @@
 """How a build or a look-up ended, and why: the last lines on standard error, and the exit code."""
 
 import asyncio
-from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import Iterable, Mapping
 from math import inf
-from typing import NamedTuple
 
 import msgspec
 
@@ -16,33 +13,25 @@ from builds_async import (
     BuildsError,
     BuildStatus,
     BuildStep,
-    LogFollower,
     LogLine,
+    LogSummary,
 )
 from builds_async.cli import github
-from builds_async.cli.current_log import current_log
 from builds_async.cli.exits import OK, UNAVAILABLE, code_of, code_of_outcome
 from builds_async.cli.facts import build_facts, outcome_word
 from builds_async.cli.links import page_of
 from builds_async.cli.lookup import best_effort, name_of
 from builds_async.cli.printer import print_record
-from builds_async.cli.render import render
 from builds_async.cli.template import Template
 from builds_async.cli.terminal import stderr, stdout
 from builds_async.cli.text import visible_text
 from builds_async.cli.times import format_duration
-from builds_async.models.reason import failure_reason
-from builds_async.models.steps import StepFinder
+from builds_async.models.render import render
 
 INCOMPLETE = "the log may be incomplete: the service ended it early or has lost lines"
 
 RECENT = 500
-"""The number of lines at the end of a log that are searched for the reason for a failure."""
-
-_BEFORE, _AFTER = 10, 5
-
-_MAX_PAGES = 20
-"""The most pages of a log that are read to find the reason; each takes one or two requests."""
+"""How many printed lines are kept and searched for the reason for a failure: as many as the library reads."""
 
 
 def step_words(step: BuildStep) -> str:
@@ -55,85 +44,22 @@ def step_words(step: BuildStep) -> str:
 
 def reason_in(build: Build, lines: Iterable[LogLine]) -> str | None:
     """The reason for a failure in one line; None if the log contains none."""
-    reason = build.failure_reason([LogLine(line.timestamp, render(line.message)) for line in lines])
+    reason = build.failure_reason(lines)
     return None if reason == outcome_word(build) else reason
 
 
-class LogSummary(NamedTuple):
-    """What the log of a build says about it."""
-
-    reason: str | None = None
-    """The reason for a failure."""
-    steps: tuple[BuildStep, ...] = ()
-    """The steps with their times."""
-    around: tuple[str, ...] = ()
-    """The lines around the reason, as a terminal would show them."""
-    versions: tuple[str, ...] = ()
-    """The ids of the uploaded versions."""
-    preview_url: str | None = None
-    """The preview URL that the log names."""
-
-
-def lines_around(reason: str | None, lines: Iterable[LogLine]) -> tuple[str, ...]:
-    """The line that gives the reason, with up to 10 lines before it and 5 after it; () if none does."""
-    if reason is None:
-        return ()
-    texts = [render(line.message) for line in lines]
-    for at, text in enumerate(texts):
-        alone = failure_reason([text])
-        # A line that ends in a colon is joined with the next one.
-        if alone and (alone == reason or (alone.endswith(":") and reason.startswith(alone))):
-            return tuple(texts[max(0, at - _BEFORE) : at + 1 + _AFTER])
-    return ()
-
-
 async def find_reason(client: BuildsClient, build: Build, seconds: float = inf) -> str | None:
-    """The reason for a failure, searched for at the end of the log, which this function reads.
-
-    A best effort: at most 20 pages within `seconds`. None if the log can't be read to its end, because an
-    error in the middle need not be the cause.
-    """
+    """The reason for a failure, read from the log: a best effort, within `seconds`."""
     if build.build_outcome != BuildOutcome.FAIL:
         return None
     return (await summarize(client, build, seconds)).reason
 
 
 async def summarize(client: BuildsClient, build: Build, seconds: float = inf) -> LogSummary:
-    """What the log of a build says, which this function reads with the limits of `find_reason`.
-
-    Of a build that has not finished, only the steps so far.
-    """
-    if not build.is_finished:
-        return await best_effort(_so_far(client, build), seconds) or LogSummary()
-    log = client.follow(build.build_uuid)
-    lines = await best_effort(_last_lines(log), seconds)
-    if lines is None:
-        return LogSummary(steps=log.steps, versions=log.versions, preview_url=log.preview_url)
-    reason = reason_in(build, lines)
-    return LogSummary(reason, log.steps, lines_around(reason, lines), log.versions, log.preview_url)
-
-
-async def _last_lines(log: LogFollower) -> Sequence[LogLine] | None:
-    """The last lines of a log; None if the log is too long or incomplete."""
-    recent: deque[LogLine] = deque(maxlen=RECENT)
-    for _ in range(_MAX_PAGES):
-        if not (batch := await log.read()):
-            return recent if log.complete else None
-        recent.extend(batch)
-    return None
-
-
-async def _so_far(client: BuildsClient, build: Build) -> LogSummary:
-    """The steps of a build that may still run."""
-    finder, pages = StepFinder(), 0
-    if build.status != BuildStatus.QUEUED:  # otherwise it has no log yet
-        async with aclosing(current_log(client, build.build_uuid)) as log:
-            async for page, step in log:
-                finder.see(page.events)
-                finder.add(step.lines)
-                if (pages := pages + 1) == _MAX_PAGES:
-                    break
-    return LogSummary(steps=finder.steps(build))
+    """What the log of a build says, so far if it still runs: a best effort, within `seconds`."""
+    if build.status == BuildStatus.QUEUED:  # it has no log yet
+        return LogSummary()
+    return await best_effort(client.summarize(build), seconds) or LogSummary()
 
 
 async def report_finished(
@@ -210,14 +136,14 @@ async def print_build(
         "dashboard_url": page,
     }
     if log_failed:
-        record["log_failed"] = [visible_text(line) for line in summary.around]
+        record["log_failed"] = [visible_text(render(line.message)) for line in summary.around]
     print_record(stdout(), record)
     return summary
 
 
 def print_around(summary: LogSummary) -> None:
     """Print the lines around the reason."""
-    stdout().write("".join(f"{visible_text(line)}\n" for line in summary.around))
+    stdout().write("".join(f"{visible_text(render(line.message))}\n" for line in summary.around))
 
 
 def _step_record(step: BuildStep) -> dict[str, object]:

@@ -18,13 +18,13 @@ from builds_async.cli.exits import CommandError
 from builds_async.cli.facts import DIGITS, LINE_FIELDS
 from builds_async.cli.hyperlinks import without_links
 from builds_async.cli.options import LineOptions
-from builds_async.cli.render import render
 from builds_async.cli.running import stopped_at_once
 from builds_async.cli.template import Template, make_template
 from builds_async.cli.terminal import Screen
 from builds_async.cli.text import DIM, HIGHLIGHT, SourceColors, colored, paint, visible_text, without_colors
 from builds_async.cli.times import find_zone, format_clock, format_time, parse_since
 from builds_async.cli.wrap import hanging
+from builds_async.models.render import render
 from builds_async.models.text import json_escaped
 
 _MAX_SEARCHED = 10_000

@@ -6,7 +6,7 @@ from builds_async.models import text
 
 SGR = re.compile(text.SGR)
 """The escape sequence for a color or another style, such as bold."""
-RESET = "\x1b[0m"
+RESET = text.RESET
 DIM = "2"
 HIGHLIGHT = "1;7"
 

@@ -3,6 +3,7 @@
 # Plain strings, which `re` compiles and caches on first use: few programs need them.
 import re
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from builds_async.models.text import SEQUENCES, plain
 
@@ -29,41 +30,71 @@ _NPM_NOISE = (
 )
 
 
+class Reason(NamedTuple):
+    """Why a build failed."""
+
+    text: str
+    """The reason in one line."""
+
+    at: int
+    """The place of the line that gives it, counted from 0."""
+
+
 def failure_reason(texts: Iterable[str]) -> str | None:
+    """The reason that `find_reason` finds."""
+    reason = find_reason(texts)
+    return reason and reason.text
+
+
+def find_reason(texts: Iterable[str]) -> Reason | None:
     """The line of a log that best explains why its build failed; None if the log is empty.
 
     In this order: a specific error of the service (a deleted build token, for example); the first line that
     reads like an error, joined with the next one if it ends in a colon; an npm error; the service's general
-    error; the last line that is not empty. At most 300 characters, safe to print anywhere: without escape
-    sequences, control characters or commands of CI jobs. Reads the log once and keeps only a few lines.
+    error; the last line that is not empty. A line counts as a terminal would finally show it. At most 300
+    characters, safe to print anywhere: without escape sequences, control characters or commands of CI jobs.
+    Reads the log once and keeps only a few lines.
     """
-    found: str | None = None
+    found: Reason | None = None
     noise = general = last = None
-    for raw in texts:
-        text = " ".join(re.sub(SEQUENCES, "", raw).split())
+    for at, raw in enumerate(texts):
+        text = _shown(raw)
         if not text:
             continue
-        last = text
-        if found is not None and found.endswith(":") and len(found) < _LONGEST:
-            found = f"{found} {text}"
+        last = Reason(text, at)
+        if found is not None and found.text.endswith(":") and len(found.text) < _LONGEST:
+            found = found._replace(text=f"{found.text} {text}")
         if re.match(_GENERAL, text):
-            general = text
+            general = last
         elif text.startswith(_FINAL):
-            found = text  # a specific error of the service wins over any earlier error
+            found = last  # a specific error of the service wins over any earlier error
         elif re.match(_NPM_NOISE, text):
-            noise = noise or text
+            noise = noise or last
         elif found is None and re.search(_ERROR, text):
-            found = text
+            found = last
     reason = found or noise or general or last
-    if reason and (dead := re.match(_DIED, reason)):
+    return reason and reason._replace(text=_brief(reason.text))
+
+
+def _shown(raw: str) -> str:
+    """A line in one line, without sequences, and as it is in the end if it was overwritten."""
+    if "\r" in raw or "\b" in raw or "\x1b" in raw:
+        from builds_async.models.render import render  # noqa: PLC0415  # slow to load, and rarely needed
+
+        raw = render(raw)
+    return " ".join(re.sub(SEQUENCES, "", raw).split())
+
+
+def _brief(reason: str) -> str:
+    if dead := re.match(_DIED, reason):
         reason = f"{dead[1].rstrip()}. {_REPAIR}"
     # Cut before `plain`, so that a huge line is cheap, and after it, because a control character grows.
-    return plain(reason[:_LONGEST])[:_LONGEST] if reason else None
+    return plain(reason[:_LONGEST])[:_LONGEST]
 
 
 def names_dead_token(texts: Iterable[str]) -> bool:
     """Whether a log ends with the service's message that the build token was deleted or rolled."""
     last = ""
     for raw in texts:
-        last = " ".join(re.sub(SEQUENCES, "", raw).split()) or last
+        last = _shown(raw) or last
     return re.match(_DIED, last) is not None

@@ -9,6 +9,9 @@ from functools import cache
 SGR = r"\x1b\[[0-9;:]*m"
 """A color or another text style of a terminal."""
 
+RESET = "\x1b[0m"
+"""Ends all colors and styles."""
+
 OTHER_SEQUENCES = (
     r"\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)"  # OSC: titles, links, the clipboard; DCS and similar sequences
     r"|\x1b[ -/]+[0-~]|\x1b[0-OQ-WYZ\\`-~]"  # character sets, keypad, reset

@@ -6,9 +6,10 @@ from itertools import groupby
 from typing import Final
 from unicodedata import combining, east_asian_width
 
-from builds_async.cli.text import RESET, SGR
-from builds_async.models.text import OTHER_SEQUENCES
+from builds_async.models.text import OTHER_SEQUENCES, RESET
+from builds_async.models.text import SGR as SGR_PATTERN
 
+SGR: Final = re.compile(SGR_PATTERN)
 _TAB: Final = 8
 _MAX_COLUMN: Final = 1000
 """The last column that the cursor jumps to: more than most terminals have, and a limit on blanks."""
@@ -37,7 +38,7 @@ def render(text: str) -> str:
     A carriage return or a backspace moves the cursor back, and later text overwrites column by column; other
     moves within the line are followed, and `ESC [ K` erases. All other escape sequences are dropped: moves
     between lines, titles, links, the clipboard, character sets. Incomplete sequences and other control
-    characters stay; make them visible with `visible_text` or `colored`. The time is linear in the length.
+    characters stay: `models.text` makes them visible. The time is linear in the length.
     """
     if not _SPECIAL.search(text):
         return text
@@ -143,7 +144,7 @@ class _Row:
             self._characters, self._styles, self._first = [], [], self._column
 
     def _runs(self) -> Iterator[str]:
-        """Runs of one style each. The last style is not reset: `colored` does that."""
+        """Runs of one style each. The last style is not reset."""
         if self._characters:
             yield " " * self._first
         before = ""

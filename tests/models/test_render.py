@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builds_async.cli.render import render
 from builds_async.cli.text import visible_text
+from builds_async.models.render import render
 from tests.support.case import cases
 
 LINES = [

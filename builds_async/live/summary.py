@@ -1,0 +1,40 @@
+"""Reads the log of a build for what it says about the build."""
+
+from collections import deque
+from typing import Final
+
+from builds_async.live.follow import LogFollower
+from builds_async.models.builds import Build, BuildOutcome
+from builds_async.models.logs import LogLine
+from builds_async.models.reason import find_reason
+from builds_async.models.summary import LogSummary
+
+MAX_PAGES: Final = 20
+"""The most pages that are read; each takes one or two requests."""
+
+RECENT: Final = 500
+"""How many lines at the end of a log are searched for the reason for a failure."""
+
+_BEFORE: Final = 10
+_AFTER: Final = 5
+
+
+async def read_summary(log: LogFollower, build: Build) -> LogSummary:
+    """Read a log to its end. Without the end, there is no reason: an error in the middle need not be it."""
+    recent: deque[LogLine] = deque(maxlen=RECENT)
+    for _ in range(MAX_PAGES):
+        if not (lines := await log.read()):
+            break
+        recent.extend(lines)
+    found = None
+    if log.complete and build.build_outcome == BuildOutcome.FAIL:
+        found = find_reason(line.message for line in recent)
+    around = () if found is None else tuple(recent)[max(0, found.at - _BEFORE) : found.at + 1 + _AFTER]
+    return LogSummary(
+        reason=found and found.text,
+        around=around,
+        steps=log.steps,
+        versions=log.versions,
+        preview_url=log.preview_url,
+        complete=log.complete,
+    )
