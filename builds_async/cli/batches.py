@@ -1,44 +1,46 @@
-"""Prints log lines in batches: each is printed whole and its end position recorded before the next."""
+"""Prints log lines in batches: each is printed whole and its end position recorded before the next.
+
+`TailBatches` with a `FileStore` does the same for a program that processes each batch whole. The command
+needs more: batches of the lines of all Workers as they come, also of Workers that are new, and the place
+behind the last line that was written whole, if a write is cut short. So it uses `ready`, `position` and
+`after` of the library, which are there for such programs, and only counts what was written.
+"""
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
-from builds_async import (
-    BuildTail,
-    LogFollower,
-    LogLine,
-    LogPosition,
-    TailEnd,
-    TailItem,
-    TailLine,
-    TailLog,
-    TailPosition,
-)
+from builds_async import BuildTail, LogFollower, LogLine, LogPosition, TailItem, TailPosition
 from builds_async.cli.lookup import WorkerNames
 from builds_async.cli.resume import Checkpoint
 from builds_async.cli.running import shielded
 
 Line = TypeVar("Line", LogLine, TailItem)
 Position = TypeVar("Position", LogPosition, TailPosition)
+Position_co = TypeVar("Position_co", LogPosition, TailPosition, covariant=True)
 
 _MAX_BATCH = 1000
+"""Formatting and writing a batch blocks the event loop."""
 
 
-class Batches(Protocol[Line, Position]):
+class Batches(Protocol[Line, Position_co]):
     """A source of lines."""
 
+    async def ready(self) -> bool:
+        """Wait until there are lines; False at the end. It takes none, so canceling it loses none."""
+        ...
+
     async def read(self) -> Sequence[Line]:
-        """The next lines, or () at the end. Waits until there are some."""
+        """The lines that are there: does not wait."""
         ...
 
     @property
-    def position(self) -> Position | None:
-        """The position after the last batch; None while it is unknown or lines are in flight."""
+    def position(self) -> Position_co | None:
+        """The position after the last batch; None while it is unknown."""
         ...
 
-    def after(self, position: Position | None, lines: Sequence[Line]) -> Position:
-        """The position after these lines, which begin at `position`."""
+    def after(self, lines: Sequence[Line]) -> Position_co:
+        """The position after these lines, the first ones of the last batch."""
         ...
 
 
@@ -48,26 +50,25 @@ class BuildBatches:
     def __init__(self, log: LogFollower, names: WorkerNames, *, tail: bool) -> None:
         self._log = log
         self._names = names
-        # With `tail`, the start position is unknown until the first line is read. That line is a batch by
-        # itself, so that a position can be saved as early as possible.
-        self._is_first_alone = tail
-        self._buffered: Sequence[LogLine] = ()
+        self._is_skipping = tail  # until the first lines come, the place where the output begins is unknown
+        self._before = log.position
+
+    async def ready(self) -> bool:
+        """Wait for lines, and up to half a second for the name of the Worker."""
+        has_lines = await self._log.ready()
+        self._is_skipping = False
+        await self._names.settle()
+        return has_lines
 
     async def read(self) -> Sequence[LogLine]:
-        """The next page. The first call waits up to half a second for the name of the Worker."""
-        if not self._buffered:
-            self._buffered = await (self._first() if self._is_first_alone else self._log.read())
-            self._is_first_alone = False
-        await self._names.settle()  # may be canceled: the lines stay buffered
-        batch, self._buffered = self._buffered, ()
-        return batch
+        """The rest of one page."""
+        self._before = self._log.position
+        return await self._log.read()
 
     @property
     def position(self) -> LogPosition | None:
         """The position after the last batch."""
-        if self._buffered or (self._is_first_alone and not self._has_begun):
-            return None
-        return self._log.position
+        return None if self._is_skipping and not self._has_begun else self._log.position
 
     @property
     def _has_begun(self) -> bool:
@@ -77,70 +78,36 @@ class BuildBatches:
             return False
         return True
 
-    def after(self, position: LogPosition | None, lines: Sequence[LogLine]) -> LogPosition:
-        """The position after these lines of one page."""
-        return _advanced(position or LogPosition(), len(lines))
-
-    async def _first(self) -> Sequence[LogLine]:
-        async for line in self._log:
-            return (line,)
-        return ()
+    def after(self, lines: Sequence[LogLine]) -> LogPosition:
+        """The position after these lines."""
+        return self._before.after(len(lines))
 
 
 class WorkerBatches:
-    """Reads the lines of a tail, as many at once as are available without waiting.
-
-    The first line of a new build ends its batch: before that line, the position in the log is unknown.
-    """
+    """Reads the lines of a tail, as many at once as are available without waiting, and the ends of builds."""
 
     def __init__(self, tail: BuildTail) -> None:
         self._tail = tail
-        self._builds = set(tail.position.logs)
-        self._buffered: list[TailItem] = []
-        self._step: asyncio.Future[TailItem] | None = None
+        self._before = tail.position
+
+    async def ready(self) -> bool:
+        """Wait for lines."""
+        return await self._tail.ready()
 
     async def read(self) -> Sequence[TailItem]:
-        """The next lines and ends of builds. Canceling loses none; `aclose` ends the pending step."""
-        # Bounded, because formatting and writing a batch blocks the event loop.
-        while len(self._buffered) < _MAX_BATCH:
-            # A task, so that it survives a canceled read and the next read can await it.
-            step = self._step = self._step or asyncio.ensure_future(anext(self._tail))
-            await asyncio.sleep(0)  # one turn of the loop, enough for a line that the tail has buffered
-            if self._buffered and not _has_line(step):
-                break
-            item = await step
-            self._step = None
-            self._buffered.append(item)
-            if item.build.build_uuid not in self._builds:
-                self._builds = set(self._tail.position.logs)
-                break
-        batch, self._buffered = self._buffered, []
-        return batch
+        """The lines and ends of builds that are there."""
+        self._before = self._tail.position
+        return await self._tail.read(most=_MAX_BATCH)
 
     @property
     def position(self) -> TailPosition | None:
-        """The position after the last batch."""
-        if self._buffered or (self._step is not None and _has_line(self._step)):
-            return None  # the tail is ahead of the output
+        """The position after the last batch; None before the first lookup."""
         position = self._tail.position
         return position if position.workers or position.logs else None
 
-    def after(self, position: TailPosition | None, lines: Sequence[TailItem]) -> TailPosition:
-        """The position after these items: each build's log advances by its own lines, or has ended."""
-        position = position or TailPosition()
-        logs = dict(position.logs)
-        for item in lines:
-            uuid = item.build.build_uuid
-            here = logs[uuid].position if uuid in logs else LogPosition()
-            if isinstance(item, TailLine):
-                here = _advanced(here, 1)
-            logs[uuid] = TailLog(item.external_script_id, here, ended=isinstance(item, TailEnd))
-        return TailPosition(position.workers, logs)
-
-    async def aclose(self) -> None:
-        """End the pending step of `read`."""
-        if self._step is not None:
-            await _end(self._step)
+    def after(self, lines: Sequence[TailItem]) -> TailPosition:
+        """The position after these items."""
+        return self._before.after(lines)
 
 
 class BatchPrinter(Generic[Line, Position]):
@@ -160,38 +127,40 @@ class BatchPrinter(Generic[Line, Position]):
         self._batches: Batches[Line, Position] = batches
         self._write: Callable[[Sequence[Line], Callable[[int], None]], None] = write
         self._checkpoint: Checkpoint[Position] = checkpoint
+        self._is_cut_short = False  # the source is ahead of the output
 
     async def run(self) -> None:
         """Print all batches, and save the position at the end. Errors of reading and writing propagate."""
-        step: asyncio.Future[Sequence[Line]] | None = None
+        step: asyncio.Future[bool] | None = None
         try:
             while True:
-                # A task, so that the position can be saved during a pause without canceling the read.
-                step = step or asyncio.ensure_future(self._batches.read())
+                # A task, so that the position can be saved during a pause without canceling the requests.
+                step = step or asyncio.ensure_future(self._batches.ready())
                 await asyncio.wait((step,), timeout=self._checkpoint.pause)
                 if not step.done():
                     self._note()
                     continue
-                batch, step = step.result(), None
-                if not batch:
-                    self._note()
+                has_lines, step = step.result(), None
+                if not has_lines:
                     return
                 with shielded():
-                    self._print(batch)
+                    self._print(await self._batches.read())
         finally:
-            if step is not None:
-                await _end(step)
-                if not _has_line(step):  # otherwise it took lines that will never be printed
-                    self._note()
+            if step is not None and not step.done():
+                step.cancel()
+                await asyncio.wait((step,))
+            if not self._is_cut_short:
+                self._note()
             self._checkpoint.close()
 
     def _note(self) -> None:
-        """Record the position if nothing is in flight."""
+        """Record the position, if it is known."""
         if (position := self._batches.position) is not None:
             self._checkpoint.note(position)
 
     def _print(self, batch: Sequence[Line]) -> None:
         done = 0
+        self._is_cut_short = True
 
         def wrote(count: int) -> None:
             nonlocal done
@@ -204,23 +173,7 @@ class BatchPrinter(Generic[Line, Position]):
             raise
         finally:
             if done == len(batch):
+                self._is_cut_short = False
                 self._note()
             elif done:
-                after = self._batches.after(self._checkpoint.position, batch[:done])
-                self._checkpoint.note(after)
-
-
-def _advanced(position: LogPosition, lines: int) -> LogPosition:
-    """The position `lines` further on. An offset may reach beyond its page, into the next ones."""
-    return LogPosition(position.cursor, position.offset + lines, position.number + lines)
-
-
-def _has_line(step: asyncio.Future[Any]) -> bool:
-    return step.done() and not step.cancelled() and step.exception() is None
-
-
-async def _end(step: asyncio.Future[Any]) -> None:
-    """Cancel the step unless it is done, and wait for its end."""
-    if not step.done():
-        step.cancel()
-        await asyncio.wait((step,))
+                self._checkpoint.note(self._batches.after(batch[:done]))

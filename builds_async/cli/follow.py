@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import aclosing, suppress
+from contextlib import suppress
 from datetime import datetime
 
 from builds_async import (
@@ -124,8 +124,8 @@ async def follow_workers(
             tail = client.tail(
                 names if words else None, start=start, tail=options.tail if start is None else None
             )
-        async with tail, aclosing(WorkerBatches(tail)) as batches:
-            await BatchPrinter(batches, write, Checkpoint(file, start)).run()
+        async with tail:
+            await BatchPrinter(WorkerBatches(tail), write, Checkpoint(file, start)).run()
     return OK
 
 

@@ -167,6 +167,15 @@ class LogFollower:
             return line
         raise StopAsyncIteration
 
+    async def ready(self) -> bool:
+        """Wait until `read` gives lines without waiting; False at the end. Canceling it is safe.
+
+        `position` is then the place before these lines.
+        """
+        if not length_hint(self._buffered):
+            await self._fetch()
+        return bool(length_hint(self._buffered))
+
     async def read(self) -> tuple[LogLine, ...]:
         """The rest of the lines of one response, at least one; `()` after the end.
 

@@ -174,6 +174,14 @@ class BuildTail(ClosedAtExit):
             raise StopAsyncIteration
         return item
 
+    async def ready(self) -> bool:
+        """Wait until `read` gives something without waiting; False without Workers. Canceling it is safe.
+
+        `position` is then the place before what `read` gives.
+        """
+        await self._fetch()
+        return self._logs.has_next
+
     async def read(self, *, most: int | None = None) -> tuple[TailItem, ...]:
         """The next lines and ends, at least one, as many as are there without waiting; `()` without Workers.
 

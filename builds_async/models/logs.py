@@ -156,3 +156,8 @@ class LogPosition(msgspec.Struct, frozen=True):
     Positions that were stored before this field existed lack it. Without a cursor, `offset` is used instead.
     With one, the number is unknown, and the next line gets number 1.
     """
+
+    def after(self, lines: int) -> "LogPosition":
+        """The place `lines` lines further on, for a reader that has processed a part of what it has read."""
+        # An offset may reach beyond its page, into the next ones.
+        return LogPosition(self.cursor, self.offset + lines, self.number + lines)

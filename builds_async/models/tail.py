@@ -1,5 +1,6 @@
 """The items that a tail of many Workers yields, and its position."""
 
+from collections.abc import Iterable
 from typing import TypeAlias
 
 import msgspec
@@ -81,3 +82,17 @@ class TailPosition(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return brief(self)
+
+    def after(self, items: Iterable[TailItem]) -> "TailPosition":
+        """The place behind these items, the next ones of a tail that is here: for a batch processed in part.
+
+        Take `tail.position` after `await tail.ready()` and before `tail.read()`: then it has the place in
+        each log that the batch has lines of.
+        """
+        logs = dict(self.logs)
+        for item in items:
+            uuid = item.build.build_uuid
+            here = logs[uuid].position if uuid in logs else LogPosition()
+            is_line = isinstance(item, TailLine)
+            logs[uuid] = TailLog(item.external_script_id, here.after(int(is_line)), ended=not is_line)
+        return TailPosition(self.workers, logs)

@@ -2,8 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import aclosing, suppress
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -14,7 +13,6 @@ from builds_async import (
     BuildTail,
     LogLine,
     LogPosition,
-    TailEnd,
     TailItem,
     TailLine,
     TailLog,
@@ -43,17 +41,21 @@ class FakeTail:
         self.buffered += [(build, line) for line in lines]
         self.more.set()
 
-    async def __anext__(self) -> TailLine:
+    async def ready(self) -> bool:
         while not self.buffered:
             if self.error is not None:
                 raise self.error
             self.more.clear()
             await self.more.wait()
+        return True
+
+    async def read(self, *, most: int) -> tuple[TailLine, ...]:
+        return tuple(self._take() for _ in range(min(most, len(self.buffered))))
+
+    def _take(self) -> TailLine:
         uuid, line = self.buffered.popleft()
         log = self.position.logs.get(uuid, TailLog(TAG, LogPosition()))
-        here = TailLog(
-            TAG, LogPosition(log.position.cursor, log.position.offset + 1, log.position.number + 1)
-        )
+        here = TailLog(TAG, log.position.after(1))
         self.position = TailPosition(self.position.workers, {**self.position.logs, uuid: here})
         return TailLine(TAG, Build(build_uuid=uuid), LogLine(0, line))
 
@@ -67,82 +69,38 @@ def known(*lines: str) -> FakeTail:
     return FakeTail(*lines, start=TailPosition({TAG: None}, {UUID: TailLog(TAG, LogPosition())}))
 
 
-@pytest.fixture
-async def batches() -> AsyncIterator[Callable[[FakeTail], WorkerBatches]]:
-    made: list[WorkerBatches] = []
-
-    def make(tail: FakeTail) -> WorkerBatches:
-        made.append(WorkerBatches(cast("BuildTail", tail)))
-        return made[-1]
-
-    yield make
-    for it in made:
-        await it.aclose()
-    assert asyncio.all_tasks() == {asyncio.current_task()}
-
-
-Make = Callable[[FakeTail], WorkerBatches]
+def batches(tail: FakeTail) -> WorkerBatches:
+    return WorkerBatches(cast("BuildTail", tail))
 
 
 def texts(items: Sequence[TailItem]) -> list[str]:
     return [it.line.message if isinstance(it, TailLine) else "END" for it in items]
 
 
-async def test_batches(batches: Make) -> None:
-    """Buffered lines are one batch, returned at once, and no line beyond the batch is taken."""
+async def test_batches() -> None:
+    """The lines that are there are one batch, at most a thousand, and no line beyond it is taken."""
     tail = known("a", "b")
     made = batches(tail)
+    assert await made.ready()
+    assert tail.given == 0
     assert texts(await made.read()) == ["a", "b"]
-    assert tail.given == 2
-    tail.give("c")
-    assert texts(await made.read()) == ["c"]
     tail.give(*map(str, range(1500)))
-    assert [len(await made.read()), tail.given] == [1000, 1003]
-    tail.error = ValueError("said")
+    assert [len(await made.read()), tail.given] == [1000, 1002]
     assert len(await made.read()) == 500
-    with pytest.raises(ValueError, match="said"):
-        await made.read()
 
 
-async def test_a_new_build_ends_a_batch(batches: Make) -> None:
-    """The first line of a new log ends its batch, because the position in that log is unknown before."""
-    tail = known("a")
-    tail.give("b", build=OTHER)
-    tail.give("c", "d", build=OTHER)
-    made = batches(tail)
-    assert [texts(await made.read()) for _ in range(2)] == [["a", "b"], ["c", "d"]]
-
-
-async def test_no_position_while_lines_are_in_flight(batches: Make) -> None:
-    """The position is None while a line was taken but not yet returned, since the tail is ahead then."""
+@pytest.mark.parametrize(
+    ("printed", "expected"), [(1, {UUID: 1}), (2, {UUID: 1, OTHER: 1}), (4, {UUID: 2, OTHER: 2})]
+)
+async def test_position_inside_of_a_batch(printed: int, expected: dict[str, int]) -> None:
+    """If a part of a batch is printed, each build's position counts its own lines."""
     tail = known()
+    for uuid in (UUID, OTHER, UUID, OTHER, OTHER):
+        tail.give("x", build=uuid)
     made = batches(tail)
-    reading = asyncio.ensure_future(made.read())
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
-    assert made.position == tail.position
-    tail.give("a")
-    while not tail.given:
-        await asyncio.sleep(0)
-    assert not reading.done()
-    assert made.position is None
-    await reading
-    assert made.position == tail.position
-
-
-async def test_a_canceled_read_loses_no_line(batches: Make) -> None:
-    """Lines that a canceled read had taken are in the next batch."""
-    tail = known("a", "b")
-    made = batches(tail)
-    for turns in range(4):
-        reading = asyncio.ensure_future(made.read())
-        for _ in range(turns):
-            await asyncio.sleep(0)
-        reading.cancel()
-        with suppress(asyncio.CancelledError):
-            assert texts(await reading) == ["a", "b"]
-            return
-    assert texts(await made.read()) == ["a", "b"]
+    lines = await made.read()
+    behind = made.after(lines[:printed])
+    assert {uuid: log.position.number for uuid, log in behind.logs.items()} == {UUID: 0, **expected}
 
 
 class Output:
@@ -169,9 +127,7 @@ FAILURES: list[tuple[BaseException, int]] = [
 
 
 @pytest.mark.parametrize(("error", "counted"), FAILURES, ids=[type(error).__name__ for error, _ in FAILURES])
-async def test_a_batch_that_is_cut_short(
-    error: BaseException, counted: int, batches: Make, tmp_path: Path
-) -> None:
+async def test_a_batch_that_is_cut_short(error: BaseException, counted: int, tmp_path: Path) -> None:
     """The position is after the last line written; if the reader is gone, it is before the batch."""
     tail = known("a", "b", "c", "d")
     file = resume_file(str(tmp_path / "position"), TailPosition)
@@ -183,37 +139,8 @@ async def test_a_batch_that_is_cut_short(
     assert (again.logs[UUID].position.offset if again else 0) == counted
 
 
-async def test_the_position_of_each_build_moves_by_its_own_lines(batches: Make) -> None:
-    """If part of a batch of several builds is printed, each build's position counts its own lines."""
-    start = TailPosition(
-        {TAG: WorkerMark(OTHER)},
-        {UUID: TailLog(TAG, LogPosition("c", 5, 25)), OTHER: TailLog(TAG, LogPosition())},
-    )
-    lines = [
-        TailLine(TAG, Build(build_uuid=uuid), LogLine(0, "x")) for uuid in (UUID, OTHER, UUID, OTHER, OTHER)
-    ]
-    behind = batches(FakeTail(start=start)).after(start, lines[:4])
-    assert behind.workers == start.workers
-    assert {uuid: log.position for uuid, log in behind.logs.items()} == {
-        UUID: LogPosition("c", 7, 27),
-        OTHER: LogPosition(None, 2, 2),
-    }
-
-
-async def test_an_end_moves_no_line(batches: Make) -> None:
-    """If a batch is cut after the end of a build, its log is marked as ended."""
-    start = TailPosition({TAG: None}, {UUID: TailLog(TAG, LogPosition("c", 5, 25))})
-    behind = batches(FakeTail(start=start)).after(
-        start, [TailEnd(TAG, Build(build_uuid=UUID), True), TailEnd(TAG, Build(build_uuid=OTHER), True)]
-    )
-    assert behind.logs == {
-        UUID: TailLog(TAG, LogPosition("c", 5, 25), ended=True),
-        OTHER: TailLog(TAG, LogPosition(), ended=True),
-    }
-
-
 @pytest.mark.slow
-async def test_the_position_is_saved_without_a_line(batches: Make, tmp_path: Path) -> None:
+async def test_the_position_is_saved_without_a_line(tmp_path: Path) -> None:
     """A position that changes while nothing is printed is saved within a second or two."""
     tail = FakeTail()
     path = tmp_path / "position"
@@ -238,7 +165,7 @@ async def test_the_position_is_saved_without_a_line(batches: Make, tmp_path: Pat
     assert resume_file(str(path), TailPosition).load() == tail.position
 
 
-async def test_the_end_saves_what_was_noted(batches: Make, tmp_path: Path) -> None:
+async def test_the_end_saves_what_was_noted(tmp_path: Path) -> None:
     """The last position is saved at the end, even if the disk was too slow to save it earlier."""
     tail = known("a", "b")
     file = resume_file(str(tmp_path / "position"), TailPosition)
@@ -257,7 +184,7 @@ async def test_the_end_saves_what_was_noted(batches: Make, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("turns", range(6))
-async def test_lines_that_were_not_printed_are_not_noted(turns: int, batches: Make, tmp_path: Path) -> None:
+async def test_lines_that_were_not_printed_are_not_noted(turns: int, tmp_path: Path) -> None:
     """A cancellation at the same moment as a line leaves the position before that line."""
     tail = known()
     file = resume_file(str(tmp_path / "position"), TailPosition)
@@ -270,8 +197,7 @@ async def test_lines_that_were_not_printed_are_not_noted(turns: int, batches: Ma
     for _ in range(turns):
         await asyncio.sleep(0)
     printing.cancel()
-    async with aclosing(made):
-        with pytest.raises(asyncio.CancelledError):
-            await printing
+    with pytest.raises(asyncio.CancelledError):
+        await printing
     saved = resume_file(str(tmp_path / "position"), TailPosition).load()
     assert (saved.logs[UUID].position.offset if saved else 0) == len(output.lines)

@@ -27,6 +27,21 @@ from tests.support import FakeClock
 from tests.support.case import cases
 
 
+class TestReady:
+    async def test_it_takes_nothing(self) -> None:
+        """The position is before the lines that are ready, however often it is asked; False at the end."""
+        it = Followed(
+            [FINISHED], [page("a", "b", cursor="1", truncated=True), page("c", cursor="2"), NOTHING]
+        )
+        assert [await it.log.ready() for _ in range(3)] == [True] * 3
+        assert it.log.position == LogPosition()
+        assert [line.message for line in await it.log.read()] == ["a", "b"]
+        assert it.log.position == LogPosition().after(2)
+        assert await it.log.ready()
+        assert [line.message async for line in it.log] == ["c"]
+        assert not await it.log.ready()
+
+
 class TestWhere:
     async def test_page_without_cursor_is_read_again_and_skipped(self) -> None:
         """Where the last page has no cursor it is asked for again, and its lines are not given twice."""
