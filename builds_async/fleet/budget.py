@@ -304,6 +304,10 @@ class SharedBudget(WindowBudget):
             until = max(until, now + supply.grant.wait / 1000)
         if supply.ration is not None:
             otherwise = f"{supply.engine.name} is out of reach"
+        elif supply.grant.free > 0:
+            otherwise = (
+                f"{supply.engine.name} has just begun to count, and waits for what the members have sent"
+            )
         else:
             otherwise = f"all members have sent {window.capacity} requests for the last {window.length:g} s"
         self._log_wait(now, until, otherwise)

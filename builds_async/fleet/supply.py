@@ -84,6 +84,7 @@ class Supply:
         self._api_left: tuple[int, float] | None = (
             None  # what the API says is left, and until when; None once reported
         )
+        self._has_said = False  # whether the engine has heard from us what the API says
         self._failing_since = inf
         self._refilling: asyncio.Task[None] | None = None
         self._background: list[asyncio.Task[None]] = []
@@ -194,6 +195,8 @@ class Supply:
         # Less all of the reserve, not a share of what is left: rations may come on top.
         left = allowance.left - (self.terms.limit - self._window.capacity)
         self._api_left = (max(0, left), now + min(allowance.reset, _LONGEST_RESET))
+        if not self._has_said and self._failing_since == inf:
+            self.next_try_at = -inf  # see `_succeed`
         if self.ration is not None and allowance.quota and allowance.window == self._window.length:
             self.ration.observe(now, allowance.left, allowance.quota)
 
@@ -237,9 +240,11 @@ class Supply:
         if not grant.known:  # it is new there, or the engine forgot it
             claim = msgspec.structs.replace(claim, history=self._history(asked))
             grant = await self.engine.lease(self.terms.user, claim)
+            self._has_said = False
         self._is_known = True
         self.tokens.reported = claim.total
         if self._api_left is api_left:
+            self._has_said = self._has_said or api_left is not None
             self._api_left = None
         if self._close_until == close_until:
             self._close_until = -inf
@@ -289,7 +294,9 @@ class Supply:
 
     def _succeed(self, grant: Grant, *, wanted: int) -> None:
         now = self.clock.now()
-        if wanted and not grant.tokens + grant.polls:
+        # An engine without a memory grants nothing until it knows what the API says is left.
+        has_news = self._api_left is not None and not self._has_said
+        if wanted and not grant.tokens + grant.polls and not has_news:
             self.next_try_at = now + min(grant.wait / 1000, _LONGEST_WAIT)
         else:
             self.next_try_at = -inf
