@@ -481,3 +481,29 @@ def test_repr() -> None:
         "SharedBudget('redis://cache:1/2', user='me', limit=1200, window=300.0, reserve=0.1,"
         " when_down='ration')"
     )
+
+
+class TestNewEngine:
+    """An engine without a memory: other members may have sent requests that it does not know of."""
+
+    @cases(("headers", "least", "most"), [(True, 0.0, 0.3), (False, GRACE - 0.3, GRACE + 1)])
+    async def test_second_request(self, headers: bool, least: float, most: float) -> None:
+        """The second request waits for what the API says is left, or for the reports of all members."""
+        world = World()
+        world.judge.headers = headers
+        member = await world.member()
+        began = world.clock.now()
+        await member.send()
+        await member.send()
+        assert least <= world.clock.now() - began <= most
+        await member.stop()
+
+    async def test_warning(self, caplog: pytest.LogCaptureFixture) -> None:
+        """The warning of the long wait says why it is."""
+        world = World()
+        world.judge.headers = False
+        member = await world.member()
+        await member.send()
+        await member.send()
+        assert "the engine has just begun to count" in caplog.text
+        await member.stop()
