@@ -1,4 +1,4 @@
-"""Many processes of one Cloudflare user behave as one, over a Redis or Valkey that they share.
+"""Many processes of one Cloudflare user act as one, over a Redis or Valkey that they share.
 
 Needs the extra `builds-async[fleet]`.
 """
@@ -14,7 +14,7 @@ else:
     def __getattr__(name: str) -> object:
         """Import all public names when the first one is used, so that redis is loaded only then.
 
-        ImportError with what to install, if the extra is missing.
+        Raises an ImportError that names the extra to install if redis is missing.
         """
         if name.startswith("__") and name != "__all__":
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""The URL of an engine: what may be shown of it, and what must not."""
+"""The URL of an engine: the part that may be shown, and the secrets in it."""
 
 from contextlib import suppress
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -18,11 +18,11 @@ def shown(url: str) -> str:
 
 
 def secrets(url: str) -> tuple[str, ...]:
-    """All that must not be shown of the URL: the password, as written and decoded, longest first."""
+    """The password in the URL, as written and decoded, longest first: none of these may be shown."""
     _, _, rest = url.partition("://")
     userinfo, found, _ = rest.rpartition("@")
     written = [userinfo.partition(":")[2]] if found else []
-    with suppress(ValueError):  # no URL: what stands before the last `@` is known all the same
+    with suppress(ValueError):  # not a valid URL: then only the part before the last `@` is known
         written += parse_qs(urlsplit(url).query).get("password", [])
     both = {form for it in written for form in (it, unquote(it)) if form}
     return tuple(sorted(both, key=len, reverse=True))

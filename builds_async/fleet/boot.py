@@ -1,7 +1,7 @@
-"""The time since the machine was started, which goes on while it sleeps.
+"""A clock that does not stop while the machine is suspended.
 
-A lease of a suspended machine has to end on that machine as it ends in the engine. `time.monotonic` stands
-still during a suspend on Linux and macOS.
+A suspended machine's lease ends in the engine, so it has to end on that machine as well. `time.monotonic`
+stands still during a suspend on Linux and macOS.
 """
 
 import sys
@@ -21,7 +21,7 @@ def _boot_time() -> Callable[[], float]:
 
 
 class BootClock:
-    """A `Clock` that counts the time for which the machine slept."""
+    """A `Clock` that also counts the time during which the machine was suspended."""
 
     now: "staticmethod[[], float]" = staticmethod(_boot_time())
     """Seconds since the machine was started."""

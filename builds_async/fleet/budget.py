@@ -21,20 +21,20 @@ from builds_async.session.observe import GateClosed, Observation, Observer
 from builds_async.session.rate_window import RateWindow
 from builds_async.session.window_budget import WindowBudget
 
-_SAME = 1.0  # seconds by which two messages of the same closing differ at most
+_SAME = 1.0  # seconds; two closings whose ends differ by less come from the same 429
 
 
 class SharedSnapshot(BudgetSnapshot, frozen=True, kw_only=True):
     """The state of a `SharedBudget`: `capacity`, `used` and `left` are those of all members together.
 
-    As the engine said last: some seconds ago at most, while requests are sent.
+    They are from the engine's last reply, which is a few seconds old at most while requests are sent.
     """
 
     members: int
-    """How many processes share the budget; one that has sent nothing for some seconds does not count."""
+    """How many processes share the budget. A process that has sent nothing for 6 seconds does not count."""
 
     rationed: bool
-    """Whether the engine is out of reach, so that this process goes on slowly."""
+    """Whether the engine has been out of reach for 6 seconds, and this process sends slowly or nothing."""
 
 
 class SharedBudget(WindowBudget):
@@ -42,36 +42,38 @@ class SharedBudget(WindowBudget):
 
     `async with SharedBudget("redis://cache/0") as budget, BuildsClient(budget=budget) as client:`
 
-    The bound is that of `RateBudget`, for all members together: at most `limit` requests (1,200) in any
-    `window` seconds (300), minus the share `reserve` (0.1) for the user's other tools. All members must use
-    the same three numbers.
+    All members together keep the limit that `RateBudget` keeps for one process: at most `limit` requests
+    (1,200) in any `window` seconds (300), minus the share `reserve` (0.1) for the user's other tools. All
+    members must use the same three numbers.
 
-    - Tokens come in blocks of up to 50 and are refilled in the background, so a call costs no round trip.
-      Near the limit the blocks shrink to 1. Tokens that are not used are given back after some seconds, and
-      by `aclose`.
-    - A process that is killed costs at most its block for one window. A process that was suspended does not
-      send with old tokens.
-    - One 429 closes the gate for all processes within milliseconds. Then one request goes first; after its
-      response the others follow.
-    - If the engine is out of reach, the process waits for 6 seconds, and then goes on slowly: on its part of
-      half the reserve, and while the API's headers say that more than half of its limit is left, with one
-      request at a time beyond that. With `when_down="stop"` it waits until the engine is back. The log
-      (WARNING) and the observer (`Rationed`) say so. All processes together still keep the limit.
-    - An engine that comes back without its data grants nothing for 6 seconds, until all processes have
-      reported what they sent.
+    - A member gets *tokens*, each for one request, in blocks of up to 50. They are refilled in the
+      background, so a call costs no round trip. Near the limit the blocks shrink to 1. Unused tokens are
+      given back after a few seconds, and by `aclose`.
+    - A process that is killed costs at most its block, for one window. A process that was suspended drops its
+      old tokens.
+    - A 429 closes the gate for all processes within milliseconds. When the gate opens, one request goes
+      first, and the others follow after its response.
+    - When the engine is out of reach, a process uses the tokens that it has. After 6 seconds it goes on
+      slowly, on its *ration*: an equal share of half the reserve. While the API's headers say that more than
+      half of the limit is left, one request at a time may be in flight on top of that. With
+      `when_down="stop"` it sends nothing until the engine is back. The log (WARNING) and the observer
+      (`Rationed`) report both. All processes together still keep the limit.
+    - An engine that comes back without its data grants nothing for 6 seconds. By then all processes have
+      reported the requests that they sent.
 
     - `engine`: a URL (`redis://`, `rediss://` for TLS, `unix://`), or a ready `redis.asyncio.Redis` or
-      `valkey.asyncio.Valkey`, for Sentinel or your own TLS settings; it is never closed. It has to be Redis
-      6.2 or newer or any Valkey, not a cluster, with the `maxmemory-policy` `noeviction`. It need not be
-      persistent.
+      `valkey.asyncio.Valkey`, for Sentinel or your own TLS settings, which is never closed. It must be Redis
+      6.2 or newer, or any Valkey, with the `maxmemory-policy` `noeviction`, and no cluster. It needs no
+      persistence.
     - `user`: a name for the *Cloudflare user* ("default"). All tokens of one user share one budget.
 
     Opening it raises ConfigurationError for an engine that is too old, evicts keys, refuses the password or
-    is no Redis. An engine that is out of reach is not an error. ValueError or TypeError for an argument that
-    is out of range.
+    is not a Redis. An engine that is out of reach is not an error. An argument that is out of range is a
+    ValueError or TypeError.
 
-    It belongs to the event loop and the process in which it was opened. A call from another one, before it is
-    opened or after it is closed, is a RuntimeError. Several clients may share it; close them before it.
+    A shared budget belongs to the event loop and the process in which it was opened. Using it elsewhere,
+    before it is opened or after it is closed, is a RuntimeError. Several clients may share it; close them
+    first.
     """
 
     def __init__(
@@ -133,16 +135,16 @@ class SharedBudget(WindowBudget):
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Give back what was not used, and close the connections. Calling it again does nothing."""
+        """Give back the unused tokens, and close the connections. Calling it again does nothing."""
         if not self._closed:
             self._closed = True
             try:
                 await self._supply.aclose()
             finally:
-                self._turns.wake()  # those that wait get their RuntimeError
+                self._turns.wake()  # requests that wait raise their RuntimeError
 
     def bind(self, clock: Clock) -> None:
-        """Do nothing: a shared budget keeps the time of its engine."""
+        """Do nothing: a shared budget uses the clock of its engine."""
 
     def report_to(self, observer: Observer) -> Callable[[], None]:
         """Call `observer` with each `Rationed` and `GateClosed`, until the returned function is called."""
@@ -175,8 +177,8 @@ class SharedBudget(WindowBudget):
         """Wait until a request may be sent, and count it.
 
         Returns False without counting if the API blocks all requests for longer than `max_wait` seconds;
-        `max_wait` does not limit a wait for tokens. A canceled wait counts nothing, and the next request
-        moves up.
+        `max_wait` does not limit a wait for tokens. A canceled wait counts nothing, and the next request in
+        the queue moves up.
         """
         self._check()
         with self._turns.queue(poll=poll) as turn:
@@ -203,7 +205,7 @@ class SharedBudget(WindowBudget):
         self._supply.done()
 
     def give_back(self) -> None:
-        """End a request that was not sent after all: another one may go instead."""
+        """End a request that was not sent after all, so that another one may go instead."""
         self._window.give_back()
         self._supply.give_back(self._clock.now())
         self._turns.wake()
@@ -211,7 +213,7 @@ class SharedBudget(WindowBudget):
     def close(self, seconds: float) -> float:
         """Hold back all requests of all members for `seconds` after a 429, at most for 300.
 
-        Returns for how long.
+        Returns the seconds for which the gate is closed.
         """
         now = self._clock.now()
         seconds = self._window.close(now, seconds)
@@ -230,7 +232,7 @@ class SharedBudget(WindowBudget):
     def ready_in(self, *, poll: bool) -> float:
         """Seconds until one more request could be sent, behind those that wait already; 0 if it could be now.
 
-        Infinity while the first request after a 429 is in flight, or while all wait for the engine.
+        Infinity while the first request after a 429 is in flight, or while all requests wait for the engine.
         """
         now = self._clock.now()
         waiting = len(self._turns.singles) + (len(self._turns.polls) if poll else 0)
@@ -242,7 +244,7 @@ class SharedBudget(WindowBudget):
         return at - now
 
     def _check(self) -> None:
-        """RuntimeError for a call that can't be right."""
+        """Raise RuntimeError for a call when the budget is not open, or from another loop or process."""
         if self._closed:
             raise RuntimeError("the SharedBudget is closed")
         if self._loop is None:
@@ -260,7 +262,7 @@ class SharedBudget(WindowBudget):
         """Count a request, if it may be sent now."""
         if not self._supply.has(now, poll=poll) or (poll and now < self._supply.next_poll_at):
             return False
-        # Nearly all single calls pass without reading the clock.
+        # Nearly all single calls take the fast path `try_take`, which does no arithmetic on times.
         if poll or not self._window.try_take():
             behind_singles = bool(self._turns.singles)
             if self._window.ready_at(now, poll=poll, behind_singles=behind_singles) > now:
@@ -273,18 +275,18 @@ class SharedBudget(WindowBudget):
         return True
 
     def _ready_at(self, now: float, *, poll: bool) -> float:
-        """When to look again for a request that may not be sent now."""
+        """When to try again a request that may not be sent now."""
         at = self._window.ready_at(now, poll=poll, behind_singles=bool(self._turns.singles))
         if poll:
             at = max(at, self._supply.next_poll_at)
         return at if at > now else self._supply.ready_at(now, poll=poll)
 
     def _used(self) -> int:
-        """The requests of all members in the last window, and what the others hold."""
+        """The requests of all members in the last window, and the unused tokens of the other members."""
         return max(0, self._window.capacity - self._supply.grant.free - self._supply.tokens.unused)
 
     def _close_by_other(self, seconds: float) -> None:
-        """Another member got a 429; or it is the echo of our own."""
+        """Close the gate because another member got a 429. The message may also echo a 429 of our own."""
         now = self._clock.now()
         if now + seconds <= self._window.closed_until + _SAME:
             return
@@ -298,7 +300,7 @@ class SharedBudget(WindowBudget):
             observer(observation)
 
     def _warn(self, now: float, until: float) -> None:
-        """Log that calls wait until then, or until the engine is to be asked again if that is later."""
+        """Log that calls wait until `until`, or until the next claim if that is later."""
         window, supply = self._window, self._supply
         if supply.ration is None and until < inf:
             until = max(until, now + supply.grant.wait / 1000)
@@ -309,7 +311,7 @@ class SharedBudget(WindowBudget):
                 f"{supply.engine.name} has just begun to count, and waits for what the members have sent"
             )
         else:
-            otherwise = f"all members have sent {window.capacity} requests for the last {window.length:g} s"
+            otherwise = f"all members have sent {window.capacity} requests in the last {window.length:g} s"
         self._log_wait(now, until, otherwise)
 
 

@@ -1,4 +1,4 @@
-"""What the members of a fleet ask of the engine that they share, and how that fails."""
+"""The protocol between the members of a shared budget and their engine, and the error when it fails."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, runtime_checkable
@@ -12,13 +12,13 @@ from builds_async.session.clock import Clock
 class EngineError(BuildsConnectionError):
     """The shared engine can't be reached, did not respond in time, or can't do its work now.
 
-    The message names the engine without its password. It passes by itself once the engine is back: members
-    go on without it meanwhile, and try again.
+    The message names the engine without its password. The error is temporary: members keep trying, and
+    meanwhile go on without the engine.
     """
 
 
 class EngineFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What an engine says of itself."""
+    """What an engine reports about itself."""
 
     product: str
     """`Redis` or `Valkey`."""
@@ -27,20 +27,20 @@ class EngineFacts(msgspec.Struct, frozen=True, kw_only=True):
     """Its version, such as `7.0.15`."""
 
     policy: str
-    """Its `maxmemory-policy`; `noeviction` is the one that keeps what it was given."""
+    """Its `maxmemory-policy`. Only `noeviction` never drops data."""
 
     max_memory: int
     """Its `maxmemory` in bytes, 0 for no limit."""
 
     persistent: bool | None
-    """Whether it writes to disk, so that a restart loses little or nothing; None if it does not say."""
+    """Whether it writes to disk, so that a restart loses little or nothing; None if that is unknown."""
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
-    """The report of a member, and the tokens that it wants. All durations are milliseconds."""
+    """A member's report, and how many tokens it requests. All durations are milliseconds."""
 
     member: str
-    """The name of the member, never used by another one."""
+    """The name of the member. No other member ever has the same name."""
 
     want: int = 0
     """How many more tokens it wants for single calls."""
@@ -49,16 +49,16 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     """How many more tokens it wants for polls."""
 
     polling: int = 0
-    """Its weight among the members that poll: one, and one for each build; 0 if it does not poll."""
+    """Its weight among the members that poll: 1, plus 1 for each build; 0 if it does not poll."""
 
     total: int
-    """How many of its requests got their response so far, in its whole life."""
+    """How many of its requests have ended since the member was started."""
 
     in_flight: int
-    """How many of its requests are on their way."""
+    """How many of its requests are in flight."""
 
     unused: int
-    """How many tokens it has that it did not use yet."""
+    """How many of its tokens it has not used yet."""
 
     capacity: int
     """The most requests of all members in a window."""
@@ -67,32 +67,32 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     """The length of the window."""
 
     session: int
-    """For how long the engine keeps what a silent member holds."""
+    """How long the engine keeps the tokens of a member that sends no claim."""
 
     timeout: int
     """How long a request can take."""
 
     close: int = 0
-    """For how long a 429 closes the gate from now on; 0 if there was none since the last claim."""
+    """How long the gate stays closed because of a 429; 0 if there was none since the last claim."""
 
     api_left: int = -1
-    """How many requests the API lets through, less the reserve, as it said last; -1 if it said nothing."""
+    """How many requests are left by the API's last headers, minus the reserve; -1 without new headers."""
 
     api_left_for: int = 0
-    """For how long that is so."""
+    """How long `api_left` holds: until the API resets its limit."""
 
     history: tuple[tuple[int, int], ...] | None = None
-    """Ages and numbers of the last responses, from a member that joins; None from others."""
+    """Pairs of an age and the number of requests that ended then, from a member that joins; else None."""
 
     leaving: bool = False
-    """Whether the member returns everything and leaves."""
+    """Whether the member gives back its tokens and leaves."""
 
 
 class Grant(msgspec.Struct, frozen=True, kw_only=True):
     """The tokens granted to a member, and the state of the budget. All durations are milliseconds."""
 
     known: bool = True
-    """False if the engine does not know the member: it did nothing, and the member has to join."""
+    """False if the engine does not know the member. Then nothing was changed, and the member has to join."""
 
     tokens: int = 0
     """How many more single calls it may send."""
@@ -101,7 +101,7 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True):
     """How many more polls it may send."""
 
     closed: int = 0
-    """For how long a 429 still keeps the gate closed."""
+    """How long a 429 still keeps the gate closed."""
 
     members: int = 1
     """How many members there are."""
@@ -110,17 +110,17 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True):
     """The sum of the weights of all members that poll."""
 
     free: int = 0
-    """How many requests are left for all of them, after this grant."""
+    """How many requests are left for all members after this grant."""
 
     wait: int = 0
-    """How long to wait before the next claim; 0 if everything that was wanted was granted."""
+    """How long to wait before the next claim; 0 if all requested tokens were granted."""
 
     probing: bool = False
-    """Whether this member sends the first request after a 429, for which all others wait."""
+    """Whether this member sends the first request after a 429. All other members wait for its response."""
 
 
 class RedisClient(Protocol):
-    """A `redis.asyncio.Redis` or a `valkey.asyncio.Valkey`: what is used of it."""
+    """The methods that we use of a `redis.asyncio.Redis` or a `valkey.asyncio.Valkey`."""
 
     def execute_command(self, *args: Any, **options: Any) -> Awaitable[Any]:  # noqa: ANN401  # as theirs
         """Send a command."""
@@ -136,23 +136,23 @@ class BudgetEngine(Protocol):
     """The engine of a `SharedBudget`. Every call may raise `EngineError` or `ConfigurationError`."""
 
     name: str
-    """Where the engine is, for messages: without a password."""
+    """The address of the engine for messages, without a password."""
 
     clock: Clock
-    """Measures what a member holds. It must not stand still while the engine's own clock goes on."""
+    """Measures how long tokens are valid. It must not stand still while the engine's own clock goes on."""
 
     async def open(self) -> None:
-        """Check once that the engine can be relied on: ConfigurationError if not."""
+        """Check once that the engine can be relied on; ConfigurationError if it can't."""
         ...
 
     async def lease(self, user: str, claim: Claim) -> Grant:
-        """Tell the engine of a member, and ask it for tokens."""
+        """Report the state of a member to the engine, and request tokens."""
         ...
 
     async def listen_to_closings(self, user: str, heard: Callable[[float], object]) -> None:
-        """Call `heard` with the seconds of each closing, until cancelled."""
+        """Call `heard` with the seconds for which a 429 closes the gate, until canceled."""
         ...
 
     async def aclose(self) -> None:
-        """Close what was opened."""
+        """Close the connections."""
         ...

@@ -1,4 +1,4 @@
-"""What `builds-async doctor` says of the shared engine."""
+"""The findings of `builds-async doctor` on the shared engine."""
 
 import time
 from collections.abc import Iterator
@@ -9,13 +9,13 @@ from builds_async.fleet.keys import key
 from builds_async.fleet.redis import RedisEngine
 from builds_async.models.diagnosis import Finding
 
-_SKEW = 5.0  # seconds by which the clocks may differ without a word
+_SKEW = 5.0  # seconds by which the clocks may differ
 
 
 async def examine(engine: RedisEngine, *, user: str = "default") -> tuple[Finding, ...]:
-    """The findings on an engine, in reading order: `engine`, and if that works, the others.
+    """The findings on an engine, in reading order: `engine`, and the others if that one is fine.
 
-    It writes nothing. A problem of `engine` has the error's message, which says what to change.
+    It only reads. If the engine can't be used, the finding has the message of the error.
     """
     try:
         facts = await engine.facts()
@@ -41,27 +41,29 @@ def _of_facts(name: str, facts: EngineFacts | None) -> Iterator[Finding]:
     product = f"{facts.product} {facts.version}"
     yield Finding(check="engine", state="ok", message=f"{name} is {product}, and evicts nothing")
     if facts.persistent is None:
-        message = "it does not say whether it writes to disk"
+        message = "the engine does not say whether it writes to disk"
     elif facts.persistent:
-        message = "it writes to disk"
+        message = "the engine writes to disk"
     else:
-        message = "it writes nothing to disk: enough for the rate budget, but a restart loses the rest"
+        message = (
+            "the engine writes nothing to disk: enough for the rate budget, but a restart loses positions"
+        )
     yield Finding(check="persistence", state="unknown" if facts.persistent is None else "ok", message=message)
 
 
 def _clock(skew: float) -> Finding:
     if skew <= _SKEW:
-        return Finding(check="clock", state="ok", message="its clock and this machine's agree")
+        return Finding(check="clock", state="ok", message="the clocks of the engine and this machine agree")
     return Finding(
         check="clock",
         state="problem",
-        message=f"its clock and this machine's differ by {skew:.0f} s",
-        advice="Let both machines synchronize their clocks: one of them is wrong",
+        message=f"the clocks of the engine and this machine differ by {skew:.0f} s",
+        advice="Synchronize the clocks of both machines: one of them is wrong",
     )
 
 
 def _members(deadlines: list[object], now: float) -> Finding:
-    """How many members there are. The reply is flat, or in pairs from a client that speaks RESP3."""
+    """How many members there are. The reply is a flat list, or a list of pairs over RESP3."""
     scores = [pair[1] for pair in deadlines if isinstance(pair, list | tuple)] or deadlines[1::2]
     count = sum(float(str(_text(score))) > now * 1000 for score in scores)
     processes = "1 process shares" if count == 1 else f"{count} processes share"

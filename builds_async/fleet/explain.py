@@ -14,21 +14,21 @@ _CLUSTER = ("MOVED ", "ASK ", "CROSSSLOT", "CLUSTERDOWN Hash slot")
 
 
 class ForbiddenError(ConfigurationError):
-    """The engine does not let this user read its settings, as some hosted ones."""
+    """The engine does not let this user read its settings. Some hosted engines don't."""
 
 
 class Explanations:
-    """Makes our error of one of the client's: an `EngineError` passes, a `ConfigurationError` does not.
+    """Turns an error of the client library into an `EngineError` (temporary) or a `ConfigurationError`.
 
-    `kinds` is the module with the client's exceptions, `name` the engine, `hidden` the words that are not
-    shown. The client's own text may quote a command and so the password.
+    `kinds` is the module with the library's exceptions, `name` the name of the engine. The `hidden` words are
+    redacted, because the library's text may quote a command that has the password.
     """
 
     def __init__(self, kinds: ModuleType, name: str, hidden: tuple[str, ...], timeout: float) -> None:
         self._kinds, self._name, self._hidden, self._timeout = kinds, name, hidden, timeout
 
     def __call__(self, error: BaseException, what: str) -> BuildsError:
-        """Our error for one that the client raised when `what` was requested."""
+        """Our error for one that the client library raised in the command `what`."""
         text = redacted(str(error), self._hidden)
         if what in _LOOKS and (self._is_forbidden(error, text) or "unknown command" in text.lower()):
             return ForbiddenError(text)
@@ -42,7 +42,7 @@ class Explanations:
         return isinstance(error, self._kinds.NoPermissionError) or text.startswith("NOPERM")
 
     def _advice(self, error: BaseException, text: str, what: str) -> str:
-        """What to change, if that is what has to happen."""
+        """What the user has to change; empty if the error is temporary."""
         kinds = self._kinds
         if self._is_forbidden(error, text):
             return (
@@ -52,7 +52,7 @@ class Explanations:
         if isinstance(error, kinds.AuthenticationError) or any(it in text for it in _REFUSED):
             return "the engine refuses the user or the password: correct them in its URL"
         if isinstance(error, kinds.InvalidResponse) or "Protocol Error" in text:
-            return "what listens there is no Redis or Valkey: correct the URL"
+            return "the server at this address is no Redis or Valkey: correct the URL"
         if isinstance(error, (kinds.MovedError, kinds.AskError)) or text.startswith(_CLUSTER):
             return IS_A_CLUSTER
         return ""

@@ -29,23 +29,25 @@ class Fleet:
             async for batch in client.tail(tags, fleet=fleet):
                 await post(batch)
 
-    Each Worker is followed by one member, at the position that all of them share. A member that joins gets
-    its part within seconds; one that leaves, is killed or is cut off is replaced. More members never raise
-    the rate of requests to the API, which has one limit for all.
+    Each Worker is followed by one member, and its position is kept in the engine. A member that joins gets
+    its share of the Workers within seconds. When a member leaves, is killed or is cut off, the others take
+    over its Workers. More members never raise the request rate, because the API has one limit for the user.
 
-    `engine` is the URL of a Redis 6.2 or a Valkey, or newer, or a `redis.asyncio.Redis` of your own, which is
-    not closed. `group` is the name of the work: members of one group divide the same Workers. `user` stands
-    for the Cloudflare user, whose requests all of their programs share. `lease` is how many seconds after a
-    crash others take over (15); pauses of the event loop must be shorter. `name` is for members with a name
-    that stays, such as the pods of a StatefulSet: the next process of that name takes over at once.
+    - `engine`: the URL of a Redis (6.2 or newer) or a Valkey, or a `redis.asyncio.Redis` of your own, which
+      is never closed.
+    - `group`: members of one group divide the same Workers.
+    - `user`: a name for the Cloudflare user ("default"). All programs of that user share one rate budget.
+    - `lease`: seconds after a crash until the other members take over (15). Pauses of the event loop must be
+      shorter.
+    - `name`: a stable name of this member, such as that of a pod of a StatefulSet. The next process with the
+      same name takes over at once.
 
-    A lease decides who works, never what counts: a Worker is taken over with a higher *fence*, and a position
-    that is saved with a smaller one is refused. So two members that both believe to have a Worker, after a
-    pause or behind a broken network, can't both commit.
+    A lease only decides which member works; a *fence* decides which positions count. Each take-over raises
+    the fence of a Worker, and a position that is saved with a smaller fence is refused. So when two members
+    both believe that they have a Worker, after a pause or a network failure, only one of them can commit.
 
-    ConfigurationError from `async with` for an engine that can't be relied on. An engine that is out of reach
-    is sat out: members go on for four fifths of a lease, then wait until it is back. `async with` leaves the
-    group at its end.
+    `async with` raises ConfigurationError for an engine that can't be relied on, and leaves the group at its
+    end. While the engine is out of reach, members go on for four fifths of a lease and then wait for it.
     """
 
     def __init__(
@@ -80,7 +82,7 @@ class Fleet:
 
     @property
     def members(self) -> tuple[str, ...]:
-        """The names of the members that were alive at the last beat, this one included."""
+        """The names of the members that were alive at the last heartbeat, this one included."""
         return self._member.members
 
     @property
@@ -90,19 +92,19 @@ class Fleet:
 
     @property
     def owned(self) -> tuple[str, ...]:
-        """What this member has now, sorted: the tags of Workers, and `queue:` and an id for a queue."""
+        """The tags of the Workers that this member has now, sorted. A queue is listed as `queue:<id>`."""
         return tuple(sorted(self._member.held))
 
     @property
     def store(self) -> PositionStore:
-        """Where positions are kept unless the caller has a store of its own: in the engine."""
+        """The store in the engine. It keeps the positions if the caller passes no `store`."""
         return self._store
 
     def share(self, keys: Iterable[str], on_change: Callable[[], None]) -> Share:
-        """Take part in following these: what `client.tail(tags, fleet=fleet)` calls.
+        """Take part in following these Workers; `client.tail(tags, fleet=fleet)` calls this.
 
-        RuntimeError before `async with`; ValueError if this member follows one of them already. Of a fleet
-        that was left, nothing comes.
+        Raises RuntimeError before `async with`, and ValueError if this member follows one of them already.
+        After `leave`, the share stays empty.
         """
         if not self._was_opened:
             raise RuntimeError("the fleet is not open: use it as `async with Fleet(...) as fleet:`")
@@ -119,13 +121,13 @@ class Fleet:
         else:
             if is_persistent is False:
                 logger.warning(
-                    "the engine of the fleet keeps nothing over a restart: switch on its persistence"
+                    "the engine of the fleet loses its data when it restarts: switch on its persistence"
                     " (appendonly yes), or keep positions in a store of your own"
                 )
         await self._budget.__aenter__()
         self._tasks = [
             asyncio.create_task(self._member.run()),
-            asyncio.create_task(self._group.listen(self._member.hear)),
+            asyncio.create_task(self._group.listen(self._member.wake)),
         ]
         return self
 
@@ -137,11 +139,11 @@ class Fleet:
     async def leave(self) -> None:
         """Hand over all Workers and leave the group: for SIGTERM.
 
-        Each loop over this fleet gets no further batch: it saves the last one and ends. This waits for that,
-        for at most one lease, so call it from another task than the one with the loop. Calling it again does
-        nothing.
+        Each loop over this fleet saves its last batch, gets no other one, and ends. `leave` waits for these
+        loops, for at most one lease, so don't call it from the task that runs one of them. Calling it again
+        does nothing.
         """
-        self._member.go()
+        self._member.start_leaving()
         if self._tasks and not self._member.handed_over.is_set():
             until = asyncio.create_task(self._group.clock.sleep(self._lease))
             handed_over = asyncio.create_task(self._member.handed_over.wait())
@@ -154,7 +156,7 @@ class Fleet:
 
     async def aclose(self) -> None:
         """Leave the group at once. An unfinished batch is delivered again, to another member."""
-        self._member.go()
+        self._member.start_leaving()
         tasks, self._tasks = self._tasks, []
         if not tasks:
             return
@@ -179,5 +181,5 @@ async def _end(tasks: Collection[asyncio.Task[None]]) -> None:
 
 def _checked_member(name: str) -> str:
     if "#" in checked_name("name", name):
-        raise ValueError(f"name has no #, not {name!r}")
+        raise ValueError(f"name must not contain #, not {name!r}")
     return name

@@ -1,4 +1,7 @@
-"""What the members of one group ask of the engine: who follows what, and how far."""
+"""The protocol between the members of a group and their engine: who follows which Worker, and how far.
+
+A *Worker* here is anything that members divide: also the queue of `client.events`, as `queue:<id>`.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
@@ -10,110 +13,113 @@ from builds_async.session.clock import Clock
 
 
 class Beat(msgspec.Struct, frozen=True, kw_only=True):
-    """What a member says of itself."""
+    """The heartbeat of a member."""
 
     member: str
-    """The member: a new name for each incarnation."""
+    """The id of the member. A process that joins again gets a new id, a new *incarnation*."""
 
     name: str = ""
-    """What all incarnations of the member's name begin with; empty for a member without a name."""
+    """The stable name that the ids of all its incarnations begin with; empty for a member without one."""
 
     lease: float
-    """For how many seconds it is alive from now on."""
+    """How many seconds the member counts as alive from now on."""
 
     digest: str
-    """Stands for all units that it wants: members with the same units have the same digest."""
+    """A hash of all Workers that it wants: members with the same Workers have the same digest."""
 
     most: int
-    """The maximum number of units to take."""
+    """At most how many free Workers it takes now."""
 
     follows: Mapping[str, int] | None
-    """The units that it follows, with their fences. None: those of `version`."""
+    """The Workers that it follows, with their fences. None: those of `version`."""
 
     version: int = 0
-    """The version of the last response, if the member follows what it had then; 0 if not."""
+    """The version of the last response, if the member still follows what it had then; else 0."""
 
-    units: Sequence[str] | None = None
-    """All units that it wants: of a new member, and when the engine asks for them."""
+    workers: Sequence[str] | None = None
+    """All Workers that it wants, sent by a new member and when the engine asks for them; else None."""
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
-    """How a member stands, after its beat."""
+    """The response to a heartbeat: who is alive, and what has changed for this member."""
 
     members: tuple[str, ...]
     """The members that are alive."""
 
     excess: int
-    """How many units it has beyond its fair share; negative if it has fewer."""
+    """How many Workers it has beyond its fair share; negative if it has fewer."""
 
     lapse: float
-    """Seconds until the first other member is dead unless it says something; 0 if there is no other."""
+    """Seconds until the lease of another member ends, the earliest of all; 0 if there is no other member."""
 
     version: int
-    """Stands for the units that the member has after this beat. Another one follows each change."""
+    """Identifies the Workers that the member has after this heartbeat. Each change makes another version."""
 
     taken: Mapping[str, int]
-    """Units that are the member's from now on, with their fences."""
+    """Workers that the member has from now on, with their fences."""
 
     gone: frozenset[str]
-    """Units that the member follows and does not have."""
+    """Workers that the member follows but no longer has."""
 
 
 class Dead(msgspec.Struct, frozen=True):
-    """The engine took the member for dead, and others may have its units by now."""
+    """The member's lease has ended in the engine, and other members may have its Workers by now."""
 
     superseded: bool = False
-    """Whether another incarnation has its name."""
+    """Whether a newer incarnation with the same name has joined."""
 
 
-class UnknownUnits(msgspec.Struct, frozen=True):
-    """The engine does not know which units the member wants or follows: it has to say so again."""
+class UnknownWorkers(msgspec.Struct, frozen=True):
+    """The engine does not know the Workers that the member wants or follows: the next beat must list them."""
 
 
 class Group(Protocol):
-    """One group in an engine. Each method is one call, atomic; EngineError if there was no response.
+    """One group in an engine. Each method is one atomic call, and raises EngineError without a response.
 
-    A call that was repeated after a lost response counts once.
+    A call that is repeated after a lost response counts once.
     """
 
     clock: Clock
-    """Measures leases on this side: it goes on while the machine sleeps."""
+    """Measures leases in this process. It goes on while the machine sleeps."""
 
     async def open(self) -> bool | None:
-        """Check the engine; whether it keeps its data over a restart, None if it does not say.
+        """Check the engine, and return whether its data survives a restart; None if that is unknown.
 
-        ConfigurationError if it can't be relied on.
+        ConfigurationError if the engine can't be relied on.
         """
         ...
 
-    async def beat(self, beat: Beat) -> Standing | Dead | UnknownUnits:
-        """Be alive, learn what has changed, and take units that are free."""
+    async def beat(self, beat: Beat) -> Standing | Dead | UnknownWorkers:
+        """Renew the lease, learn what has changed, and take free Workers."""
         ...
 
-    async def load(self, unit: str, fence: int) -> Saved | None:
-        """What is saved of a unit, and no smaller fence from now on; None if a later owner has it."""
+    async def load(self, worker: str, fence: int) -> Saved | None:
+        """Return what is saved for a Worker, and refuse smaller fences from now on.
+
+        None if a later owner has the Worker.
+        """
         ...
 
     async def save(
-        self, unit: str, fence: int, seq: int, position: str, append: Sequence[str | bytes] = ()
+        self, worker: str, fence: int, seq: int, position: str, append: Sequence[str | bytes] = ()
     ) -> bool:
-        """Save position number `seq`; False if a later owner has the unit, or another number is next.
+        """Save position number `seq`; False if a later owner has the Worker or `seq` is not the next number.
 
-        With `append`, its first element is the name of a list, and the others are appended to that list in
-        the same step.
+        The first element of `append` is the name of a list. The others are appended to that list in the same
+        step.
         """
         ...
 
-    async def release(self, member: str, units: Mapping[str, int]) -> None:
-        """Give up units."""
+    async def release(self, member: str, workers: Mapping[str, int]) -> None:
+        """Give up Workers."""
         ...
 
     async def leave(self, member: str) -> None:
-        """Give up everything, and be a member no longer."""
+        """Give up all Workers, and leave the group."""
         ...
 
     async def listen(self, heard: Callable[[], object]) -> None:
-        """Call `heard` whenever members or free units have changed, until cancelled.
+        """Call `heard` whenever members or free Workers have changed, until canceled.
 
         A message may get lost.
         """

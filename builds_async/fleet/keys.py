@@ -4,7 +4,7 @@ _LONGEST = 200
 
 
 def checked_name(what: str, name: object) -> str:
-    """A user, a group or a member as it stands in keys. TypeError or ValueError if it can't."""
+    """Return the name of a user, group or member. TypeError or ValueError if it can't be part of a key."""
     if not isinstance(name, str):
         raise TypeError(f"{what} must be a string, not {type(name).__name__}")
     if not name or len(name) > _LONGEST or not name.isprintable() or set("{}|") & set(name):
@@ -18,6 +18,6 @@ def checked_name(what: str, name: object) -> str:
 def key(kind: str, name: str, part: str) -> str:
     """The key of one part of the state of a user or a group.
 
-    The braces keep all keys of one name together, should the engine ever be split.
+    In a cluster, the braces put all keys of one name on the same node.
     """
     return f"builds-async:{kind}:{{{name}}}:{part}"

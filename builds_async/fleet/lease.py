@@ -1,4 +1,4 @@
-"""The verb `lease` of a Redis engine: the arguments and the reply of its script."""
+"""The budget in a Redis or Valkey: encodes the arguments of `lease.lua`, and decodes its reply."""
 
 from collections.abc import Callable
 from typing import Final
@@ -27,7 +27,7 @@ class RedisBudget:
         return f"RedisBudget({self.engine!r})"
 
     async def open(self) -> None:
-        """Check that the engine can be relied on."""
+        """Check that the engine can be relied on; ConfigurationError if it can't."""
         await self.engine.open()
 
     async def lease(self, user: str, claim: Claim, *, now: int = 0) -> Grant:
@@ -40,13 +40,13 @@ class RedisBudget:
         await self.engine.listen(key("budget", user, "state"), lambda message: heard(int(message) / 1000))
 
     async def aclose(self) -> None:
-        """Close the connection, unless it is somebody else's."""
+        """Close the connection, unless it is borrowed."""
         if self._owned:
             await self.engine.aclose()
 
 
 def encoded(claim: Claim, now: int) -> list[str | int]:
-    """The arguments of the script."""
+    """The arguments of the script, in its order."""
     history = claim.history or ()
     return [
         claim.member,
@@ -59,7 +59,7 @@ def encoded(claim: Claim, now: int) -> list[str | int]:
 
 
 def decoded(reply: list[int]) -> Grant:
-    """The reply of the script."""
+    """The grant in the script's reply."""
     if reply[0] == 1:
         return Grant(known=False)
     _, tokens, polls, closed, members, polling, free, wait, probing = reply

@@ -1,4 +1,4 @@
-"""One member of a group: it sends beats and follows what the responses assign."""
+"""One member of a group: it sends heartbeats, and takes and gives up Workers as the responses say."""
 
 import asyncio
 import hashlib
@@ -15,37 +15,41 @@ from builds_async.fleet.shares import FleetShare
 logger: logging.Logger = logging.getLogger("builds_async")
 
 SURE = 0.8
-"""The part of a lease, from before it was requested, in which no other member can have a Worker."""
+"""The part of a lease for which a member delivers lines.
+
+It is measured from before the heartbeat was sent, so it ends before the lease ends in the engine, also on a
+clock that is slower by a fifth: by the time another member takes over, this one has stopped.
+"""
 
 MOST = 50
-"""How many Workers a member takes with one beat; the next follows at once."""
+"""At most how many Workers a member takes with one heartbeat; the next heartbeat follows at once."""
 
 _BEATS = 4  # in a lease
-_AT_LEAST = 0.02  # seconds between two beats
+_AT_LEAST = 0.02  # seconds between two heartbeats
 
 
 class Member:
-    """One process in a group: says that it is alive, takes what is free, gives up what others wait for.
+    """One process in a group: it renews its lease, takes free Workers, and gives up those beyond its share.
 
-    The next beat makes up for a lost response: it says what this member follows, and what the
-    engine holds for it beyond that is given again.
+    A lost response needs no repair. Each heartbeat lists the Workers that this member follows, and the engine
+    assigns it once more those that it has but doesn't list.
     """
 
     def __init__(self, group: Group, *, label: str, name: str, lease: float) -> None:
         self.held: dict[str, int] = {}
-        """What this member has, with fences."""
+        """The Workers that this member has, with their fences."""
 
         self.leaving: set[str] = set()
-        """What others wait for."""
+        """Those of them that it has to give up, because other members wait for them."""
 
         self.members: tuple[str, ...] = ()
-        """The members that were alive at the last beat."""
+        """The members that were alive at the last heartbeat."""
 
         self.failure: BuildsError | None = None
-        """What ended the membership for good."""
+        """The error that ended the membership for good."""
 
         self.handed_over: asyncio.Event = asyncio.Event()
-        """Is set when this member goes and has nothing any more."""
+        """Set once this member is leaving and has given up its last Worker."""
 
         self._group = group
         self._label = label
@@ -53,24 +57,24 @@ class Member:
         self._lease = lease
         self._clock = group.clock
         self._incarnation = ""
-        self._is_known = False  # whether the engine has our units
-        self._version = 0  # of the response that gave what is held; 0 after any other change
-        self._is_as_sent = False  # whether nothing was dropped since the beat that is under way
+        self._is_known = False  # whether the engine knows which Workers we want
+        self._version = 0  # of the response that `held` is from; 0 after any other change
+        self._is_as_sent = False  # whether nothing was dropped since the heartbeat in flight was sent
         self._sure_until = -1.0
         self._shares: list[FleetShare] = []
-        self._is_going = self._has_ended = False
+        self._is_leaving = self._has_ended = False
         self._is_out = False  # whether the engine is out of reach
         self._news = asyncio.Event()
 
     @property
     def is_sure(self) -> bool:
-        """Whether no other member can have what is held."""
+        """Whether the lease still holds, so that no other member can have the Workers in `held`."""
         return self._clock.now() < self._sure_until
 
-    # What shares ask for.
+    # What shares call.
 
     def share(self, keys: Iterable[str], on_change: Callable[[], None]) -> FleetShare:
-        """Take part in following these."""
+        """Take part in following these Workers."""
         share = FleetShare(self, keys, on_change)
         for other in self._shares:
             if both := share.keys & other.keys:
@@ -81,22 +85,22 @@ class Member:
             share.ended = True
             return share
         self._shares.append(share)
-        self.want()
+        self.update()
         return share
 
-    def want(self) -> None:
-        """The units of a share have changed."""
+    def update(self) -> None:
+        """List all wanted Workers in the next heartbeat, which is due now: those of a share have changed."""
         self._is_known = False
         self._news.set()
 
     def forget(self, share: FleetShare) -> None:
-        """A share has ended."""
+        """Remove a share that has ended."""
         if share in self._shares:
             self._shares.remove(share)
-            self.want()
+            self.update()
 
     async def give_up(self, keys: Collection[str]) -> None:
-        """Release units. Without a response the next beat brings them back, to be given up again."""
+        """Release Workers. If that fails, the next heartbeat brings them back, to be given up again."""
         given = {key: self.held[key] for key in keys if key in self.held}
         self._drop(given)
         if given and self._incarnation:
@@ -105,21 +109,21 @@ class Member:
             except EngineError as error:
                 logger.debug("%s", str(error))
 
-    def hear(self) -> None:
-        """Members or free units have changed: the next beat is due."""
+    def wake(self) -> None:
+        """Send the next heartbeat now: members or free Workers have changed."""
         self._news.set()
 
-    def go(self) -> None:
-        """Hand over everything."""
-        if not self._is_going:
-            self._is_going = True
+    def start_leaving(self) -> None:
+        """Give up all Workers, each at its next commit, and take no others."""
+        if not self._is_leaving:
+            self._is_leaving = True
             self.leaving = set(self.held)
             self._changed()
             if not self.held:
                 self.handed_over.set()
 
     async def end(self) -> None:
-        """Be a member no longer, at once. After `run` was cancelled."""
+        """Leave the group at once. Call it after `run` was canceled."""
         self._has_ended = True
         self._drop(tuple(self.held))
         for share in tuple(self._shares):
@@ -131,10 +135,10 @@ class Member:
         except BuildsError as error:
             logger.warning("%s; others take over when the lease ends", str(error))
 
-    # The beat.
+    # The heartbeat.
 
     async def run(self) -> None:
-        """Be a member until cancelled."""
+        """Send heartbeats until canceled."""
         pause = 0.0
         while self.failure is None:
             await self._sleep(pause)
@@ -151,7 +155,7 @@ class Member:
                 self._note_outage(None)
 
     async def _sleep(self, pause: float) -> None:
-        """Wait for the next beat, or for news."""
+        """Wait until the next heartbeat is due, or until something has changed."""
         await self._clock.sleep(min(pause, _AT_LEAST))
         if pause <= _AT_LEAST or self._news.is_set():
             return
@@ -163,7 +167,7 @@ class Member:
             alarm.cancel()
 
     async def _beat(self) -> float:
-        """Send a beat and act on the response; return the seconds until the next one."""
+        """Send a heartbeat and act on the response; return the seconds until the next one."""
         wanted = sorted(key for share in self._shares for key in share.keys)
         if not wanted:
             if self._incarnation:
@@ -173,23 +177,23 @@ class Member:
         if not self._incarnation:
             self._incarnation = f"{self._name or os.getpid()}#{secrets.token_hex(4)}"
             self._is_known = False
-        asked, says_units = self._clock.now(), not self._is_known
-        self._is_known = True  # unless somebody wants other units while this is under way
-        version, self._version, self._is_as_sent = 0 if says_units else self._version, 0, True
+        asked, names_workers = self._clock.now(), not self._is_known
+        self._is_known = True  # before the call: `update` may clear it while the call is in flight
+        version, self._version, self._is_as_sent = 0 if names_workers else self._version, 0, True
         beat = Beat(
             member=self._incarnation,
             name=self._name,
             lease=self._lease,
             digest=hashlib.sha256("\n".join(wanted).encode()).hexdigest()[:16],
-            most=0 if self._is_going else MOST,
+            most=0 if self._is_leaving else MOST,
             follows=None if version else dict(self.held),
             version=version,
-            units=wanted if says_units else None,
+            workers=wanted if names_workers else None,
         )
         try:
             answer = await self._group.beat(beat)
         except BuildsError:
-            self._is_known = self._is_known and not says_units
+            self._is_known = self._is_known and not names_workers
             raise
         if isinstance(answer, Standing):
             return await self._stand(answer, asked)
@@ -205,13 +209,13 @@ class Member:
         self._drop(answer.gone)
         self.held |= answer.taken
         self._version = version
-        excess = len(self.held) if self._is_going else answer.excess
+        excess = len(self.held) if self._is_leaving else answer.excess
         leaving = set(sorted(self.held, key=lambda key: -self.held[key])[: max(0, excess)])
         if answer.taken or leaving != self.leaving or not was_sure:
             self.leaving = leaving
             self._changed()
         wanted = {key for share in self._shares for key in share.keys}
-        if unwanted := answer.taken.keys() - wanted:  # they were removed while the beat was under way
+        if unwanted := answer.taken.keys() - wanted:  # they were removed while the heartbeat was in flight
             await self.give_up(unwanted)
         if len(answer.taken) >= MOST:
             return 0.0
@@ -226,7 +230,7 @@ class Member:
             )
         else:
             logger.warning(
-                "the fleet %s took this member for dead, after a pause or an outage; it joins anew",
+                "this member's lease in the fleet %s ended, after a pause or an outage; it joins again",
                 self._label,
             )
         self._incarnation, self.members, self._sure_until = "", (), -1.0
@@ -239,7 +243,7 @@ class Member:
         if dropped:
             self._version, self._is_as_sent = 0, False
             self._changed()
-        if not self.held and self._is_going:
+        if not self.held and self._is_leaving:
             self.handed_over.set()
 
     def _changed(self) -> None:
@@ -249,7 +253,8 @@ class Member:
     def _note_outage(self, error: EngineError | None) -> None:
         if error is not None and not self._is_out:
             logger.warning(
-                "%s; four fifths of a lease later nothing is delivered until it is back", str(error)
+                "%s; if this lasts for four fifths of a lease, delivery stops until the engine is back",
+                str(error),
             )
         elif error is None and self._is_out:
             logger.info("the engine of the fleet %s works again", self._label)

@@ -1,4 +1,4 @@
-"""An engine within this process: what the scripts mean, with the time as an argument."""
+"""The budget's engine in memory: the model of `lease.lua`, with the time as an argument."""
 
 import math
 from collections import Counter
@@ -8,7 +8,7 @@ from math import inf
 from builds_async.fleet.engine import Claim, Grant
 from builds_async.session.clock import Clock, SystemClock
 
-_AGAIN = 250  # milliseconds until a member asks again, where nothing says when more is free
+_AGAIN = 250  # milliseconds until the next claim, where it is unknown when tokens become free
 _SHORTEST_STEP = 50
 _STEPS = 60
 
@@ -16,14 +16,13 @@ _STEPS = 60
 class LeaseModel:
     """The state of one user in an engine. All times are milliseconds.
 
-    It gives the same grants as `lease.lua`, which has the comments on why.
+    It gives the same grants as `lease.lua`; the comments there explain why.
     """
 
     def __init__(self) -> None:
         self.born: int | None = None
-        self.charged: Counter[int] = Counter[
-            int
-        ]()  # requests that got their response, by the end of their bucket
+        # Requests that have ended, by the end of their bucket.
+        self.charged: Counter[int] = Counter[int]()
         self.window: int = 0
         self.held: dict[str, int] = {}
         self.deadlines: dict[str, int] = {}
@@ -38,11 +37,11 @@ class LeaseModel:
 
     @property
     def spent(self) -> int:
-        """The requests that count, but for those that members hold."""
+        """The requests in the window that have ended."""
         return self.charged.total()
 
     def lease(self, claim: Claim, now: int) -> tuple[Grant, int]:
-        """What the member gets, and for how long the gate closes for all others: 0 if it does not."""
+        """The grant of a member, and for how long its claim closes the gate for all others, or 0."""
         me, is_known = claim.member, claim.member in self.totals
         if not is_known and claim.history is None and not claim.leaving:
             return Grant(known=False), 0
@@ -156,32 +155,32 @@ class LeaseModel:
 
 
 def _is_blank(claim: Claim) -> bool:
-    """Whether a member has nothing to tell yet."""
+    """Whether a member has sent no request yet."""
     return not (claim.total or claim.in_flight or claim.unused or claim.history)
 
 
 class MemoryEngine:
     """A `BudgetEngine` for members within one process, on any clock: for tests with the simulator.
 
-    `latency` is the time for one call in seconds, 0 by default.
+    `latency` is how many seconds one call takes, 0 by default.
     """
 
     def __init__(self, clock: Clock | None = None, *, latency: float = 0.0) -> None:
         self.name: str = "the engine in memory"
-        """For messages."""
+        """Its name in messages."""
         self.clock: Clock = SystemClock() if clock is None else clock
-        """Its time, and that of the members."""
+        """The clock of the engine and of its members."""
         self.latency: float = latency
-        """Seconds for one call."""
+        """How many seconds one call takes."""
         self.users: dict[str, LeaseModel] = {}
-        """What it knows, by user."""
+        """The state of each user."""
         self._listeners: dict[str, list[Callable[[float], object]]] = {}
 
     async def open(self) -> None:
         """Nothing to check."""
 
     async def lease(self, user: str, claim: Claim) -> Grant:
-        """The grant of a member; the request and the reply each take half of the latency."""
+        """The grant of a member. The request and the reply take half of the latency each."""
         await self.clock.sleep(self.latency / 2)
         now = int(self.clock.now() * 1000)
         grant, closing = self.users.setdefault(user, LeaseModel()).lease(claim, now)
@@ -192,7 +191,7 @@ class MemoryEngine:
         return grant
 
     async def listen_to_closings(self, user: str, heard: Callable[[float], object]) -> None:
-        """Call `heard` with each closing, until cancelled."""
+        """Call `heard` with the seconds of each closing, until canceled."""
         listeners = self._listeners.setdefault(user, [])
         listeners.append(heard)
         try:

@@ -1,21 +1,22 @@
-"""How fast a member goes: how many polls it takes at a time, and the ration without an engine."""
+"""How fast a member may send: how many polls it takes at a time, and the ration without an engine."""
 
 from math import inf
 
-_FRESH = 60  # parts of a window, for one of which the API's word is believed
+_FRESH = 60  # the API's headers are believed for this fraction of a window: 1/60
 
 
 def tokens_for(seconds: float, spacing: float, most: int) -> int:
-    """How many polls fit into `seconds` at that spacing: at least 1, and no more than `most`."""
+    """How many polls fit into `seconds` at that spacing: at least 1 and at most `most`."""
     return most if spacing <= 0 else max(1, min(most, int(seconds / spacing)))
 
 
 class Ration:
-    """What a member may send without the engine: its part of half the reserve, evenly spread.
+    """The pace of a member that can't reach the engine: an equal share of half the reserve, evenly spread.
 
-    The engine never grants the reserve, so the members on a ration and those that still reach the engine stay
-    below the limit together. Where the API itself said just now that more than half of its limit is left, one
-    request at a time goes beyond that. `chance` is from 0 to 1: the members do not all begin at once.
+    The engine never grants the reserve. So the members on a ration and those that still reach the engine stay
+    below the limit together. On top of the ration, one request at a time may be in flight while the API's
+    latest headers say that more than half of the limit is left. `chance` is from 0 to 1 and delays the first
+    request, so that the members do not all begin at once.
     """
 
     def __init__(
@@ -29,7 +30,7 @@ class Ration:
         self._plenty_until = -inf
 
     def observe(self, now: float, left: int, quota: int) -> None:
-        """The API says what is left of its limit."""
+        """Note how many requests are left by the API's headers, out of `quota`."""
         self._plenty_until = now + self._fresh if 2 * left > quota else -inf
 
     def allows(self, now: float, *, in_flight: int) -> bool:

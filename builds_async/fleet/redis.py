@@ -1,4 +1,4 @@
-"""The connection to a Redis or Valkey: checks it, runs scripts, hears messages, and explains its errors."""
+"""The connection to a Redis or Valkey: checks it, runs scripts, receives messages and explains errors."""
 
 import asyncio
 import logging
@@ -24,7 +24,7 @@ from builds_async.session.clock import Clock
 logger: logging.Logger = logging.getLogger("builds_async")
 
 Reply: TypeAlias = Any
-"""What a script returns: integers, bytes or text, None, and lists of those."""
+"""The return value of a script: an integer, bytes or text, None, or a list of these."""
 
 OLDEST: Final = (6, 2)
 """The oldest version of Redis that the scripts are tested on. All versions of Valkey are newer."""
@@ -32,7 +32,7 @@ OLDEST: Final = (6, 2)
 TIMEOUT: Final = 1.0
 """Seconds for one call of the engine, connect included."""
 
-_QUIET = 10.0  # seconds without a message after which a subscription asks whether the connection still lives
+_QUIET = 10.0  # seconds without a message after which a subscription sends a ping
 _AGAIN = 0.5  # seconds between two attempts to subscribe
 
 
@@ -40,18 +40,18 @@ class RedisEngine:
     """A Redis or Valkey that members share.
 
     `engine` is a URL (`redis://`, `rediss://` for TLS, `unix://`), or a `redis.asyncio.Redis` or
-    `valkey.asyncio.Valkey` of your own, which is never closed. Every error that leaves is an `EngineError`,
-    which passes, or a `ConfigurationError`, which does not. None has the password.
+    `valkey.asyncio.Valkey` of your own, which is never closed. Each method raises only `EngineError`, for a
+    failure that is temporary, and `ConfigurationError`, for one that is not. Neither shows the password.
     """
 
     def __init__(self, engine: str | RedisClient, *, timeout: float = TIMEOUT) -> None:
         self.clock: Clock = BootClock()
-        """Measures leases: it goes on while the machine sleeps, as the engine's clock does."""
+        """Measures leases. It goes on while this machine is suspended, since the engine's clock does."""
         self._timeout = timeout
         self._hidden: tuple[str, ...] = ()
         self._borrowed = not isinstance(engine, str)
         self.name: str = "the engine"
-        """Where the engine is, without the password: for messages."""
+        """The address of the engine without the password, for messages."""
         if isinstance(engine, str):
             self._hidden, self.name = secrets(engine), shown(engine)
             self._client: Any = _client(engine, self.name, timeout)  # redis-py is only half typed
@@ -69,17 +69,17 @@ class RedisEngine:
         return f"RedisEngine({self.name!r})"
 
     async def open(self) -> None:
-        """Check once that this is an engine to rely on.
+        """Check once that the engine can be relied on.
 
-        ConfigurationError if it is no Redis or Valkey, too old, evicts keys, or refuses the password.
-        EngineError if it can't be reached: then the next call of `open` checks.
+        ConfigurationError if it is not a Redis or Valkey, is too old, evicts keys, or refuses the password.
+        EngineError if it can't be reached; then the next call of `open` checks again.
         """
         if not self._checked:
             await self.facts()
             self._checked = True
 
     async def facts(self) -> EngineFacts | None:
-        """What the engine says of itself, checked as `open` does. None where INFO is forbidden."""
+        """Facts about the engine, checked like in `open`. None where INFO is forbidden."""
         try:
             info = await self._command("INFO")
         except ForbiddenError:
@@ -113,15 +113,15 @@ class RedisEngine:
         return await self._command(*words)
 
     async def run(self, script: Script, keys: Sequence[str], args: Sequence[str | bytes | int]) -> Reply:
-        """What a script returns. It is sent by its hash, and with its text if the engine does not have it."""
+        """Run a script and return its reply. Its text is sent only if the engine does not know its hash."""
         values: tuple[str | bytes | int, ...] = (*keys, *args)
         return await self._execute(script, len(keys), values)
 
     async def listen(self, channel: str, heard: Callable[[bytes], object]) -> None:
-        """Call `heard` with each message of a channel, until cancelled.
+        """Call `heard` with each message of a channel, until canceled.
 
-        On a connection of its own, which may be quiet for hours; one that is lost is made anew. Messages that
-        were published meanwhile are lost: whatever they say must also be in the engine's state.
+        It uses a connection of its own, which may be quiet for hours, and reconnects when that is lost.
+        Messages published meanwhile are lost, so everything they say must also be in the engine's state.
         """
         warned = False
         while True:
@@ -152,7 +152,7 @@ class RedisEngine:
                 await subscription.subscribe(channel)
             asked = False
             while True:
-                # Without a timeout, redis-py would apply the socket's to a connection that is only quiet.
+                # Without this timeout, redis-py would end a connection that is merely quiet as timed out.
                 message = await subscription.get_message(timeout=_QUIET)
                 if message is None:
                     if asked:
@@ -179,7 +179,7 @@ class RedisEngine:
         return await self._guarded(run, f"the script {script.name}")
 
     async def _guarded(self, call: Callable[[], Any], what: str) -> Reply:
-        """The result of a call, or an error of ours in the place of the client's."""
+        """Make a call, and raise our error in place of the client library's."""
         if self._closed:
             raise RuntimeError("the connection to the engine is closed")
         if os.getpid() != self._process:
@@ -195,14 +195,14 @@ class RedisEngine:
             failure = self._explain(error, what)
         else:
             if task is not None and task.cancelling() > before:
-                raise asyncio.CancelledError  # redis-py swallows one that strikes while it connects
+                raise asyncio.CancelledError  # redis-py swallows a cancellation while it connects
             return reply
-        # Out here: the client's error is not its context, which may show the URL or the arguments.
+        # Raised out here so that the client's error, which may show the URL, is not our error's context.
         raise failure
 
 
 def _client(url: str, name: str, timeout: float, *, quiet: bool = False) -> Any:  # noqa: ANN401  # half typed
-    """A client for a URL. `quiet` for one whose connection may be silent for long."""
+    """A client for a URL. With `quiet`, its connection may be silent without a timeout."""
     over_tcp = {} if url.startswith("unix:") else {"socket_keepalive": True}
     failure = None
     try:
@@ -213,14 +213,14 @@ def _client(url: str, name: str, timeout: float, *, quiet: bool = False) -> Any:
             retry=Retry(NoBackoff(), 0),
             **over_tcp,
         )
-        client.connection_pool.make_connection()  # it opens nothing, but refuses an option that is unknown
+        client.connection_pool.make_connection()  # opens nothing, but refuses an unknown option
         return client
     except (ValueError, TypeError, redis.exceptions.RedisError):
         failure = ConfigurationError(
-            f"{name}: this is no URL of an engine: it begins with redis://, rediss:// or unix://, and special"
-            " characters of a password are percent-encoded"
+            f"{name}: this is not the URL of an engine, which begins with redis://, rediss:// or unix://;"
+            " special characters in its password must be percent-encoded"
         )
-    raise failure  # out here: the parser's error may quote the password
+    raise failure  # out here, so that the parser's error, which may quote the password, is not its context
 
 
 def _exceptions_of(client: object) -> ModuleType:
@@ -231,7 +231,8 @@ def _exceptions_of(client: object) -> ModuleType:
     if "redis" in packages:
         return redis.exceptions
     raise TypeError(
-        f"engine is a URL, a redis.asyncio.Redis or a valkey.asyncio.Valkey, not a {type(client).__name__}"
+        "engine must be a URL, a redis.asyncio.Redis or a valkey.asyncio.Valkey, not a"
+        f" {type(client).__name__}"
     )
 
 
@@ -240,7 +241,7 @@ def _as_bytes(value: str | bytes) -> bytes:
 
 
 def as_text(value: str | bytes) -> str:
-    """A text of a reply: borrowed clients may decode by themselves or not."""
+    """Text of a reply. A borrowed client may have decoded it already."""
     return value.decode() if isinstance(value, bytes) else value
 
 
@@ -269,7 +270,7 @@ def _facts(info: dict[str, str], *, persistent: bool | None) -> EngineFacts:
 
 
 def _check(facts: EngineFacts, info: dict[str, str], name: str) -> None:
-    """ConfigurationError for an engine that can't be relied on."""
+    """Raise ConfigurationError for an engine that can't be relied on."""
     if info.get("redis_mode") == "cluster":
         raise ConfigurationError(f"{name}: {IS_A_CLUSTER}")
     version = tuple(int(part) for part in facts.version.split(".")[:2] if part.isdecimal())
@@ -280,6 +281,6 @@ def _check(facts: EngineFacts, info: dict[str, str], name: str) -> None:
         )
     if facts.policy not in {"", "noeviction"}:
         raise ConfigurationError(
-            f"{name}: its maxmemory-policy is {facts.policy}, so it may drop what members share without a"
-            " word: set it to noeviction, or use another instance"
+            f"{name}: its maxmemory-policy is {facts.policy}, so it may silently drop shared data: set it to"
+            " noeviction, or use another instance"
         )

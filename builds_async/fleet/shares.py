@@ -1,4 +1,4 @@
-"""What one verb of a member follows."""
+"""The Workers that one verb of a member follows."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Protocol
@@ -7,102 +7,105 @@ from builds_async.errors import BuildsError
 
 
 class Membership(Protocol):
-    """What a share has to know of its member."""
+    """What a share needs of its member."""
 
     failure: BuildsError | None
-    """What ended the membership for good."""
+    """The error that ended the membership for good."""
 
     held: dict[str, int]
-    """What the member has, with fences."""
+    """The Workers that the member has, with their fences."""
 
     leaving: set[str]
-    """What others wait for."""
+    """Those of them that it has to give up, because other members wait for them."""
 
     @property
     def is_sure(self) -> bool:
-        """Whether no other member can have what is held."""
+        """Whether no other member can have the Workers in `held`."""
         ...
 
-    def want(self) -> None:
-        """The units of a share have changed."""
+    def update(self) -> None:
+        """Tell the engine that the Workers of a share have changed."""
         ...
 
     def forget(self, share: "FleetShare") -> None:
-        """A share has ended."""
+        """Remove a share that has ended."""
         ...
 
     async def give_up(self, keys: Collection[str]) -> None:
-        """Let others have units."""
+        """Release Workers, so that other members can take them."""
         ...
 
 
 class FleetShare:
-    """The part of a fleet's Workers that one verb asks for: the `Share` of that verb."""
+    """The `Share` of one verb: the Workers that it wants, and those of them that this member has."""
 
     def __init__(self, membership: "Membership", keys: Iterable[str], on_change: Callable[[], None]) -> None:
         self._membership = membership
         self._on_change = on_change
 
         self.keys: set[str] = set(keys)
-        """What is asked for."""
+        """The Workers that the verb wants."""
 
         self.ended: bool = False
-        """Whether the member has left."""
+        """Whether the member has left the group."""
 
         self.version: int = 1
         """Grows with each change."""
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is asked for."""
+        """Whether the verb wants no Workers."""
         return not self.keys
 
     def held(self) -> Mapping[str, int]:
-        """What this member has of it, with fences. Raises what ended the membership."""
+        """Those of its Workers that this member has, with their fences.
+
+        Raises the error that ended the membership, if one did.
+        """
         if self._membership.failure is not None:
             raise self._membership.failure
         return {key: fence for key, fence in self._membership.held.items() if key in self.keys}
 
     def wants(self, key: str) -> bool:
-        """Whether it is asked for."""
+        """Whether the verb wants this Worker."""
         return key in self.keys
 
     def leaving(self) -> Collection[str]:
-        """What others wait for."""
+        """The Workers to give up at the next commit, because other members wait for them."""
         return [key for key in self._membership.leaving if key in self.keys]
 
     def is_sure(self, key: str) -> bool:
-        """Whether no other member can have it now."""
+        """Whether this member has the Worker, and no other member can have it now."""
         return key in self._membership.held and self._membership.is_sure
 
     async def give_up(self, keys: Collection[str]) -> None:
-        """Let others have it."""
+        """Release Workers, so that other members can take them."""
         await self._membership.give_up(keys)
 
     async def add(self, key: str) -> None:
-        """Ask for another one."""
+        """Want another Worker."""
         self.keys.add(key)
-        self._membership.want()
+        self._membership.update()
 
     async def remove(self, key: str) -> None:
-        """Ask for one no longer."""
+        """Want a Worker no longer."""
         self.keys.discard(key)
-        self._membership.want()
+        self._membership.update()
         await self._membership.give_up([key])
         self.changed()
 
     async def aclose(self) -> None:
-        """Give up all of it."""
+        """End the share, and give up all its Workers."""
         self.end()
         self._membership.forget(self)
         await self._membership.give_up(tuple(self.keys))
 
     def end(self) -> None:
-        """The member has left."""
+        """Mark the share as ended: the member has left the group."""
         self.ended = True
         self.changed()
 
     def changed(self) -> None:
-        """Tell the verb that something has changed."""
+        """Notify the verb of a change."""
         self.version += 1
         self._on_change()

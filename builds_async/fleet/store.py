@@ -1,4 +1,4 @@
-"""Positions in the engine: next to what decides who follows what."""
+"""Keeps positions in the engine, next to the fences, so that one script checks and saves them."""
 
 from collections.abc import Callable, Coroutine
 from typing import TypeVar
@@ -14,9 +14,9 @@ from builds_async.session.clock import Clock
 T = TypeVar("T")
 
 PATIENCE = 300.0
-"""For how many seconds a store repeats a call that gets no response."""
+"""Seconds for which a store repeats a call that gets no response."""
 
-_LOOK = 0.5  # seconds between two looks at whether the member has left
+_LOOK = 0.5  # seconds between two checks whether the member has left
 
 
 class GroupStore:
@@ -29,18 +29,17 @@ class GroupStore:
         self._has_ended = False
 
     def end(self) -> None:
-        """Repeat no call from now on: the member has left."""
+        """Stop repeating calls: the member has left."""
         self._has_ended = True
 
     async def open(self, worker: str, fence: int) -> Saved | None:
-        """What is saved for a Worker; None if a later owner has it."""
+        """Return what is saved for a Worker; None if a later owner has it."""
         return await self._answered(lambda: self._group.load(worker, fence))
 
     async def save(self, worker: str, fence: int, seq: int, position: str, *args: "str | bytes") -> bool:
-        """Save a position; with arguments, append to a list in the same step.
+        """Save a position, and append `args[1:]` to the list named `args[0]`, both or neither.
 
-        `await batch.commit("lines", *lines)` appends the lines to the list `lines` of the engine: with the
-        position or not at all, so each line is in the list exactly once.
+        So after `await batch.commit("lines", *lines)` each line is in the engine's list `lines` exactly once.
         """
         return await self._answered(lambda: self._group.save(worker, fence, seq, position, args))
 
@@ -63,10 +62,11 @@ class GroupStore:
 class RedisStore(GroupStore):
     """Keeps the positions of a tail in a Redis or Valkey, under the name of a `group`.
 
-    It is what a `Fleet` uses by itself, and what a bot without one uses to go on on another machine:
-    `client.tail(tags, store=RedisStore("redis://cache/0", group="bot"))`. `engine` is as for `Fleet`.
+    With it, a bot without a fleet can continue on another machine:
+    `client.tail(tags, store=RedisStore("redis://cache/0", group="bot"))`. A `Fleet` has such a store already.
+    `engine` is the same as for `Fleet`.
 
-    A call without a response is repeated for five minutes; then the EngineError is raised. Switch on the
+    A call without a response is repeated for five minutes, and then raises EngineError. Switch on the
     engine's persistence: if it loses the positions, running builds come again from their first line.
     """
 
@@ -78,7 +78,7 @@ class RedisStore(GroupStore):
         return f"RedisStore({self._over.name!r})"
 
     async def open(self, worker: str, fence: int) -> Saved | None:
-        """What is saved for a Worker; None if a later owner has it."""
+        """Return what is saved for a Worker; None if a later owner has it."""
         await self._answered(self._over.open)
         return await super().open(worker, fence)
 

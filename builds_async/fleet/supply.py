@@ -1,4 +1,4 @@
-"""Keeps one member of a shared budget supplied with tokens, with and without its engine."""
+"""Supplies one member of a shared budget with tokens, and with a ration while the engine is out of reach."""
 
 import asyncio
 import logging
@@ -23,24 +23,27 @@ from builds_async.session.rate_window import RateWindow
 logger: logging.Logger = logging.getLogger("builds_async")
 
 SESSION = 6.0
-"""Seconds for which the engine keeps what a member holds, without hearing of it."""
+"""Seconds for which the engine keeps the tokens of a member that sends no claim."""
 
 USE = 4.0
-"""Seconds after which unused tokens end: before they end in the engine."""
+"""Seconds after which unused tokens expire here, two seconds before they expire in the engine.
 
-_KEEP = 0.7 * USE  # seconds between two looks whether the engine has to hear something
-_TIMEOUT = 30.0  # seconds after which a request of a silent member counts as finished
-_AGAIN = 0.2  # seconds until a failed call of the engine is repeated
-_AGAIN_RATIONED = 1.0
-_LONGEST_WAIT = 0.5  # seconds after which an engine that had nothing left is asked again
-_STRANGERS = 10  # how many members there may be, for one that never reached the engine
-_ROUND_TRIP = 0.01  # seconds after which an engine that is being asked has probably responded
-_LONGEST_RESET = 3600.0  # seconds; a reset further ahead is a mistake of the server
-_STEPS = 60  # of a window, in which a member that joins reports what it has sent
+The two seconds cover a slow call and clocks of different speed.
+"""
+
+_RENEW_INTERVAL = 0.7 * USE  # seconds: early enough to renew tokens that are still in use
+_TIMEOUT = 30.0  # seconds after which a request of a silent member counts as ended
+_RETRY_DELAY = 0.2  # seconds until a failed call of the engine is repeated
+_RETRY_DELAY_RATIONED = 1.0
+_LONGEST_WAIT = 0.5  # seconds until the next claim, after the engine had no tokens left
+_ASSUMED_MEMBERS = 10  # by a member that has never reached the engine, and so does not know their number
+_ROUND_TRIP = 0.01  # seconds that a claim probably takes
+_LONGEST_RESET = 3600.0  # seconds; a later reset in the API's headers is taken for an error of the server
+_STEPS = 60  # a member that joins reports its last window in this many steps
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
-    """What a shared budget was made with."""
+    """The arguments of a `SharedBudget`."""
 
     user: str
     limit: int
@@ -52,7 +55,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
 class Supply:
     """The tokens of one member.
 
-    It calls `changed` when a request that could not be sent perhaps can be now, `closed_by_other` when
+    It calls `changed` when a waiting request may be able to go, `closed_by_other` with the seconds when
     another member got a 429, and `report` when a ration begins or ends.
     """
 
@@ -70,7 +73,7 @@ class Supply:
         self.clock: Clock = engine.clock
         self.terms: Terms = terms
         self.tokens: Tokens = Tokens()
-        self.grant: Grant = Grant(members=_STRANGERS, free=window.capacity)  # what the engine said last
+        self.grant: Grant = Grant(members=_ASSUMED_MEMBERS, free=window.capacity)  # the last one
         self.ration: Ration | None = None
         self.next_try_at: float = -inf
         self.poll_spacing: float = 0.0  # between two polls of this member
@@ -80,11 +83,10 @@ class Supply:
         self._member = f"{os.getpid()}-{secrets.token_hex(6)}"
         self._chance: Callable[[], float] = random.random
         self._is_known = False  # to the engine
-        self._close_until = -inf  # of a 429 that was not reported to the engine
-        self._api_left: tuple[int, float] | None = (
-            None  # what the API says is left, and until when; None once reported
-        )
-        self._has_said = False  # whether the engine has heard from us what the API says
+        self._close_until = -inf  # of a 429 that was not yet reported to the engine
+        # How many requests are left by the API's headers, and until when; None once that was reported.
+        self._api_left: tuple[int, float] | None = None
+        self._has_said = False  # whether the engine knows from us what the API says is left
         self._failing_since = inf
         self._refilling: asyncio.Task[None] | None = None
         self._background: list[asyncio.Task[None]] = []
@@ -103,7 +105,7 @@ class Supply:
         ]
 
     async def aclose(self) -> None:
-        """Give everything back and close the engine."""
+        """Give back all tokens and close the engine."""
         tasks = [*self._background, *([] if self._refilling is None else [self._refilling])]
         for task in tasks:
             task.cancel()
@@ -111,26 +113,26 @@ class Supply:
             if tasks:
                 await asyncio.wait(tasks)
             if self._is_known:
-                with suppress(BuildsError):  # then it ends with the session
+                with suppress(BuildsError):  # then the tokens expire in the engine
                     await self.engine.lease(self.terms.user, self._claim(leaving=True))
         finally:
             await self.engine.aclose()
 
-    # What the budget asks.
+    # What the budget calls.
 
     @property
     def rationed(self) -> bool:
-        """Whether the engine has been out of reach for so long that the member goes on without it."""
+        """Whether the engine has been out of reach for a session, so that the member is on its ration."""
         return self.ration is not None
 
     def has(self, now: float, *, poll: bool) -> bool:
-        """Whether a request may be sent, as far as the other members are concerned."""
+        """Whether a token or the ration allows a request now."""
         if self.ration is None:
             return now < self.tokens.valid_until and self.tokens.has(poll=poll)
         return self.terms.when_down != "stop" and self.ration.allows(now, in_flight=self.tokens.in_flight)
 
     def pace(self, now: float, spacing: float) -> None:
-        """A poll is sent, and `spacing` would be right between two polls of all members together."""
+        """Note that a poll is sent. `spacing` is the time between two polls of all members together."""
         self.poll_spacing = spacing * max(1.0, self.grant.polling / max(1, self._polling(now)))
         self.next_poll_at = now + self.poll_spacing
 
@@ -143,9 +145,9 @@ class Supply:
             self._start(now)
 
     def ready_at(self, now: float, *, poll: bool) -> float:
-        """When to look again, for a request for which `has` was False. Infinity: `changed` will say.
+        """When to try again a request for which `has` was False; infinity if `changed` will tell.
 
-        More tokens are requested, unless a request is under way.
+        It also requests more tokens, unless a claim is in flight.
         """
         if self.ration is not None:
             return inf if self.terms.when_down == "stop" else self.ration.next_at
@@ -159,40 +161,43 @@ class Supply:
         return inf
 
     def expected_at(self, now: float, *, waiting: int) -> float:
-        """When there may be a token, for a request for which `has` is False. Requests nothing."""
+        """An estimate of when there is a token, for a request for which `has` is False.
+
+        It requests no tokens.
+        """
         if self.ration is not None:
             return inf if self.terms.when_down == "stop" else self.ration.next_at
-        # Until the first request asks for them there are no tokens, and then they come at once.
+        # Tokens are requested by the first request that waits for one, and come within a round trip.
         return max(self.next_try_at, now + _ROUND_TRIP) if waiting else self.next_try_at
 
     def done(self) -> None:
-        """A request is over."""
+        """Count the end of a request."""
         self.tokens.in_flight -= 1
         self.tokens.total += 1
         if self.ration is not None:
             self._changed()
         elif self.grant.probing and not self.tokens.in_flight:
-            self._start(self.clock.now())  # the others wait for it
+            self._start(self.clock.now())  # report it now: all other members wait for this request
 
     def give_back(self, now: float) -> None:
-        """A request was not sent."""
+        """Give back the token of a request that was not sent."""
         self.tokens.in_flight -= 1
         if self.ration is None and now < self.tokens.valid_until:
             self.tokens.singles += 1
 
     def close(self, now: float, seconds: float) -> None:
-        """This member got a 429: tell the others."""
+        """Tell the other members that this one got a 429."""
         self.tokens.drop()
         self._close_until = max(self._close_until, now + seconds)
         self._start(now)
 
     def drop(self) -> None:
-        """The gate is closed: what was granted before does not count any more."""
+        """Drop all tokens: the gate is closed, and the grants from before are void."""
         self.tokens.drop()
 
     def observe(self, now: float, allowance: Allowance) -> None:
-        """The API says what is left of its limit."""
-        # Less all of the reserve, not a share of what is left: rations may come on top.
+        """Note how many requests are left by the API's headers, to report it with the next claim."""
+        # Minus the whole reserve, not a share of what is left: members on a ration may use the reserve.
         left = allowance.left - (self.terms.limit - self._window.capacity)
         self._api_left = (max(0, left), now + min(allowance.reset, _LONGEST_RESET))
         if not self._has_said and self._failing_since == inf:
@@ -200,16 +205,16 @@ class Supply:
         if self.ration is not None and allowance.quota and allowance.window == self._window.length:
             self.ration.observe(now, allowance.left, allowance.quota)
 
-    # What it does by itself.
+    # Claims.
 
     def _start(self, now: float) -> None:
-        """Call the engine, unless it is being called or failed just now."""
+        """Send a claim, unless one is in flight or one has just failed."""
         if self._refilling is None and not (now < self.next_try_at and self._failing_since < inf):
             self._refilling = asyncio.ensure_future(self._refill())
 
     async def _refill(self) -> None:
         try:
-            # Once more for a 429 that came while the call was under way: its claim did not have it.
+            # Again if a 429 came while the claim was in flight, since that claim did not report it.
             while True:
                 began = self.clock.now()
                 try:
@@ -223,9 +228,9 @@ class Supply:
             self._changed()
 
     async def _keep(self) -> None:
-        """Renew what is in use, give back what is not, and try an engine that is out of reach."""
+        """Renew tokens in use, give back the others, and retry an engine that is out of reach."""
         while True:
-            await self.clock.sleep(_KEEP if self._failing_since == inf else _AGAIN_RATIONED)
+            await self.clock.sleep(_RENEW_INTERVAL if self._failing_since == inf else _RETRY_DELAY_RATIONED)
             if self._refilling is None and (self._failing_since < inf or not self.tokens.is_idle):
                 self.tokens.drop_idle()
                 self._start(self.clock.now())
@@ -234,10 +239,10 @@ class Supply:
         asked = self.clock.now()
         if asked >= self.tokens.valid_until:
             self.tokens.drop()
-        self.tokens.polls = min(self.tokens.polls, self._most_polls)  # the others may need the rest
+        self.tokens.polls = min(self.tokens.polls, self._most_polls)  # other members may need the rest
         claim, api_left, close_until = self._claim(), self._api_left, self._close_until
         grant = await self.engine.lease(self.terms.user, claim)
-        if not grant.known:  # it is new there, or the engine forgot it
+        if not grant.known:  # this member is new, or the engine has lost its data
             claim = msgspec.structs.replace(claim, history=self._history(asked))
             grant = await self.engine.lease(self.terms.user, claim)
             self._has_said = False
@@ -258,11 +263,11 @@ class Supply:
 
     @property
     def _most_polls(self) -> int:
-        """How many tokens for polls to have."""
+        """The maximum number of tokens for polls."""
         return tokens_for(USE, self.poll_spacing, BLOCK)
 
     def _polling(self, now: float) -> int:
-        """The weight of this member among those that poll. Lookups alone have the weight of one build."""
+        """The weight of this member among those that poll. Lookups alone weigh as much as one build."""
         builds = self._window.polled_builds(now)
         return 1 + builds if builds or self.tokens.used_polls or self.tokens.polls else 0
 
@@ -303,11 +308,14 @@ class Supply:
         seconds, self._failing_since = now - self._failing_since, inf
         if self.ration is not None:
             interval, self.ration = self.ration.interval, None
-            logger.warning("%s: it can be reached again, after %.0f s", self.engine.name, seconds)
+            logger.warning("%s can be reached again, after %.0f s", self.engine.name, seconds)
             self._report(Rationed(active=False, interval=interval, seconds=seconds))
 
     def _fail(self, error: BuildsError, began: float) -> None:
-        """Go on the ration if the engine is out of reach for a session: before, it may grant our part."""
+        """Note that a claim failed. After a whole session without the engine, go on the ration.
+
+        Not earlier: until then the engine still counts the tokens of this member.
+        """
         now, terms = self.clock.now(), self.terms
         self._failing_since = min(self._failing_since, began)
         seconds = now - self._failing_since
@@ -324,9 +332,9 @@ class Supply:
             stop = terms.when_down == "stop"
             interval = inf if stop else self.ration.interval
             how = "nothing is sent" if stop else f"one request is sent every {interval:.0f} s"
-            logger.warning("%s; until it can be reached %s", error, how)
+            logger.warning("%s; until the engine can be reached %s", error, how)
             self._report(Rationed(active=True, interval=interval, seconds=seconds, error=error))
-        self.next_try_at = now + (_AGAIN if self.ration is None else _AGAIN_RATIONED)
+        self.next_try_at = now + (_RETRY_DELAY if self.ration is None else _RETRY_DELAY_RATIONED)
 
 
 def _ms(seconds: float) -> int:

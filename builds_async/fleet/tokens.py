@@ -1,31 +1,31 @@
-"""The counters of one member of a shared budget: what it holds and what it has sent."""
+"""The counters of one member of a shared budget: the tokens it has and the requests it has sent."""
 
 import msgspec
 
 BLOCK = 50
-"""The most tokens of a kind that a member holds: also what is lost for a window when it is killed."""
+"""The most tokens of each kind that a member has. If it is killed, they are lost for one window."""
 
 
 class Tokens(msgspec.Struct, kw_only=True):
-    """Requests that a member may send, and those that it has sent."""
+    """The requests that a member may send, and those that it has sent."""
 
     singles: int = 0
     """Tokens for single calls."""
 
     polls: int = 0
-    """Tokens for polls. Single calls take them as well, if they have no other."""
+    """Tokens for polls. A single call takes one of them if there are no others."""
 
     valid_until: float = 0.0
-    """When the tokens end. The engine counts on them for longer."""
+    """When the tokens expire here. The engine counts them for longer, so an expired token is never used."""
 
     in_flight: int = 0
     """Requests in flight."""
 
     total: int = 0
-    """Requests that got their response, failed or were canceled."""
+    """Requests that have ended: with a response, an error or a cancellation."""
 
     reported: int = 0
-    """The `total` that was last reported to the engine."""
+    """The `total` that was reported to the engine last."""
 
     used_singles: int = 0
     """Single calls since the last `drop_idle`."""
@@ -37,24 +37,24 @@ class Tokens(msgspec.Struct, kw_only=True):
     """The number of tokens for single calls at which more are requested."""
 
     low_polls: int = 0
-    """The same for polls."""
+    """The number of tokens for polls at which more are requested."""
 
     @property
     def unused(self) -> int:
-        """Tokens of both kinds."""
+        """Tokens of both kinds together."""
         return self.singles + self.polls
 
     @property
     def is_idle(self) -> bool:
-        """Whether the engine holds nothing for this member and has every report."""
+        """Whether this member has no tokens, and the engine knows of all requests that have ended."""
         return not self.unused and not self.in_flight and self.reported == self.total
 
     def has(self, *, poll: bool) -> bool:
-        """Whether there is a token for such a request."""
+        """Whether there is a token for a poll or a single call."""
         return self.polls > 0 if poll else self.unused > 0
 
     def use(self, *, poll: bool) -> bool:
-        """Take a token that is there. True if more should be requested."""
+        """Use a token, for which `has` was True. Returns whether more should be requested."""
         self.in_flight += 1
         if poll:
             self.polls -= 1
@@ -72,7 +72,7 @@ class Tokens(msgspec.Struct, kw_only=True):
         self.singles = self.polls = 0
 
     def drop_idle(self) -> None:
-        """Give up the kind of tokens of which none was used since the last time."""
+        """Drop the tokens of each kind that was not used since the last call."""
         if not self.used_singles:
             self.singles = 0
         if not self.used_polls:
@@ -80,7 +80,7 @@ class Tokens(msgspec.Struct, kw_only=True):
         self.used_singles = self.used_polls = 0
 
     def add(self, singles: int, polls: int) -> None:
-        """Add granted tokens. More are requested when a quarter is left."""
+        """Add granted tokens. More are requested when a quarter of them is left."""
         self.singles += singles
         self.polls += polls
         if singles:

@@ -8,7 +8,7 @@ from math import inf
 
 from builds_async import LeaseLostError, PositionStore, RetryPolicy, TailBatches, TailPosition
 from builds_async.fleet import EngineError, Fleet
-from builds_async.fleet.group import Beat, Dead, Standing, UnknownUnits
+from builds_async.fleet.group import Beat, Dead, Standing, UnknownWorkers
 from builds_async.fleet.memory_group import MemoryGroup, MemoryGroups
 from builds_async.live.stores import Saved
 from builds_async.live.tail import BuildTail
@@ -77,29 +77,29 @@ class LineGroup(MemoryGroup):
         super().__init__(line, name)
         self.line = line
 
-    async def beat(self, beat: Beat) -> Standing | Dead | UnknownUnits:
+    async def beat(self, beat: Beat) -> Standing | Dead | UnknownWorkers:
         await self.line.lose()
         answer = await super().beat(beat)
         await self.line.lose()
         return answer
 
-    async def load(self, unit: str, fence: int) -> Saved | None:
+    async def load(self, worker: str, fence: int) -> Saved | None:
         await self.line.lose()
-        answer = await super().load(unit, fence)
+        answer = await super().load(worker, fence)
         await self.line.lose()
         return answer
 
     async def save(
-        self, unit: str, fence: int, seq: int, position: str, append: Sequence[str | bytes] = ()
+        self, worker: str, fence: int, seq: int, position: str, append: Sequence[str | bytes] = ()
     ) -> bool:
         await self.line.lose()
-        answer = await super().save(unit, fence, seq, position, append)
+        answer = await super().save(worker, fence, seq, position, append)
         await self.line.lose()
         return answer
 
-    async def release(self, member: str, units: Mapping[str, int]) -> None:
+    async def release(self, member: str, workers: Mapping[str, int]) -> None:
         await self.line.lose()
-        await super().release(member, units)
+        await super().release(member, workers)
         await self.line.lose()
 
     async def leave(self, member: str) -> None:

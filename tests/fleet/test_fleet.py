@@ -122,13 +122,13 @@ async def test_a_position_does_not_grow_with_each_build() -> None:
     sizes: dict[int, int] = {}
     for _ in range(40):
         await sim.clock.sleep(5.0)
-        unit = engine.state("g").units[tags[0]]
+        worker = engine.state("g").workers[tags[0]]
         over = sum(build.status == "stopped" for build in sim.builds.values())
-        sizes[over] = len(unit.position)
+        sizes[over] = len(worker.position)
     await end([bot])
     assert judge(sim, bot.rows) == (0, 0, 0)
     assert max(sizes) == 12
-    assert len(engine.state("g").units[tags[0]].position) < 200
+    assert len(engine.state("g").workers[tags[0]].position) < 200
     assert sizes[12] <= sizes[min(sizes)]
 
 

@@ -103,7 +103,7 @@ async def test_borrowed(engine: EngineServer, kind: type[Redis], decode: bool) -
 
 def test_no_client() -> None:
     """What is neither a URL nor a client is a TypeError."""
-    with pytest.raises(TypeError, match="engine is a URL"):
+    with pytest.raises(TypeError, match="engine must be a URL"):
         RedisEngine(3)  # type: ignore[arg-type]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from builds_async.fleet.group import Beat, Dead, Group, Standing, UnknownUnits
+from builds_async.fleet.group import Beat, Dead, Group, Standing, UnknownWorkers
 from builds_async.fleet.memory_group import MemoryGroups
 from builds_async.fleet.redis import RedisEngine
 from builds_async.fleet.redis_group import RedisGroup
@@ -23,16 +23,16 @@ class Claim:
     """What a member believes."""
 
     member: str
-    units: tuple[str, ...]
+    workers: tuple[str, ...]
     name: str = ""
     held: dict[str, int] = field(default_factory=dict)
-    says_units: bool = True
+    names_workers: bool = True
     version: int = 0
 
-    def drop(self, units: Iterable[str]) -> None:
+    def drop(self, workers: Iterable[str]) -> None:
         """Follow some no longer."""
-        for unit in tuple(units):
-            self.held.pop(unit, None)
+        for worker in tuple(workers):
+            self.held.pop(worker, None)
         self.version = 0
 
 
@@ -53,27 +53,27 @@ class Both:
         assert real == model, (verb, args)
         return real
 
-    async def beat(self, claim: Claim, most: int = 50) -> Standing | Dead | UnknownUnits:
+    async def beat(self, claim: Claim, most: int = 50) -> Standing | Dead | UnknownWorkers:
         beat = Beat(
             member=claim.member,
             name=claim.name,
             lease=LEASE,
-            digest="+".join(claim.units)[:40],
+            digest="+".join(claim.workers)[:40],
             most=most,
-            follows=None if claim.version and not claim.says_units else dict(claim.held),
+            follows=None if claim.version and not claim.names_workers else dict(claim.held),
             version=claim.version,
-            units=claim.units if claim.says_units else None,
+            workers=claim.workers if claim.names_workers else None,
         )
-        answer: Standing | Dead | UnknownUnits = await self.ask("beat", beat)
+        answer: Standing | Dead | UnknownWorkers = await self.ask("beat", beat)
         return answer
 
 
-def hear(claim: Claim, answer: Standing | Dead | UnknownUnits) -> None:
+def hear(claim: Claim, answer: Standing | Dead | UnknownWorkers) -> None:
     """Take an answer in, as a member does."""
-    claim.says_units = not isinstance(answer, Standing)
+    claim.names_workers = not isinstance(answer, Standing)
     if isinstance(answer, Standing):
-        for unit in answer.gone:
-            claim.held.pop(unit, None)
+        for worker in answer.gone:
+            claim.held.pop(worker, None)
         claim.held |= answer.taken
         claim.version = answer.version
     elif isinstance(answer, Dead):
@@ -93,9 +93,9 @@ class Walk:
     def __init__(self, both: Both, seed: int) -> None:
         self.both = both
         self.rng = random.Random(seed)  # noqa: S311  # the same walk every time
-        self.units = tuple(f"u{n}" for n in range(self.rng.randint(1, 7)))
-        some = self.units[: self.rng.randint(1, 7)]
-        self.claims = [Claim(f"m{n}", some if n == 3 else self.units) for n in range(4)]
+        self.workers = tuple(f"u{n}" for n in range(self.rng.randint(1, 7)))
+        some = self.workers[: self.rng.randint(1, 7)]
+        self.claims = [Claim(f"m{n}", some if n == 3 else self.workers) for n in range(4)]
         self.fences: dict[str, int] = {}
         self.seqs: dict[str, int] = {}
         self.given: list[tuple[str, int]] = []
@@ -103,38 +103,38 @@ class Walk:
     async def beat(self, claim: Claim) -> None:
         answer = await self.both.beat(claim, self.rng.choice([0, 1, 50]))
         if isinstance(answer, Standing):
-            for unit, fence in answer.taken.items():
-                assert fence > self.fences.get(unit, 0), "(I1)"
-                self.fences[unit] = fence
-                self.given.append((unit, fence))
+            for worker, fence in answer.taken.items():
+                assert fence > self.fences.get(worker, 0), "(I1)"
+                self.fences[worker] = fence
+                self.given.append((worker, fence))
         if self.rng.random() < 0.85:  # else the answer is lost
             hear(claim, answer)
 
     async def save(self, _: Claim) -> None:
         if not self.given:
             return
-        unit, fence = self.rng.choice(self.given[-12:])
-        before = self.seqs.get(unit, 0)
+        worker, fence = self.rng.choice(self.given[-12:])
+        before = self.seqs.get(worker, 0)
         seq = before + self.rng.choice([0, 1, 1, 1, 2])
-        if await self.both.ask("save", unit, fence, seq, f"p{seq}"):
-            assert fence == self.fences[unit], "(I2)"
+        if await self.both.ask("save", worker, fence, seq, f"p{seq}"):
+            assert fence == self.fences[worker], "(I2)"
             assert seq in {before, before + 1}, "(I3)"
-            self.seqs[unit] = seq
+            self.seqs[worker] = seq
 
     async def give_up(self, claim: Claim) -> None:
         if claim.held:
-            unit = self.rng.choice(sorted(claim.held))
-            fence = claim.held[unit]
-            claim.drop([unit])
+            worker = self.rng.choice(sorted(claim.held))
+            fence = claim.held[worker]
+            claim.drop([worker])
             if self.rng.random() < 0.8:  # else the request is lost
-                await self.both.ask("release", claim.member, {unit: fence})
+                await self.both.ask("release", claim.member, {worker: fence})
 
     async def leave(self, claim: Claim) -> None:
         await self.both.ask("leave", claim.member)
         claim.drop(claim.held)
 
     async def crash(self, claim: Claim) -> None:
-        claim.member, claim.says_units = f"{claim.member}'", True
+        claim.member, claim.names_workers = f"{claim.member}'", True
         claim.drop(claim.held)
 
     async def wait(self, _: Claim) -> None:
@@ -154,32 +154,32 @@ class Walk:
 async def test_same_answers(both: Both, seed: int) -> None:
     """Whatever members do, and whatever gets lost, script and model answer the same.
 
-    (I1) The fences of a unit only grow. (I2) Of all that were ever given, only the last can commit.
-    (I3) A position's number grows by one with each save. (I4) Every unit is free, or held by a live member
+    (I1) The fences of a worker only grow. (I2) Of all that were ever given, only the last can commit.
+    (I3) A position's number grows by one with each save. (I4) Every worker is free, or held by a live member
     that knows it, once two beats have come through.
     """
     walk = Walk(both, seed)
     for _ in range(150):
         await walk.step()
-    await assert_settles(both, walk.claims, walk.units)
+    await assert_settles(both, walk.claims, walk.workers)
 
 
-async def assert_settles(both: Both, claims: list[Claim], units: tuple[str, ...]) -> None:
-    """Once nothing is lost any more, each unit is held by one live member, which knows it."""
+async def assert_settles(both: Both, claims: list[Claim], workers: tuple[str, ...]) -> None:
+    """Once nothing is lost any more, each worker is held by one live member, which knows it."""
     both.us += 300_000_000 + 2 * round(LEASE * 1e6)  # beyond all that the clock was set back by
     for _ in range(3):
         for claim in claims:
             hear(claim, await both.beat(claim))
-    held = [unit for claim in claims for unit in claim.held]
-    assert sorted(held) == sorted({unit for claim in claims for unit in claim.units} & set(units))
+    held = [worker for claim in claims for worker in claim.held]
+    assert sorted(held) == sorted({worker for claim in claims for worker in claim.workers} & set(workers))
 
 
 class TestBeat:
     async def test_an_answer_that_was_lost_is_given_again(self, both: Both) -> None:
-        """Lesson 2: units whose answer got lost are given again with the next beat."""
+        """Lesson 2: workers whose answer got lost are given again with the next beat."""
         claim = Claim("a", ("u1", "u2"))
         await both.beat(claim)  # its answer is lost
-        claim.says_units = False
+        claim.names_workers = False
         answer = await both.beat(claim)
         assert isinstance(answer, Standing)
         assert answer.taken.keys() == {"u1", "u2"}
@@ -206,15 +206,15 @@ class TestBeat:
         each_engine.flush()
         both.memory.forget()
         both.us += 1
-        assert await both.beat(claim) == Dead() if not claim.says_units else True
-        claim.says_units, claim.held = True, {}
+        assert await both.beat(claim) == Dead() if not claim.names_workers else True
+        claim.names_workers, claim.held = True, {}
         hear(claim, await both.beat(claim))
         assert claim.held["u"] > before
 
     async def test_shares_are_fair(self, both: Both) -> None:
         """A new member gets what the others give up, and nothing is taken from them."""
-        units = tuple(f"u{n}" for n in range(9))
-        first, second, third = (Claim(name, units) for name in "abc")
+        workers = tuple(f"u{n}" for n in range(9))
+        first, second, third = (Claim(name, workers) for name in "abc")
         hear(first, await both.beat(first))
         assert len(first.held) == 9
         answer = await both.beat(second)
@@ -229,7 +229,7 @@ class TestBeat:
         first.drop(given)
         hear(second, await both.beat(second))
         assert second.held.keys() == given.keys()
-        assert all(second.held[unit] > given[unit] for unit in given)
+        assert all(second.held[worker] > given[worker] for worker in given)
         hear(third, await both.beat(third))
         answer = await both.beat(first)
         assert isinstance(answer, Standing)
@@ -246,12 +246,12 @@ class TestBeat:
         assert not await both.ask("save", "u", fence, 1, "p")
 
     async def test_other_units(self, both: Both) -> None:
-        """A member takes only units that it wants, and those that it wants no longer become free."""
+        """A member takes only workers that it wants, and those that it wants no longer become free."""
         one, other = Claim("a", ("u1", "u2")), Claim("b", ("u2", "u3"))
         hear(one, await both.beat(one))
         hear(other, await both.beat(other))
         assert (set(one.held), set(other.held)) == ({"u1", "u2"}, {"u3"})
-        one.units, one.says_units = ("u1",), True
+        one.workers, one.names_workers = ("u1",), True
         answer = await both.beat(one)
         assert isinstance(answer, Standing)
         assert answer.gone == {"u2"}
@@ -275,19 +275,19 @@ class TestBeat:
         assert set(other.held) == {"u"}
 
     async def test_units_are_asked_for_again(self, both: Both, each_engine: EngineServer) -> None:
-        """An engine that has lost only the units of a digest asks for them, and nothing changes hands."""
+        """An engine that has lost only the workers of a digest asks for them, and nothing changes hands."""
         claim = Claim("a", ("u",))
         hear(claim, await both.beat(claim))
         each_engine.command("DEL", "builds-async:group:{g}:known:u")
         both.memory.state("g").known.clear()
-        assert await both.beat(claim) == UnknownUnits()
-        claim.says_units = True
+        assert await both.beat(claim) == UnknownWorkers()
+        claim.names_workers = True
         answer = await both.beat(claim)
         assert isinstance(answer, Standing)
         assert (answer.taken, answer.gone) == ({}, frozenset())
 
     async def test_a_version_stands_for_units(self, both: Both) -> None:
-        """A beat with the last version says no units; with any other one it has to say them."""
+        """A beat with the last version says no workers; with any other one it has to say them."""
         claim = Claim("a", ("u1", "u2"))
         hear(claim, await both.beat(claim))
         first = claim.version
@@ -295,7 +295,7 @@ class TestBeat:
         assert isinstance(answer, Standing)
         assert (answer.version, answer.taken, answer.excess) == (first, {}, 0)
         await both.ask("release", "a", {"u1": claim.held["u1"]})  # while a beat was under way
-        assert await both.beat(claim) == UnknownUnits()
+        assert await both.beat(claim) == UnknownWorkers()
         claim.drop(["u1"])
         answer = await both.beat(claim)
         assert isinstance(answer, Standing)
@@ -303,7 +303,7 @@ class TestBeat:
         assert answer.version > first
 
     async def test_what_is_taken_changes_the_version(self, both: Both) -> None:
-        """A beat that says no units takes what is free; if its response gets lost, the version is old."""
+        """A beat that says no workers takes what is free; if its response gets lost, the version is old."""
         claim, other = Claim("a", ("u1", "u2")), Claim("b", ("u1", "u2"))
         for it in (claim, other, claim):
             hear(it, await both.beat(it))
@@ -314,7 +314,7 @@ class TestBeat:
         answer = await both.beat(claim)
         assert isinstance(answer, Standing)
         assert answer.taken.keys() == {"u2"}
-        assert await both.beat(claim) == UnknownUnits()
+        assert await both.beat(claim) == UnknownWorkers()
 
 
 class TestPositions:
@@ -351,14 +351,16 @@ async def test_bytes_of_an_idle_worker(engine: EngineServer) -> None:
         return int(info["used_memory"])
 
     before = await memory()
-    units = [f"{n:032x}" for n in range(2000)]
+    workers = [f"{n:032x}" for n in range(2000)]
     answer = await group.beat(
-        Beat(member="123#abcdef01", lease=LEASE, digest="d" * 16, most=2000, follows={}, units=units)
+        Beat(member="123#abcdef01", lease=LEASE, digest="d" * 16, most=2000, follows={}, workers=workers)
     )
     assert isinstance(answer, Standing)
-    for unit, fence in answer.taken.items():
-        assert await group.save(unit, fence, 1, position % (unit, f"{unit[:8]}-0000-4000-8000-{unit[20:]}"))
-    cost = (await memory() - before) / len(units)
+    for worker, fence in answer.taken.items():
+        assert await group.save(
+            worker, fence, 1, position % (worker, f"{worker[:8]}-0000-4000-8000-{worker[20:]}")
+        )
+    cost = (await memory() - before) / len(workers)
     assert 100 < cost < 500
     print(f"bytes of an idle Worker: {cost:.0f}")  # noqa: T201
     await over.aclose()

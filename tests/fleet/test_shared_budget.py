@@ -170,7 +170,7 @@ class TestOneMember:
         with caplog.at_level(logging.WARNING, logger="builds_async"):
             await two.send()
         assert [it.partition(": ")[2] for it in caplog.messages] == [
-            "all members have sent 270 requests for the last 10 s"
+            "all members have sent 270 requests in the last 10 s"
         ]
 
     async def test_cancelled(self, world: World) -> None:

@@ -1,4 +1,4 @@
-"""The Lua scripts that run inside the engine, one per verb, as files of this package."""
+"""The Lua scripts that run inside the engine, one file per method of a budget or a group."""
 
 import hashlib
 from functools import cache
@@ -8,7 +8,7 @@ import msgspec
 
 
 class Script(msgspec.Struct, frozen=True):
-    """A script, and the name by which the engine knows it."""
+    """A script, and the hash by which the engine knows it."""
 
     name: str
     """The name of its file, without `.lua`."""

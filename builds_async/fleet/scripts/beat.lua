@@ -1,22 +1,26 @@
--- A member says that it is alive and what it follows; it gets what is free, up to its fair share.
+-- The heartbeat of a member: it renews its lease, lists the Workers that it follows, and gets free Workers up to its
+-- fair share.
 --
--- A beat that changes nothing reads none of the units: the member repeats the version of the last reply, and the
--- engine has the same one, with the number of units that it stands for.
+-- A heartbeat that changes nothing reads no Workers: the member repeats the version of the last reply, and the engine
+-- has the same version, together with the number of Workers that it stands for.
 --
--- KEYS: members (deadline by member), wants ("digest|version|number of units" by member),
---       units ("fence|seq|holder|position" by unit), held ("member|unit", in order), free (time by unit),
---       fence (the last one given), news (a channel), known (the units of one digest)
--- ARGV: member, name (of all its incarnations, or empty), lease in ms, digest, most units to take,
---       1 if all units that it wants are said, number of followed units or -1 for those of the version, version,
---       time in us or empty, unit and fence of each followed unit, all units that it wants if the 1 says so
--- Returns {status, ...}: 0 the member is dead, -1 another incarnation has its name, 2 say all units again,
---       or {1, excess, ms until the next member is dead, version, members, {unit, fence, ...} taken, units gone}
-local MEMBERS, WANTS, UNITS, HELD, FREE, FENCE, NEWS, KNOWN = unpack(KEYS)
+-- KEYS: members (deadline by member), wants ("digest|version|number of Workers" by member),
+--       workers ("fence|seq|holder|position" by Worker), held ("member|worker", in order), free (time by Worker),
+--       fence (the last one given), news (a channel), known (the Workers of one digest)
+-- ARGV: member, name (of all its incarnations, or empty), lease in ms, digest, the maximum number of Workers to take,
+--       1 if the wanted Workers are listed (so the member may be new) or 0,
+--       number of followed Workers or -1 for those of the version, version, time in us or empty,
+--       worker and fence of each followed Worker, all wanted Workers if they are listed
+-- Returns {0} if the member's lease has ended, {-1} if another incarnation has its name, {2} if the engine needs the
+--       lists of followed and wanted Workers,
+--       or {1, excess, ms until the lease of another member ends, version, members, {worker, fence, ...} taken,
+--       workers gone}
+local MEMBERS, WANTS, WORKERS, HELD, FREE, FENCE, NEWS, KNOWN = unpack(KEYS)
 local me, name, lease, digest = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local most, joins, follows, version = tonumber(ARGV[5]), ARGV[6] == '1', tonumber(ARGV[7]), ARGV[8]
 local us = tonumber(ARGV[9])
 local FIRST = 10
-local SOME = 500  -- units in one call: a call from Lua costs more than its work
+local SOME = 500  -- Workers in one call: the call itself costs more than its work
 if not us then
   local t = redis.call('TIME')
   us = t[1] * 1000000 + t[2]
@@ -27,7 +31,7 @@ local changed = false
 local function parsed(value)
   return string.match(value or '0|0||', '^(%d+)|(%d+)|([^|]*)|(.*)$')
 end
-local function begins(text, start)  -- the rest of the text, if it does
+local function begins(text, start)  -- the rest of the text if it begins with `start`, else false
   return string.sub(text, 1, #start) == start and string.sub(text, #start + 1)
 end
 local function finish(reply)
@@ -38,21 +42,21 @@ local function in_slices(list, act, first)
   for start = first or 1, #list, SOME do act({unpack(list, start, math.min(start + SOME - 1, #list))}) end
 end
 local function held_by(member)
-  local units = redis.call('ZRANGEBYLEX', HELD, '[' .. member .. '|', '(' .. member .. '}')
-  for i, entry in ipairs(units) do units[i] = string.sub(entry, #member + 2) end
-  return units
+  local workers = redis.call('ZRANGEBYLEX', HELD, '[' .. member .. '|', '(' .. member .. '}')
+  for i, entry in ipairs(workers) do workers[i] = string.sub(entry, #member + 2) end
+  return workers
 end
 local function free(member, list)
-  in_slices(list, function(units)
-    local values, entries, times = redis.call('HMGET', UNITS, unpack(units)), {}, {}
+  in_slices(list, function(workers)
+    local values, entries, times = redis.call('HMGET', WORKERS, unpack(workers)), {}, {}
     local fields = {}
-    for i, unit in ipairs(units) do
+    for i, worker in ipairs(workers) do
       local fence, seq, _, position = parsed(values[i])
-      fields[2 * i - 1], fields[2 * i] = unit, fence .. '|' .. seq .. '||' .. position
-      entries[i] = member .. '|' .. unit
-      times[2 * i - 1], times[2 * i] = now, unit
+      fields[2 * i - 1], fields[2 * i] = worker, fence .. '|' .. seq .. '||' .. position
+      entries[i] = member .. '|' .. worker
+      times[2 * i - 1], times[2 * i] = now, worker
     end
-    redis.call('HSET', UNITS, unpack(fields))
+    redis.call('HSET', WORKERS, unpack(fields))
     redis.call('ZREM', HELD, unpack(entries))
     redis.call('ZADD', FREE, unpack(times))
     changed = true
@@ -81,12 +85,12 @@ if not before then
 end
 redis.call('ZADD', MEMBERS, now + lease, me)
 if joins then
-  in_slices(ARGV, function(units)
-    redis.call('SADD', KNOWN, unpack(units))
-    local values, times = redis.call('HMGET', UNITS, unpack(units)), {}
-    for i, unit in ipairs(units) do
+  in_slices(ARGV, function(workers)
+    redis.call('SADD', KNOWN, unpack(workers))
+    local values, times = redis.call('HMGET', WORKERS, unpack(workers)), {}
+    for i, worker in ipairs(workers) do
       local _, _, holder = parsed(values[i])
-      if holder == '' then times[#times + 1], times[#times + 2] = now, unit end
+      if holder == '' then times[#times + 1], times[#times + 2] = now, worker end
     end
     if #times > 0 then redis.call('ZADD', FREE, 'NX', unpack(times)) end
   end, FIRST + 2 * follows)
@@ -98,25 +102,26 @@ mine = tonumber(mine)
 
 local last
 local function next_fence(known)
-  -- Above every older one, even if the engine has forgotten some: its clock, or one more than the last.
+  -- Greater than all earlier fences, even if the engine has lost some of them: its clock in us is far ahead of any
+  -- counter. `+ 1` covers a clock that was set back.
   last = math.max(us, math.max(last or tonumber(redis.call('GET', FENCE) or '0'), known) + 1)
   return string.format('%.0f', last)
 end
 local taken = {}
 local function give(list)
-  in_slices(list, function(units)
-    local values, fields, entries = redis.call('HMGET', UNITS, unpack(units)), {}, {}
-    for i, unit in ipairs(units) do
+  in_slices(list, function(workers)
+    local values, fields, entries = redis.call('HMGET', WORKERS, unpack(workers)), {}, {}
+    for i, worker in ipairs(workers) do
       local known, seq, _, position = parsed(values[i])
       local fence = next_fence(tonumber(known))
-      fields[2 * i - 1], fields[2 * i] = unit, fence .. '|' .. seq .. '|' .. me .. '|' .. position
-      entries[2 * i - 1], entries[2 * i] = 0, me .. '|' .. unit
-      taken[#taken + 1] = unit
+      fields[2 * i - 1], fields[2 * i] = worker, fence .. '|' .. seq .. '|' .. me .. '|' .. position
+      entries[2 * i - 1], entries[2 * i] = 0, me .. '|' .. worker
+      taken[#taken + 1] = worker
       taken[#taken + 1] = fence
     end
-    redis.call('HSET', UNITS, unpack(fields))
+    redis.call('HSET', WORKERS, unpack(fields))
     redis.call('ZADD', HELD, unpack(entries))
-    redis.call('ZREM', FREE, unpack(units))
+    redis.call('ZREM', FREE, unpack(workers))
   end)
 end
 
@@ -125,23 +130,23 @@ if follows >= 0 then
   local followed, unwanted, unheard = {}, {}, {}
   for i = FIRST, FIRST + 2 * follows - 1, 2 do followed[ARGV[i]] = ARGV[i + 1] end
   mine = 0
-  in_slices(held_by(me), function(units)
-    local values = redis.call('HMGET', UNITS, unpack(units))
-    local known = redis.call('SMISMEMBER', KNOWN, unpack(units))
-    for i, unit in ipairs(units) do
+  in_slices(held_by(me), function(workers)
+    local values = redis.call('HMGET', WORKERS, unpack(workers))
+    local known = redis.call('SMISMEMBER', KNOWN, unpack(workers))
+    for i, worker in ipairs(workers) do
       if known[i] == 0 then
-        unwanted[#unwanted + 1] = unit
+        unwanted[#unwanted + 1] = worker
       else
         mine = mine + 1
-        -- An answer was lost: the member does not know that it has this unit.
-        if followed[unit] ~= string.match(values[i] or '', '^%d+') then unheard[#unheard + 1] = unit end
-        followed[unit] = nil
+        -- A reply was lost: the member does not know that it has this Worker.
+        if followed[worker] ~= string.match(values[i] or '', '^%d+') then unheard[#unheard + 1] = worker end
+        followed[worker] = nil
       end
     end
   end)
   free(me, unwanted)
   give(unheard)
-  for unit in pairs(followed) do gone[#gone + 1] = unit end
+  for worker in pairs(followed) do gone[#gone + 1] = worker end
   table.sort(gone)
 end
 
@@ -158,17 +163,17 @@ end
 local fair = math.ceil(redis.call('SCARD', KNOWN) / alike)
 local start, wanted, chosen = 0, math.min(most, fair - mine), {}
 while wanted > 0 do
-  local units = redis.call('ZRANGE', FREE, start, start + 99, 'WITHSCORES')
-  if #units == 0 then break end
-  for i = 1, #units, 2 do
-    if redis.call('SISMEMBER', KNOWN, units[i]) == 1 then
+  local workers = redis.call('ZRANGE', FREE, start, start + 99, 'WITHSCORES')
+  if #workers == 0 then break end
+  for i = 1, #workers, 2 do
+    if redis.call('SISMEMBER', KNOWN, workers[i]) == 1 then
       if wanted > 0 then
-        chosen[#chosen + 1] = units[i]
+        chosen[#chosen + 1] = workers[i]
         wanted, mine = wanted - 1, mine + 1
       end
       start = start + 1
-    elseif tonumber(units[i + 1]) < now - 240 * lease then
-      redis.call('ZREM', FREE, units[i])  -- nobody has wanted it for long
+    elseif tonumber(workers[i + 1]) < now - 240 * lease then
+      redis.call('ZREM', FREE, workers[i])  -- no member has wanted it for a long time
     else
       start = start + 1
     end

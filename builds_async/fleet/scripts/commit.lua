@@ -1,7 +1,7 @@
--- Save the position of a unit, and append lines to a list, both or neither.
+-- Save the position of a Worker, and append lines to a list, both or neither.
 --
--- KEYS: units, and the list if there is one.  ARGV: unit, fence, seq, position, lines...
--- Returns 1 if it is saved, 2 if it was saved before, -1 if a later owner has the unit, -2 for another seq.
+-- KEYS: workers, and the list if there is one.  ARGV: worker, fence, seq, position, lines...
+-- Returns 1 if it is saved, 2 if it was saved before, -1 if a later owner has the Worker, -2 if seq is not the next.
 local value = redis.call('HGET', KEYS[1], ARGV[1]) or '0|0||'
 local fence, seq, holder = string.match(value, '^(%d+)|(%d+)|([^|]*)|')
 if tonumber(ARGV[2]) < tonumber(fence) then return -1 end

@@ -1,10 +1,12 @@
--- One member tells what it has done and what it holds, and asks for tokens: requests that it may send.
+-- The claim of a member: it reports the requests that it has sent and the tokens that it has, and gets more tokens.
+-- A token is the right to send one request.
 --
--- Everything is reported in totals and states, never as a change, so a call that is repeated after a lost reply
--- counts once. All times are milliseconds of this engine's clock. Everything is read and computed before the
--- first write: a script is atomic, but an error halfway would not undo its writes. Each call from Lua costs some
--- microseconds, so what all need is in one hash: the sums, for each member what it holds ("h|"), its total ("t|")
--- and its weight among those that poll ("p|"), and for each bucket its requests ("c|").
+-- A claim has totals and states, never changes, so a call that is repeated after a lost reply counts once. All times
+-- are milliseconds of this engine's clock. Everything is read and computed before the first write: a script is atomic,
+-- but an error halfway would not undo its writes.
+--
+-- Each call from Lua costs some microseconds, so one hash has the sums, what each member holds ("h|"), its total
+-- ("t|"), its weight among the members that poll ("p|"), and the requests of each bucket ("c|").
 --
 -- `lease.py` encodes the arguments, and `memory.py` is the same in Python.
 
@@ -34,7 +36,8 @@ local spent, held, closed = tonumber(s[1] or '0'), tonumber(s[2] or '0'), tonumb
 local said, said_until, renewed = tonumber(s[4] or '0'), tonumber(s[5] or '0'), tonumber(s[8] or '0')
 local probe, probe_until = s[6] or '', tonumber(s[7] or '0')
 
--- Requests count until a window after their response: per bucket, until the end of the bucket.
+-- A request counts until one window after its response, because the server counts it at some time before that. To
+-- save memory, all responses of one step of the window are one bucket, and count as if at its end.
 local over = redis.call('ZRANGEBYSCORE', ENDS, '-inf', now)
 local dropped = {}  -- fields of the state
 for i = 1, #over do
@@ -51,7 +54,8 @@ local function charge(at, count)
   end
 end
 
--- A member that is late may have sent all it held up to its deadline; responses come a timeout later at most.
+-- A member that missed its deadline may have used all its tokens just before. So they count as requests that were
+-- sent at the deadline, and whose responses came one timeout later, which is the latest possible time.
 local before = tonumber(mine or '0')
 local late = redis.call('ZRANGEBYSCORE', DEADLINES, '-inf', now, 'WITHSCORES')
 local alive = redis.call('ZCARD', DEADLINES) - #late / 2
@@ -79,7 +83,7 @@ polling = polling + weight - weight_before
 if mine then alive = alive - 1 end
 if leaving == 0 then alive = alive + 1 end
 
--- A 429 closes the gate for all. Afterwards one request goes first; its response opens the gate.
+-- A 429 closes the gate for all members. Then one member sends one request, the probe; its response opens the gate.
 local publish = false
 if close > 0 then
   if now + close > closed then closed, publish = now + close, true end
@@ -91,10 +95,10 @@ elseif probe ~= '' and probe ~= 'due' and probe_until <= now then
   probe = 'due'
 end
 
--- What the API said itself knows of other tools, and of a window that this engine forgot.
+-- The API's own headers also count the requests of other tools, and those that this engine has forgotten.
 if api_left >= 0 and (said_until <= now or api_left < said) then said, said_until = api_left, now + api_left_for end
 local free = capacity - spent - held
--- In the first window there may be members that have not reported yet what they send: a tenth is kept for them.
+-- In the engine's first window some members may not have reported their requests yet: a tenth is kept for them.
 local unheard = now < born + window and math.floor(capacity / 10) or 0
 if said_until > now then free = math.min(free, said - held - unheard) end
 
@@ -107,7 +111,8 @@ if now >= closed and leaving == 0 then
       probe, probe_until = me, now + session + timeout
     end
   elseif in_grace then
-    -- Without a memory nobody gets anything until all have reported theirs; a newcomer has nothing to report.
+    -- The engine is empty: no tokens until all members have reported their requests. A newcomer has sent none, so it
+    -- gets one token at once.
     if newcomer then grant = math.max(0, math.min(want, 1, free)) end
   else
     local share = 2 * alive
@@ -119,7 +124,7 @@ end
 free = free - grant - polls
 held = held + grant + polls
 
--- Now all is known; from here on there are only writes. Whatever may make a key renews the expiry of all.
+-- From here on there are only writes. A write that may create a key renews the expiry of all keys.
 local remembered = window + 2 * session + timeout + step
 local renew = not mine or now - renewed >= remembered / 2
 if #over > 0 then redis.call('ZREM', ENDS, unpack(over)) end
@@ -144,7 +149,8 @@ else
   redis.call('ZADD', DEADLINES, now + session, me)
   redis.call('ZADD', HEARD, now, me)
 end
--- The total of a silent member is kept until all that it counts has left the window.
+-- The total of a silent member is kept until all requests in it have left the window. Otherwise they would count
+-- again when the member comes back.
 local silent = redis.call('ZRANGEBYSCORE', HEARD, '-inf', now - remembered)
 if #silent > 0 then redis.call('ZREM', HEARD, unpack(silent)) end
 for i = 1, #silent do dropped[#dropped + 1] = 't|' .. silent[i] end

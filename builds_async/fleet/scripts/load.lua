@@ -1,6 +1,6 @@
--- What is saved of a unit, and no smaller fence from now on.
+-- Return what is saved for a Worker, and refuse smaller fences from now on.
 --
--- KEYS: units.  ARGV: unit, fence.  Returns {seq, position}, or nothing if the unit has a later owner.
+-- KEYS: workers.  ARGV: worker, fence.  Returns {seq, position}, or nothing if the Worker has a later owner.
 local value = redis.call('HGET', KEYS[1], ARGV[1]) or '0|0||'
 local fence, seq, holder, position = string.match(value, '^(%d+)|(%d+)|([^|]*)|(.*)$')
 if tonumber(ARGV[2]) < tonumber(fence) then return false end

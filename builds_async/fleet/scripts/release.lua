@@ -1,8 +1,8 @@
--- A member gives up units, or all that it has when it leaves.
+-- A member gives up some Workers, or leaves the group and gives up all of them.
 --
--- KEYS: members, wants, units, held, free, news: as those of a beat.
--- ARGV: member, 1 if it leaves, time in us or empty, unit and fence of each unit.
--- Returns how many units are free now.
+-- KEYS: members, wants, workers, held, free, news: the same as in `beat.lua`.
+-- ARGV: member, 1 if it leaves, time in us or empty, worker and fence of each Worker to give up.
+-- Returns how many Workers are free now.
 local me = ARGV[1]
 local us = tonumber(ARGV[3])
 if not us then
@@ -10,14 +10,14 @@ if not us then
   us = t[1] * 1000000 + t[2]
 end
 local count = 0
-local function free(unit, expected)
-  local value = redis.call('HGET', KEYS[3], unit)
+local function free(worker, expected)
+  local value = redis.call('HGET', KEYS[3], worker)
   if not value then return end
   local fence, seq, holder, position = string.match(value, '^(%d+)|(%d+)|([^|]*)|(.*)$')
   if holder ~= me or (expected and fence ~= expected) then return end
-  redis.call('HSET', KEYS[3], unit, fence .. '|' .. seq .. '||' .. position)
-  redis.call('ZREM', KEYS[4], me .. '|' .. unit)
-  redis.call('ZADD', KEYS[5], math.floor(us / 1000), unit)
+  redis.call('HSET', KEYS[3], worker, fence .. '|' .. seq .. '||' .. position)
+  redis.call('ZREM', KEYS[4], me .. '|' .. worker)
+  redis.call('ZADD', KEYS[5], math.floor(us / 1000), worker)
   count = count + 1
 end
 for i = 4, #ARGV, 2 do free(ARGV[i], ARGV[i + 1]) end
@@ -28,7 +28,7 @@ if ARGV[2] == '1' then
   redis.call('ZREM', KEYS[1], me)
   redis.call('HDEL', KEYS[2], me)
 elseif count > 0 then
-  -- The member has another number of units now: its next beat has to say them.
+  -- The member has another number of workers now: its next beat has to say them.
   local digest = string.match(redis.call('HGET', KEYS[2], me) or '', '^(.*)|%d+|%d+$')
   if digest then redis.call('HSET', KEYS[2], me, digest .. '|0|0') end
 end
