@@ -7,10 +7,10 @@ from builds_async.session.budget import Budget
 
 
 class InFlightLimit:
-    """At most `limit` requests in flight at once, all but one of them polls.
+    """Allows at most `limit` requests in flight at once, and at most `limit - 1` polls.
 
-    So ten polls that hang never hold up a single call, and single calls go before polls. Among equals: first
-    come, first served. A canceled wait takes nothing.
+    So polls that hang never hold up a single call. Single calls go before polls; otherwise it is first come,
+    first served. A canceled wait takes nothing.
     """
 
     def __init__(self, limit: int) -> None:
@@ -42,7 +42,7 @@ class InFlightLimit:
         try:
             await turn
         except asyncio.CancelledError:
-            if not turn.cancelled():  # it was given its place just before it was canceled
+            if not turn.cancelled():  # it got its place just before it was canceled
                 self.release(poll=poll)
             elif turn in queue:
                 queue.remove(turn)
@@ -61,8 +61,8 @@ class InFlightLimit:
     def _wake_next(self, queue: deque[asyncio.Future[None]], *, poll: bool) -> None:
         while queue and self._has_room(poll=poll):
             turn = queue.popleft()
-            if not turn.done():  # else it is being canceled
-                # Counted here, not when it runs: until then another call could take the place.
+            if not turn.done():  # a done one is being canceled
+                # Counted here and not when the task runs, since another call could take the place before.
                 self._taken += 1
                 if poll:
                     self._taken_by_polls += 1
@@ -98,7 +98,7 @@ class Admission:
         Returns False and takes nothing if the API blocks all requests for longer than `max_wait` seconds.
         A canceled wait takes nothing.
         """
-        # The budget comes first: a request that waits for it, perhaps for minutes, holds no place meanwhile.
+        # The budget comes first: a request may wait for it for minutes, and must not hold a place meanwhile.
         while await self.budget.acquire(poll=poll, max_wait=max_wait):
             closings = self.budget.closings
             try:
@@ -108,7 +108,7 @@ class Admission:
                 raise
             if self.budget.closings == closings:
                 return True
-            # A 429 closed the gate while this request waited for its place: it may not slip through.
+            # A 429 closed the gate while this request waited for its place, so it has to wait for the gate.
             self.in_flight.release(poll=poll)
             self.budget.give_back()
         return False

@@ -1,4 +1,4 @@
-"""The only file that touches aiohttp: a `Request` out, a `Response` in, or one of our connection errors."""
+"""The only file that uses aiohttp: it sends a `Request`, and returns a `Response` or raises our own error."""
 
 import asyncio
 import os
@@ -28,10 +28,10 @@ from builds_async.session.redact import Secret, redact
 from builds_async.session.transport import Request, Response
 
 MAX_BODY = 64 * 1024 * 1024
-"""The largest body of a success (2xx) that is read, in bytes; a larger one is refused without being held."""
+"""The largest body of a success (2xx) in bytes. The rest of a larger one is not read."""
 
 MAX_REFUSAL = 1024 * 1024
-"""How many bytes of any other body are read. The rest is dropped with its connection."""
+"""The maximum number of bytes that are read of any other body. The rest is dropped with its connection."""
 
 
 _HEADERS = {"User-Agent": f"builds-async/{__version__}", "Accept": "application/json"}
@@ -50,15 +50,15 @@ class AiohttpTransport:
     The headers of a request are sent to `base_url`, and nowhere else. They are not defaults of the session,
     so neither a proxy nor another user of the session gets them. Redirects are not followed.
 
-    Its own session is made at the first request, inside the running loop, and closed with the transport. A
-    borrowed session is never closed. Its settings for proxy, TLS and tracing apply, and so do its default
-    headers. When a kept connection breaks, aiohttp sends all but POST and PATCH once more over a borrowed
-    session. The timeout is that of this transport in both cases.
+    The transport's own session is created at the first request, inside the running loop, and closed with the
+    transport. A borrowed session is never closed. Its settings for proxy, TLS and tracing apply, and so do
+    its default headers. If a kept-alive connection of a borrowed session breaks, aiohttp repeats all methods
+    but POST and PATCH. The timeout is that of this transport in both cases.
 
-    `secrets` are redacted in the texts of aiohttp's errors: a server may have echoed them.
+    `secrets` are redacted in the texts of aiohttp's errors, because a server may have echoed them.
 
-    Raises ConfigurationError for a proxy of the environment, or a borrowed session, that can't be used;
-    RuntimeError when it is closed, or used in another event loop than before or in none.
+    Raises ConfigurationError if the proxy of the environment or the borrowed session can't be used, and
+    RuntimeError when it is closed, or used in another event loop or without one.
     """
 
     def __init__(
@@ -71,8 +71,8 @@ class AiohttpTransport:
     ) -> None:
         self._base_url = base_url
         self._client_timeout = aiohttp.ClientTimeout(total=timeout)
-        # Options that are the same for each request are defaults of our own session, which is cheaper. A
-        # borrowed session must not be changed, so it gets them with each request.
+        # Our own session has the constant options as its defaults, which is cheaper. A borrowed session must
+        # not be changed, so it gets them with each request.
         self._options: _RequestOptions = {"allow_redirects": False}
         if session is not None:
             self._options |= {"timeout": self._client_timeout, "raise_for_status": False}
@@ -80,17 +80,17 @@ class AiohttpTransport:
         if self._proxy is not None and self._proxy.headers:
             self._options["proxy_headers"] = CIMultiDict(self._proxy.headers)
         self._borrowed = session
-        self._session: aiohttp.ClientSession | None = None  # set once it was checked, in its event loop
+        self._session: aiohttp.ClientSession | None = None  # set at the first request, in its event loop
         self._loop: asyncio.AbstractEventLoop | None = None  # of the first use
-        self._thread = 0  # the one that runs the loop
+        self._thread = 0  # the thread that runs the loop
         self._timeout = timeout
         self._secrets = secrets
         self._closed = False
 
     async def send(self, request: Request) -> Response:
-        """The complete response to one request, whatever its status; no error shows its secrets.
+        """Send a request, and return the complete response, whatever its status. No error shows its secrets.
 
-        Connect, headers and body share one timeout.
+        One timeout covers the connection, the headers and the body.
         """
         session = self._open_session()
         headers = request.headers
@@ -114,8 +114,8 @@ class AiohttpTransport:
             )
             content = response.content
             limit = MAX_BODY if 200 <= response.status < 300 else MAX_REFUSAL
-            # Most bodies arrive with their headers. At their end aiohttp has released the connection already,
-            # so the context manager, which costs time, is not needed.
+            # Most bodies arrive together with their headers. Then aiohttp has already released the
+            # connection, and the context manager, which costs time, is not needed.
             if content.is_eof() and content.total_bytes <= limit:
                 body = content.read_nowait()
             else:
@@ -125,19 +125,19 @@ class AiohttpTransport:
         except asyncio.CancelledError as error:
             if request.secrets:
                 response = content = None  # type: ignore[assignment]
-                raise error.with_traceback(None)  # noqa: B904  # the same one, less its frames
+                raise error.with_traceback(None)  # noqa: B904  # the same error without its frames
             raise
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError, RuntimeError, BuildsError) as error:
             failure: Exception = self._meaning(error, request)
             cause = self._cause(error, request.secrets)
-        # Raised outside of the handler, so that aiohttp's error, whose frames have the URL, is not its
-        # context. And the response is dropped, because some tools show the local variables of a traceback.
+        # Raised outside the handler, so that its context is not aiohttp's error, whose frames have the URL.
+        # The response is dropped, because some tools show the local variables of a traceback.
         response = content = None  # type: ignore[assignment]
         raise failure from cause
 
     def _meaning(self, error: Exception, request: Request) -> Exception:
         """Our error for an error of aiohttp."""
-        if isinstance(error, ResponseDecodeError):  # our own already
+        if isinstance(error, ResponseDecodeError):  # it is our own already
             return error.with_traceback(None)
         if isinstance(error, TimeoutError):  # first: ServerTimeoutError is a ClientError as well
             limit = request.timeout or self._timeout
@@ -151,12 +151,12 @@ class AiohttpTransport:
         return self._misuse(error)
 
     def _cause(self, error: Exception, secrets: Sequence[str]) -> Exception | None:
-        """`error`, unless it shows a secret: one in its URL, or one that the server has echoed.
+        """`error`, or None if it may show a secret: in the URL, or in a text that the server has echoed.
 
-        The cause of an error of a borrowed session may show the URL of its proxy, with the password.
+        An error of a borrowed session may show the URL of its proxy, with the password.
         """
         if secrets or isinstance(error, ResponseDecodeError):
-            return None  # its frames and its response have the URL, even if its text has not
+            return None  # its frames and its response have the URL, even if its text does not
         if self._borrowed is not None and _may_have_proxy(self._borrowed):
             return None
         shown = "".join(traceback.format_exception(error))
@@ -166,39 +166,39 @@ class AiohttpTransport:
         """Our error for a RuntimeError of aiohttp."""
         if self._borrowed is not None and self._borrowed.closed:
             return RuntimeError(
-                "Session is closed: the aiohttp.ClientSession that this BuildsClient was given was closed by"
-                " its owner; keep it open for as long as the client is used"
+                "Session is closed: the aiohttp.ClientSession that was passed to this BuildsClient was closed"
+                " by its owner; keep it open for as long as the client is used"
             )
         if self._borrowed is not None:
             return RuntimeError(
-                "the aiohttp.ClientSession that this BuildsClient was given can't be used here: make it in"
-                f" the event loop that it is used in ({error})"
+                "the aiohttp.ClientSession that was passed to this BuildsClient can't be used here: make it"
+                f" in the event loop that uses it ({error})"
             )
         return RuntimeError(f"this BuildsClient can't be used here: {error}")
 
     async def aclose(self) -> None:
-        """Close the session, if it is our own. Every later request is a RuntimeError."""
+        """Close the session if it is our own. Every later request is a RuntimeError."""
         self._closed = True
         if self._session is not None and self._borrowed is None:
             await self._session.close()
 
     def check_open(self) -> None:
-        """RuntimeError if the transport was closed, or belongs to another event loop than the running one."""
+        """Raise RuntimeError if the transport was closed, or belongs to another event loop."""
         if self._closed:
             raise RuntimeError(_CLOSED)
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             raise RuntimeError(_NO_LOOP) from None
-        # aiohttp itself may not notice another loop, if the first one is running in its thread at the moment.
+        # aiohttp may not notice another loop, if the first one is running in another thread.
         if self._loop is not loop:
             if self._loop is not None:
                 raise RuntimeError(_OTHER_LOOP)
             self._loop, self._thread = loop, get_ident()
 
     def _open_session(self) -> aiohttp.ClientSession:
-        # A thread runs one event loop at a time: while ours runs in this thread, it is the running one.
-        # Before Python 3.12, asking asyncio instead costs each request a system call.
+        # A thread runs one event loop at a time. So if ours is running and this is its thread, it is the
+        # running loop. Before Python 3.12, asking asyncio would cost each request a system call.
         loop = self._loop
         if self._closed or loop is None or self._thread != get_ident() or not loop.is_running():
             self.check_open()
@@ -218,12 +218,12 @@ class AiohttpTransport:
             cookie_jar=aiohttp.DummyCookieJar(),
             proxy=None if self._proxy is None else self._proxy.url,
         )
-        # aiohttp sends a GET, PUT or DELETE again by itself when a kept connection breaks, and has no option
-        # for it. Here every request counts, in the budget and in `attempts`, so that is switched off by the
-        # attribute that aiohttp's own tests use (3.11 to 3.14). A release that drops or renames it still
-        # works: the session has no __slots__, so this sets an attribute that nobody reads, and a broken
-        # connection costs one request that is not counted. The tests then fail: one looks for the
-        # attribute in a new session, one counts what a server gets over a connection that it breaks.
+        # When a kept-alive connection breaks, aiohttp repeats a GET, PUT or DELETE by itself, and has no
+        # option against it. Here every request counts, in the budget and in `attempts`, so this is switched
+        # off by the attribute that aiohttp's own tests use (3.11 to 3.14). If a release drops or renames it,
+        # nothing breaks: the session has no __slots__, so this sets an unused attribute, and a broken
+        # connection costs one request that is not counted. But two tests fail then: one looks for the
+        # attribute in a new session, the other counts the requests over a connection that a server breaks.
         session._retry_connection = False  # noqa: SLF001
         return session
 
@@ -240,9 +240,10 @@ _OTHER_LOOP = (
 
 
 async def _read_bounded(response: aiohttp.ClientResponse, limit: int) -> bytes:
-    """The body, decompressed. If it is larger than `limit`, the connection is dropped.
+    """The decompressed body. If it is larger than `limit`, the connection is dropped.
 
-    The start of a refusal is enough for its error. A success is useless without its end, so it is an error.
+    Of a refusal, the start is returned, which is enough for its error. A success is useless without its end,
+    so it is an error.
     """
     content = response.content
     chunk = await content.readany()
@@ -269,9 +270,9 @@ async def _read_bounded(response: aiohttp.ClientResponse, limit: int) -> bytes:
 def _failure(
     error: aiohttp.ClientError | OSError, secrets: Iterable[str], *, confidential: bool
 ) -> BuildsError:
-    """Our error for an error of the network. Its text may come from a server, so secrets in it are redacted.
+    """Our error for a network error. Secrets in its text are redacted, because a server may have sent it.
 
-    For a `confidential` call that text is not shown at all.
+    For a `confidential` call the text is not shown at all.
     """
     if isinstance(error, aiohttp.InvalidURL):
         return ConfigurationError(
@@ -286,7 +287,7 @@ def _failure(
     # password.
     text = error.message if isinstance(error, aiohttp.ClientResponseError) else str(error)
     said = "not shown" if confidential else redact(text, secrets)
-    # A payload error is a ClientError, but no ClientConnectionError.
+    # A payload error is a ClientError, but not a ClientConnectionError.
     if isinstance(error, aiohttp.ClientPayloadError):
         return BuildsConnectionError(f"the response was cut short ({said})")
     return BuildsConnectionError(f"the connection failed ({type(error).__name__}: {said})")
@@ -308,19 +309,19 @@ def _not_connected(
 
 
 def _reason(error: aiohttp.ClientConnectorError) -> str:
-    """The host and what the system says of it, without aiohttp's own notation."""
+    """The host and the system's text, without aiohttp's own notation."""
     cause = error.os_error
-    if isinstance(cause, ssl.SSLError):  # its numbers are those of OpenSSL
+    if isinstance(cause, ssl.SSLError):  # its `errno` is an OpenSSL number
         said = cause.reason or str(cause)
     elif cause.errno and cause.errno > 0:  # asyncio replaces the system's text by the address
         said = os.strerror(cause.errno)
-    else:  # of a name that is not found, or of several addresses
+    else:  # the name was not found, or there were several addresses
         said = cause.strerror or str(cause)
     return f"{error.host}:{error.port}: {said}"
 
 
 def _refused_by_proxy(status: int) -> BuildsConnectionError:
-    """The error for a proxy that opens no tunnel: the API has seen nothing. The proxy's text is not shown."""
+    """The error for a proxy that opens no tunnel. The API got no request. The proxy's text is not shown."""
     try:
         phrase = f" {HTTPStatus(status).phrase}"
     except ValueError:
@@ -352,12 +353,12 @@ def _untrusted(error: aiohttp.ClientConnectorCertificateError | aiohttp.ServerFi
 
 
 def _unusable(session: aiohttp.ClientSession | None) -> ConfigurationError:
-    """Our error for aiohttp's ValueError before a request. Its text may have a password and is not shown."""
+    """Our error for aiohttp's ValueError before a request. Its text is not shown: it may have a password."""
     if session is None:
         return ConfigurationError("the request can't be sent: check base_url and HTTPS_PROXY")
     return ConfigurationError(
-        "the request can't be sent over the aiohttp.ClientSession that was given: it has credentials of its"
-        " own (auth=, or a netrc file with trust_env=True), which can't go with those of the client, or a"
+        "the request can't be sent over the aiohttp.ClientSession that was passed: it has credentials of its"
+        " own (auth=, or a netrc file with trust_env=True), which conflict with those of the client, or a"
         " proxy whose URL can't be used; leave out auth= and the netrc entry for the API, and check its proxy"
     )
 
@@ -366,10 +367,10 @@ def _usable(session: aiohttp.ClientSession, url: URL) -> aiohttp.ClientSession:
     """A borrowed session, checked before its first request."""
     if session.auth is not None:
         raise _unusable(session)
-    # Plain http is allowed to loopback only. A proxy would read the token, and its loopback is another one.
+    # Plain http is allowed to loopback only. A proxy would read the token, and its loopback is not ours.
     if url.scheme == "http" and _has_proxy(session, url):
         raise ConfigurationError(
-            f"the aiohttp.ClientSession that was given sends plain http to {url.host} through a proxy, which"
+            f"the aiohttp.ClientSession that was passed sends plain http to {url.host} through a proxy, which"
             f" would read the token: make it without that proxy, or set NO_PROXY={url.host}"
         )
     return session

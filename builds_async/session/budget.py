@@ -16,26 +16,26 @@ __all__ = ["LONGEST_CLOSURE", "Budget", "BudgetSnapshot", "RateBudget"]
 class RateBudget(WindowBudget):
     """Paces requests so that the user of the token is never locked out.
 
-    The API allows 1,200 requests per 5 minutes for each *user*, all tokens and the dashboard counted
-    together, and blocks everything for 5 minutes once that is exceeded. So at most `limit` requests (1,200)
-    are sent in any `window` seconds (300), minus the share `reserve` (0.1) for the user's other tools. Bursts
-    are allowed; a request beyond the limit waits, first come, first served.
+    The API allows 1,200 requests per 5 minutes for each *user*, for all tokens and the dashboard together,
+    and blocks all requests for 5 minutes once that is exceeded. So at most `limit` requests (1,200) are sent
+    in any `window` seconds (300), minus the share `reserve` (0.1) for the user's other tools. Bursts are
+    allowed. A request above the limit waits, first come, first served.
 
-    - The bound is exact as the server sees it: a request counts from before it is sent until `window`
+    - The limit is kept by the server's count too: a request counts from before it is sent until `window`
       seconds after its response.
-    - `Ratelimit` headers are obeyed: when other tools use the same allowance, this one shrinks. A reset more
-      than an hour ahead counts as an hour, so that one absurd value does not stop the client.
-    - One 429 closes the gate for all calls until Retry-After has passed, at most for the 5 minutes of the
-      API's own block, even if it asks for more. Then one request goes first; after its response the others
-      follow one by one.
-    - A call that has to wait for more than 5 seconds logs how long and why (WARNING), once for all calls that
-      wait for the same moment.
-    - Polls (of `follow` and other live verbs) leave a tenth free, and once a quarter is used they are spread
-      so that the rest lasts. If a live verb says for how long its builds may still run (`set_horizon`), they
-      are spread over that time from the start. Single calls never wait behind them.
+    - `Ratelimit` headers are obeyed: the more other tools use of the limit, the less this budget sends. A
+      reset more than an hour ahead counts as an hour, so that one absurd value does not stop the client.
+    - A 429 closes the gate for all calls until Retry-After has passed, but at most for 5 minutes, which is
+      the API's own block. When the gate opens, one request goes first, and the others follow one by one after
+      its response.
+    - A call that has to wait for more than 5 seconds logs how long and why (WARNING). Calls that wait for the
+      same moment log it once.
+    - Polls (of `follow` and other live verbs) leave a tenth of the limit free. Once a quarter is used, they
+      are spread so that the rest lasts. If a live verb knows for how long its builds may still run
+      (`set_horizon`), they are spread over that time from the start. Single calls never wait behind polls.
 
-    Each client makes its own by default; pass one object to several clients of the same user to share it.
-    They must run in the same event loop.
+    Each client makes its own budget by default. To share one, pass it to several clients of the same user,
+    which must run in the same event loop.
 
     ValueError or TypeError for a number that is out of range.
     """
@@ -50,11 +50,11 @@ class RateBudget(WindowBudget):
         return f"RateBudget(limit={self._limit}, window={self._window.length}, reserve={self._reserve})"
 
     def bind(self, clock: Clock) -> None:
-        """Measure and wait by `clock` from now on."""
+        """Use `clock` from now on."""
         self._clock = clock
 
     def snapshot(self) -> BudgetSnapshot:
-        """What is left, and until when."""
+        """The state of the budget now."""
         return self._window.snapshot(self._clock.now())
 
     def try_acquire(self, *, poll: bool) -> bool:
@@ -75,13 +75,13 @@ class RateBudget(WindowBudget):
 
         Returns False without counting if the API blocks all requests for longer than `max_wait` seconds;
         `max_wait` does not limit a wait for the budget's own window. A canceled wait counts nothing, and the
-        next request moves up.
+        next request in the queue moves up.
         """
         with self._turns.queue(poll=poll) as turn:
             if turn is not None:
                 if self.blocked_for > max_wait:
                     return False
-                if not poll:  # polls are paced, so they queue all the time
+                if not poll:  # polls wait all the time, since they are paced
                     ahead = len(self._turns.singles) - 1
                     self._warn(self._ready_at(self._clock.now(), poll=poll, ahead=ahead))
                 await turn
@@ -102,12 +102,12 @@ class RateBudget(WindowBudget):
             self._turns.wake()
 
     def give_back(self) -> None:
-        """End a request that was not sent after all: another one may go instead."""
+        """End a request that was not sent after all, so that another one may go instead."""
         self._window.give_back()
         self._turns.wake()
 
     def close(self, seconds: float) -> float:
-        """Hold back all requests for `seconds` after a 429, at most for 300. Returns for how long."""
+        """Hold back all requests for `seconds` after a 429, at most for 300. Returns the seconds."""
         seconds = self._window.close(self._clock.now(), seconds)
         self._turns.wake()
         return seconds
@@ -120,7 +120,7 @@ class RateBudget(WindowBudget):
     def ready_in(self, *, poll: bool) -> float:
         """Seconds until one more request could be sent, behind those that wait already; 0 if it could be now.
 
-        Infinity while the first request after a 429 is in flight: its response decides.
+        Infinity while the first request after a 429 is in flight, because its response decides.
         """
         now = self._clock.now()
         polls = len(self._turns.polls) if poll else 0
@@ -137,7 +137,7 @@ class RateBudget(WindowBudget):
         self._window.take(now, poll=poll, waiting=len(self._turns))
 
     def _warn(self, until: float) -> None:
-        """Log that calls wait until then."""
+        """Log that calls wait until `until`."""
         window = self._window
-        otherwise = f"this client has sent its {window.capacity} requests for the last {window.length:g} s"
+        otherwise = f"this client has sent {window.capacity} requests in the last {window.length:g} s"
         self._log_wait(self._clock.now(), until, otherwise)

@@ -1,4 +1,4 @@
-"""What a client expects of a rate budget: the `Budget` protocol, and the snapshot that one gives."""
+"""The `Budget` protocol, which a client uses to pace its requests, and the snapshot of a budget."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -13,13 +13,13 @@ class BudgetSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """The state of a budget at one moment."""
 
     capacity: int
-    """The most requests in one window, without the reserve for other tools."""
+    """The maximum number of requests in one window, without the reserve for other tools."""
 
     used: int
-    """How many of them were sent in the last window, including those in flight."""
+    """How many requests were sent in the last window, including those in flight."""
 
     left: int
-    """How many can be sent now."""
+    """How many requests can be sent now."""
 
     resets_in: float
     """Seconds until all of `capacity` can be sent again, if nothing is sent in the meantime.
@@ -101,5 +101,5 @@ class Budget(Protocol):
         ...
 
     def snapshot(self) -> BudgetSnapshot:
-        """What is left, and until when."""
+        """The state of the budget now."""
         ...

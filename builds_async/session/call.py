@@ -1,4 +1,4 @@
-"""The one value that travels: a call of the API, from a resource's method to the decoded result."""
+"""`Call`: one call of the API as a value. It has everything from the method's path to the decoder."""
 
 from typing import Generic, TypeVar
 
@@ -14,36 +14,39 @@ class Call(msgspec.Struct, Generic[T], frozen=True, gc=False):
     """A request of a resource method, and how to read its response."""
 
     method: str
+    """The HTTP method."""
 
     path: str
-    """Below the account, encoded."""
+    """The path below the account, percent-encoded."""
 
     decoder: msgspec.json.Decoder[Envelope[T]]
+    """Decodes the body of a successful response."""
 
     query: str = ""
-    """Encoded."""
+    """The query, percent-encoded."""
 
     body: bytes | None = None
+    """The body as JSON; None for no body."""
 
     nullable: bool = False
-    """Whether a `result` of null is one; otherwise it is a ResponseDecodeError."""
+    """Whether `result` may be null. If not, null is a ResponseDecodeError."""
 
     secrets: tuple[Secret, ...] = ()
-    """What the path or the body carries that no error, log record or observation may show."""
+    """Secrets in the path or the body, which no error, log record or observation may show."""
 
     confidential: bool = False
-    """Whether the response carries secrets as well. That of a call with `secrets` may always echo them."""
+    """Whether the response may contain secrets. With `secrets` it always may, since it can echo them."""
 
     anonymous: bool = False
-    """Whether it goes without the credentials. A rate limit that it meets then holds back no other call."""
+    """Whether it is sent without credentials. Then a 429 does not hold back any other call."""
 
     hides_result: bool = False
-    """Whether the error for a result that can't be read shows nothing of it, as for results of any kind."""
+    """Whether the error for an unreadable result shows none of its text, because its content is unknown."""
 
     def __repr__(self) -> str:
         return f"<Call {self.method}>"  # no path: it may stand in a traceback
 
     @property
     def hides_response(self) -> bool:
-        """Whether errors show no text of the response: a secret can be echoed in too many ways."""
+        """Whether errors show no text of the response, because it may echo a secret in some encoding."""
         return self.confidential or bool(self.secrets)

@@ -1,4 +1,4 @@
-"""Time as an argument: all that waits or measures takes a `Clock`, so that no test has to wait."""
+"""Time as an argument: everything that waits or measures takes a `Clock`, so that no test has to wait."""
 
 import time
 from typing import Protocol
@@ -7,7 +7,7 @@ import anyio
 
 
 class Clock(Protocol):
-    """Seconds that only go forward, and a way to let some pass."""
+    """A clock that only goes forward, and a way to sleep on it."""
 
     def now(self) -> float:
         """Seconds since some fixed moment."""

@@ -1,4 +1,4 @@
-"""Where the client's account, credentials and address come from: arguments first, then the environment."""
+"""Reads the client's account, credentials and base URL from the arguments, and then from the environment."""
 
 import ipaddress
 import os
@@ -14,7 +14,7 @@ DEFAULT_BASE_URL = "https://api.cloudflare.com/client/v4"
 
 
 class PastedCredentialError(ConfigurationError, ValueError):
-    """The client's own credential was passed in place of an id. A ValueError, as for any other odd id."""
+    """The client's own credential was passed in place of an id. It is a ValueError, as for any invalid id."""
 
 
 class Settings(NamedTuple):
@@ -90,7 +90,7 @@ def is_host(host: str) -> bool:
 
 
 def _account(account_id: str | None, environ: Mapping[str, str]) -> str:
-    """The id as the API writes it. Dashes and spaces, which a pasted id may have, are dropped."""
+    """The id in the API's spelling. Dashes and spaces, which a pasted id may have, are dropped."""
     value = Secret(environ.get("CLOUDFLARE_ACCOUNT_ID", "") if account_id is None else account_id)
     given = Secret("".join(value.replace("-", "").split()).lower())
     if not given:
@@ -111,11 +111,12 @@ def _credentials(
 ) -> tuple[dict[str, str], tuple[Secret, ...]]:
     """The headers that authenticate. An argument wins over the environment, and a token over a key.
 
-    An empty argument is a ConfigurationError; the environment does not replace it. Otherwise a CI secret that
-    is not set would make the client use a key with far wider rights. An empty variable counts as not set.
+    An empty argument is a ConfigurationError, and the environment does not replace it. Otherwise a CI secret
+    that is not set would make the client use a key with far wider permissions. An empty variable counts as
+    not set.
 
-    The environment completes an argument only with its own kind. A key or an email address that is passed
-    takes the other half of its pair from there, never the token; a token that is passed is used alone.
+    A token that is passed is used alone. A key or an email address that is passed takes the other one from
+    the environment, but never a token.
     """
     for name, passed in (("api_token", token), ("api_key", key), ("api_email", email)):
         if passed is not None and not passed.strip():
@@ -157,7 +158,7 @@ _QUOTES = "\"'`\u2018\u2019\u201c\u201d"
 
 
 def _damage(value: str) -> str | None:
-    """The visible mistake that was made when a token was copied; None if there is none. It shows no text."""
+    """The visible mistake in a copied token; None if there is none. It shows no text of the token."""
     if value.startswith("\ufeff"):
         return "it begins with a byte order mark: save the file without one"
     if _ASSIGNMENT(value):  # before the check for quotes, which its value may have

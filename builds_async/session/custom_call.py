@@ -1,4 +1,4 @@
-"""A call without a method of its own: its arguments come from the caller, so all of them are checked."""
+"""Makes the `Call` of `client.request`. Its arguments come from the caller, so all of them are checked."""
 
 import re
 from collections.abc import Mapping
@@ -51,7 +51,7 @@ def custom_call(
 
 
 def _path(path: str) -> str:
-    """The path, its segments encoded as in the resources; ValueError if it would leave the API."""
+    """The path with percent-encoded segments. ValueError if it would leave the API."""
     if not isinstance(path, str):
         raise TypeError(f"path must be a str, not {type(path).__name__}")
     if not path.startswith("/"):
@@ -68,7 +68,7 @@ def _path(path: str) -> str:
 
 def _segment(part: str) -> str:
     text = unquote(part)
-    # A server on the way that decodes once more would make `..` of `%252e%252e`.
+    # A proxy that decodes the path once more would turn `%252e%252e` into `..`.
     if "%" in text:
         raise ValueError("path must not have a percent sign that is encoded twice, or not encoded")
     return segment(text)
@@ -84,7 +84,7 @@ def _query(parameters: Mapping[str, QueryValue]) -> str:
 
 def _text(name: str, value: QueryValue) -> str:
     if isinstance(value, bool):
-        return "true" if value else "false"  # as JSON and the API have it
+        return "true" if value else "false"  # as in JSON and in the API
     if not isinstance(value, str | int | float):
         raise TypeError(
             f"{name} in the query must be a str, a number, a bool or None, not {type(value).__name__}"
@@ -96,13 +96,13 @@ def _text(name: str, value: QueryValue) -> str:
 
 def _decoder(method: str, kind: Any) -> msgspec.json.Decoder[Envelope[Any]]:  # noqa: ANN401  # as above
     if kind is object or kind is None:
-        # The change was made, whatever the body is, even an empty one: the caller named no type.
+        # Without a type, the body of a change does not matter and may be empty: the change was made.
         return receipts(Any) if method != "GET" else msgspec.json.Decoder(Envelope[Any])
     return msgspec.json.Decoder(Envelope[kind] if _is_ours(kind) else Exact[kind])
 
 
 def _is_ours(kind: Any) -> bool:  # noqa: ANN401  # as above
-    """Whether a type is one of our models, or a tuple of them: only these allow odd values to be left out."""
+    """Whether a type is one of our models, or a tuple of them. Only these allow values to be left out."""
     if get_origin(kind) is tuple:
         return all(part is ... or _is_ours(part) for part in get_args(kind))
     return isinstance(kind, type) and issubclass(kind, Model)

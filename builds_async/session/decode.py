@@ -1,4 +1,4 @@
-"""From the bytes of a body to a Struct. If the typed decoder fails, the body is read field by field."""
+"""Decodes a body to a Struct. If the typed decoder fails, the lenient pass reads the body field by field."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -13,32 +13,32 @@ from builds_async.models.lenient_json import loads
 T = TypeVar("T")
 
 LARGEST: Final = 16 * 1024 * 1024
-"""How large a body may be to be read field by field."""
+"""The largest body, in bytes, that is read field by field."""
 
 LARGEST_TEXT: Final = 32 * 1024 * 1024
-"""How large a body may be to be read with U+FFFD for invalid bytes: as text it takes up to 4 times that."""
+"""The largest body, in bytes, that is read with U+FFFD for invalid bytes: as text it takes 4 times that."""
 
 MOST_OBJECTS: Final = 1_000_000
-"""How many objects a body of more than `LARGEST` bytes may have: each takes some 200 bytes."""
+"""The maximum number of objects in a body above `LARGEST`: each takes about 200 bytes of memory."""
 
 MOST_MARKS: Final = 250_000
-"""How many commas and opening brackets such a body may have.
+"""The maximum number of commas and opening brackets in a body that is read field by field.
 
-Each stands for at most one value, wherever it is found, and each value takes up to 200 bytes and some
-microseconds. A second reading thus costs at most about 50 MB on top of the texts, and less than a second.
+There is at most one value for each, which takes up to 200 bytes and some microseconds. So a second reading
+costs at most about 50 MB in addition to the texts, and less than a second.
 """
 
 MOST_PLACES: Final = 5
-"""How many places of one response are named in the log."""
+"""The maximum number of places of one response that the log names."""
 
 UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What a decode raises. RecursionError: arrays nested thousands deep."""
+"""The errors of a decode. RecursionError comes from arrays that are nested thousands of levels deep."""
 
 
 def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
-    """`body`, decoded. If the decoder fails, as few odd values as possible are left out.
+    """Decode `body`. If the decoder fails, a second reading leaves out as few values as possible.
 
-    Raises the error of the decoder if a second reading fails too.
+    Raises the error of the decoder if the second reading fails too.
     """
     if len(body) > LARGEST and body.count(b"{") > MOST_OBJECTS:
         raise msgspec.DecodeError(f"it has more than {MOST_OBJECTS} objects")
@@ -72,8 +72,8 @@ def _loaded(body: bytes, error: Exception) -> object:
     try:
         return loads(body)
     except ValueError as other:
-        # msgspec stops at the first odd value. If the text behind it is no JSON either, the body was cut,
-        # which another attempt may cure: that is the error to raise.
+        # msgspec stops at the first value of a wrong type. If the text after it is not JSON, the body was cut
+        # off. That is the error to raise, because another attempt may succeed.
         if isinstance(error, msgspec.ValidationError):
             error = msgspec.DecodeError(str(other))
     except RecursionError:
@@ -90,22 +90,22 @@ def _as_utf8(body: bytes) -> str | None:
 
 
 def _as_object(value: object, kind: object) -> object:
-    """`value` as an envelope: the success of a change may be a bare word, which is then its result."""
+    """`value` as an envelope. The response to a change may be a bare word, which is then the result."""
     is_bare = not isinstance(value, dict) and is_receipt(kind)
     return {"result": value} if is_bare else value
 
 
 def receipts(kind: type[T]) -> msgspec.json.Decoder[Envelope[T]]:
-    """A decoder for responses to calls that have changed something: see `Receipt`."""
+    """A decoder for responses to calls that change something: see `Receipt`."""
     return msgspec.json.Decoder(Receipt[kind])  # type: ignore[valid-type]
 
 
 DONE: Final[msgspec.json.Decoder[Envelope[None]]] = msgspec.json.Decoder(Done)
-"""For calls without a result: the body of a success does not matter, and may be empty."""
+"""The decoder for calls without a result. The body of a success does not matter, and may be empty."""
 
 
 def is_receipt(kind: object) -> bool:
-    """Whether a type is for responses to calls that have changed something."""
+    """Whether a type is for responses to calls that change something."""
     return kind is Done or getattr(kind, "__origin__", kind) is Receipt
 
 

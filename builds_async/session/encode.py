@@ -13,12 +13,12 @@ def encoded(value: object) -> bytes:
 
 
 def body(**fields: object) -> bytes:
-    """`fields` as a JSON object; those that are UNSET are left out, None is null."""
+    """`fields` as a JSON object. Fields that are UNSET are left out, and None is null."""
     return encoded({name: it for name, it in fields.items() if it is not msgspec.UNSET})
 
 
 def query(**parameters: str | int | None) -> str:
-    """`parameters` as an encoded query; those that are None are left out."""
+    """`parameters` as a percent-encoded query. Those that are None are left out."""
     return "&".join(
         f"{name}={quote(str(value), safe='')}" for name, value in parameters.items() if value is not None
     )

@@ -1,4 +1,4 @@
-"""The headers of a response: Retry-After, the rest of the rate limit, the date, the ray id."""
+"""Parses the headers of a response: Retry-After, `Ratelimit`, the date and the ray id."""
 
 import re
 from collections.abc import Mapping
@@ -13,11 +13,10 @@ _BLOCK = 300.0  # seconds for which the API blocks a user
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """The seconds of Retry-After, which is a number or a date; None if it can't be read.
+    """Retry-After in seconds, from a number or a date; None if it is unreadable.
 
-    A date counts from the server's own clock, its `Date` header. Without that header only the clock of this
-    machine is left, which may be wrong: then a date more than 5 minutes ahead, the API's longest block, is
-    ignored.
+    A date counts from the server's `Date` header. Without that header it counts from the clock of this
+    machine, which may be wrong, so a date more than 5 minutes ahead (the API's longest block) is ignored.
     """
     value = headers.get("Retry-After")
     if value is None:
@@ -36,7 +35,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def date(headers: Mapping[str, str]) -> datetime | None:
-    """When a response was sent, to the second, by the server's own clock; None without a valid header."""
+    """When a response was sent, by the server's clock in whole seconds; None without a valid header."""
     return parsed_date(headers.get("Date", ""))
 
 
@@ -75,8 +74,8 @@ def allowances(headers: Mapping[str, str]) -> Mapping[str, Allowance]:
     if _RATELIMIT not in headers:
         return _NOTHING
     said, policy = _whole(headers, _RATELIMIT), _whole(headers, _POLICY)
-    # This is done for each response, so it has a fast path. Nearly every response has one item in the usual
-    # spelling, `"default";r=1199;t=60`, in which only the two numbers change: the rest is cached.
+    # Every response passes here, so there is a fast path. Nearly all have one item in the usual spelling,
+    # `"default";r=1199;t=60`, in which only the two numbers change. Everything else is cached.
     name, _, numbers = said.partition(";r=")
     left, _, reset = numbers.partition(";t=")
     if left.isdecimal() and reset.isdecimal() and len(numbers) < _LONG and (item := _usual(name, policy)):
@@ -127,7 +126,7 @@ class AllowanceReader:
 
 
 def _whole(headers: Mapping[str, str], name: str) -> str:
-    """A list header, which may come in several lines; in a plain dict there is only one."""
+    """The value of a header that may have several lines. A plain dict has only one line."""
     getall = getattr(headers, "getall", None)
     if getall is None:
         return headers.get(name, "")
@@ -144,8 +143,8 @@ _LONG = 32
 _FEW = 256  # with fewer left, each response is read; much more than the requests in flight of a client
 _STEP = 16
 _QUOTED = re.compile(r'"([^"\\]*)"').fullmatch
-# A string without an end is read to the end of the header. With that, and with possessive quantifiers, no
-# character is read twice: a hostile header can't cost quadratic time.
+# A string without an end is read to the end of the header, and quantifiers are possessive. So no character is
+# read twice, and a hostile header can't cost quadratic time.
 _ITEM = r'"((?:[^"\\]|\\.)*+)(?:"((?:\s*+;\s*+[a-z*][a-z0-9_.*-]*+=[0-9.]++)*+)|)'
 _PARAMETER = r";\s*([a-z*][a-z0-9_.*-]*)=(\d{1,15}(?:\.\d{1,15})?)(?![\d.])"
 

@@ -7,7 +7,7 @@ from urllib.parse import quote
 from builds_async.session.redact import NOT_SHOWN, has_token_prefix, quoted
 
 MAX_IDS = 20
-"""How many ids the bulk lookups accept in one request; with more the API answers 400."""
+"""The maximum number of ids in one request of a bulk lookup. With more, the API responds with 400."""
 
 _PLAIN = re.compile(r"[A-Za-z0-9_-]+").fullmatch
 _TAG = re.compile(r"[0-9a-fA-F]{32}").fullmatch
@@ -21,27 +21,27 @@ def segment(value: str) -> str:
     """
     if not isinstance(value, str):
         raise TypeError(f"an id must be a str, not {type(value).__name__}")
-    if value[:2] == "cf" and has_token_prefix(value):  # the cheap check first: this is done for each call
+    if value[:2] == "cf" and has_token_prefix(value):  # the cheap check first, because every call does this
         raise ValueError(f"{NOT_SHOWN}: pass the id; if it was one, replace it, it may be in logs by now")
     if _PLAIN(value):
         return value
-    # A slash is refused, not encoded: a proxy on the way may decode it, and would see another path.
+    # A slash is refused, not encoded: a proxy may decode it, and then sees another path.
     if value in {"", ".", ".."} or "/" in value or "\\" in value:
         raise ValueError(f"{quoted(value)} can't be an id: it is empty or would leave its place in the path")
     return quote(value, safe="")
 
 
 def identifier(value: str) -> str:
-    """An id as the API writes it, as one segment of a path. ValueError if it can't be one.
+    """An id in the API's spelling, as one segment of a path. ValueError if it can't be one.
 
-    UUIDs and ids of 32 hex digits are in lower case there. Names of Workers are no such ids: see `segment`.
+    UUIDs and ids of 32 hex digits become lowercase. For the name of a Worker, use `segment`.
     """
     text = segment(value)
-    return text if text.islower() else normalized_id(text)  # islower is the cheaper check, and nearly all are
+    return text if text.islower() else normalized_id(text)  # `islower` is cheap, and true for nearly all ids
 
 
 def normalized_id(value: str) -> str:
-    """An id as the API writes it: a UUID, or one of 32 hex digits, in lower case."""
+    """An id in the API's spelling: a UUID, or an id of 32 hex digits, becomes lowercase."""
     return value.lower() if _UUID(value) or _TAG(value) else value
 
 
@@ -55,9 +55,9 @@ def is_id(value: str) -> bool:
 
 
 def id_list(values: Iterable[str]) -> str:
-    """`values` as the comma-separated list of a bulk lookup. ValueError if one of them can't be an id."""
+    """`values` as the comma-separated list of a bulk lookup. ValueError if one can't be an id."""
     if isinstance(values, str):
-        raise TypeError("pass a list of ids, not one str: its characters would be taken for ids")
+        raise TypeError("pass a list of ids, not one str, whose characters would count as ids")
     encoded = []
     for value in values:
         encoded.append(segment(value))
@@ -76,7 +76,7 @@ def checked_ids(values: Iterable[str]) -> tuple[str, ...]:
 def checked_tags(values: Iterable[str]) -> tuple[str, ...]:
     """`values` unchanged, if each can be the tag of a Worker; else ValueError."""
     if isinstance(values, str):
-        raise TypeError("pass a list of tags, not one str: its characters would be taken for tags")
+        raise TypeError("pass a list of tags, not one str, whose characters would count as tags")
     tags = tuple(values)
     for value in tags:
         tag(value)
@@ -89,7 +89,7 @@ def is_tag(value: str) -> bool:
 
 
 def tag(value: str) -> str:
-    """A Worker's tag as the API writes it. ValueError if it can't be one."""
+    """A Worker's tag in the API's spelling. ValueError if it can't be one."""
     if not (isinstance(value, str) and is_tag(value)):
         segment(value)
         raise ValueError(

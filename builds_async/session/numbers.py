@@ -1,12 +1,12 @@
-"""Checks of the numbers that callers pass: a wrong one is refused by name, where it enters."""
+"""Checks the numbers that callers pass. The error names the argument."""
 
 from math import inf
 
-_LONGEST = 1e9  # some thirty years: what is longer overflows in the event loop
+_LONGEST = 1e9  # about thirty years: longer timers overflow in the event loop
 
 
 def seconds(name: str, value: object, *, above_zero: bool = False, infinite: bool = False) -> float:
-    """`value` as a number of seconds. TypeError if it is no number, ValueError if it can't be a duration."""
+    """`value` as a number of seconds. TypeError if it is not a number, ValueError if it is not a duration."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{name} must be a number of seconds, not {_shown(value)}")
     if (
@@ -21,7 +21,7 @@ def seconds(name: str, value: object, *, above_zero: bool = False, infinite: boo
 
 
 def whole(name: str, value: object, *, at_least: int) -> int:
-    """`value` as a whole number. TypeError if it is none, ValueError if it is too small."""
+    """`value` as a whole number. TypeError if it is not one, ValueError if it is too small."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{name} must be a whole number, not {_shown(value)}")
     if value < at_least:
@@ -30,7 +30,7 @@ def whole(name: str, value: object, *, at_least: int) -> int:
 
 
 def fraction(name: str, value: object) -> float:
-    """`value` as a number from 0 to below 1. TypeError if it is no number, ValueError if it is another."""
+    """`value` as a number from 0 to below 1. TypeError if it is not a number, else ValueError."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{name} must be a number from 0 to below 1, not a {type(value).__name__}")
     if not 0 <= value < 1:
@@ -39,5 +39,5 @@ def fraction(name: str, value: object) -> float:
 
 
 def _shown(value: object) -> str:
-    """What came instead. Of a text only its type: it may be a secret in the wrong place."""
+    """The invalid value for an error. Of a text only its type, because it may be a misplaced secret."""
     return repr(value) if value is None or isinstance(value, bool | float) else type(value).__name__

@@ -1,4 +1,4 @@
-"""The observations that a client reports of its own work: values for metrics, logs, traces or tests."""
+"""The observations that a client reports about its own work, for metrics, logs, traces or tests."""
 
 from collections.abc import Callable
 from typing import Protocol, TypeAlias, runtime_checkable
@@ -21,13 +21,13 @@ class RequestDone(msgspec.Struct, frozen=True, kw_only=True):
     """How long it took, without the wait for the budget or for a free place in flight."""
 
     status: int | None = None
-    """The HTTP status; None where there was no complete response."""
+    """The HTTP status; None if there was no complete response."""
 
     error: BuildsError | None = None
     """Why there was no complete response; None if there was one, or if the caller canceled the request."""
 
     ray_id: str | None = None
-    """The id by which Cloudflare's support finds the request; None where the response had none."""
+    """The id by which Cloudflare's support finds the request; None if the response had none."""
 
 
 class RetryPlanned(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,26 +43,26 @@ class RetryPlanned(msgspec.Struct, frozen=True, kw_only=True):
     """How many requests were sent for the call so far."""
 
     delay: float
-    """Seconds until it is sent again; after a 429 it may be later, in line with other calls."""
+    """Seconds until it is sent again. After a 429 it may be later, since other calls wait too."""
 
     error: BuildsError
-    """What the last attempt raised."""
+    """The error of the last attempt."""
 
 
 class Waited(msgspec.Struct, frozen=True, kw_only=True):
     """A request waited for the rate budget or for a free place in flight."""
 
     seconds: float
-    """How long it waited."""
+    """How many seconds it waited."""
 
     poll: bool
     """Whether it belongs to a live verb, such as `follow`."""
 
 
 class OutageBegan(msgspec.Struct, frozen=True, kw_only=True):
-    """A live verb keeps trying after a transient error that all retries of its call could not cure.
+    """A live verb keeps trying after a transient error, although all retries of its call have failed.
 
-    It is reported once per outage of a client, at the first failure, however many verbs the outage hits.
+    It is reported once per outage of a client, at the first failure, however many verbs are affected.
     """
 
     verb: str
@@ -76,7 +76,7 @@ class OutageBegan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OutageEnded(msgspec.Struct, frozen=True, kw_only=True):
-    """An outage is over: one of its verbs works again, or the last of them gave up.
+    """An outage has ended: one of the affected verbs works again, or the last of them has given up.
 
     A verb that is canceled or dropped during an outage does not report its end.
     """
@@ -112,9 +112,9 @@ class LeaseLost(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Rationed(msgspec.Struct, frozen=True, kw_only=True):
-    """A `SharedBudget` can't reach its engine and goes on slowly, or it reached the engine again.
+    """A `SharedBudget` can't reach its engine and goes on slowly, or has reached the engine again.
 
-    Once at the beginning and once at the end of each ration. A budget that is closed does not report the end.
+    It is reported at the beginning and at the end of each ration. A budget that is closed reports no end.
     """
 
     active: bool
@@ -127,14 +127,14 @@ class Rationed(msgspec.Struct, frozen=True, kw_only=True):
     """For how long the engine has been out of reach."""
 
     error: BuildsError | None = None
-    """Why it can't be reached, None if it can be again."""
+    """Why the engine can't be reached; None at the end."""
 
 
 class GateClosed(msgspec.Struct, frozen=True, kw_only=True):
     """A 429 closed the gate of a `SharedBudget`: nothing is sent until it opens."""
 
     seconds: float
-    """For how long it is closed."""
+    """For how many seconds it is closed."""
 
     by_other: bool
     """Whether another process got the 429."""
@@ -151,10 +151,10 @@ Observation: TypeAlias = (
     | LeaseTaken
     | LeaseLost
 )
-"""What an observer is called with."""
+"""Any observation."""
 
 Observer: TypeAlias = Callable[[Observation], object]
-"""Called with each observation, in the client's event loop: it must be quick and not raise."""
+"""Called with each observation, in the client's event loop. It must be quick and must not raise."""
 
 
 @runtime_checkable
@@ -167,7 +167,7 @@ class Reporting(Protocol):
 
 
 class Counters:
-    """An observer that counts: `BuildsClient(observer=counters)`. Read its numbers at any time."""
+    """An observer that counts: `BuildsClient(observer=counters)`. Its numbers can be read at any time."""
 
     def __init__(self) -> None:
         self.requests: int = 0
@@ -180,7 +180,7 @@ class Counters:
         """Requests with a 429 as response."""
 
         self.retries: int = 0
-        """Calls that were sent once more."""
+        """Repeated requests of calls that had failed."""
 
         self.waits: int = 0
         """Requests that waited for the rate budget or for a free place in flight."""
@@ -189,7 +189,7 @@ class Counters:
         """The sum of their waits."""
 
         self.outages: int = 0
-        """Outages that live verbs have met, whether they outlasted them or gave up."""
+        """Outages of live verbs, whether the verbs recovered or gave up."""
 
     def __call__(self, observation: Observation) -> None:
         """Count one observation."""

@@ -1,4 +1,4 @@
-"""The proxy of the environment: its address without the password, and the header with the password."""
+"""Finds the proxy of the environment: its URL without the password, and the header with the password."""
 
 import os
 import re
@@ -19,7 +19,7 @@ _ADVICE = "set it to http://host:port or http://user:password@host:port"
 
 
 class Proxy(NamedTuple):
-    """The address of a proxy, without user and password, and the headers for the proxy alone."""
+    """The URL of a proxy without user and password, and the headers that are only for the proxy."""
 
     url: URL
     headers: dict[str, str]
@@ -29,9 +29,9 @@ def proxy_for(url: URL) -> Proxy | None:
     """The proxy of the environment for `url`; None if there is none.
 
     It comes from HTTPS_PROXY (HTTP_PROXY for plain http), then from ALL_PROXY, or from the system's settings
-    on macOS and Windows. NO_PROXY makes exceptions. This machine is never reached through a proxy. A proxy
-    URL without a scheme means plain http, as in curl. A ConfigurationError names the variable that can't be
-    used.
+    on macOS and Windows. Hosts in NO_PROXY and this machine are never reached through a proxy. A proxy URL
+    without a scheme means plain http, as in curl. ConfigurationError, which names the variable, if the URL
+    can't be used.
     """
     host = url.host or ""
     if is_loopback(host) or urllib.request.proxy_bypass(host):
@@ -60,7 +60,7 @@ def _parsed(value: Secret, source: str, host: str) -> Proxy:
     if scheme.lower() in _SOCKS:
         raise ConfigurationError(
             f"{source} names a SOCKS proxy, which is not supported: set HTTPS_PROXY to an http proxy, or"
-            f" NO_PROXY={host} to do without one"
+            f" NO_PROXY={host} to use none"
         )
     user, separator, place = (Secret(part) for part in rest.rpartition("@"))
     found = _HOST_AND_PORT.fullmatch(place)

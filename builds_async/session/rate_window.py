@@ -14,18 +14,19 @@ from builds_async.session.headers import Allowance
 LONGEST_CLOSURE = 300.0
 """The longest time in seconds for which a 429 closes the gate: the API's own block is no longer."""
 
-_LONGEST_RESET = 3600.0  # seconds; a reset further ahead is a mistake of the server
+_LONGEST_RESET = 3600.0  # seconds; a later reset is taken for an error of the server
 _SAMPLES = 8  # moments of the window at which a steady rate is checked
-_FLOOR = 0.37  # the part of the even rate that a burst of polls never uses up
+_FLOOR = 0.37  # the part of the even rate that a burst of polls leaves for later
 _SHORTEST_HORIZON = 1.0  # seconds
 _SETTLED = 60.0  # seconds of history before the rate of single calls is believed
 
 
 class RateWindow:
-    """Counts the requests of a sliding window, and says when the next one may be sent.
+    """Counts the requests of a sliding window, and computes when the next one may be sent.
 
-    A request counts while it is in flight, and until `length` seconds after its response: whenever the server
-    counts it, it is inside. The server's own limits and the closing after a 429 come on top.
+    A request counts while it is in flight, and until `length` seconds after its response. The server counts
+    it at some moment in between, so the server's count is never higher. The server's own limits and the
+    closing after a 429 apply in addition.
     """
 
     def __init__(self, limit: int, length: float, reserve: float) -> None:
@@ -34,11 +35,12 @@ class RateWindow:
         self.closed_until: float = -inf
         self.next_poll_at: float = -inf
         self._share = 1 - reserve
-        self._taken = 0  # all requests that were ever counted, less those that were given back
+        self._taken = 0  # all requests that were ever counted, minus those that were given back
         self._in_flight = 0
-        self._responded: deque[float] = deque()  # when the counted requests got their responses, oldest first
+        self._responded: deque[float] = deque()  # when requests of the window ended, oldest first
         self._responded_singles: deque[float] = deque()  # the same for single calls alone
-        # After a 429 one request goes first, the probe: it is due, then out. Then the others go one by one.
+        # After a 429 one request goes first, the probe: it is due, then in flight. Its response lets the
+        # others go one by one.
         self._probe_due = self._probing = self._staggered = False
         self._next_at = -inf
         self._server_limits: dict[str, _ServerLimit] = {}
@@ -61,7 +63,10 @@ class RateWindow:
         return self._in_flight + len(self._responded)
 
     def try_take(self) -> bool:
-        """Count a single call without a look at the clock, as nearly all can be: time only frees more."""
+        """Count a single call if it may be sent, without reading the clock.
+
+        This fast path is safe because time only makes more room. Nearly all single calls take it.
+        """
         if self._probing or self._probe_due or self._staggered:
             return False
         if self._in_flight + len(self._responded) >= self.capacity:
@@ -93,7 +98,7 @@ class RateWindow:
             self._responded_singles.append(now)
         if self._responded[0] <= now - self.length:
             self._forget(now)
-        # A probe is sent alone, but requests from before the 429 may still be out: the last response is its.
+        # Requests from before the 429 may still be in flight, so the probe has ended when all have.
         if self._probing and not self._in_flight:
             self._probing = False
             return True
@@ -107,7 +112,7 @@ class RateWindow:
             self._probing, self._probe_due = False, True
 
     def close(self, now: float, seconds: float) -> float:
-        """Close the gate after a 429, at most for LONGEST_CLOSURE. Returns for how long."""
+        """Close the gate after a 429, at most for LONGEST_CLOSURE. Returns the seconds."""
         seconds = min(seconds, LONGEST_CLOSURE)
         self.closed_until = max(self.closed_until, now + seconds)
         self.closings += 1
@@ -117,8 +122,9 @@ class RateWindow:
     def observe(self, now: float, allowances: Mapping[str, Allowance]) -> None:
         """Take in the server's own limits."""
         for name, allowance in allowances.items():
-            # The server may not have counted those in flight yet. So what is left of the limit, less those,
-            # is counted from all that were taken: then neither taking nor giving back has to touch it.
+            # The server may not have counted the requests in flight yet, so they are subtracted from its
+            # `left`. The limit is stored as a value of `_taken`, so that `take` and `give_back` need not
+            # update it.
             last = self._taken - self._in_flight + int(allowance.left * self._share)
             reset_at = now + min(allowance.reset, _LONGEST_RESET)
             limit = self._server_limits.get(name)
@@ -131,7 +137,7 @@ class RateWindow:
                 self._set_limit(quota)
 
     def _forget(self, now: float) -> None:
-        """Drop all that is over."""
+        """Drop the responses and limits that no longer count."""
         gone = now - self.length
         for responded in (self._responded, self._responded_singles):
             while responded and responded[0] <= gone:
@@ -140,9 +146,9 @@ class RateWindow:
             self._server_limits = {name: it for name, it in self._server_limits.items() if it.reset_at > now}
 
     def ready_at(self, now: float, *, poll: bool, ahead: int = 0, behind_singles: bool = False) -> float:
-        """When a request may be sent behind `ahead` others, as far as is known now.
+        """When a request may be sent behind `ahead` others, by what is known now.
 
-        Infinity while a probe is out: its end is unknown.
+        Infinity while a probe is in flight, because it is unknown when that ends.
         """
         self._forget(now)
         if self._probing:
@@ -151,7 +157,7 @@ class RateWindow:
         capacity = self.poll_capacity if poll else self.capacity
         over = self._in_flight + len(self._responded) + 1 + ahead - capacity
         if over > 0:
-            # The end of those in flight is unknown, but it is not before now.
+            # It is unknown when requests in flight end, but not before now.
             oldest = self._responded[over - 1] if over <= len(self._responded) else now
             at = max(at, oldest + self.length)
         for limit in self._server_limits.values():
@@ -164,18 +170,18 @@ class RateWindow:
         return at
 
     def blocked_until(self, now: float) -> float:
-        """Until when the API blocks all requests, as far as it said; `now` if it does not."""
+        """Until when the API blocks all requests, by a 429 or by its headers; `now` if it does not."""
         used_up = (limit.reset_at for limit in self._server_limits.values() if limit.last <= self._taken)
         return max([now, self.closed_until, *used_up])
 
     def history(self, now: float, step: float) -> list[tuple[float, int]]:
-        """The responses of the last window: how many seconds ago, in steps of `step`, and how many."""
+        """The responses of the last window, as pairs of an age, rounded to `step` seconds, and a number."""
         self._forget(now)
         ages = Counter((now - at) // step for at in self._responded)
         return [(steps * step, count) for steps, count in sorted(ages.items())]
 
     def snapshot(self, now: float) -> BudgetSnapshot:
-        """What is left, and until when."""
+        """The state of the window at `now`."""
         self._forget(now)
         used = self._in_flight + len(self._responded)
         left = min(
@@ -207,14 +213,14 @@ class RateWindow:
     # How polls are spread.
 
     def set_horizon(self, poller: object, now: float, seconds: float | None, builds: int = 1) -> None:
-        """Until when `poller` will poll, and for how many builds; None if it has nothing to poll for."""
+        """Note for how many seconds `poller` will poll, and for how many builds; None if it will not."""
         if seconds is None:
             self._horizons.pop(poller, None)
         else:
             self._horizons[poller] = now + max(seconds, _SHORTEST_HORIZON), builds
 
     def horizon(self, now: float) -> float | None:
-        """For how many seconds polls will be needed, at most a window; None if no verb says."""
+        """For how many seconds polls will be needed, at most a window; None if no verb has said."""
         until = max((until for until, _ in self._horizons.values()), default=-inf)
         return min(until - now, self.length) if until > now else None
 
@@ -223,10 +229,10 @@ class RateWindow:
         return sum(builds for until, builds in self._horizons.values() if until > now)
 
     def poll_spacing(self, now: float, *, others: int = 0) -> float:
-        """Seconds between two polls, chosen so that a burst neither stops all polls later nor comes again.
+        """Seconds between two polls, chosen so that a burst neither stops later polls nor is repeated.
 
-        `others` are requests of other processes in the same window: they are taken to be spread over it as
-        those of this one are.
+        `others` are requests of other processes in the same window. They are assumed to be spread over it like
+        the requests of this process.
         """
         own = self._in_flight + len(self._responded)
         used = own + others
@@ -235,7 +241,7 @@ class RateWindow:
         if horizon is None and 4 * used < self.capacity:
             rate = inf
         elif left < 1:
-            return 0.0  # the window itself holds the next one back
+            return 0.0  # the window itself holds back the next poll
         else:
             rate = self._lasting_rate(now, left, used / own) if own else self._even_rate
             if horizon is not None and horizon < self.length:
@@ -252,14 +258,14 @@ class RateWindow:
         return self.poll_capacity / self.length
 
     def _lasting_rate(self, now: float, left: int, scale: float) -> float:
-        """The polls per second that can go on forever.
+        """The polls per second that can be sent forever.
 
-        At no moment may more polls have been sent at this rate than are left now plus those that have become
-        free by then, minus the share of single calls, should they come again as in the last window.
+        At no moment may this rate have sent more polls than there is room for: the requests left now, plus
+        those that have left the window by then, minus the single calls that are expected to come again.
         """
         responded, used = self._responded, self._in_flight + len(self._responded)
         rate = (left + scale * _freed(used, len(self._responded_singles))) / self.length
-        # The bound is tight just before a request leaves the window. A few of these moments are enough.
+        # Room is smallest just before a request leaves the window. Checking a few of these moments is enough.
         for i in range(0, len(responded), len(responded) // _SAMPLES + 1):
             freed = _freed(i, bisect_left(self._responded_singles, responded[i]))
             rate = min(rate, (left + scale * freed) / max(responded[i] + self.length - now, 1e-9))
@@ -268,13 +274,13 @@ class RateWindow:
     def _burst_rate(self, now: float, left: int, horizon: float) -> float:
         """The polls per second if none are needed after the horizon.
 
-        A build may take longer than expected, and others may follow. So a part of the even rate is kept for
-        the time until the oldest request leaves the window, and only the rest is spread over the horizon: a
-        wrong expectation slows polls down to that part, but never stops them.
+        A build may take longer than expected, and others may follow. So `_FLOOR` of the even rate is kept for
+        the time until the oldest request leaves the window, and only the rest is spread over the horizon. If
+        the expectation was wrong, polls slow down to the floor, but never stop.
         """
         even = self._even_rate
         oldest = self._responded[0] if self._responded else now
-        # Regular single calls, such as a lookup each minute, will take their part as well.
+        # Regular single calls, such as a lookup each minute, need room as well.
         singles = min(len(self._responded_singles) / max(now - oldest, _SETTLED), even / 3)
         floor = _FLOOR * even
         surplus = left - (floor + singles) * (oldest + self.length - now)
@@ -282,16 +288,16 @@ class RateWindow:
 
 
 def _freed(requests: int, singles: int) -> float:
-    """The polls for which there is room once `requests` have left the window, `singles` of them single calls.
+    """How many polls there is room for once `requests` have left the window, `singles` of them single calls.
 
-    Each single call is expected to come again and to take its place back, but at most a third of the
-    requests: a burst of them need not come again.
+    Each single call is expected to come again and to need its place, but at most a third of the requests,
+    because a burst of single calls need not come again.
     """
     return requests - min(singles, requests / 3)
 
 
 class _ServerLimit(msgspec.Struct, gc=False):
-    """One limit of the server until its reset: it is used up when `last` requests have been taken in all."""
+    """One limit of the server until its reset. It is used up once `_taken` has reached `last`."""
 
     last: int
     reset_at: float

@@ -1,4 +1,4 @@
-"""Secrets: hidden in tracebacks, and removed from texts that may contain them."""
+"""Hides secrets in tracebacks, and removes them from texts that may contain them."""
 
 import re
 from collections.abc import Iterable
@@ -64,10 +64,10 @@ def quoted(value: str) -> str:
 def redact(text: str, secrets: Iterable[str]) -> str:
     """`text` from a server, without the credentials that it echoes.
 
-    A real credential appears in no text by chance, so it is removed everywhere. One that reads like a word or
-    a number, as in tests, is removed only after `Bearer`, `X-Auth-Key:`, `token`, `key` and similar words, so
-    that ordinary messages stay intact. Any text with the form and the prefix of a Cloudflare token is removed
-    as well, whoever owns it.
+    A real credential never appears in a text by chance, so it is removed everywhere. A credential that reads
+    like a word or a number, as in tests, is removed only after `Bearer`, `X-Auth-Key:`, `token`, `key` and
+    similar words, so that ordinary messages stay intact. Any text with the form and the prefix of a
+    Cloudflare token is removed too, whoever owns the token.
     """
     for secret in secrets:
         if secret and secret in text:
@@ -76,12 +76,12 @@ def redact(text: str, secrets: Iterable[str]) -> str:
 
 
 def unmistakable(secrets: Iterable[str]) -> tuple[str, ...]:
-    """The credentials that appear in no text by chance: one in a URL was passed in place of an id."""
+    """The credentials that never appear in a text by chance. In a URL, one was passed in place of an id."""
     return tuple(secret for secret in secrets if not _reads_like_a_word(secret))
 
 
 def _pattern(secret: str) -> re.Pattern[str]:
-    """A pattern for a credential. Its group 1 is the text before the credential, which stays."""
+    """A pattern for a credential. Group 1 is the text before the credential, which is kept."""
     if not _reads_like_a_word(secret):
         return re.compile(f"(){re.escape(secret)}")
     return re.compile(rf"(\b{_INTRODUCTION}){re.escape(secret)}(?![\w-])")
@@ -93,7 +93,7 @@ _INTRODUCTION = (
 
 
 def _reads_like_a_word(secret: str) -> bool:
-    """Whether a text may contain it by chance. Real ones mix digits with letters of both cases at random."""
+    """Whether a text may contain it by chance. A real credential is a random mix of digits and letters."""
     return secret.isdigit() or (
         secret.isalpha() and (secret[1:].islower() or secret.isupper() or not secret[1:])
     )

@@ -1,4 +1,4 @@
-"""From a response that refuses a call to one of our errors, with the reason and the remedy."""
+"""Turns a response that refuses a call into one of our errors, with the reason and the remedy."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -44,8 +44,8 @@ BY_STATUS: dict[int, type[APIError]] = {
     422: BadRequestError,
     429: RateLimitError,
 }
-# The API's codes. The error is for a refusal with the status of a success; the text replaces that of a
-# response that must not be shown, because it may contain a secret.
+# The API's codes. The error class is for a refusal with a status of success. The text is shown in place of a
+# response that may contain a secret.
 _CODES: dict[int, tuple[type[APIError], str]] = {
     971: (RateLimitError, ""),
     10000: (PermissionDeniedError, "Authentication error"),
@@ -71,7 +71,7 @@ def unreadable(
     transient: bool,
     **call: Unpack[CallFacts],
 ) -> ResponseDecodeError:
-    """The error for a success that can't be used."""
+    """The error for a success with an unreadable body."""
     ray = ray_id(response.headers)
     start = _excerpt(response.body, secrets)
     shown = _said(response.body, secrets) if start else "the body is empty"
@@ -86,7 +86,7 @@ def unreadable(
 
 
 def refusal(response: Response, secrets: Iterable[str], **call: Unpack[CallFacts]) -> APIError:
-    """The error for a response in which the API, or a proxy or firewall on the way, refuses the call."""
+    """The error for a response in which the API, a proxy or a firewall refuses the call."""
     details = _details(response.body, secrets)
     kind = _kind(response.status, details)
     text = (_text(details) or _no_text(response, secrets))[: 2 * _EXCERPT]
@@ -105,7 +105,7 @@ def refusal(response: Response, secrets: Iterable[str], **call: Unpack[CallFacts
 
 
 def without_text(response: Response) -> Response:
-    """The same response with only the error codes in its body: its text may contain a secret."""
+    """The same response with only the error codes in its body, because its text may contain a secret."""
     if not response.body:
         return response
     codes = [detail.code for detail in _details(response.body, ()) if detail.code is not None]
@@ -135,9 +135,9 @@ def _said(body: bytes, secrets: Iterable[str]) -> str:
 
 
 def _details(body: bytes, secrets: Iterable[str]) -> tuple[ErrorDetail, ...]:
-    """The readable ones of the first entries of `errors`: an odd entry does not affect the others.
+    """The first entries of `errors`. An unreadable entry is left out, and does not affect the others.
 
-    At most 20, from the first 64 KiB, so that a huge list of errors costs no time.
+    At most 20 entries from the first 64 KiB, so that a huge list of errors costs no time.
     """
     try:
         errors = decode(_ERRORS, body).errors
@@ -184,20 +184,20 @@ _BY_CODE_HINTS = {
 _NOT_FOUND = {
     "/builds/builds/": "Check the UUID of the build and the account; builds are kept for 90 days",
     "/deploy_hooks": (
-        "Check the deploy hook and the account; deploy hooks go by the Worker's name, not by its tag"
+        "Check the deploy hook and the account; deploy hooks need the Worker's name, not its tag"
     ),
     "/workers/scripts/": (
-        "Check the Worker and the account; here a Worker goes by its name, not by its tag, and a wrangler"
+        "Check the Worker and the account; this call needs the Worker's name, not its tag, and a wrangler"
         " environment is a Worker of its own, name-env"
     ),
     "/workers/subdomain": "The account has no workers.dev subdomain yet: the dashboard creates one",
 }
-"""By a part of the path."""
-_PROXY = "A proxy on the way requires a user and a password: put them into the URL of HTTPS_PROXY"
+"""The hints for a 404, by a part of the path."""
+_PROXY = "A proxy requires a user and a password: put them into the URL of HTTPS_PROXY"
 _HINTS: dict[type[APIError], str] = {
     AuthenticationError: "Check the token (CLOUDFLARE_API_TOKEN): it is missing, wrong or expired",
-    PermissionDeniedError: "This seems to come from a firewall or proxy on the way, not from the API",
-    NotFoundError: "Check the id and the account; a Worker goes by its tag (32 hex digits), not by its name",
+    PermissionDeniedError: "This seems to come from a firewall or a proxy, not from the API",
+    NotFoundError: "Check the id and the account; a Worker's id is its tag (32 hex digits), not its name",
     ConflictError: "Read the present state before you try again",
     RateLimitError: "All tools of this user share 1,200 requests per 5 minutes; wait",
     InternalServerError: "Cloudflare failed to process the request; try again later",
@@ -216,7 +216,7 @@ def _hint(kind: type[APIError], status: int, details: Sequence[ErrorDetail], met
     if kind is NotFoundError:
         return next((hint for part, hint in _NOT_FOUND.items() if part in path), _HINTS[kind])
     if 300 <= status < 400:
-        return "Redirects are not followed, because they would get the token: check base_url"
+        return "Redirects are not followed, because the token would be sent there: check base_url"
     return _HINTS.get(kind, _PROXY if status == 407 else "Change the request")
 
 
@@ -242,15 +242,15 @@ def _ray(ray: str | None) -> str:
 
 
 def _excerpt(body: bytes, secrets: Iterable[str], *, of_page: bool = False) -> str:
-    # Redacted before it is cut, so that no part of a secret is left at the end. A character has at most 4
-    # bytes, so this is enough of the body for the text and, behind it, the part of a secret that is cut.
+    # The text is redacted before it is cut, so that no part of a secret is left at the end. A character has
+    # at most 4 bytes, so this is enough of the body for the text and a secret that begins in it.
     secrets = tuple(secrets)
     longest = max(map(len, secrets), default=0)
     start = body[: 4 * (64 * _EXCERPT + longest)]
     text = redact(start.decode("utf-8", "replace"), secrets)
     if len(start) < len(body) and longest:
         text = text[:-longest]
-    text = re.sub(_STYLE, " ", text[: 64 * _EXCERPT])  # most of a page that is not its text
+    text = re.sub(_STYLE, " ", text[: 64 * _EXCERPT])  # styles and scripts, which are most of a page
     if of_page:
         # Redacted again, because a character reference can hide a part of a secret.
         text = redact(unescape(re.sub(_MARKUP, " ", text)), secrets)

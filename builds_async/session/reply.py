@@ -1,4 +1,4 @@
-"""From a response to the outcome of a call: its result, or an error."""
+"""Turns a response into the outcome of a call: its result, or an error."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class Reply(msgspec.Struct, Generic[T], frozen=True, gc=False):
-    """A successful response: its result, and what came with it."""
+    """A successful response: the decoded envelope and the headers."""
 
     envelope: Envelope[T]
     headers: Mapping[str, str]
@@ -31,17 +31,17 @@ class Reply(msgspec.Struct, Generic[T], frozen=True, gc=False):
 
     @property
     def result_info(self) -> ResultInfo | None:
-        """Where a page stands in its list."""
+        """The place of a page in its list."""
         return self.envelope.result_info
 
     @property
     def losses(self) -> tuple[Loss, ...]:
-        """What was left out because it can't be read."""
+        """The unreadable values that were left out."""
         return self.envelope.losses if isinstance(self.envelope, MendedEnvelope) else ()
 
     @property
     def date(self) -> datetime | None:
-        """When it was sent, to the second, by the server's own clock; None if it does not say."""
+        """When it was sent, by the server's clock in whole seconds; None if it has no date."""
         return headers.date(self.headers)
 
     def lost(self, place: str) -> tuple[Loss, ...]:
@@ -52,10 +52,10 @@ class Reply(msgspec.Struct, Generic[T], frozen=True, gc=False):
 def read(
     response: Response, call: Call[T], request: Request, *, attempts: int = 1, secrets: Iterable[str] = ()
 ) -> Reply[T]:
-    """The reply to `call`, or the error that the response is, complete.
+    """Return the reply to `call`, or raise the complete error.
 
-    A status below 300 with `success` not false and a `result` is a success. `secrets` are the client's own;
-    they are redacted in whatever text of the body ends up in an error, should a server echo them.
+    A response is a success if its status is below 300, `success` is not false, and there is a `result`.
+    `secrets` are the client's own. If the body echoes them, they are redacted in the error.
     """
     why, is_garbled = None, False
     if 200 <= response.status < 300:
@@ -71,7 +71,7 @@ def read(
                 why = _complaint(envelope, call)
                 if why is None:
                     return Reply(envelope, response.headers)
-    # Raised down here, so that no error of a decoder is its context: its frames have the body.
+    # Raised here, so that its context is not a decoder's error, whose frames have the body.
     facts: CallFacts = {"method": call.method, "path": request.shown_path, "attempts": attempts}
     hides = call.hides_response or (call.hides_result and why is not None)
     shown = without_text(response) if hides else response
@@ -81,7 +81,7 @@ def read(
 
 
 def _complaint(envelope: Envelope[T], call: Call[T]) -> str | None:
-    """What is wrong with the `result` of a success."""
+    """The problem with the `result` of a success; None if there is none."""
     result = envelope.result
     if (result is None and not call.nullable) or result is msgspec.UNSET:
         if is_receipt(call.decoder.type):
@@ -93,7 +93,7 @@ def _complaint(envelope: Envelope[T], call: Call[T]) -> str | None:
 
 
 def _is_refusal(body: bytes) -> bool:
-    """Whether a body that is not of the expected shape is at least a well-formed refusal."""
+    """Whether a body that can't be decoded is a well-formed refusal."""
     try:
         return decode(DONE, body).success is False
     except UNREADABLE:

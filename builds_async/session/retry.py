@@ -1,4 +1,4 @@
-"""Retrying as a value: whether and when. The loop that follows it is in `session.session`."""
+"""The retry policy as a value: whether and when to retry. The retry loop is in `session.session`."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -12,38 +12,39 @@ _REPEATABLE = frozenset({"GET", "HEAD", "PUT"})
 
 
 class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """How often a call is repeated, and after which pauses.
+    """How often a call is repeated, and after which delays.
 
-    A Retry-After of a 429 or 503 makes a pause longer, never shorter.
+    Retry-After of a 429 or 503 makes a delay longer, never shorter.
 
     A call is repeated only if its error is `transient`. GET and PUT are repeated after each such error. Other
-    methods are repeated only if the request can't have been carried out: the connection was never made, or
-    the response was 429.
+    methods are repeated only if the request can't have taken effect: there was no connection, or the response
+    was a 429.
 
     ValueError or TypeError for an invalid number.
     """
 
     attempts: int = 4
-    """How many requests one call makes at most, including the first; 1 never repeats."""
+    """The maximum number of requests of one call, including the first. With 1, nothing is repeated."""
 
     base: float = 0.5
-    """The first pause in seconds; each further pause is twice as long.
+    """The first delay in seconds. Each further delay is twice as long.
 
-    Each pause is shortened at random by up to a half, so that many clients do not retry at the same moment.
+    Each delay is shortened at random by up to a half, so that many clients do not retry at the same moment.
     """
 
     max_delay: float = 8.0
-    """The longest pause in seconds, unless Retry-After is longer."""
+    """The longest delay in seconds, unless Retry-After is longer."""
 
     max_wait: float = 60.0
-    """The longest wait in seconds that the API may ask of a single call.
+    """The longest wait in seconds that a single call accepts when the API requires one.
 
-    The API asks with Retry-After, with an earlier 429, or with a `Ratelimit` header that leaves no request.
-    It can block a user for five minutes. A call should then fail at once rather than hang, so a longer wait
-    raises `RateLimitError` (`InternalServerError` for a 503). With infinity a call waits as long as required.
+    The API requires a wait by Retry-After, by an earlier 429, or by a `Ratelimit` header with no requests
+    left. It can block a user for five minutes, and a call should then fail at once rather than hang. So a
+    longer wait raises `RateLimitError` (`InternalServerError` for a 503). With infinity, a call waits as long
+    as required.
 
-    Live verbs such as `follow` wait for the budget without a limit. This limit does not apply to waits for
-    the client's own pacing (see `RateBudget`): put `asyncio.timeout` around the call.
+    Live verbs such as `follow` wait for the budget without a limit. `max_wait` does not limit waits for the
+    client's own pacing (see `RateBudget`): put `asyncio.timeout` around the call for that.
     """
 
     def __post_init__(self) -> None:
@@ -63,11 +64,11 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
         return method in _REPEATABLE
 
     def delay(self, error: BuildsError, backoff: float) -> float:
-        """The seconds to wait after `error`: the backoff, or the API's Retry-After if that is longer."""
+        """How many seconds to wait after `error`: the backoff, or Retry-After if that is longer."""
         return max(backoff, retry_after(error) or 0.0)
 
     def delays(self, rng: Callable[[], float] = random.random) -> Iterator[float]:
-        """The pauses of one call, in seconds, endless. `rng` returns numbers from 0 up to 1."""
+        """The delays of one call in seconds, without end. `rng` returns numbers from 0 to below 1."""
         delay = self.base
         while True:
             yield min(delay, self.max_delay) * (1 - rng() / 2)

@@ -1,4 +1,4 @@
-"""The session: sends calls, each as often as the retry policy allows, through one gate."""
+"""The session: sends each call through the gate, and repeats it as the retry policy allows."""
 
 import asyncio
 import copy
@@ -34,9 +34,9 @@ _REMEMBERED = 1000
 
 
 class ApiSession:
-    """Makes the calls of one client: enters the gate, sends, reads the response, and repeats.
+    """Makes the calls of one client: it waits for the gate, sends a request, reads the response, and retries.
 
-    The happy path awaits nothing but the transport, unless the budget is spent or all places are taken.
+    Unless a call has to wait for the budget or for a place in flight, it awaits nothing but the transport.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class ApiSession:
         self._rng = rng
         self._poll = False
         self._timeout: float | None = None  # of each request; None for the transport's own
-        self._losses: dict[str, None] = {}  # those that were logged, so that a poll logs each once
+        self._losses: dict[str, None] = {}  # logged already: a poll would repeat them forever
         budget.bind(clock)
         self._end_reports: Callable[[], None] | None = None
         if observer is not None and isinstance(budget, Reporting):
@@ -80,17 +80,17 @@ class ApiSession:
 
     @property
     def clock(self) -> Clock:
-        """The time of the client."""
+        """The clock of the client."""
         return self._clock
 
     def polling(self) -> Self:
-        """The same session for what polls: polls slow down before single calls do."""
+        """The same session for polls, which slow down before single calls do."""
         poller = copy.copy(self)
         poller._poll = True  # noqa: SLF001  # a copy of ourselves
         return poller
 
     def with_options(self, *, timeout: float | None = None, retry: RetryPolicy | None = None) -> Self:
-        """The same session, with another time limit for each request, or another policy; None for its own."""
+        """The same session with another timeout or retry policy. None keeps the present one."""
         other = copy.copy(self)
         other._timeout = self._timeout if timeout is None else timeout  # noqa: SLF001  # a copy of ourselves
         other._retry = self._retry if retry is None else retry  # noqa: SLF001
@@ -128,7 +128,7 @@ class ApiSession:
         confidential: bool = False,
         anonymous: bool = False,
     ) -> Awaitable[T]:
-        """The result of a POST, which is repeated only when it can't have arrived."""
+        """The result of a POST, which is repeated only if it can't have arrived."""
         return self.send(Call("POST", path, decoder, "", body, nullable, secrets, confidential, anonymous))
 
     def put(
@@ -151,7 +151,7 @@ class ApiSession:
         *,
         secrets: tuple[Secret, ...] = (),
     ) -> Awaitable[T]:
-        """The result of a PATCH, which is repeated only when it can't have arrived."""
+        """The result of a PATCH, which is repeated only if it can't have arrived."""
         return self.send(Call("PATCH", path, decoder, query, body, secrets=secrets))
 
     def delete(
@@ -161,7 +161,7 @@ class ApiSession:
         *,
         secrets: tuple[Secret, ...] = (),
     ) -> Awaitable[T]:
-        """The result of a DELETE, which is repeated only when it can't have arrived."""
+        """The result of a DELETE, which is repeated only if it can't have arrived."""
         return self.send(Call("DELETE", path, decoder, secrets=secrets))
 
     def send(self, call: Call[T]) -> Coroutine[object, object, T]:
@@ -173,9 +173,8 @@ class ApiSession:
     ) -> Coroutine[object, object, Reply[T]]:
         """The reply to a call, for callers that need more than its result.
 
-        `on_sent` is called each time a request of this call is sent.
-        Raises the error of the last attempt. ValueError, and nothing is sent, for a path or query that
-        contains the client's own credential.
+        `on_sent` is called each time a request of this call is sent. Raises the error of the last attempt. A
+        path or query that contains the client's own credential is a ValueError, and nothing is sent.
         """
         return self._perform(call, _whole, on_sent)
 
@@ -184,7 +183,7 @@ class ApiSession:
     ) -> R:
         """Send a call as often as needed, and return the `part` of its reply that the caller wants.
 
-        One coroutine does it all: each one between a method and the transport would cost every call 1%.
+        This is the only coroutine between a method and the transport: each further one costs a call 1%.
         """
         request, delays, attempts = self._request(call), None, 0
         while True:
@@ -199,9 +198,9 @@ class ApiSession:
                 outcome = await self._transport.send(request)
             except BuildsError as error:
                 outcome = with_call(error, **_facts(request, attempts))
-            finally:  # also if it is canceled: it was sent
+            finally:  # also after a cancellation, since the request was sent
                 self._leave(request, outcome, began)
-            # From here on no `except` is open, so that no error gets the transport's own as its context.
+            # Outside of the `except`, so that no error below gets the transport's error as its context.
             if isinstance(outcome, Response):
                 try:
                     return part(self._read(call, request, outcome, attempts))
@@ -209,16 +208,16 @@ class ApiSession:
                     outcome = error
             delays = delays or self._retry.delays(self._rng)
             delay = self._retry.delay(outcome, next(delays))
-            # A limit that an anonymous request meets is not one of the user's.
+            # The rate limit of an anonymous request is not the user's, so it does not close the gate.
             if limited := isinstance(outcome, RateLimitError) and not call.anonymous:
                 delay = self._budget.close(delay)  # for all calls, whether or not this one is repeated
             if attempts >= self._retry.attempts or not self._retry.repeats(outcome, call.method):
                 try:
                     raise outcome
                 finally:
-                    del outcome  # else the error and this frame would keep each other alive
+                    del outcome  # breaks the cycle of the error, its traceback and this frame
             self._report_retry(outcome, delay)
-            if not limited:  # else the gate holds it back, in line with the others
+            if not limited:  # after a 429 the gate holds this call back, in line with all others
                 await self._clock.sleep(delay)
 
     def _request(self, call: Call[T]) -> Request:
@@ -242,12 +241,12 @@ class ApiSession:
 
     def _leave(self, request: Request, outcome: Response | BuildsError | None, began: float) -> None:
         self._gate.leave(poll=self._poll)
-        # Checked here, so that a request without a listener does not pay for the report.
+        # Checked here, so that a report that nobody reads costs nothing.
         if self._observer is not None or logger.isEnabledFor(logging.DEBUG):
             self._report_done(request, outcome, self._clock.now() - began)
 
     def _read(self, call: Call[T], request: Request, response: Response, attempts: int) -> Reply[T]:
-        """Take in what a response says: of the rate limit, and of the call. Its error names the call."""
+        """Pass the response's rate limit to the budget, and return the reply or raise its error."""
         if not call.anonymous and (said := self._allowances.news(response.headers)):
             self._budget.observe(said)
         reply = read(response, call, request, attempts=attempts, secrets=self._secrets)
@@ -260,10 +259,10 @@ class ApiSession:
         began = self._clock.now()
         max_wait = inf if self._poll else self._retry.max_wait
         if not await self._gate.enter(poll=self._poll, max_wait=max_wait):
-            await asyncio.sleep(0)  # a loop around this error must not keep the event loop to itself
+            await asyncio.sleep(0)  # a caller that retries at once must not block the event loop
             wait = self._budget.blocked_for
             raise RateLimitError(
-                f"not sent: the API said that it lets nothing through for {wait:.0f} s more, and max_wait is"
+                f"not sent: the API blocks all requests for another {wait:.0f} s, and max_wait is"
                 f" {max_wait:g} s",
                 retry_after=wait,
                 **_facts(request, attempts),
@@ -276,7 +275,7 @@ class ApiSession:
                 raise
 
     def _report_done(self, request: Request, outcome: Response | BuildsError | None, seconds: float) -> None:
-        """Log a request that has ended, and pass it to the observer. Without an outcome it was canceled."""
+        """Log a request that has ended, and report it to the observer. None as the outcome: canceled."""
         response = outcome if isinstance(outcome, Response) else None
         failure = outcome if isinstance(outcome, BuildsError) else None
         status = None if response is None else response.status
@@ -297,7 +296,7 @@ class ApiSession:
             )
 
     def _report_retry(self, error: BuildsError, delay: float) -> None:
-        # Its text: a record that is kept must not keep the caller's frames alive.
+        # The error's text, not the error: a stored record must not keep the caller's frames alive.
         logger.info("%s; trying again in %.1f s", str(error), delay)
         if self._observer is not None:
             self._observer(
@@ -307,9 +306,9 @@ class ApiSession:
             )
 
     def _report_losses(self, reply: Reply[T], request: Request) -> None:
-        """Log what was left out of a reply, as a warning, once for each call."""
+        """Log the values that were left out of a reply. The first time it is a warning, later DEBUG."""
         text = (
-            f"{request.method} {request.shown_path}: odd values of the response are left out:"
+            f"{request.method} {request.shown_path}: unreadable values of the response are left out:"
             f" {described(reply.losses)}"
         )
         logger.log(logging.DEBUG if text in self._losses else logging.WARNING, "%s", text)
@@ -318,7 +317,7 @@ class ApiSession:
             del self._losses[next(iter(self._losses))]
 
     def check_open(self) -> None:
-        """RuntimeError if the session was closed, or belongs to another event loop than the running one."""
+        """Raise RuntimeError if the session was closed, or belongs to another event loop."""
         self._transport.check_open()
 
     async def aclose(self) -> None:

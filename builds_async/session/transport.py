@@ -1,6 +1,6 @@
-"""What carries a request: the protocol, and the two values that cross it.
+"""The `Transport` protocol, which sends a single request, and its `Request` and `Response`.
 
-The transport of a client is an `AiohttpTransport` unless `BuildsClient(transport=...)` names another.
+The transport of a client is an `AiohttpTransport` unless `BuildsClient(transport=...)` passes another.
 """
 
 import re
@@ -19,32 +19,32 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     """The HTTP method."""
 
     path: str
-    """Below the base URL, encoded."""
+    """The path below the base URL, percent-encoded."""
 
     query: str = ""
-    """Encoded."""
+    """The query, percent-encoded."""
 
     body: bytes | None = None
-    """JSON."""
+    """The body as JSON; None for no body."""
 
     headers: Mapping[str, str] = {}
     """The credentials. An `anonymous` request has none."""
 
     secrets: tuple[str, ...] = ()
-    """What the path or the body carries that no error of the transport may show."""
+    """Secrets in the path or the body, which no error of the transport may show."""
 
     anonymous: bool = False
-    """Whether it goes without credentials."""
+    """Whether it is sent without credentials."""
 
     timeout: float | None = None
-    """Seconds within which the response has to be complete; None for the transport's own limit."""
+    """Seconds in which the response has to be complete; None for the transport's own timeout."""
 
     def __repr__(self) -> str:
-        return f"<Request {self.method} {self.shown_path}>"  # no more: it may stand in a traceback
+        return f"<Request {self.method} {self.shown_path}>"  # no more, since tracebacks show it
 
     @property
     def shown_path(self) -> str:
-        """The path without the secret that it may contain: the UUID of a deploy hook starts builds."""
+        """The path, with `***` for a secret in it: the UUID of a deploy hook, which can start builds."""
         return _HOOK.sub("***", self.path) if self.secrets else self.path
 
 
@@ -55,34 +55,34 @@ class Response(msgspec.Struct, frozen=True, gc=False):
     """The HTTP status."""
 
     headers: Mapping[str, str]
-    """Case-insensitive, as `multidict.CIMultiDict` is."""
+    """The headers, with case-insensitive names, as in `multidict.CIMultiDict`."""
 
     body: bytes
-    """Decompressed."""
+    """The decompressed body."""
 
     def __repr__(self) -> str:
-        return f"<Response {self.status}, {len(self.body)} bytes>"  # no more: it may stand in a traceback
+        return f"<Response {self.status}, {len(self.body)} bytes>"  # no more, since tracebacks show it
 
 
 class Transport(Protocol):
-    """Carries requests.
+    """Sends requests.
 
-    It knows nothing of credentials, budgets or retries: a request has everything that goes out, and each is
-    sent once.
+    It has nothing to do with credentials, budgets or retries: a request has everything to send, and is sent
+    once.
     """
 
     async def send(self, request: Request) -> Response:
-        """The complete response, whatever its status.
+        """Send a request, and return the complete response, whatever its status.
 
-        Raises BuildsConnectionError or BuildsTimeoutError if there is none, with a message alone: the session
-        adds the call. No error shows `request.secrets`.
+        Raises BuildsConnectionError or BuildsTimeoutError if there is none. The error needs only a message,
+        because the session adds the call. No error shows `request.secrets`.
         """
         ...
 
     def check_open(self) -> None:
-        """RuntimeError if the transport was closed."""
+        """Raise RuntimeError if the transport was closed."""
         ...
 
     async def aclose(self) -> None:
-        """Close it. Calling it again does nothing."""
+        """Close the transport. Calling it again does nothing."""
         ...

@@ -1,4 +1,4 @@
-"""Queues for a budget: requests that wait go one at a time, first come, first served."""
+"""The queues of a budget: waiting requests go one at a time, first come, first served."""
 
 import asyncio
 from collections import deque
@@ -10,9 +10,9 @@ from builds_async.session.clock import Clock
 
 
 class Turns:
-    """Two queues, one of single calls and one of polls. Only the head of a queue tries to be sent.
+    """Two queues, one of single calls and one of polls. Only the head of a queue may be sent.
 
-    A head that has to wait sleeps, and looks again when `wake` is called.
+    A head that has to wait sleeps, and checks again when `wake` is called.
     """
 
     def __init__(self) -> None:
@@ -25,9 +25,9 @@ class Turns:
 
     @contextmanager
     def queue(self, *, poll: bool) -> Iterator[asyncio.Future[None] | None]:
-        """Wait in line while the block runs. Gives None at the head, else a future to wait for the turn.
+        """Stand in the queue while the block runs. Yields None at the head, else a future to await the turn.
 
-        However the block ends, by cancellation too, the next one in line gets the turn.
+        However the block ends, also by cancellation, the next request in the queue gets its turn.
         """
         line = self.polls if poll else self.singles
         turn = asyncio.get_running_loop().create_future()
@@ -40,7 +40,7 @@ class Turns:
                 line[0].set_result(None)
 
     async def nap(self, clock: Clock, seconds: float) -> None:
-        """Sleep, at most until the next `wake`; infinity waits for that alone."""
+        """Sleep, but at most until the next `wake`. Infinity waits for `wake` alone."""
         woken = asyncio.get_running_loop().create_future()
         self._naps.add(woken)
         sleeper = None if seconds == inf else asyncio.ensure_future(clock.sleep(seconds))

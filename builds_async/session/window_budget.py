@@ -1,4 +1,4 @@
-"""What the budget of one process and the shared one have in common: a window of requests, and turns."""
+"""The common base of `RateBudget` and `SharedBudget`: a window of requests, and queues."""
 
 import logging
 from math import inf
@@ -13,7 +13,7 @@ _LONG_WAIT = 5.0  # seconds; a longer wait is logged
 
 
 class WindowBudget:
-    """Answers from its window what does not depend on where the right to send comes from."""
+    """The part of a budget that needs only the window of this process."""
 
     def __init__(self, window: RateWindow, clock: Clock) -> None:
         self._window: RateWindow = window
@@ -34,18 +34,18 @@ class WindowBudget:
 
     @property
     def closings(self) -> int:
-        """How often the gate was closed. A request counted before the last time has to be given back."""
+        """How often the gate was closed. Requests counted before the last time must be given back."""
         return self._window.closings
 
     def set_horizon(self, poller: object, seconds: float | None, *, builds: int = 1) -> None:
-        """Spread polls so that what is left lasts for as long as `poller` will poll; None if it has no need.
+        """Spread polls so that the requests left last for as long as `poller` will poll; None if it won't.
 
-        The largest of all horizons counts, up to the window. One ends with its time or with its `poller`.
+        The largest of all horizons counts, up to the window. A horizon ends with its time or its `poller`.
         """
         self._window.set_horizon(poller, self._clock.now(), seconds, builds)
 
     def _log_wait(self, now: float, until: float, otherwise: str) -> None:
-        """Log that calls wait until then, unless that is soon, unknown or logged already.
+        """Log that calls wait until `until`, unless that is soon, unknown or logged already.
 
         `otherwise` is the reason if the API itself does not block the requests.
         """

@@ -391,7 +391,7 @@ class TestRedirect:
         assert type(error) is APIError
         assert error.message == (
             f"{status} the body is empty. Redirects are not followed,"
-            " because they would get the token: check base_url"
+            " because the token would be sent there: check base_url"
         )
         assert (error.status, error.attempts) == (status, 1)
 

@@ -245,7 +245,7 @@ class TestSingleCalls:
         with pytest.raises(RateLimitError) as caught:
             await client.builds.get(BUILD_UUID)
         assert caught.value.message == (
-            "not sent: the API said that it lets nothing through for 3000 s more, and max_wait is 60 s"
+            "not sent: the API blocks all requests for another 3000 s, and max_wait is 60 s"
         )
         assert (caught.value.retry_after, caught.value.attempts) == (3000.0, 0)
         assert client.budget.snapshot().closed_for == 0
@@ -327,7 +327,7 @@ class TestWarning:
         assert await budget.acquire(poll=False, max_wait=0)
         assert clock.naps == [300.0]
         assert caplog.messages == [
-            "waiting 300 s for the rate budget: this client has sent its 10 requests for the last 300 s"
+            "waiting 300 s for the rate budget: this client has sent 10 requests in the last 300 s"
         ]
 
     @pytest.mark.parametrize("poll", [False, True], ids=["single", "poll"])

@@ -263,7 +263,7 @@ class TestLog:
         [record] = caplog.records
         assert record.levelno == logging.WARNING
         said = record.getMessage()
-        assert f"/builds/workers/{TAG}/builds: odd values of the response are left out: " in said
+        assert f"/builds/workers/{TAG}/builds: unreadable values of the response are left out: " in said
         for part in (
             "2 x result[].build_trigger_metadata.environment_variables{}",
             "1 x result[].pull_request",

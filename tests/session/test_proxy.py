@@ -277,7 +277,7 @@ class TestFailures:
             BuildsClient(account_id=ACCOUNT, api_token=TOKEN, base_url=server.url) as client,
         ):
             error = await failure(client)
-        assert "A proxy on the way requires a user and a password" in error.message
+        assert "A proxy requires a user and a password" in error.message
         assert not error.transient
 
 

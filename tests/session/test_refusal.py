@@ -139,8 +139,8 @@ class TestRefusal:
         [
             (401, refusal(12006, "Invalid token"), "the Builds API takes user-owned tokens only"),
             (401, refusal(12005, "Missing token from authorization header"), "CLOUDFLARE_API_TOKEN"),
-            (404, refusal(12000, "Not found"), "a Worker goes by its tag (32 hex digits), not by its name"),
-            (403, HTML, "a firewall or proxy on the way"),
+            (404, refusal(12000, "Not found"), "a Worker's id is its tag (32 hex digits), not its name"),
+            (403, HTML, "a firewall or a proxy"),
             (429, refusal(971, "Please wait"), "1,200 requests per 5 minutes"),
             (302, b"", "Redirects are not followed"),
             (500, HTML, "try again later"),

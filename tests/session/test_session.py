@@ -251,7 +251,7 @@ class TestRateLimited:
             await client.builds.get(BUILD_UUID)
         assert (caught.value.retry_after, caught.value.attempts) == (200.0, 0)
         assert caught.value.message == (
-            "not sent: the API said that it lets nothing through for 200 s more, and max_wait is 60 s"
+            "not sent: the API blocks all requests for another 200 s, and max_wait is 60 s"
         )
         assert (caught.value.method, caught.value.path) == ("GET", f"/accounts/{ACCOUNT}{GET}")
         assert (len(api.sent), clock.naps) == (1, [])
