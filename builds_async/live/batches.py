@@ -1,4 +1,4 @@
-"""The lines of many Workers in batches, with the position of each Worker in a store."""
+"""The lines of many Workers in batches of one Worker each, with the position of each Worker in a store."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -8,7 +8,7 @@ import msgspec
 
 from builds_async.errors import BuildsError, ConfigurationError, LeaseLostError
 from builds_async.live.closing import ClosedAtExit
-from builds_async.live.keeper import Keeper, Piece
+from builds_async.live.keeper import Batch, Keeper
 from builds_async.live.ownership import Alone, Ownership, Share
 from builds_async.live.stores import PositionStore
 from builds_async.live.tail import BuildTail
@@ -19,58 +19,59 @@ from builds_async.session.ids import checked_tags, normalized_id
 from builds_async.session.numbers import whole
 from builds_async.session.observe import Observer
 
-_Piece: TypeAlias = Piece[TailItem, TailPosition]
+_Batch: TypeAlias = Batch[TailItem, TailPosition]
 _MakeTail: TypeAlias = Callable[[Iterable[str], TailPosition | None], BuildTail]
 
 
 class TailBatch:
-    """Some lines and ends of the builds of one Worker: what is processed, and saved, as a whole.
+    """Some lines and ends of the builds of one Worker, to be processed as a whole.
 
-    Its position is saved when the next batch is requested, or by `commit`.
+    The position after it is saved when the next batch is requested, or by `commit`.
     """
 
-    def __init__(self, piece: _Piece, keeper: Keeper[TailItem, TailPosition]) -> None:
-        first = piece.items[0]
-        self._piece = piece
+    def __init__(self, batch: _Batch, keeper: Keeper[TailItem, TailPosition]) -> None:
+        first = batch.items[0]
+        self._batch = batch
         self._keeper = keeper
 
         self.external_script_id: str = first.external_script_id
-        """The tag of the Worker, as the caller wrote it."""
+        """The tag of the Worker, as the caller passed it."""
 
-        self.lines: tuple[TailLine, ...] = tuple(it for it in piece.items if isinstance(it, TailLine))
+        self.lines: tuple[TailLine, ...] = tuple(it for it in batch.items if isinstance(it, TailLine))
         """The lines, in order, each with its build and its number. Empty if the batch has only ends."""
 
-        self.ends: tuple[TailEnd, ...] = tuple(it for it in piece.items if isinstance(it, TailEnd))
-        """The builds that are over, behind their last lines."""
+        self.ends: tuple[TailEnd, ...] = tuple(it for it in batch.items if isinstance(it, TailEnd))
+        """The builds that have ended, after their last lines."""
 
-        self.fence: int = piece.owner.fence
+        self.fence: int = batch.owner.fence
         """A number that is higher for each later owner of this Worker; 0 without a fleet."""
 
     def __repr__(self) -> str:
         return f"<TailBatch of {self.external_script_id}: {len(self.lines)} lines, {len(self.ends)} ends>"
 
     async def commit(self, *args: Any) -> None:  # noqa: ANN401  # for the store
-        """Save the position behind this batch now. Does nothing if that is done.
+        """Save the position after this batch now. Does nothing if it is saved already.
 
-        `args` are passed on to the store's `save`: a connection, for example, in whose transaction the lines
-        are written. With the lines and the position in one transaction, no line is lost and none comes twice.
+        `args` are passed to the store's `save`, for example the connection whose transaction also writes the
+        lines. With the lines and the position in one transaction, no line is lost and none comes twice.
 
-        LeaseLostError if another process follows the Worker by now, or the store has another position than
-        this batch began at: let the transaction roll back, drop the batch, and go on with the loop. What the
-        store raises comes as it is, and the batch comes again. Once `commit` was called, or with a store that
-        has `only_commit`, asking for the next batch no longer saves by itself: a batch that is left without
-        a commit comes again.
+        LeaseLostError if another process has taken over the Worker, or if the store's position is not the one
+        at which this batch began. Roll back the transaction, drop the batch, and go on with the loop. An
+        error of the store is raised unchanged, and the batch comes again.
+
+        Once `commit` was called, or with a store that has `only_commit`, requesting the next batch saves
+        nothing: a batch without a commit comes again.
         """
-        if not await self._keeper.commit(self._piece, args):
+        if not await self._keeper.commit(self._batch, args):
             raise LeaseLostError(
-                f"the batch of Worker {self.external_script_id} does not count: another process follows the"
-                " Worker, or has saved its position; drop the batch and go on with the loop"
+                f"the batch of Worker {self.external_script_id} can't be committed: another process has taken"
+                " over the Worker or saved its position; drop the batch and go on with the loop"
             )
 
     def rows(self) -> list[tuple[str, int, datetime, str]]:
-        """The lines for a table: build UUID, number, time and message.
+        """The lines as rows of a table: build UUID, number, time and message.
 
-        Build UUID and number identify a line. A NUL, which databases refuse, is replaced.
+        Build UUID and number identify a line. A NUL character, which databases refuse, is replaced.
         """
         return [
             (
@@ -86,23 +87,23 @@ class TailBatch:
 class TailBatches(ClosedAtExit):
     """The lines and ends of all builds of many Workers, as an endless async iterator of `TailBatch`.
 
-    What comes, and when, is as in `BuildTail`: every line once and in order, then the end of its build. Each
-    batch has lines of one Worker, at most `max_lines`, and the position of each Worker is in a store.
+    Lines and ends come as from `BuildTail`: every line once and in order, then the end of its build. Each
+    batch has lines of one Worker, at most `max_lines`. The position of each Worker is kept in a store.
 
-    **Deliver, then save.** The position behind a batch is saved when the next batch is requested, never
-    before. If the process is killed, that batch comes again, and no line is lost. After a `break` or an
-    exception in the loop the batch comes again with the next loop. Three levels of care:
+    **Deliver, then save.** The position after a batch is saved when the next batch is requested, never
+    before. If the process is killed, its last batch comes again, and no line is lost. After a `break` or an
+    exception in the loop, the batch comes again with the next loop. There are three ways to handle that:
 
-    1. Nothing to do: a batch may come twice, once for each crash or take-over.
-    2. `(build.build_uuid, number)` as a key in the place where the lines go: a repeated line changes nothing.
-    3. `batch.commit` in the transaction that writes the lines: nothing is lost, nothing comes twice.
+    1. Do nothing: after a crash or a take-over, a batch may come twice.
+    2. Use `(build.build_uuid, number)` as a key where you store the lines: a repeated line changes nothing.
+    3. Call `batch.commit` in the transaction that writes the lines: nothing is lost, and nothing comes twice.
 
-    With a fleet the Workers are divided among its members, and go from one to another as members come and
-    go. A Worker's batches come to one member at a time; where two believe to have it, only one can commit. A
-    Worker is handed over between two batches, so ask for the next one within a reasonable time.
+    With a fleet, the Workers are divided among its members, and move between members that join and leave. The
+    batches of a Worker come to one member at a time. If two members believe that they have the Worker, only
+    one can commit. A Worker is handed over between two batches, so request the next one without a long delay.
 
-    `async with`, `aclose()` and closing the client save what is settled and hand the Workers over. After
-    `await fleet.leave()` the loop ends by itself.
+    `async with`, `aclose()` and closing the client save the positions of processed batches, and hand over the
+    Workers. After `await fleet.leave()` the loop ends by itself.
     """
 
     def __init__(
@@ -143,11 +144,11 @@ class TailBatches(ClosedAtExit):
 
     @property
     def external_script_ids(self) -> tuple[str, ...]:
-        """The tags of the Workers that come here now: all of them, or with a fleet this member's share."""
+        """The tags of the Workers that are followed here: all, or with a fleet those of this member."""
         return tuple(self._spelled.get(key, key) for key in self._keeper.keys)
 
     async def add(self, external_script_id: str) -> None:
-        """Add a Worker. Does nothing if it is there already; ValueError for anything but a tag."""
+        """Add a Worker. Does nothing if it was added before. ValueError for anything but a tag."""
         (checked,) = checked_tags([external_script_id])
         key = normalized_id(checked)
         if key not in self._spelled:
@@ -155,7 +156,7 @@ class TailBatches(ClosedAtExit):
             await self._share.add(key)
 
     async def remove(self, external_script_id: str) -> None:
-        """Remove a Worker; its position stays in the store. Does nothing if it is not there."""
+        """Remove a Worker. Its position stays in the store. Does nothing if it was not added."""
         (checked,) = checked_tags([external_script_id])
         key = normalized_id(checked)
         if self._spelled.pop(key, None) is not None:
@@ -167,17 +168,17 @@ class TailBatches(ClosedAtExit):
         return self
 
     async def __anext__(self) -> TailBatch:
-        """Save the position behind the batch before, and give the next. Waits while there is none.
+        """Save the position after the last batch, and return the next one. Waits until there is one.
 
         Canceling it is safe.
         """
-        piece = await self._keeper.next()
-        if piece is None:
+        batch = await self._keeper.next()
+        if batch is None:
             raise StopAsyncIteration
-        return TailBatch(piece, self._keeper)
+        return TailBatch(batch, self._keeper)
 
     async def aclose(self) -> None:
-        """Save what is settled, hand the Workers over, and end the requests."""
+        """Save the positions of processed batches, hand over the Workers, and end the requests."""
         await self._keeper.aclose()
 
     def _wake(self) -> None:
@@ -202,15 +203,15 @@ class _TailFeed:
         return () if self._tail is None else await self._tail.read(most=most)
 
     def key_of(self, item: TailItem) -> str:
-        """The tag of an item's Worker in lower case."""
+        """The tag of an item's Worker in lowercase."""
         return normalized_id(item.external_script_id)
 
     def position_of(self, key: str) -> TailPosition:
-        """The place in the logs of one Worker."""
+        """The position of one Worker."""
         return TailPosition() if self._tail is None else self._tail.position_of(key)
 
     def positions(self) -> Mapping[str, TailPosition]:
-        """The places of all Workers that were looked at, or go on from a position."""
+        """The positions of all Workers that were looked up, or continue from a position."""
         if self._tail is None:
             return {}
         whole = self._tail.position
@@ -228,7 +229,7 @@ class _TailFeed:
             for key, start in starts.items():
                 await self._tail.add(self._spelled.get(key, key), start=start)
             return
-        # All at once where that is possible: what one position knows helps to place the builds of others.
+        # All positions together: the dates in one of them help to tell which builds of others are new.
         marks: dict[str, WorkerMark | None] = {}
         logs: dict[str, TailLog] = {}
         for start in starts.values():
@@ -252,7 +253,7 @@ class _TailFeed:
         try:
             return msgspec.json.decode(text, type=TailPosition)
         except (msgspec.DecodeError, UnicodeError):
-            raise ConfigurationError("what the store has is no position of a tail") from None
+            raise ConfigurationError("the position in the store is not that of a tail") from None
 
     async def aclose(self) -> None:
         """End all requests."""

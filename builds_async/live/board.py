@@ -14,14 +14,14 @@ from builds_async.session.clock import Clock
 from builds_async.session.ids import MAX_IDS, is_tag, normalized_id
 
 MAX_AGE = 2.4
-"""How old, in seconds, a state may be that another follower or waiter requested.
+"""The maximum age, in seconds, of a state that another follower or waiter requested.
 
-It is a little less than the 2.5 s between two lookups of a queued build: each lookup of one follower thus
+It is a little less than the 2.5 s between two lookups of a queued build, so that each lookup of a follower
 gets a newer state than the lookup before.
 """
 
 _IDLE = 60.0
-"""Seconds after which a build that nobody requests any more is left out of shared requests."""
+"""Seconds after which a build that was not requested again is left out of shared requests."""
 
 
 class OwnState:
@@ -85,8 +85,8 @@ class Board:
         while True:
             request = build.request
             if request is None or request.is_done:
-                # Measured from the call, not from now: a state that came while the caller waited is fresh
-                # enough, however slow the response was. Measured from now, a slow API would mean endless
+                # The age is measured at the time of the call. A state that came while the caller waited is
+                # fresh enough, however slow the response was. Otherwise a slow API would cause endless
                 # requests.
                 if (seen := build.seen_since(now - max_age)) is not None:
                     return seen

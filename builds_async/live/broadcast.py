@@ -9,7 +9,7 @@ from builds_async.models.builds import Build
 from builds_async.models.logs import LogLine
 
 MAX_READ = 1000
-"""How many lines one `read` of a subscription returns at most."""
+"""The maximum number of lines that one `read` of a subscription returns."""
 
 
 class LogBroadcast:
@@ -19,10 +19,10 @@ class LogBroadcast:
     joins. Each reader gets every line once and in order, and its loop ends with the log. The broadcast keeps
     all lines in memory, once for all readers, for as long as it exists.
 
-    The log is requested only while a reader waits for a line: if all readers are slow, polling is slow as
-    well. A reader that is canceled or leaves its loop does not affect the others. When the last
-    one has left, no request or task remains, and a later subscriber continues where reading stopped. An error
-    is raised once in each reader, also in one that has not read all lines before it; each may then continue.
+    The log is requested only while a reader waits for a line: if all readers are slow, polling is slow too. A
+    reader that is canceled or leaves its loop does not affect the others. When the last reader has left, no
+    request or task remains, and a later subscriber continues where reading stopped. An error is raised once
+    in each reader, also in a reader that has not read all lines before it. Each reader may then continue.
     """
 
     def __init__(self, log: LogFollower) -> None:
@@ -40,9 +40,9 @@ class LogBroadcast:
 
     @property
     def build(self) -> Build:
-        """The build as last seen; final when the log has ended.
+        """The build as it was last seen. After the log has ended, it is the finished build.
 
-        RuntimeError before the first request, when nothing is known of the build.
+        RuntimeError before the first request, when nothing is known about the build.
         """
         return self._log.build
 
@@ -58,16 +58,16 @@ class LogBroadcast:
 
     @property
     def complete(self) -> bool:
-        """True once the log has ended and the API had no more to give; see `LogFollower.complete`."""
+        """True once the log has ended and was read completely; see `LogFollower.complete`."""
         return self._log.complete
 
     @property
     def outage(self) -> BuildsError | None:
-        """The last error of an outage that is being sat out, and so the reason why no line comes; or None."""
+        """The last error of the present outage, which is why no line comes; None if there is no outage."""
         return self._log.outage
 
     def subscribe(self, *, after: int = 0) -> "LogSubscription":
-        """A reader of the log from its first line, or after the first `after` lines.
+        """Return a reader of the log, from its first line or after the first `after` lines.
 
         ValueError if `after` is below 0.
         """
@@ -76,7 +76,7 @@ class LogBroadcast:
         return LogSubscription(self, after)
 
     async def aclose(self) -> None:
-        """End the request in flight and make no other: a reader that waits for a line gets a RuntimeError."""
+        """End the request in flight and send no other. Readers that wait for a line get a RuntimeError."""
         self._closed = True
         if self._reading is not None:
             await self._reading.aclose()
@@ -89,7 +89,7 @@ class LogBroadcast:
         return self._failures
 
     def lines(self, start: int, limit: int) -> list[LogLine]:
-        """Up to `limit` of the lines that have come, from number `start` on."""
+        """Up to `limit` of the fetched lines, from number `start` on."""
         return self._lines[start : start + limit]
 
     async def wait(self, start: int, failures: int) -> bool:
@@ -135,7 +135,7 @@ class LogSubscription:
 
     @property
     def number(self) -> int:
-        """How many lines were read or skipped: `subscribe(after=number)` continues here."""
+        """How many lines were read or skipped. `subscribe(after=number)` continues here."""
         return self._number
 
     def __aiter__(self) -> Self:
@@ -148,9 +148,9 @@ class LogSubscription:
         return lines[0]
 
     async def read(self) -> tuple[LogLine, ...]:
-        """The next lines: all that have come, from 1 up to 1,000; `()` after the end.
+        """The next lines, from 1 up to 1,000: all that were fetched. `()` after the end.
 
-        Waits until there is one. Canceling it is safe.
+        It waits until there is a line. Canceling it is safe.
         """
         return tuple(await self._next(MAX_READ))
 

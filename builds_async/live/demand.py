@@ -1,4 +1,4 @@
-"""For how long the followers of one client will need polls: its budget spreads requests over that time."""
+"""Tells the budget of a client for how long its followers will need polls, so that it can spread them."""
 
 from weakref import WeakKeyDictionary
 
@@ -47,6 +47,6 @@ class Demand:
         running = [(tag, since) for tag, since in self._followed.values() if since is not None]
         queued = len(running) < len(self._followed)
         seconds = self._horizon.seconds(now, running, queued=queued)
-        # Queued builds alone need few polls, three requests for sixty of them. Spread over a horizon, the
+        # Queued builds alone need few polls: three requests cover sixty of them. With a horizon, even the
         # first of these would come late.
         self._budget.set_horizon(self, seconds if running else None, builds=len(running))

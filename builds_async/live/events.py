@@ -27,21 +27,21 @@ class EventStream(ClosedAtExit):
     """The build events of a queue, as an endless async iterator of `BuildEvent`.
 
     **At least once.** An event is acknowledged when the consumer requests the next one, never before. If the
-    consumer raises, stops or is killed, its event is not acknowledged and comes again: at once when the next
-    loop begins or the stream is closed, else when its lease ends. The queue counts each delivery and gives up
-    after its `max_retries`. `await stream.ack(event)` acknowledges at once, and `await stream.retry(event,
-    delay=60)` has the queue deliver it again later. Acknowledgements are sent in batches, at most half a
-    `visibility_timeout` after they were due.
+    consumer raises, stops or is killed, its event is not acknowledged, and comes again: at once when the next
+    loop begins or the stream is closed, otherwise when its lease ends. The queue counts each delivery and
+    gives up after its `max_retries`. `await stream.ack(event)` acknowledges at once, and
+    `await stream.retry(event, delay=60)` lets the queue deliver it again later. Acknowledgements are sent in
+    batches, at most half a `visibility_timeout` after they were due.
 
     **Slow consumers.** While events are buffered, a task extends their leases, each for at most an hour.
-    After that, an event that was not delivered yet comes again, and a delivered one may come again. The task
+    After that, an event that was not delivered comes again, and a delivered event may come again. The task
     ends when nothing is buffered, with `aclose()`, and when the stream is dropped.
 
-    **Repeats.** An event that equals one of the last 1,000 acknowledged ones in `build_uuid` and `type` is
-    acknowledged and dropped. The order is that of the queue, which guarantees none.
+    **Repeats.** An event with the same `build_uuid` and `type` as one of the last 1,000 acknowledged events
+    is acknowledged and dropped. Events come in the order of the queue, which guarantees none.
 
-    A message that is not a build event, or can't be read, is logged once and left in the queue, which moves
-    it to its dead letter queue in the end.
+    A message that is not a build event, or is unreadable, is logged once and left in the queue, which finally
+    moves it to its dead letter queue.
 
     It is not a generator: after a `break`, a timeout, a cancellation or an error, the next loop continues.
     A `transient` error of a pull is raised when every pull has failed for the client's `patience` (300 s),
@@ -122,27 +122,27 @@ class EventStream(ClosedAtExit):
         raise StopAsyncIteration
 
     async def ack(self, event: BuildEvent) -> None:
-        """Acknowledge the event delivered last, now, along with all acknowledgements that are due.
+        """Acknowledge the last delivered event now, together with all acknowledgements that are due.
 
-        ValueError for any other event that is not acknowledged already. An error of the request is raised;
-        even then the event counts as acknowledged, and the next request sends its acknowledgement again.
+        ValueError for any other event that is not acknowledged already. An error of the request is raised,
+        but the event counts as acknowledged, and the next request sends the acknowledgement again.
         """
         if self._is_current(event):
             self._finish_current()
         elif _key(event) not in self._acknowledged:
-            raise ValueError(f"event must be the one delivered last, not message {event.message_id!r}")
+            raise ValueError(f"event must be the last delivered one, not message {event.message_id!r}")
         await self._leases.flush()
 
     async def retry(self, event: BuildEvent, *, delay: float = 0.0) -> None:
-        """Have the queue deliver the last event again, after `delay` seconds, at most 24 hours.
+        """Let the queue deliver the last event again, after `delay` seconds, at most 24 hours.
 
-        The queue counts that as another delivery. ValueError for any event but the one delivered last, and
-        for that one too once it is acknowledged. An error of the request is raised; the retry is then sent
-        again with the next acknowledgements.
+        The queue counts that as another delivery. ValueError for any event but the last delivered one, and
+        for that one once it is acknowledged. An error of the request is raised, and the retry is sent again
+        with the next acknowledgements.
         """
         if not self._is_current(event):
             raise ValueError(
-                f"event must be the unacknowledged one delivered last, not message {event.message_id!r}"
+                f"event must be the last delivered one, not acknowledged, not message {event.message_id!r}"
             )
         if not 0 <= delay <= MAX_DELAY:
             raise ValueError(f"delay must be 0 to {MAX_DELAY} seconds, not {delay}")
@@ -153,7 +153,7 @@ class EventStream(ClosedAtExit):
     async def aclose(self) -> None:
         """Send the acknowledgements that are due, hand back the buffered events, and end the stream."""
         self._closed = True
-        # A pull that completes while it is canceled has leased its messages: they are handed back too, else
+        # A pull that completes while it is canceled has leased its messages. They are handed back too, since
         # they would be invisible until their leases end.
         if (batch := await self._poller.aclose()) is not None:
             for message in batch.messages:
@@ -185,9 +185,9 @@ class EventStream(ClosedAtExit):
         return None
 
     async def _fetch(self) -> None:
-        """Flush acknowledgements, and pull when that is due.
+        """Flush acknowledgements, and then pull when that is due.
 
-        In that order: a pull may wait, and acknowledgements must not wait with it.
+        In this order, because a pull may wait, and acknowledgements must not wait with it.
         """
         await self._leases.try_flush()
         batch = await self._poller.pull()
@@ -207,7 +207,7 @@ class EventStream(ClosedAtExit):
     def _leave(self, message: QueueMessage) -> None:
         """Leave a message in the queue, and log that once: it comes again until it is a dead letter.
 
-        It is not acknowledged, because that would delete it: somebody may want to read it.
+        It is not acknowledged, because that would delete it, and another program may be able to read it.
         """
         if message.id not in self._unreadable:
             self._unreadable.add(message.id)

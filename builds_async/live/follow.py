@@ -25,25 +25,23 @@ class LogFollower:
     loses nothing and repeats nothing, because its state changes only after a response has been read.
 
     It ends by itself. Once the build is `stopped` and has its outcome (or has had none for 30 s), the
-    follower reads until a page brings nothing. If the build stopped less than 5 s before, by the server's
+    follower reads until a page has no new lines. If the build stopped less than 5 s before, by the server's
     clock, it reads once more 2 s later.
 
-    While the build is queued it has no log: only its state is requested, every 2.5 s. While it runs, the log
-    is polled every `poll_interval` seconds. While no line comes, that interval grows up to
-    `max_poll_interval`; it is never shorter than the client's `RateBudget` allows. The log of a finished
-    build is read without pauses. Followers and waiters of one client share requests for the states of their
-    builds.
+    A queued build has no log, so only its state is requested, every 2.5 s. While the build runs, the log is
+    polled every `poll_interval` seconds. While no line comes, that interval grows up to `max_poll_interval`.
+    It is never shorter than the client's `RateBudget` allows. The log of a finished build is read without
+    pauses. Followers and waiters of one client share requests for the states of their builds.
 
     If there is no log yet, the follower waits for it until the build has finished. A log is **gone** if the
-    API responds with 404 after it has returned lines or a cursor, or if a build ran and has no log at all:
-    Cloudflare keeps logs for 90 days. Then the loop ends once the build has finished, with `complete` False
-    and a warning in the log `builds_async`.
+    API responds with 404 after it has returned lines or a cursor, or if a build ran and has no log at all,
+    because Cloudflare keeps logs for 90 days. Then the loop ends once the build has finished, with `complete`
+    False and a warning in the log `builds_async`.
 
     With `tail` it skips all but the last `tail` of the lines that exist at first.
 
-    With `wait` False it ends behind the last line that exists now, whatever the state of the build: it never
-    pauses, and what is written later is left to a follower that starts at its `position`. A build that has no
-    log yet has no lines then.
+    With `wait` False it ends after the last line that exists now, whatever the state of the build, and never
+    pauses. A follower that starts at its `position` reads the later lines. A build without a log has no lines.
 
     The docstring of `LogCursor` lists the assumptions about pages.
 
@@ -92,10 +90,12 @@ class LogFollower:
 
     @property
     def build(self) -> Build:
-        """The build as last seen; final when the loop has ended by itself, unless `wait` is False.
+        """The build as it was last seen. After the loop has ended by itself, it is the finished build.
 
-        If the API returns no `preview_url` for it, that of the log is filled in. RuntimeError before the
-        first read, when nothing is known of the build.
+        With `wait` False, the build may still run after the loop.
+
+        If the API returns no `preview_url` for it, it has the one of the log. RuntimeError before the first
+        read, when nothing is known about the build.
         """
         if (build := self._reader.build) is None:
             raise RuntimeError("the build is not known before the first read of its log")
@@ -108,9 +108,9 @@ class LogFollower:
         """The ids of the uploaded versions that the log names, each once, in its order; at most 100.
 
         They come from wrangler's lines `Current Version ID: ...` and `Worker Version ID: ...`, as soon as
-        these are fetched. Lines that `tail` skips count, lines before `start` do not. A build can write
-        anything into its log: `client.builds.by_version` proves which build made a version. If a successful
-        `wrangler deploy` leaves this empty, it has uploaded nothing; other tools write no such lines.
+        these are fetched. Lines that `tail` skips count, but lines before `start` do not. A build can write
+        anything into its log: `client.builds.by_version` proves which build made a version. If this is empty
+        after a successful `wrangler deploy`, nothing was uploaded. Other tools write no such lines.
         """
         return self._reader.facts.versions
 
@@ -119,8 +119,9 @@ class LogFollower:
         """The last preview URL in the log that belongs to one of its `versions`; None if there is none.
 
         It comes from wrangler's line `Version Preview URL: ...` and always has the form
-        `https://{first 8 digits of the version}-...workers.dev`. The URL of an alias is ignored: it shows the
-        newest upload of its branch, not that of this build. The same lines count as for `versions`.
+        `https://{first 8 digits of the version}-...workers.dev`. The URL of an alias is ignored, because it
+        shows the newest upload of its branch and not that of this build. The same lines count as for
+        `versions`.
         """
         return self._reader.facts.preview_url
 
@@ -128,9 +129,9 @@ class LogFollower:
     def steps(self) -> tuple[BuildStep, ...]:
         """The steps of the build so far, in order, at most five: initialize, clone, install, build, deploy.
 
-        From the service's own lines and the log's `events`, as soon as they are fetched. A step that the log
-        does not show is left out. A build can print the same lines, so show steps, but do not act on them.
-        Which lines count is as for `versions`.
+        They come from the service's own lines and the log's `events`, as soon as these are fetched. A step
+        that the log does not show is left out. A build can print the same lines, so show steps, but do not
+        act on them. The same lines count as for `versions`.
         """
         return self._reader.steps.steps(self._reader.build)
 
@@ -145,12 +146,12 @@ class LogFollower:
 
     @property
     def outage(self) -> BuildsError | None:
-        """The last error of an outage that is being sat out, and so the reason why no line comes; or None."""
+        """The last error of the present outage, which is why no line comes; None if there is no outage."""
         return self._patience.outage
 
     @property
     def position(self) -> LogPosition:
-        """The place behind the last line delivered.
+        """The place after the last delivered line.
 
         `client.follow(build_uuid, start=position)` continues exactly there, in this process or a later one.
         """
@@ -168,18 +169,18 @@ class LogFollower:
         raise StopAsyncIteration
 
     async def ready(self) -> bool:
-        """Wait until `read` gives lines without waiting; False at the end. Canceling it is safe.
+        """Wait until `read` would return lines at once; False at the end. Canceling it is safe.
 
-        `position` is then the place before these lines.
+        Then `position` is the place before these lines.
         """
         if not length_hint(self._buffered):
             await self._fetch()
         return bool(length_hint(self._buffered))
 
     async def read(self) -> tuple[LogLine, ...]:
-        """The rest of the lines of one response, at least one; `()` after the end.
+        """The remaining lines of one response, at least one; `()` after the end.
 
-        Waits until there is one. Canceling it is safe.
+        It waits until there is a line. Canceling it is safe.
         """
         if not length_hint(self._buffered):
             await self._fetch()

@@ -1,4 +1,4 @@
-"""For how long the running builds may still need polls. No I/O and no clock."""
+"""Estimates for how long the running builds will need polls. No I/O and no clock."""
 
 from collections.abc import Iterable
 from math import inf
@@ -12,7 +12,7 @@ _SHORTEST = 30.0
 """The shortest horizon in seconds: a build may be nearly over, and still take longer than expected."""
 
 _SETTLING = 60.0
-"""Seconds of load before the load itself counts as a sign that more is to come."""
+"""After this many seconds, load is expected to last as long again."""
 
 
 class Horizon:
@@ -48,7 +48,7 @@ class Horizon:
             self._loaded_since = now
         if queued:
             return inf
-        # A load that has lasted long will last: expect it to last as long again. Without that, a steady
-        # stream of short builds would spend the whole budget again and again on the present ones.
+        # Load that has lasted for long is expected to last as long again. Otherwise, with a steady stream of
+        # short builds, the present builds would use up the whole budget again and again.
         longest = max(_SHORTEST, now - self._loaded_since - _SETTLING)
         return max(longest, *(self._usual.get(tag, _USUAL) - (now - since) for tag, since in builds))

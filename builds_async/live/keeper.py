@@ -1,4 +1,4 @@
-"""Deliver, then save: what `tail` and `watch` have in common where positions are in a store."""
+"""Delivers batches and then saves their positions, for a `tail` or `watch` with a store."""
 
 import logging
 from collections import deque
@@ -28,7 +28,7 @@ logger: logging.Logger = logging.getLogger("builds_async")
 
 
 class Feed(Protocol[Item, Pos]):
-    """What is followed: items of any number of Workers, each Worker with a position of its own."""
+    """A source of items of many Workers, with a position for each Worker."""
 
     async def read(self, most: int) -> Sequence[Item]:
         """The next items, at least one. Waits while there is none."""
@@ -39,11 +39,11 @@ class Feed(Protocol[Item, Pos]):
         ...
 
     def position_of(self, key: str) -> Pos:
-        """The place of one Worker behind the last item."""
+        """The position of one Worker after its last item."""
         ...
 
     def positions(self) -> Mapping[str, Pos]:
-        """The places of all Workers that have one."""
+        """The positions of all Workers that have one."""
         ...
 
     async def follow(self, starts: Mapping[str, Pos | None]) -> None:
@@ -59,7 +59,7 @@ class Feed(Protocol[Item, Pos]):
         ...
 
     def decode(self, text: str) -> Pos:
-        """A position from its text; ConfigurationError if it is none."""
+        """A position from its text; ConfigurationError if it is not one."""
         ...
 
     async def aclose(self) -> None:
@@ -68,7 +68,7 @@ class Feed(Protocol[Item, Pos]):
 
 
 class Followed(Generic[Pos]):
-    """A Worker that is followed: the fence under which it is, and what its store has."""
+    """A Worker that is followed: its fence, and the position that the store has."""
 
     def __init__(self, key: str, fence: int, seq: int, saved: Pos | None) -> None:
         self.key = key
@@ -81,14 +81,14 @@ class Followed(Generic[Pos]):
         """The number of the position that is saved."""
 
         self.saved: Pos | None = saved
-        """That position."""
+        """The position that is saved."""
 
         self.doubt: Pos | None = None
-        """A position of which it is not known whether it was saved: there was no response."""
+        """A position that may or may not be saved, because there was no response; else None."""
 
 
-class Piece(Generic[Item, Pos]):
-    """Items of one Worker, and its position behind them."""
+class Batch(Generic[Item, Pos]):
+    """Items of one Worker, and its position after them."""
 
     def __init__(self, owner: Followed[Pos], items: tuple[Item, ...], position: Pos) -> None:
         self.owner: Followed[Pos] = owner
@@ -98,20 +98,20 @@ class Piece(Generic[Item, Pos]):
         """The items, in order."""
 
         self.position: Pos = position
-        """The place behind them."""
+        """The position of the Worker after the items."""
 
         self.state: Literal["open", "saved", "lost"] = "open"
-        """Whether the position was saved, or can't be because the Worker is another's."""
+        """Whether the position was saved, or can't be, because another process follows the Worker."""
 
 
 class Keeper(Generic[Item, Pos]):
-    """Gives items in pieces, and saves the position behind a piece once its reader is done with it.
+    """Delivers items in batches, and saves the position after a batch once its reader has processed it.
 
-    A piece counts as done when the next one is requested. If the store says so with `only_commit`, and once
-    `commit` was called for any piece, only `commit` counts: a piece that is left without comes again.
+    A batch counts as processed when the next one is requested. With a store that has `only_commit`, or once
+    `commit` was called for any batch, only `commit` counts: a batch without it comes again.
 
-    Without its response, a save may or may not have happened. The store is then asked what it has
-    before anything else is saved or delivered, so that no position is ever taken for another.
+    A save without a response may or may not have happened. So before anything else is saved or delivered, the
+    store is asked for its position.
     """
 
     def __init__(
@@ -132,8 +132,8 @@ class Keeper(Generic[Item, Pos]):
         self._most = most
         self._version = 0  # of the share, as it was last acted upon
         self._followed: dict[str, Followed[Pos]] = {}
-        self._hand: deque[Piece[Item, Pos]] = deque()
-        self._current: Piece[Item, Pos] | None = None  # delivered last, and not settled
+        self._ready: deque[Batch[Item, Pos]] = deque()
+        self._current: Batch[Item, Pos] | None = None  # delivered last, and not settled
         self._only_commit: bool = getattr(store, "only_commit", False)
         self._save_due = clock.now()
         self._tasks = Tasks(clock)
@@ -146,16 +146,16 @@ class Keeper(Generic[Item, Pos]):
         return tuple(self._followed)
 
     def wake(self) -> None:
-        """Let a reader that waits see what the share has new."""
+        """Wake a waiting reader, because the share has changed."""
         self._tasks.wake()
 
     def begin(self) -> None:
-        """Begin a loop: a piece that an interrupted loop left unsaved comes again."""
+        """Begin a loop. A batch that an interrupted loop left unsaved comes again."""
         if self._current is not None and not self._reading:
             self._take_back(self._current)
 
-    async def next(self) -> Piece[Item, Pos] | None:
-        """Settle the piece before, and give the next; None at the end."""
+    async def next(self) -> Batch[Item, Pos] | None:
+        """Save the position after the last batch, and return the next one; None at the end."""
         if self._reading:
             raise RuntimeError("another task is already reading this; give each its own")
         self._reading = True
@@ -169,13 +169,13 @@ class Keeper(Generic[Item, Pos]):
         finally:
             self._reading = False
 
-    async def _next(self) -> Piece[Item, Pos] | None:
+    async def _next(self) -> Batch[Item, Pos] | None:
         await self._settle()
         while not self._closed:
             await self._reconcile()
-            if (piece := self._next_in_hand()) is not None:
-                self._current = piece
-                return piece
+            if (batch := self._next_ready()) is not None:
+                self._current = batch
+                return batch
             if self._is_over:
                 return None
             if self._clock.now() >= self._save_due:
@@ -184,25 +184,25 @@ class Keeper(Generic[Item, Pos]):
             await self._wait()
         return None
 
-    async def commit(self, piece: Piece[Item, Pos], args: tuple[Any, ...]) -> bool:
-        """Save the position behind a piece; False if it is refused. Does nothing if it is saved."""
+    async def commit(self, batch: Batch[Item, Pos], args: tuple[Any, ...]) -> bool:
+        """Save the position after a batch; False if it is refused. Does nothing if it is saved already."""
         self._only_commit = True
-        if piece.state == "open" and self._followed.get(piece.owner.key) is piece.owner:
+        if batch.state == "open" and self._followed.get(batch.owner.key) is batch.owner:
             try:
-                await self._save_piece(piece, args)
+                await self._save_batch(batch, args)
             except BuildsError as error:
                 if not self._share.ended:
                     raise
                 logger.warning("%s; this process has left the fleet, and others go on", str(error))
-                piece.state = "lost"
-        return piece.state == "saved"
+                batch.state = "lost"
+        return batch.state == "saved"
 
     async def aclose(self) -> None:
-        """Save what moved, give up all Workers, and end the requests."""
+        """Save the positions that have moved, give up all Workers, and end the requests."""
         self._closed = True
         await self._tasks.aclose()
         try:
-            held = {piece.owner.key for piece in (self._current, *self._hand) if piece is not None}
+            held = {batch.owner.key for batch in (self._current, *self._ready) if batch is not None}
             free = [key for key in self._followed if key not in held and self._share.is_sure(key)]
             await self._save_moved(free)
         except BuildsError as error:
@@ -211,37 +211,37 @@ class Keeper(Generic[Item, Pos]):
             await self._feed.aclose()
             await self._share.aclose()
 
-    # What was delivered.
+    # Delivered batches.
 
     async def _settle(self) -> None:
-        """Save the position after the piece that was delivered, or take the piece back."""
-        piece = self._current
-        if piece is None:
+        """Save the position after the delivered batch, or take the batch back."""
+        batch = self._current
+        if batch is None:
             return
-        if piece.state == "open":
-            if piece.owner.doubt is not None and not await self._clear_up(piece.owner):
-                piece.state = "lost"
-            elif piece.owner.saved is piece.position:
-                piece.state = "saved"
+        if batch.state == "open":
+            if batch.owner.doubt is not None and not await self._clear_up(batch.owner):
+                batch.state = "lost"
+            elif batch.owner.saved is batch.position:
+                batch.state = "saved"
             elif self._only_commit:
-                self._take_back(piece)
+                self._take_back(batch)
             else:
-                await self._save_piece(piece, ())
+                await self._save_batch(batch, ())
         self._current = None
 
-    def _take_back(self, piece: Piece[Item, Pos]) -> None:
+    def _take_back(self, batch: Batch[Item, Pos]) -> None:
         self._current = None
-        if piece.state == "open":
-            self._hand.appendleft(piece)
+        if batch.state == "open":
+            self._ready.appendleft(batch)
 
-    async def _save_piece(self, piece: Piece[Item, Pos], args: tuple[Any, ...]) -> None:
-        is_saved = await self._save(piece.owner, piece.position, args)
-        piece.state = "saved" if is_saved else "lost"
+    async def _save_batch(self, batch: Batch[Item, Pos], args: tuple[Any, ...]) -> None:
+        is_saved = await self._save(batch.owner, batch.position, args)
+        batch.state = "saved" if is_saved else "lost"
 
     async def _save(self, owner: Followed[Pos], position: Pos, args: tuple[Any, ...] = ()) -> bool:
         if owner.doubt is not None and not await self._clear_up(owner):
             return False
-        if owner.saved is position:  # as it turned out
+        if owner.saved is position:  # the save without a response had happened
             return True
         owner.doubt = position
         text = self._feed.encode(position)
@@ -255,7 +255,10 @@ class Keeper(Generic[Item, Pos]):
         return True
 
     async def _clear_up(self, owner: Followed[Pos]) -> bool:
-        """Find out whether a save without a response has happened; False if the Worker is another's."""
+        """Find out whether a save without a response has happened.
+
+        Returns False if another process follows the Worker.
+        """
         saved = await self._store.open(owner.key, owner.fence)
         if saved is None or not 0 <= saved.seq - owner.seq <= 1:
             await self._refused(owner)
@@ -266,21 +269,22 @@ class Keeper(Generic[Item, Pos]):
         return True
 
     async def _refused(self, owner: Followed[Pos]) -> None:
-        """Go on without a Worker whose store has moved: open it again if it is still ours."""
+        """Stop following a Worker whose position was refused, and open it again if it is still ours."""
         logger.info(
-            "the position of %s was refused: another owner has saved one, or the sink took it back", owner.key
+            "the position of %s was refused: another owner has saved one, or the sink rolled it back",
+            owner.key,
         )
         await self._lose(owner)
         self._version = 0
 
-    # Who follows what.
+    # The Workers that are followed.
 
     @property
     def _is_over(self) -> bool:
         return not self._followed and (self._share.ended or self._share.is_empty)
 
     async def _reconcile(self) -> None:
-        """Follow what the share holds, and nothing else."""
+        """Follow exactly the Workers that the share holds."""
         while self._version != (version := self._share.version):
             held = dict(self._share.held())
             for owner in tuple(self._followed.values()):
@@ -328,22 +332,22 @@ class Keeper(Generic[Item, Pos]):
     async def _forget(self, key: str) -> None:
         if self._followed.pop(key, None) is not None:
             await self._feed.drop(key)
-        self._hand = deque(piece for piece in self._hand if piece.owner.key != key)
+        self._ready = deque(batch for batch in self._ready if batch.owner.key != key)
 
-    # What comes.
+    # New batches.
 
-    def _next_in_hand(self) -> Piece[Item, Pos] | None:
-        """The next piece of a Worker that is surely ours."""
-        for _ in range(len(self._hand)):
-            piece = self._hand.popleft()
-            if self._share.is_sure(piece.owner.key):
-                return piece
-            self._hand.append(piece)
+    def _next_ready(self) -> Batch[Item, Pos] | None:
+        """The next batch of a Worker that no other process can follow now."""
+        for _ in range(len(self._ready)):
+            batch = self._ready.popleft()
+            if self._share.is_sure(batch.owner.key):
+                return batch
+            self._ready.append(batch)
         return None
 
     async def _save_moved(self, keys: Collection[str]) -> None:
-        """Save the positions that moved without an item: of a first look, of a build that is queued."""
-        busy = {piece.owner.key for piece in self._hand}
+        """Save the positions that moved without an item: after a first lookup, or for a queued build."""
+        busy = {batch.owner.key for batch in self._ready}
         positions = self._feed.positions()
         moved = {
             owner.key: position
@@ -360,10 +364,10 @@ class Keeper(Generic[Item, Pos]):
         await _in_turns(moved, save_one)
 
     async def _wait(self) -> None:
-        """Wait for items, for news of the share, or until it is time to save."""
+        """Wait for items, for a change of the share, or until it is time to save."""
         if self._version != self._share.version:
             return
-        if self._followed and not self._hand and _READ not in self._tasks.names:
+        if self._followed and not self._ready and _READ not in self._tasks.names:
             self._tasks.start(_READ, self._read())
         await self._tasks.wait_until(self._save_due)
 
@@ -372,14 +376,14 @@ class Keeper(Generic[Item, Pos]):
         by_key = dict[str, list[Item]]()
         for item in items:
             by_key.setdefault(self._feed.key_of(item), []).append(item)
-        # At once: nothing else may be delivered before the positions are taken.
+        # Without an `await` in between: the positions must be read before anything else is delivered.
         for key, its in by_key.items():
             if (owner := self._followed.get(key)) is not None:
-                self._hand.append(Piece(owner, tuple(its), self._feed.position_of(key)))
+                self._ready.append(Batch(owner, tuple(its), self._feed.position_of(key)))
 
 
 async def _in_turns(keys: Iterable[str], work: Callable[[str], Any]) -> None:
-    """Do some work for each key, a few at the same time."""
+    """Run `work` for each key, at most `_AT_ONCE` at the same time."""
     waiting = iter(tuple(keys))
     while some := tuple(islice(waiting, _AT_ONCE)):
         await together(*map(work, some))

@@ -11,10 +11,10 @@ from builds_async.models.logs import LogLine
 from builds_async.models.text import SEQUENCES
 
 MAX_VERSIONS = 100
-"""How many version ids are kept: a build of a large monorepo may deploy as many Workers."""
+"""The maximum number of version ids: a build of a large monorepo may deploy that many Workers."""
 
 _LONGEST = 1000
-"""How many characters of a line are searched: a hostile line must not cost time."""
+"""How many characters of a line are searched, so that a hostile line costs no time."""
 
 # A task runner may write a prefix before the label, such as `web:deploy: `.
 _BEFORE = r"(?a)(?:.*\s)?"
@@ -55,6 +55,6 @@ class LogFacts:
                 self._versions[version[1].lower()] = None
             return
         preview = re.match(_PREVIEW, text)
-        # wrangler's address begins with the id of the version. Any other line is text of the build.
+        # wrangler's URL begins with the id of the version. Any other line was written by the build.
         if preview is not None and any(it.startswith(preview[2]) for it in self._versions):
             self._preview_url = preview[1]

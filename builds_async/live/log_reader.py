@@ -23,7 +23,7 @@ from builds_async.session.clock import Clock
 from builds_async.session.numbers import seconds
 
 SETTLE = 2.0
-"""Seconds after which a log is read once more if its build has only just stopped: lines may lag behind."""
+"""Seconds after which a log is read once more if its build has just stopped: its last lines may be late."""
 
 QUEUED_INTERVAL = 2.5
 """Seconds between two lookups of a queued build, so that its start is seen within 3 s."""
@@ -82,8 +82,8 @@ class LogReader:
         self.steps: StepFinder = StepFinder()
         """The steps that the fetched lines show, skipped lines included."""
 
-        # Polls give way to other calls when the budget runs low. Draining a finished log is not a poll, so it
-        # has a source of its own.
+        # Polls slow down when the budget runs low. Draining a finished log is not polling, so it has a source
+        # of its own.
         self._source = source
         self._finished_source = source if finished_source is None else finished_source
         self._state = OwnState(source, build_uuid, clock) if state is None else state
@@ -94,7 +94,7 @@ class LogReader:
         self._backlog = None if tail is None else Backlog(tail)  # as long as lines are skipped
         self._build: Build | None = None
         self._queued_interval = max(QUEUED_INTERVAL, poll_interval)
-        # A build whose lines an earlier reader had is not queued, even if a copy that lags says so.
+        # If an earlier reader has had lines, the build is not queued, even if a lagging copy says so.
         self._may_be_queued = start == LogPosition()
         self._end_detector = EndDetector(clock)
         self._finished = False  # the build is final; what is left is to drain its log
@@ -150,10 +150,10 @@ class LogReader:
             self.buffered = iter(())
 
     def _go_back(self, backlog: Backlog, *, settle: bool) -> None:
-        """Go back to where the last lines begin, now that the end of the log is known.
+        """Go back to the first of the last `tail` lines, now that the end of the log is known.
 
         The log may have ended while lines were skipped, and its last request, 2 s later, may have been made.
-        Both have to come after the lines that are delivered now.
+        Both are undone, because they have to come after the lines that are delivered now.
         """
         self._backlog = None
         if backlog.start is not None:
@@ -187,7 +187,7 @@ class LogReader:
                 self._end(step._replace(complete=step.complete or is_early))
             return self._ended
         if step.more or self._finished:
-            self.pace.due = requested_at  # at once: nothing has to be written first
+            self.pace.due = requested_at  # at once, because more lines exist already or none will come
         else:
             self.pace.next_after(requested_at)
         if step.more:
@@ -202,7 +202,7 @@ class LogReader:
         """The next page as a step, and whether the log is missing now but was not the time before."""
         try:
             page = await self._source.logs(self._build_uuid, cursor=self._cursor.asked)
-        except NotFoundError:  # the build exists, so the 404 means the log
+        except NotFoundError:  # the build exists, so the 404 is for the log
             newly_missing, self._missing = not self._missing, True
             return self._cursor.not_found(build), newly_missing
         self._missing = False
@@ -217,8 +217,8 @@ class LogReader:
         if not self._finished:
             await self._look_up()
         elif self._settle or (newly_missing and not step.complete):
-            # Read once more: late lines may come. And a log that was there a moment ago may come back, if a
-            # copy that lags sent the 404.
+            # Read once more, because late lines may come. And a log that existed a moment ago may come back
+            # if the 404 was from a lagging copy.
             self._settle = False
             self.pace.due += SETTLE
         else:
@@ -241,8 +241,8 @@ class LogReader:
             self._may_be_queued and build.status == BuildStatus.QUEUED and not build.is_stopped
         )
         if build.is_stopped and not self._end_detector.has_stopped:
-            # A build that was running at the last lookup, or has no outcome yet, stopped just now, whatever
-            # its dates are.
+            # Whatever its dates are, a build has stopped just now if it was running at the last lookup, or if
+            # it has no outcome yet.
             self._settle = not first or build.build_outcome is None or _stopped_just_before(build, seen.date)
         if self._end_detector.is_final(build):
             self._finished = True
@@ -252,9 +252,9 @@ class LogReader:
 
 
 def _stopped_just_before(build: Build, seen_on: datetime | None) -> bool:
-    """Whether the build may have stopped less than 5 s before it was seen, both by the server's clock.
+    """Whether the build may have stopped less than 5 s before it was seen, by the server's clock.
 
-    A stop up to 5 s in the future counts as well: the clocks of two servers may differ by some seconds.
+    A stop up to 5 s in the future counts too, because the clocks of two servers may differ by some seconds.
     """
     stopped_on = build.stopped_on
     if stopped_on is None or seen_on is None:

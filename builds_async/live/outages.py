@@ -1,4 +1,4 @@
-"""The outages of one client, each reported once, however many live verbs it hits."""
+"""The outages of one client. Each is reported once, however many live verbs it affects."""
 
 import logging
 from weakref import WeakSet
@@ -8,9 +8,9 @@ from builds_async.session.clock import Clock
 from builds_async.session.observe import Observer, OutageBegan, OutageEnded
 
 GRACE = 30.0
-"""Seconds after the beginning, and after the end, of an outage in which some requests succeed and some fail.
+"""Seconds after the beginning and the end of an outage in which both successes and failures are expected.
 
-It equals the default timeout of a request: one that was sent during the outage may fail that late.
+It is the default timeout of a request: a request that was sent during the outage may fail that late.
 """
 
 logger: logging.Logger = logging.getLogger("builds_async")
@@ -48,7 +48,7 @@ class Outages:
             self._last.is_partial = True
 
     def ended(self, outage: "Outage", verb: object, error: BuildsError | None) -> None:
-        """Note that a verb is through with an outage: it has succeeded, or gives up and raises `error`."""
+        """Note that an outage has ended for a verb: it has succeeded, or gives up and raises `error`."""
         if error is not None:
             outage.verbs.discard(verb)
         if outage.ended_at is not None or (error is not None and outage.verbs):
@@ -62,7 +62,7 @@ class Outages:
 
 
 class Outage:
-    """One outage, and the verbs that it has hit."""
+    """One outage, and the verbs that it affects."""
 
     def __init__(self, name: str, began_at: float) -> None:
         self.name = name
@@ -72,7 +72,7 @@ class Outage:
         """When that verb failed."""
 
         self.ended_at: float | None = None
-        """When the outage was over; None before."""
+        """When the outage ended; None before that."""
 
         self.verbs: WeakSet[object] = WeakSet()
         """The verbs that sit it out. A canceled verb leaves by itself when it is dropped."""
@@ -82,7 +82,7 @@ class Outage:
 
     def includes(self, verb: object, now: float) -> bool:
         """Whether a failure of this verb belongs to this outage."""
-        if self.ended_at is not None:  # a late failure of a request that was sent before the end
+        if self.ended_at is not None:  # a request that was sent before the end may fail late
             return verb in self.verbs and now - self.ended_at < GRACE
         # If other requests succeed, only a part of the API fails, such as one log. An outage of that kind
         # must not hide a later one of the whole API.

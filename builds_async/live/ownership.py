@@ -1,4 +1,4 @@
-"""Which Workers a tail or a watch follows, where several processes divide them among themselves."""
+"""The protocols by which several processes divide Workers among themselves."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Protocol
@@ -7,17 +7,17 @@ from builds_async.live.stores import PositionStore
 
 
 class Share(Protocol):
-    """The part of one verb's Workers that this process follows, as it changes over time."""
+    """Those Workers of one verb that this process follows. They change over time."""
 
     ended: bool
     """Whether this process has left the fleet: nothing more will be held."""
 
     version: int
-    """Grows with each change of what the methods give."""
+    """Grows with each change of the methods' results."""
 
     @property
     def is_empty(self) -> bool:
-        """Whether there are no Workers to take part in."""
+        """Whether the verb wants no Workers."""
         ...
 
     def held(self) -> Mapping[str, int]:
@@ -25,19 +25,19 @@ class Share(Protocol):
         ...
 
     def wants(self, key: str) -> bool:
-        """Whether this Worker is among those to take part in."""
+        """Whether the verb wants this Worker."""
         ...
 
     def leaving(self) -> Collection[str]:
-        """Those of the held ones that another process waits for: give them up at the next commit."""
+        """The held Workers that another process waits for: give them up at the next commit."""
         ...
 
     def is_sure(self, key: str) -> bool:
-        """Whether no other process can have this Worker at this moment."""
+        """Whether this process holds the Worker, and no other process can hold it now."""
         ...
 
     async def give_up(self, keys: Collection[str]) -> None:
-        """Let others follow these Workers. Their positions were saved."""
+        """Let others follow these Workers. Call it after their positions were saved."""
         ...
 
     async def add(self, key: str) -> None:
@@ -49,7 +49,7 @@ class Share(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """Give up whatever is held. Calling it again does nothing."""
+        """Give up all held Workers. Calling it again does nothing."""
         ...
 
 
@@ -58,7 +58,7 @@ class Ownership(Protocol):
 
     @property
     def store(self) -> PositionStore:
-        """Where positions are kept unless the caller has a store of its own."""
+        """The store that keeps positions unless the caller passes one."""
         ...
 
     def share(self, keys: Iterable[str], on_change: Callable[[], None]) -> Share:
@@ -77,7 +77,7 @@ class Alone:
         self._on_change = on_change
 
         self.version: int = 1
-        """Grows with each change of what the methods give."""
+        """Grows with each change of the methods' results."""
 
     @property
     def is_empty(self) -> bool:
@@ -93,11 +93,11 @@ class Alone:
         return key in self._held
 
     def leaving(self) -> Collection[str]:
-        """None."""
+        """No Workers: nobody waits for them."""
         return ()
 
     def is_sure(self, key: str) -> bool:
-        """Always, for a Worker that is held."""
+        """True for each Worker that is held."""
         return key in self._held
 
     async def give_up(self, keys: Collection[str]) -> None:
@@ -116,7 +116,7 @@ class Alone:
         self._changed()
 
     async def aclose(self) -> None:
-        """Nothing is to be given up."""
+        """Do nothing: no other process takes over."""
 
     def _changed(self) -> None:
         self.version += 1

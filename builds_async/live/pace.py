@@ -14,8 +14,8 @@ class Pace:
     comes, and is `minimum` again as soon as something does. A `minimum` above `maximum` wins, so that
     a caller that sets a long interval need not raise the default maximum too.
 
-    Intervals run from request to request, not from response to request: the time that a response and its
-    consumer take is part of the interval, and lost time is not made up for.
+    Intervals are measured from request to request, so the time that a response and its consumer take is part
+    of the interval. Lost time is not made up for.
     """
 
     def __init__(
@@ -48,16 +48,16 @@ class Pace:
         self.due = requested_at + self._interval * factor
 
     def failed(self) -> None:
-        """Be due one interval from now: a caller that retries in a loop is throttled too.
+        """Be due one interval from now, so that a caller that retries in a loop is throttled too.
 
-        From now, not from the request: its own retries may have taken longer than the interval.
+        Not from the request, because its own retries may have taken longer than the interval.
         """
         self.next_after(self._clock.now())
 
     def slow_down(self) -> None:
-        """Nothing came: lengthen the interval, from the next request on."""
+        """Lengthen the interval from the next request on, because nothing came."""
         self._interval = min(self._interval * self._growth, self._maximum)
 
     def reset(self) -> None:
-        """Something came: the interval is at its minimum again."""
+        """Set the interval to its minimum, because something came."""
         self._interval = self._minimum

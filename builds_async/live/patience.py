@@ -1,4 +1,4 @@
-"""Sitting out an outage: how long a live verb continues while each of its requests fails."""
+"""Sitting out an outage: how long a live verb continues while all of its requests fail."""
 
 from collections.abc import Iterable
 from math import inf
@@ -13,7 +13,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 15.0
 
 
 class Patience:
-    """How long one live verb sits out an outage: for `seconds` from the first failure; 0 for not at all.
+    """Lets one live verb sit out an outage for `seconds` from the first failure. With 0, it doesn't.
 
     Only `transient` errors are sat out; any other ends the verb at once. The verb calls `outlasts` with each
     error, raises the error if that returns False, makes no request before `due`, and calls `succeeded` after
@@ -91,12 +91,12 @@ class Patience:
 
     def _set_due(self, error: BuildsError, now: float, left: float) -> None:
         if now < self.due:
-            return  # it was in flight together with the one that set `due`: one pause is enough for both
+            return  # this request was in flight together with the one that set `due`: one pause is enough
         pause, self._pause = self._pause, min(2 * self._pause, LONGEST_PAUSE)
         if 0 < left < pause:
-            pause = left  # the last attempt comes when the patience ends, not up to a pause later
-        # Retry-After of a 503 may be longer. That of a 429 need not be read: the budget holds back all
-        # requests for it.
+            pause = left  # so that the last attempt is made when the patience ends, and not later
+        # Retry-After of a 503 may be longer. That of a 429 is not needed here: the budget obeys it for all
+        # requests.
         retry_after = error.retry_after if isinstance(error, InternalServerError) else None
         self.due = now + max(pause, min(retry_after or 0.0, LONGEST_CLOSURE))
 

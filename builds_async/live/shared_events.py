@@ -1,4 +1,4 @@
-"""The events of a queue, pulled by one member of a fleet at a time."""
+"""The build events of a queue, which one member of a fleet pulls at a time."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -14,7 +14,7 @@ from builds_async.models.events import BuildEvent
 from builds_async.session.clock import Clock
 
 REMEMBERED = 100
-"""How many events the next member recognizes as dealt with."""
+"""How many processed events the next member recognizes."""
 
 _EVENT = "event"
 
@@ -22,13 +22,13 @@ _Key: TypeAlias = tuple[str, str]
 
 
 class SharedEvents(ClosedAtExit):
-    """The build events of a queue, as an async iterator: one member of a fleet at a time pulls them.
+    """The build events of a queue, as an async iterator. One member of a fleet pulls them at a time.
 
-    What comes, and when it is acknowledged, is as in `EventStream`. One member pulls, so more members cost no
-    more requests. When it leaves or dies, another one goes on: it knows the last 100 events that were dealt
-    with, and drops them when the queue gives them again.
+    Events come, and are acknowledged, as from `EventStream`. Only one member pulls, so more members cost no
+    more requests. When it leaves or dies, another member continues. That one knows the last 100 events that
+    were processed, and drops them if the queue delivers them again.
 
-    `async with`, `aclose()` and closing the client hand the queue over. After `await fleet.leave()` the loop
+    `async with`, `aclose()` and closing the client hand over the queue. After `await fleet.leave()` the loop
     ends by itself.
     """
 
@@ -58,7 +58,7 @@ class SharedEvents(ClosedAtExit):
         return self
 
     async def __anext__(self) -> BuildEvent:
-        """Acknowledge the last event, and return the next. Canceling it is safe."""
+        """Acknowledge the last event, and return the next one. Canceling it is safe."""
         if self._reading:
             raise RuntimeError("another task is already reading these events; give each its own")
         self._reading = True
@@ -92,7 +92,7 @@ class SharedEvents(ClosedAtExit):
         if self._stream is not None:
             if await self._store.save(self._key, self._fence, self._seq + 1, position):
                 self._seq, self._done = self._seq + 1, done
-            else:  # another member pulls by now, or a response was lost: begin anew with what is saved
+            else:  # another member pulls now, or a response was lost: begin again at the saved position
                 await self._drop()
         self._current = None
 

@@ -17,18 +17,18 @@ from builds_async.session.ids import checked_tags, normalized_id
 from builds_async.session.observe import Observer
 
 PREFIX = "watch:"
-"""How the keys of a watch begin: a tail of the same fleet has the same Workers."""
+"""The prefix of a watch's keys, because a tail of the same fleet may have the same Workers."""
 
 
 class SharedWatcher(ClosedAtExit):
     """The changes of the builds of many Workers, as an async iterator: each comes to one member of a fleet.
 
-    What comes, and when, is as in `BuildWatcher`; each Worker is watched by one member, at a position in the
-    fleet's engine. The position behind a change is saved when the next one is requested: a change comes
-    again if the process is killed while it deals with it, and none is missed.
+    Changes come as from `BuildWatcher`. Each Worker is watched by one member, and its position is kept in the
+    fleet's engine. The position after a change is saved when the next change is requested. So no change is
+    missed, but one comes again if the process is killed while it processes the change.
 
     After a `break` the change comes again with the next loop. `async with`, `aclose()` and closing the client
-    hand the Workers over. After `await fleet.leave()` the loop ends by itself.
+    hand over the Workers. After `await fleet.leave()` the loop ends by itself.
     """
 
     def __init__(
@@ -68,13 +68,13 @@ class SharedWatcher(ClosedAtExit):
 
     async def __anext__(self) -> BuildChange:
         """Save the position after the last change, and return the next. Canceling it is safe."""
-        piece = await self._keeper.next()
-        if piece is None:
+        batch = await self._keeper.next()
+        if batch is None:
             raise StopAsyncIteration
-        return piece.items[0]
+        return batch.items[0]
 
     async def aclose(self) -> None:
-        """Save what is settled, and hand the Workers over."""
+        """Save the positions of processed changes, and hand over the Workers."""
         await self._keeper.aclose()
 
     def _wake(self) -> None:
@@ -93,7 +93,7 @@ class _WatchFeed:
         """The next change."""
         while True:
             step = asyncio.ensure_future(anext(self._watcher))
-            self._again = step.cancel  # a pass that waits begins anew when a Worker was added
+            self._again = step.cancel  # a waiting pass begins again when a Worker is added
             try:
                 await asyncio.wait({step})
             finally:
@@ -101,7 +101,7 @@ class _WatchFeed:
             if not step.cancelled():
                 try:
                     return (step.result(),)
-                except StopAsyncIteration:  # the last Worker was taken away
+                except StopAsyncIteration:  # the last Worker was removed
                     return ()
 
     def key_of(self, item: BuildChange) -> str:
@@ -109,11 +109,11 @@ class _WatchFeed:
         return PREFIX + normalized_id(item.external_script_id)
 
     def position_of(self, key: str) -> WatchPosition:
-        """The place of one Worker."""
+        """The position of one Worker."""
         return self._watcher.position_of(key.removeprefix(PREFIX))
 
     def positions(self) -> Mapping[str, WatchPosition]:
-        """The places of the Workers that were looked at."""
+        """The positions of the Workers that were looked up."""
         found = {key: self.position_of(key) for key in self._keys}
         return {key: position for key, position in found.items() if position.workers}
 
@@ -138,7 +138,7 @@ class _WatchFeed:
         try:
             return msgspec.json.decode(text, type=WatchPosition)
         except (msgspec.DecodeError, UnicodeError):
-            raise ConfigurationError("what the store has is no position of a watch") from None
+            raise ConfigurationError("the position in the store is not that of a watch") from None
 
     async def aclose(self) -> None:
-        """Between two changes nothing is open."""
+        """Do nothing: between two changes nothing is open."""

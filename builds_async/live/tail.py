@@ -26,15 +26,15 @@ class BuildTail(ClosedAtExit):
     """The lines and the ends of all builds of many Workers, merged, as an endless async iterator.
 
     It begins with the builds that run now, from their first line or, with `tail`, from their last `tail`
-    lines, and follows each new build by itself. If the latest build of a Worker has stopped before the tail
-    begins, older builds are not searched. Every line of a build comes once and in order, as a `TailLine`.
-    After the last one comes a `TailEnd`, also for a build that never had a line because it was skipped or
+    lines. Then it follows each new build by itself. If the latest build of a Worker stopped before the tail
+    began, older builds are not searched. Every line of a build comes once and in order, as a `TailLine`.
+    After the last line comes a `TailEnd`, also for a build that never had a line because it was skipped or
     canceled. Lines of different builds come in the order in which they are fetched.
 
-    Most requests are for lines. One lookup of the latest builds, every `interval` seconds and for 20 Workers
-    in a request, replaces the status polls of all logs. The log of a queued build is not requested; its
+    Most requests are for lines. The states of all builds come from lookups of the latest builds, every
+    `interval` seconds, with 20 Workers in a request. The log of a queued build is not requested, but its
     Worker is looked up every 2.5 s. A log is opened as soon as a lookup shows its build. The next request is
-    chosen only when the rate budget allows it, so an urgent request never waits behind another one.
+    chosen only when the rate budget allows one, so an urgent request never waits behind another one.
 
     With `events`, builds and their ends are found by the events of a queue, and lookups become a safety net:
     one at the beginning, then one every 10 minutes. An event is acknowledged once the tail knows its build.
@@ -43,10 +43,10 @@ class BuildTail(ClosedAtExit):
     Back-pressure: no request starts while lines are buffered, and at most 10 are in flight. So a slow reader
     slows the polling, and memory stays bounded.
 
-    `position` is one value that can be stored as JSON. A tail that starts with it delivers exactly the lines
-    and ends that are left, even those of builds that began, or ended, while no tail was running. It may be
-    taken at any moment, also during the first lookup. For a Worker that is not in it, that includes a build
-    that has ended, unless it ended before the newest build in the position began.
+    `position` is a value that can be stored as JSON, at any moment, also during the first lookup. A tail that
+    starts with it delivers exactly the lines and ends that are left, also those of builds that began or ended
+    while no tail was running. A Worker that is not in the position begins with its latest build, even if that
+    has ended, unless it ended before the newest build in the position began.
 
     Workers may be added and removed at any time. Without ids a tail takes all Workers of the account. It
     lists them once a minute, which is one request, and adds new ones with all of their builds.
@@ -55,10 +55,10 @@ class BuildTail(ClosedAtExit):
     loses nothing. Requests in flight continue meanwhile; `async with`, `aclose()` and closing the client end
     them.
 
-    Wrong credentials are raised at once, and so is an error that can't pass by itself (a certificate). Other
-    errors are raised when all requests have failed for the client's `patience` (300 s). Until then, and while
-    some requests succeed, they are in `failures`, by the tag of the Worker or the UUID of the build, until
-    the next request for it succeeds; the others continue.
+    Wrong credentials, and errors that are not temporary (such as a certificate), are raised at once. Other
+    errors are raised when all requests have failed for the client's `patience` (300 s). Until then, they are
+    in `failures`, by the tag of the Worker or the UUID of the build, until a request for it succeeds. The
+    other Workers and builds continue.
     """
 
     def __init__(
@@ -123,12 +123,13 @@ class BuildTail(ClosedAtExit):
 
     @property
     def position(self) -> TailPosition:
-        """The position after the last line or end delivered, in all logs."""
-        self._logs.take_changes()  # else a build could be behind the mark of its Worker and have no log yet
+        """The position after the last delivered line or end, in all logs."""
+        # First open the logs of builds that the marks cover already: otherwise the position would lack them.
+        self._logs.take_changes()
         return TailPosition(dict(self._tracker.marks), dict(self._logs.position))
 
     def position_of(self, external_script_id: str) -> TailPosition:
-        """The part of `position` that belongs to one Worker; an empty one if it is not there."""
+        """The part of `position` that belongs to one Worker; empty if the Worker is not in it."""
         self._logs.take_changes()
         tag = normalized_id(external_script_id)
         marks = self._tracker.marks
@@ -136,10 +137,10 @@ class BuildTail(ClosedAtExit):
         return TailPosition({tag: marks[tag]} if tag in marks else {}, logs)
 
     async def add(self, external_script_id: str, *, start: TailPosition | None = None) -> None:
-        """Take in another Worker, with the builds that run now. Does nothing if it is there already.
+        """Add another Worker, with the builds that run now. Does nothing if it was added before.
 
-        With `start`, the Worker continues where that position has it. It may be called while another task
-        reads. ValueError if it is not a tag.
+        With `start`, the Worker continues at that position. `add` may be called while another task reads.
+        ValueError for anything but a tag.
         """
         (checked,) = checked_tags([external_script_id])
         tag = normalized_id(checked)
@@ -151,10 +152,10 @@ class BuildTail(ClosedAtExit):
         self._requests.wake()
 
     async def remove(self, external_script_id: str) -> None:
-        """Remove a Worker: none of its lines come any more, and `position` forgets it.
+        """Remove a Worker. No more of its lines come, and `position` no longer has it.
 
-        Does nothing if it is not there. It may be called while another task reads. ValueError for anything
-        but a tag.
+        Does nothing if it was not added. `remove` may be called while another task reads. ValueError for
+        anything but a tag.
         """
         (checked,) = checked_tags([external_script_id])
         tag = normalized_id(checked)
@@ -175,17 +176,17 @@ class BuildTail(ClosedAtExit):
         return item
 
     async def ready(self) -> bool:
-        """Wait until `read` gives something without waiting; False without Workers. Canceling it is safe.
+        """Wait until `read` would return items at once; False without Workers. Canceling it is safe.
 
-        `position` is then the place before what `read` gives.
+        Then `position` is the place before these items.
         """
         await self._fetch()
         return self._logs.has_next
 
     async def read(self, *, most: int | None = None) -> tuple[TailItem, ...]:
-        """The next lines and ends, at least one, as many as are there without waiting; `()` without Workers.
+        """All lines and ends that are buffered, but at most `most` of them; `()` without Workers.
 
-        At most `most` of them; None for no limit. Waits while there is none. Canceling it is safe.
+        It waits until there is at least one. Canceling it is safe.
         """
         if most is not None:
             whole("most", most, at_least=1)
@@ -196,7 +197,7 @@ class BuildTail(ClosedAtExit):
         return tuple(items)
 
     async def aclose(self) -> None:
-        """End the requests in flight. The position stays valid; a further read is a RuntimeError."""
+        """End the requests in flight. The position stays valid. Another read is a RuntimeError."""
         self._closed = True
         await self._requests.aclose()
 

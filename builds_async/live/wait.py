@@ -15,7 +15,7 @@ from builds_async.session.numbers import seconds
 from builds_async.session.redact import quoted
 
 QUEUED_FACTOR = 3
-"""By which factor the interval is longer while a build is queued, which may take hours."""
+"""The factor by which the interval is longer while a build is queued, which may take hours."""
 
 _FIRST_PAGE, _LATER_PAGES = 200, 50
 
@@ -26,8 +26,8 @@ async def wait_for_build(
     """Poll the state of a build until it has finished."""
     pace = _pace(clock, poll_interval)
     end_detector = EndDetector(clock)
-    # Less than the interval: else a poll could get the same state as the poll before. The next one, counted
-    # from that state, would be due at once.
+    # Shorter than the interval. Otherwise a poll could get the same state as the poll before, and the next
+    # poll, which is counted from that state, would be due at once.
     max_age = min(MAX_AGE, 0.9 * poll_interval)
     while True:
         await pace.turn(not_before=patience.due)
@@ -89,13 +89,13 @@ async def wait_for_commit(
             states(build.build_uuid), poll_interval=poll_interval, clock=clock, patience=patience
         )
         waited_for.add(build.build_uuid)
-        # The commit may have been built again meanwhile, so list once more, at once. The whole hash is known
-        # now: another commit with the same beginning must not count.
+        # The commit may have been built again meanwhile, so list once more at once. The full hash is known
+        # now, so that another commit with the same beginning does not count.
         commit = _hash(build)
 
 
 def checked_commit(commit_hash: str) -> str:
-    """The hash of a commit, or its beginning, in lower case; ValueError for any other text."""
+    """The hash of a commit, or its beginning, in lowercase. ValueError for any other text."""
     commit = commit_hash.lower()
     if not re.fullmatch("[0-9a-f]{4,40}", commit):
         raise ValueError(f"commit_hash must be 4 to 40 hex digits, not {quoted(commit_hash)}")
@@ -103,9 +103,9 @@ def checked_commit(commit_hash: str) -> str:
 
 
 def newest_of_commit(builds: Iterable[Build], commit: str, branch: str | None) -> Build | None:
-    """The newest build of the commit whose hash begins with `commit`; ValueError for several commits.
+    """The newest build of the commit whose hash begins with `commit`. ValueError for several commits.
 
-    `builds` have the newest first. That order decides where dates are missing or equal.
+    `builds` are in the order newest first, which decides if dates are missing or equal.
     """
     matching = [build for build in builds if _is_of(build, commit, branch)]
     hashes = sorted({_hash(build) for build in matching})

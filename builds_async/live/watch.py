@@ -19,34 +19,33 @@ from builds_async.session.ids import checked_tags, normalized_id
 from builds_async.session.numbers import seconds
 
 REQUESTS_AT_ONCE = 9
-"""How many requests of a watch are in flight at most: as many as a client leaves to its polls."""
+"""The maximum number of requests of a watch in flight: as many as a client allows for polls."""
 
 
 class BuildWatcher:
     """The changes of the builds of many Workers, as an endless async iterator of `BuildChange`.
 
-    The first pass reports the present state: the latest build of each Worker that has one. From then on each
-    change is reported once, in the order of a build's life: a new build, another status, the outcome. Passes
-    are `interval` seconds apart. One request covers 20 Workers, and at most nine are in flight; a change is
-    reported as soon as a response shows it. A status that a build leaves within one interval may be missed.
-    No build and no outcome is, even if another build of that Worker began meanwhile, up to 200 builds of one
+    The first pass reports the present state: the latest build of each Worker that has one. From then on, each
+    change is reported once and in order: a new build, another status, the outcome. Passes are `interval`
+    seconds apart. One request covers 20 Workers, and at most nine requests are in flight. A change is
+    reported as soon as a response shows it. A status that lasts less than one interval may be missed, but a
+    build or an outcome never is, even if the Worker has begun other builds since: up to 200 builds of one
     Worker in one interval.
 
-    `position` is one value that can be stored as JSON. A watch that starts with it reports all changes since
-    then, also those of builds that began, or ended, while no watch was running. `current` is the present
-    state.
+    `position` is a value that can be stored as JSON. A watch that starts with it reports all changes since
+    then, also those of builds that began or ended while no watch was running. `current` is the present state.
 
     Workers may be added and removed at any time. Without ids a watch takes all Workers of the account. It
     lists them once a minute, which is one request, and adds new ones with all of their builds.
 
-    It is not a generator: after a `break`, a timeout, a cancellation or an error, the next loop continues
-    and misses nothing; a canceled pass continues where it stopped. Between two changes it holds nothing open.
-    A second task that reads at the same time gets a RuntimeError.
+    It is not a generator: after a `break`, a timeout, a cancellation or an error, the next loop continues and
+    misses nothing, and a canceled pass continues where it stopped. Between two changes nothing is open. A
+    second task that reads at the same time gets a RuntimeError.
 
-    Wrong credentials are raised at once, and so is an error that can't pass by itself (a certificate). An
-    error that hits all Workers is raised when every pass has failed for the client's `patience` (300 s). Any
-    other error puts the Workers that it hit into `failures` until the next pass, which requests them again;
-    the other Workers continue.
+    Wrong credentials, and errors that are not temporary (such as a certificate), are raised at once. An error
+    that affects all Workers is raised when every pass has failed for the client's `patience` (300 s). After
+    any other error, the affected Workers are in `failures` until the next pass, which requests them again.
+    The other Workers continue.
     """
 
     def __init__(
@@ -95,7 +94,7 @@ class BuildWatcher:
 
     @property
     def current(self) -> Mapping[str, Build | None]:
-        """The newest build of each Worker as last seen, by tag; None for a Worker that was never built.
+        """The newest build of each Worker as it was last seen, by tag; None for a Worker without builds.
 
         A Worker that was not requested yet is absent.
         """
@@ -103,7 +102,7 @@ class BuildWatcher:
 
     @property
     def position(self) -> WatchPosition:
-        """The place behind the last change delivered."""
+        """The position after the last delivered change."""
         pending = {change.build.build_uuid for change in self._tracker.changes}
         builds = {
             uuid: watched
@@ -113,7 +112,7 @@ class BuildWatcher:
         return WatchPosition(self._tracker.taken_marks, builds)
 
     def position_of(self, external_script_id: str) -> WatchPosition:
-        """The part of `position` that belongs to one Worker; an empty one if it is not known for sure yet."""
+        """The part of `position` that belongs to one Worker; empty as long as it is uncertain."""
         tag = normalized_id(external_script_id)
         mark = self._tracker.taken_mark(tag)
         if mark is False:
@@ -128,10 +127,10 @@ class BuildWatcher:
         return WatchPosition({tag: mark}, builds)
 
     async def add(self, external_script_id: str, *, start: WatchPosition | None = None) -> None:
-        """Watch another Worker, with the requests that go out next. Does nothing if it is watched already.
+        """Watch another Worker, from the next requests on. Does nothing if it is watched already.
 
-        With `start`, the Worker goes on where that position has it. A reader that waits at this moment waits
-        on until its next pass, at most `interval` seconds.
+        With `start`, the Worker continues at that position. A reader that is waiting now sees the Worker with
+        its next pass, after at most `interval` seconds.
 
         ValueError for anything but a tag.
         """

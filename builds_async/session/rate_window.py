@@ -231,8 +231,8 @@ class RateWindow:
     def poll_spacing(self, now: float, *, others: int = 0) -> float:
         """Seconds between two polls, chosen so that a burst neither stops later polls nor is repeated.
 
-        `others` are requests of other processes in the same window. They are assumed to be spread over it like
-        the requests of this process.
+        `others` are requests of other processes in the same window. They are assumed to be spread over it
+        like the requests of this process.
         """
         own = self._in_flight + len(self._responded)
         used = own + others
