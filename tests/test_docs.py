@@ -126,10 +126,19 @@ def test_reference_has_what_is_public(module: ModuleType) -> None:
 @pytest.mark.parametrize("page", ["architecture", "threat-model"])
 def test_named_files_exist(page: str) -> None:
     """Each file and folder that a page names is there."""
-    named = set(re.findall(r"`([a-z_]+/[\w/]*(?:\.py)?)`", (DOCS / f"{page}.md").read_text("utf-8")))
+    named = set(re.findall(r"`([a-z_]+/[\w/]*(?:\.\w+)?)`", (DOCS / f"{page}.md").read_text("utf-8")))
     assert len(named) > 8
     homes = (ROOT, ROOT / "builds_async")
     assert [name for name in sorted(named) if not any((home / name).exists() for home in homes)] == []
+
+
+def test_the_map_is_complete() -> None:
+    """The map of the architecture has each file and folder of the package, and nothing else."""
+    drawn = snippets(DOCS / "architecture.md", "text")[0].code
+    on_the_map = set(re.findall(r"^  (\w+(?:/|\.py)) ", drawn, re.MULTILINE))
+    package = ROOT / "builds_async"
+    folders = {f"{it.parent.name}/" for it in package.glob("*/__init__.py")}
+    assert on_the_map == folders | {it.name for it in package.glob("*.py")}
 
 
 def test_pictures_are_small() -> None:

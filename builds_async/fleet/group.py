@@ -28,7 +28,7 @@ class Beat(msgspec.Struct, frozen=True, kw_only=True):
     """A hash of all Workers that it wants: members with the same Workers have the same digest."""
 
     most: int
-    """At most how many free Workers it takes now."""
+    """The maximum number of free Workers to take now."""
 
     follows: Mapping[str, int] | None
     """The Workers that it follows, with their fences. None: those of `version`."""

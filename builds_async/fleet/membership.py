@@ -22,7 +22,7 @@ clock that is slower by a fifth: by the time another member takes over, this one
 """
 
 MOST = 50
-"""At most how many Workers a member takes with one heartbeat; the next heartbeat follows at once."""
+"""The maximum number of Workers that a member takes with one heartbeat. The next one follows at once."""
 
 _BEATS = 4  # in a lease
 _AT_LEAST = 0.02  # seconds between two heartbeats

@@ -41,7 +41,7 @@ class LogFollower:
     With `tail` it skips all but the last `tail` of the lines that exist at first.
 
     With `wait` False it ends after the last line that exists now, whatever the state of the build, and never
-    pauses. A follower that starts at its `position` reads the later lines. A build without a log has no lines.
+    pauses. A follower that starts at its `position` reads later lines. A build without a log has no lines.
 
     The docstring of `LogCursor` lists the assumptions about pages.
 

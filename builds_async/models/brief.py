@@ -11,7 +11,7 @@ LONGEST: Final = 48
 """How many characters of a text are shown: a UUID fits, a script or a commit message does not."""
 
 MOST_ITEMS: Final = 3
-"""At most how many texts of a list are shown. Of longer lists and of other items only the number is shown."""
+"""The maximum number of texts of a list that are shown. Longer lists and other items are only counted."""
 
 
 def brief(struct: msgspec.Struct) -> str:

@@ -7,7 +7,7 @@ from msgspec import UNSET, UnsetType, field
 from builds_async.models.base import Body
 
 MAX_FILES = 2
-"""At most how many files a seed has."""
+"""The maximum number of files of a seed."""
 
 
 class SeedFile(Body, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ from typing import ClassVar
 from builds_async.models.base import Body, RedactedRepr
 
 MAX_VALUE = 5000
-"""At most how many characters the value of a variable has."""
+"""The maximum length of the value of a variable, in characters."""
 
 # A longer "name" may be a credential in the wrong argument, so errors do not show it.
 _LONGEST_SHOWN_NAME = 30

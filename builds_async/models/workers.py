@@ -11,7 +11,7 @@ from builds_async.models.builds import EnvironmentVariable, ProviderType
 from builds_async.models.variables import NewVariable, changed_variables, new_variables, secret_values
 
 MAX_BRANCH = 256
-"""At most how many characters the name of a branch has."""
+"""The maximum length of the name of a branch, in characters."""
 
 
 class WorkerScript(Model, frozen=True, kw_only=True):

@@ -16,7 +16,7 @@ from builds_async.session.custom_call import QueryValue, custom_call
 from builds_async.session.session import ApiSession
 
 MOST_REQUESTS: Final = 30
-"""At most how many requests a probe sends."""
+"""The maximum number of requests of a probe."""
 
 _MOST_BROKEN = 2
 """After this many requests in a row without a response, the probe ends: each may take a whole timeout."""

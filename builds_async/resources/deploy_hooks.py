@@ -11,7 +11,7 @@ from builds_async.session.redact import Secret
 from builds_async.session.session import ApiSession
 
 MAX_NAME = 58
-"""At most how many characters the name of a deploy hook has."""
+"""The maximum length of the name of a deploy hook, in characters."""
 
 _HOOK = msgspec.json.Decoder(Envelope[DeployHook])
 _HOOKS = msgspec.json.Decoder(Envelope[tuple[DeployHook, ...]])

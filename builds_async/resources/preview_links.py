@@ -12,7 +12,7 @@ from builds_async.session.ids import normalized_id
 from builds_async.session.session import ApiSession
 
 _LONGEST_LABEL = 63
-"""At most how many characters a part of a host name has."""
+"""The maximum length of a part of a host name, in characters."""
 
 _HOST = re.compile(r"[0-9a-f]{8}-[a-z0-9-]+\.[a-z0-9-]+\.workers\.dev")
 
