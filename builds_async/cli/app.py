@@ -76,7 +76,7 @@ def run(tokens: Sequence[str]) -> int:
 
 def _run(tokens: Sequence[str]) -> int:
     app = make_app()
-    if tokens and tokens[0] == "help":  # as git and gh have it
+    if tokens and tokens[0] == "help":  # as in git and gh
         tokens = (*tokens[1:], "--help")
     if tokens and tokens[0] == COMPLETE:
         return _complete(app, tokens[1:])

@@ -10,7 +10,7 @@ BuildName: TypeAlias = Annotated[
     str,
     Parameter(
         help="The UUID of a build, or its first 8 digits if a command has printed it. The name or tag of a"
-        " Worker means its latest build."
+        " Worker stands for its latest build."
     ),
 ]
 WorkerName: TypeAlias = Annotated[str, Parameter(help="The name or tag of a Worker.")]
@@ -84,8 +84,8 @@ class Connection:
         str | None,
         Parameter(
             help="Share one rate budget with all processes of the Cloudflare user, over the Redis or Valkey"
-            " at this URL. Default: BUILDS_ASYNC_SHARED, the place for a URL with a password: other users can"
-            " see the command line.",
+            " at this URL. Default: BUILDS_ASYNC_SHARED. Use that variable for a URL with a password, because"
+            " other users can see the command line.",
         ),
     ] = None
 

@@ -142,7 +142,7 @@ class EventStream(ClosedAtExit):
         """
         if not self._is_current(event):
             raise ValueError(
-                f"event must be the last delivered one, not acknowledged, not message {event.message_id!r}"
+                f"event must be the last delivered one and unacknowledged, not message {event.message_id!r}"
             )
         if not 0 <= delay <= MAX_DELAY:
             raise ValueError(f"delay must be 0 to {MAX_DELAY} seconds, not {delay}")

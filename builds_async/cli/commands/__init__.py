@@ -1,4 +1,4 @@
-"""Lists the commands and their help. Each is in a file of its own, imported when the command is run."""
+"""Lists the commands and their help. Each command is in a file of its own, imported when it is run."""
 
 from typing import Final, NamedTuple
 
@@ -15,7 +15,7 @@ class CommandHelp(NamedTuple):
 
     @property
     def epilogue(self) -> str:
-        """What stands below the options."""
+        """The text below the options."""
         lines = [f"  builds-async {line}" for line in self.examples]
         return "\n\n".join(("Examples:", *lines, "`builds-async --help` lists the exit codes."))
 
@@ -40,10 +40,10 @@ COMMANDS: Final = {
     "tail": CommandHelp(
         "[WORKER...] | BUILD",
         "Follow the logs of Workers, or of one build until it has finished.",
-        "For Workers: all running and future builds, merged, until Ctrl-C; each line begins with the name of"
-        " its Worker and the first digits of its build, and standard error says when a build begins and how"
-        " it ends. For a build: its whole log; the exit code and the"
-        " last line on standard error show the outcome, and the line before shows the reason for a failure.",
+        "For Workers: all running and future builds, merged, until Ctrl-C. Each line begins with the name of"
+        " its Worker and the first digits of its build. Standard error shows when a build begins and how it"
+        " ends. For a build: its whole log. The exit code and the last line on standard error show the"
+        " outcome, and the line before shows the reason for a failure.",
         examples=("tail shop blog --since 10m --resume position", "tail 8b2c1f0e"),
     ),
     "logs": CommandHelp(
@@ -66,11 +66,11 @@ COMMANDS: Final = {
     ),
     "live": CommandHelp(
         "[WORKER...] [--commit SHA]",
-        "Show what Workers serve now, and which build made it.",
+        "Show the versions that Workers serve now, and the builds that made them.",
         "A gradual deployment has a row for each version. With --commit, the exit code is 0 if each of the"
-        " given Workers serves that commit, or without names any Worker, and 1 if not. JSON: worker,"
-        " deployment (null if there never was one), versions (version_id, percentage, build, and without one"
-        " the reason), and error for a Worker whose look-up failed.",
+        " given Workers serves that commit, and 1 if not; without names, it is 0 if any Worker serves it."
+        " JSON: worker, deployment (null if there never was one), versions (version_id, percentage, build,"
+        " and the reason if there is no build), and error for a Worker whose lookup failed.",
         examples=("live shop --commit 0123abcd",),
     ),
     "list": CommandHelp(
@@ -91,11 +91,11 @@ COMMANDS: Final = {
     "wait": CommandHelp(
         "BUILD | WORKER [--commit SHA]",
         "Wait until a build has finished; the exit code shows the outcome.",
-        "With a Worker and a commit, the build need not exist yet; with a Worker alone, it is the latest."
-        " The log is read only if the build failed."
-        " With --deployed, a success also has to serve traffic: the exit code is 1 if another version serves,"
-        f" and standard error says which and since when. {_JSON_BUILD} Added: worker, reason, steps,"
-        " dashboard_url.",
+        "With a Worker and a commit, the build need not exist yet. With a Worker alone, it is the latest"
+        " build. The log is read only if the build failed."
+        " With --deployed, a successful build also has to serve traffic. If another version serves, the exit"
+        f" code is 1, and standard error shows which one, and since when. {_JSON_BUILD} Added: worker, reason,"
+        " steps, dashboard_url.",
         examples=("wait shop --commit 0123abcd --timeout 20m",),
     ),
     "start": CommandHelp(
@@ -132,11 +132,12 @@ COMMANDS: Final = {
         "With --shared, also check the engine of the shared rate budget."
         " The exit code is 0 if builds can be read, 1 if no build minutes are left. JSON: check, state (ok,"
         " problem, unknown), message, advice, status (the HTTP status of a refused request).\n\n"
-        "With --repair-build-token: find triggers whose build token is dead, and show the calls that mend"
-        " them. Only with --yes are they made. The exit code is 0 if nothing is broken any more. JSON: the"
-        " plan (broken, replacement, is_proven, calls, problem), then with --yes done, left and error.\n\n"
-        "With --probe: compare the API with what this package assumes about it, by at most 30 requests that"
-        " only read. The exit code is 0 whatever the answers, and 4 if the probe was not completed."
+        "With --repair-build-token: find triggers with a dead build token, and show the calls that repair"
+        " them. The calls are made only with --yes. The exit code is 0 if nothing is broken any more. JSON:"
+        " the plan (broken, replacement, is_proven, calls, problem), and with --yes also done, left and"
+        " error.\n\n"
+        "With --probe: compare the API with the assumptions of this package, with at most 30 read requests."
+        " The exit code is 0 whatever the answers, and 4 if the probe was not completed."
         " JSON: question, state (holds, differs, seen, unknown), assumption, answer, reason.",
         examples=("doctor",),
     ),
@@ -151,17 +152,17 @@ COMMANDS: Final = {
     "dashboard": CommandHelp(
         "[WORKER...]",
         "Serve a page with the builds of all Workers and their live logs, until Ctrl-C.",
-        "Only this machine can open the page, unless you give --host with --token. The page only reads: it"
-        " starts and cancels nothing.",
+        "Only this machine can open the page, unless you pass --host and --token. The page only reads: it"
+        " can't start or cancel builds.",
     ),
     "simulate": CommandHelp(
         "",
         "Serve a simulated Workers Builds until Ctrl-C.",
-        "Prints environment variables that direct this command and the library to it: eval them in another"
-        " shell.",
+        "Prints environment variables that connect this command and the library to it. Evaluate them in"
+        " another shell.",
         examples=("simulate --workers 20 --faults rate_limited:3",),
     ),
-    "demo": CommandHelp("", "Follow a real build live, then look up many Workers: no account, no network."),
+    "demo": CommandHelp("", "Follow real builds live, then look up many Workers: no account, no network."),
     "completion": CommandHelp(
         "bash | zsh | fish",
         "Print the script for a shell that completes commands, options and names of Workers.",
@@ -174,8 +175,8 @@ COMMANDS: Final = {
 
 EXIT_CODES: Final = (
     "Exit codes: 0 success; 1 the build failed, was canceled, terminated or skipped (the last line on"
-    " standard error shows the outcome), or is not live where that was asked; 2 usage error, or no such"
-    " Worker, build or setting; 3 access denied:"
+    " standard error shows the outcome), or is not live with --deployed or --commit; 2 usage error, or no"
+    " such Worker, build or setting; 3 access denied:"
     " check the token and its permissions; 4 network, rate limit or service error; 124 --timeout expired;"
     " 129 SIGHUP; 130 Ctrl-C; 141 the reader of the output is gone; 143 SIGTERM."
 )

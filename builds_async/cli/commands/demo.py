@@ -21,6 +21,6 @@ async def demo_command(
     ] = WORKERS,
     debug: Debug = False,  # noqa: ARG001  # read by `run`
 ) -> int:
-    """Follow a real build live, then look up many Workers: no account, no network."""
+    """Follow real builds live, then look up many Workers: no account, no network."""
     await run_demo(stdout().console, workers)
     return OK

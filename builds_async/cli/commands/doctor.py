@@ -43,7 +43,7 @@ async def doctor_command(
         Parameter(
             group=_REPAIR,
             help="Find triggers whose build token is dead, for one Worker or for all, and show the calls that"
-            " mend them.",
+            " repair them.",
         ),
     ] = False,
     yes: Annotated[bool, Parameter(group=_REPAIR, help="Make these calls.")] = False,

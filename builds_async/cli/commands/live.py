@@ -48,7 +48,7 @@ async def live_command(
     output: Output = "text",
     connection: Connection = CONNECTION,
 ) -> int:
-    """Show what Workers serve now, and which build made it."""
+    """Show the versions that Workers serve now, and the builds that made them."""
     wanted = None if commit is None else _checked_commit(commit)
     async with connect(connection) as client:
         names = await _names(client, workers)

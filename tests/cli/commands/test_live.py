@@ -107,7 +107,7 @@ def test_live_failures(account: Served, shop: str, cli: Cli) -> None:
     """An unknown Worker and a failed look-up are reported, and decide the exit code."""
     run = cli("live", shop, "no-such-worker")
     assert (run.code, "no such Worker" in run.out, shop in run.out) == (2, True, True)
-    assert "goes by its name" in run.err
+    assert "the Worker's name, not its tag" in run.err
     account.do(lambda: account.sim.fault(Fault("rate_limited", path="/deployments", retry_after=600)))
     run = cli("live", shop)
     assert (run.code, "no response" in run.out, "429" in run.err) == (4, True, True)

@@ -231,9 +231,9 @@ class TestByHand:
             with pytest.raises(ValueError, match=f"not message '{first.message_id}'"):
                 await stream.retry(first)
             await stream.retry(second)
-            with pytest.raises(ValueError, match=f"delivered last, not message '{second.message_id}'"):
+            with pytest.raises(ValueError, match=f"last delivered one.*not message '{second.message_id}'"):
                 await stream.ack(second)
-            with pytest.raises(ValueError, match="the unacknowledged one"):
+            with pytest.raises(ValueError, match="and unacknowledged"):
                 await stream.retry(second)
 
     async def test_error(self, source: Source) -> None:
