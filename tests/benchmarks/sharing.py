@@ -101,7 +101,7 @@ async def _beats(*, slices: int) -> AsyncIterator[tuple[str, float, bool]]:
     """The microseconds of each script of a group, and whether it runs all the time."""
     with own_server() as engine:
         async with _group(engine) as group:
-            units = ids(MEMBER_HAS, "worker")
+            workers = ids(MEMBER_HAS, "worker")
             held = dict[str, int]()
             version = seq = 0
 
@@ -115,7 +115,7 @@ async def _beats(*, slices: int) -> AsyncIterator[tuple[str, float, bool]]:
                         most=MEMBER_HAS,
                         follows=dict(held) if says_all else None,
                         version=0 if says_all else version,
-                        units=None if held else units,
+                        workers=None if held else workers,
                     )
                 )
                 assert isinstance(answer, Standing)
@@ -125,7 +125,7 @@ async def _beats(*, slices: int) -> AsyncIterator[tuple[str, float, bool]]:
             async def commit() -> None:
                 nonlocal seq
                 seq += 1
-                assert await group.save(units[0], held[units[0]], seq, "{}")
+                assert await group.save(workers[0], held[workers[0]], seq, "{}")
 
             await beat(says_all=True)
             calls: list[tuple[str, Callable[[], Awaitable[None]], bool]] = [

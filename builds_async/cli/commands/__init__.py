@@ -94,8 +94,8 @@ COMMANDS: Final = {
         "With a Worker and a commit, the build need not exist yet. With a Worker alone, it is the latest"
         " build. The log is read only if the build failed."
         " With --deployed, a successful build also has to serve traffic. If another version serves, the exit"
-        f" code is 1, and standard error shows which one, and since when. {_JSON_BUILD} Added: worker, reason,"
-        " steps, dashboard_url.",
+        f" code is 1, and standard error shows which one, and since when. {_JSON_BUILD} Added: worker,"
+        " reason, steps, dashboard_url.",
         examples=("wait shop --commit 0123abcd --timeout 20m",),
     ),
     "start": CommandHelp(
