@@ -8,8 +8,10 @@ import pytest
 from rich.text import Text
 
 from builds_async.cli.console import Suspension
-from builds_async.cli.full_screen import Notes, fitted
+from builds_async.cli.full_screen import FullScreen, Notes, fitted
+from builds_async.cli.terminal import Screen
 from tests.cli.support import Terminal
+from tests.support.vt import VirtualTerminal
 
 
 @pytest.mark.parametrize(
@@ -34,6 +36,30 @@ def test_fitted(below: int, rows: int, more: int, shown: list[str]) -> None:
     lines = [Text("header"), *(Text(f"row {number}") for number in range(5))]
     under = [Text(f"below {number}") for number in range(below)]
     assert [line.plain for line in fitted(lines, under, rows, more)] == shown
+
+
+FRAMES = [
+    (["0123456789", "abcdef", "rows"], ["0123456789", "abcdef", "rows"]),
+    (["x", "y"], ["x", "y"]),
+    (["0123456789a"], ["012345678…"]),
+    (["日本語日本語", "y"], ["日本語日…", "y"]),
+]
+"""The lines that are drawn, one frame after the other, and what the terminal shows."""
+
+
+async def test_a_frame_leaves_nothing_of_the_last_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A frame covers whatever was on the screen, keys that were typed included; full lines stay whole."""
+    monkeypatch.setenv("COLUMNS", "10")
+    monkeypatch.setenv("LINES", "3")
+    monkeypatch.setenv("TERM", "xterm")
+    data, terminal, seen = io.BytesIO(), VirtualTerminal(3, 10), 0
+    with FullScreen(Screen(Terminal(data, "utf-8"))) as screen:
+        for lines, shown in [*FRAMES, *reversed(FRAMES)]:
+            screen.draw([Text(line) for line in lines])
+            terminal.feed(data.getvalue()[seen:].decode())
+            seen = len(data.getvalue())
+            assert terminal.lines == shown
+            terminal.feed("typed")
 
 
 def test_notes_are_kept_and_bounded() -> None:

@@ -1,5 +1,6 @@
 """Tests `builds-async status --watch` on real terminals."""
 
+import json
 import re
 import signal
 import sys
@@ -10,7 +11,7 @@ import pytest
 
 from builds_async import BuildOutcome
 from builds_async.simulator import BuildsSimulator, Fault
-from tests.cli.support import COMMAND, Served, serving, started
+from tests.cli.support import COMMAND, Served, read_lines, serving, started
 from tests.cli.terminals import OnTerminal, running_on_terminal
 from tests.support.needs import needs_program
 
@@ -207,9 +208,18 @@ def test_a_dumb_terminal() -> None:
 def test_a_pipe_gets_lines(dozen: Served) -> None:
     """Where the output is no terminal, each change is a line: whole, without escapes, and filtered."""
     with started(dozen.environment, *WATCH, "--failed") as process:
-        assert process.stdout is not None
-        line = process.stdout.readline().decode()
-        assert re.match(r"[0-9a-f-]{36}  worker-11  fail  main  [0-9a-f]{8}  ", line)
+        [line] = read_lines(process, 1)
+    assert re.match(r"[0-9a-f-]{36}  worker-11  fail  main  [0-9a-f]{8}  ", line)
+
+
+def test_json_gets_objects(dozen: Served) -> None:
+    """With JSON, each change that passes the filters is an object, on a terminal too."""
+    names = dozen.environment
+    with running_on_terminal([*COMMAND, *WATCH, "--failed", "-o", "json"], names, columns=5000) as terminal:
+        terminal.wait_until(lambda: "\n" in terminal.output)
+        record = json.loads(terminal.output.splitlines()[0])
+        assert (record["worker"], record["build"]["build_outcome"]) == ("worker-11", "fail")
+        assert "\x1b" not in terminal.output
 
 
 def test_never_built_is_never_a_guess() -> None:
