@@ -17,7 +17,7 @@ from rich.text import Text
 
 from builds_async.cli.console import Suspension
 from builds_async.cli.exits import CommandError
-from builds_async.cli.layout import shortened
+from builds_async.cli.layout import ellipsis_in, shortened, writable
 from builds_async.cli.running import shielded, signal_handlers
 from builds_async.cli.terminal import Screen, stderr
 from builds_async.cli.text import without_colors
@@ -88,9 +88,9 @@ class FullScreen:
         return shutil.get_terminal_size()
 
     @property
-    def ascii_only(self) -> bool:
-        """Whether the terminal shows no other characters."""
-        return not self._screen.encoding.lower().startswith("utf")
+    def encoding(self) -> str:
+        """The encoding of the terminal."""
+        return self._screen.encoding
 
     def draw(self, lines: Sequence[Text], below: Sequence[Text] = (), *, more: int = 0) -> None:
         """Draw a header and rows, and what stands below them. Rows that do not fit are counted.
@@ -103,8 +103,8 @@ class FullScreen:
         columns, rows = self.size
         note = self._notes.latest
         frame = fitted(lines, (*below, Text(note, "yellow")) if note else below, rows, more)
-        mark = "..." if self.ascii_only else "…"
-        frame = [shortened(line, columns, mark=mark) for line in frame]
+        mark = ellipsis_in(self.encoding)
+        frame = [shortened(writable(line, self.encoding), columns, mark=mark) for line in frame]
         drawn = self._screen.drawn(Text("\n").join(frame), wide=True).split("\n")
         parts = [_HOME]
         for number, (line, text) in enumerate(zip(frame, drawn, strict=False), 1):

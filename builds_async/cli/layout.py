@@ -76,6 +76,17 @@ def shortened(text: Text, width: int, *, in_middle: bool = False, mark: str = "â
     return Text.assemble(text[:first], (mark, text.style), text[last:])
 
 
+def writable(text: Text, encoding: str) -> Text:
+    """The text with an escape for each character that the encoding lacks, so that its width is known."""
+    plain = text.plain.encode(encoding, "backslashreplace").decode(encoding)
+    return text if plain == text.plain else Text(plain, text.style)
+
+
+def ellipsis_in(encoding: str) -> str:
+    """The ellipsis for a terminal with this encoding."""
+    return "â€¦" if encoding.lower().startswith("utf") else "..."
+
+
 def laid_out(columns: Iterable[tuple[Column, int]], cells: Sequence[Text], mark: str) -> Text:
     """One row of the table, without blanks at its end. `mark` is the ellipsis."""
     row = Text(no_wrap=True, overflow="ignore")
@@ -118,8 +129,9 @@ def _leasts(needed: Mapping[str, int], *, for_extra: bool = False) -> dict[str, 
 
 def _narrowed(widths: Mapping[str, int], leasts: Mapping[str, int], width: int) -> dict[str, int]:
     """The widths with which the table fits, if it can: the columns with the most to spare give first."""
-    narrowed = dict(widths)
-    for _ in range(_total(widths) - width):
+    # One column never needs more than the whole width: this bounds the loop for a cell of a megabyte.
+    narrowed = {name: min(it, max(width, leasts[name])) for name, it in widths.items()}
+    for _ in range(_total(narrowed) - width):
         roomiest = max(narrowed, key=lambda name: narrowed[name] - leasts[name])
         if narrowed[roomiest] <= leasts[roomiest]:
             break

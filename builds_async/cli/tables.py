@@ -12,7 +12,7 @@ from rich.text import Text
 from builds_async import Build, BuildStep, BuildTriggerMetadata, Finding, Trigger
 from builds_async.cli.facts import DIGITS, outcome_word, subject_of
 from builds_async.cli.hyperlinks import is_address, link_for_rich
-from builds_async.cli.layout import EXTRA, GAP, column, fit, laid_out
+from builds_async.cli.layout import EXTRA, GAP, column, ellipsis_in, fit, laid_out, writable
 from builds_async.cli.outcome import step_words
 from builds_async.cli.terminal import UNLIMITED_WIDTH
 from builds_async.cli.text import STATE_COLORS, paint, visible_text
@@ -61,21 +61,24 @@ class BuildTable:
         """Add a row; cells missing at the end are empty."""
         self._rows.append((*cells, *[Text()] * (len(self._names) - len(cells))))
 
-    def lines(self, width: int | None, *, ascii_only: bool = False) -> list[Text]:
+    def lines(self, width: int | None, encoding: str = "utf-8") -> list[Text]:
         """The header and the rows in this width. With None, they have all columns, and all cells whole."""
-        contents = {name: [row[at] for row in self._rows] for at, name in enumerate(self._names)}
+        rows = [[writable(it, encoding) for it in row] for row in self._rows]
+        contents = {name: [row[at] for row in rows] for at, name in enumerate(self._names)}
         used = {name: max((it.cell_len for it in cells), default=0) for name, cells in contents.items()}
-        needed = {name: max(len(name), it) if it or name not in EXTRA else 0 for name, it in used.items()}
-        widths = needed if width is None else fit(needed, width)
+        widths = {name: max(len(name), it) for name, it in used.items()}
+        if width is not None:
+            empty = dict.fromkeys((name for name in EXTRA if not used.get(name)), 0)
+            widths = fit({**widths, **empty}, width)
         columns = [(column(name), it) for name, it in widths.items()]
-        rows = zip(*(contents[name] for name in widths), strict=True)
-        mark = "..." if ascii_only else "…"
         header = tuple(Text(name, "bold") for name in widths)
-        return [laid_out(columns, cells, mark) for cells in (header, *rows)]
+        cells = zip(*(contents[name] for name in widths), strict=True)
+        mark = ellipsis_in(encoding)
+        return [laid_out(columns, row, mark) for row in (header, *cells)]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
         is_limited = options.max_width < UNLIMITED_WIDTH
-        yield from self.lines(options.max_width if is_limited else None, ascii_only=options.ascii_only)
+        yield from self.lines(options.max_width if is_limited else None, options.encoding)
 
 
 def build_cells(build: Build, now: datetime) -> tuple[Text, ...]:

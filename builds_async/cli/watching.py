@@ -74,7 +74,7 @@ async def _draw(
         while not reader.done():
             columns, rows = screen.size
             table, summary, more = view(rows)
-            lines = table.lines(None if wide else columns, ascii_only=screen.ascii_only)
+            lines = table.lines(None if wide else columns, screen.encoding)
             has_room = len(f"{summary}  {hint}") <= columns
             below = Text.assemble(summary, (f"  {hint}" if has_room else "", "dim"))
             screen.draw(lines, (below,), more=more)

@@ -249,6 +249,20 @@ def test_a_change_is_drawn_at_once() -> None:
             assert "worker-05" in terminal.lines[1]
 
 
+def test_new_workers_join() -> None:
+    """Without names, a Worker that is new joins the table, by its name."""
+    code = f"from builds_async.live import account_workers\naccount_workers.LIST_EVERY = 0.2\n{NO_TICKS}"
+    with serving() as served:
+        served.do(lambda: add_workers(served.sim))
+        with watching(served, command=[sys.executable, "-c", code]) as terminal:
+            terminal.wait_for(SUMMARY)
+            tag = served.do(lambda: served.sim.add_worker("another"))
+            served.do(lambda: served.sim.add_build(external_script_id=tag))
+            terminal.wait_for("13 Workers: 1 failed, 1 queued")
+            terminal.resize(25, 100)  # draws again, with the name
+            terminal.wait_for("another")
+
+
 def test_messages_are_shown_and_kept() -> None:
     """A warning does not tear the screen: it is the last line of a frame, and is printed at the end."""
     with serving() as served:

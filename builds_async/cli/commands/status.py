@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 from rich.text import Text
 
-from builds_async import Build, BuildChange, BuildsClient, BuildsError, BulkResult
+from builds_async import Build, BuildChange, BuildsClient, BuildsError, BuildWatcher, BulkResult
 from builds_async.cli.cache import Cache
 from builds_async.cli.connect import connect
 from builds_async.cli.exits import OK, CommandError
@@ -37,6 +37,7 @@ async def status_command(
         bool,
         Parameter(
             help="Run until Ctrl-C: redraw the table on a terminal, otherwise print a line for each change."
+            " Without names, new Workers join."
         ),
     ] = False,
     live: Annotated[
@@ -57,7 +58,9 @@ async def status_command(
     """Show the latest build of Workers, or of all Workers of the account."""
     if live and watch:
         raise CommandError("--live shows one moment and can't be combined with --watch")
-    out, form = stdout(), make_template(output, template, STATUS_FIELDS)
+    form = _Form(
+        stdout(), make_template(output, template, STATUS_FIELDS), is_json=output == "json", wide=wide
+    )
     async with connect(connection) as client:
         names = await (find_workers(client, workers) if workers else all_workers(client))
         if not names:
@@ -67,24 +70,22 @@ async def status_command(
             result = None if watch else await client.builds.latest(names)
             await known.settle()
             names = {tag: known.of(tag) or name for tag, name in names.items()}
-        look = _Look(names, filters, partial(page_of, client), whole=wide or not out.is_tty)
+        look = _Look(names, filters, partial(page_of, client), whole=wide or not form.out.is_tty)
         if result is None:
-            return await _watch(client, look, interval, out, output, form=form, wide=wide)
+            return await _watch(client, look, form, interval=interval, with_new=not workers)
         found = look.at({**dict.fromkeys(result.missing), **result.found}, result.failed)
         shown = {row.tag: names[row.tag] for row in found.rows}
         states, failed = await _live(client, shown, result) if live else ({}, {})
     Cache.of(client).add_builds(row.build for row in found.rows if row.build is not None)
-    for tag in (tag for tag in names if tag in shown):
-        worker = (tag, names[tag], result.found.get(tag), result.failed.get(tag))
-        if form is not None:
-            form.print(out, _facts(look, *worker))
-        elif output == "json":
-            record = _record(*worker)
-            print_record(out, record if not live else {**record, "live": states[tag].record()})
+    if not form.is_table:
+        for tag in names:
+            if tag in shown:
+                worker = _Worker(tag, names[tag], result.found.get(tag), result.failed.get(tag))
+                form.print(look, worker, states.get(tag))
+    elif shown:
+        look.view(found, states).print(form.out, wide=wide)
     if not shown and output != "json":
         stderr().write(f"{found.summary} match {filters.words}\n")
-    elif output == "text" and form is None:
-        look.view(found, states).print(out, wide=wide)
     return report_failures({**result.failed, **failed})
 
 
@@ -103,44 +104,64 @@ async def _live(
 async def _watch(
     client: BuildsClient,
     look: "_Look",
-    interval: float,
-    out: Screen,
-    output: str,
+    form: "_Form",
     *,
-    form: Template | None,
-    wide: bool,
+    interval: float,
+    with_new: bool,
 ) -> int:
-    watcher = client.watch(look.names, interval=interval)
-    cache, printed = Cache.of(client), list[Build]()
-
-    async def noted() -> AsyncIterator[BuildChange]:
-        async for change in watcher:
-            if look.filters.match(change.build):
-                printed.append(change.build)
-            yield change
-
-    def view(most: int | None) -> View:
-        # Once for a frame: at the beginning, the changes of all Workers come at once.
-        cache.add_builds(printed)
-        printed.clear()
-        return look.view(look.at(watcher.current, watcher.failures), most=most)
-
-    if output == "text" and form is None and out.can_redraw:
-        every = format_duration(interval) if interval >= 1 else f"{interval:g}s"
-        await draw_changes(noted(), view, out, wide=wide, hint=f"every {every}, until Ctrl-C")
-        return OK
-    async for change in watcher:
-        if not look.filters.match(change.build):
-            continue
-        cache.add_builds([change.build])
-        tag = change.external_script_id
-        if form is not None:
-            form.print(out, _facts(look, tag, look.names[tag], change.build, None))
-        elif output == "json":
-            print_record(out, _record(tag, look.names[tag], change.build, None))
-        else:
-            out.print(build_line(look.names[tag], change.build, datetime.now(UTC)), wide=True)
+    """Show each change until a stop signal, with `with_new` also those of Workers that are new."""
+    watcher = client.watch(None if with_new else look.names, interval=interval)
+    async with WorkerNames(client, wanted=with_new, names=look.names) as known:
+        present = _Present(look, watcher, known, Cache.of(client))
+        if form.is_table and form.out.can_redraw:
+            every = format_duration(interval) if interval >= 1 else f"{interval:g}s"
+            hint = f"every {every}, until Ctrl-C"
+            await draw_changes(present.changes(), present.view, form.out, wide=form.wide, hint=hint)
+            return OK
+        async for change in present.changes():
+            present.remember()
+            tag = change.external_script_id
+            name = present.name_of(tag)
+            if form.is_table:
+                form.out.print(build_line(name, change.build, datetime.now(UTC)), wide=True)
+            else:
+                form.print(look, _Worker(tag, name, change.build))
     return OK
+
+
+class _Present:
+    """The present state of watched Workers, and its changes."""
+
+    def __init__(self, look: "_Look", watcher: BuildWatcher, known: WorkerNames, cache: Cache) -> None:
+        self._look = look
+        self._watcher = watcher
+        self._known = known
+        self._cache = cache
+        self._printed: list[Build] = []
+
+    def name_of(self, tag: str) -> str:
+        """The name of a Worker; its tag if it is new and its name not known yet."""
+        return self._look.names.get(tag) or self._known.of(tag) or tag
+
+    async def changes(self) -> AsyncIterator[BuildChange]:
+        """The changes that pass the filters."""
+        async for change in self._watcher:
+            if self._look.filters.match(change.build):
+                self._printed.append(change.build)
+                yield change
+
+    def remember(self) -> None:
+        """Remember the builds of the changes as printed."""
+        self._cache.add_builds(self._printed)
+        self._printed.clear()
+
+    def view(self, most: int | None) -> View:
+        """The table with at most so many rows."""
+        self.remember()  # once for a frame: at the beginning, the changes of all Workers come at once
+        current = self._watcher.current
+        names = {tag: self.name_of(tag) for tag in {**self._look.names, **current}}
+        look = self._look._replace(names=names)
+        return look.view(look.at(current, self._watcher.failures), most=most)
 
 
 class _Look(NamedTuple):
@@ -181,19 +202,49 @@ def _cells(row: Row, now: datetime) -> tuple[Text, ...]:
     return (cell(row.standing, "red" if row.standing is Standing.NO_RESPONSE else "dim"),)
 
 
-def _record(tag: str, name: str, build: Build | None, error: BuildsError | None) -> dict[str, object]:
-    record: dict[str, object] = {
-        "external_script_id": tag,
-        "worker": None if name == tag else name,
-        "build": build,
-    }
-    return record if error is None else {**record, "error": str(error)}
+class _Worker(NamedTuple):
+    """A Worker with its latest build, or with the error of its lookup."""
+
+    tag: str
+    name: str
+    build: Build | None
+    error: BuildsError | None = None
+
+    def record(self) -> dict[str, object]:
+        """The Worker as JSON."""
+        record: dict[str, object] = {
+            "external_script_id": self.tag,
+            "worker": None if self.name == self.tag else self.name,
+            "build": self.build,
+        }
+        return record if self.error is None else {**record, "error": str(self.error)}
+
+    def facts(self, page: str | None) -> Mapping[str, str]:
+        """The fields of a template. Without a response, the outcome is `no response`."""
+        name = None if self.name == self.tag else self.name
+        facts = build_facts(self.build, worker=name, tag=self.tag, page=page)
+        return facts if self.error is None else {**facts, "outcome": "no response", "error": str(self.error)}
 
 
-def _facts(
-    look: _Look, tag: str, name: str, build: Build | None, error: BuildsError | None
-) -> Mapping[str, str]:
-    """The fields of a template. Without a response, the outcome is `no response`."""
-    page = None if build is None else look.page(build.build_uuid, name)
-    facts = build_facts(build, worker=None if name == tag else name, tag=tag, page=page)
-    return facts if error is None else {**facts, "outcome": "no response", "error": str(error)}
+class _Form(NamedTuple):
+    """The form of the output: a table, JSON, or lines by a template."""
+
+    out: Screen
+    template: Template | None
+    is_json: bool
+    wide: bool
+
+    @property
+    def is_table(self) -> bool:
+        """Whether it is for people."""
+        return self.template is None and not self.is_json
+
+    def print(self, look: _Look, worker: _Worker, state: LiveState | None = None) -> None:
+        """Print one Worker as JSON or by the template."""
+        if self.template is not None:
+            build = worker.build
+            page = None if build is None else look.page(build.build_uuid, worker.name)
+            self.template.print(self.out, worker.facts(page))
+        else:
+            record = worker.record()
+            print_record(self.out, record if state is None else {**record, "live": state.record()})
