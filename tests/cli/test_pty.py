@@ -118,7 +118,7 @@ def test_terminal_with_a_small_encoding(served: Served) -> None:
     """A character that the terminal's encoding lacks is shown as an escape."""
     build = served.do(lambda: served.sim.add_finished_build(["✨ é"], branch="é✨"))
     ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "NO_COLOR": "1"}
-    run = on_terminal(served, "list", build.external_script_id, variables=ascii_only)
+    run = on_terminal(served, "list", build.external_script_id, columns=100, variables=ascii_only)
     assert (run.code, "\\xe9\\u2728" in run.out) == (0, True)
 
 
