@@ -164,6 +164,7 @@ class Notes(io.TextIOBase):
         """The stream itself. A `Screen` knows from this name that the stream is a proxy."""
         self._lines: deque[tuple[datetime, str]] = deque(maxlen=_MAX_NOTES)
         self._count = 0
+        self._rest = ""  # the beginning of a line whose end is yet to come
 
     @property
     def encoding(self) -> str:  # type: ignore[override]  # read-only, as it is in fact
@@ -176,7 +177,7 @@ class Notes(io.TextIOBase):
 
     def write(self, text: str) -> int:
         """Keep the lines of a text."""
-        lines = text.splitlines()
+        *lines, self._rest = (self._rest + text).split("\n")
         self._count += len(lines)
         self._lines.extend((datetime.now(UTC), line) for line in lines)
         return len(text)
@@ -196,7 +197,7 @@ class Notes(io.TextIOBase):
         """All lines that were kept."""
         lost = self._count - len(self._lines)
         first = [f"... {lost} earlier lines\n"] if lost else []
-        return "".join((*first, *(f"{line}\n" for _, line in self._lines)))
+        return "".join((*first, *(f"{line}\n" for _, line in self._lines), self._rest))
 
 
 def fitted(lines: Sequence[Text], below: Sequence[Text], rows: int, more: int = 0) -> list[Text]:

@@ -1,18 +1,20 @@
 """Shows builds of Workers as they change, on the whole screen of a terminal."""
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterable, Callable
 from typing import NamedTuple
 
 from rich.text import Text
 
-from builds_async.cli.full_screen import FullScreen
+from builds_async.cli.full_screen import FullScreen, fitted
 from builds_async.cli.tables import BuildTable
 from builds_async.cli.terminal import Screen
 
 _NO_BREAK = "\N{NO-BREAK SPACE}"
 _REDRAW_SECONDS = 1.0
 """Ages grow even if nothing changes."""
+_LEAST_ROWS = 5
 
 
 class View(NamedTuple):
@@ -31,20 +33,24 @@ class View(NamedTuple):
         """
         out.print(self.table, wide=wide)
         if out.is_tty:
-            # It breaks only between two states.
-            text = self.summary.replace(" ", _NO_BREAK).replace(f",{_NO_BREAK}", ", ")
-            out.write(out.drawn(Text(text)).replace(_NO_BREAK, " "))
+            print_summary(self.summary, out)
+
+
+def print_summary(summary: str, out: Screen) -> None:
+    """Print the summary, which breaks only between two states."""
+    text = summary.replace(" ", _NO_BREAK).replace(f",{_NO_BREAK}", ", ")
+    out.write(out.drawn(Text(text)).replace(_NO_BREAK, " "))
 
 
 async def draw_changes(
     changes: AsyncIterable[object],
-    view: Callable[[int | None], View],
+    view: Callable[[int], View],
     out: Screen,
     *,
     wide: bool = False,
     hint: str,
 ) -> None:
-    """Draw the view again and again while the changes last; then leave it on the normal screen.
+    """Draw the view again and again while the changes last; then leave what fits on the normal screen.
 
     `view` gives the table with at most so many rows: of thousands, the screen shows few. The hint stands
     behind the summary, where there is room.
@@ -53,12 +59,22 @@ async def draw_changes(
         with FullScreen(out) as screen:
             await _draw(changes, view, screen, wide=wide, hint=hint)
     finally:
-        view(None).print(out, wide=wide)
+        _leave(view, out, wide=wide)
+
+
+def _leave(view: Callable[[int], View], out: Screen, *, wide: bool) -> None:
+    """Print the last view. Its first rows are the ones that matter, so they must not scroll away."""
+    columns, rows = shutil.get_terminal_size()
+    table, summary, more = view(rows)
+    lines = table.lines(None if wide else columns, out.encoding)
+    room = max(_LEAST_ROWS, rows - 2)  # the summary, and the prompt of the shell
+    out.print(Text("\n").join(fitted(lines, (), room, more)), wide=wide)
+    print_summary(summary, out)
 
 
 async def _draw(
     changes: AsyncIterable[object],
-    view: Callable[[int | None], View],
+    view: Callable[[int], View],
     screen: FullScreen,
     *,
     wide: bool,

@@ -74,6 +74,15 @@ def test_notes_are_kept_and_bounded() -> None:
     assert notes.isatty()
 
 
+def test_a_line_may_come_in_pieces() -> None:
+    """Pieces of a line are one line, as `print` and tracebacks write them."""
+    notes = Notes(Terminal(io.BytesIO(), "utf-8"))
+    for piece in ("Trace", "back", "\nError", "\nlast"):
+        notes.write(piece)
+    assert notes.latest.endswith(" Error")
+    assert notes.text == "Traceback\nError\nlast"
+
+
 def test_an_old_note_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     """A note is shown for a minute only, and printed at the end all the same."""
     notes = Notes(Terminal(io.BytesIO(), "utf-8"))

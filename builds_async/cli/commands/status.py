@@ -155,7 +155,7 @@ class _Present:
         self._cache.add_builds(self._printed)
         self._printed.clear()
 
-    def view(self, most: int | None) -> View:
+    def view(self, most: int) -> View:
         """The table with at most so many rows."""
         self.remember()  # once for a frame: at the beginning, the changes of all Workers come at once
         current = self._watcher.current
