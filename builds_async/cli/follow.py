@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import datetime
 
 from builds_async import (
@@ -19,7 +19,9 @@ from builds_async import (
 )
 from builds_async.cli.batches import BatchPrinter, BuildBatches, WorkerBatches
 from builds_async.cli.cache import Cache
+from builds_async.cli.executing import Commands, Finished
 from builds_async.cli.exits import OK, usage_errors
+from builds_async.cli.held import TailCommands
 from builds_async.cli.links import page_of
 from builds_async.cli.lookup import WorkerNames, all_workers, find_workers
 from builds_async.cli.options import LineOptions
@@ -35,7 +37,12 @@ from builds_async.cli.waiting import Waiting
 
 
 async def follow_build(
-    client: BuildsClient, build_uuid: str, options: LineOptions, *, resume: str | None = None
+    client: BuildsClient,
+    build_uuid: str,
+    options: LineOptions,
+    *,
+    resume: str | None = None,
+    commands: Commands | None = None,
 ) -> int:
     """Print the log of a build until it has finished; return the exit code for its outcome."""
     printer = make_line_printer(options, stdout())
@@ -56,7 +63,8 @@ async def follow_build(
             printer.print([(source, line) for line in part], wrote)
 
     with progress:
-        async with WorkerNames(client, wanted=options.names_worker) as names, Waiting(log) as waiting:
+        wanted = options.names_worker or commands is not None
+        async with WorkerNames(client, wanted=wanted) as names, Waiting(log) as waiting:
             batches = BuildBatches(log, names, tail=tail is not None)
             await BatchPrinter(batches, write, Checkpoint(file, start)).run()
         # The printed lines suffice if they are the whole log, or at least the last RECENT lines.
@@ -68,11 +76,21 @@ async def follow_build(
     code = report_end(log.build, reason, complete=log.complete)
     summary = LogSummary(reason=reason, steps=log.steps, versions=log.versions, preview_url=log.preview_url)
     await report_to_github(client, log.build, summary, options.output)
+    if commands is not None:
+        worker = names.of(source_of(log.build).external_script_id)
+        async with commands:
+            commands.add(Finished(log.build, worker, reason))
+            await commands.drain()
     return code
 
 
 async def follow_workers(
-    client: BuildsClient, words: Sequence[str], options: LineOptions, *, resume: str | None = None
+    client: BuildsClient,
+    words: Sequence[str],
+    options: LineOptions,
+    *,
+    resume: str | None = None,
+    commands: Commands | None = None,
 ) -> int:
     """Print the logs of all running and future builds of Workers, merged, until a stop signal.
 
@@ -94,13 +112,14 @@ async def follow_workers(
             return page_of(client, source.build_uuid, source.worker)
 
         printer = make_line_printer(options, stdout(), map(name_of, names), page)
-        cache = Cache.of(client)
+        cache, ends = Cache.of(client), TailCommands(commands, start)
         story = Story(
             stderr(),
             lambda item: printer.format.prefix(_source(item, name_of), _time(item), stderr()),
             page=lambda item: page(_source(item, name_of)),
             known=() if start is None else start.logs,
             shown=options.output == "text",
+            keep=commands is not None,
         )
 
         def write(items: Sequence[TailItem], wrote: Callable[[int], None]) -> None:
@@ -110,7 +129,7 @@ async def follow_workers(
                 if story.has(item):  # the lines before it come first
                     printer.print(lines, wrote)
                     lines = []
-                story.add(item)
+                ends.take(item, _source(item, name_of).worker, story.add(item))
                 if isinstance(item, TailLine):
                     lines.append((_source(item, name_of), item.line))
                 else:
@@ -125,12 +144,18 @@ async def follow_workers(
                 names if words else None, start=start, tail=options.tail if start is None else None
             )
         async with tail:
-            await BatchPrinter(WorkerBatches(tail), write, Checkpoint(file, start)).run()
+            await ends.print(WorkerBatches(tail), write, Checkpoint(file, start))
     return OK
 
 
 async def follow_group(
-    client: BuildsClient, words: Sequence[str], options: LineOptions, *, engine: str, group: str
+    client: BuildsClient,
+    words: Sequence[str],
+    options: LineOptions,
+    *,
+    engine: str,
+    group: str,
+    commands: Commands | None = None,
 ) -> int:
     """Print the part of the Workers that this member of a group has, until a stop signal."""
     from builds_async.fleet import Fleet  # noqa: PLC0415  # an extra
@@ -150,19 +175,29 @@ async def follow_group(
             map(name_of, names),
             lambda source: page_of(client, source.build_uuid, source.worker),
         )
-        async with fleet, client.tail(names, fleet=fleet, tail=options.tail) as batches:
-            await _print_batches(batches, printer, name_of)
+        tail = client.tail(names, fleet=fleet, tail=options.tail)
+        async with fleet, tail as batches, commands or nullcontext():
+            await _print_batches(batches, printer, name_of, commands)
     return OK
 
 
-async def _print_batches(batches: TailBatches, printer: LinePrinter, name_of: Callable[[str], str]) -> None:
-    """Print each batch whole, then commit it, also when a stop signal comes in between."""
+async def _print_batches(
+    batches: TailBatches, printer: LinePrinter, name_of: Callable[[str], str], commands: Commands | None
+) -> None:
+    """Print each batch whole, then commit it, also when a stop signal comes in between.
+
+    A batch with ends is committed once their commands have ended.
+    """
     printed: TailBatch | None = None
     try:
         async for batch in batches:
             with shielded():
                 printer.print(((_source(line, name_of), line.line) for line in batch.lines), lambda _: None)
-                printed = batch
+                printed = batch if commands is None or not batch.ends else None
+            if commands is not None:
+                for end in batch.ends:
+                    commands.add(Finished(end.build, _source(end, name_of).worker))
+                await commands.drain()
             with suppress(LeaseLostError):  # another member may have printed it too; it goes on from there
                 await batch.commit()
             printed = None

@@ -170,6 +170,41 @@ class LineOptions:
         return self.output in {"json", "template"}
 
 
+_EXEC = Group("A command for each finished build", sort_key=6)
+
+
+@Parameter(name="*", group=_EXEC)
+@dataclass(frozen=True, kw_only=True)
+class ExecOptions:
+    """The command to run for each finished build."""
+
+    command: Annotated[
+        str | None,
+        Parameter(
+            name="--exec",
+            help="Run this command, without a shell, for each build that has ended. BUILDS_ASYNC_BUILD,"
+            " _WORKER, _OUTCOME, _REASON, _BRANCH, _COMMIT, _MESSAGE, _AUTHOR, _DURATION (seconds) and _URL"
+            " in its environment describe the build, and its JSON is on standard input. Its output goes to"
+            " standard error. A failure is reported and ends nothing.",
+        ),
+    ] = None
+
+    jobs: Annotated[
+        int,
+        Parameter(
+            name="--exec-jobs", help="Run at most N commands at once. Default: 4.", validator=Number(gte=1)
+        ),
+    ] = 4
+
+    timeout: Annotated[
+        str,
+        Parameter(
+            name="--exec-timeout", help="Stop a command after this time, such as 30 or 1h. Default: 10m."
+        ),
+    ] = "10m"
+
+
 # Shared defaults, so that signatures contain no calls.
 CONNECTION: Final = Connection()
 LINE_OPTIONS: Final = LineOptions()
+EXEC_OPTIONS: Final = ExecOptions()

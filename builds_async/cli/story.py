@@ -29,7 +29,8 @@ class Story:
 
     Nothing is written for the beginning of a build that is `known`: a resumed tail is in the middle of it.
     Each line ends with the address of the build's page, as far as `page` knows it; on a terminal with links,
-    the prefix is expected to be the link instead. If the story is not `shown`, nothing is written or kept.
+    the prefix is expected to be the link instead. If the story is not `shown`, nothing is written, and lines
+    are kept only with `keep`, for the reason that `add` returns.
     """
 
     def __init__(
@@ -40,43 +41,51 @@ class Story:
         page: Callable[[TailItem], str | None] = lambda _item: None,
         known: Collection[str] = (),
         shown: bool = True,
+        keep: bool = False,
     ) -> None:
         self._screen = screen
         self._page = page
         self._prefix = prefix
         self._known = known
         self._shown = shown
+        self._kept = shown or keep
         self._recent: dict[str, deque[LogLine]] = {}
 
     def has(self, item: TailItem) -> bool:
         """Whether `add` may write something for the item: it is the first or the last one of its build."""
         return self._shown and (isinstance(item, TailEnd) or item.build.build_uuid not in self._recent)
 
-    def add(self, item: TailItem) -> None:
-        """Write the beginning or the end of the item's build, if it is one; remember its line."""
-        if not self._shown:
-            return
+    def add(self, item: TailItem) -> str | None:
+        """Write the beginning or the end of the item's build, if it is one; remember its line.
+
+        Returns the reason for a failure if the item is an end.
+        """
+        if not self._kept:
+            return None
         uuid = item.build.build_uuid
         if isinstance(item, TailEnd):
-            self._write(item, self._end(item))
-            return
+            reason = reason_in(item.build, self._recent.pop(uuid, ()))
+            self._write(item, self._end(item, reason))
+            return reason
         if (recent := self._recent.get(uuid)) is None:
             recent = self._recent[uuid] = deque(maxlen=RECENT)
             if uuid not in self._known:
                 self._write(item, f"started: {commit_line(item.build)}".rstrip(": "))
         recent.append(LogLine(item.line.timestamp, item.line.message[:_MAX_SEARCHED]))
+        return None
 
-    def _end(self, end: TailEnd) -> str:
+    def _end(self, end: TailEnd, reason: str | None) -> str:
         build = end.build
         word = visible_text(outcome_word(build))
         text = paint(word, STATE_COLORS.get(word, DIM)) if self._screen.color else word
         if build.duration is not None:
             text += f" after {format_duration(build.duration)}"
-        recent = self._recent.pop(build.build_uuid, ())
-        if (reason := reason_in(build, recent)) is not None:
+        if reason is not None:
             text += f": {visible_text(reason)}"
         return text if end.complete else f"{text} ({INCOMPLETE})"
 
     def _write(self, item: TailItem, text: str) -> None:
+        if not self._shown:
+            return
         page = None if self._screen.links else self._page(item)
         self._screen.write(f"{self._prefix(item)}-- {' '.join(filter(None, (text, page)))}\n")

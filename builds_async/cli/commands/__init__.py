@@ -43,8 +43,9 @@ COMMANDS: Final = {
         "For Workers: all running and future builds, merged, until Ctrl-C. Each line begins with the name of"
         " its Worker and the first digits of its build. Standard error shows when a build begins and how it"
         " ends. For a build: its whole log. The exit code and the last line on standard error show the"
-        " outcome, and the line before shows the reason for a failure.",
-        examples=("tail shop blog --since 10m --resume position", "tail 8b2c1f0e"),
+        " outcome, and the line before shows the reason for a failure. --exec runs a command for each build"
+        " that ends.",
+        examples=("tail shop blog --since 10m --resume position", "tail 8b2c1f0e", "tail --exec ./notify"),
     ),
     "logs": CommandHelp(
         "BUILD | WORKER",
@@ -144,7 +145,8 @@ COMMANDS: Final = {
     "events": CommandHelp(
         "QUEUE_ID",
         "Print the build events of a Cloudflare Queue as they arrive, until Ctrl-C.",
-        "An event is acknowledged after it was printed; otherwise the queue redelivers it. The queue"
+        "An event is acknowledged after it was printed, and with --exec, which runs one command at a time,"
+        " after its command has ended; otherwise the queue redelivers it. The queue"
         " needs an event subscription to Workers Builds and an HTTP pull consumer. JSON: the event, with the"
         " field names of the API's builds.",
         examples=("events 0123456789abcdef0123456789abcdef -o json",),

@@ -1,6 +1,7 @@
 """`builds-async events`."""
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from datetime import UTC
 from typing import Annotated
 
@@ -10,10 +11,18 @@ from cyclopts.validators import Number
 from builds_async import BuildEvent, BuildsClient
 from builds_async.cli.cache import Cache
 from builds_async.cli.connect import connect
+from builds_async.cli.executing import Commands, Finished
 from builds_async.cli.exits import OK, usage_errors
 from builds_async.cli.facts import EVENT_FIELDS, build_facts, build_of
 from builds_async.cli.links import page_of
-from builds_async.cli.options import CONNECTION, Connection, TemplateOutput, TemplateText
+from builds_async.cli.options import (
+    CONNECTION,
+    EXEC_OPTIONS,
+    Connection,
+    ExecOptions,
+    TemplateOutput,
+    TemplateText,
+)
 from builds_async.cli.printer import print_record
 from builds_async.cli.template import make_template
 from builds_async.cli.terminal import stdout
@@ -28,6 +37,7 @@ async def events_command(
     limit: Annotated[int | None, Parameter(help="Stop after N events.", validator=Number(gte=1))] = None,
     output: TemplateOutput = "text",
     template: TemplateText = None,
+    commands: ExecOptions = EXEC_OPTIONS,
     connection: Connection = CONNECTION,
 ) -> int:
     """Print the build events of a Cloudflare Queue as they arrive, until Ctrl-C."""
@@ -35,9 +45,10 @@ async def events_command(
     count = 0
     async with connect(connection) as client:
         cache = Cache.of(client)
+        runner = Commands.of(client, commands)
         with usage_errors("events"):
             stream = client.events(queue_id)
-        async with stream:
+        async with stream, runner or nullcontext():
             async for event in stream:
                 cache.add_builds([event.build_uuid])
                 if output == "json":
@@ -46,6 +57,10 @@ async def events_command(
                     form.print(out, _facts(client, event))
                 else:
                     out.write(f"{_line(event)}\n")
+                if runner is not None and event.build_outcome is not None:
+                    # Until it has ended, the event is not acknowledged, and its lease is extended.
+                    runner.add(Finished(build_of(event), event.worker_name))
+                    await runner.drain()
                 count += 1
                 if count == limit:
                     await stream.ack(event)  # the stream acknowledges the others when it moves on

@@ -6,10 +6,18 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from builds_async.cli.connect import connect, shared_url
+from builds_async.cli.executing import Commands
 from builds_async.cli.exits import CommandError
 from builds_async.cli.follow import follow_build, follow_group, follow_workers
 from builds_async.cli.lookup import find_printed_build, is_build_uuid
-from builds_async.cli.options import CONNECTION, LINE_OPTIONS, Connection, LineOptions
+from builds_async.cli.options import (
+    CONNECTION,
+    EXEC_OPTIONS,
+    LINE_OPTIONS,
+    Connection,
+    ExecOptions,
+    LineOptions,
+)
 
 
 async def tail_command(
@@ -39,6 +47,7 @@ async def tail_command(
         ),
     ] = None,
     lines: LineOptions = LINE_OPTIONS,
+    commands: ExecOptions = EXEC_OPTIONS,
     connection: Connection = CONNECTION,
 ) -> int:
     """Follow the logs of Workers, or of one build until it has finished."""
@@ -46,16 +55,24 @@ async def tail_command(
     if has_build and len(what) > 1:
         raise CommandError("tail takes one build, or Workers by name or tag")
     if group is not None:
-        return await _in_group(what, group, lines, connection, is_alone=resume is None and not has_build)
+        is_alone = resume is None and not has_build
+        return await _in_group(what, group, lines, commands, connection, is_alone=is_alone)
     async with connect(connection) as client:
+        runner = Commands.of(client, commands)
         build = await find_printed_build(client, what[0]) if len(what) == 1 else None
         if build is not None:
-            return await follow_build(client, build, lines, resume=resume)
-        return await follow_workers(client, what, lines, resume=resume)
+            return await follow_build(client, build, lines, resume=resume, commands=runner)
+        return await follow_workers(client, what, lines, resume=resume, commands=runner)
 
 
 async def _in_group(
-    words: Sequence[str], group: str, lines: LineOptions, connection: Connection, *, is_alone: bool
+    words: Sequence[str],
+    group: str,
+    lines: LineOptions,
+    commands: ExecOptions,
+    connection: Connection,
+    *,
+    is_alone: bool,
 ) -> int:
     if not is_alone:
         raise CommandError(
@@ -65,4 +82,5 @@ async def _in_group(
     if url is None:
         raise CommandError("--group needs --shared, the URL of a Redis or Valkey, or BUILDS_ASYNC_SHARED")
     async with connect(connection) as client:
-        return await follow_group(client, words, lines, engine=url, group=group)
+        runner = Commands.of(client, commands)
+        return await follow_group(client, words, lines, engine=url, group=group, commands=runner)
