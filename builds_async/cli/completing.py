@@ -20,7 +20,7 @@ from builds_async.cli.commands import COMMANDS
 FILES: Final = ":files"
 """What is printed where the shell is to complete the name of a file."""
 
-_FILE_OPTIONS = frozenset({"--resume", "--token-file", "--report"})
+_FILE_OPTIONS = frozenset({"--resume", "--token-file", "--report", "--exec"})
 _MAX_HELP = 70
 
 
