@@ -20,7 +20,7 @@ from builds_async import Build, BuildOutcome, BuildsClient
 from builds_async.cli.exits import CommandError
 from builds_async.cli.facts import DIGITS, build_facts
 from builds_async.cli.links import page_of
-from builds_async.cli.options import ExecOptions
+from builds_async.cli.options import EXEC_OPTIONS, ExecOptions
 from builds_async.cli.outcome import find_reason
 from builds_async.cli.printer import json_line
 from builds_async.cli.terminal import stderr
@@ -46,6 +46,8 @@ MAX_WAITING: Final = 100
 
 _MAX_VALUE: Final = 8000
 """The system limits what a process can be given: a hostile branch must not keep the command from starting."""
+
+_OPERATORS: Final = frozenset({"|", "||", "&", "&&", ";", ">", ">>", "<"})
 
 _FINISH_SECONDS = 2.0
 _TERMINATE_SECONDS = 2.0
@@ -84,6 +86,8 @@ class Commands:
     def of(cls, client: BuildsClient, options: ExecOptions) -> Self | None:
         """The commands for these options; None without `--exec`. CommandError if there is no such program."""
         if options.command is None:
+            if options != EXEC_OPTIONS:
+                raise CommandError("--exec-jobs and --exec-timeout go with --exec")
             return None
         seconds = parse_seconds("--exec-timeout", options.timeout)
         return cls(client, _words(options.command), jobs=options.jobs, seconds=seconds)
@@ -178,6 +182,11 @@ def _words(command: str) -> list[str]:
         raise CommandError(
             f"--exec: there is no program {words[0]!r}; there is no shell either: for what needs one, write"
             " --exec \"sh -c '...'\""
+        )
+    if "-c" not in words and (meant := [word for word in words if word in _OPERATORS or "$BUILDS" in word]):
+        stderr().write(
+            f"builds-async: --exec: there is no shell, {visible_text(meant[0])} reaches the program as it is;"
+            " for a shell, write --exec \"sh -c '...'\"\n"
         )
     return words
 

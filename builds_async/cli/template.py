@@ -32,7 +32,7 @@ class Template:
             raise CommandError(f"--template: {error}; a brace that is no field is doubled: {{{{") from None
         for part in parts:
             if part.field is not None and part.field not in fields:
-                raise CommandError(f"--template: no field {part.field!r}: there are {', '.join(fields)}")
+                raise CommandError(f"--template: no field {part.field!r}; the fields are {', '.join(fields)}")
         self._parts = parts
 
     def line(self, facts: Mapping[str, str]) -> str:
@@ -58,8 +58,8 @@ def make_template(
         raise CommandError(f"--template goes with --output template, not {output}")
     if output == "template":
         raise CommandError(
-            "--output template needs --template, such as --template '{build} {message}':"
-            f" there are {', '.join(fields)}"
+            "--output template needs --template, such as --template '{build} {message}';"
+            f" the fields are {', '.join(fields)}"
         )
     return None
 

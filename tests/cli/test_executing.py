@@ -110,6 +110,23 @@ def test_what_is_no_command(command: str, problem: str) -> None:
         commands(command)
 
 
+@pytest.mark.parametrize(
+    ("command", "word"),
+    [
+        ("echo a | cat", "|"),
+        ("echo a && echo b", "&&"),
+        ('echo "$BUILDS_ASYNC_OUTCOME"', "$BUILDS_ASYNC_OUTCOME"),
+        ("sh -c 'echo $BUILDS_ASYNC_OUTCOME | cat'", None),
+        ("echo $HOME", None),
+    ],
+)
+def test_what_looks_like_a_shell(command: str, word: str | None, capsys: pytest.CaptureFixture[str]) -> None:
+    """A word that only a shell would interpret is noted at the start; the command is run all the same."""
+    commands(command)
+    told = capsys.readouterr().err
+    assert (f"there is no shell, {word} reaches the program as it is" in told) is (word is not None)
+
+
 def test_a_timeout_that_is_none() -> None:
     """The error names the option."""
     with pytest.raises(CommandError, match="--exec-timeout: 'soon' is not a duration"):
@@ -119,6 +136,8 @@ def test_a_timeout_that_is_none() -> None:
 def test_without_a_command() -> None:
     """Without --exec there are no commands."""
     assert Commands.of(client(), ExecOptions()) is None
+    with pytest.raises(CommandError, match="--exec-jobs and --exec-timeout go with --exec"):
+        Commands.of(client(), ExecOptions(jobs=2))
 
 
 @pytest.mark.parametrize(

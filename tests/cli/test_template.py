@@ -42,8 +42,8 @@ def test_template(text: str, line: str) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("{nosuch}", "no field 'nosuch': there are build, outcome"),
-        ("{}", "no field '': there are build, outcome"),
+        ("{nosuch}", "no field 'nosuch'; the fields are build, outcome"),
+        ("{}", "no field ''; the fields are build, outcome"),
         ("{0}", "no field '0'"),
         ("{build.__class__}", "no field 'build.__class__'"),
         ("{build[0]}", r"no field 'build\[0\]'"),
@@ -82,7 +82,7 @@ def test_errors_of_the_command(command: str, cli: Cli, account: Served) -> None:
     for options, problem in (
         (("-o", "template"), "--output template needs --template"),
         (("-o", "json", "--template", "x"), "--template goes with --output template, not json"),
-        (("--template", "{nosuch}"), "no field 'nosuch': there are "),
+        (("--template", "{nosuch}"), "no field 'nosuch'; the fields are "),
     ):
         run = cli(command, word, *options)
         assert (run.code, run.out) == (2, "")
