@@ -2,7 +2,9 @@
 
 import gc
 import signal
+import sys
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +12,26 @@ import pytest
 from builds_async import BuildsClient
 from tests.support import ACCOUNT, TOKEN, FakeClock, MockApi
 from tests.support.needs import MISSING
+
+ROOT = Path(__file__).parent.parent
+
+if sys.dont_write_bytecode:
+    # Without byte code, each worker rewrites the asserts of all files in each run: that takes longer than the
+    # fast tests. Whoever wants none beside the sources gets it in the folder of pytest's caches.
+    sys.pycache_prefix = str(ROOT / ".pytest_cache" / "bytecode")
+    sys.dont_write_bytecode = False
+
+SLOW_FIXTURES = {
+    "served": "whole commands, and an account behind a socket",
+    "engine": "a server of Redis",
+    "each_engine": "several servers of Redis",
+}
+"""What makes a test slow, so that the fast run has one test of each file with it: the first."""
+
+SLOW_FILES = {
+    "fleet/test_fleet.py": "fleets over hours",
+}
+"""Files whose tests are slow altogether: again, the fast run has the first."""
 
 STOP_SIGNALS: dict[signal.Signals, Any] = {
     getattr(signal, name): handler
@@ -75,6 +97,19 @@ async def client(clock: FakeClock) -> AsyncIterator[BuildsClient]:
     """A client with its own session and no jitter to wait for."""
     async with BuildsClient(account_id=ACCOUNT, api_token=TOKEN, clock=clock) as made:
         yield made
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is slow by rule. One test of each file stays in the fast run, so that no module lacks one."""
+    kept: dict[Path, pytest.Item] = {}
+    for item in items:
+        if item.get_closest_marker("slow") or not isinstance(item, pytest.Function):
+            continue
+        by_file = str(item.path.relative_to(ROOT / "tests").as_posix()) in SLOW_FILES
+        if (by_file or SLOW_FIXTURES.keys() & set(item.fixturenames)) and item is not kept.setdefault(
+            item.path, item
+        ):
+            item.add_marker("slow")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

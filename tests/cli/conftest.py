@@ -1,5 +1,6 @@
 """Provides the fixtures of the command's tests."""
 
+import itertools
 import os
 from collections.abc import Iterator
 
@@ -15,10 +16,17 @@ collect_ignore = (
 )  # they need a pseudo-terminal
 
 
+@pytest.fixture(scope="session")
+def _caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Paths below which nothing was ever written."""
+    folder = tmp_path_factory.mktemp("caches")
+    return map(str, map(folder.joinpath, map(str, itertools.count())))
+
+
 @pytest.fixture(autouse=True)
-def _cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+def _cache(_caches: Iterator[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Give each test an empty cache of its own."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+    monkeypatch.setenv("XDG_CACHE_HOME", next(_caches))
 
 
 @pytest.fixture(scope="session")
