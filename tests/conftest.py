@@ -29,7 +29,12 @@ SLOW_FIXTURES = {
 """What makes a test slow, so that the fast run has one test of each file with it: the first."""
 
 SLOW_FILES = {
+    "examples/test_costs.py": "whole programs, and hours of them",
+    "examples/test_events_bot.py": "whole programs",
+    "examples/test_notify_bot.py": "whole programs",
+    "examples/test_wait_in_ci.py": "whole programs",
     "fleet/test_fleet.py": "fleets over hours",
+    "test_simulated.py": "a server behind a socket",
 }
 """Files whose tests are slow altogether: again, the fast run has the first."""
 

@@ -227,7 +227,7 @@ def test_summary(name: str) -> None:
     assert getdoc(command) == COMMANDS[name].summary
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@cases("name", COMMANDS)
 def test_help(name: str, cli: Cli) -> None:
     """The help of a command has its usage, and says where the exit codes are."""
     run = cli(name, "--help")
@@ -249,6 +249,7 @@ def test_version(cli: Cli) -> None:
     assert re.fullmatch(r"\d+\.\d+\S*\n", cli("--version").out)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_has_an_example(command: str, cli: Cli) -> None:
     """The help of a command has an example that the command accepts, and not the exit codes again."""

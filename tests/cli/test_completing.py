@@ -9,6 +9,7 @@ from builds_async.cli.cache import Cache
 from builds_async.cli.commands import COMMANDS
 from builds_async.cli.completing import FILES, complete
 from tests.cli.support import Cli, Served
+from tests.support.case import cases
 
 ACCOUNT = "a" * 32
 COMMON = ["--output", "--account-id", "--token-file", "--base-url", "--shared", "--debug"]
@@ -27,7 +28,7 @@ def words(*line: str) -> list[str]:
     return [found.split("\t")[0] for found in complete(make_app(), line)]
 
 
-@pytest.mark.parametrize(
+@cases(
     ("line", "found"),
     [
         ([""], list(COMMANDS)),

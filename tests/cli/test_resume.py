@@ -13,6 +13,7 @@ from builds_async import ConfigurationError, LogPosition, TailLog, TailPosition,
 from builds_async.cli.resume import Checkpoint, resume_file
 from builds_async.live.position_file import PositionFile
 from tests.cli.support import UUID, Cli, Served
+from tests.support.case import cases
 
 TAG = "a" * 32
 
@@ -106,7 +107,7 @@ GARBAGE = [
 ]
 
 
-@pytest.mark.parametrize("data", GARBAGE, ids=lambda data: ascii(data[:60]))
+@cases("data", GARBAGE, ids=lambda data: ascii(data[:60]))
 def test_garbage_is_refused(data: bytes, tmp_path: Path) -> None:
     """A file of another kind is refused and stays unchanged."""
     path = tmp_path / "position"

@@ -13,6 +13,7 @@ from builds_async.cli.commands import COMMANDS
 from builds_async.fleet import examine
 from builds_async.simulator import SimulatedBuild
 from tests.cli.support import Cli, Served
+from tests.support.case import cases
 from tests.support.engines import EngineServer, own_server, shared
 
 LOCAL = {"demo", "simulate", "completion"}
@@ -33,7 +34,7 @@ def password(engine: EngineServer) -> str:
     return engine.url.replace("://", "://bot:s3cret@")
 
 
-@pytest.mark.parametrize("command", sorted(COMMANDS.keys() - LOCAL))
+@cases("command", sorted(COMMANDS.keys() - LOCAL))
 def test_every_command(cli: Cli, command: str) -> None:
     """Every command that calls the API takes the option."""
     assert "--shared" in cli(command, "--help").out

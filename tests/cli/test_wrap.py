@@ -41,6 +41,7 @@ def test_no_room(indent: int, columns: int) -> None:
     assert hanging(WORDS * 3, indent, columns) == WORDS * 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["x" * 1_000_000, " " * 1_000_000, "a " * 500_000, RED * 200_000])
 def test_linear(text: str) -> None:
     """A hostile line takes linear time."""

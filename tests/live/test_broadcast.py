@@ -52,6 +52,7 @@ def add_build(sim: BuildsSimulator, lines: int, every: float = 1.0) -> Simulated
 
 
 class TestReaders:
+    @pytest.mark.slow
     async def test_hundred_for_the_price_of_one(self) -> None:
         """A hundred readers cost the requests of one, and each has the whole log, late ones included."""
         costs: dict[int, int] = {}

@@ -388,6 +388,7 @@ async def test_watch_of_some() -> None:
         assert (await reading).external_script_id == quiet
 
 
+@pytest.mark.slow
 async def test_sixty_followers(caplog: pytest.LogCaptureFixture) -> None:
     """An outage that hits sixty followers is one warning in the log, and one report to the observer."""
     caplog.set_level(logging.INFO, "builds_async.live")

@@ -95,6 +95,7 @@ class TestLooks:
         assert isinstance(look, Lookup)
         assert sorted(look.tags) == tags(3)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("workers", "logs", "least", "most"),
         [(100, 50, 0.05, 0.15), (1000, 20, 0.3, 0.45), (5000, 20, 0.5, 0.7), (20, 200, 0.0, 0.05)],
@@ -141,6 +142,7 @@ class TestLooks:
 
 
 class TestFollowUps:
+    @pytest.mark.slow
     def test_share(self) -> None:
         """A follow-up for missed builds waits while others wait, but not for ever."""
         made = schedule(100)

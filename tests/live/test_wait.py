@@ -272,9 +272,7 @@ class TestNewestOfCommit:
 
 
 class TestCommit:
-    @pytest.mark.parametrize(
-        "commit", ["", "5f0", "HEAD", "main", COMMIT + "0", f" {COMMIT}", f"{COMMIT}\n", "5f0c%"]
-    )
+    @cases("commit", ["", "5f0", "HEAD", "main", COMMIT + "0", f" {COMMIT}", f"{COMMIT}\n", "5f0c%"])
     async def test_what_is_no_hash(self, clock: FakeClock, commit: str) -> None:
         """A text that can't be a hash, or is too short, is a ValueError, and nothing is requested."""
         history = History(clock, build(commit=""))

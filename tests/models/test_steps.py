@@ -119,6 +119,7 @@ def test_events(log: Log, expected: str) -> None:
     assert words(finder) == expected
 
 
+@pytest.mark.slow
 def test_hostile_lines() -> None:
     """Huge lines and very many forged lines cost little time, and give no further step."""
     began = time.process_time()

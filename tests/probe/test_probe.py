@@ -127,6 +127,7 @@ async def test_interrupted() -> None:
 FAULTS = ["server_error", "blocked", "not_json", "empty_body", "redirect", "reset", "cut_body", "stall"]
 
 
+@pytest.mark.slow
 @cases("number", [0, 3, 7, 13, 20])
 @cases("kind", FAULTS)
 async def test_one_failure_does_not_end_it(kind: Any, number: int) -> None:

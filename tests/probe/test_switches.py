@@ -54,6 +54,7 @@ def every_switch() -> list[Any]:
     ]
 
 
+@pytest.mark.slow
 @cases(("switch", "setting", "answer"), every_switch())
 async def test_switch(switch: str, setting: Any, answer: str) -> None:
     """The question of the switch's name has the answer of its setting, within 30 reads."""

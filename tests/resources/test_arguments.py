@@ -8,6 +8,7 @@ import pytest
 
 from builds_async import BuildsClient, BuildSettingsUpdate, NewBuildSettings
 from tests.support import TAG, MockApi, envelope
+from tests.support.case import cases
 
 UUID = "9c7f2e52-0e58-4a0c-8a0e-0a5a1b0f6d11"
 
@@ -43,7 +44,7 @@ MISUSE: dict[str, Call] = {
 }
 
 
-@pytest.mark.parametrize("what", MISUSE)
+@cases("what", MISUSE)
 async def test_misuse_is_refused(what: str, api: MockApi, client: BuildsClient) -> None:
     """Misuse is a TypeError or ValueError before anything is sent, no AttributeError and no bad body."""
     for method in ("GET", "PATCH"):

@@ -19,6 +19,7 @@ from builds_async import (
 )
 from builds_async.models.queues import QueueAcks, QueueExtension
 from tests.support import ACCOUNT, TOKEN, FakeClock, MockApi, envelope, refusal
+from tests.support.case import cases
 
 QUEUE = "023e105f4ecef8ad9ca31a8372d0c353"
 PULL, ACK, EXTEND = (f"/queues/{QUEUE}/messages/{action}" for action in ("pull", "ack", "extend"))
@@ -140,7 +141,7 @@ async def test_null_result(path: str, client: BuildsClient, api: BodyApi) -> Non
         assert await client.queues.extend(QUEUE, ["a"], visibility_timeout_ms=1) == QueueExtension()
 
 
-@pytest.mark.parametrize(
+@cases(
     ("call", "error", "said"),
     [
         (lambda queues: queues.pull(""), ValueError, "can't be an id"),

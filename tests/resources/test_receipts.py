@@ -25,6 +25,7 @@ RESPONSES: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RECEIPTS)
 async def test_success_of_any_shape(name: str, client: BuildsClient) -> None:
     """A success that says little, or something odd, is a success."""

@@ -21,6 +21,7 @@ from builds_async.models.workers import NewBuildSettings, NewGitRepository, Work
 from builds_async.resources import builds, previews, triggers, workers
 from builds_async.simulator import TokenKind
 from tests.support import ACCOUNT, TAG, TOKEN, MockApi, build, envelope, nothing_left, settle, tags
+from tests.support.case import cases
 from tests.support.workers import SCRIPTS, listing, simulated
 
 A, B, C = tags(3)
@@ -187,7 +188,7 @@ class TestTags:
         with pytest.raises(NotFoundError):
             await client.workers.tags(["odd"])
 
-    @pytest.mark.parametrize("asked", ["shop", b"shop", [b"shop"], [None], [5], None, 5], ids=repr)
+    @cases("asked", ["shop", b"shop", [b"shop"], [None], [5], None, 5], ids=repr)
     async def test_misuse(self, asked: Any, client: BuildsClient, api: MockApi) -> None:
         """Anything but a list of str is a TypeError, and nothing is sent."""
         with pytest.raises(TypeError):
@@ -314,7 +315,7 @@ NO_TAGS = (
 
 
 class TestTagsOnly:
-    @pytest.mark.parametrize("call", TAGGED.values(), ids=TAGGED)
+    @cases("call", TAGGED.values(), ids=TAGGED)
     async def test_name(
         self, call: Callable[[BuildsClient, Any], Any], client: BuildsClient, api: MockApi
     ) -> None:
@@ -327,7 +328,7 @@ class TestTagsOnly:
             assert repr(name) in str(caught.value)
         assert api.sent == []
 
-    @pytest.mark.parametrize("call", TAGGED.values(), ids=TAGGED)
+    @cases("call", TAGGED.values(), ids=TAGGED)
     async def test_no_text(
         self, call: Callable[[BuildsClient, Any], Any], client: BuildsClient, api: MockApi
     ) -> None:

@@ -295,6 +295,7 @@ PATCHES: dict[str, dict[str, st.SearchStrategy[Any]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("resource", PATCHES)
 @settings(max_examples=12, deadline=None)
 @given(data=st.data())
@@ -407,7 +408,7 @@ REFUSED: dict[str, tuple[Call, str]] = {
 }
 
 
-@pytest.mark.parametrize("name", REFUSED)
+@cases("name", REFUSED)
 async def test_refused(name: str, client: BuildsClient, api: BodyApi) -> None:
     """What the schema rules out is a ValueError that says the limit, and nothing is sent."""
     call, said = REFUSED[name]

@@ -135,6 +135,7 @@ def _runs(text: str) -> list[str]:
     return "".join(it if it.isascii() and it.isalnum() else " " for it in text).split()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("echo", ECHOES)
 async def test_echo_tells_no_secret(
     echo: str, client: BuildsClient, caplog: pytest.LogCaptureFixture

@@ -147,6 +147,7 @@ class TestAllowances:
         )
         assert allowances(headers) == {"a": Allowance(1, 2.0, 7, None), "b": Allowance(3, 4.0, 5, 6.0)}
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("odd", [r"\"", '"a";', '"a" ', '"\\', ";a", '"a";a.'], ids=repr)
     def test_linear(self, odd: str) -> None:
         """A long header takes time in proportion to its length."""

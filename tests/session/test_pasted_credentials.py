@@ -53,7 +53,7 @@ CALLS: dict[str, Callable[[BuildsClient, str], Awaitable[object]]] = {
 }
 
 
-@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+@cases("call", CALLS.values(), ids=CALLS)
 async def test_pasted_in_place_of_an_id(
     call: Callable[[BuildsClient, str], Awaitable[object]], api: MockApi
 ) -> None:

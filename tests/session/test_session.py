@@ -49,6 +49,7 @@ from tests.support import (
     refusal,
     result_info,
 )
+from tests.support.case import cases
 
 GET = f"/builds/builds/{BUILD_UUID}"
 RAY = "8f2c1d0e9b7a6543-FRA"
@@ -470,8 +471,8 @@ class TestNull:
 
 
 class TestMisuse:
-    @pytest.mark.parametrize("bad", ["", ".", "..", "a/b"])
-    @pytest.mark.parametrize(
+    @cases("bad", ["", ".", "..", "a/b"])
+    @cases(
         "call",
         [
             lambda client, bad: client.builds.get(bad),

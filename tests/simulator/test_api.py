@@ -12,9 +12,10 @@ from builds_async.simulator import (
     VirtualClock,
 )
 from tests.simulator.support import UUID
+from tests.support.case import cases
 
 
-@pytest.mark.parametrize(
+@cases(
     ("headers", "expected"),
     [
         ({}, (401, 12005)),
@@ -72,7 +73,7 @@ def test_the_email_and_key_pair_is_accepted_unless_switched_off(clock: VirtualCl
         BuildsSimulator(api_email="a@example.com")
 
 
-@pytest.mark.parametrize(
+@cases(
     ("method", "path"),
     [
         ("GET", ""),
@@ -106,9 +107,7 @@ def test_a_method_that_has_no_route_does_nothing(sim: BuildsSimulator, door: Any
     assert door(sim).result(path)["status"] == "queued"
 
 
-@pytest.mark.parametrize(
-    "target", ["/", "/client/v4/user", "/client/v4/accounts", "//", "/client/v4/accounts?x"]
-)
+@cases("target", ["/", "/client/v4/user", "/client/v4/accounts", "//", "/client/v4/accounts?x"])
 def test_nothing_is_served_outside_of_the_account(target: str, sim: BuildsSimulator) -> None:
     """404 with 12000, with a valid token."""
     response = sim.answer(Request(target=target, headers={"authorization": f"Bearer {sim.api_token}"}))

@@ -1,5 +1,7 @@
 """One build: its script, and driving it by hand."""
 
+import pytest
+
 from builds_async.models import BuildOutcome, BuildStatus
 from builds_async.simulator import Behaviour, BuildsSimulator, SimulatedBuild, VirtualClock, build_script
 
@@ -156,6 +158,7 @@ async def test_a_finished_build_lies_in_the_past(clock: VirtualClock) -> None:
     assert stamps == sorted(stamps)
 
 
+@pytest.mark.slow
 async def test_a_finished_build_can_have_many_lines_or_none(clock: VirtualClock) -> None:
     """A number makes that many numbered lines."""
     sim = BuildsSimulator(clock=clock)

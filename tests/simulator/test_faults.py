@@ -65,7 +65,7 @@ def test_a_first_plan_can_be_given_at_once(clock: VirtualClock, door: Any) -> No
     assert responses[1].headers["Location"] == "/x"
 
 
-@pytest.mark.parametrize(
+@cases(
     ("fault", "kind", "size"),
     [
         (Fault("server_error"), "text/html; charset=UTF-8", range(6000, 7000)),

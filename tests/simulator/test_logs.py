@@ -8,7 +8,7 @@ import pytest
 from builds_async.models import BuildOutcome, BuildStatus
 from builds_async.simulator import Behaviour, BuildsSimulator, Request, VirtualClock
 from builds_async.simulator.behaviour import CursorStyle
-from tests.support.case import Case
+from tests.support.case import Case, cases
 
 
 def texts(page: Any) -> list[str]:
@@ -136,7 +136,7 @@ async def test_a_new_cursor_in_each_response(clock: VirtualClock, door: Any) -> 
     assert len(set(cursors)) == 4
 
 
-@pytest.mark.parametrize(
+@cases(
     "cursor",
     [
         pytest.param("", id="empty"),

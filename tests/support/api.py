@@ -12,17 +12,22 @@ from yarl import URL
 
 from tests.support.bodies import ACCOUNT, BASE_URL
 
+_WRITER: dict[str, Any] = (
+    {"stream_writer": SimpleNamespace(output_size=0)}
+    if "stream_writer" in signature(ClientResponse.__init__).parameters
+    else {}
+)
+
 
 class _Response(ClientResponse):
     """Since aiohttp 3.14 a response wants a `stream_writer`, which aioresponses up to 0.7.9 does not pass.
 
-    pnuckowski/aioresponses#289; drop this class and `_shim` when a release has the fix.
+    pnuckowski/aioresponses#289; drop `_WRITER` when a release has the fix.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        if "stream_writer" in signature(ClientResponse.__init__).parameters:
-            kwargs.setdefault("stream_writer", SimpleNamespace(output_size=0))
-        super().__init__(*args, **kwargs)
+    def __init__(self, *args: Any, loop: Any, **kwargs: Any) -> None:
+        loop.get_debug.return_value = False  # or each response keeps the whole stack: milliseconds
+        super().__init__(*args, loop=loop, **_WRITER, **kwargs)  # type: ignore[misc]
 
 
 class MockApi(aioresponses):

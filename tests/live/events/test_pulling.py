@@ -24,6 +24,7 @@ from builds_async.simulator import (
 )
 from tests.live.events.support import Source, ended, stream_of, taken, within
 from tests.support import nothing_left, settle
+from tests.support.case import cases
 
 
 class TestPace:
@@ -58,7 +59,7 @@ class TestPace:
             await anext(stream)
             assert clock.now() == 3
 
-    @pytest.mark.parametrize(
+    @cases(
         ("options", "said"),
         [
             ({"batch_size": 0}, "batch_size must be 1 to 100, not 0"),

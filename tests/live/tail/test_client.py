@@ -51,6 +51,7 @@ class TestSimulated:
             assert got == texts(*builds)
             assert {seen.status for seen in sim.requests} == {200}
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "fault", ["reset", "cut_body", "not_json", "server_error", "rate_limited", "repeated_page"]
     )

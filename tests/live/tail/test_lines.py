@@ -91,6 +91,7 @@ class TestLines:
         assert tail.position.logs == {}
         await tail.aclose()
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "behaviour",
         [

@@ -28,6 +28,7 @@ class TestRequests:
         assert 50 * 40 / 5 <= asked["logs"] <= 50 * 50
         await tail.aclose()
 
+    @pytest.mark.slow
     async def test_fifty_builds_of_one_worker(self) -> None:
         """The statuses of fifty builds of one Worker are not asked for one by one either."""
         it = wire()
@@ -43,6 +44,7 @@ class TestRequests:
         assert asked["status"] + asked["list"] <= 3 * 5
         await tail.aclose()
 
+    @pytest.mark.slow
     async def test_quiet_workers(self) -> None:
         """A thousand Workers without a running build cost 50 requests a look, and nothing else."""
         it = wire()

@@ -6,9 +6,10 @@ import pytest
 
 from builds_async.models.seeds import SeedFile, SeedRepo
 from tests.resources.starting.support import COMMIT, Shop
+from tests.support.case import cases
 
 
-@pytest.mark.parametrize(
+@cases(
     ("arguments", "said"),
     [
         ({}, "a branch or a commit_hash"),
@@ -22,7 +23,7 @@ from tests.resources.starting.support import COMMIT, Shop
     ],
     ids=["nothing", "nulls", "no branch", "no hash", "short", "39", "branch and short", "empty hash"],
 )
-@pytest.mark.parametrize("where", ["trigger", "preview"])
+@cases("where", ["trigger", "preview"])
 async def test_refused_before(where: str, arguments: dict[str, str], said: str, shop: Shop) -> None:
     """What the API would refuse, or fail on later, is a ValueError that says why; nothing is sent."""
     start = (

@@ -11,6 +11,7 @@ from builds_async.simulator import (
     BuildsSimulator,
     VirtualClock,
 )
+from tests.support.case import cases
 
 
 def test_canceling_returns_the_end_of_the_build(sim: BuildsSimulator, door: Any) -> None:
@@ -51,10 +52,8 @@ def test_bulk_lookups_are_keyed_by_the_ids_of_the_request(how: Any, clock: Virtu
     assert latest[tag]["build_uuid"] == build.build_uuid
 
 
-@pytest.mark.parametrize(
-    "asked", [("builds", "version_ids"), ("builds/latest", "external_script_ids")], ids=" ".join
-)
-@pytest.mark.parametrize(
+@cases("asked", [("builds", "version_ids"), ("builds/latest", "external_script_ids")], ids=" ".join)
+@cases(
     ("ids", "status"),
     [(None, 400), ("", 400), ("a,,b", 400), (",".join("a" * 20), 200), (",".join("a" * 21), 400)],
     ids=["missing", "empty", "an empty one", "twenty", "twenty-one"],
@@ -121,7 +120,7 @@ def test_the_builds_of_a_worker_come_in_pages_newest_first(
     assert body["result_info"] == info | {"total_count": 120}
 
 
-@pytest.mark.parametrize(
+@cases(
     "query",
     [
         *({"page": text} for text in (0, -1, "x", "", "1.0", "\u0661", "9" * 5000)),

@@ -9,11 +9,12 @@ from builds_async.simulator import (
     TokenKind,
 )
 from tests.simulator.support import Consumer
+from tests.support.case import cases
 
 
 class TestDoor:
-    @pytest.mark.parametrize("action", ["pull", "ack", "extend"])
-    @pytest.mark.parametrize(
+    @cases("action", ["pull", "ack", "extend"])
+    @cases(
         ("kind", "expected"),
         [
             (TokenKind.FULL, 200),
@@ -38,7 +39,7 @@ class TestDoor:
         assert consumer.ask("push")[0] == 404
         assert consumer.ask("pull", method="GET")[0] == 404
 
-    @pytest.mark.parametrize(
+    @cases(
         ("action", "body"),
         [
             ("pull", b"{"),
