@@ -111,6 +111,42 @@ def test_simulator() -> None:
             assert [module for module in ours(path) if not module.startswith(tuple(allowed))] == []
 
 
+DOORS = {"builds_async", "builds_async.errors", "builds_async.fleet", "builds_async.simulator"}
+"""What users import from. The errors are in the first one too, which loads everything."""
+NOT_PUBLIC = {
+    # Needed before anything slow is loaded: the version, and the outcomes behind exit codes.
+    "builds_async._version",
+    "builds_async.models.builds",
+    # How text is shown and kept harmless. `LogLine.text` is for those who print plain lines.
+    "builds_async.models.text",
+    "builds_async.models.render",
+    # Which step each line belongs to, while lines are printed; `log.steps` knows those of a whole page.
+    "builds_async.models.steps",
+    # What a word on the command line is: a tag, a pasted token, a URL with a password.
+    "builds_async.session.ids",
+    "builds_async.session.redact",
+    "builds_async.fleet.address",
+    # The exit code for the status of a finding.
+    "builds_async.session.refusal",
+    # The file of `--resume`, which a `FileStore` can read, and files that are replaced as a whole.
+    "builds_async.live.position_file",
+    "builds_async.live.files",
+}
+"""What the command uses besides. None of it makes a request, and none is a verb that users would miss."""
+
+
+def test_command_and_page_use_what_users_have() -> None:
+    """The command and the page are made of public names: what they need, every program can have."""
+    used = {
+        module
+        for path in LAYERED
+        if layer_of(name_of(path)) in {"cli", "dashboard"}
+        for module in ours(path)
+        if layer_of(module) not in {"cli", "dashboard"}
+    }
+    assert used - DOORS == NOT_PUBLIC
+
+
 def rings(graph: dict[str, set[str]]) -> list[set[str]]:
     """The groups of modules that import each other, directly or not."""
 

@@ -15,9 +15,6 @@ from builds_async.cli.times import format_duration
 from builds_async.fleet.address import has_password
 from builds_async.live.files import UnsuitableFileError, read_file
 
-PATIENCE = 300.0
-"""For how many seconds a command sits out an outage of the API."""
-
 _SHARED = "BUILDS_ASYNC_SHARED"
 _MAX_TOKEN = 10_000
 _LONG_DELAY = 3.0
@@ -25,10 +22,11 @@ _LONG_DELAY = 3.0
 
 @asynccontextmanager
 async def connect(
-    connection: Connection, *, patience: float = PATIENCE, is_shared: bool = True
+    connection: Connection, *, patience: float | None = None, is_shared: bool = True
 ) -> AsyncGenerator[BuildsClient]:
     """The client for the account, with the token from its file or from the environment.
 
+    `patience` None is the client's own.
     It shares its rate budget with other processes if the options say so and `is_shared` is True.
 
     Standard error says why a retry is long in coming, and when an outage is over. The library itself warns
@@ -40,12 +38,11 @@ async def connect(
             account_id=connection.account_id,
             api_token=None if connection.token_file is None else read_token(connection.token_file),
             base_url=connection.base_url,
-            patience=patience,
             budget=budget,
             observer=_report,
         ) as client,
     ):
-        yield client
+        yield client if patience is None else client.with_options(patience=patience)
 
 
 @asynccontextmanager

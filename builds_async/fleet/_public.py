@@ -3,6 +3,7 @@
 from builds_async.errors import LeaseLostError
 from builds_async.fleet.budget import SharedBudget, SharedSnapshot
 from builds_async.fleet.engine import EngineError
+from builds_async.fleet.examine import diagnose_engine
 from builds_async.fleet.fleet import Fleet
 from builds_async.fleet.store import RedisStore
 
@@ -13,4 +14,5 @@ __all__ = [
     "RedisStore",
     "SharedBudget",
     "SharedSnapshot",
+    "diagnose_engine",
 ]

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 
 from builds_async.errors import BuildsError, ConfigurationError
-from builds_async.fleet.engine import EngineFacts
+from builds_async.fleet.engine import EngineFacts, RedisClient
 from builds_async.fleet.keys import key
 from builds_async.fleet.redis import RedisEngine
 from builds_async.models.diagnosis import Finding
@@ -12,11 +12,20 @@ from builds_async.models.diagnosis import Finding
 _SKEW = 5.0  # seconds by which the clocks may differ
 
 
-async def examine(engine: RedisEngine, *, user: str = "default") -> tuple[Finding, ...]:
-    """The findings on an engine, in reading order: `engine`, and the others if that one is fine.
+async def diagnose_engine(engine: str | RedisClient, *, user: str = "default") -> tuple[Finding, ...]:
+    """Check an engine before work starts, and say what is wrong: as `client.diagnose` does for an account.
 
-    It only reads. If the engine can't be used, the finding has the message of the error.
+    `engine` and `user` are those of `SharedBudget`. The findings are `engine`, and if that works,
+    `persistence`, `clock` and `members`. Errors become findings and are not raised. It writes nothing.
     """
+    opened = RedisEngine(engine)
+    try:
+        return await _examine(opened, user)
+    finally:
+        await opened.aclose()
+
+
+async def _examine(engine: RedisEngine, user: str) -> tuple[Finding, ...]:
     try:
         facts = await engine.facts()
         before = time.time()

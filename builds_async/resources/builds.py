@@ -183,7 +183,12 @@ class Builds(BuildReads):
         return canceled or CanceledBuild(build_uuid=build_uuid)
 
     async def start(
-        self, external_script_id: str, *, branch: str | None = None, commit_hash: str | None = None
+        self,
+        external_script_id: str,
+        *,
+        branch: str | None = None,
+        commit_hash: str | None = None,
+        trigger: str | None = None,
     ) -> Build:
         """Start a build of a Worker with the trigger that a push to `branch` would use.
 
@@ -193,17 +198,20 @@ class Builds(BuildReads):
         - A commit without a branch needs a Worker with only one trigger.
         - Without branch and commit, the only branch that the triggers name is built. With the usual two
           triggers, for `main` and for all but `main`, that is `main`.
+        - `trigger` is the UUID or the name of the trigger to use. Without branch and commit, the only branch
+          that it names is built.
 
-        NotFoundError if the Worker has no trigger, or none for this branch. ValueError if several triggers
-        are possible: pass one of them to `client.triggers.start_build`. As there, the build is never started
-        twice, and is found again after a lost response. This costs one more request, to list the triggers.
+        NotFoundError if the Worker has no trigger, or none for this branch or with this name. ValueError if
+        several triggers are possible: pass the `trigger`, or the branch. As with
+        `client.triggers.start_build`, the build is never started twice, and is found again after a lost
+        response. This costs one more request, to list the triggers.
 
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/triggers/methods/create_build/
         """
         external_script_id, commit_hash = tag(external_script_id), checked_commit(commit_hash)
         triggers = await self._starts.triggers_of(external_script_id)
-        choice = choose(triggers, branch, commit_hash)
+        choice = choose(triggers, branch, commit_hash, trigger)
         return await self._starts.start(choice.trigger_uuid, branch=choice.branch, commit_hash=commit_hash)
 
     async def retry(self, build_uuid: str) -> Build:

@@ -19,40 +19,59 @@ class Choice(NamedTuple):
     branch: str | None
 
 
-def choose(triggers: Iterable[Trigger], branch: str | None, commit_hash: str | None) -> Choice:
-    """The trigger that a push to `branch` would use.
+def choose(
+    triggers: Iterable[Trigger], branch: str | None, commit_hash: str | None, name: str | None = None
+) -> Choice:
+    """The trigger that a push to `branch` would use, or the one with this `name` or UUID.
 
     A trigger that excludes the branch is never used. Of the others, a trigger that names the branch comes
     first, then one with a matching pattern, then one for `*`. A commit without a branch needs a Worker with
     only one trigger. Without branch and commit, the branch is the only one that the triggers name.
 
-    NotFoundError if the Worker has no trigger, or none for this branch. ValueError if several are possible.
+    NotFoundError if the Worker has no trigger, or none for this branch or with this name. ValueError if
+    several are possible.
     """
     usable = [trigger for trigger in triggers if trigger.trigger_uuid and trigger.deleted_on is None]
     if not usable:
         raise NotFoundError(
             "the Worker has no trigger: connect it to a repository in the dashboard first", status=404
         )
+    if name is not None:
+        usable = [_named(usable, name)]
     if not branch and not commit_hash:
-        branch = named_branch(usable)
-    found = _builders(usable, branch) if branch else usable
+        branch = _named_branch(usable)
+    found = _builders(usable, branch) if branch and name is None else usable
     if len(found) == 1:
         return Choice(found[0].trigger_uuid or "", branch or None)
     if not found:
         raise NotFoundError(
-            f"no trigger of the Worker builds the branch {quoted(branch or '')}; it has {described(usable)}",
+            f"no trigger of the Worker builds the branch {quoted(branch or '')}; it has {_described(usable)}",
             status=404,
         )
     if not branch:
         raise ValueError(
-            f"the Worker has several triggers: pass the branch too, to pick one of {described(found)}"
+            f"the Worker has several triggers: pass the branch too, to pick one of {_described(found)}"
         )
     raise ValueError(
-        f"several triggers build the branch {quoted(branch)}: start the build by one of {described(found)}"
+        f"several triggers build the branch {quoted(branch)}: start the build by one of {_described(found)}"
     )
 
 
-def named_branch(triggers: Sequence[Trigger]) -> str:
+def _named(triggers: Sequence[Trigger], name: str) -> Trigger:
+    """The only trigger with this UUID or name."""
+    found = [trigger for trigger in triggers if name in {trigger.trigger_uuid, trigger.trigger_name}]
+    if len(found) > 1:
+        raise ValueError(
+            f"the Worker has several triggers {quoted(name)}: pass the UUID; it has {_described(found)}"
+        )
+    if not found:
+        raise NotFoundError(
+            f"the Worker has no trigger {quoted(name)}: it has {_described(triggers)}", status=404
+        )
+    return found[0]
+
+
+def _named_branch(triggers: Sequence[Trigger]) -> str:
     """The only branch that these triggers name; ValueError if they name none, or more than one."""
     names = {
         name
@@ -61,7 +80,7 @@ def named_branch(triggers: Sequence[Trigger]) -> str:
         if "*" not in name and not _is_excluded(trigger, name)
     }
     if len(names) != 1:
-        raise ValueError(f"pass a branch or a commit to build: the Worker has {described(triggers)}")
+        raise ValueError(f"pass a branch or a commit to build: the Worker has {_described(triggers)}")
     return names.pop()
 
 
@@ -95,7 +114,7 @@ def _matches(pattern: str, branch: str) -> bool:
     return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), branch, re.DOTALL) is not None
 
 
-def described(triggers: Iterable[Trigger]) -> str:
+def _described(triggers: Iterable[Trigger]) -> str:
     """The triggers as text for an error: the UUID, the name and the branches of each."""
     return " and ".join(map(_describe, triggers)) or "none"
 

@@ -50,9 +50,9 @@ def test_counted(
     engine.command("SET", f"{budget}:born", "1")  # long ago: the engine waits for no reports of other members
     if how == "variable":
         monkeypatch.setenv("BUILDS_ASYNC_SHARED", engine.url)
-        run = cli("logs", failed.build_uuid)
+        run = cli("list", failed.external_script_id)
     else:
-        run = cli("logs", failed.build_uuid, "--shared", engine.url)
+        run = cli("list", failed.external_script_id, "--shared", engine.url)
     assert (run.code, run.err) == (0, "")
     assert int(engine.field(f"{budget}:state", "spent")) == 2
     assert engine.field(f"{budget}:state", "held") == "0"

@@ -116,17 +116,10 @@ async def _diagnose(connection: Connection, output: str) -> int:
 
 async def _examine(url: str) -> tuple[Finding, ...]:
     try:
-        from builds_async.fleet.examine import examine  # noqa: PLC0415  # an extra
-        from builds_async.fleet.redis import RedisEngine  # noqa: PLC0415
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] != "redis":
-            raise
-        raise CommandError('--shared needs an extra: pip install "builds-async[fleet]"') from None
-    engine = RedisEngine(url)
-    try:
-        return await examine(engine)
-    finally:
-        await engine.aclose()
+        from builds_async.fleet import diagnose_engine  # noqa: PLC0415  # an extra
+    except ImportError as error:
+        raise CommandError(f"--shared: {error}") from None
+    return await diagnose_engine(url)
 
 
 def _code_of_engine(findings: tuple[Finding, ...]) -> int:

@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from builds_async import Build, BuildsClient, NotDeployedError
-from builds_async.cli.connect import PATIENCE, connect
+from builds_async.cli.connect import connect
 from builds_async.cli.exits import TIMED_OUT, CommandError, usage_errors
 from builds_async.cli.facts import BUILD_FIELDS, LINE_FIELDS, LOG_FIELDS
 from builds_async.cli.follow import follow_build
@@ -66,7 +66,7 @@ async def wait_command(
     if follow and (deployed or log_failed):
         raise CommandError("--follow prints the whole log: omit --deployed and --log-failed")
     seconds = None if timeout is None else parse_seconds("--timeout", timeout)
-    patience = PATIENCE if seconds is None else inf  # the timeout alone bounds the wait
+    patience = None if seconds is None else inf  # the timeout alone bounds the wait
     async with connect(connection, patience=patience) as client:
         try:
             async with asyncio.timeout(seconds) as limit:

@@ -49,8 +49,11 @@ def test_start_with_an_ambiguous_trigger(account: Served, cli: Cli) -> None:
     for _ in range(2):
         account.do(lambda: account.sim.add_trigger(tag, name="same"))
     words = ("start", "twins", "--commit", "a" * 40)
-    assert "twins has several triggers 'same': it has" in cli(*words, "--trigger", "same").err
-    assert "twins has no trigger 'other': it has" in cli(*words, "--trigger", "other").err
+    assert (
+        "the Worker has several triggers 'same': pass the UUID; it has"
+        in cli(*words, "--trigger", "same").err
+    )
+    assert "the Worker has no trigger 'other': it has" in cli(*words, "--trigger", "other").err
     assert "the Worker has several triggers: pass the branch too" in cli(*words).err
 
 

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
+from msgspec.structs import replace
 
 from builds_async import NotFoundError, Trigger
 from builds_async.resources.choosing import Choice, choose
@@ -27,6 +28,11 @@ def triggers(*filters: Filters) -> list[Trigger]:
         )
         for number, (includes, excludes) in enumerate(filters)
     ]
+
+
+def named(*filters: Filters) -> list[Trigger]:
+    """Triggers with names of their own."""
+    return [replace(it, trigger_name=f"N{n}") for n, it in enumerate(triggers(*filters))]
 
 
 @cases(
@@ -85,6 +91,37 @@ def test_nothing_said_and_no_single_branch(filters: list[Filters]) -> None:
     """It has to be said what to build where the triggers name no branch, or several."""
     with pytest.raises(ValueError, match="pass a branch or a commit"):
         choose(triggers(*filters), None, None)
+
+
+@pytest.mark.parametrize("name", ["t1", "N1"], ids=["UUID", "name"])
+@pytest.mark.parametrize(
+    ("branch", "commit", "built"),
+    [
+        pytest.param("main", None, "main", id="a branch that it excludes"),
+        pytest.param(None, "a" * 40, None, id="a commit"),
+        pytest.param(None, None, "dev", id="the only branch that it names"),
+    ],
+)
+def test_trigger(name: str, branch: str | None, commit: str | None, built: str | None) -> None:
+    """A trigger that is given builds what is given."""
+    made = named(MAIN, (("dev", "x/*"), ("main",)))
+    assert choose(made, branch, commit, name) == Choice("t1", built)
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "message"),
+    [
+        pytest.param("N7", NotFoundError, "no trigger 'N7': it has t0 .* and t1 ", id="none"),
+        pytest.param(
+            "N0", ValueError, "several triggers 'N0': pass the UUID; it has t0 .* and t2 ", id="two"
+        ),
+    ],
+)
+def test_no_single_trigger(name: str, error: type[Exception], message: str) -> None:
+    """A name of no trigger and a name of several are errors that show the triggers."""
+    made = [*named(MAIN, OTHERS), replace(named(MAIN)[0], trigger_uuid="t2")]
+    with pytest.raises(error, match=message):
+        choose(made, "main", None, name)
 
 
 def test_commit_alone() -> None:
