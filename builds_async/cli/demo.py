@@ -18,7 +18,6 @@ from rich.table import Table
 from rich.text import Text
 
 from builds_async import Build, BuildOutcome, BuildsClient, BulkResult, LogLine
-from builds_async.cli.facts import outcome_word
 from builds_async.cli.tables import state_cell
 from builds_async.cli.text import visible_text
 from builds_async.models.render import render
@@ -143,9 +142,7 @@ def _line(project: _Project, line: LogLine) -> Text:
 def _outcomes(ended: Sequence[tuple[Build, str | None]]) -> Table:
     table = Table("Worker", "Outcome", "Reason")
     for project, (build, reason) in zip(_PROJECTS, ended, strict=True):
-        table.add_row(
-            Text(project.name, project.color), state_cell(outcome_word(build)), visible_text(reason or "")
-        )
+        table.add_row(Text(project.name, project.color), state_cell(build.state), visible_text(reason or ""))
     return table
 
 
@@ -174,7 +171,7 @@ async def _look_up(console: Console, client: BuildsClient, tags: list[str]) -> l
 
 
 def _summary(results: list[BulkResult[Build]]) -> Table:
-    states = Counter(outcome_word(build) for result in results for build in result.found.values())
+    states = Counter(build.state for result in results for build in result.found.values())
     states["never built"] = sum(len(result.missing) for result in results)
     table = Table("Latest build", "Workers")
     for state, count in states.most_common():

@@ -54,11 +54,6 @@ LINE_FIELDS: Final = (
 """The fields of a line of a log."""
 
 
-def outcome_word(build: Build) -> str:
-    """The outcome of a build, such as `success`; its status while there is no outcome."""
-    return str(build.build_outcome or build.status or "unknown")
-
-
 def subject_of(build: Build) -> str:
     """The first line of the message of the commit; "" if there is none."""
     metadata = build.build_trigger_metadata
@@ -88,7 +83,7 @@ def build_facts(
         "build_uuid": build.build_uuid,
         "worker": worker,
         "external_script_id": (build.trigger or Trigger()).external_script_id or tag,
-        "outcome": outcome_word(build),
+        "outcome": build.state,
         "status": build.status,
         "build_outcome": build.build_outcome,
         "branch": build.branch,

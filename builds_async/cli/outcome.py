@@ -18,7 +18,7 @@ from builds_async import (
 )
 from builds_async.cli import github
 from builds_async.cli.exits import OK, UNAVAILABLE, code_of, code_of_outcome
-from builds_async.cli.facts import build_facts, outcome_word
+from builds_async.cli.facts import build_facts
 from builds_async.cli.links import page_of
 from builds_async.cli.lookup import best_effort, name_of
 from builds_async.cli.printer import print_record
@@ -45,7 +45,7 @@ def step_words(step: BuildStep) -> str:
 def reason_in(build: Build, lines: Iterable[LogLine]) -> str | None:
     """The reason for a failure in one line; None if the log contains none."""
     reason = build.failure_reason(lines)
-    return None if reason == outcome_word(build) else reason
+    return None if reason == build.state else reason
 
 
 async def find_reason(client: BuildsClient, build: Build, seconds: float = inf) -> str | None:
@@ -93,12 +93,10 @@ async def report_to_github(client: BuildsClient, build: Build, log: LogSummary, 
     if not github.in_actions():
         return
     if output == "text" and not build.succeeded:
-        github.command(
-            stderr(), "error", f"build {outcome_word(build)}: {log.reason or 'no reason in the log'}"
-        )
+        github.command(stderr(), "error", f"build {build.state}: {log.reason or 'no reason in the log'}")
     github.report(
         build,
-        outcome_word(build),
+        build.state,
         log.reason,
         preview_url=log.preview_url,
         versions=log.versions,
@@ -160,7 +158,7 @@ def report_end(build: Build, reason: str | None, *, complete: bool = True) -> in
         words.append(INCOMPLETE)
     if reason is not None:
         words.append(f"reason: {visible_text(reason)}")
-    words.append(f"build {visible_text(build.build_uuid)}: {visible_text(outcome_word(build))}")
+    words.append(f"build {visible_text(build.build_uuid)}: {visible_text(build.state)}")
     stderr().write("".join(f"{word}\n" for word in words))
     code = code_of_outcome(build.build_outcome)
     return code if complete else code or UNAVAILABLE

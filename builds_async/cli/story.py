@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable, Collection
 
 from builds_async import Build, LogLine, TailEnd, TailItem
-from builds_async.cli.facts import DIGITS, outcome_word, subject_of
+from builds_async.cli.facts import DIGITS, subject_of
 from builds_async.cli.outcome import INCOMPLETE, RECENT, reason_in
 from builds_async.cli.terminal import Screen
 from builds_async.cli.text import DIM, STATE_COLORS, paint, visible_text
@@ -76,7 +76,7 @@ class Story:
 
     def _end(self, end: TailEnd, reason: str | None) -> str:
         build = end.build
-        word = visible_text(outcome_word(build))
+        word = visible_text(build.state)
         text = paint(word, STATE_COLORS.get(word, DIM)) if self._screen.color else word
         if build.duration is not None:
             text += f" after {format_duration(build.duration)}"

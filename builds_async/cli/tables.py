@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from builds_async import Build, BuildStep, BuildTriggerMetadata, Finding, Trigger
-from builds_async.cli.facts import DIGITS, outcome_word, subject_of
+from builds_async.cli.facts import DIGITS, subject_of
 from builds_async.cli.hyperlinks import is_address, link_for_rich
 from builds_async.cli.layout import EXTRA, GAP, column, ellipsis_in, fit, laid_out, writable
 from builds_async.cli.outcome import step_words
@@ -85,7 +85,7 @@ def build_cells(build: Build, now: datetime) -> tuple[Text, ...]:
     """The cells of a build in a `BuildTable`, below `BUILD_COLUMNS`."""
     metadata = build.build_trigger_metadata or BuildTriggerMetadata()
     return (
-        state_cell(outcome_word(build)),
+        state_cell(build.state),
         *commit_cells(build),
         age_cell(build.created_on, now),
         cell(_took(build, now)),
@@ -135,7 +135,7 @@ def build_details(
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
     table.add_row("build", linked(cell(build.build_uuid), page))
-    table.add_row("state", state_cell(outcome_word(build)))
+    table.add_row("state", state_cell(build.state))
     for name, value in _facts(build, worker, reason, now, page).items():
         if value:
             table.add_row(name, linked(cell(value), value))

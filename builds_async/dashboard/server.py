@@ -113,7 +113,7 @@ class Dashboard:
         try:
             while lines := await stream.beating(reader.read(), lambda: log.outage):
                 await stream.send("lines", [(it.time, it.message) for it in lines], reader.number)
-            await stream.send("end", {"state": state(log.build), "complete": log.complete})
+            await stream.send("end", {"state": log.build.state, "complete": log.complete})
         except BuildsError as error:
             await stream.send("failed", str(error))
         return stream
@@ -124,7 +124,7 @@ class Dashboard:
         if build is not None:
             about = build.build_trigger_metadata or BuildTriggerMetadata()
             since = build.stopped_on or build.running_on or build.initializing_on or build.created_on
-            row |= {"build": build.build_uuid, "state": state(build), "since": since}
+            row |= {"build": build.build_uuid, "state": build.state, "since": since}
             row |= {"branch": about.branch, "commit": about.commit_hash, "message": about.commit_message}
         return row
 
@@ -138,18 +138,13 @@ class Dashboard:
         )
 
 
-def state(build: Build) -> str:
-    """The outcome of a build, or its status until it has one."""
-    return str(build.build_outcome or build.status or "unknown")
-
-
 async def workers(client: BuildsClient, wanted: Sequence[str]) -> dict[str, str]:
     """The names of these Workers, or of all Workers of the account, by tag."""
     if wanted:
-        tags = await client.workers.tags(wanted)
+        names = {tag: name for name, tag in (await client.workers.tags(wanted)).items()}
     else:
-        tags = {worker.id: worker.tag for worker in await client.workers.list() if worker.tag}
-    return {tags[name]: name for name in sorted(tags)}
+        names = await client.workers.names()
+    return dict(sorted(names.items(), key=lambda pair: pair[1]))
 
 
 class Gate:

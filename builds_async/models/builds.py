@@ -303,6 +303,11 @@ class Build(Model, frozen=True, kw_only=True):
         """True when the build has stopped and its outcome is known, so nothing about it will change."""
         return self.is_stopped and bool(self.build_outcome)
 
+    @property
+    def state(self) -> str:
+        """The outcome, such as `success`; while there is none, the status; `unknown` without either."""
+        return str(self.build_outcome or self.status or "unknown")
+
     def failure_reason(self, lines: Iterable[LogLine]) -> str | None:
         """Why this build did not succeed, in one line of at most 300 characters, from the lines of its log.
 

@@ -215,3 +215,18 @@ def test_what_was_built(metadata: dict[str, str] | None, branch: str | None, com
     """Branch and commit are those of the metadata, None where the API has none or an empty text."""
     it: Build = decoded(build(build_trigger_metadata=metadata))
     assert (it.branch, it.commit_hash) == (branch, commit)
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome", "state"),
+    [
+        (BuildStatus.RUNNING, None, "running"),
+        (BuildStatus.STOPPED, None, "stopped"),
+        (BuildStatus.STOPPED, BuildOutcome.FAIL, "fail"),
+        (None, BuildOutcome("new_word"), "new_word"),
+        (None, None, "unknown"),
+    ],
+)
+def test_state(status: BuildStatus | None, outcome: BuildOutcome | None, state: str) -> None:
+    """One word for a build: its outcome, or else its status."""
+    assert Build(build_uuid="b", status=status, build_outcome=outcome).state == state
