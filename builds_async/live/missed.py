@@ -41,6 +41,8 @@ async def find_missed(
         if (place := marks.place_of(builds, mark)) is not None:
             found += builds[:place]
             behind = builds[place + 1 :]
+            if mark is not None and mark.older_may_run and place > PAGE // 2:  # they may be on the next page
+                behind += (await source.list(history.tag, page=page + 1, per_page=PAGE)).result
             newer = marks.newer_than_listed(found, mark, latest, behind=behind)
             still_open = (build for build in behind if build.build_uuid in history.open)
             return Missed((builds[place], *in_order(newer), *still_open), in_order(behind), unreadable)

@@ -5,8 +5,6 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
-from msgspec.structs import replace
-
 from builds_async.errors import (
     AuthenticationError,
     BuildsError,
@@ -19,6 +17,7 @@ from builds_async.live.history import History, moved_on
 from builds_async.live.missed import PAGE, find_missed
 from builds_async.live.patience import concerns_all
 from builds_async.live.sources import WatchSource
+from builds_async.live.worker_marks import WorkerMarks
 from builds_async.models.builds import Build, created, in_order
 from builds_async.models.changes import BuildChange, WorkerMark
 from builds_async.session.clock import Clock
@@ -71,19 +70,10 @@ class Tracker:
         """The builds that existed already at the first lookup of their Worker."""
 
         usable = {normalized_id(tag): marks.usable(mark) for tag, mark in (known or {}).items()}
-        self.marks: dict[str, WorkerMark | None] = {
-            tag: mark for tag, mark in usable.items() if tag in self._spelled
-        }
-        """Where a later tracker continues; None for a Worker that was looked up and had no build.
-
-        While a Worker's older running builds are not listed yet, its mark says that they may exist.
-        """
-
         self.unfinished: dict[str, Build | None] = {}
         """The Workers that need a follow-up, in the order of their lookups, each with its latest build."""
 
-        self._taken = dict(self.marks)  # the marks as of the last change taken
-        self._moved: dict[str, WorkerMark] = {}  # by UUID of each build in `changes` that moved the mark
+        self._marks = WorkerMarks({tag: mark for tag, mark in usable.items() if tag in self._spelled})
         self._source = source
         self._clock = clock
         self._histories: dict[str, History] = {}
@@ -91,6 +81,14 @@ class Tracker:
         self._heard: dict[str, dict[str, Build]] = {}  # builds that events named before the first lookup
         # Builds after the mark of their Worker that an event has named and no list has confirmed.
         self._unconfirmed: dict[str, dict[str, Build]] = {}
+
+    @property
+    def marks(self) -> Mapping[str, WorkerMark | None]:
+        """Where a later tracker continues; None for a Worker that was looked up and had no build.
+
+        While a Worker's older running builds are not listed yet, its mark says that they may exist.
+        """
+        return self._marks.found
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -111,7 +109,7 @@ class Tracker:
         self._spelled[tag] = external_script_id
         for written, mark in (known or {}).items():
             if normalized_id(written) == tag:
-                self.marks[tag] = self._taken[tag] = marks.usable(mark)
+                self._marks.start(tag, marks.usable(mark))
         return True
 
     def add_new(self, external_script_id: str) -> bool:
@@ -119,46 +117,36 @@ class Tracker:
         tag = normalized_id(external_script_id)
         is_new = self.add(external_script_id)
         if is_new:
-            self.marks[tag] = self._taken[tag] = None
+            self._marks.start(tag, None)
         return is_new
 
     def remove(self, tag: str) -> None:
         """Forget a Worker, and drop its changes that were not taken."""
         spelled = self._spelled.pop(tag, tag)
-        for forgotten in (
-            self.marks,
-            self._taken,
-            self.unfinished,
-            self._histories,
-            self._heard,
-            self._unconfirmed,
-        ):
+        for forgotten in (self.unfinished, self._histories, self._heard, self._unconfirmed):
             forgotten.pop(tag, None)
         self.failures.pop(spelled, None)
         self._looked_up.discard(tag)
-        for change in self.changes:
-            if normalized_id(change.external_script_id) == tag:
-                self._moved.pop(change.build.build_uuid, None)
+        dropped = [it for it in self.changes if normalized_id(it.external_script_id) == tag]
+        self._marks.forget(tag, [change.build.build_uuid for change in dropped])
         self.changes = deque(it for it in self.changes if normalized_id(it.external_script_id) != tag)
 
     def take(self) -> BuildChange:
         """The next of the `changes`."""
         change = self.changes.popleft()
-        if change.is_new and (mark := self._moved.pop(change.build.build_uuid, None)) is not None:
-            self._taken[normalized_id(change.external_script_id)] = mark
+        if change.is_new:
+            self._marks.take(normalized_id(change.external_script_id), change.build.build_uuid)
         return change
 
     @property
     def taken_marks(self) -> dict[str, WorkerMark | None]:
         """The marks after the last change taken, as if the remaining `changes` had not been found."""
-        changed = {normalized_id(change.external_script_id) for change in self.changes}
-        marks = {tag: mark for tag, mark in self.marks.items() if tag not in changed}
-        return marks | {tag: self._taken[tag] for tag in changed if tag in self._taken}
+        return self._marks.stored({normalized_id(change.external_script_id) for change in self.changes})
 
     def taken_mark(self, tag: str) -> WorkerMark | Literal[False] | None:
         """The mark of one Worker as in `taken_marks`; False if it has none."""
         in_hand = any(normalized_id(change.external_script_id) == tag for change in self.changes)
-        return (self._taken if in_hand else self.marks).get(tag, False)
+        return self._marks.stored_of(tag, in_hand=in_hand)
 
     def spelling(self, tag: str) -> str:
         """The tag of a Worker as the caller wrote it."""
@@ -274,7 +262,7 @@ class Tracker:
         history = self._history(tag)
         if (
             _hides(history, latest)
-            or self._is_unlisted(tag)
+            or self._marks.is_unlisted(tag)
             or (latest is not None and self._needs_list(tag, latest))
         ):
             self.unfinished[tag] = latest
@@ -315,14 +303,13 @@ class Tracker:
         """Note the latest build of a Worker as it is at the beginning. The builds that it hides are old."""
         heard = self._heard.pop(tag, {})
         if latest is None:
-            self.marks[tag] = self._taken[tag] = None
+            self._marks.start(tag, None)
         else:
             if latest.build_uuid not in heard:  # else its event came before, so it is new
                 self.present.add(latest.build_uuid)
             self._note(self._history(tag), latest)
             if not latest.is_stopped and self.marks.get(tag) is not None:
-                mark = marks.mark_of(latest, older_may_run=True)
-                self.marks[tag] = self._moved[latest.build_uuid] = mark
+                self._marks.move(tag, marks.mark_of(latest, older_may_run=True), by=latest.build_uuid)
         for build in heard.values():
             self._hear(self._history(tag), build)
 
@@ -339,7 +326,7 @@ class Tracker:
         if latest is not None and is_confirmed:
             listed, older = await self._list_missed(history, latest)
             self._note_older(history, older)
-        elif self._is_unlisted(tag):
+        elif self._marks.is_unlisted(tag):
             await self._list_running(history)
         elif len(superseded) > 1:  # one list costs less than several single requests
             page = await self._source.list(tag, per_page=PAGE)
@@ -352,7 +339,7 @@ class Tracker:
             self._note(history, latest)
         if latest is not None and is_confirmed and tag in self._unconfirmed:
             if marks.is_at_or_after(latest, self.marks.get(tag)):
-                self.marks[tag] = marks.mark_of(latest)
+                self._marks.found[tag] = marks.mark_of(latest)
             self._confirm(tag)
         seen = {build.build_uuid for build in listed}
         for build_uuid in [it for it in superseded if it not in seen]:
@@ -384,10 +371,6 @@ class Tracker:
         for build in in_order(it for it in page if it.build_uuid in before):
             self._note(history, build, newest=marks.is_at_or_after(build, mark, before))
 
-    def _is_unlisted(self, tag: str) -> bool:
-        mark = self.marks.get(tag)
-        return mark is not None and mark.older_may_run
-
     def _note_older(self, history: History, oldest_first: Iterable[Build]) -> None:
         """Note the listed builds that ran when the marked one was first seen, if that was not done before.
 
@@ -401,14 +384,10 @@ class Tracker:
         for build in oldest_first:
             if not build.is_stopped or (not is_own and marks.may_have_stopped_since(build, mark)):
                 is_new = build.build_uuid not in history.builds
-                self._note(history, build, newest=False)
+                self._note(history, build, newest=_is_marked(build, mark))
                 last = build.build_uuid if is_new else last
-        self.marks[history.tag] = done = replace(mark, older_may_run=False)
-        # A stored mark keeps saying that older builds may run until the last change found here is taken.
-        if any(change.build.build_uuid == last for change in self.changes):
-            self._moved[last] = done
-        else:
-            self._taken[history.tag] = done
+        in_hand = any(change.build.build_uuid == last and change.is_new for change in self.changes)
+        self._marks.listed(history.tag, until=last if in_hand else None)
 
     async def _get(self, history: History, build_uuid: str) -> None:
         try:
@@ -452,12 +431,10 @@ class Tracker:
                 newest = marks.may_be_marked(build, self.marks.get(history.tag))
             history.add(build, newest=newest)
             if newest:
-                # To note the marked build lists no older ones.
-                older_may_run = _is_marked(build, self.marks.get(history.tag)) and self._is_unlisted(
-                    history.tag
-                )
+                before = self.marks.get(history.tag)
+                older_may_run = before is not None and before.older_may_run and _is_marked(build, before)
                 mark = marks.mark_of(build, older_may_run=older_may_run)
-                self.marks[history.tag] = self._moved[build.build_uuid] = mark
+                self._marks.move(history.tag, mark, by=build.build_uuid)
 
     def _report(self, history: History, previous: Build | None, build: Build) -> None:
         tag = self.spelling(history.tag)

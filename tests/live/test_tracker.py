@@ -292,3 +292,17 @@ def test_a_build_heard_of_during_a_lookup() -> None:
     assert not tracker.is_settled(A)
     assert looked(tracker) == ["two", "three"]
     assert tracker.is_settled(A)
+
+
+@pytest.mark.parametrize("newer", [0, 1, 26, 48, 49, 50, 120])
+def test_older_builds_that_run(newer: int) -> None:
+    """A mark that says that older builds may run brings those, wherever the marked one is listed, once."""
+    old, over, marked = made("old", 1, running=True), made("over", 2), made("marked", 3, running=True)
+    source = Source(*(made(f"new {n}", 4 + n) for n in reversed(range(newer))), marked, over, old)
+    tracker = source.tracker({A: WorkerMark("marked", DAY + timedelta(seconds=3), older_may_run=True)})
+    expected = {"old", "marked", *(f"new {n}" for n in range(newer))}
+    assert {*looked(tracker)} - {"over"} == expected
+    mark = stored(tracker)[A]
+    assert mark is not None
+    assert not mark.older_may_run
+    assert looked(tracker) == []

@@ -157,7 +157,7 @@ class World:
             if turn < 0.06 and tag not in watched:
                 watched.append(tag)
                 await watcher.add(tag)
-            elif turn < 0.12 and tag in watched:
+            elif turn < 0.12 and tag in watched and len(watched) > 1:  # without any Worker it would end
                 watched.remove(tag)
                 await watcher.remove(tag)
                 self.watched_since.pop(tag, None)

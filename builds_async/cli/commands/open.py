@@ -9,7 +9,6 @@ from builds_async.cli.browsing import open_address
 from builds_async.cli.cache import Cache
 from builds_async.cli.connect import connect
 from builds_async.cli.exits import OK, CommandError
-from builds_async.cli.facts import outcome_word
 from builds_async.cli.hyperlinks import is_address
 from builds_async.cli.lookup import find_build
 from builds_async.cli.options import CONNECTION, BuildName, Connection
@@ -44,7 +43,7 @@ async def _preview(client: BuildsClient, build: Build) -> str:
     if (address := await client.preview_url(build)) is not None:
         return address
     if not build.is_finished:
-        raise CommandError(f"build {build.build_uuid} is {outcome_word(build)}: it has no preview URL yet")
+        raise CommandError(f"build {build.build_uuid} is {build.state}: it has no preview URL yet")
     raise CommandError(
         f"build {build.build_uuid} has no preview URL, or none that is certain: it may have uploaded no"
         " version, or previews are off for its Worker"
