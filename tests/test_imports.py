@@ -128,6 +128,10 @@ NOT_PUBLIC = {
     "builds_async.fleet.address",
     # The exit code for the status of a finding.
     "builds_async.session.refusal",
+    # The address of a page where the name is known: `client.dashboard_url` looks it up.
+    "builds_async.resources.dashboard",
+    # A build as far as an event describes it.
+    "builds_async.models.events",
     # The file of `--resume`, which a `FileStore` can read, and files that are replaced as a whole.
     "builds_async.live.position_file",
     "builds_async.live.files",

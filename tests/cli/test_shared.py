@@ -54,7 +54,7 @@ def test_counted(
     else:
         run = cli("list", failed.external_script_id, "--shared", engine.url)
     assert (run.code, run.err) == (0, "")
-    assert int(engine.field(f"{budget}:state", "spent")) == 2
+    assert int(engine.field(f"{budget}:state", "spent")) == 1
     assert engine.field(f"{budget}:state", "held") == "0"
 
 

@@ -89,7 +89,7 @@ async def test_an_unknown_worker(code: int) -> None:
     """A NotFoundError says that the name counts here, not the tag."""
     sim = BuildsSimulator(clock=VirtualClock(), behaviour=Behaviour(unknown_script=code))  # type: ignore[arg-type]
     async with sim.client() as client:
-        with pytest.raises(NotFoundError, match="goes by its name, not by its tag") as caught:
+        with pytest.raises(NotFoundError, match="needs the Worker's name, not its tag") as caught:
             await client.deployments.current("nope")
     assert caught.value.codes == (code,)
 
