@@ -26,7 +26,7 @@ from builds_async import (
 )
 from builds_async.live.log_reader import SETTLE
 from builds_async.simulator import (
-    Behaviour,
+    Behavior,
     BuildsSimulator,
     Fault,
     FaultKind,
@@ -36,41 +36,41 @@ from builds_async.simulator import (
     VirtualClock,
     build_script,
 )
-from builds_async.simulator.behaviour import CursorStyle
+from builds_async.simulator.behavior import CursorStyle
 
 SCRIPT = build_script(40, rate=4, queued=3)
 BEHAVIOURS = [
     *(
-        Behaviour(last_page_cursor=cursor, queued_logs=queued)
+        Behavior(last_page_cursor=cursor, queued_logs=queued)
         for cursor in ("tail", "same", "null", "absent")
         for queued in ("empty", "not_found")
     ),
-    *(Behaviour(cursors=style) for style in get_args(CursorStyle) if style != "array"),
-    *(Behaviour(cursors=style, behind_the_end="last_page") for style in ("object", "quoted", "raw", "long")),
-    Behaviour(cursors="new", late_lines=1.9, truncated_hollow=4),
-    Behaviour(behind_the_end="last_page"),
-    Behaviour(behind_the_end="last_page", late_lines=1.9, late_outcome=12.0),
-    Behaviour(late_lines=1.9),
-    Behaviour(late_lines=1.9, last_page_cursor="same"),
-    Behaviour(late_outcome=12.0),
-    Behaviour(late_outcome=12.0, late_lines=1.9, last_page_cursor="absent"),
-    Behaviour(truncated_hollow=4),
-    Behaviour(truncated_hollow=4, last_page_cursor="null"),
-    Behaviour(null_logs_result=True),
-    Behaviour(timestamp_unit="seconds"),
-    Behaviour(environment_variables="strings"),
-    Behaviour(environment_variables="null"),
-    Behaviour(status_words={"running": "building", "initializing": "warming"}),
-    Behaviour(rate_limit_headers=False),
+    *(Behavior(cursors=style) for style in get_args(CursorStyle) if style != "array"),
+    *(Behavior(cursors=style, behind_the_end="last_page") for style in ("object", "quoted", "raw", "long")),
+    Behavior(cursors="new", late_lines=1.9, truncated_hollow=4),
+    Behavior(behind_the_end="last_page"),
+    Behavior(behind_the_end="last_page", late_lines=1.9, late_outcome=12.0),
+    Behavior(late_lines=1.9),
+    Behavior(late_lines=1.9, last_page_cursor="same"),
+    Behavior(late_outcome=12.0),
+    Behavior(late_outcome=12.0, late_lines=1.9, last_page_cursor="absent"),
+    Behavior(truncated_hollow=4),
+    Behavior(truncated_hollow=4, last_page_cursor="null"),
+    Behavior(null_logs_result=True),
+    Behavior(timestamp_unit="seconds"),
+    Behavior(environment_variables="strings"),
+    Behavior(environment_variables="null"),
+    Behavior(status_words={"running": "building", "initializing": "warming"}),
+    Behavior(rate_limit_headers=False),
 ]
 
 
-def name(behaviour: Behaviour) -> str:
-    default = Behaviour()
+def name(behavior: Behavior) -> str:
+    default = Behavior()
     changed = [
-        field for field in behaviour.__struct_fields__ if getattr(behaviour, field) != getattr(default, field)
+        field for field in behavior.__struct_fields__ if getattr(behavior, field) != getattr(default, field)
     ]
-    return " ".join(f"{field}={getattr(behaviour, field)}" for field in changed) or "default"
+    return " ".join(f"{field}={getattr(behavior, field)}" for field in changed) or "default"
 
 
 @asynccontextmanager
@@ -86,10 +86,10 @@ async def followed(client: BuildsClient, build: SimulatedBuild) -> list[LogLine]
 
 class TestFollow:
     @pytest.mark.slow
-    @pytest.mark.parametrize("behaviour", BEHAVIOURS, ids=name)
-    async def test_every_line_once_whatever_the_service_does(self, behaviour: Behaviour) -> None:
+    @pytest.mark.parametrize("behavior", BEHAVIOURS, ids=name)
+    async def test_every_line_once_whatever_the_service_does(self, behavior: Behavior) -> None:
         """A running build's log arrives whole and in order under each answer that is thought possible."""
-        sim = BuildsSimulator(clock=VirtualClock(), behaviour=behaviour, page_size=7)
+        sim = BuildsSimulator(clock=VirtualClock(), behavior=behavior, page_size=7)
         async with over_socket(sim) as client:
             build = sim.add_build(SCRIPT)
             log = client.follow(build.build_uuid)
@@ -100,8 +100,8 @@ class TestFollow:
     @pytest.mark.parametrize("cursor", ["moving", "unchanged"])
     async def test_endless_hollow_pages_end(self, cursor: str) -> None:
         """A log that claims for ever to go on ends, and is said to be incomplete."""
-        behaviour = Behaviour(truncated_hollow="endless", hollow_cursor=cursor)  # type: ignore[arg-type]
-        sim = BuildsSimulator(clock=VirtualClock(), behaviour=behaviour)
+        behavior = Behavior(truncated_hollow="endless", hollow_cursor=cursor)  # type: ignore[arg-type]
+        sim = BuildsSimulator(clock=VirtualClock(), behavior=behavior)
         async with over_socket(sim) as client:
             build = sim.add_build(SCRIPT)
             log = client.follow(build.build_uuid)
@@ -130,7 +130,7 @@ class TestFollow:
 
     async def test_log_that_is_gone(self, caplog: pytest.LogCaptureFixture) -> None:
         """A log that is deleted while it is read ends incomplete and with a warning when the build ends."""
-        sim = BuildsSimulator(clock=VirtualClock(), behaviour=Behaviour(logs_kept=0.0), page_size=7)
+        sim = BuildsSimulator(clock=VirtualClock(), behavior=Behavior(logs_kept=0.0), page_size=7)
         async with over_socket(sim) as client:
             build = sim.add_build(SCRIPT)
             log = client.follow(build.build_uuid)
@@ -142,7 +142,7 @@ class TestFollow:
 
     async def test_outcome_that_never_comes(self) -> None:
         """A build that stays without an outcome ends with what there is, after some 30 s."""
-        sim = BuildsSimulator(clock=VirtualClock(), behaviour=Behaviour(late_outcome="never"))
+        sim = BuildsSimulator(clock=VirtualClock(), behavior=Behavior(late_outcome="never"))
         async with over_socket(sim) as client:
             build = sim.add_build(SCRIPT)
             log = client.follow(build.build_uuid)
@@ -333,7 +333,7 @@ class TestBulk:
 
     async def test_builds_by_version(self) -> None:
         """The build of a version is found by the version's id."""
-        sim = BuildsSimulator(behaviour=Behaviour(unknown_ids="null"))
+        sim = BuildsSimulator(behavior=Behavior(unknown_ids="null"))
         async with over_socket(sim) as client:
             builds = [sim.add_finished_build(1) for _ in range(30)]
             result = await client.builds.by_version([*(build.version_id for build in builds), "unknown"])

@@ -4,7 +4,7 @@
 API at `sim.url`. The command `builds-async simulate` serves an account with several builds.
 """
 
-from builds_async.simulator.behaviour import Behaviour, RateLimit, TokenKind
+from builds_async.simulator.behavior import Behavior, Behaviour, RateLimit, TokenKind
 from builds_async.simulator.build_details import BuildDetails, BuildOptions, Moment
 from builds_async.simulator.builds import SimulatedBuild
 from builds_async.simulator.clock import VirtualClock
@@ -17,6 +17,7 @@ from builds_async.simulator.simulator import BuildsSimulator
 
 __all__ = [
     "Answer",
+    "Behavior",
     "Behaviour",
     "BuildDetails",
     "BuildOptions",

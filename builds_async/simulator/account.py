@@ -10,7 +10,7 @@ import msgspec
 
 from builds_async.models.builds import BuildStatus
 from builds_async.session.clock import Clock
-from builds_async.simulator.behaviour import Behaviour, TokenKind
+from builds_async.simulator.behavior import Behavior, TokenKind
 from builds_async.simulator.build_details import BuildDetails, Moment
 from builds_async.simulator.builds import SimulatedBuild
 from builds_async.simulator.calendar import Calendar
@@ -48,7 +48,7 @@ class Account:
     def __init__(
         self,
         clock: Clock,
-        behaviour: Behaviour,
+        behavior: Behavior,
         *,
         account_id: str | None,
         page_size: int,
@@ -59,7 +59,7 @@ class Account:
         if page_size < 1:
             raise ValueError("page_size must be positive")
         self.calendar: Calendar = Calendar(clock, epoch)
-        self.behaviour = behaviour
+        self.behavior = behavior
         self.ids: IdGenerator = IdGenerator(seed)
         self.page_size = page_size
         self.account_id: str = account_id or self.ids.tag()
@@ -109,7 +109,7 @@ class Account:
             self._completed(details, trigger),
             trigger=trigger,
             calendar=self.calendar,
-            behaviour=self.behaviour,
+            behavior=self.behavior,
             script=script,
             created=created,
         )
@@ -201,7 +201,7 @@ class Account:
         if build.details.listed:
             self._list(build.external_script_id, build)
             parent = self.scripts[build.external_script_id].parent
-            if parent is not None and self.behaviour.preview_builds == "listed":
+            if parent is not None and self.behavior.preview_builds == "listed":
                 self._list(parent, build)
 
     def _list(self, tag: str, build: SimulatedBuild) -> None:
@@ -211,7 +211,7 @@ class Account:
 
     def is_kept(self, build: SimulatedBuild) -> bool:
         """Whether a build can still be found."""
-        kept = self.behaviour.builds_kept
+        kept = self.behavior.builds_kept
         if kept is None:
             return True
         stopped = build.entered(BuildStatus.STOPPED)
@@ -237,7 +237,7 @@ class Account:
 
     def deployments_of(self, tag: str) -> list[Deployment]:
         """The deployments of a Worker that the API shows by now, oldest first."""
-        last = self.now() - self.behaviour.late_deployments
+        last = self.now() - self.behavior.late_deployments
         made = self.deployments.of(tag, self._all_builds_of(tag))
         return [it for it in made if it.created_on <= last]
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 import msgspec
 
 from builds_async.simulator.account import Account
-from builds_async.simulator.behaviour import RateLimit, TokenKind
+from builds_async.simulator.behavior import RateLimit, TokenKind
 from builds_async.simulator.endpoints import ROUTES
 from builds_async.simulator.faults import Fault, FaultKind, FaultPlan
 from builds_async.simulator.limits import RateWindow
@@ -54,7 +54,7 @@ class Api:
         self.requests: deque[SeenRequest] = deque(maxlen=keep_requests)
         self._responses = ResponseFactory(account, self.rate)
         self._pages: dict[str, bytes] = {}
-        queues = () if account.behaviour.account_owned_queues else ("queues", "event_subscriptions")
+        queues = () if account.behavior.account_owned_queues else ("queues", "event_subscriptions")
         # First path segments of the resources that refuse account-owned tokens.
         self._users_only = {("builds",), *((name,) for name in queues)}
 
@@ -134,7 +134,7 @@ class Api:
         if scheme == "bearer" and token:
             kind = self._token_kind(request)
         elif email and key:
-            known = self.account.behaviour.email_key_pair and self.account.key_pairs.get(email) == key
+            known = self.account.behavior.email_key_pair and self.account.key_pairs.get(email) == key
             kind = TokenKind.FULL if known else None
         else:
             raise MissingTokenError

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from builds_async.models.builds import BuildOutcome, BuildStatus
 from builds_async.models.logs import LogLine
-from builds_async.simulator.behaviour import Behaviour
+from builds_async.simulator.behavior import Behavior
 from builds_async.simulator.build_details import BuildDetails, Moment
 from builds_async.simulator.calendar import Calendar
 from builds_async.simulator.records import Settings, Trigger
@@ -28,7 +28,7 @@ class SimulatedBuild:
         *,
         trigger: Trigger,
         calendar: Calendar,
-        behaviour: Behaviour,
+        behavior: Behavior,
         script: Iterable[Moment] = (),
         created: float | None = None,
     ) -> None:
@@ -43,7 +43,7 @@ class SimulatedBuild:
         self.created: float = calendar.now() if created is None else created
         """When the build was queued, on the simulator's clock."""
         self._calendar = calendar
-        self._behaviour = behaviour
+        self._behavior = behavior
         self._script = _last_first(script)
         self._status = BuildStatus.QUEUED
         self._outcome: BuildOutcome | None = None
@@ -76,7 +76,7 @@ class SimulatedBuild:
 
     @property
     def outcome(self) -> BuildOutcome | None:
-        """The outcome of the build, even while `Behaviour.late_outcome` hides it from the API."""
+        """The outcome of the build, even while `Behavior.late_outcome` hides it from the API."""
         self._catch_up()
         return self._outcome
 
@@ -143,7 +143,7 @@ class SimulatedBuild:
     def visible_outcome(self) -> BuildOutcome | None:
         """The outcome that the API shows now."""
         now = self._catch_up()
-        if self._behaviour.late_outcome == "never" or self._outcome is None or now < self._outcome_due:
+        if self._behavior.late_outcome == "never" or self._outcome is None or now < self._outcome_due:
             return None
         return self._outcome
 
@@ -151,7 +151,7 @@ class SimulatedBuild:
     def readable(self) -> int:
         """The number of log lines that the API shows now."""
         now = self._catch_up()
-        late = self._behaviour.late_lines
+        late = self._behavior.late_lines
         # Lines are in the order in which they were written, so the visible ones come first.
         return bisect_right(self._written, now - late) if late else len(self._lines)
 
@@ -161,7 +161,7 @@ class SimulatedBuild:
 
     @property
     def _outcome_due(self) -> float:
-        late = self._behaviour.late_outcome
+        late = self._behavior.late_outcome
         return self._decided + (late if isinstance(late, int | float) else 0.0)
 
     def _catch_up(self) -> float:
@@ -200,10 +200,10 @@ class SimulatedBuild:
     def _write(self, moment: float, text: str) -> None:
         if self._status == BuildStatus.QUEUED:  # a queued build has no log
             self._enter(moment, BuildStatus.RUNNING)
-        if self._behaviour.ansi_codes == "stripped":
+        if self._behavior.ansi_codes == "stripped":
             text = _ANSI.sub("", text)
         timestamp = self._calendar.milliseconds(moment)
-        if self._behaviour.timestamp_unit == "seconds":
+        if self._behavior.timestamp_unit == "seconds":
             timestamp //= 1000
         self._lines.append(LogLine(timestamp, text))
         self._written.append(moment)

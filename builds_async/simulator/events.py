@@ -97,7 +97,7 @@ class EventFeed:
     def _subscription(self, moment: float, build: SimulatedBuild, words: _Words) -> Subscription | None:
         """The subscription that delivers the event to the queue; None if there is none."""
         name, event = self._worker_name(build), f"build.{words.type}"
-        wide = self._account.behaviour.subscription_scope == "account"
+        wide = self._account.behavior.subscription_scope == "account"
         return next(
             (
                 it

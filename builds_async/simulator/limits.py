@@ -3,7 +3,7 @@
 import math
 from collections import deque
 
-from builds_async.simulator.behaviour import RateLimit
+from builds_async.simulator.behavior import RateLimit
 
 
 class RateWindow:

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from builds_async.models.builds import BuildStatus
-from builds_async.simulator.behaviour import Behaviour, CursorStyle
+from builds_async.simulator.behavior import Behavior, CursorStyle
 from builds_async.simulator.builds import SimulatedBuild
 from builds_async.simulator.calendar import Calendar
 from builds_async.simulator.records import Json
@@ -26,7 +26,7 @@ class BadCursorError(ValueError):
 class Cursor(msgspec.Struct, frozen=True, array_like=True):
     """A place in a log: the number of lines before it, and of the hollow pages that were served there.
 
-    A *hollow* page has no lines but still says `truncated`; see `Behaviour.truncated_hollow`.
+    A *hollow* page has no lines but still says `truncated`; see `Behavior.truncated_hollow`.
     """
 
     hollow: int
@@ -70,35 +70,35 @@ def read_cursor(text: str, style: CursorStyle, lines: int) -> Cursor:
 
 
 def log_page(
-    build: SimulatedBuild, cursor: str | None, *, size: int, behaviour: Behaviour, calendar: Calendar
+    build: SimulatedBuild, cursor: str | None, *, size: int, behavior: Behavior, calendar: Calendar
 ) -> Json | None:
     """The `result` of the logs endpoint for a cursor. BadCursorError as in `read_cursor`."""
     readable = build.readable
-    place = Cursor(0, 0) if cursor is None else read_cursor(cursor, behaviour.cursors, readable)
+    place = Cursor(0, 0) if cursor is None else read_cursor(cursor, behavior.cursors, readable)
     end = min(place.line + size, readable)
     lines = build.page(place.line, end)
     # Only with `behind_the_end="last_page"`: serve the previous page again, with the cursor of this request.
     if place.first is not None and not lines:
         return {"truncated": False, "lines": build.page(place.first, end), "cursor": cursor}
-    if not lines and behaviour.null_logs_result:
+    if not lines and behavior.null_logs_result:
         return None
     # Hollow pages come only after the last line, and each new line resets their count.
     passed = 0 if lines else place.hollow
     hollow = end == readable and (
-        behaviour.truncated_hollow == "endless" or passed < behaviour.truncated_hollow
+        behavior.truncated_hollow == "endless" or passed < behavior.truncated_hollow
     )
     truncated = end < readable or hollow
     following = Cursor(
-        passed + 1 if hollow and behaviour.hollow_cursor == "moving" else passed,
+        passed + 1 if hollow and behavior.hollow_cursor == "moving" else passed,
         end,
-        first=place.line if behaviour.behind_the_end == "last_page" else None,
-        turn=(place.turn or 0) + 1 if behaviour.cursors == "new" else None,
+        first=place.line if behavior.behind_the_end == "last_page" else None,
+        turn=(place.turn or 0) + 1 if behavior.cursors == "new" else None,
     )
     page: Json = {"truncated": truncated, "lines": lines, "events": _events(build, calendar)}
-    if truncated or behaviour.last_page_cursor == "tail":
-        page["cursor"] = following.encode(behaviour.cursors)
-    elif behaviour.last_page_cursor != "absent":
-        page["cursor"] = cursor if behaviour.last_page_cursor == "same" else None
+    if truncated or behavior.last_page_cursor == "tail":
+        page["cursor"] = following.encode(behavior.cursors)
+    elif behavior.last_page_cursor != "absent":
+        page["cursor"] = cursor if behavior.last_page_cursor == "same" else None
     return page
 
 

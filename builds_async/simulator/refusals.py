@@ -138,7 +138,7 @@ class TooManyBuildsError(RefusalError):
 
 
 BY_STATUS: dict[int, type[RefusalError]] = {400: BadBodyError, 404: UnknownError, 409: ConflictError}
-"""The refusal for a status that a switch of `Behaviour` names."""
+"""The refusal for a status that a switch of `Behavior` names."""
 
 THIRD_TRIGGER: dict[int, type[RefusalError]] = {400: ThirdTriggerError, 409: ThirdTriggerConflictError}
 """The refusal of a third trigger, by its status."""

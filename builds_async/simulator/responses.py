@@ -51,7 +51,7 @@ class ResponseFactory:
         """A response with the common headers and `headers`."""
         now = self._account.now()
         # Refusals have these headers too.
-        limits = self._rate.headers(now) if self._account.behaviour.rate_limit_headers else {}
+        limits = self._rate.headers(now) if self._account.behavior.rate_limit_headers else {}
         common = {
             "Date": self._account.calendar.http_date(now),
             "Content-Type": content_type,

@@ -10,7 +10,7 @@ import msgspec
 from builds_async.models.builds import BuildOutcome
 from builds_async.session.clock import Clock
 from builds_async.simulator.account import MAX_TRIGGERS
-from builds_async.simulator.behaviour import Behaviour, TokenKind
+from builds_async.simulator.behavior import Behavior, TokenKind
 from builds_async.simulator.build_details import BuildDetails, BuildOptions, Moment
 from builds_async.simulator.builds import SimulatedBuild
 from builds_async.simulator.deployment_setup import DeploymentSetup
@@ -51,9 +51,9 @@ class AccountSetup(DeploymentSetup):
         return self._account.account_id
 
     @property
-    def behaviour(self) -> Behaviour:
+    def behavior(self) -> Behavior:
         """The switches that the simulator was created with."""
-        return self._account.behaviour
+        return self._account.behavior
 
     @property
     def workers(self) -> Mapping[str, str]:

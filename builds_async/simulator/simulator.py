@@ -12,7 +12,7 @@ from builds_async.session.clock import Clock, SystemClock
 from builds_async.session.transport import Transport
 from builds_async.simulator.account import Account
 from builds_async.simulator.api import PREFIX, Api
-from builds_async.simulator.behaviour import Behaviour, RateLimit
+from builds_async.simulator.behavior import Behavior, RateLimit
 from builds_async.simulator.build_details import BuildOptions, Moment
 from builds_async.simulator.builds import SimulatedBuild
 from builds_async.simulator.faults import Fault, FaultKind
@@ -39,7 +39,7 @@ class BuildsSimulator(AccountSetup):
     port.
 
     - `clock`: the clock of builds, of the rate limit and of slow responses. Pass the same one to the client.
-    - `behaviour`: switches for unknown behavior of the real service.
+    - `behavior`: switches for unknown behavior of the real service. `behaviour` is its old spelling.
     - `faults`: the faults to begin with; see `fault`.
     - `rate_limit`: None for no limit and no rate limit headers.
     - `page_size`: how many lines a page of a log has at most (100).
@@ -56,7 +56,7 @@ class BuildsSimulator(AccountSetup):
         self,
         *,
         clock: Clock | None = None,
-        behaviour: Behaviour | None = None,
+        behavior: Behavior | None = None,
         faults: Iterable[Fault | FaultKind] = (),
         rate_limit: RateLimit | None = RateLimit(),  # noqa: B008  # frozen
         page_size: int = 100,
@@ -68,12 +68,13 @@ class BuildsSimulator(AccountSetup):
         epoch: datetime | None = None,
         started_builds: Callable[[SimulatedBuild], Iterable[Moment]] = typical_build,
         kill_after: float = 5.0,
+        behaviour: Behavior | None = None,
     ) -> None:
         if (api_email is None) != (api_key is None):
             raise ValueError("api_email and api_key belong together")
         account = Account(
             SystemClock() if clock is None else clock,
-            Behaviour() if behaviour is None else behaviour,
+            behavior or behaviour or Behavior(),
             account_id=account_id,
             page_size=page_size,
             seed=seed,

@@ -245,7 +245,7 @@ class Views:
         """A build in the lookup by UUID: one that has uploaded a version has a preview URL."""
         body = self.build(build)
         url, worker = build.details.preview_url, self._account.scripts[build.external_script_id]
-        given = self._account.behaviour.preview_urls and worker.preview_urls
+        given = self._account.behavior.preview_urls and worker.preview_urls
         if url and given and build.visible_outcome == BuildOutcome.SUCCESS and made_by(build) != "nothing":
             body["preview_url"] = url
         return body
@@ -260,7 +260,7 @@ class Views:
 
     def hook_build(self, build: SimulatedBuild, *, already_exists: bool) -> Json:
         """The result of triggering a deploy hook."""
-        if self._account.behaviour.hook_answer == "documents":
+        if self._account.behavior.hook_answer == "documents":
             name = self._account.scripts[build.external_script_id].name
             return {"build_uuid": build.build_uuid, "branch": build.details.branch, "worker": name}
         return {
@@ -276,8 +276,8 @@ class Views:
         return self._calendar.api_date(build.entered(BuildStatus.STOPPED))
 
     def _word(self, word: str | None) -> str | None:
-        """A status or outcome, replaced by the word from `Behaviour.status_words` if it has one."""
-        return None if word is None else self._account.behaviour.status_words.get(word, str(word))
+        """A status or outcome, replaced by the word from `Behavior.status_words` if it has one."""
+        return None if word is None else self._account.behavior.status_words.get(word, str(word))
 
     def _metadata(self, build: SimulatedBuild) -> Json:
         details, settings, repository = build.details, build.settings, build.trigger.connection
@@ -300,7 +300,7 @@ class Views:
 
     def _variables(self, build: SimulatedBuild) -> Json | None:
         variables = build.details.environment_variables or {}
-        match self._account.behaviour.environment_variables:
+        match self._account.behavior.environment_variables:
             case "null":
                 return None
             case "strings":

@@ -7,7 +7,7 @@ import pytest
 
 from builds_async import BuildOutcome, BuildsClient
 from builds_async.simulator import (
-    Behaviour,
+    Behavior,
     BuildOptions,
     BuildsSimulator,
     Fault,
@@ -23,7 +23,7 @@ COMMIT = "c0ffee" + "0" * 34
 @pytest.fixture
 def builds_simulator(builds_clock: VirtualClock, request: pytest.FixtureRequest) -> BuildsSimulator:
     """A simulated account with a Worker `shop`; a test may ask for a behavior."""
-    sim = BuildsSimulator(clock=builds_clock, behaviour=getattr(request, "param", Behaviour()))
+    sim = BuildsSimulator(clock=builds_clock, behavior=getattr(request, "param", Behavior()))
     sim.add_worker("shop")
     return sim
 
@@ -90,7 +90,7 @@ def test_output(
     assert capsys.readouterr().out.splitlines() == [f"build {build.build_uuid}: {outcome}", *reason]
 
 
-@pytest.mark.parametrize("builds_simulator", [Behaviour(late_outcome="never")], indirect=True)
+@pytest.mark.parametrize("builds_simulator", [Behavior(late_outcome="never")], indirect=True)
 def test_no_outcome(sim: BuildsSimulator, script: ModuleType) -> None:
     """A build that never gets an outcome has not failed."""
     sim.add_finished_build(

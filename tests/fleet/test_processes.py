@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from builds_async.simulator import Behaviour, BuildsSimulator, RateLimit
+from builds_async.simulator import Behavior, BuildsSimulator, RateLimit
 from tests.support.engines import EngineServer, own_server
 
 LIMIT, WINDOW = 60, 3.0
@@ -66,9 +66,9 @@ class Crowd:
 @asynccontextmanager
 async def a_crowd() -> AsyncIterator[Crowd]:
     """Three members at the limit, past the grace of their engine. No headers help them."""
-    behaviour = Behaviour(rate_limit_headers=False)
+    behavior = Behavior(rate_limit_headers=False)
     with own_server() as engine:
-        async with BuildsSimulator(rate_limit=RateLimit(LIMIT, WINDOW), behaviour=behaviour) as sim:
+        async with BuildsSimulator(rate_limit=RateLimit(LIMIT, WINDOW), behavior=behavior) as sim:
             crowd = Crowd(engine, sim, sim.add_finished_build(["x"]).build_uuid)
             await asyncio.gather(*(crowd.join() for _ in range(3)))
             await asyncio.sleep(6.5)

@@ -36,7 +36,7 @@ from builds_async.resources.builds import DatedBuilds
 from builds_async.session.session import ApiSession
 from builds_async.session.transport import Request, Response
 from builds_async.simulator import (
-    Behaviour,
+    Behavior,
     BuildDetails,
     BuildsSimulator,
     Moment,
@@ -59,7 +59,7 @@ class World:
     later: list[float]  # when
     ends: Literal["long ago", "just now", "later"]
     page_size: int
-    behaviour: Behaviour
+    behavior: Behavior
     failures: set[int] = field(default_factory=set)  # which requests fail
     latency: float = 0.0  # seconds of a request
     requests: int = 0
@@ -74,7 +74,7 @@ class World:
             epoch=EPOCH,
             seed=1,
             page_size=self.page_size,
-            behaviour=self.behaviour,
+            behavior=self.behavior,
             rate_limit=None,
         )
         end = {"long ago": -3600.0, "just now": -0.5, "later": max(self.later, default=0.0) + 1}[self.ends]
@@ -136,7 +136,7 @@ class World:
 
 
 BEHAVIOURS = st.builds(
-    Behaviour,
+    Behavior,
     cursors=st.sampled_from(["array", "quoted", "raw", "new"]),
     last_page_cursor=st.sampled_from(["tail", "same", "null", "absent"]),
     queued_logs=st.sampled_from(["empty", "not_found"]),
@@ -151,7 +151,7 @@ WORLDS = st.builds(
     later=st.lists(st.floats(0.1, 20), max_size=8).map(sorted),
     ends=st.sampled_from(["long ago", "just now", "later"]),
     page_size=st.integers(1, 9),
-    behaviour=BEHAVIOURS,
+    behavior=BEHAVIOURS,
     failures=st.sets(st.integers(1, 30), max_size=6),
     latency=st.sampled_from([0.0, 0.1, 0.4]),
 )
@@ -161,7 +161,7 @@ QUEUED = st.builds(
     later=st.lists(st.floats(30, 200), min_size=1, max_size=8).map(sorted),
     ends=st.just("later"),
     page_size=st.integers(1, 9),
-    behaviour=BEHAVIOURS,
+    behavior=BEHAVIOURS,
     failures=st.sets(st.integers(1, 30), max_size=6),
 )
 STEPS = st.lists(
@@ -190,8 +190,8 @@ def rest(log: LogFollower) -> list[LogLine]:
 
 
 def settled(*, there: int = 3, hollow: int = 0, cursor: str = "tail", late: float = 1.0) -> World:
-    behaviour = Behaviour(truncated_hollow=hollow, last_page_cursor=cursor, late_lines=late)  # type: ignore[arg-type]
-    return World(there=there, later=[0.5, 0.9], ends="later", page_size=2, behaviour=behaviour)
+    behavior = Behavior(truncated_hollow=hollow, last_page_cursor=cursor, late_lines=late)  # type: ignore[arg-type]
+    return World(there=there, later=[0.5, 0.9], ends="later", page_size=2, behavior=behavior)
 
 
 @pytest.mark.slow

@@ -25,7 +25,7 @@ from builds_async import (
 )
 from builds_async.live.deployed import DEPLOY_WAIT
 from builds_async.simulator import (
-    Behaviour,
+    Behavior,
     BuildsSimulator,
     Fault,
     SimulatedBuild,
@@ -41,9 +41,9 @@ COMMIT = "5f0c1d2e3a4b5c6d7e8f9a0b1c2d3e4f5a6b7c8d"
 WHY = NotDeployedReason
 
 
-def simulated(**behaviour: Any) -> BuildsSimulator:
+def simulated(**behavior: Any) -> BuildsSimulator:
     """A simulator with the Worker `shop`, which a build of another commit has deployed."""
-    sim = BuildsSimulator(clock=VirtualClock(), epoch=EPOCH, behaviour=Behaviour(**behaviour))
+    sim = BuildsSimulator(clock=VirtualClock(), epoch=EPOCH, behavior=Behavior(**behavior))
     sim.add_finished_build(external_script_id=sim.add_worker("shop"), age=7200.0)
     return sim
 

@@ -10,7 +10,7 @@ from builds_async.errors import BuildsError, NotFoundError
 from builds_async.live.follow import LogFollower
 from builds_async.models.builds import Build, BuildOutcome, BuildStatus
 from builds_async.models.logs import LogPage
-from builds_async.simulator import Behaviour, BuildsSimulator, Fault, VirtualClock
+from builds_async.simulator import Behavior, BuildsSimulator, Fault, VirtualClock
 from tests.live.follow_support import FINISHED, NOTHING, RUNNING, UUID, Script, build, page
 from tests.support import FakeClock
 
@@ -106,22 +106,22 @@ async def test_error_is_raised_at_once() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "behaviour",
+    "behavior",
     [
-        Behaviour(),
-        Behaviour(cursors="new"),
-        Behaviour(behind_the_end="last_page"),
-        Behaviour(last_page_cursor="absent"),
-        Behaviour(last_page_cursor="null", queued_logs="not_found"),
-        Behaviour(truncated_hollow=3),
-        Behaviour(null_logs_result=True),
+        Behavior(),
+        Behavior(cursors="new"),
+        Behavior(behind_the_end="last_page"),
+        Behavior(last_page_cursor="absent"),
+        Behavior(last_page_cursor="null", queued_logs="not_found"),
+        Behavior(truncated_hollow=3),
+        Behavior(null_logs_result=True),
     ],
     ids=str,
 )
-async def test_again_and_again(behaviour: Behaviour) -> None:
+async def test_again_and_again(behavior: Behavior) -> None:
     """Each next look, which starts at the position of the last one, gives the lines that came in between."""
     clock = VirtualClock()
-    sim = BuildsSimulator(clock=clock, page_size=4, behaviour=behaviour)
+    sim = BuildsSimulator(clock=clock, page_size=4, behavior=behavior)
     lines = [(5 + n * 0.7, f"line {n}") for n in range(40)]
     added = sim.add_build([(5, BuildStatus.RUNNING), *lines, (60, BuildOutcome.SUCCESS)])
     got, position = list[str](), LogPosition()

@@ -5,7 +5,7 @@ import pytest
 from builds_async import LogSummary, NotFoundError
 from builds_async.live.summary import MAX_PAGES, RECENT
 from builds_async.models.builds import BuildOutcome, BuildStatus
-from builds_async.simulator import Behaviour, BuildsSimulator, VirtualClock, build_script
+from builds_async.simulator import Behavior, BuildsSimulator, VirtualClock, build_script
 from tests.support import BUILD_UUID
 
 ERROR = "Error: no such module"
@@ -65,7 +65,7 @@ async def test_long_log() -> None:
 
 async def test_log_that_is_gone() -> None:
     """A log that is no longer kept gives an empty summary, not an error."""
-    assert await summary_of(simulated(behaviour=Behaviour(logs_kept=0.0)), [ERROR]) == LogSummary()
+    assert await summary_of(simulated(behavior=Behavior(logs_kept=0.0)), [ERROR]) == LogSummary()
 
 
 async def test_steps_and_versions() -> None:

@@ -26,7 +26,7 @@ from builds_async.live.wait import QUEUED_FACTOR, newest_of_commit, wait_for_bui
 from builds_async.models.builds import Build, BuildOutcome, BuildStatus, BuildTriggerMetadata
 from builds_async.models.envelope import Page
 from builds_async.simulator import (
-    Behaviour,
+    Behavior,
     BuildsSimulator,
     Fault,
     RateLimit,
@@ -431,7 +431,7 @@ class TestSimulated:
     @pytest.mark.parametrize("late", [0.0, 12.0, "never"])
     async def test_an_hour_in_the_queue(self, late: Any) -> None:
         """A build that is queued for an hour is returned when it has finished, after about 240 requests."""
-        sim = BuildsSimulator(clock=VirtualClock(), behaviour=Behaviour(late_outcome=late))
+        sim = BuildsSimulator(clock=VirtualClock(), behavior=Behavior(late_outcome=late))
         async with sim.client() as client:
             added = sim.add_build(build_script(queued=3600, outcome=BuildOutcome.FAIL))
             result = await client.wait(added.build_uuid)

@@ -3,17 +3,17 @@
 from typing import Any
 
 from builds_async import BuildOutcome, BuildStatus, ProbeReport
-from builds_async.simulator import Behaviour, BuildsSimulator, VirtualClock
+from builds_async.simulator import Behavior, BuildsSimulator, VirtualClock
 
 DAY = 86400.0
 LINES = [f"\x1b[32mcanary-line-{number}\x1b[0m" for number in range(25)]
 PAGE_SIZE = 10
 
 
-async def rich_account(behaviour: Behaviour, **options: Any) -> BuildsSimulator:
+async def rich_account(behavior: Behavior, **options: Any) -> BuildsSimulator:
     """Builds of every age, kind and source, all of one Worker but those of another one."""
     clock = VirtualClock()
-    sim = BuildsSimulator(clock=clock, behaviour=behaviour, page_size=PAGE_SIZE, **options)
+    sim = BuildsSimulator(clock=clock, behavior=behavior, page_size=PAGE_SIZE, **options)
     tag = sim.add_worker("canary-worker")
     sim.add_worker("canary-undeployed", deployed=False)
     sim.add_finished_build(3, age=100 * DAY, external_script_id=tag)

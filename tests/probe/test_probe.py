@@ -20,7 +20,7 @@ from builds_async.probe.asking import MOST_REQUESTS, Answer, Asker, NotAsked, Re
 from builds_async.probe.evidence import Evidence, LogPage
 from builds_async.probe.passing import QUESTIONS
 from builds_async.session.transport import Request, Response
-from builds_async.simulator import Behaviour, BuildsSimulator, Fault, TokenKind, VirtualClock
+from builds_async.simulator import Behavior, BuildsSimulator, Fault, TokenKind, VirtualClock
 from tests.probe.support import answers, finished_log, probed, rich_account
 from tests.support import ACCOUNT, TOKEN, FakeClock
 from tests.support.case import cases
@@ -34,7 +34,7 @@ def states(report: ProbeReport) -> dict[str, str]:
 
 async def test_report_identifies_nobody() -> None:
     """Whatever the account holds, no name, id, line or secret of it is in the report."""
-    sim = await rich_account(Behaviour(status_words={"success": "Canary-Word!"}))
+    sim = await rich_account(Behavior(status_words={"success": "Canary-Word!"}))
     report = await probed(sim, finished_log(sim))
     shown = f"{report.markdown} {msgspec.json.encode(report).decode()} {report!r}"
     assert "canary" not in shown.lower()
@@ -46,7 +46,7 @@ async def test_report_identifies_nobody() -> None:
 
 async def test_markdown_has_all() -> None:
     """The report that is pasted has each question, also what was not asked, and first what differs."""
-    sim = await rich_account(Behaviour(unknown_ids="null"))
+    sim = await rich_account(Behavior(unknown_ids="null"))
     report = await probed(sim)
     text = report.markdown
     assert all(f"`{name}`" in text for name in (*states(report), *report.not_asked))
@@ -55,20 +55,20 @@ async def test_markdown_has_all() -> None:
 
 async def test_without_a_build_uuid_the_newest_builds_are_looked_at() -> None:
     """It finds a Worker and a finished log by itself."""
-    report = await probed(await rich_account(Behaviour()))
+    report = await probed(await rich_account(Behavior()))
     assert states(report)["last_page_cursor"] == "holds"
     assert states(report)["order"] == "holds"
 
 
 async def test_a_given_build_that_does_not_exist() -> None:
     """Then the newest builds are looked at."""
-    report = await probed(await rich_account(Behaviour()), UNKNOWN_UUID)
+    report = await probed(await rich_account(Behavior()), UNKNOWN_UUID)
     assert states(report)["last_page_cursor"] == "holds"
 
 
 async def test_a_given_running_build() -> None:
     """The running build that was named is the one that is looked at."""
-    sim = await rich_account(Behaviour())
+    sim = await rich_account(Behavior())
     tag = next(iter(sim.workers.values()))
     running = sim.add_build(external_script_id=tag)
     running.set_status(BuildStatus.RUNNING)
@@ -103,7 +103,7 @@ async def test_nothing_queued_or_running() -> None:
 
 async def test_interrupted() -> None:
     """What was not asked yet is unknown, and what was answered before stays."""
-    sim = await rich_account(Behaviour())
+    sim = await rich_account(Behavior())
     sent: list[Observation] = []
 
     def stop(observation: Observation) -> None:
@@ -132,7 +132,7 @@ FAULTS = ["server_error", "blocked", "not_json", "empty_body", "redirect", "rese
 @cases("kind", FAULTS)
 async def test_one_failure_does_not_end_it(kind: Any, number: int) -> None:
     """Whichever request fails, and how: others are answered, and none is repeated."""
-    sim = await rich_account(Behaviour())
+    sim = await rich_account(Behavior())
     sim.requests.clear()
     done = 0
 
@@ -154,7 +154,7 @@ async def test_one_failure_does_not_end_it(kind: Any, number: int) -> None:
 
 async def test_a_rate_limit_ends_it() -> None:
     """After a 429 nothing more is asked, and the reason says so."""
-    sim = await rich_account(Behaviour())
+    sim = await rich_account(Behavior())
     sim.requests.clear()
     sim.fault(Fault("rate_limited", path="/workers/scripts-search"))
     async with sim.client() as client:
@@ -166,7 +166,7 @@ async def test_a_rate_limit_ends_it() -> None:
 
 async def test_no_network() -> None:
     """Two requests without a response are enough: each may take a whole timeout."""
-    sim = await rich_account(Behaviour())
+    sim = await rich_account(Behavior())
     sim.requests.clear()
     sim.fault(Fault("reset", times=100))
     async with sim.client() as client:
@@ -185,7 +185,7 @@ async def test_no_network() -> None:
 )
 async def test_refused_credentials(kind: TokenKind, refusal: str) -> None:
     """The first refusal is enough: no other request for builds is sent."""
-    sim = await rich_account(Behaviour())
+    sim = await rich_account(Behavior())
     report = await probed(sim, api_token=sim.add_token(kind))
     assert sum("/builds/" in it.path for it in sim.requests) == 1
     assert answers(report)["unknown_ids"] == f"the API refuses builds to these credentials: {refusal}"
@@ -194,7 +194,7 @@ async def test_refused_credentials(kind: TokenKind, refusal: str) -> None:
 
 async def test_without_the_list_of_workers() -> None:
     """A token without Workers Scripts Read finds builds by the given one."""
-    sim = await rich_account(Behaviour())
+    sim = await rich_account(Behavior())
     token = sim.add_token(TokenKind.NO_SCRIPTS)
     assert states(await probed(sim, api_token=token))["last_page_cursor"] == "unknown"
     assert states(await probed(sim, finished_log(sim), api_token=token))["last_page_cursor"] == "holds"
@@ -393,7 +393,7 @@ async def test_single_losses_do_not_close_it() -> None:
 
 async def test_an_endless_log_costs_few_requests() -> None:
     """Three empty pages in a row are enough to know that a log has no end."""
-    sim = BuildsSimulator(clock=VirtualClock(), behaviour=Behaviour(truncated_hollow="endless"))
+    sim = BuildsSimulator(clock=VirtualClock(), behavior=Behavior(truncated_hollow="endless"))
     build = sim.add_finished_build(["x"])
     report = await probed(sim, build.build_uuid)
     assert answers(report)["truncated_hollow"] == "3 or more"
@@ -402,7 +402,7 @@ async def test_an_endless_log_costs_few_requests() -> None:
 
 async def test_a_running_build_gets_time_to_write() -> None:
     """Between two reads of a running log there is a pause, or its cursor would rarely lead to new lines."""
-    sim = await rich_account(Behaviour(last_page_cursor="tail"))
+    sim = await rich_account(Behavior(last_page_cursor="tail"))
     assert answers(await probed(sim))["running_cursor"] == "newer lines only"
 
 

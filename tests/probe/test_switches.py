@@ -7,7 +7,7 @@ import pytest
 
 from builds_async.probe.asking import MOST_REQUESTS
 from builds_async.probe.passing import NOT_ASKED, QUESTIONS
-from builds_async.simulator import Behaviour, TokenKind
+from builds_async.simulator import Behavior, TokenKind
 from tests.probe.support import DAY, answers, finished_log, probed, rich_account
 from tests.support.case import cases
 
@@ -58,7 +58,7 @@ def every_switch() -> list[Any]:
 @cases(("switch", "setting", "answer"), every_switch())
 async def test_switch(switch: str, setting: Any, answer: str) -> None:
     """The question of the switch's name has the answer of its setting, within 30 reads."""
-    sim = await rich_account(Behaviour(**{switch: setting}, **ALSO.get(switch, {})), **KEY)
+    sim = await rich_account(Behavior(**{switch: setting}, **ALSO.get(switch, {})), **KEY)
     options: dict[str, Any] = {}
     if switch == "email_key_pair":
         options = dict(KEY)
@@ -72,7 +72,7 @@ async def test_switch(switch: str, setting: Any, answer: str) -> None:
 
 def test_every_switch_is_judged() -> None:
     """A new switch of the simulator needs a line in the table, or a reason why reading can't tell."""
-    switches = {field.name for field in msgspec.structs.fields(Behaviour)}
+    switches = {field.name for field in msgspec.structs.fields(Behavior)}
     assert SWITCHES.keys() | NOT_ASKED.keys() == switches
     assert SWITCHES.keys() & NOT_ASKED.keys() == set()
     assert SWITCHES.keys() <= {question.name for question in QUESTIONS}
@@ -81,19 +81,19 @@ def test_every_switch_is_judged() -> None:
 @cases("switch", SWITCHES)
 def test_every_setting_is_told_apart(switch: str) -> None:
     """The table has each setting that a switch can have, and a different answer for each."""
-    kind = next(it.type for it in msgspec.structs.fields(Behaviour) if it.name == switch)
+    kind = next(it.type for it in msgspec.structs.fields(Behavior) if it.name == switch)
     settings = [setting for setting, _ in SWITCHES[switch]]
     parts = [kind] if get_origin(kind) is Literal else get_args(kind)
     wanted = [value for part in parts if get_origin(part) is Literal for value in get_args(part)]
     wanted += [True, False] if kind is bool else []
     assert [value for value in wanted if value not in settings] == []
-    assert getattr(Behaviour(), switch) in settings
+    assert getattr(Behavior(), switch) in settings
     assert len({answer for _, answer in SWITCHES[switch]}) == len(settings) >= 2
 
 
 async def test_defaults_hold() -> None:
     """Against the simulator's defaults no assumption fails, but that builds are not kept for ever."""
-    sim = await rich_account(Behaviour(builds_kept=90 * DAY))
+    sim = await rich_account(Behavior(builds_kept=90 * DAY))
     report = await probed(sim, finished_log(sim))
     assert [it.question for it in report.findings if it.state == "differs"] == []
     assert report.is_complete

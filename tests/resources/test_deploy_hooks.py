@@ -25,7 +25,7 @@ from builds_async import (
     RetryPolicy,
 )
 from builds_async.models.deploy_hooks import DeployHook, DeployHookBuild
-from builds_async.simulator import Behaviour, BuildsSimulator, Fault, FaultKind, VirtualClock
+from builds_async.simulator import Behavior, BuildsSimulator, Fault, FaultKind, VirtualClock
 from tests.support import (
     ACCOUNT,
     BASE_URL,
@@ -378,7 +378,7 @@ class TestTrigger:
 
     async def test_documented_response(self) -> None:
         """The response that Cloudflare's guide shows can be read too."""
-        sim = BuildsSimulator(clock=VirtualClock(idle_turns=20), behaviour=Behaviour(hook_answer="documents"))
+        sim = BuildsSimulator(clock=VirtualClock(idle_turns=20), behavior=Behavior(hook_answer="documents"))
         async with sim.client() as client:
             hook = sim.add_deploy_hook(sim.add_worker("shop"))
             build = await client.deploy_hooks.trigger(hook)

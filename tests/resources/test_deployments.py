@@ -14,7 +14,7 @@ from builds_async import (
     Version,
     VersionMetadata,
 )
-from builds_async.simulator import Behaviour, BuildsSimulator, TokenKind, VirtualClock
+from builds_async.simulator import Behavior, BuildsSimulator, TokenKind, VirtualClock
 from tests.support import MockApi, envelope
 from tests.support.case import cases
 from tests.support.decoding import decoded
@@ -87,7 +87,7 @@ async def test_subdomains(sim: BuildsSimulator, client_of_sim: BuildsClient) -> 
 @pytest.mark.parametrize("code", [10007, 10090])
 async def test_an_unknown_worker(code: int) -> None:
     """A NotFoundError says that the name counts here, not the tag."""
-    sim = BuildsSimulator(clock=VirtualClock(), behaviour=Behaviour(unknown_script=code))  # type: ignore[arg-type]
+    sim = BuildsSimulator(clock=VirtualClock(), behavior=Behavior(unknown_script=code))  # type: ignore[arg-type]
     async with sim.client() as client:
         with pytest.raises(NotFoundError, match="needs the Worker's name, not its tag") as caught:
             await client.deployments.current("nope")

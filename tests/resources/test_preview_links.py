@@ -6,16 +6,16 @@ from typing import Any
 import pytest
 
 from builds_async import BuildOutcome, PermissionDeniedError
-from builds_async.simulator import Behaviour, BuildsSimulator, SimulatedBuild, TokenKind, VirtualClock
+from builds_async.simulator import Behavior, BuildsSimulator, SimulatedBuild, TokenKind, VirtualClock
 from tests.support.case import cases
 
 UPLOAD = "npx wrangler versions upload"
 
 
-def simulated(name: str = "shop", **behaviour: Any) -> BuildsSimulator:
+def simulated(name: str = "shop", **behavior: Any) -> BuildsSimulator:
     """A simulator with one Worker, whose builds have no `preview_url`."""
     sim = BuildsSimulator(
-        clock=VirtualClock(), behaviour=Behaviour(**{"preview_urls": False, **behaviour}), rate_limit=None
+        clock=VirtualClock(), behavior=Behavior(**{"preview_urls": False, **behavior}), rate_limit=None
     )
     sim.add_worker(name)
     return sim

@@ -19,7 +19,7 @@ from builds_async import (
     ResponseDecodeError,
     RetryPolicy,
 )
-from builds_async.simulator import Behaviour, BuildsSimulator, Fault, TokenKind, VirtualClock
+from builds_async.simulator import Behavior, BuildsSimulator, Fault, TokenKind, VirtualClock
 from tests.support import MockApi, envelope
 
 EPOCH = datetime(2031, 1, 1, tzinfo=UTC)
@@ -33,9 +33,9 @@ def sim() -> BuildsSimulator:
     return simulated()
 
 
-def simulated(**behaviour: Any) -> BuildsSimulator:
+def simulated(**behavior: Any) -> BuildsSimulator:
     sim = BuildsSimulator(
-        clock=VirtualClock(), epoch=EPOCH, behaviour=Behaviour(builds_kept=90 * DAY, **behaviour)
+        clock=VirtualClock(), epoch=EPOCH, behavior=Behavior(builds_kept=90 * DAY, **behavior)
     )
     sim.add_worker("shop")
     return sim

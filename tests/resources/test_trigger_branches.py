@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from builds_async import BadRequestError, BuildsClient, ConflictError
-from builds_async.simulator import Behaviour, BuildsSimulator, VirtualClock
+from builds_async.simulator import Behavior, BuildsSimulator, VirtualClock
 from tests.support import MockApi, envelope
 from tests.support.operations import NEW_TRIGGER, UUID
 
@@ -43,7 +43,7 @@ async def test_other_branches_are_not_logged(
 @pytest.mark.parametrize(("status", "error"), [(400, BadRequestError), (409, ConflictError)])
 async def test_a_third_trigger(status: Any, error: type[Exception]) -> None:
     """Code 12030 is explained: a Worker has at most two triggers."""
-    sim = BuildsSimulator(clock=VirtualClock(), behaviour=Behaviour(third_trigger=status))
+    sim = BuildsSimulator(clock=VirtualClock(), behavior=Behavior(third_trigger=status))
     tag = sim.add_worker("shop")
     sim.add_trigger(tag)
     async with sim.client() as client:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from builds_async.simulator import (
-    Behaviour,
+    Behavior,
     BuildsSimulator,
     Request,
     TokenKind,
@@ -65,7 +65,7 @@ def test_the_email_and_key_pair_is_accepted_unless_switched_off(clock: VirtualCl
             clock=clock,
             api_email="a@example.com",
             api_key="k",
-            behaviour=Behaviour(email_key_pair=accepted),
+            behavior=Behavior(email_key_pair=accepted),
         )
         response = door(sim)(f"builds/{sim.add_build().build_uuid}", headers=pair)
         assert response.status == (200 if accepted else 401)

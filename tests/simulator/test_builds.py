@@ -3,7 +3,7 @@
 import pytest
 
 from builds_async.models import BuildOutcome, BuildStatus
-from builds_async.simulator import Behaviour, BuildsSimulator, SimulatedBuild, VirtualClock, build_script
+from builds_async.simulator import Behavior, BuildsSimulator, SimulatedBuild, VirtualClock, build_script
 
 
 def texts(build: SimulatedBuild) -> list[str]:
@@ -101,9 +101,7 @@ async def test_unknown_status_words_can_be_played(clock: VirtualClock) -> None:
 async def test_escape_sequences_can_be_stripped(clock: VirtualClock) -> None:
     """The switch decides."""
     kept, stripped = (
-        BuildsSimulator(clock=clock, behaviour=Behaviour(ansi_codes=how)).add_build(
-            [(0, "\x1b[31mred\x1b[0m")]
-        )
+        BuildsSimulator(clock=clock, behavior=Behavior(ansi_codes=how)).add_build([(0, "\x1b[31mred\x1b[0m")])
         for how in ("kept", "stripped")
     )
     assert (texts(kept), texts(stripped)) == (["\x1b[31mred\x1b[0m"], ["red"])

@@ -4,7 +4,7 @@ import pytest
 
 from builds_async.models import BuildOutcome, BuildStatus
 from builds_async.simulator import (
-    Behaviour,
+    Behavior,
     BuildsSimulator,
     VirtualClock,
 )
@@ -112,7 +112,7 @@ class TestEvents:
 
     async def test_late_outcome(self, clock: VirtualClock) -> None:
         """The event of the end comes with the outcome, not when the build stops."""
-        sim = BuildsSimulator(clock=clock, behaviour=Behaviour(late_outcome=5.0))
+        sim = BuildsSimulator(clock=clock, behavior=Behavior(late_outcome=5.0))
         consumer = Consumer(sim)
         sim.add_build().finish()
         assert consumer.pull() == []

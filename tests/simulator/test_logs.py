@@ -6,8 +6,8 @@ from urllib.parse import quote
 import pytest
 
 from builds_async.models import BuildOutcome, BuildStatus
-from builds_async.simulator import Behaviour, BuildsSimulator, Request, VirtualClock
-from builds_async.simulator.behaviour import CursorStyle
+from builds_async.simulator import Behavior, BuildsSimulator, Request, VirtualClock
+from builds_async.simulator.behavior import CursorStyle
 from tests.support.case import Case, cases
 
 
@@ -58,7 +58,7 @@ async def test_without_a_tail_cursor_the_last_page_is_read_again(
     how: Any, clock: VirtualClock, door: Any
 ) -> None:
     """The older cursor leads to the whole page again, with new lines at its end."""
-    sim = BuildsSimulator(clock=clock, page_size=2, behaviour=Behaviour(last_page_cursor=how))
+    sim = BuildsSimulator(clock=clock, page_size=2, behavior=Behavior(last_page_cursor=how))
     build, ask = sim.add_build(), door(sim)
     path = f"builds/{build.build_uuid}/logs"
     build.emit("one", "two", "three")
@@ -72,7 +72,7 @@ async def test_without_a_tail_cursor_the_last_page_is_read_again(
 
 async def test_last_page_can_come_again_behind_the_end(clock: VirtualClock, door: Any) -> None:
     """The last cursor leads to its own page, time and again, until there is a newer line."""
-    sim = BuildsSimulator(clock=clock, page_size=2, behaviour=Behaviour(behind_the_end="last_page"))
+    sim = BuildsSimulator(clock=clock, page_size=2, behavior=Behavior(behind_the_end="last_page"))
     build, ask = sim.add_build(), door(sim)
     path = f"builds/{build.build_uuid}/logs"
     build.emit("one", "two", "three")
@@ -88,7 +88,7 @@ async def test_last_page_can_come_again_behind_the_end(clock: VirtualClock, door
 
 async def test_logs_can_be_gone_before_their_build(clock: VirtualClock, door: Any) -> None:
     """An expired log is 404, with and without a cursor; the build is still found."""
-    sim = BuildsSimulator(clock=clock, behaviour=Behaviour(logs_kept=60.0))
+    sim = BuildsSimulator(clock=clock, behavior=Behavior(logs_kept=60.0))
     build, ask = sim.add_finished_build(3, age=59.0), door(sim)
     path = f"builds/{build.build_uuid}/logs"
     cursor = ask.result(path)["cursor"]
@@ -112,7 +112,7 @@ async def test_a_cursor_that_must_be_quoted(
     style: Any, characters: str, clock: VirtualClock, door: Any
 ) -> None:
     """Pasted into an address, a cursor with special characters is none; quoted, each of them works."""
-    sim = BuildsSimulator(clock=clock, behaviour=Behaviour(cursors=style), page_size=5)
+    sim = BuildsSimulator(clock=clock, behavior=Behavior(cursors=style), page_size=5)
     build, ask = sim.add_finished_build(12), door(sim)
     path = f"builds/{build.build_uuid}/logs"
     cursor = ask.result(path)["cursor"]
@@ -126,7 +126,7 @@ async def test_a_cursor_that_must_be_quoted(
 
 async def test_a_new_cursor_in_each_response(clock: VirtualClock, door: Any) -> None:
     """It differs from that of the request, although the place is the same."""
-    sim = BuildsSimulator(clock=clock, behaviour=Behaviour(cursors="new"))
+    sim = BuildsSimulator(clock=clock, behavior=Behavior(cursors="new"))
     path, ask = f"builds/{sim.add_finished_build(3).build_uuid}/logs", door(sim)
     cursors = [ask.result(path)["cursor"]]
     for _ in range(3):
@@ -155,7 +155,7 @@ async def test_a_new_cursor_in_each_response(clock: VirtualClock, door: Any) -> 
 async def test_a_foreign_cursor_is_refused(cursor: str, clock: VirtualClock, door: Any) -> None:
     """400 with 12013, as for any bad query, whatever the style of the service's own cursors."""
     for style in get_args(CursorStyle):
-        sim = BuildsSimulator(clock=clock, behaviour=Behaviour(cursors=style))
+        sim = BuildsSimulator(clock=clock, behavior=Behavior(cursors=style))
         path = f"builds/{sim.add_finished_build(9).build_uuid}/logs"
         with Case(style):
             assert door(sim).error(path, cursor=cursor) == (400, 12013)
@@ -164,7 +164,7 @@ async def test_a_foreign_cursor_is_refused(cursor: str, clock: VirtualClock, doo
 @pytest.mark.parametrize("how", ["empty", "not_found"])
 async def test_the_log_of_a_queued_build(how: Any, clock: VirtualClock, door: Any) -> None:
     """It is an empty page or 404; the build itself is found."""
-    sim = BuildsSimulator(clock=clock, behaviour=Behaviour(queued_logs=how))
+    sim = BuildsSimulator(clock=clock, behavior=Behavior(queued_logs=how))
     build, ask = sim.add_build([(5, BuildStatus.INITIALIZING)]), door(sim)
     path = f"builds/{build.build_uuid}"
     assert ask.result(path)["status"] == "queued"
@@ -182,7 +182,7 @@ async def test_hollow_pages_stand_before_the_end(
     hollow: int, lines: int, clock: VirtualClock, door: Any
 ) -> None:
     """Empty truncated pages, each with a new cursor, come before the end of the log."""
-    sim = BuildsSimulator(clock=clock, page_size=10, behaviour=Behaviour(truncated_hollow=hollow))
+    sim = BuildsSimulator(clock=clock, page_size=10, behavior=Behavior(truncated_hollow=hollow))
     ask, path = door(sim), f"builds/{sim.add_finished_build(lines).build_uuid}/logs"
     pages = [ask.result(path)]
     while pages[-1]["truncated"]:
@@ -196,7 +196,7 @@ async def test_hollow_pages_stand_before_the_end(
 
 async def test_new_lines_are_followed_by_hollow_pages_again(clock: VirtualClock, door: Any) -> None:
     """Empty truncated pages come each time that a reader has caught up, also while a build runs."""
-    sim = BuildsSimulator(clock=clock, behaviour=Behaviour(truncated_hollow=1))
+    sim = BuildsSimulator(clock=clock, behavior=Behavior(truncated_hollow=1))
     build, ask, seen = sim.add_build(), door(sim), []
     path = f"builds/{build.build_uuid}/logs"
     build.emit("one")
@@ -210,16 +210,16 @@ async def test_new_lines_are_followed_by_hollow_pages_again(clock: VirtualClock,
 
 
 @pytest.mark.parametrize(
-    "behaviour",
+    "behavior",
     [
-        Behaviour(truncated_hollow="endless"),
-        Behaviour(truncated_hollow=1, hollow_cursor="unchanged"),
+        Behavior(truncated_hollow="endless"),
+        Behavior(truncated_hollow=1, hollow_cursor="unchanged"),
     ],
     ids=["moving", "unchanged"],
 )
-async def test_hollow_pages_can_be_endless(behaviour: Behaviour, clock: VirtualClock, door: Any) -> None:
+async def test_hollow_pages_can_be_endless(behavior: Behavior, clock: VirtualClock, door: Any) -> None:
     """A loop over `truncated` pages never ends, whether the cursor moves or not."""
-    sim = BuildsSimulator(clock=clock, behaviour=behaviour)
+    sim = BuildsSimulator(clock=clock, behavior=behavior)
     ask, path = door(sim), f"builds/{sim.add_finished_build(5).build_uuid}/logs"
     cursor, cursors = ask.result(path)["cursor"], set[str]()
     for _ in range(100):
@@ -227,12 +227,12 @@ async def test_hollow_pages_can_be_endless(behaviour: Behaviour, clock: VirtualC
         assert (page["truncated"], page["lines"]) == (True, [])
         cursor = page["cursor"]
         cursors.add(cursor)
-    assert len(cursors) == (100 if behaviour.hollow_cursor == "moving" else 1)
+    assert len(cursors) == (100 if behavior.hollow_cursor == "moving" else 1)
 
 
 async def test_a_page_without_lines_can_be_null(clock: VirtualClock, door: Any) -> None:
     """`result` is null with success, and only then."""
-    sim = BuildsSimulator(clock=clock, behaviour=Behaviour(null_logs_result=True))
+    sim = BuildsSimulator(clock=clock, behavior=Behavior(null_logs_result=True))
     build, ask = sim.add_build(), door(sim)
     path = f"builds/{build.build_uuid}/logs"
     assert ask.result(path) is None
@@ -244,7 +244,7 @@ async def test_a_page_without_lines_can_be_null(clock: VirtualClock, door: Any) 
 
 async def test_late_lines_come_after_the_end(clock: VirtualClock, door: Any) -> None:
     """The status is `stopped` and the outcome known before the last lines can be read."""
-    sim = BuildsSimulator(clock=clock, behaviour=Behaviour(late_lines=2.0))
+    sim = BuildsSimulator(clock=clock, behavior=Behavior(late_lines=2.0))
     build = sim.add_build([(1, "early"), (9, "late"), (10, "last"), (10, BuildOutcome.SUCCESS)])
     ask, path, seen = door(sim), f"builds/{build.build_uuid}", {}
     for moment in (9.0, 10.0, 11.0, 12.0):
@@ -273,7 +273,7 @@ async def test_a_script_can_write_after_its_end(clock: VirtualClock, door: Any) 
 @pytest.mark.parametrize(("unit", "digits"), [("milliseconds", 13), ("seconds", 10)])
 async def test_the_unit_of_timestamps(unit: Any, digits: int, clock: VirtualClock, door: Any) -> None:
     """Timestamps are in the unit of the switch, over the API and in `lines`."""
-    sim = BuildsSimulator(clock=clock, behaviour=Behaviour(timestamp_unit=unit))
+    sim = BuildsSimulator(clock=clock, behavior=Behavior(timestamp_unit=unit))
     build = sim.add_finished_build(1)
     ((timestamp, _),) = door(sim).result(f"builds/{build.build_uuid}/logs")["lines"]
     assert (timestamp, len(str(timestamp))) == (build.lines[0].timestamp, digits)

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from builds_async.simulator import Behaviour, BuildsSimulator, TokenKind, VirtualClock
+from builds_async.simulator import Behavior, BuildsSimulator, TokenKind, VirtualClock
 from builds_async.simulator.endpoints import ROUTES
 from tests.simulator.support import VERIFY, headers
 from tests.support.case import Case
@@ -67,7 +67,7 @@ def test_an_account_owned_token_is_refused_on_every_path_of_builds(sim: BuildsSi
 
 def test_queues_may_refuse_account_owned_tokens(clock: VirtualClock, door: Any) -> None:
     """The real service is unknown, so it is a switch."""
-    sim = BuildsSimulator(clock=clock, behaviour=Behaviour(account_owned_queues=False))
+    sim = BuildsSimulator(clock=clock, behavior=Behavior(account_owned_queues=False))
     shown = headers(sim, TokenKind.ACCOUNT_OWNED)
     for path in ("/event_subscriptions/subscriptions", f"/queues/{sim.add_queue()}/messages/pull"):
         assert door(sim).error(path, headers=shown) == BUILDS_REFUSED

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from builds_async.simulator import (
-    Behaviour,
+    Behavior,
     BuildsSimulator,
     VirtualClock,
 )
@@ -33,7 +33,7 @@ async def test_each_response_has_the_headers_of_the_service(
 
 @pytest.mark.parametrize(
     "options",
-    [{"behaviour": Behaviour(rate_limit_headers=False)}, {"rate_limit": None}],
+    [{"behavior": Behavior(rate_limit_headers=False)}, {"rate_limit": None}],
     ids=["switched off", "no limit"],
 )
 def test_rate_limit_headers_can_be_missing(options: dict[str, Any], clock: VirtualClock, door: Any) -> None:

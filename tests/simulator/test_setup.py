@@ -6,6 +6,8 @@ from typing import Any, get_type_hints
 import pytest
 
 from builds_async.simulator import (
+    Behavior,
+    Behaviour,
     BuildDetails,
     BuildOptions,
     BuildsSimulator,
@@ -30,6 +32,13 @@ def test_a_seed_makes_the_same_ids_again(clock: VirtualClock) -> None:
     assert made(7) == made(7, requests=3)
     assert not set(made(7)) & set(made(8))
     assert not set(made(None)) & set(made(None))
+
+
+def test_the_old_spelling_of_behavior() -> None:
+    """`behaviour=Behaviour(...)` sets the same switches, and `behavior` wins over it."""
+    old, new = Behaviour(queued_logs="not_found"), Behavior(null_logs_result=True)
+    assert BuildsSimulator(behaviour=old).behavior == Behavior(queued_logs="not_found")
+    assert BuildsSimulator(behaviour=old, behavior=new).behavior == new
 
 
 def test_workers_have_names_and_tags(sim: BuildsSimulator) -> None:

@@ -11,7 +11,7 @@ from builds_async.models.builds import Build, BuildMap, CanceledBuild
 from builds_async.models.envelope import Envelope, Page
 from builds_async.models.logs import LogPage
 from builds_async.simulator import (
-    Behaviour,
+    Behavior,
     BuildsSimulator,
     VirtualClock,
 )
@@ -108,7 +108,7 @@ def test_environment_variables_have_the_shape_of_the_switch(
     how: Any, expected: Any, clock: VirtualClock, door: Any
 ) -> None:
     """Objects with their value, the bare values, or null for the whole map."""
-    sim = BuildsSimulator(clock=clock, behaviour=Behaviour(environment_variables=how))
+    sim = BuildsSimulator(clock=clock, behavior=Behavior(environment_variables=how))
     build = sim.add_build(environment_variables={"A": "1", "B": None})
     variables = door(sim).result(f"builds/{build.build_uuid}")["build_trigger_metadata"][
         "environment_variables"
@@ -121,9 +121,9 @@ def test_environment_variables_have_the_shape_of_the_switch(
 
 def test_words_can_be_replaced(clock: VirtualClock, door: Any) -> None:
     """The service may use undocumented words."""
-    assert BuildsSimulator().behaviour == Behaviour()
+    assert BuildsSimulator().behavior == Behavior()
     words = {"running": "building", "success": "great"}
-    sim = BuildsSimulator(clock=clock, behaviour=Behaviour(status_words=words))
+    sim = BuildsSimulator(clock=clock, behavior=Behavior(status_words=words))
     running, done = sim.add_build([(0, "line")]), sim.add_finished_build()
     ask = door(sim)
     assert ask.result(f"builds/{running.build_uuid}")["status"] == "building"
@@ -133,7 +133,7 @@ def test_words_can_be_replaced(clock: VirtualClock, door: Any) -> None:
 @pytest.mark.parametrize("late", [0.0, 3.0, "never"], ids=str)
 async def test_the_outcome_may_be_late(late: Any, clock: VirtualClock, door: Any) -> None:
     """`stopped` is seen first, and the outcome some seconds later, or never."""
-    sim = BuildsSimulator(clock=clock, behaviour=Behaviour(late_outcome=late))
+    sim = BuildsSimulator(clock=clock, behavior=Behavior(late_outcome=late))
     build = sim.add_build([(1, "line"), (2, BuildOutcome.SUCCESS)])
     await clock.sleep(2.0)
     seen = [door(sim).result(f"builds/{build.build_uuid}")]

@@ -15,7 +15,7 @@ from builds_async.cli.options import Debug
 from builds_async.cli.terminal import stdout
 from builds_async.cli.times import parse_seconds
 from builds_async.simulator import (
-    Behaviour,
+    Behavior,
     BuildsSimulator,
     Fault,
     FaultKind,
@@ -94,7 +94,7 @@ async def simulate_command(
     interval = None if every is None else parse_seconds("--every", every)
     limit = RateLimit(limit=rate_limit) if rate_limit else None
     sim = BuildsSimulator(
-        behaviour=_behaviour(behavior),
+        behavior=_behavior(behavior),
         faults=[_fault(word) for word in faults],
         rate_limit=limit,
         seed=seed,
@@ -135,12 +135,12 @@ def _fault(word: str) -> Fault:
         ) from None
 
 
-def _behaviour(words: Iterable[str]) -> Behaviour:
+def _behavior(words: Iterable[str]) -> Behavior:
     switches = dict[str, Any]()
     for word in words:
         name, _, value = word.partition("=")
         switches |= _switch(word, name, value)
-    return Behaviour(**switches)
+    return Behavior(**switches)
 
 
 def _switch(word: str, name: str, value: str) -> dict[str, Any]:
@@ -148,12 +148,12 @@ def _switch(word: str, name: str, value: str) -> dict[str, Any]:
     for candidate in (value, _decoded(value)):  # the text `null` may be a word of its own
         switch: dict[str, Any] = {name: candidate}
         try:
-            Behaviour(**switch)
+            Behavior(**switch)
         except (TypeError, ValueError) as error:
             reason = str(error)
         else:
             return switch
-    known = ", ".join(Behaviour.__struct_fields__)
+    known = ", ".join(Behavior.__struct_fields__)
     raise CommandError(f"--behavior: {word!r}: {reason}; switches are {known}")
 
 

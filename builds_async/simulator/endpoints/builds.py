@@ -34,7 +34,7 @@ def get_build(call: Call) -> Reply:
 def cancel_build(call: Call) -> Reply:
     """Cancel a build that has not stopped."""
     build = _build(call)
-    finished = call.account.behaviour.cancel_finished
+    finished = call.account.behavior.cancel_finished
     if not build.cancel() and finished != "ok":
         raise BY_STATUS[finished]
     return Reply(call.views.canceled_build(build))
@@ -51,7 +51,7 @@ def build_logs(call: Call) -> Reply:
             build,
             call.request.query.get("cursor"),
             size=account.page_size,
-            behaviour=account.behaviour,
+            behavior=account.behavior,
             calendar=account.calendar,
         )
     except BadCursorError as error:
@@ -60,11 +60,11 @@ def build_logs(call: Call) -> Reply:
 
 
 def _has_no_log(call: Call, build: SimulatedBuild) -> bool:
-    behaviour, stopped = call.account.behaviour, build.entered(BuildStatus.STOPPED)
-    if behaviour.logs_kept is not None and stopped is not None:
-        return call.now >= stopped + behaviour.logs_kept
+    behavior, stopped = call.account.behavior, build.entered(BuildStatus.STOPPED)
+    if behavior.logs_kept is not None and stopped is not None:
+        return call.now >= stopped + behavior.logs_kept
     # A skipped build never begins, so it has no log either.
-    return not build.begun and behaviour.queued_logs == "not_found"
+    return not build.begun and behavior.queued_logs == "not_found"
 
 
 @endpoint("listBuildsByScript", "GET", "/builds/workers/{script_tag}/builds", "builds:read")
@@ -88,6 +88,6 @@ def _bulk(call: Call, parameter: str, find: Callable[[str], SimulatedBuild | Non
     found = {name: find(name) for name in ids}
     # A repeated id becomes a single key.
     builds = {name: call.views.build(build) if build else None for name, build in found.items()}
-    if call.account.behaviour.unknown_ids == "absent":
+    if call.account.behavior.unknown_ids == "absent":
         builds = {name: body for name, body in builds.items() if body is not None}
     return Reply({"builds": builds})

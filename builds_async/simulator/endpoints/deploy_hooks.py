@@ -33,7 +33,7 @@ def list_hooks(call: Call) -> Reply:
     name = call.names["script_name"]
     # A tag in place of a name is always 404, whatever the switch `unknown_worker` says.
     if name not in call.account.workers and (
-        len(name) == TAG_LENGTH or call.account.behaviour.unknown_worker == "not_found"
+        len(name) == TAG_LENGTH or call.account.behavior.unknown_worker == "not_found"
     ):
         raise UnknownError
     hooks = _hooks(call, call.account.workers.get(name, ""))
@@ -93,7 +93,7 @@ def _start(call: Call, hook: DeployHook) -> SimulatedBuild:
     hook.last_build_on = call.now
     return call.account.start_build(
         trigger,
-        source=call.account.behaviour.hook_source,
+        source=call.account.behavior.hook_source,
         branch=hook.branch,
         deploy_hook_name=hook.deploy_hook_name,
     )

@@ -62,7 +62,7 @@ def get_script_subdomain(call: Call) -> Reply:
 
 def _worker(call: Call) -> Worker:
     tag = call.account.workers.get(call.names["script_name"])
-    if tag is None and call.account.behaviour.unknown_script == NoEnvironmentError.code:
+    if tag is None and call.account.behavior.unknown_script == NoEnvironmentError.code:
         raise NoEnvironmentError
     return call.account.scripts[_known(tag)]
 

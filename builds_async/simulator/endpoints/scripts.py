@@ -22,7 +22,7 @@ def search_scripts(call: Call) -> Reply:
     found = [
         worker
         for worker in _workers(call)
-        if (worker.deployed or call.account.behaviour.undeployed_search)
+        if (worker.deployed or call.account.behavior.undeployed_search)
         and name in worker.name
         and tag in (None, worker.tag)
     ]

@@ -66,7 +66,7 @@ def named_token(call: Call, uuid: str) -> BuildToken:
     """The build token with the UUID in a body. 404 or 400, as the switch says, if there is none."""
     token = call.account.build_tokens.get(uuid)
     if token is None:
-        raise BY_STATUS[call.account.behaviour.unknown_references]
+        raise BY_STATUS[call.account.behavior.unknown_references]
     return token
 
 

@@ -84,7 +84,7 @@ def list_triggers(call: Call) -> Reply:
     worker = listed_worker(call)
     if worker is None:
         return Reply([])
-    listed = call.account.behaviour.deleted_triggers == "listed"
+    listed = call.account.behavior.deleted_triggers == "listed"
     triggers = worker.triggers if listed else worker.live_triggers
     return Reply([call.views.trigger(trigger) for trigger in triggers])
 
@@ -97,7 +97,7 @@ def create_trigger(call: Call) -> Reply:
     worker, connection = named_worker(call, new.external_script_id), _connection(call, new)
     settings = new_settings(call, new)
     if len(worker.live_triggers) >= MAX_TRIGGERS:
-        raise THIRD_TRIGGER[call.account.behaviour.third_trigger]
+        raise THIRD_TRIGGER[call.account.behavior.third_trigger]
     trigger = call.account.add_trigger(
         worker,
         connection,
@@ -148,7 +148,7 @@ def start(call: Call, trigger: Trigger) -> Reply:
     new = call.read(NewBuild)
     build = call.account.start_build(
         trigger,
-        source=call.account.behaviour.started_source,
+        source=call.account.behavior.started_source,
         branch=new.branch or None,
         commit_hash=new.commit_hash or None,
     )
@@ -169,7 +169,7 @@ def set_variables(call: Call) -> Reply:
     """Set some variables of a trigger."""
     trigger, sent = _trigger(call), call.read(NewVariables)
     variables = trigger.settings.variables = merged(call, trigger.settings.variables, sent)
-    if call.account.behaviour.variables_answer == "changed":
+    if call.account.behavior.variables_answer == "changed":
         variables = {name: variables[name] for name in sent}
     return Reply(call.views.variables(variables))
 
@@ -190,7 +190,7 @@ def _trigger(call: Call) -> Trigger:
 def _connection(call: Call, new: NewTrigger) -> Connection:
     connection = call.account.connections.get(new.repo_connection_uuid)
     if connection is None:
-        raise BY_STATUS[call.account.behaviour.unknown_references]
+        raise BY_STATUS[call.account.behavior.unknown_references]
     return connection
 
 

@@ -167,7 +167,7 @@ def listed_worker(call: Call) -> Worker | None:
     """The Worker in the path of a list; None for an unknown one whose list is empty."""
     tag = call.names["script_tag"]
     if tag not in call.account.scripts and (
-        len(tag) != TAG_LENGTH or call.account.behaviour.unknown_worker == "not_found"
+        len(tag) != TAG_LENGTH or call.account.behavior.unknown_worker == "not_found"
     ):
         raise UnknownError
     return call.account.scripts.get(tag)
@@ -177,7 +177,7 @@ def named_worker(call: Call, tag: str) -> Worker:
     """The Worker with the tag in a body. 404 or 400, as the switch says, if there is none."""
     worker = call.account.scripts.get(tag)
     if worker is None or worker.parent is not None:
-        raise BY_STATUS[call.account.behaviour.unknown_references]
+        raise BY_STATUS[call.account.behavior.unknown_references]
     return worker
 
 

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import pytest
 
-from builds_async.simulator import Behaviour, SimulatedBuild
+from builds_async.simulator import Behavior, SimulatedBuild
 from tests.cli.support import Cli, Run, Served, serving
 
 KEYS = ["build_uuid", "external_script_id", "worker", "timestamp", "time", "message"]
@@ -111,11 +111,11 @@ def test_logs_do_not_wait(account: Served, cli: Cli) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "behaviour", [Behaviour(truncated_hollow=3), Behaviour(behind_the_end="last_page")], ids=str
+    "behavior", [Behavior(truncated_hollow=3), Behavior(behind_the_end="last_page")], ids=str
 )
-def test_logs_and_tail_read_alike(behaviour: Behaviour, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_logs_and_tail_read_alike(behavior: Behavior, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """However the service pages the log of a finished build, `logs` and `tail` print the same lines."""
-    with serving(behaviour=behaviour, page_size=2) as it:
+    with serving(behavior=behavior, page_size=2) as it:
         for name, value in it.environment.items():
             monkeypatch.setenv(name, value)
         build = it.do(lambda: it.sim.add_finished_build(5))
@@ -127,7 +127,7 @@ def test_logs_and_tail_read_alike(behaviour: Behaviour, cli: Cli, monkeypatch: p
 @pytest.mark.parametrize("command", ["tail", "logs"])
 def test_log_that_is_gone_is_no_success(command: str, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """A log that the service has deleted is reported as incomplete, unlike a log without lines."""
-    with serving(behaviour=Behaviour(logs_kept=60.0)) as it:
+    with serving(behavior=Behavior(logs_kept=60.0)) as it:
         for name, value in it.environment.items():
             monkeypatch.setenv(name, value)
         build = it.do(lambda: it.sim.add_finished_build(5))

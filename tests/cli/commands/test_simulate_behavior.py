@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from builds_async.cli.commands.simulate import _behaviour
+from builds_async.cli.commands.simulate import _behavior
 from builds_async.cli.exits import CommandError
-from builds_async.simulator import Behaviour
+from builds_async.simulator import Behavior
 from tests.cli.support import Cli
 from tests.support.case import cases
 
@@ -27,8 +27,8 @@ from tests.support.case import cases
     ],
 )
 def test_switches(words: list[str], switches: Any) -> None:
-    """Each switch of `Behaviour` can be set by its name."""
-    assert _behaviour(words) == Behaviour(**switches)
+    """Each switch of `Behavior` can be set by its name."""
+    assert _behavior(words) == Behavior(**switches)
 
 
 @pytest.mark.parametrize(
@@ -37,5 +37,5 @@ def test_switches(words: list[str], switches: Any) -> None:
 def test_what_is_no_switch(word: str, cli: Cli) -> None:
     """An unknown name or value is a usage error that lists the switches."""
     with pytest.raises(CommandError, match="last_page_cursor, behind_the_end"):
-        _behaviour([word])
+        _behavior([word])
     assert cli("simulate", "--behavior", word).code == 2

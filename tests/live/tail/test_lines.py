@@ -6,7 +6,7 @@ from builds_async import (
     TailLine,
 )
 from builds_async.simulator import (
-    Behaviour,
+    Behavior,
     build_script,
 )
 from tests.live.tail.support import collect, kept, next_line, script, texts, wire
@@ -93,20 +93,20 @@ class TestLines:
 
     @pytest.mark.slow
     @pytest.mark.parametrize(
-        "behaviour",
+        "behavior",
         [
-            Behaviour(last_page_cursor="same"),
-            Behaviour(last_page_cursor="null", queued_logs="not_found"),
-            Behaviour(last_page_cursor="absent", null_logs_result=True),
-            Behaviour(late_outcome=12.0, late_lines=1.9),
-            Behaviour(late_outcome="never"),
-            Behaviour(truncated_hollow=3),
+            Behavior(last_page_cursor="same"),
+            Behavior(last_page_cursor="null", queued_logs="not_found"),
+            Behavior(last_page_cursor="absent", null_logs_result=True),
+            Behavior(late_outcome=12.0, late_lines=1.9),
+            Behavior(late_outcome="never"),
+            Behavior(truncated_hollow=3),
         ],
         ids=str,
     )
-    async def test_whatever_the_service_does(self, behaviour: Behaviour) -> None:
+    async def test_whatever_the_service_does(self, behavior: Behavior) -> None:
         """With each possible response, each line comes once and the log is closed in the end."""
-        it = wire(behaviour=behaviour, page_size=7)
+        it = wire(behavior=behavior, page_size=7)
         builds = [it.sim.add_build(build_script(lines, queued=3)) for lines in (3, 40)]
         tail = it.tail([build.external_script_id for build in builds])
         assert await collect(tail, 120) == texts(*builds)

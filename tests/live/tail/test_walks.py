@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from builds_async import TailLine
 from builds_async.models.builds import BuildOutcome, BuildStatus
 from builds_async.simulator import (
-    Behaviour,
+    Behavior,
     BuildDetails,
     Fault,
     Moment,
@@ -60,8 +60,8 @@ faults = st.builds(
     after=st.integers(0, 25),
     times=st.integers(1, 3),
 )
-behaviours = st.builds(
-    Behaviour,
+behaviors = st.builds(
+    Behavior,
     cursors=st.sampled_from(["array", "quoted", "raw", "new"]),
     last_page_cursor=st.sampled_from(["tail", "same", "null", "absent"]),
     queued_logs=st.sampled_from(["empty", "not_found"]),
@@ -82,18 +82,18 @@ behaviours = st.builds(
     builds=st.lists(planned, min_size=1, max_size=7),
     walk=st.lists(steps, max_size=10),
     plan=st.lists(faults, max_size=3),
-    behaviour=behaviours,
+    behavior=behaviors,
     served=st.tuples(st.integers(1, 5), st.sampled_from([0.0, 0.4])),  # lines in a page, and seconds
 )
 def test_every_line_once_and_in_order(
     builds: list[Planned],
     walk: list[Step],
     plan: list[Fault],
-    behaviour: Behaviour,
+    behavior: Behavior,
     served: tuple[int, float],
 ) -> None:
     """No build, fault, timeout, sleep or restart makes a tail lose, repeat or reorder a line or an end."""
-    it = wire(served[1], behaviour=behaviour, page_size=served[0], faults=plan)
+    it = wire(served[1], behavior=behavior, page_size=served[0], faults=plan)
     ids = [it.sim.add_worker() for _ in range(3)]
     for number, build in enumerate(sorted(builds, key=lambda build: build.begins)):
         end = build.queued + build.lines * build.every + build.rest

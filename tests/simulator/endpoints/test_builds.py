@@ -7,7 +7,7 @@ import pytest
 
 from builds_async.models import BuildOutcome
 from builds_async.simulator import (
-    Behaviour,
+    Behavior,
     BuildsSimulator,
     VirtualClock,
 )
@@ -29,7 +29,7 @@ def test_canceling_a_finished_build_returns_what_the_switch_says(
     how: Any, clock: VirtualClock, door: Any
 ) -> None:
     """The build stays as it was in any case."""
-    sim = BuildsSimulator(clock=clock, behaviour=Behaviour(cancel_finished=how))
+    sim = BuildsSimulator(clock=clock, behavior=Behavior(cancel_finished=how))
     build = sim.add_finished_build()
     response = door(sim)(f"builds/{build.build_uuid}/cancel", method="PUT")
     assert response.status == (200 if how == "ok" else how)
@@ -40,7 +40,7 @@ def test_canceling_a_finished_build_returns_what_the_switch_says(
 @pytest.mark.parametrize("how", ["absent", "null"])
 def test_bulk_lookups_are_keyed_by_the_ids_of_the_request(how: Any, clock: VirtualClock, door: Any) -> None:
     """Known ids have their build; the others have no key, or null."""
-    sim = BuildsSimulator(clock=clock, behaviour=Behaviour(unknown_ids=how))
+    sim = BuildsSimulator(clock=clock, behavior=Behavior(unknown_ids=how))
     build, idle = sim.add_finished_build(), sim.add_worker()
     ask = door(sim)
     unknown = {} if how == "absent" else {"x": None, idle: None}
@@ -136,7 +136,7 @@ def test_a_bad_page_is_refused(query: dict[str, Any], sim: BuildsSimulator, door
 @pytest.mark.parametrize(("how", "status"), [("empty", 200), ("not_found", 404)])
 def test_an_unknown_tag_has_no_builds(how: Any, status: int, clock: VirtualClock, door: Any) -> None:
     """An empty list or 404, as the switch says; a Worker without builds has an empty list."""
-    sim = BuildsSimulator(clock=clock, behaviour=Behaviour(unknown_worker=how))
+    sim = BuildsSimulator(clock=clock, behavior=Behavior(unknown_worker=how))
     assert door(sim)(f"workers/{'0' * 32}/builds").status == status
     body = door(sim).body(f"workers/{sim.add_worker()}/builds")
     assert (body["result"], body["result_info"]["total_pages"]) == ([], 0)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from builds_async.simulator import Behaviour, BuildsSimulator, Fault, RateLimit, VirtualClock
+from builds_async.simulator import Behavior, BuildsSimulator, Fault, RateLimit, VirtualClock
 from tests.simulator.support import UUID
 
 ROOT = "/client/v4/workers/builds/deploy_hooks"
@@ -66,7 +66,7 @@ def test_a_name_has_1_to_58_characters(body: Any, tag: str, sim: BuildsSimulator
 @pytest.mark.parametrize(("how", "status"), [("empty", 200), ("not_found", 404)])
 def test_hooks_are_found_by_name(how: Any, status: int, clock: VirtualClock, door: Any) -> None:
     """An unknown name has none, or is 404, as the switch says; a tag is no name at all."""
-    sim = BuildsSimulator(clock=clock, behaviour=Behaviour(unknown_worker=how))
+    sim = BuildsSimulator(clock=clock, behavior=Behavior(unknown_worker=how))
     tag = sim.add_worker("shop")
     assert door(sim)("workers/nobody/deploy_hooks").status == status
     assert door(sim).error(f"workers/{tag}/deploy_hooks") == (404, 12000)
@@ -149,8 +149,8 @@ def test_a_hook_counts_in_the_rate_limit_and_meets_faults(clock: VirtualClock, d
 
 def test_a_hook_may_respond_as_the_documentation_shows(clock: VirtualClock, door: Any) -> None:
     """Build, branch and Worker; its source may be another word."""
-    behaviour = Behaviour(hook_answer="documents", hook_source="api")
-    sim = BuildsSimulator(clock=clock, behaviour=behaviour)
+    behavior = Behavior(hook_answer="documents", hook_source="api")
+    sim = BuildsSimulator(clock=clock, behavior=behavior)
     started = trigger(sim, door, sim.add_deploy_hook(sim.add_worker("shop")))
     assert started == {"build_uuid": started["build_uuid"], "branch": "main", "worker": "shop"}
     metadata = door(sim).result(f"builds/{started['build_uuid']}")["build_trigger_metadata"]

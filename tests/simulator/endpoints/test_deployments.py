@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from builds_async import BuildOutcome
-from builds_async.simulator import Behaviour, BuildsSimulator, TokenKind, VirtualClock
+from builds_async.simulator import Behavior, BuildsSimulator, TokenKind, VirtualClock
 from tests.simulator.support import UUID, headers
 
 STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
@@ -67,7 +67,7 @@ def test_what_a_build_leaves_behind(
 
 def test_a_build_of_a_preview_is_not_deployed_to_its_worker(clock: VirtualClock, door: Any) -> None:
     """Even where the Worker's list has it."""
-    sim = BuildsSimulator(clock=clock, behaviour=Behaviour(preview_builds="listed"))
+    sim = BuildsSimulator(clock=clock, behavior=Behavior(preview_builds="listed"))
     preview = sim.add_preview(sim.add_worker("shop"), "feature")
     sim.add_finished_build(external_script_id=preview, branch="feature")
     assert (served(sim, door), uploaded(sim, door)) == ([], [])
@@ -148,7 +148,7 @@ def test_a_deployment_that_can_not_be_is_refused(
 @pytest.mark.parametrize("code", [10007, 10090])
 def test_an_unknown_worker(code: Any, clock: VirtualClock, door: Any) -> None:
     """404 with the code that the switch says, for a tag in place of the name as well."""
-    sim = BuildsSimulator(clock=clock, behaviour=Behaviour(unknown_script=code))
+    sim = BuildsSimulator(clock=clock, behavior=Behavior(unknown_script=code))
     for name in ("nope", sim.add_worker("shop")):
         for rest in ("deployments", "versions", "subdomain", f"deployments/{UUID}", f"versions/{UUID}"):
             assert door(sim).error(f"/workers/scripts/{name}/{rest}") == (404, code)
@@ -189,7 +189,7 @@ def test_account_owned_tokens_are_accepted(sim: BuildsSimulator, shop: str, door
 
 async def test_a_build_that_is_no_longer_kept(clock: VirtualClock, door: Any) -> None:
     """It is unknown to every look-up and list; what it deployed still serves."""
-    sim = BuildsSimulator(clock=clock, behaviour=Behaviour(builds_kept=60.0))
+    sim = BuildsSimulator(clock=clock, behavior=Behavior(builds_kept=60.0))
     tag = sim.add_worker("shop")
     build = sim.add_finished_build(external_script_id=tag, age=30.0)
     ask, paths = door(sim), (f"builds/{build.build_uuid}", f"builds/{build.build_uuid}/logs")

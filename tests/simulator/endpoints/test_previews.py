@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from builds_async.simulator import Behaviour, BuildsSimulator, VirtualClock
+from builds_async.simulator import Behavior, BuildsSimulator, VirtualClock
 
 
 class TestPreviews:
@@ -56,7 +56,7 @@ class TestPreviews:
 
     def test_listed_builds(self, clock: VirtualClock, door: Any) -> None:
         """They may be listed for their Worker too."""
-        sim = BuildsSimulator(clock=clock, behaviour=Behaviour(preview_builds="listed"))
+        sim = BuildsSimulator(clock=clock, behavior=Behavior(preview_builds="listed"))
         tag = sim.add_worker()
         build = sim.add_build(external_script_id=sim.add_preview(tag, "feature"))
         (listed,) = door(sim).result(f"workers/{tag}/builds")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from builds_async.simulator import Behaviour, BuildsSimulator, VirtualClock
+from builds_async.simulator import Behavior, BuildsSimulator, VirtualClock
 
 STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
@@ -48,7 +48,7 @@ def test_a_filter_that_makes_no_sense_is_refused(tags: str, sim: BuildsSimulator
 @pytest.mark.parametrize("found", [False, True])
 def test_a_worker_that_was_never_deployed_is_not_listed(found: bool, clock: VirtualClock, door: Any) -> None:
     """The search has it or not, as the switch says; its triggers are listed."""
-    sim = BuildsSimulator(clock=clock, behaviour=Behaviour(undeployed_search=found))
+    sim = BuildsSimulator(clock=clock, behavior=Behavior(undeployed_search=found))
     tag = sim.add_worker("new", deployed=False)
     assert door(sim).result("/workers/scripts") == []
     assert len(door(sim).result("/workers/scripts-search")) == found

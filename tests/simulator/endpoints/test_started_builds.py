@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from builds_async.models import BuildOutcome, BuildStatus
-from builds_async.simulator import Behaviour, BuildsSimulator, Fault, FaultKind, SimulatedBuild, VirtualClock
+from builds_async.simulator import Behavior, BuildsSimulator, Fault, FaultKind, SimulatedBuild, VirtualClock
 from tests.simulator.support import triggers_of
 
 
@@ -89,7 +89,7 @@ class TestStartedBuilds:
 
     def test_source(self, clock: VirtualClock, door: Any) -> None:
         """Its source may be `api`."""
-        sim = BuildsSimulator(clock=clock, behaviour=Behaviour(started_source="api"))
+        sim = BuildsSimulator(clock=clock, behavior=Behavior(started_source="api"))
         (trigger,) = triggers_of(sim, sim.add_worker(), door)
         path = f"triggers/{trigger['trigger_uuid']}/builds"
         body = door(sim).result(path, method="POST", body={"branch": "main"})

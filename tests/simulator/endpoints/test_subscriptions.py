@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from builds_async.models import BuildOutcome
-from builds_async.simulator import Behaviour, BuildsSimulator, VirtualClock
+from builds_async.simulator import Behavior, BuildsSimulator, VirtualClock
 
 PATH = "/event_subscriptions/subscriptions"
 EVENTS = ["build.started", "build.succeeded", "build.failed", "build.canceled"]
@@ -122,7 +122,7 @@ def test_a_subscription_may_be_wider_than_it_says(
     scope: Any, expected: list[str], clock: VirtualClock, door: Any
 ) -> None:
     """Whether the Worker's name narrows it is unknown, so it is a switch."""
-    sim = BuildsSimulator(clock=clock, behaviour=Behaviour(subscription_scope=scope))
+    sim = BuildsSimulator(clock=clock, behavior=Behavior(subscription_scope=scope))
     queue = sim.add_queue(worker_name="shop")
     for name in ("shop", "blog"):
         sim.add_build(external_script_id=sim.add_worker(name)).finish()

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from builds_async.simulator import Behaviour, BuildsSimulator, VirtualClock
+from builds_async.simulator import Behavior, BuildsSimulator, VirtualClock
 from tests.simulator.support import UUID, triggers_of
 
 
@@ -106,7 +106,7 @@ def test_a_trigger_is_created_with_the_defaults_seen_live(sim: BuildsSimulator, 
 @pytest.mark.parametrize("name", ["external_script_id", "build_token_uuid", "repo_connection_uuid"])
 def test_a_trigger_names_what_exists(name: str, status: Any, clock: VirtualClock, door: Any) -> None:
     """400 or 404, as the switch says, and nothing is created."""
-    sim = BuildsSimulator(clock=clock, behaviour=Behaviour(unknown_references=status))
+    sim = BuildsSimulator(clock=clock, behavior=Behavior(unknown_references=status))
     tag = sim.add_worker()
     body = new_trigger(sim, tag, door, **{name: UUID})
     code = {400: 12002, 404: 12000}[status]
@@ -117,7 +117,7 @@ def test_a_trigger_names_what_exists(name: str, status: Any, clock: VirtualClock
 @pytest.mark.parametrize("status", [400, 409])
 def test_a_third_trigger_is_refused(status: Any, clock: VirtualClock, door: Any) -> None:
     """With 12030, and the status that the switch says."""
-    sim = BuildsSimulator(clock=clock, behaviour=Behaviour(third_trigger=status))
+    sim = BuildsSimulator(clock=clock, behavior=Behavior(third_trigger=status))
     tag = sim.add_worker()
     sim.add_trigger(tag)
     assert door(sim).error("triggers", method="POST", body=new_trigger(sim, tag, door)) == (status, 12030)
@@ -188,7 +188,7 @@ async def test_deleting_a_trigger_cancels_its_unfinished_builds(
 
 def test_deleted_triggers_may_be_listed(clock: VirtualClock, door: Any) -> None:
     """With the date of the deletion, as the switch says."""
-    sim = BuildsSimulator(clock=clock, behaviour=Behaviour(deleted_triggers="listed"))
+    sim = BuildsSimulator(clock=clock, behavior=Behavior(deleted_triggers="listed"))
     tag = sim.add_worker()
     (trigger,) = triggers_of(sim, tag, door)
     door(sim).result(f"triggers/{trigger['trigger_uuid']}", method="DELETE")
@@ -207,7 +207,7 @@ def test_purging_the_cache_needs_a_trigger(sim: BuildsSimulator, door: Any) -> N
 @pytest.mark.parametrize(("how", "status"), [("empty", 200), ("not_found", 404)])
 def test_an_unknown_tag_has_no_triggers(how: Any, status: int, clock: VirtualClock, door: Any) -> None:
     """An empty list or 404, as the switch says; a name is no tag at all."""
-    sim = BuildsSimulator(clock=clock, behaviour=Behaviour(unknown_worker=how))
+    sim = BuildsSimulator(clock=clock, behavior=Behavior(unknown_worker=how))
     sim.add_worker("shop")
     for kind in ("triggers", "previews"):
         assert door(sim)(f"workers/{'0' * 32}/{kind}").status == status
@@ -234,7 +234,7 @@ class TestVariables:
 
     def test_changed(self, clock: VirtualClock, door: Any) -> None:
         """The response may have only what was sent."""
-        sim = BuildsSimulator(clock=clock, behaviour=Behaviour(variables_answer="changed"))
+        sim = BuildsSimulator(clock=clock, behavior=Behavior(variables_answer="changed"))
         uuid = sim.add_trigger(sim.add_worker(), environment_variables={"A": "1"})
         path, body = f"triggers/{uuid}/environment_variables", {"B": {"value": "2", "is_secret": False}}
         assert set(door(sim).result(path, method="PATCH", body=body)) == {"B"}

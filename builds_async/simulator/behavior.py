@@ -6,10 +6,10 @@ from typing import Literal, TypeAlias
 import msgspec
 
 CursorStyle: TypeAlias = Literal["array", "object", "quoted", "raw", "long", "new"]
-"""The form of the text of a log's cursors; see `Behaviour.cursors`."""
+"""The form of the text of a log's cursors; see `Behavior.cursors`."""
 
 
-class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
+class Behavior(msgspec.Struct, frozen=True, kw_only=True):
     """One switch for each open question about the real service; the defaults are the likeliest behavior.
 
     A client that works under every setting depends on none of them.
@@ -138,6 +138,10 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
                 msgspec.convert(getattr(self, field.name), field.type)
             except msgspec.ValidationError as error:
                 raise ValueError(f"{field.name}: {error}") from None
+
+
+Behaviour: TypeAlias = Behavior
+"""The old spelling of `Behavior`."""
 
 
 class TokenKind(StrEnum):
