@@ -1,6 +1,6 @@
 """A tail that starts with the position of an earlier one gives exactly what is left."""
 
-import asyncio
+import time
 from collections import defaultdict
 
 import msgspec
@@ -178,8 +178,7 @@ class TestPosition:
         ids = tags(5000)
         marks = {tag: {"build_uuid": "b", "created_on": None} for tag in ids}
         start = msgspec.convert({"workers": marks, "logs": {}}, TailPosition)
-        loop = asyncio.get_running_loop()
-        began = loop.time()
+        began = time.process_time()
         tail = it.tail(ids, start)
-        assert loop.time() - began < 0.25
+        assert time.process_time() - began < 0.25
         assert tail.position == start
