@@ -38,12 +38,16 @@ async def follow(client: BuildsClient) -> None:
     assert_type(log.complete, bool)
     assert_type(log.versions, tuple[str, ...])
     assert_type(log.preview_url, str | None)
+    assert_type(await client.follow("b", wait=False).ready(), bool)
+    assert_type(log.position.after(3), LogPosition)
+    assert_type((await client.summarize(log.build)).around, tuple[LogLine, ...])
     assert_type(await client.preview_url(log.build), str | None)
 
 
 async def wait(client: BuildsClient) -> None:
     assert_type(await client.wait("b"), Build)
     assert_type(await client.wait_for_commit("t", "abcdef0", branch="main"), Build)
+    assert_type(await client.wait_for_commit("t", "abcdef0", finished=False), Build)
     try:
         assert_type(await client.wait_for_commit("t", "abcdef0", deployed=True), Build)
     except NotDeployedError as error:
