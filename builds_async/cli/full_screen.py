@@ -55,6 +55,7 @@ class FullScreen:
     def __init__(self, screen: Screen) -> None:
         self._screen = screen
         self._is_taken = False
+        self._was_suspended = False
         self._suspension = Suspension(self._suspend)
         self._notes = Notes(cast("TextIO", sys.stderr))
         self._handlers = ExitStack()
@@ -73,14 +74,16 @@ class FullScreen:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         with shielded():
-            self._suspension.off()
-            # The terminal may be gone.
-            with suppress(CommandError, BrokenPipeError):
-                self._restore()
-            self._handlers.close()
-            if sys.stderr is cast("TextIO", self._notes):
-                sys.stderr = self._notes.rich_proxied_file
-                stderr().write(self._notes.text)
+            try:
+                # The terminal may be gone.
+                with suppress(CommandError, BrokenPipeError), self._suspension.held():
+                    self._restore()
+            finally:
+                self._suspension.off()
+                self._handlers.close()
+                if sys.stderr is cast("TextIO", self._notes):
+                    sys.stderr = self._notes.rich_proxied_file
+                    stderr().write(self._notes.text)
 
     @property
     def size(self) -> os.terminal_size:
@@ -96,9 +99,9 @@ class FullScreen:
         """Draw a header and rows, and what stands below them. Rows that do not fit are counted.
 
         `more` is the number of rows that are not even among the lines, which have to fill the screen then.
-        Draws nothing while the process is in the background.
+        Draws nothing while a shell has the process in the background.
         """
-        if not self._screen.is_in_front:
+        if self._is_away:
             return
         columns, rows = self.size
         note = self._notes.latest
@@ -135,6 +138,16 @@ class FullScreen:
     def _wake(self, _number: int, _frame: FrameType | None) -> None:
         self._loop.call_soon_threadsafe(self._news.set)
 
+    @property
+    def _is_away(self) -> bool:
+        """Whether a shell has the process in the background.
+
+        In a script, timeout(1) makes a process group that is never in front: not a reason to draw nothing.
+        """
+        if self._screen.is_in_front:
+            return False
+        return self._was_suspended or os.getpgid(os.getppid()) != os.getpgrp()
+
     def _take(self) -> None:
         if not self._is_taken:
             self._is_taken = True
@@ -147,6 +160,7 @@ class FullScreen:
 
     def _suspend(self, stops: bool) -> None:
         if stops:
+            self._was_suspended = True
             self._restore()
         else:
             self._loop.call_soon_threadsafe(self._news.set)  # the next frame takes the screen

@@ -58,7 +58,7 @@ class Screen:
 
     @property
     def is_in_front(self) -> bool:
-        """Whether the process may draw on the terminal now: not while it is in the background."""
+        """Whether the process is in the foreground of the terminal; True if that is not known."""
         try:
             return self._stream is None or os.tcgetpgrp(self._stream.fileno()) == os.getpgrp()
         except (

@@ -178,6 +178,26 @@ def test_suspended_by_a_shell(dozen: Served) -> None:
         assert "code 130" in terminal.text
 
 
+def test_started_in_the_background(dozen: Served) -> None:
+    """A watch that is started with `&` does not draw over the shell until `fg`."""
+    needs_program("bash")
+    shell = ["bash", "--noediting", "--norc", "--noprofile", "-i"]
+    with running_on_terminal(shell, {**dozen.environment, "PS1": "READY> "}) as terminal:
+        terminal.wait_for("READY>")
+        terminal.type(f"{' '.join(COMMAND)} {' '.join(WATCH)} & sleep 3; echo still''here; fg\n")
+        terminal.wait_until(lambda: "stillhere" in terminal.output)
+        assert "\x1b[?1049h" not in terminal.output.partition("stillhere")[0]
+        terminal.wait_until(lambda: terminal.screen.is_alternate and SUMMARY in terminal.text)
+
+
+def test_in_a_process_group_of_a_script(dozen: Served) -> None:
+    """In a script, timeout(1) takes the foreground from the command, which draws all the same."""
+    needs_program("timeout")
+    script = ["sh", "-c", f"timeout 60 {' '.join(COMMAND)} {' '.join(WATCH)}; exit"]
+    with running_on_terminal(script, dozen.environment) as terminal:
+        terminal.wait_until(lambda: terminal.screen.is_alternate and SUMMARY in terminal.text)
+
+
 def test_keys_leave_no_traces(dozen: Served) -> None:
     """What is typed is echoed by the terminal, and gone with the next frame."""
     with watching(dozen) as terminal:
