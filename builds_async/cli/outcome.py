@@ -125,6 +125,8 @@ async def print_build(
             build, worker=worker, page=page, reason=summary.reason, preview_url=summary.preview_url
         )
         template.print(stdout(), facts)
+        if log_failed:
+            print_around(summary)
         return summary
     record = msgspec.to_builtins(build)
     record |= {

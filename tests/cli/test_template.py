@@ -110,6 +110,13 @@ def test_fields_of_a_build(account: Served, shop: str, cli: Cli) -> None:
     assert cli("show", good.build_uuid, "--template", "{preview_url}").out.endswith(".workers.dev\n")
 
 
+@pytest.mark.parametrize("command", ["show", "wait"])
+def test_the_lines_around_the_reason(command: str, account: Served, shop: str, cli: Cli) -> None:
+    """--log-failed prints its lines behind that of the template."""
+    uuid = builds_of(account, shop)[0].build_uuid
+    assert cli(command, uuid, "--log-failed", "--template", "{outcome}").out == "fail\nError: a\n"
+
+
 def test_a_worker_without_builds(account: Served, cli: Cli) -> None:
     """A Worker that was never built has its name and tag, and no other fact."""
     tag = account.do(lambda: account.sim.add_worker("unbuilt"))
