@@ -55,4 +55,16 @@ class Explanations:
             return "the server at this address is no Redis or Valkey: correct the URL"
         if isinstance(error, (kinds.MovedError, kinds.AskError)) or text.startswith(_CLUSTER):
             return IS_A_CLUSTER
+        return self._advice_on_tls(text)
+
+    def _advice_on_tls(self, text: str) -> str:
+        if "CERTIFICATE_VERIFY_FAILED" in text:
+            return (
+                "its TLS certificate can't be verified: name the file with the certificate of its CA in the"
+                f" URL, as ?ssl_ca_certs=/path/ca.pem ({text})"
+            )
+        if self._name.startswith("rediss://") and "No such file or directory" in text:
+            return (
+                "a file that the URL names does not exist: correct ssl_ca_certs, ssl_certfile or ssl_keyfile"
+            )
         return ""

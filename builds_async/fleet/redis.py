@@ -273,6 +273,11 @@ def _check(facts: EngineFacts, info: dict[str, str], name: str) -> None:
     """Raise ConfigurationError for an engine that can't be relied on."""
     if info.get("redis_mode") == "cluster":
         raise ConfigurationError(f"{name}: {IS_A_CLUSTER}")
+    if info.get("role") in {"slave", "replica"} and info.get("slave_read_only", "1") == "1":
+        raise ConfigurationError(
+            f"{name}: this is a read-only replica: use the address of its primary, or with Sentinel pass the"
+            " client of `Sentinel.master_for`"
+        )
     version = tuple(int(part) for part in facts.version.split(".")[:2] if part.isdecimal())
     if facts.product == "Redis" and version < OLDEST:
         raise ConfigurationError(

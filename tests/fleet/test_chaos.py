@@ -16,12 +16,13 @@ from tests.support.postgres import postgres
 SECONDS = float(os.environ.get("CHAOS_SECONDS", "9"))
 SEED = int(os.environ.get("CHAOS_SEED", "1"))
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(SECONDS + 90)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(2 * SECONDS + 240)]
 
 
 def check(run: Run) -> None:
     """Every bot ended as it should, and no error was met that is none of ours."""
-    print(dict(run.faults), len(run.sim.builds), "builds")  # noqa: T201  # for `-s`
+    lines = sum(len(build.lines) for build in run.sim.builds.values())
+    print(dict(run.faults), len(run.sim.builds), "builds", lines, "lines")  # noqa: T201  # for `-s`
     assert run.faults.total() >= SECONDS / 3
     assert run.faults["did not end"] == 0
     assert "Traceback" not in run.errors, run.errors[-3000:]

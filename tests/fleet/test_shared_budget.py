@@ -246,10 +246,10 @@ class TestSeveral:
 
 
 class TestLessons:
-    """What a prototype got wrong: the numbers are those of its list."""
+    """What a prototype got wrong. `test_lesson_1` to `_10` of this folder are all of its lessons."""
 
-    async def test_1_closing_during_a_call(self, world: World) -> None:
-        """1. A 429 that comes while the engine is being called is reported as soon as the call is back."""
+    async def test_lesson_1_a_closing_during_a_call(self, world: World) -> None:
+        """A 429 that comes while the engine is being called is reported as soon as the call is back."""
         world.engine.latency = 0.4
         one, two = await world.member(), await world.member()
         await two.send()
@@ -260,8 +260,8 @@ class TestLessons:
         await world.clock.sleep(0.8)
         assert two.budget.closed_for > 58
 
-    async def test_3_empty_engine(self, world: World) -> None:
-        """3. An engine that comes back empty grants nothing until all have reported what they sent."""
+    async def test_lesson_3_an_empty_engine(self, world: World) -> None:
+        """An engine that comes back empty grants nothing until all have reported what they sent."""
         world.judge.headers = False
         members = [await world.member(callers=5) for _ in range(4)]
         await world.clock.sleep(5)
@@ -277,8 +277,8 @@ class TestLessons:
         assert (world.judge.refused, world.judge.most <= CAPACITY) == (0, True)
         assert world.judge.requests > ended
 
-    async def test_4_ration(self, world: World) -> None:
-        """4. All that are cut off send half of the reserve together, so the rest stays within the limit."""
+    async def test_lesson_4_the_ration(self, world: World) -> None:
+        """All that are cut off send half of the reserve together, so the rest stays within the limit."""
         world.judge.headers = False
         members = [await world.member(callers=5) for _ in range(4)]
         await world.clock.sleep(1)
@@ -291,8 +291,8 @@ class TestLessons:
         assert 6 <= rationed <= 15 * 3 / 4 + 3
         assert (world.judge.refused, world.judge.most <= 285) == (0, True)
 
-    async def test_5_not_at_once(self, world: World) -> None:
-        """5. Nothing is sent on a ration before the engine counts the member as late, one session later."""
+    async def test_lesson_5_not_at_once(self, world: World) -> None:
+        """Nothing is sent on a ration before the engine counts the member as late, one session later."""
         world.judge.headers = False
         member = await world.member()
         await asyncio.gather(*(member.send() for _ in range(CAPACITY)))
@@ -304,8 +304,8 @@ class TestLessons:
         await member.send()
         assert world.clock.now() - began > GRACE
 
-    async def test_10_no_await(self, world: World) -> None:
-        """10. A loop that never waits for a response starves no refill: it waits for it at the last token."""
+    async def test_lesson_10_no_await(self, world: World) -> None:
+        """A loop that never waits for a response starves no refill: it waits for it at the last token."""
         member = await world.member()
         for _ in range(200):
             assert await member.budget.acquire(poll=False, max_wait=inf)

@@ -90,8 +90,10 @@ class Run:
         self.tags = [self.sim.add_worker() for _ in range(workers)]
         self.bots: list[asyncio.subprocess.Process | None] = [None] * bots
         self.proxies = [Proxy(engine.port) for _ in range(bots)]
+        self.ready: set[asyncio.subprocess.Process] = set()
         self.faults: Counter[str] = Counter()
         self.thaws: list[tuple[float, Any]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def plain(self) -> Path:
@@ -118,7 +120,7 @@ class Run:
                     for n in range(len(self.engine_dies))
                 ]
                 await self.trouble(began + self.seconds, deaths)
-                await self.peace(loop.time() + 4 * self.lease + 12.0)
+                await self.peace(loop.time() + 4 * self.lease + 60.0)
             finally:
                 await self.end()
 
@@ -141,7 +143,7 @@ class Run:
     async def trouble(self, until: float, deaths: list[float]) -> None:
         loop = asyncio.get_running_loop()
         dies = list(self.engine_dies)
-        while loop.time() < until:
+        while loop.time() < until or self.faults.total() < self.seconds / 3:
             await asyncio.sleep(self.rng.uniform(*self.gap))
             for at, thaw in [it for it in self.thaws if it[0] <= loop.time()]:
                 self.thaws.remove((at, thaw))
@@ -156,6 +158,8 @@ class Run:
         bot, proxy = self.bots[number], self.proxies[number]
         if bot is None or bot.returncode is not None:
             await self.start(number)
+            return
+        if bot not in self.ready:  # on a busy machine that takes a while, and a fault would hit nothing
             return
         self.faults[kind] += 1
         at = asyncio.get_running_loop().time() + self.rng.uniform(0.3, 2.5 * self.lease)
@@ -212,9 +216,20 @@ class Run:
             "plain": str(self.plain),
         }
         with (self.folder / "errors").open("ab") as errors:
-            self.bots[number] = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "tests.support.chaos_bot", json.dumps(config)), stderr=errors
+            bot = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "tests.support.chaos_bot", json.dumps(config)),
+                stdout=asyncio.subprocess.PIPE,
+                stderr=errors,
             )
+        self.bots[number] = bot
+        waiting = asyncio.create_task(self._wait_until_ready(bot))
+        self._tasks.add(waiting)
+        waiting.add_done_callback(self._tasks.discard)
+
+    async def _wait_until_ready(self, bot: asyncio.subprocess.Process) -> None:
+        assert bot.stdout is not None
+        if await bot.stdout.readline():
+            self.ready.add(bot)
 
     async def end(self) -> None:
         for proxy in self.proxies:

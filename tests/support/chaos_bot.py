@@ -37,6 +37,7 @@ async def main(config: dict[str, Any]) -> None:
             tail = client.tail(
                 config["workers"], fleet=fleet, store=store, interval=3.0, max_poll_interval=3.0
             )
+            print("ready", flush=True)  # noqa: T201  # from now on it may be killed
             async for batch in tail:
                 try:
                     if store is not None:

@@ -30,7 +30,7 @@ class EngineServer:
     def __init__(self, kind: str, *options: str, port: int | None = None) -> None:
         self.kind = kind
         self.options = options
-        self.port = _free_port() if port is None else port
+        self.port = free_port() if port is None else port
         self._folder = tempfile.mkdtemp(prefix="engine-", dir="/tmp")  # a short path: sockets need one
         self.path = Path(self._folder, "s")
         self._process: subprocess.Popen[bytes] | None = None
@@ -183,7 +183,8 @@ def _encoded(words: tuple[str, ...]) -> bytes:
     return b"*%d\r\n" % len(words) + b"".join(parts)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
     with socket.socket() as it:
         it.bind(("127.0.0.1", 0))
         return int(it.getsockname()[1])
