@@ -91,17 +91,15 @@ async def lifetimes(budget: RedisBudget) -> dict[str, int]:
 
 async def test_lesson_6_zero_is_a_number(budget: RedisBudget) -> None:
     """What the engine keeps is never a negative zero, which the oldest one refuses as a number."""
-    reports = [
-        {"history": (), "unused": 2},
-        {},
-        {"total": 2, "in_flight": 1},
-        {"total": 3},
-        {"leaving": True},
+    claims = [
+        claim(history=(), unused=2),
+        claim(),
+        claim(total=2, in_flight=1),
+        claim(total=3),
+        claim(total=3, leaving=True),
     ]
-    for number, report in enumerate(reports):
-        await budget.lease(
-            "u", claim(**{"total": 3, **report} if number == 4 else report), now=START + number
-        )
+    for number, it in enumerate(claims):
+        await budget.lease("u", it, now=START + number)
         state = await budget.engine._command("HVALS", key("budget", "u", "state"))
         assert all(not bytes(value).startswith(b"-0") for value in state)
 
