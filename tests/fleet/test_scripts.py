@@ -245,7 +245,7 @@ class TestBeat:
         assert await both.beat(old) == Dead(superseded=True)
         assert not await both.ask("save", "u", fence, 1, "p")
 
-    async def test_other_units(self, both: Both) -> None:
+    async def test_other_workers(self, both: Both) -> None:
         """A member takes only workers that it wants, and those that it wants no longer become free."""
         one, other = Claim("a", ("u1", "u2")), Claim("b", ("u2", "u3"))
         hear(one, await both.beat(one))
@@ -274,7 +274,7 @@ class TestBeat:
         hear(other, await both.beat(other))
         assert set(other.held) == {"u"}
 
-    async def test_units_are_asked_for_again(self, both: Both, each_engine: EngineServer) -> None:
+    async def test_workers_are_asked_for_again(self, both: Both, each_engine: EngineServer) -> None:
         """An engine that has lost only the workers of a digest asks for them, and nothing changes hands."""
         claim = Claim("a", ("u",))
         hear(claim, await both.beat(claim))
@@ -286,7 +286,7 @@ class TestBeat:
         assert isinstance(answer, Standing)
         assert (answer.taken, answer.gone) == ({}, frozenset())
 
-    async def test_a_version_stands_for_units(self, both: Both) -> None:
+    async def test_a_version_stands_for_workers(self, both: Both) -> None:
         """A beat with the last version says no workers; with any other one it has to say them."""
         claim = Claim("a", ("u1", "u2"))
         hear(claim, await both.beat(claim))
