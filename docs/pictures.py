@@ -1,7 +1,7 @@
 """Make the pictures of README and docs from real runs: `nox -s pictures`.
 
-The command runs against a simulated account, and the SVGs show what it printed. The PNG is the dashboard in a
-headless Chromium.
+The command runs against a simulated account, and the SVGs show what it printed. The PNGs are the dashboard in
+a headless Chromium.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from rich.text import Text
 from builds_async import BuildOutcome, BuildStatus
 from builds_async.simulator import BuildsSimulator
 from tests.cli.terminals import running_on_terminal
-from tests.support.browser import CHROMIUM, chromium, connected
+from tests.support.browser import CHROMIUM, Browser, Page, chromium, connected
 
 HERE = Path(__file__).parent
 PICTURES = HERE / "_static"
@@ -60,6 +60,46 @@ OUTPUT = {
 }
 
 
+FAILED = [
+    "Initializing build environment...",
+    "Success: Finished initializing build environment",
+    "Cloning repository...",
+    "Detected the following tools from environment: npm@10.9.2, nodejs@22.16.0",
+    "Installing project dependencies: npm clean-install --progress=false",
+    "",
+    "added 412 packages in 9s",
+    "Executing user build command: npm run build",
+    "",
+    "> api@2.1.0 build",
+    "> vite build && tsc --noEmit",
+    "",
+    "\x1b[36mvite v7.1.4 \x1b[32mbuilding for production...\x1b[39m",
+    "\x1b[32m✓\x1b[39m 214 modules transformed.",
+    "\x1b[2mdist/\x1b[22m\x1b[36massets/index.js \x1b[39m\x1b[1m\x1b[2m41.20 kB\x1b[22m",
+    "\x1b[91msrc/limits.ts\x1b[0m:\x1b[93m41\x1b[0m - \x1b[91merror\x1b[0m TS2322: null is no number.",
+    "",
+    "\x1b[7m41\x1b[0m       limit: response.headers.get('Retry-After'),",
+    "\x1b[7m  \x1b[0m \x1b[91m      ~~~~~\x1b[0m",
+    "",
+    "Failed: error occurred while running build command",
+]
+PHOTOGRAPHS = {
+    "dashboard": (1440, 500, "light"),
+    "build-light": (1000, 560, "light"),
+    "build-dark": (1000, 560, "dark"),
+    "build-phone": (390, 720, "light"),
+}
+"""The width, height and color scheme of each picture of a build in the dashboard."""
+LISTS = {
+    "list-light": (1100, 500, "light"),
+    "list-dark": (1100, 500, "dark"),
+    "list-phone": (390, 760, "light"),
+}
+"""The same for pictures of its list."""
+BRANCHES = ["main", "main", "main", "prices-with-tax", "main", "dependabot/npm_and_yarn/vite-7.1.4"]
+MORE = ["checkout", "images", "mail", "newsletter-subscriptions", "payments", "redirects", "sitemap", "stats"]
+
+
 def add_account(sim: BuildsSimulator) -> None:
     """Give each Worker a history, and let three of them build now."""
     for number, (name, message) in enumerate(COMMITS.items()):
@@ -85,6 +125,28 @@ def add_account(sim: BuildsSimulator) -> None:
             commit_message=COMMITS[name],
             commit_hash=f"{number + 1:02x}badcab" * 5,
         )
+
+
+def add_more_workers(sim: BuildsSimulator) -> None:
+    """Fill the list: two builds for each Worker, of which some fail, run, or were canceled."""
+    messages = list(COMMITS.values())
+    for number, name in enumerate(MORE):
+        tag = sim.add_worker(name)
+        for age in (90000.0, 4000.0 * (number + 1)):
+            sim.add_finished_build(
+                5,
+                BuildOutcome.FAIL if age < 90000 and number in {3, 4} else BuildOutcome.SUCCESS,
+                age=age,
+                external_script_id=tag,
+                branch=BRANCHES[number % len(BRANCHES)],
+                commit_message=messages[number % len(messages)],
+                commit_hash=f"{number + 31:02x}5eed0f" * 5,
+            )
+    for name in MORE[:2]:
+        sim.add_build(external_script_id=sim.workers[name], commit_message=COMMITS["shop"]).set_status(
+            BuildStatus.RUNNING
+        )
+    sim.add_worker("experiment")
 
 
 async def recorded(sim: BuildsSimulator, words: Iterable[str], seconds: float | None = None) -> str:
@@ -139,25 +201,53 @@ async def dashboard(sim: BuildsSimulator) -> AsyncIterator[str]:
         await process.wait()
 
 
-async def photograph(url: str) -> None:
-    """The dashboard, with the log of a build that failed."""
+async def shown(browser: Browser, url: str, width: int, height: int, scheme: str) -> Page:
+    """A page of this size and color scheme."""
+    page = await browser.open("about:blank")
+    await page.call(
+        "Emulation.setDeviceMetricsOverride",
+        width=width,
+        height=height,
+        deviceScaleFactor=1,
+        mobile=width < height,
+    )
+    await page.call(
+        "Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}]
+    )
+    await page.call("Page.navigate", url=url)
+    return page
+
+
+async def photograph_list(url: str) -> None:
+    """The list, with the details of the Worker that failed last."""
     with chromium() as address:
         async with connected(address) as browser:
-            page = await browser.open(url)
-            await page.call(
-                "Emulation.setDeviceMetricsOverride",
-                width=1000,
-                height=560,
-                deviceScaleFactor=1,
-                mobile=False,
-            )
-            await page.until(f"document.querySelectorAll('tbody tr').length === {len(COMMITS)}")
-            await page.evaluate(
-                "[...document.querySelectorAll('tr')].find(it => /api/.test(it.textContent))"
-                ".querySelector('a.open').click()"
-            )
-            await page.until("document.querySelector('#log-end').hidden", expected=False)
-            await page.screenshot(PICTURES / "dashboard.png")
+            for name, (width, height, scheme) in LISTS.items():
+                page = await shown(browser, url, width, height, scheme)
+                await page.until("document.querySelector('#connection')?.dataset.state", "live")
+                await page.evaluate("document.querySelectorAll('.entry.built .more')[1].click()")
+                await page.until("document.querySelector('.detail .badge:not([hidden])') !== null")
+                await page.screenshot(PICTURES / f"{name}.png")
+
+
+async def photograph(sim: BuildsSimulator, url: str) -> None:
+    """A build that failed, beside the list, and alone on a light page, a dark page and a phone."""
+    build = sim.add_finished_build(
+        FAILED,
+        BuildOutcome.FAIL,
+        age=60.0,
+        external_script_id=sim.workers["api"],
+        commit_message=COMMITS["api"],
+        commit_hash="03badcab" * 5,
+    )
+    with chromium() as address:
+        async with connected(address) as browser:
+            for name, (width, height, scheme) in PHOTOGRAPHS.items():
+                page = await shown(browser, f"{url}#build={build.build_uuid}", width, height, scheme)
+                await page.until("document.querySelectorAll('tbody a.open:not([hidden])').length >= 6")
+                await page.until("document.querySelector('#log-end').hidden", expected=False)
+                await page.until("document.querySelector('#cloudflare').hidden", expected=False)
+                await page.screenshot(PICTURES / f"{name}.png")
 
 
 async def main() -> int:
@@ -168,10 +258,13 @@ async def main() -> int:
         draw("tail", "builds-async tail shop blog api", await recorded(sim, ["tail", *OUTPUT], seconds=10))
         draw("status", "builds-async status", await asyncio.to_thread(on_terminal, sim, ["status"]))
         if CHROMIUM is None:
-            print("There is no Chromium on this machine: dashboard.png stays as it is.")
+            print("There is no Chromium on this machine: the pictures of the dashboard stay as they are.")
             return 1
         async with dashboard(sim) as url:
-            await photograph(url)
+            await photograph(sim, url)
+        add_more_workers(sim)
+        async with dashboard(sim) as url:
+            await photograph_list(url)
     return 0
 
 

@@ -132,6 +132,8 @@ NOT_PUBLIC = {
     "builds_async.resources.dashboard",
     # A build as far as an event describes it.
     "builds_async.models.events",
+    # The line that gives a reason, found page by page while a log is read.
+    "builds_async.models.reason",
     # The file of `--resume`, which a `FileStore` can read, and files that are replaced as a whole.
     "builds_async.live.position_file",
     "builds_async.live.files",

@@ -1,27 +1,32 @@
 """Serves a live table of the builds of many Workers, and the live log of any build, to browsers.
 
-One watch serves all browsers, and one broadcast all that read the same log. The ID of an event is the number
-of lines so far: a browser that lost its connection continues exactly behind them, even after a restart of
-the server. The rate budget paces the requests of all logs together.
+One watch serves all browsers, and one broadcast all that read the same log. The rate budget paces the
+requests of all logs together.
 """
 
 import asyncio
 import hmac
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from ipaddress import ip_address
 from pathlib import Path
-from typing import NoReturn, Self, TypeVar
+from typing import NoReturn
 from urllib.parse import quote
 
-import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from builds_async import Build, BuildsClient, BuildsError, BuildTriggerMetadata, BuildWatcher
+from builds_async import BuildsClient
+from builds_async.dashboard.actions import Actions
+from builds_async.dashboard.build_pane import BuildPane
+from builds_async.dashboard.event_stream import HEARTBEAT, EventStream
+from builds_async.dashboard.lookups import Lookups
+from builds_async.dashboard.table import WorkerTable
 
-INTERVAL, POLL_INTERVAL, HEARTBEAT, RETRY = 10.0, 1.0, 15.0, 1.0  # seconds
+INTERVAL, BEAT = 10.0, 0.5
+"""Seconds between two passes over all Workers, and between two looks at what the watch knows."""
+
 HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
@@ -34,117 +39,38 @@ HEADERS = {
 STREAMS = 100  # at once, over all browsers: each log that is followed costs API calls
 COOKIE = "builds-async-dashboard"
 STATIC = Path(__file__).with_name("static")
-T = TypeVar("T")
-
-
-class EventStream(web.StreamResponse):
-    """Sends server-sent events to one browser; waits while the browser is slow."""
-
-    @classmethod
-    async def open(cls, request: web.Request) -> Self:
-        """Start the response to `request`."""
-        stream = cls(headers={"Content-Type": "text/event-stream"})
-        await stream.prepare(request)
-        await stream.write(b"retry: %d\n\n" % (RETRY * 1000))
-        return stream
-
-    async def send(self, event: str, data: object, number: int | None = None) -> None:
-        """An event. A browser that lost its connection says the last `number` that it got whole."""
-        mark = b"" if number is None else b"id: %d\n" % number
-        await self.write(b"event: %s\n%sdata: %s\n\n" % (event.encode(), mark, msgspec.json.encode(data)))
-
-    async def beating(self, result: Awaitable[T], outage: Callable[[], BuildsError | None]) -> T:
-        """What `result` gives. While it takes long, comments find out whether the browser is still there.
-
-        An `outage` is a problem that the browser shows until `result` is there.
-        """
-        task, shown = asyncio.ensure_future(result), False
-        try:
-            while not (await asyncio.wait({task}, timeout=HEARTBEAT))[0]:
-                if (error := outage()) is None or shown:
-                    await self.write(b":\n\n")
-                else:
-                    await self.send("problem", str(error))
-                    shown = True
-            return task.result()
-        finally:
-            task.cancel()
-            await asyncio.wait({task})
 
 
 class Dashboard:
-    """The state of the Workers, for all browsers. `names` are by tag."""
+    """The page's server: one watch for all browsers, and one broadcast for all that read the same log.
 
-    def __init__(self, client: BuildsClient, names: Mapping[str, str]) -> None:
-        self.client: BuildsClient = client
-        self.names: Mapping[str, str] = names
-        self.watcher: BuildWatcher = client.watch(names, interval=INTERVAL)
-        self.version: int = 1  # counts changes; below, the version at which each Worker last changed:
-        self.versions: dict[str, int] = dict.fromkeys(names, self.version)
-        self.news: asyncio.Event = asyncio.Event()
+    `names` are those of the Workers, by tag. With `joining`, Workers that the account gets later join them;
+    with `writes`, the page may retry and cancel builds.
+    """
+
+    def __init__(
+        self, client: BuildsClient, names: Mapping[str, str], *, joining: bool = False, writes: bool = False
+    ) -> None:
+        self.workers: WorkerTable = WorkerTable(client, names, interval=INTERVAL, beat=BEAT, joining=joining)
+        self.lookups: Lookups = Lookups(client, self.workers)
+        self.actions: Actions = Actions(client, allowed=writes)
+        self.pane: BuildPane = BuildPane(client, self.workers.names, self.actions.csrf)
 
     async def watch(self) -> None:
-        """Record each change. Ends only with a permanent error, such as wrong credentials."""
-        async for change in self.watcher:
-            self.version = self.versions[change.external_script_id] = self.version + 1
-            self.news.set()  # wakes all current waiters; later ones wait for the new event
-            self.news = asyncio.Event()
+        """Keep the table current. Ends only if nothing could be looked up at all, with the error."""
+        await self.workers.watch()
 
     async def table(self, request: web.Request) -> NoReturn:
         """Send all Workers, then those that have changed. Nothing queues up: a slow browser skips states."""
-        stream, seen = await EventStream.open(request), 0
+        stream, seen, table = await EventStream.open(request), 0, self.workers
         while True:
-            builds = self.watcher.current
-            changed = [self.row(tag, builds.get(tag)) for tag, at in self.versions.items() if at > seen]
-            seen, news = self.version, self.news
-            await stream.send("workers", {"workers": changed, "problem": self.problem()})
+            changed = [table.rows[tag] for tag, version in table.versions.items() if version > seen]
+            seen, news = table.version, table.news
+            await stream.send(
+                "workers", {"workers": changed, "trouble": table.trouble, "heartbeat": HEARTBEAT}
+            )
             with suppress(TimeoutError):  # then the next event is the heartbeat
                 await asyncio.wait_for(news.wait(), HEARTBEAT)
-
-    async def log(self, request: web.Request) -> web.StreamResponse:
-        """Send the log of a build from the position of the browser's last event on."""
-        last = request.headers.get("Last-Event-ID") or request.query.get("after")
-        try:
-            log = self.client.broadcast(request.match_info["build_uuid"], poll_interval=POLL_INTERVAL)
-            reader = log.subscribe(after=int(last) if last else 0)
-        except ValueError as error:
-            raise web.HTTPBadRequest(text=str(error)) from None
-        stream = await EventStream.open(request)
-        try:
-            while lines := await stream.beating(reader.read(), lambda: log.outage):
-                await stream.send("lines", [(it.time, it.message) for it in lines], reader.number)
-            await stream.send("end", {"state": log.build.state, "complete": log.complete})
-        except BuildsError as error:
-            await stream.send("failed", str(error))
-        return stream
-
-    def row(self, tag: str, build: Build | None) -> dict[str, object]:
-        """The row of a Worker, limited to the fields that browsers show."""
-        row: dict[str, object] = {"tag": tag, "worker": self.names[tag]}
-        if build is not None:
-            about = build.build_trigger_metadata or BuildTriggerMetadata()
-            since = build.stopped_on or build.running_on or build.initializing_on or build.created_on
-            row |= {"build": build.build_uuid, "state": build.state, "since": since}
-            row |= {"branch": about.branch, "commit": about.commit_hash, "message": about.commit_message}
-        return row
-
-    def problem(self) -> str:
-        """The reason why some rows may be out of date; empty if all are current."""
-        failures = list(self.watcher.failures.values())
-        return (
-            f"{len(failures)} of {len(self.names)} Workers could not be checked: {failures[0]}"
-            if failures
-            else ""
-        )
-
-
-async def workers(client: BuildsClient, wanted: Sequence[str]) -> dict[str, str]:
-    """The names of these Workers, or of all Workers of the account, by tag."""
-    if wanted:
-        names = {tag: name for name, tag in (await client.workers.tags(wanted)).items()}
-    else:
-        names = await client.workers.names()
-    return dict(sorted(names.items(), key=lambda pair: pair[1]))
 
 
 class Gate:
@@ -207,9 +133,16 @@ async def serving(dashboard: Dashboard, host: str, port: int, token: str | None 
     app = web.Application(middlewares=[guard])
     app.on_response_prepare.append(secure)
     app.on_shutdown.append(gate.leave)
+    app.on_cleanup.append(dashboard.lookups.close)
     app.router.add_get("/workers", limited(dashboard.table), allow_head=False)
-    app.router.add_get("/logs/{build_uuid}", limited(dashboard.log), allow_head=False)
-    app.router.add_get(r"/{file:(?:app\.js|style\.css|icon\.svg)?}", page)
+    app.router.add_get("/workers/{tag}/builds", dashboard.lookups.builds, allow_head=False)
+    app.router.add_get("/workers/{tag}/live", dashboard.lookups.live, allow_head=False)
+    app.router.add_get("/logs/{build_uuid}", limited(dashboard.pane.log), allow_head=False)
+    app.router.add_get("/logs/{build_uuid}/raw", limited(dashboard.pane.raw), allow_head=False)
+    app.router.add_get("/builds/{build_uuid}/links", dashboard.pane.links.handle, allow_head=False)
+    app.router.add_post("/builds/{build_uuid}/{action:retry|cancel}", dashboard.actions.handle)
+    files = "|".join(re.escape(it.name) for it in sorted(STATIC.iterdir()) if it.name != "index.html")
+    app.router.add_get(f"/{{file:(?:{files})?}}", page)
     runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=1.0, access_log=None)
     await runner.setup()
     try:
@@ -260,4 +193,5 @@ def is_own_page(request: web.Request) -> bool:
             mode == "navigate" and "file" in request.match_info
         )  # a link to the page is allowed, to a stream it is not
     origin = request.headers.get("Origin")
-    return origin is None or origin == f"{request.scheme}://{request.host}"
+    # The scheme is not compared: behind a TLS proxy the page has another one than this server.
+    return origin is None or re.sub("^https?://", "", origin) == request.host

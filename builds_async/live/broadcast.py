@@ -7,6 +7,7 @@ from builds_async.live.background import SharedTask
 from builds_async.live.follow import LogFollower
 from builds_async.models.builds import Build
 from builds_async.models.logs import LogLine
+from builds_async.models.steps import BuildStep
 
 MAX_READ = 1000
 """The maximum number of lines that one `read` of a subscription returns."""
@@ -55,6 +56,16 @@ class LogBroadcast:
     def preview_url(self) -> str | None:
         """The preview URL that the log has named so far; see `LogFollower.preview_url`."""
         return self._log.preview_url
+
+    @property
+    def steps(self) -> tuple[BuildStep, ...]:
+        """The steps of the build so far, at most five; see `LogFollower.steps`."""
+        return self._log.steps
+
+    @property
+    def number(self) -> int:
+        """How many lines have come so far."""
+        return len(self._lines)
 
     @property
     def complete(self) -> bool:

@@ -34,10 +34,10 @@ class Reason(NamedTuple):
     """Why a build failed."""
 
     text: str
-    """The reason in one line."""
+    """The reason: one line of at most 300 characters, safe to print anywhere."""
 
     at: int
-    """The place of the line that gives it, counted from 0."""
+    """The index of the line that gives it, 0 for the first one."""
 
 
 def failure_reason(texts: Iterable[str]) -> str | None:
@@ -55,25 +55,50 @@ def find_reason(texts: Iterable[str]) -> Reason | None:
     characters, safe to print anywhere: without escape sequences, control characters or commands of CI jobs.
     Reads the log once and keeps only a few lines.
     """
-    found: Reason | None = None
-    noise = general = last = None
-    for at, raw in enumerate(texts):
-        text = _shown(raw)
-        if not text:
-            continue
-        last = Reason(text, at)
+    finder = ReasonFinder()
+    finder.add(texts)
+    return finder.reason
+
+
+class ReasonFinder:
+    """Finds the line of a log that best explains why its build failed, as `find_reason` does.
+
+    It takes a log page by page and keeps only a few lines.
+    """
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._found: Reason | None = None
+        self._noise: Reason | None = None
+        self._general: Reason | None = None
+        self._last: Reason | None = None
+
+    @property
+    def reason(self) -> Reason | None:
+        """The reason in the lines so far; None if they have no text."""
+        reason = self._found or self._noise or self._general or self._last
+        return reason and reason._replace(text=_brief(reason.text))
+
+    def add(self, texts: Iterable[str]) -> None:
+        """Take the next lines of the log."""
+        for raw in texts:
+            if text := _shown(raw):
+                self._take(Reason(text, self._count))
+            self._count += 1
+
+    def _take(self, line: Reason) -> None:
+        text, found = line.text, self._found
+        self._last = line
         if found is not None and found.text.endswith(":") and len(found.text) < _LONGEST:
-            found = found._replace(text=f"{found.text} {text}")
+            self._found = found = found._replace(text=f"{found.text} {text}")
         if re.match(_GENERAL, text):
-            general = last
+            self._general = line
         elif text.startswith(_FINAL):
-            found = last  # a specific error of the service wins over any earlier error
+            self._found = line  # a specific error of the service wins over any earlier error
         elif re.match(_NPM_NOISE, text):
-            noise = noise or last
+            self._noise = self._noise or line
         elif found is None and re.search(_ERROR, text):
-            found = last
-    reason = found or noise or general or last
-    return reason and reason._replace(text=_brief(reason.text))
+            self._found = line
 
 
 def _shown(raw: str) -> str:

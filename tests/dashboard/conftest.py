@@ -1,20 +1,30 @@
 """A simulated account, the dashboard that shows it, and connections to both."""
 
 import logging
+import socket
 from collections.abc import AsyncIterator, Iterator
 
 import aiohttp
 import pytest
 
+from builds_async.dashboard import build_pane, event_stream
 from builds_async.dashboard import server as dashboard
 from builds_async.simulator import BuildsSimulator
 from tests.dashboard.support import serving
+from tests.support.browser import BROWSERS, Browser, chromium, connected
+from tests.support.needs import needs_program
 
 
 @pytest.fixture(autouse=True)
 def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("INTERVAL", "POLL_INTERVAL", "RETRY"):
-        monkeypatch.setattr(dashboard, name, 0.02)
+    for module, name in (
+        (dashboard, "INTERVAL"),
+        (dashboard, "BEAT"),
+        (build_pane, "POLL_INTERVAL"),
+        (build_pane, "LOOK"),
+        (event_stream, "RETRY"),
+    ):
+        monkeypatch.setattr(module, name, 0.02)
     monkeypatch.setattr("builds_async.live.log_reader.SETTLE", 0.0)
 
 
@@ -47,12 +57,20 @@ async def http() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 @pytest.fixture
+def unused_tcp_port() -> int:
+    """A port for a server that is started twice."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
 def cuts(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """Texts that the server breaks off at, in the middle of the event that has them, once each."""
     texts: list[bytes] = []
-    write = dashboard.EventStream.write
+    write = event_stream.EventStream.write
 
-    async def write_or_cut(stream: dashboard.EventStream, data: bytes) -> None:
+    async def write_or_cut(stream: event_stream.EventStream, data: bytes) -> None:
         if text := next((it for it in texts if it in data), None):
             texts.remove(text)
             await write(stream, data[: data.index(text)])
@@ -61,5 +79,18 @@ def cuts(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
             stream._req.transport.close()
         await write(stream, data)
 
-    monkeypatch.setattr(dashboard.EventStream, "write", write_or_cut)
+    monkeypatch.setattr(event_stream.EventStream, "write", write_or_cut)
     return texts
+
+
+@pytest.fixture(scope="session")
+def devtools() -> Iterator[str]:
+    needs_program(*BROWSERS)
+    with chromium() as address:
+        yield address
+
+
+@pytest.fixture
+async def browser(devtools: str, url: str) -> AsyncIterator[Browser]:  # noqa: ARG001  # leaves before the server
+    async with connected(devtools) as browser:
+        yield browser

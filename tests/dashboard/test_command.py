@@ -52,11 +52,14 @@ async def test_command_until_ctrl_c(sim: BuildsSimulator, http: aiohttp.ClientSe
 
 
 @pytest.mark.slow
-async def test_command_without_workers() -> None:
-    """An account without Workers has nothing to serve, and the command says so."""
+async def test_command_without_workers(http: aiohttp.ClientSession) -> None:
+    """An account without Workers has a page, which gets those that come."""
     async with BuildsSimulator() as sim, process(sim, token=sim.api_token) as command:
-        assert await command.communicate() == (b"", b"this account has no Workers\n")
-        assert command.returncode == 0
+        assert command.stdout is not None
+        said = (await command.stdout.readline()).decode()
+        assert said.startswith("0 Workers at http://127.0.0.1:")
+        async with http.get(said.split()[3] + "workers") as response:
+            assert states(await anext(events(response))) == {}
 
 
 @pytest.mark.parametrize(
@@ -107,3 +110,29 @@ async def test_command_with_a_wrong_token(sim: BuildsSimulator, by_name: bool) -
         assert command.returncode == 3
         assert errors.count(b"\n") == 1
         assert b"GET /" in errors
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "may_write"),
+    [
+        pytest.param([], True, id="loopback"),
+        pytest.param(["--no-writes"], False, id="loopback without writes"),
+        pytest.param(["--host", "0.0.0.0", "--token"], False, id="every address"),  # noqa: S104
+        pytest.param(["--host", "0.0.0.0", "--token", "--writes"], True, id="every address with writes"),  # noqa: S104
+    ],
+)
+async def test_who_may_change_builds(sim: BuildsSimulator, words: list[str], may_write: bool) -> None:
+    """On loopback the page may change builds, on other addresses only if that was asked for."""
+    build = sim.add_build()
+    jar = aiohttp.CookieJar(unsafe=True)  # addresses have cookies too
+    async with (
+        process(sim, *words, token=sim.api_token) as command,
+        aiohttp.ClientSession(cookie_jar=jar) as http,
+    ):
+        assert command.stdout is not None
+        address = (await command.stdout.readline()).decode().split()[3].replace("0.0.0.0", "127.0.0.1")  # noqa: S104
+        async with http.get(address):
+            pass
+        async with http.get(f"{address.partition('?')[0]}logs/{build.build_uuid}") as response:
+            assert ((await anext(events(response))).data["csrf"] is not None) == may_write

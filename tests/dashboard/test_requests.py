@@ -1,5 +1,6 @@
 """Which requests the dashboard serves, and with which headers."""
 
+import logging
 from uuid import UUID
 
 import aiohttp
@@ -120,3 +121,21 @@ async def test_token(sim: BuildsSimulator) -> None:
             assert response.status == 200
         async with http.get(bare, headers={"Sec-Fetch-Site": "cross-site", "Origin": "http://a"}) as response:
             assert response.status == 403
+
+
+async def test_token_stays_out_of_sight(sim: BuildsSimulator, caplog: pytest.LogCaptureFixture) -> None:
+    """The token is in no log record, no body and no address that the page or a link would pass on."""
+    caplog.set_level(logging.DEBUG)
+    jar = aiohttp.CookieJar(unsafe=True)  # addresses have cookies too
+    build = sim.add_finished_build()
+    async with serving(sim, token="s3cr3t") as url, aiohttp.ClientSession(cookie_jar=jar) as http:
+        bare = url.partition("?")[0]
+        async with http.get(url) as response:
+            assert str(response.url) == bare
+            assert response.headers["Referrer-Policy"] == "no-referrer"
+        for path in ("", "app.js", f"logs/{build.build_uuid}", f"builds/{build.build_uuid}/links", "nothing"):
+            async with http.get(bare + path) as response:
+                assert "s3cr3t" not in await response.text() + str(response.headers)
+        async with http.get(bare + "?token=s3cr3") as response:
+            assert "s3cr3" not in await response.text()
+    assert "s3cr3t" not in caplog.text

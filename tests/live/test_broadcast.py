@@ -345,3 +345,16 @@ async def test_what_the_log_says_about_uploads() -> None:
         build.emit(f"Worker Version ID: {build.version_id}", f"Version Preview URL: {url}")
         await log.subscribe().read()
         assert (log.versions, log.preview_url) == ((build.version_id,), url)
+
+
+async def test_lines_and_steps_so_far() -> None:
+    """A broadcast counts the lines that have come, and has the steps that they show, for all readers."""
+    sim = BuildsSimulator(clock=VirtualClock())
+    build = sim.add_build()
+    async with sim.client() as client:
+        log = client.broadcast(build.build_uuid)
+        assert (log.number, log.steps) == (0, ())
+        build.emit("Cloning repository...", "Executing user build command: make")
+        await log.subscribe(after=1).read()
+        assert log.number == 2
+        assert [step.name for step in log.steps][-2:] == ["clone", "build"]

@@ -3,7 +3,7 @@
 import pytest
 
 from builds_async import Build, BuildOutcome, BuildStatus, LogLine
-from builds_async.models.reason import names_dead_token
+from builds_async.models.reason import ReasonFinder, failure_reason, names_dead_token
 from tests.support.case import cases
 
 GENERAL = "Failed: error occurred while running build command"
@@ -162,3 +162,24 @@ def test_advice_is_never_cut() -> None:
     long = f"Failed: {'x ' * 29} build token {'y ' * 38} rolled {'z ' * 500}"
     assert (reason(long) or "").endswith(REPAIR)
     assert len(reason(long) or "") <= 300
+
+
+@pytest.mark.parametrize(
+    ("texts", "number"),
+    [
+        pytest.param(["", "ok", "Error: one", "Error: two", GENERAL], 2, id="the first error"),
+        pytest.param(["Error: two lines:", "", "the second", GENERAL], 0, id="an error in two lines"),
+        pytest.param(["Error: one", TOKEN], 1, id="the service's error"),
+        pytest.param(["npm error code 1", "npm error path /", GENERAL, ""], 0, id="npm"),
+        pytest.param(["nothing", GENERAL, ""], 1, id="the service's general error"),
+        pytest.param(["nothing", "", "at all", ""], 2, id="the last line"),
+    ],
+)
+def test_reason_has_a_place(texts: list[str], number: int) -> None:
+    """The line of the reason is known, and the same however the log is cut into pieces."""
+    for size in range(1, len(texts) + 1):
+        finder = ReasonFinder()
+        for at in range(0, len(texts), size):
+            finder.add(texts[at : at + size])
+        assert finder.reason is not None
+        assert (finder.reason.at, finder.reason.text) == (number, failure_reason(texts))

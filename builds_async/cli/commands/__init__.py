@@ -154,8 +154,8 @@ COMMANDS: Final = {
     "dashboard": CommandHelp(
         "[WORKER...]",
         "Serve a page with the builds of all Workers and their live logs, until Ctrl-C.",
-        "Only this machine can open the page, unless you pass --host and --token. The page only reads: it"
-        " can't start or cancel builds.",
+        "Only this machine can open the page, unless you pass --host and --token. The page can retry and"
+        " cancel builds, each after a confirmation; --no-writes takes that away.",
     ),
     "simulate": CommandHelp(
         "",

@@ -12,7 +12,7 @@ from cyclopts.validators import Number
 from builds_async.cli.connect import connect
 from builds_async.cli.exits import OK, CommandError
 from builds_async.cli.options import CONNECTION, Connection
-from builds_async.cli.terminal import stderr, stdout
+from builds_async.cli.terminal import stdout
 from builds_async.dashboard import Dashboard, serving, workers
 
 
@@ -29,6 +29,14 @@ async def dashboard_command(
         bool,
         Parameter(help="Let in only browsers that open the printed address, which contains a random token."),
     ] = False,
+    writes: Annotated[
+        bool | None,
+        Parameter(
+            negative="--no-writes",
+            help="Let the page retry and cancel builds, each after a confirmation. "
+            "Default: only if --host is a loopback address.",
+        ),
+    ] = None,
     open_: Annotated[bool, Parameter(name="--open", help="Open the page in your browser.")] = False,
     connection: Connection = CONNECTION,
 ) -> int:
@@ -37,10 +45,9 @@ async def dashboard_command(
         raise CommandError(f"--host {host} lets other machines read your logs: add --token")
     secret = secrets.token_urlsafe() if token else None
     async with connect(connection) as client:
-        if not (found := await workers(client, names)):
-            stderr().write("this account has no Workers\n")
-            return OK
-        board = Dashboard(client, found)
+        found = await workers(client, names)
+        allowed = _is_loopback(host) if writes is None else writes
+        board = Dashboard(client, found, joining=not names, writes=allowed)
         try:
             async with serving(board, host, port, secret) as url:
                 stdout().write(f"{len(found)} Workers at {url} (Ctrl-C stops it)\n")

@@ -1,0 +1,184 @@
+"""The details of a Worker: its last builds and what it serves, for any number of browsers."""
+
+import asyncio
+from typing import Any
+
+import aiohttp
+import pytest
+
+from builds_async import BuildOutcome
+from builds_async.dashboard import lookups
+from builds_async.simulator import BuildsSimulator, Fault
+from tests.dashboard.support import events, eventually, loaded, serving, states
+from tests.support import nothing_left
+
+
+async def get(http: aiohttp.ClientSession, url: str, tag: str, what: str) -> Any:
+    async with http.get(f"{url}workers/{tag}/{what}") as response:
+        assert response.status == 200
+        assert response.content_type == "application/json"
+        return await response.json()
+
+
+def count(sim: BuildsSimulator, *parts: str) -> int:
+    """How many requests of the API have one of these in their path."""
+    return sum(any(part in seen.path for part in parts) for seen in sim.requests)
+
+
+async def test_last_builds_newest_first(sim: BuildsSimulator, url: str, http: aiohttp.ClientSession) -> None:
+    """The last builds have the fields of a row, and the author of the commit."""
+    tag = sim.workers["shop"]
+    old = sim.add_finished_build(outcome=BuildOutcome.FAIL, external_script_id=tag, age=600)
+    new = sim.add_finished_build(external_script_id=tag, branch="next", age=60)
+    first, second = await get(http, url, tag, "builds")
+    assert (first["build"], first["state"], first["branch"]) == (new.build_uuid, "success", "next")
+    assert (second["build"], second["state"], second["author"]) == (old.build_uuid, "fail", "octocat")
+    assert second["seconds"] > 0
+
+
+async def test_nothing_is_requested_before_it_is_opened(
+    sim: BuildsSimulator, url: str, http: aiohttp.ClientSession
+) -> None:
+    """The list alone asks for no deployment."""
+    sim.add_finished_build(external_script_id=sim.workers["shop"])
+    async with http.get(url + "workers") as response:
+        await loaded(events(response))
+    assert count(sim, "/deployments") == 0
+
+
+async def known(http: aiohttp.ClientSession, url: str, sim: BuildsSimulator) -> str:
+    """The tag of a Worker whose row is there."""
+    async with http.get(url + "workers") as response:
+        await loaded(events(response))
+    return sim.workers["blog"]
+
+
+@pytest.mark.parametrize(
+    ("what", "path"),
+    [
+        pytest.param("builds", "/workers/{tag}/builds", id="builds"),
+        pytest.param("live", "/deployments", id="live"),
+    ],
+)
+async def test_many_viewers_cost_the_requests_of_one(
+    sim: BuildsSimulator, url: str, http: aiohttp.ClientSession, what: str, path: str
+) -> None:
+    """A hundred browsers that open the details, at once and later, cost one lookup."""
+    tag = await known(http, url, sim)
+    answers = await asyncio.gather(*(get(http, url, tag, what) for _ in range(100)))
+    assert await get(http, url, tag, what) == answers[0]
+    assert all(answer == answers[0] for answer in answers)
+    assert count(sim, path.format(tag=tag)) == 1
+
+
+async def test_live_costs_two_requests_and_a_third_without_a_build(
+    sim: BuildsSimulator, url: str, http: aiohttp.ClientSession
+) -> None:
+    """A deployment and its build are a request each; a version that no build made is one more."""
+    shop, blog = sim.workers["shop"], sim.workers["blog"]
+    build = sim.add_finished_build(external_script_id=shop)
+    sim.deploy(blog)
+    paths = ("/deployments", "/builds/builds", "/versions")
+    before = count(sim, *paths) - count(sim, "/latest")
+    (version,) = (await get(http, url, shop, "live"))["versions"]
+    assert (version["build"], version["percentage"], version["reason"]) == (build.build_uuid, 100, None)
+    assert count(sim, *paths) - count(sim, "/latest") - before == 2
+    (version,) = (await get(http, url, blog, "live"))["versions"]
+    assert version["reason"] == "by_hand"
+    assert "build" not in version
+    assert count(sim, *paths) - count(sim, "/latest") - before == 5
+
+
+async def test_worker_that_serves_nothing(
+    sim: BuildsSimulator, url: str, http: aiohttp.ClientSession
+) -> None:
+    """A Worker that was never built or deployed has empty details, not an error."""
+    tag = sim.workers["blog"]
+    assert await get(http, url, tag, "builds") == []
+    assert await get(http, url, tag, "live") == {"since": None, "versions": []}
+
+
+async def test_change_of_a_worker_makes_its_details_new(
+    sim: BuildsSimulator, url: str, http: aiohttp.ClientSession
+) -> None:
+    """An answer is kept only while the row of its Worker is the same."""
+    tag = sim.workers["shop"]
+    async with http.get(url + "workers") as response:
+        told = events(response)
+        await loaded(told)
+        assert await get(http, url, tag, "builds") == []
+        build = sim.add_build(external_script_id=tag)
+        while states(await anext(told)) != {"shop": "queued"}:
+            pass
+        (row,) = await get(http, url, tag, "builds")
+        assert row["build"] == build.build_uuid
+
+
+async def test_answer_is_not_kept_forever(
+    sim: BuildsSimulator, url: str, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A deployment by hand, which no row shows, is found once the answer is too old."""
+    monkeypatch.setattr(lookups, "KEEP", 0.0)
+    tag = sim.workers["shop"]
+    assert (await get(http, url, tag, "live"))["versions"] == []
+    sim.deploy(tag)
+    assert len((await get(http, url, tag, "live"))["versions"]) == 1
+
+
+async def test_error_is_said_and_not_kept(
+    sim: BuildsSimulator, url: str, http: aiohttp.ClientSession
+) -> None:
+    """A failed lookup is 502 with the reason; the next one asks again."""
+    tag = sim.workers["blog"]
+    sim.fault(Fault("server_error", path="/deployments", times=2))
+    async with http.get(f"{url}workers/{tag}/live") as response:
+        assert response.status == 502
+        assert (await response.text()).startswith("GET /")
+    assert await get(http, url, tag, "live") == {"since": None, "versions": []}
+
+
+@pytest.mark.parametrize("what", ["builds", "live"])
+async def test_unknown_worker_costs_nothing(
+    sim: BuildsSimulator, url: str, http: aiohttp.ClientSession, what: str
+) -> None:
+    """A tag that is not in the list is refused without a request of the API."""
+    tag = "0" * 32
+    async with http.get(f"{url}workers/{tag}/{what}") as response:
+        assert response.status == 404
+    assert count(sim, tag) == 0
+
+
+async def test_viewer_that_leaves_takes_nothing_from_others(
+    sim: BuildsSimulator, url: str, http: aiohttp.ClientSession
+) -> None:
+    """A browser that closes the details early does not end the lookup that others wait for."""
+    tag = await known(http, url, sim)
+    sim.fault(Fault("slow", path="/deployments", delay=0.2))
+    first = asyncio.create_task(get(http, url, tag, "live"))
+    await eventually(lambda: count(sim, "/deployments") == 1)
+    second = asyncio.create_task(get(http, url, tag, "live"))
+    first.cancel()
+    assert await second == {"since": None, "versions": []}
+    assert count(sim, "/deployments") == 1
+
+
+async def test_shutdown_ends_a_lookup(sim: BuildsSimulator) -> None:
+    """The server leaves no lookup behind."""
+    sim.fault(Fault("stall", path="/deployments"))
+    async with nothing_left(), aiohttp.ClientSession() as http:
+        async with serving(sim) as url:
+            asking = asyncio.create_task(http.get(f"{url}workers/{sim.workers['blog']}/live"))
+            await eventually(lambda: count(sim, "/deployments") == 1)
+        with pytest.raises(aiohttp.ClientError):
+            await asking
+
+
+async def test_name_that_no_request_can_have_is_an_error_in_words(http: aiohttp.ClientSession) -> None:
+    """A Worker whose name can't be part of a path has details that say so; the server goes on."""
+    async with BuildsSimulator(rate_limit=None) as sim:
+        tag = sim.add_worker("a/b")
+        async with serving(sim) as url:
+            async with http.get(f"{url}workers/{tag}/live") as response:
+                assert response.status == 502
+                assert "can't be an id" in await response.text()
+            assert await get(http, url, tag, "builds") == []
