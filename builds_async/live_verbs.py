@@ -60,9 +60,9 @@ _C = TypeVar("_C", bound=_Closable)
 
 
 class LiveVerbs:
-    """What a client does for longer than one call. `BuildsClient` inherits it, and is the only user.
+    """The methods of a client that take longer than one call. Only `BuildsClient` inherits them.
 
-    All verbs of one client share the state of builds, the demand for polls, and one report of an outage.
+    All verbs of one client share the states of builds, the demand for polls, and the report of an outage.
     """
 
     budget: Budget
@@ -77,18 +77,18 @@ class LiveVerbs:
         self.budget, self._clock, self._observer = budget, clock, observer
         self._set_patience(patience)
         self._outages, self._demand = Outages(clock, observer), Demand(clock, budget)
-        # What may have requests on their way: of this client, and of each that it was derived from.
+        # What may have requests in flight: one set for each client that this one derives from, its own last.
         self._closables: tuple[WeakSet[_Closable], ...] = (WeakSet(),)
 
     def _derive_verbs(self, patience: float | None) -> None:
-        """Give a copy of a client closables and broadcasts of its own."""
+        """Give the copy of a client its own closables and broadcasts."""
         if patience is not None:
             self._set_patience(patience)
         self._closables = (*self._closables, WeakSet())
         self._broadcasts = WeakValueDictionary()
 
     def _share_requests(self) -> None:
-        """Make what the verbs share over the session."""
+        """Make the parts that send requests by the session and that the verbs share."""
         self._single_calls = DatedBuilds(self._session)
         self._polls = DatedBuilds(self._session.polling())
         self._board = self._closed_with_me(Board(self._polls, self._clock))
@@ -112,11 +112,12 @@ class LiveVerbs:
 
         `start` is the `position` of an earlier follower of this build: no line is lost or repeated. `tail`
         skips all but the last `tail` lines that exist now; 0 gives only new ones. `wait=False` gives the log
-        so far: it ends behind the last line that exists now, without a pause, and raises an outage at once;
-        `follow(build_uuid, start=log.position)` gives the lines after it. A running build is polled
-        every `poll_interval` seconds (1), less often up to `max_poll_interval` (5) while nothing comes, and
-        less often still when the rate budget runs low. `LogFollower` says what is guaranteed and what is
-        raised. Needs "Workers CI Read".
+        so far: it ends after the last line that exists now, does not pause, and raises an outage at once.
+        `follow(build_uuid, start=log.position)` gives the lines after that one.
+
+        A running build is polled every `poll_interval` seconds (1). The pauses grow up to `max_poll_interval`
+        (5) while there are no new lines, and further when the rate budget runs low. `LogFollower` says what
+        is guaranteed and what is raised. Needs "Workers CI Read".
         """
         segment(build_uuid)
         if not wait:
@@ -149,10 +150,10 @@ class LiveVerbs:
     ) -> LogBroadcast:
         """The log of a build for any number of readers: `async for line in broadcast.subscribe()`.
 
-        All readers together cost the requests of one `follow`. Each gets the whole log from its first line,
-        late ones included. As long as a broadcast is in use, further calls for the same build give the same
-        one, with the intervals of the first call; they are those of `follow`. `LogBroadcast` says what is
-        guaranteed. Needs "Workers CI Read".
+        All readers together cost the requests of one `follow`. Each reader gets the whole log from its first
+        line, even one that starts late. While a broadcast is in use, further calls for the same build return
+        it, with the intervals of the first call. The intervals are those of `follow`. `LogBroadcast` says
+        what is guaranteed. Needs "Workers CI Read".
         """
         segment(build_uuid)
         key = normalized_id(build_uuid)
@@ -173,8 +174,8 @@ class LiveVerbs:
         returned without one.
 
         It has no time limit of its own, and a build may be queued for hours: use
-        `async with asyncio.timeout(...)`. An outage is sat out for the client's `patience`; what else
-        `builds.get` raises comes at once. Needs "Workers CI Read".
+        `async with asyncio.timeout(...)`. An outage is waited out for the client's `patience`; any other
+        error of `builds.get` is raised at once. Needs "Workers CI Read".
         """
         segment(build_uuid)
         return await wait.wait_for_build(
@@ -197,19 +198,24 @@ class LiveVerbs:
         """Wait until this Worker has a build of a commit, then until it has finished, and return it.
 
         `commit_hash` is the full hash or its beginning, at least 4 digits; ValueError if several commits
-        begin with it. With `branch`, only builds of that branch count. If the commit was built more than
-        once, or is built again meanwhile, the newest build counts. The commit is looked for among the
+        begin with it. With `branch`, only builds of that branch count. If the commit is built more than once,
+        the newest build counts, also if it starts during the wait. The commit is looked for among the
         Worker's last 200 builds. A build that was started without a commit is never found: `wait` for it by
-        its `build_uuid`. With `finished=False` the build is returned as soon as it exists: to follow its log,
-        for example.
+        its `build_uuid`. With `finished=False` the build is returned as soon as it exists, for example to
+        follow its log.
 
-        A build that succeeded need not have deployed. With `deployed=True` it is returned only once a version
-        of it serves traffic, whatever its share: `client.live` has the share, and less than 100 percent is a
-        warning in the log `builds_async`. Otherwise a NotDeployedError says what serves instead and since
-        when. It is raised as soon as a later deployment has replaced the build's, at once for a build that
-        was not successful, and else 30 s after the build has stopped: a build deploys while it runs, so only
-        a copy that lags can still hide its deployment. The returned build may have the outcome `fail`, if a
-        command behind the deployment has failed.
+        A successful build does not always deploy. With `deployed=True` the build is returned only once a
+        version of it serves traffic, whatever its share. `client.live` gives the share; if it is less than
+        100 percent, the logger `builds_async` gets a warning. The returned build has the outcome `fail` if a
+        command after its deployment failed.
+
+        If no version of the build serves traffic, a NotDeployedError says what does, and since when. It is
+        raised:
+
+        - at once, if the build has neither succeeded nor deployed;
+        - as soon as a later deployment has replaced that of the build;
+        - otherwise 30 s after the build has stopped. A build deploys before it stops, but the API may answer
+          from a copy that lags.
 
         Polling, time limit and errors are those of `wait`. With `deployed=True` it needs "Workers Scripts
         Read" as well, and raises a PermissionDeniedError before it waits.
@@ -263,14 +269,15 @@ class LiveVerbs:
     ) -> BuildWatcher | SharedWatcher:
         """The changes of the builds of these Workers, without end: `async for change in client.watch(tags)`.
 
-        None stands for all Workers of the account, and for those to come. First comes the latest build of
-        each Worker, then each new build, status and outcome once. One request asks for 20 Workers, every
-        `interval` seconds (15) or as the rate budget allows: a thousand Workers are 50 requests a pass.
-        `start` is the `position` of an earlier watch. `BuildWatcher` says what is guaranteed. Needs "Workers
-        CI Read"; without ids "Workers Scripts Read" as well.
+        Without ids it watches all Workers of the account, also those that are created later. First comes the
+        latest build of each Worker, then each new build, status and outcome once. Every `interval` seconds
+        (15), or as the rate budget allows, each request asks for 20 Workers: a thousand Workers take 50
+        requests. `start` is the `position` of an earlier watch. `BuildWatcher` says what is guaranteed. Needs
+        "Workers CI Read"; without ids "Workers Scripts Read" as well.
 
-        With `fleet` each Worker is watched by one of its members, and positions are kept in the fleet's
-        engine: see `SharedWatcher`. It needs the tags of the Workers, and takes no start: ValueError.
+        With `fleet` each Worker is watched by one member of the fleet, and positions are stored in the
+        fleet's engine: see `SharedWatcher`. A fleet needs the tags of the Workers, and allows no `start`:
+        otherwise ValueError.
         """
         if fleet is not None and (external_script_ids is None or start is not None):
             raise ValueError("with a fleet, pass the tags of the Workers, and no start")
@@ -343,20 +350,21 @@ class LiveVerbs:
     ) -> BuildTail | TailBatches:
         """The log lines and ends of all builds of these Workers: `async for item in client.tail(tags)`.
 
-        None stands for all Workers of the account, and for those to come. Builds that run now come from their
-        first line; `tail` skips all but the last `tail` lines that they have. New builds are found by
-        themselves, every `interval` seconds (10), or with `events` by the events of that queue, as
-        `client.events` reads them; no other consumer may read the queue. It never ends. Each log is polled
-        every `poll_interval` seconds (1), less often up to `max_poll_interval` (5) while nothing comes, or as
-        the rate budget allows. `start` is the `position` of an earlier tail. `BuildTail` says what is
-        guaranteed. Needs "Workers CI Read"; without ids "Workers Scripts Read", with `events` "Queues Write"
-        as well.
+        Without ids it reads all Workers of the account, also those that are created later. It never ends.
+        A build that runs now comes from its first line; `tail` skips all but the last `tail` lines that it
+        has. New builds are looked for every `interval` seconds (10). With `events` they are found by the
+        events of the queue with this id, which no other consumer may read. Each log is polled every
+        `poll_interval` seconds (1), and the pauses grow up to `max_poll_interval` (5) while there are no new
+        lines, or further if the rate budget runs low. `start` is the `position` of an earlier tail.
+        `BuildTail` says what is guaranteed. Needs "Workers CI Read"; without ids "Workers Scripts Read", with
+        `events` "Queues Write" as well.
 
         With `store` the lines come in batches of one Worker, at most `max_lines` (100), and the position of
-        each Worker is kept in the store: `async for batch in client.tail(tags, store=FileStore("bot.json"))`
-        goes on where the last run has ended. With `fleet` each Worker is followed by one of its members, and
-        the store is by default the fleet's. `TailBatches` says what is guaranteed. Both need the tags of the
-        Workers (`client.workers.names()` lists them), and take neither `start` nor `events`: ValueError.
+        each Worker is stored: `async for batch in client.tail(tags, store=FileStore("bot.json"))` continues
+        where the last run ended. With `fleet` each Worker is read by one member of the fleet, and the store
+        is the fleet's if none is passed. `TailBatches` says what is guaranteed. Both need the tags of the
+        Workers (`client.workers.names()` lists them), and allow neither `start` nor `events`: otherwise
+        ValueError.
         """
         if store is None and fleet is None:
             return self._tail(
@@ -452,11 +460,11 @@ class LiveVerbs:
 
         Each event is acknowledged when the next one is requested. A pull leases up to `batch_size` events
         (10) for `visibility_timeout` seconds (120). An empty queue is pulled every `poll_interval` seconds
-        (2), less often up to `max_poll_interval` (15), or as the rate budget allows. `EventStream` says what
-        is guaranteed. The queue needs an event subscription to Workers Builds and an HTTP pull consumer.
-        Needs "Queues Write" ("Queues Edit" in the dashboard).
+        (2). The pauses grow up to `max_poll_interval` (15) while the queue stays empty, or further if the
+        rate budget runs low. `EventStream` says what is guaranteed. The queue needs an event subscription to
+        Workers Builds and an HTTP pull consumer. Needs "Queues Write" ("Queues Edit" in the dashboard).
 
-        With `fleet` one of its members pulls, and another one goes on when it is gone: see `SharedEvents`.
+        With `fleet` one member of the fleet pulls, and another takes over if it leaves: see `SharedEvents`.
         """
         segment(queue_id)
 

@@ -13,7 +13,7 @@ _SKEW = 5.0  # seconds by which the clocks may differ
 
 
 async def diagnose_engine(engine: str | RedisClient, *, user: str = "default") -> tuple[Finding, ...]:
-    """Check an engine before work starts, and say what is wrong: as `client.diagnose` does for an account.
+    """Check an engine before work starts, and say what is wrong, as `client.diagnose` does for an account.
 
     `engine` and `user` are those of `SharedBudget`. The findings are `engine`, and if that works,
     `persistence`, `clock` and `members`. Errors become findings and are not raised. It writes nothing.

@@ -82,8 +82,7 @@ class DeploymentWait:
     async def until_deployed(self, build: Build) -> None:
         """Wait until a version of the build serves; NotDeployedError once it is clear that none will.
 
-        That is clear once another deployment has replaced the build's, once the build stopped at least 30 s
-        ago, and at once for a build that was not successful.
+        `BuildsClient.wait_for_commit` says when that is clear.
         """
         self._pace.due = self._clock.now()
         deadline = self._clock.now() + DEPLOY_WAIT

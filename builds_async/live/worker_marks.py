@@ -1,4 +1,4 @@
-"""The newest build of each Worker: as found, and as of the changes that were taken. No I/O."""
+"""The newest known build of each Worker, as of all changes and as of the delivered ones. No I/O."""
 
 from collections.abc import Collection, Mapping
 from typing import Literal
@@ -11,44 +11,44 @@ from builds_async.models.changes import WorkerMark
 class WorkerMarks:
     """The marks of the Workers, by tag in lower case.
 
-    A change that was found and not taken must not be behind a stored position. So a mark counts as taken once
-    the change that moved it was.
+    A change is *taken* once the caller has it, and *in hand* until then. A stored position must not skip a
+    change in hand. So each mark exists twice: as of all changes, and as of the taken ones.
     """
 
     def __init__(self, known: Mapping[str, WorkerMark | None]) -> None:
         self.found: dict[str, WorkerMark | None] = dict(known)
-        """The marks as of all changes that were found."""
+        """The marks as of all changes."""
 
         self._taken = dict(known)
-        self._moved: dict[str, WorkerMark] = {}  # by UUID of each build whose change is not taken
+        self._moved: dict[str, WorkerMark] = {}  # by the UUID of the build whose change is in hand
 
     def start(self, tag: str, mark: WorkerMark | None) -> None:
-        """Set the mark of a Worker that no change has led to."""
+        """Set a mark that is not the result of a change, so it counts as taken."""
         self.found[tag] = self._taken[tag] = mark
 
     def move(self, tag: str, mark: WorkerMark, *, by: str) -> None:
-        """Set the mark of a Worker. It counts as taken with the change of the build `by`."""
+        """Set the mark of a Worker. It counts as taken once the change of the build `by` is taken."""
         self.found[tag] = self._moved[by] = mark
 
     def forget(self, tag: str, builds: Collection[str]) -> None:
-        """Forget a Worker, and the marks of the changes of its `builds`."""
+        """Forget a Worker, and the marks that wait for changes of these builds."""
         self.found.pop(tag, None)
         self._taken.pop(tag, None)
         for build_uuid in builds:
             self._moved.pop(build_uuid, None)
 
     def take(self, tag: str, build_uuid: str) -> None:
-        """The change that reports a build as new was taken."""
+        """Note that the change that reports a build as new was taken."""
         if (mark := self._moved.pop(build_uuid, None)) is not None:
             self._taken[tag] = mark
 
     def stored(self, changed: Collection[str]) -> dict[str, WorkerMark | None]:
-        """The marks as if the changes in hand, of the Workers `changed`, had not been found."""
+        """The marks to store. `changed` are the Workers that have changes in hand."""
         whole = {tag: mark for tag, mark in self.found.items() if tag not in changed}
         return whole | {tag: self._taken[tag] for tag in changed if tag in self._taken}
 
     def stored_of(self, tag: str, *, in_hand: bool) -> WorkerMark | Literal[False] | None:
-        """The mark of one Worker as in `stored`; False if it has none. `in_hand`: it has changes in hand."""
+        """The mark to store for one Worker; False if it has none. `in_hand`: it has changes in hand."""
         return (self._taken if in_hand else self.found).get(tag, False)
 
     def is_unlisted(self, tag: str) -> bool:
@@ -57,9 +57,10 @@ class WorkerMarks:
         return mark is not None and mark.older_may_run
 
     def listed(self, tag: str, *, until: str | None) -> None:
-        """A Worker's older running builds were listed, the last of them `until`; None if none is in hand.
+        """Note that a Worker's older running builds were listed.
 
-        A stored mark keeps saying that older builds may run until the change of that build was taken.
+        `until` is the last of them whose change is in hand, or None. Until that change is taken, the mark to
+        store still says that older builds may run.
         """
         mark = self.found.get(tag)
         if mark is None:

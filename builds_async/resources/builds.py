@@ -198,8 +198,8 @@ class Builds(BuildReads):
         - A commit without a branch needs a Worker with only one trigger.
         - Without branch and commit, the only branch that the triggers name is built. With the usual two
           triggers, for `main` and for all but `main`, that is `main`.
-        - `trigger` is the UUID or the name of the trigger to use. Without branch and commit, the only branch
-          that it names is built.
+        - `trigger` is the UUID or the name of the trigger to use. If it names exactly one branch, you need to
+          pass neither a branch nor a commit.
 
         NotFoundError if the Worker has no trigger, or none for this branch or with this name. ValueError if
         several triggers are possible: pass the `trigger`, or the branch. As with
