@@ -31,9 +31,9 @@ BUILD_FIELDS: Final = (
     "duration",
     "dashboard_url",
 )
-"""What is known of a build from a list. The names are those of the JSON, where the JSON has them."""
+"""What a list says about a build. The names are those of the JSON output, if it has the fact."""
 LOG_FIELDS: Final = ("reason", "preview_url")
-"""What takes a look at the build itself, and at its log."""
+"""What takes further requests: for the build itself, and for its log."""
 STATUS_FIELDS: Final = (*BUILD_FIELDS, "error")
 """The latest build of a Worker, or why the lookup failed."""
 EVENT_FIELDS: Final = (

@@ -1,4 +1,4 @@
-"""Tells on standard error when the builds of a tail begin and how they end."""
+"""Reports on standard error when the builds of a tail begin and how they end."""
 
 from collections import deque
 from collections.abc import Callable, Collection

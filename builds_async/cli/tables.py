@@ -21,9 +21,9 @@ from builds_async.cli.times import format_age, format_duration, format_time
 _FINDING_STYLES = {"ok": "green", "problem": "bold red", "unknown": "yellow"}
 
 BUILD_COLUMNS = ("State", "Branch", "Commit", "Age", "Took", "Author", "Subject")
-"""Those of a build, after its UUID."""
+"""The columns of a build, after its UUID."""
 LIVE_COLUMNS = ("Worker", "Share", "Branch", "Commit", "Since", "Build", "Version")
-"""Those of what is live."""
+"""The columns of `builds-async live`."""
 
 
 def cell(value: object, style: str = "") -> Text:

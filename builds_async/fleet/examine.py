@@ -1,4 +1,4 @@
-"""The findings of `builds-async doctor` on the shared engine."""
+"""Checks the shared engine, for `builds-async doctor` and for programs."""
 
 import time
 from collections.abc import Iterator
@@ -15,8 +15,9 @@ _SKEW = 5.0  # seconds by which the clocks may differ
 async def diagnose_engine(engine: str | RedisClient, *, user: str = "default") -> tuple[Finding, ...]:
     """Check an engine before work starts, and say what is wrong, as `client.diagnose` does for an account.
 
-    `engine` and `user` are those of `SharedBudget`. The findings are `engine`, and if that works,
-    `persistence`, `clock` and `members`. Errors become findings and are not raised. It writes nothing.
+    `engine` and `user` are those of `SharedBudget`. The first finding is `engine`; if the engine works, the
+    others are `persistence`, `clock` and `members`. Errors become findings and are not raised. The check
+    writes nothing.
     """
     opened = RedisEngine(engine)
     try:

@@ -53,7 +53,7 @@ def choose(
             f"the Worker has several triggers: pass the branch too, to pick one of {_described(found)}"
         )
     raise ValueError(
-        f"several triggers build the branch {quoted(branch)}: start the build by one of {_described(found)}"
+        f"several triggers build the branch {quoted(branch)}: pass one of the triggers {_described(found)}"
     )
 
 
@@ -62,7 +62,8 @@ def _named(triggers: Sequence[Trigger], name: str) -> Trigger:
     found = [trigger for trigger in triggers if name in {trigger.trigger_uuid, trigger.trigger_name}]
     if len(found) > 1:
         raise ValueError(
-            f"the Worker has several triggers {quoted(name)}: pass the UUID; it has {_described(found)}"
+            f"the Worker has several triggers named {quoted(name)}: pass the UUID of one of "
+            f"{_described(found)}"
         )
     if not found:
         raise NotFoundError(

@@ -90,13 +90,13 @@ def allowances(headers: Mapping[str, str]) -> Mapping[str, Allowance]:
 
 
 class AllowanceReader:
-    """Reads the rate limit of one response after the other, but only where it says something new.
+    """Reads the rate limit headers of a series of responses, and skips those that say nothing new.
 
-    Parsing the headers of every response costs a call 3%, and a client counts its own requests anyway: a
-    header is news only when other tools use the same allowance. One is skipped if it is in the usual form,
-    has the name, policy and reset of the last one that was read, at least 256 requests left, and a count
-    within 16 of that one. So what the budget believes is off by fewer than 16 requests, and exact when few
-    are left.
+    Parsing the headers of every response would add 3% to the time of a call. A client counts its own requests
+    anyway: a header only says something new when other tools use the same allowance. A header is skipped if
+    it has the usual form; the name, policy and reset of the last one that was read; at least 256 requests
+    left; and a count within 16 of that one. So the budget's count is off by fewer than 16 requests, and exact
+    when few are left.
     """
 
     def __init__(self) -> None:

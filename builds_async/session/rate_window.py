@@ -120,7 +120,7 @@ class RateWindow:
         return seconds
 
     def observe(self, now: float, allowances: Mapping[str, Allowance]) -> None:
-        """Take in the server's own limits."""
+        """Apply the limits that the server reported."""
         for name, allowance in allowances.items():
             # The server may not have counted the requests in flight yet, so they are subtracted from its
             # `left`. The limit is stored as a value of `_taken`, so that `take` and `give_back` need not
@@ -146,7 +146,7 @@ class RateWindow:
             self._server_limits = {name: it for name, it in self._server_limits.items() if it.reset_at > now}
 
     def ready_at(self, now: float, *, poll: bool, ahead: int = 0, behind_singles: bool = False) -> float:
-        """When a request may be sent behind `ahead` others, by what is known now.
+        """When a request with `ahead` others before it may be sent, as far as is known now.
 
         Infinity while a probe is in flight, because it is unknown when that ends.
         """

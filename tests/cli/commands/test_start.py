@@ -50,7 +50,7 @@ def test_start_with_an_ambiguous_trigger(account: Served, cli: Cli) -> None:
         account.do(lambda: account.sim.add_trigger(tag, name="same"))
     words = ("start", "twins", "--commit", "a" * 40)
     assert (
-        "the Worker has several triggers 'same': pass the UUID; it has"
+        "the Worker has several triggers named 'same': pass the UUID of one of"
         in cli(*words, "--trigger", "same").err
     )
     assert "the Worker has no trigger 'other': it has" in cli(*words, "--trigger", "other").err

@@ -113,7 +113,7 @@ def test_trigger(name: str, branch: str | None, commit: str | None, built: str |
     [
         pytest.param("N7", NotFoundError, "no trigger 'N7': it has t0 .* and t1 ", id="none"),
         pytest.param(
-            "N0", ValueError, "several triggers 'N0': pass the UUID; it has t0 .* and t2 ", id="two"
+            "N0", ValueError, "several triggers named 'N0': pass the UUID of one of t0 .* and t2 ", id="two"
         ),
     ],
 )
