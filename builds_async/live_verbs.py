@@ -174,8 +174,8 @@ class LiveVerbs:
         returned without one.
 
         It has no time limit of its own, and a build may be queued for hours: use
-        `async with asyncio.timeout(...)`. An outage is waited out for the client's `patience`; any other
-        error of `builds.get` is raised at once. Needs "Workers CI Read".
+        `async with asyncio.timeout(...)`. An outage is sat out for the client's `patience`; any other error
+        of `builds.get` is raised at once. Needs "Workers CI Read".
         """
         segment(build_uuid)
         return await wait.wait_for_build(

@@ -27,7 +27,7 @@ async def build(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SimulatedBuild
 
 
 async def test_first_screen(build: SimulatedBuild, capsys: pytest.CaptureFixture[str]) -> None:
-    """The first block prints the look-up, the log and the outcome; it begins before line 15."""
+    """The first block prints the lookup, the log and the outcome; it begins before line 15."""
     assert TEXT.splitlines().index("```python") < 14
     await run(PYTHON[0], {})
     tag = build.external_script_id

@@ -355,7 +355,7 @@ class TestBulk:
                 result.raise_for_failures()
 
     async def test_wrong_credentials_end_it_with_one_bare_error(self) -> None:
-        """A refused token ends a look-up of thousands after a handful of requests, with a bare error."""
+        """A refused token ends a lookup of thousands after a handful of requests, with a bare error."""
         sim = BuildsSimulator()
         async with over_socket(sim, api_token="wrong", max_in_flight=4) as client:
             with pytest.raises(AuthenticationError):
@@ -366,7 +366,7 @@ class TestBulk:
 class TestBudget:
     @pytest.mark.slow
     async def test_it_never_meets_the_limit(self) -> None:
-        """Ten thousand look-ups on a limited account are paced below the limit: no 429 at all."""
+        """Ten thousand lookups on a limited account are paced below the limit: no 429 at all."""
         sim = BuildsSimulator(clock=VirtualClock(), rate_limit=RateLimit(limit=100, window=300))
         async with over_socket(sim, budget=RateBudget(limit=100, window=300)) as client:
             result = await client.builds.latest([f"{number:032x}" for number in range(10_000)])

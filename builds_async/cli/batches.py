@@ -1,8 +1,8 @@
 """Prints log lines in batches: each is printed whole and its end position recorded before the next.
 
 `TailBatches` with a `FileStore` does the same for a program that processes each batch whole. The command
-needs more: batches of the lines of all Workers as they come, also of Workers that are new, and the place
-behind the last line that was written whole, if a write is cut short. So it uses `ready`, `position` and
+needs more: its batches have the lines of all Workers as they come, also of new Workers. And if a write is cut
+short, it needs the position after the last line that was written whole. So it uses `ready`, `position` and
 `after` of the library, which are there for such programs, and only counts what was written.
 """
 

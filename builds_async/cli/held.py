@@ -14,9 +14,9 @@ from builds_async.session.ids import normalized_id
 
 
 class TailCommands:
-    """The commands for the builds of a tail; does nothing of its own if there are none (`commands` is None).
+    """The commands for the builds of a tail. If `commands` is None, there are none, and this does nothing.
 
-    A command is run at least once: a position is saved behind the end of a build only once its command has
+    A command is run at least once: the saved position moves past the end of a build only once its command has
     ended.
     """
 
@@ -53,7 +53,7 @@ class TailCommands:
 
 
 class HeldEnds:
-    """Which ends are held back, and the place behind the last line of each open log."""
+    """Which ends are held back, and the position after the last line of each open log."""
 
     def __init__(self, pending: Collection[str], start: TailPosition | None = None) -> None:
         self._pending = pending
@@ -85,7 +85,7 @@ class HeldEnds:
         return TailPosition(position.workers, logs | self._held)
 
     def _behind(self, item: TailLine) -> LogPosition:
-        """The place behind a line. An offset may reach beyond its page, into the next ones."""
+        """The position after a line. An offset may reach beyond its page, into the next ones."""
         before = self._places.get(item.build.build_uuid)
         if before is None:
             return LogPosition(None, item.number, item.number)

@@ -1,4 +1,4 @@
-"""How a build or a look-up ended, and why: the last lines on standard error, and the exit code."""
+"""How a build or a lookup ended, and why: the last lines on standard error, and the exit code."""
 
 import asyncio
 from collections.abc import Iterable, Mapping
@@ -167,7 +167,7 @@ def report_end(build: Build, reason: str | None, *, complete: bool = True) -> in
 
 
 def report_failures(failed: Mapping[str, BuildsError]) -> int:
-    """Print why look-ups of Workers have failed, each reason once; the exit code."""
+    """Print why lookups of Workers have failed, each reason once; return the exit code."""
     for message in dict.fromkeys(str(error) for error in failed.values()):
         stderr().write(f"builds-async: {message}\n")
     # The highest code is the one that asks for attention: access before usage, the network before access.

@@ -72,8 +72,9 @@ def overview(
 ) -> Overview:
     """The overview of Workers, named by tag.
 
-    `latest` has None for a Worker that was never built, and lacks one that is not known. A Worker whose
-    look-up failed passes every filter, because its build may. One that is not known yet passes none.
+    `latest` has None for a Worker that was never built, and no entry while the build of a Worker is not known
+    yet. A Worker whose lookup failed passes every filter, because its build may. One whose build is not known
+    yet passes none.
     """
     rows = [_row(tag, name, latest, failed) for tag, name in names.items()]
     shown = [row for row in rows if row.standing is Standing.NO_RESPONSE or filters.match(row.build)]

@@ -50,10 +50,10 @@ async def draw_changes(
     wide: bool = False,
     hint: str,
 ) -> None:
-    """Draw the view again and again while the changes last; then leave what fits on the normal screen.
+    """Draw the view again after each change; after the last one, leave what fits on the normal screen.
 
-    `view` gives the table with at most so many rows: of thousands, the screen shows few. The hint stands
-    behind the summary, where there is room.
+    `view` gives the table with at most the number of rows that it is passed. The hint comes after the
+    summary, if there is room.
     """
     try:
         with FullScreen(out) as screen:

@@ -230,7 +230,7 @@ class SharedBudget(WindowBudget):
         self._turns.wake()
 
     def ready_in(self, *, poll: bool) -> float:
-        """Seconds until one more request could be sent, behind those that wait already; 0 if it could be now.
+        """Seconds until one more request could be sent, after those that wait already; 0 if it could be now.
 
         Infinity while the first request after a 429 is in flight, or while all requests wait for the engine.
         """

@@ -42,7 +42,7 @@ class LogReader:
 
     A queued build has no log: while it `is_queued`, a step requests only its state.
 
-    With `wait` False the log ends behind the last line that exists now, even if the build still runs.
+    With `wait` False the log ends after the last line that exists now, even if the build still runs.
     """
 
     def __init__(

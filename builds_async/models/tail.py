@@ -84,10 +84,10 @@ class TailPosition(msgspec.Struct, frozen=True):
         return brief(self)
 
     def after(self, items: Iterable[TailItem]) -> "TailPosition":
-        """The place behind these items, the next ones of a tail that is here: for a batch processed in part.
+        """The position after these items, if they are the next ones: for a batch that is processed in part.
 
-        Take `tail.position` after `await tail.ready()` and before `tail.read()`: then it has the place in
-        each log that the batch has lines of.
+        Call it on the `tail.position` between `await tail.ready()` and `tail.read()`: that one includes each
+        log that the batch has lines of.
         """
         logs = dict(self.logs)
         for item in items:

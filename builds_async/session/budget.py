@@ -118,7 +118,7 @@ class RateBudget(WindowBudget):
         self._turns.wake()
 
     def ready_in(self, *, poll: bool) -> float:
-        """Seconds until one more request could be sent, behind those that wait already; 0 if it could be now.
+        """Seconds until one more request could be sent, after those that wait already; 0 if it could be now.
 
         Infinity while the first request after a 429 is in flight, because its response decides.
         """

@@ -84,7 +84,7 @@ class Budget(Protocol):
         ...
 
     def ready_in(self, *, poll: bool) -> float:
-        """Seconds until one more request could be sent, behind those that wait already; 0 if it could be now.
+        """Seconds until one more request could be sent, after those that wait already; 0 if it could be now.
 
         Infinity while that is unknown. The time is an estimate and reserves nothing: the request still has to
         be counted. A caller with many possible requests waits for that long and then picks the most urgent.

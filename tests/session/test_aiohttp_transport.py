@@ -107,7 +107,7 @@ class TestRequest:
         assert server.targets == [f"/builds/builds/b/logs?cursor={query}"]
 
     async def test_bulk(self) -> None:
-        """The commas of a bulk look-up stay commas."""
+        """The commas of a bulk lookup stay commas."""
         async with RawServer(answer(envelope({"builds": {}}))) as server, a_client(server.url) as client:
             await client.builds.by_version(["a", "b c"])
         assert server.targets == ["/builds/builds?version_ids=a,b%20c"]
@@ -478,7 +478,7 @@ class TestLeft:
             assert tasks() == before
 
     async def test_bulk_error(self) -> None:
-        """A look-up that ends with an error leaves none of its requests running."""
+        """A lookup that ends with an error leaves none of its requests running."""
         refused = answer(refusal(12006, "Invalid token"), status=401)
         async with RawServer(stall(), stall(), refused) as server, a_client(server.url) as client:
             with pytest.raises(APIError, match="user-owned"):

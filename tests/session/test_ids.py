@@ -56,7 +56,7 @@ class TestPaths:
             assert encoded.isascii()
 
     def test_id_list(self) -> None:
-        """A bulk look-up takes a comma list of encoded ids."""
+        """A bulk lookup takes a comma list of encoded ids."""
         assert id_list(["a", "b c", "é"]) == "a,b%20c,%C3%A9"
         assert id_list([]) == ""
 

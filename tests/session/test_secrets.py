@@ -209,7 +209,7 @@ async def test_other_calls(call: Callable[[BuildsClient], Any]) -> None:
 
 
 async def test_failed_of_a_look_up() -> None:
-    """The result of a look-up does not show the token in its failures."""
+    """The result of a lookup does not show the token in its failures."""
     async with a_client(ECHOES["HTML 502"], api_token=TOKEN) as client:
         result = await client.builds.latest(tags(2))
     assert len(result.failed) == 2

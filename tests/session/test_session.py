@@ -458,7 +458,7 @@ class TestNull:
         "result", [None, {}, {"builds": None}, {"builds": {}}, {"builds": {TAG: None}}], ids=str
     )
     async def test_latest(self, api: MockApi, client: BuildsClient, result: object) -> None:
-        """A look-up without an entry is an id without builds, however the API says nothing."""
+        """A lookup without an entry is an id without builds, however the API says nothing."""
         api.on("GET", f"/builds/builds/latest?external_script_ids={TAG}", json=envelope(result))
         found = await client.builds.latest([TAG])
         assert (found.found, found.missing, found.failed) == ({}, (TAG,), {})

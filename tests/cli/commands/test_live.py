@@ -104,7 +104,7 @@ def test_live_odd_commit(commit: str, account: Served, cli: Cli) -> None:
 
 
 def test_live_failures(account: Served, shop: str, cli: Cli) -> None:
-    """An unknown Worker and a failed look-up are reported, and decide the exit code."""
+    """An unknown Worker and a failed lookup are reported, and decide the exit code."""
     run = cli("live", shop, "no-such-worker")
     assert (run.code, "no such Worker" in run.out, shop in run.out) == (2, True, True)
     assert "the Worker's name, not its tag" in run.err

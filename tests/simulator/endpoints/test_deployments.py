@@ -188,7 +188,7 @@ def test_account_owned_tokens_are_accepted(sim: BuildsSimulator, shop: str, door
 
 
 async def test_a_build_that_is_no_longer_kept(clock: VirtualClock, door: Any) -> None:
-    """It is unknown to every look-up and list; what it deployed still serves."""
+    """It is unknown to every lookup and list; what it deployed still serves."""
     sim = BuildsSimulator(clock=clock, behavior=Behavior(builds_kept=60.0))
     tag = sim.add_worker("shop")
     build = sim.add_finished_build(external_script_id=tag, age=30.0)
