@@ -175,8 +175,11 @@ async def follow_group(
             map(name_of, names),
             lambda source: page_of(client, source.build_uuid, source.worker),
         )
-        tail = client.tail(names, fleet=fleet, tail=options.tail)
-        async with fleet, tail as batches, commands or nullcontext():
+        async with (
+            fleet,
+            client.tail(names, fleet=fleet, tail=options.tail) as batches,
+            commands or nullcontext(),
+        ):
             await _print_batches(batches, printer, name_of, commands)
     return OK
 
