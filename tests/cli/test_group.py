@@ -1,14 +1,22 @@
 """Tests `builds-async tail --group`: several processes print each line once."""
 
+import asyncio
 import json
 import signal
 import time
+from collections.abc import AsyncIterator, Iterable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
-from tests.cli.support import DEADLINE, Cli, Served, started
+from builds_async import Build, LogLine, TailEnd, TailLine
+from builds_async.cli.executing import Finished
+from builds_async.cli.follow import _print_batches
+from tests.cli.support import DEADLINE, UUID, Cli, Served, started
 from tests.support.engines import own_server
+
+TAG = "a" * 32
 
 
 @pytest.mark.usefixtures("account")
@@ -27,6 +35,43 @@ def test_misuse(words: tuple[str, ...], reason: str, cli: Cli) -> None:
     run = cli("tail", *words)
     assert (run.code, run.out) == (2, "")
     assert reason in run.err
+
+
+class Steps:
+    """The batches, the printer and the commands of a tail, and what is done with them."""
+
+    def __init__(self, *, interrupted: bool) -> None:
+        self.done = list[str]()
+        self._interrupted = interrupted
+        self.lines = (TailLine(TAG, Build(build_uuid=UUID), LogLine(0, "a"), 1),)
+        self.ends = (TailEnd(TAG, Build(build_uuid=UUID), True),)
+
+    async def __aiter__(self) -> AsyncIterator["Steps"]:
+        yield self
+
+    def print(self, lines: Iterable[object], _wrote: object) -> None:
+        self.done += ["printed" for _ in lines]
+
+    def add(self, finished: Finished) -> None:
+        self.done.append(f"command of {finished.worker}")
+
+    async def drain(self) -> None:
+        if self._interrupted:
+            raise asyncio.CancelledError
+        self.done.append("ended")
+
+    async def commit(self) -> None:
+        self.done.append("committed")
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+async def test_a_batch_is_committed_after_its_commands(interrupted: bool) -> None:
+    """A batch with the end of a build is committed once its command has ended, and not if that is stopped."""
+    steps = Steps(interrupted=interrupted)
+    with pytest.raises(asyncio.CancelledError) if interrupted else nullcontext():
+        await _print_batches(steps, steps, lambda _tag: "shop", steps)  # type: ignore[arg-type]
+    after = [] if interrupted else ["ended", "committed"]
+    assert steps.done == ["printed", "command of shop", *after]
 
 
 @pytest.mark.slow
