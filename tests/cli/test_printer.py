@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from builds_async import LogLine
+from builds_async.cli.hyperlinks import without_links
 from builds_async.cli.printer import LineFilter, LineFormat, LinePrinter, Source, compile_patterns
 from builds_async.cli.terminal import Screen
 from builds_async.cli.text import SOURCE_COLORS
@@ -103,3 +104,23 @@ def test_filter_by_time() -> None:
     """`--since` includes lines of exactly that time."""
     lines = [LogLine(int(NOW.timestamp() * 1000) + ms, "") for ms in (-1, 0, 1)]
     assert [LineFilter(since=NOW).passes(line) for line in lines] == [False, True, True]
+
+
+@pytest.mark.parametrize("color", [True, False], ids=["color", "no color"])
+def test_the_digits_of_a_build_are_a_link(color: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal with links, the digits of a build are a link to its page, which takes no column."""
+    monkeypatch.setenv("COLUMNS", "60")
+    shown = []
+    for forced in ("0", "1"):
+        monkeypatch.setenv("FORCE_HYPERLINK", forced)
+        data = io.BytesIO()
+        screen = Screen(Terminal(data, "utf-8"))
+        screen.color = color
+        form = LineFormat(screen, width=4, page=lambda source: f"https://x/{source.build_uuid}")
+        LinePrinter(LineFilter(), form).print([(SHOP, LogLine(0, "word " * 30))])
+        shown.append(data.getvalue().decode())
+    plain, linked = shown
+    assert "\n              word" in plain
+    assert "\x1b]8;" not in plain
+    assert f"https://x/{UUID}\x1b\\8b2c1f0e\x1b]8;;\x1b\\" in linked
+    assert without_links(linked) == plain
