@@ -1,14 +1,16 @@
 """A simulated account, the dashboard that shows it, and connections to both."""
 
+import asyncio
 import logging
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 
 import aiohttp
 import pytest
 
 from builds_async.dashboard import build_pane, event_stream
 from builds_async.dashboard import server as dashboard
+from builds_async.live.tracker import Tracker
 from builds_async.simulator import BuildsSimulator
 from tests.dashboard.support import serving
 from tests.support.browser import BROWSERS, Browser, chromium, connected
@@ -81,6 +83,20 @@ def cuts(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
 
     monkeypatch.setattr(event_stream.EventStream, "write", write_or_cut)
     return texts
+
+
+@pytest.fixture
+def look_ups(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """While it is not set, no Worker is looked up."""
+    look_up, gate = Tracker.look_up, asyncio.Event()
+    gate.set()
+
+    async def look_up_later(tracker: Tracker, tags: Sequence[str]) -> None:
+        await gate.wait()
+        await look_up(tracker, tags)
+
+    monkeypatch.setattr(Tracker, "look_up", look_up_later)
+    return gate
 
 
 @pytest.fixture(scope="session")

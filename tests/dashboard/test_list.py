@@ -2,12 +2,10 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
 
 import pytest
 
 from builds_async import BuildOutcome, BuildStatus
-from builds_async.live.tracker import Tracker
 from builds_async.simulator import BuildsSimulator, Fault
 from tests.dashboard.pages import NONE, ROWS, SHOWN, TABLE, click, press, row, text, type_into
 from tests.dashboard.support import serving
@@ -85,22 +83,16 @@ async def test_rows_are_one_line_high(sim: BuildsSimulator, url: str, browser: B
 
 
 async def test_worker_is_loading_until_the_api_was_asked(
-    sim: BuildsSimulator, browser: Browser, monkeypatch: pytest.MonkeyPatch
+    sim: BuildsSimulator, browser: Browser, look_ups: asyncio.Event
 ) -> None:
     """Before the first answer a Worker is loading, never "no build"; the page says how far it is."""
-    look_up, gate = Tracker.look_up, asyncio.Event()
-
-    async def look_up_later(tracker: Tracker, tags: Sequence[str]) -> None:
-        await gate.wait()
-        await look_up(tracker, tags)
-
-    monkeypatch.setattr(Tracker, "look_up", look_up_later)
+    look_ups.clear()
     async with serving(sim) as url:
         page = await browser.open(url)
         await page.until(TABLE, [row("blog", "loading", NONE, ""), row("shop", "loading", NONE, "")])
         assert await page.evaluate(text("#connection")) == "loading 0 of 2 …"
         assert await page.evaluate("document.querySelector('#workers').ariaBusy") == "true"
-        gate.set()
+        look_ups.set()
         await page.until(TABLE, [row("blog", "no build", NONE, ""), row("shop", "no build", NONE, "")])
         await page.until(text("#connection"), "live")
         assert await page.evaluate("document.querySelector('#workers').ariaBusy") == "false"

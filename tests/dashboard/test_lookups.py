@@ -129,7 +129,7 @@ async def test_error_is_said_and_not_kept(
     sim: BuildsSimulator, url: str, http: aiohttp.ClientSession
 ) -> None:
     """A failed lookup is 502 with the reason; the next one asks again."""
-    tag = sim.workers["blog"]
+    tag = await known(http, url, sim)
     sim.fault(Fault("server_error", path="/deployments", times=2))
     async with http.get(f"{url}workers/{tag}/live") as response:
         assert response.status == 502

@@ -9,7 +9,7 @@ import pytest
 from builds_async.dashboard import server as dashboard
 from builds_async.dashboard.event_stream import EventStream
 from builds_async.simulator import BuildsSimulator, Fault, TokenKind
-from tests.dashboard.pages import ROWS, SHOWN, TABLE, row, text
+from tests.dashboard.pages import NONE, ROWS, SHOWN, TABLE, row, text
 from tests.dashboard.support import serving
 from tests.support.browser import Browser, Page, connected
 
@@ -131,6 +131,24 @@ async def test_server_that_is_gone_and_comes_back(
         await page.until(TABLE + "[0]", row("shop", "queued"))
         await live(page)
         assert await page.evaluate("first.isConnected")
+
+
+async def test_server_that_has_just_started_knows_less_than_the_page(
+    sim: BuildsSimulator, free_browser: Browser, unused_tcp_port: int, look_ups: asyncio.Event
+) -> None:
+    """After a restart the page is loading, not live, and shows the states that it had, not "loading"."""
+    sim.add_finished_build(external_script_id=sim.workers["shop"])
+    known = [row("shop", "success"), row("blog", "no build", NONE, "")]
+    async with serving(sim, port=unused_tcp_port) as url:
+        page = await free_browser.open(url)
+        await page.until(TABLE, known)
+        look_ups.clear()
+    async with serving(sim, port=unused_tcp_port):
+        await page.until(LABEL, "loading 0 of 2 …")
+        assert await page.evaluate(TABLE) == known
+        assert not await page.evaluate(IS_GREEN)
+        look_ups.set()
+        await live(page)
 
 
 async def test_server_with_another_token(

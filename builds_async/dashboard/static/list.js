@@ -42,7 +42,7 @@ function mark(entry) {
 
 // How many Workers there are, and how many of them were not looked up yet.
 export function progress() {
-  return { total: order.length, loading: order.filter(({ data }) => data.state === "loading").length };
+  return { total: order.length, loading: order.filter(({ isLoading }) => isLoading).length };
 }
 
 // Focus what opens the log of a row; its details, if the Worker was never built.
@@ -71,8 +71,9 @@ function keep(tags) {
 function take(worker, whole) {
   const entry = entries.get(worker.tag) ?? added(worker.tag);
   const { state: before, build } = entry.data ?? {};
+  entry.isLoading = worker.state === "loading";
   // A server that has just started has yet to ask: what is shown is newer.
-  if (whole && before && worker.state === "loading") return null;
+  if (whole && before && entry.isLoading) return null;
   entry.data = { ...worker, state: worker.state ?? "no build" };
   entry.rank = RANKS[groupOf(entry.data.state)] ?? 2;
   entry.since = Date.parse(worker.since) || 0;
