@@ -28,7 +28,7 @@ class Actions:
     async def handle(self, request: web.Request) -> web.Response:
         """Retry or cancel a build."""
         self._check(request)
-        build_uuid = request.match_info["build_uuid"]
+        build_uuid = request.match_info["build_uuid"].lower()
         if build_uuid in self._running:
             raise web.HTTPConflict(text="this was asked for a moment ago and is still being done")
         self._running.add(build_uuid)
