@@ -16,7 +16,7 @@ from tests.support.postgres import postgres
 SECONDS = float(os.environ.get("CHAOS_SECONDS", "9"))
 SEED = int(os.environ.get("CHAOS_SEED", "1"))
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(2 * SECONDS + 240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3 * SECONDS + 300)]
 
 
 def check(run: Run) -> None:

@@ -240,7 +240,9 @@ class Run:
         for bot in self.bots:
             if bot is not None and bot.returncode is None:
                 try:
-                    async with asyncio.timeout(3 * self.lease):
+                    async with asyncio.timeout(
+                        3 * self.lease + 30.0
+                    ):  # a bot on a busy machine is slow to end
                         await bot.wait()
                 except TimeoutError:
                     self.faults["did not end"] += 1
