@@ -4,6 +4,8 @@ import io
 from datetime import UTC, datetime
 from functools import partial
 
+import pytest
+
 from builds_async import LogLine
 from builds_async.cli.hyperlinks import without_links
 from builds_async.cli.printer import LineFilter, LineFormat, LinePrinter, Source, compile_patterns
