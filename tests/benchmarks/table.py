@@ -51,6 +51,11 @@ def value_row(name: str, value: float, target: Target) -> tuple[str, ...]:
     return (name, f"{value:,.1f}{target.unit}", aim, verdict)
 
 
+def broken(name: str, value: float, target: Target) -> list[str]:
+    """What to say if a number is beyond its target."""
+    return [] if value <= target.target else [f"{name}: {value:,.1f}{target.unit} of {target.target:g}"]
+
+
 def show(title: str, head: Sequence[str], rows: Sequence[Sequence[str]], note: str = "") -> None:
     """Print a table: names to the left, numbers to the right; a column without anything in it is left out."""
     used = [column for column in range(len(head)) if any(row[column] for row in rows)]
