@@ -118,7 +118,7 @@ def pictures(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Compare CPU with a hand-written loop and the official SDK; fail if memory is over a limit. `-- --quick`: rough."""
+    """Compare CPU with a hand-written loop and the official SDK, and check memory; `-- --quick`: rough."""
     session.install(".[fleet]", *group("tests"), *group("bench"))
     session.run("python", "tests/benchmarks/run.py", *session.posargs, env={"PYTHONPATH": "."})
 
