@@ -91,8 +91,8 @@ PHOTOGRAPHS = {
 }
 """The width, height and color scheme of each picture of a build in the dashboard."""
 LISTS = {
-    "list-light": (1100, 500, "light"),
-    "list-dark": (1100, 500, "dark"),
+    "list-light": (1080, 470, "light"),
+    "list-dark": (1080, 470, "dark"),
     "list-phone": (390, 760, "light"),
 }
 """The same for pictures of its list."""
