@@ -41,7 +41,7 @@ def test_simulate() -> None:
 
 def test_builds_that_keep_coming() -> None:
     """With `--every`, builds of each Worker in turn are added while the server runs."""
-    words = ("--workers", "2", "--builds", "0", "--lines", "1", "--rate", "100", "--every", "0.2")
+    words = ("--workers", "2", "--builds", "0", "--lines", "1", "--rate", "100", "--every", "1")
     with started({}, "simulate", *words) as server:
         variables = dict(re.findall(r"^export (\w+)=(\S+)$", "\n".join(read_lines(server, 7)), re.MULTILINE))
         with started(variables, "tail", "-o", "json") as tail:
