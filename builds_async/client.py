@@ -62,10 +62,10 @@ class BuildsClient(LiveVerbs):
 
     Arguments that are None are read from the environment: `account_id` from CLOUDFLARE_ACCOUNT_ID,
     `api_token` from CLOUDFLARE_API_TOKEN, else `api_key` and `api_email` from CLOUDFLARE_API_KEY and
-    CLOUDFLARE_EMAIL, `base_url` from CLOUDFLARE_BASE_URL or https://api.cloudflare.com/client/v4. A value
-    that is still missing then, or can't be used, is a ConfigurationError; so is a credential that is passed
-    but empty. A passed key or email address is completed from the environment by the other half of its pair,
-    never by a token. Plain http is allowed for loopback addresses only. The account id is 32 hex digits;
+    CLOUDFLARE_EMAIL, `base_url` from CLOUDFLARE_BASE_URL or https://api.cloudflare.com/client/v4. A missing
+    or invalid value is a ConfigurationError, and so is an empty credential. If only `api_key` or only
+    `api_email` is passed, the other one is read from the environment, where a token is then ignored. Plain
+    http is allowed for loopback addresses only. The account id is 32 hex digits;
     dashes and spaces in it are dropped.
 
     The token must be owned by a user and needs "Workers CI Read" ("Workers Builds Configuration: Read" in
@@ -77,7 +77,8 @@ class BuildsClient(LiveVerbs):
       proxy that HTTPS_PROXY or ALL_PROXY names (http and https proxies; a user and a password in its URL are
       sent to the proxy alone).
     - `transport`: carries the requests instead of aiohttp: `sim.transport` of a simulator, or your own
-      `Transport`, which then decides about `base_url` and `timeout`. It is closed with the client.
+      `Transport`, which then decides about `base_url` and `timeout`. It is closed with the client. ValueError
+      together with `session`.
     - `timeout`: seconds for one request, connect and body included (30); TypeError or ValueError unless it is
       above 0 and finite. Each retry has its own. Waiting for the rate budget does not count; use
       `asyncio.timeout` to limit that.
@@ -85,22 +86,22 @@ class BuildsClient(LiveVerbs):
     - `patience`: seconds of unbroken failure that a live verb (`follow`, `wait`, `wait_for_commit`, `watch`,
       `tail`, `events`, `broadcast`) sits out before it raises (300). Any success resets it. Only `transient`
       errors are sat out: failed connections, timeouts, 5xx, garbled bodies, and 429 however long it lasts.
-      The retries of each call come first; then the verb pauses for 1 second, twice as long each time, up to
-      15. 0 turns it off, infinity never raises.
+      After the retries of a call, the verb pauses for 1 second. Each further pause is twice as long, up to 15
+      seconds. With 0 the first failure is raised; with infinity none is.
     - `budget`: a `RateBudget`, or another `Budget`; pass one object to several
       clients of the same user. By default each client has its own.
-    - `max_in_flight`: the most requests in flight at once (10), over all calls of the client.
-    - `clock`: time as an argument, for tests.
-    - `observer`: is called with each `RequestDone`, `RetryPlanned`, `Waited`, `OutageBegan`,
-      `OutageEnded`, `LeaseTaken` and `LeaseLost`, for metrics; it must be quick and not raise. `Counters` is
-      one that adds up.
+    - `max_in_flight`: the maximum number of requests in flight (10), over all calls of the client.
+    - `clock`: replaces the machine's monotonic clock in tests.
+    - `observer`: is called with each `Observation`, for metrics: requests, retries, waits, outages, leases,
+      and the `Rationed` and `GateClosed` of a `SharedBudget`. It must be quick and must not raise. `Counters`
+      is a ready-made observer.
 
     The credentials go to `base_url` only: not to a proxy, not to a redirect's target, not with a call that
     needs none, not with other requests of a borrowed session.
 
     Use it as `async with BuildsClient() as client:`, or call `aclose()`. A closed client stays closed: a
-    call is a RuntimeError. Calls may run concurrently, in one asyncio event loop: from a second one, or where
-    none runs (trio), a call is a RuntimeError that says so.
+    call is a RuntimeError. Calls may run concurrently in one asyncio event loop. A call from another loop, or
+    without one (trio), is a RuntimeError.
     """
 
     builds: Builds
@@ -187,7 +188,7 @@ class BuildsClient(LiveVerbs):
         self._set_up()
 
     def _set_up(self) -> None:
-        """Make the resources, and what the live verbs share, over the session."""
+        """Make the resources and the shared parts of the live verbs over the session."""
         self._share_requests()
         self.workers = Workers(self._session)
         starts = TriggerStarts(self._session, self._single_calls, self.workers)
@@ -214,11 +215,12 @@ class BuildsClient(LiveVerbs):
         retry: RetryPolicy | None = None,
         patience: float | None = None,
     ) -> Self:
-        """A client that differs in these options, and shares everything else: what is None stays as it is.
+        """A client with these options that shares everything else. An option that is None is not changed.
 
         `client.with_options(patience=0).follow(build_uuid)` raises on the first outage. Session, budget and
-        the limit on requests in flight are shared, so a derived client costs nothing and need not be closed:
-        closing it ends its own tails, event streams and broadcasts, closing this client ends all. A
+        the limit on requests in flight are shared, so a derived client costs nothing and need not be closed.
+        Closing it ends its own tails, event streams and broadcasts; closing this client ends those of all
+        derived clients too. TypeError or ValueError for an invalid number. A
         `transport` of your own finds the `timeout` in each request.
         """
         derived = copy.copy(self)
@@ -255,7 +257,7 @@ class BuildsClient(LiveVerbs):
 
     @property
     def account_id(self) -> str:
-        """The id of the account, 32 hex digits, as it stands in paths of the API."""
+        """The id of the account, 32 hex digits, as used in paths of the API."""
         return self._account_id
 
     @overload
@@ -272,7 +274,7 @@ class BuildsClient(LiveVerbs):
         method: str,
         path: str,
         *,
-        type: Any,  # noqa: ANN401  # unions are no `type[T]`
+        type: Any,  # noqa: ANN401  # a union is not a `type[T]`
         query: Query = None,
         body: object = None,
     ) -> Any: ...  # noqa: ANN401  # as above
@@ -285,7 +287,7 @@ class BuildsClient(LiveVerbs):
         query: Query = None,
         body: object = None,
     ) -> Any:
-        """Any call of Cloudflare's API, for what has no method here; gives the `result` of the response.
+        """Call any endpoint of Cloudflare's API that has no method here; return its `result`.
 
         `path` is what follows the base URL, as in `f"/accounts/{client.account_id}/queues"`: it begins with a
         slash, and names in it are percent-encoded. `method` is GET, POST, PUT, PATCH or DELETE. `query` has
@@ -293,28 +295,28 @@ class BuildsClient(LiveVerbs):
         None for no body. For a list in pages, pass `page` in the query.
 
         The result is decoded as `type`: a model of this package, a Struct or dataclass of yours,
-        `dict[str, int]` and so on. By default it is whatever JSON has, or None where the response to a change
-        has no result.
+        `dict[str, int]` and so on. By default it is the decoded JSON, or None if the response to a change has
+        no result.
 
         Budget, retries, timeout and errors are those of every call: a POST, PATCH or DELETE is repeated only
         if it can't have arrived, and a result that is not of `type` is a ResponseDecodeError, which does not
-        show it. ValueError, and nothing is sent, for a path that would leave the base URL (another host,
-        `..`, `//`), and for a credential in path or query. A secret in `body` is in an error only if the API
+        show the result. A path that would leave the base URL (another host, `..`, `//`) is a ValueError, and
+        so is a credential in path or query; nothing is sent then. A secret in `body` is in an error only if
+        the API
         repeats it in its own message.
 
         Needs the permission of the call.
         https://developers.cloudflare.com/api/
         """
         result = await self._session.at_root().send(custom_call(method, path, type, query, body))
-        return (
-            None if result is UNSET else result
-        )  # a change that is done, of which the response says nothing
+        # The response to a change may have no result.
+        return None if result is UNSET else result
 
     async def dashboard_url(self, build: Build) -> str:
         """The address of a build's page in Cloudflare's dashboard.
 
-        The address has the name of the Worker, which a build does not: the account's Workers are listed once,
-        and again for a tag that is not among them. NotFoundError if the name can't be found. The form is that
+        The address contains the name of the Worker, which a build lacks. So the account's Workers are listed
+        once, and again for an unknown tag. NotFoundError if the name can't be found. The form is that
         of Cloudflare's own notifications template; it is not documented, and may change.
 
         Needs "Workers Scripts Read".
@@ -322,12 +324,12 @@ class BuildsClient(LiveVerbs):
         return await self._links.of_build(build)
 
     async def preview_url(self, build: Build) -> str | None:
-        """The address at which the version that a build has uploaded can be seen; None if there is none.
+        """The preview URL of the version that a build uploaded; None if there is none.
 
-        It is `build.preview_url`, which a follower's `log.build` also has from the log; else that of
-        `builds.get`; else `https://{first 8 digits of the version}-{name}.{subdomain}.workers.dev`. The last
-        is given only if the build has proved to have made that version, if the version has a preview, and if
-        the Worker has previews enabled: at any other address there is a placeholder, or nothing. None for a
+        It is `build.preview_url`, which a follower also reads from the log; else the one from `builds.get`;
+        else `https://{first 8 digits of the version}-{name}.{subdomain}.workers.dev`. The last
+        form is used only if the API confirms that the build made the version, the version has a preview, and
+        the Worker has previews enabled. Otherwise the address would show a placeholder or nothing. None for a
         build that was not successful, unless it has a `preview_url`.
 
         Up to six requests, none for a build that has a `preview_url`. Needs "Workers CI Read", and "Workers
@@ -336,12 +338,12 @@ class BuildsClient(LiveVerbs):
         return await PreviewLinks(self._session).of_build(build)
 
     async def summarize(self, build: Build) -> LogSummary:
-        """What the log of a build says: why it failed, with the lines around the reason; steps; versions.
+        """Summarize a build's log: the reason for a failure with the lines around it, steps and versions.
 
-        Reads the log, at most 20 pages of it. That of a finished build is read to its end, as `follow` does,
-        even if the last lines are late; that of any other build is read as far as it exists now. No reason is
+        Reads at most 20 pages. The log of a finished build is read to its end, as `follow` does, even if the
+        last lines are late. The log of any other build is read up to its current end. No reason is
         given unless the whole log was read, and none for a build that has not failed. Errors are those of
-        `follow`. To show lines while they come, follow the build, and pass them to `build.failure_reason`.
+        `follow`. To show lines as they arrive, follow the build and pass its lines to `build.failure_reason`.
 
         Needs "Workers CI Read".
         """
@@ -350,9 +352,9 @@ class BuildsClient(LiveVerbs):
     async def diagnose(self) -> Diagnosis:
         """Check the credentials and the account before work starts, and say what is wrong and what to do.
 
-        It finds the kind of the token (by its prefix, and by what the API says about it), whether the account
-        can be reached, each permission that reading can show, and whether build minutes are left. That takes
-        four reads and writes nothing, so it can't find whether builds may be started and canceled.
+        It checks the kind of the token (by its prefix and the API's response), access to the account, each
+        permission that a read can prove, and the remaining build minutes. It makes four reads and no writes,
+        so it can't check whether the token may start and cancel builds.
 
         Errors become findings and are not raised, even when the network is down. Needs no permission.
         """
@@ -368,10 +370,11 @@ class BuildsClient(LiveVerbs):
         )
 
     def probe(self, build_uuid: str | None = None) -> AccountProbe:
-        """Compares the API, as this account shows it, with what this package assumes about it.
+        """Compares the API of this account with the assumptions of this package.
 
         `report = await client.probe().run()` takes at most 30 requests that only read. `report.markdown` can
-        be pasted into an issue. With `build_uuid` that build and its Worker are looked at, else the newest.
+        be pasted into an issue. It reads the build `build_uuid` and its Worker, or by default the newest
+        builds.
 
         Nothing is sent by this call. Needs "Workers CI Read".
         """
@@ -389,10 +392,11 @@ class BuildsClient(LiveVerbs):
         build_token_uuid: str | None = None,
         new_token: NewBuildToken | None = None,
     ) -> TokenRepair:
-        """Mends triggers whose build token is dead, so that each build fails within seconds.
+        """Repairs triggers with a dead build token, which makes each of their builds fail within seconds.
 
-        Take `await repair.plan()`, which only reads, show its `calls`, then `await repair.apply(plan)`.
-        Without Workers (by tag) it looks at the whole account. `build_token_uuid` is the registered build
+        Call `await repair.plan()`, which only reads, show its `calls`, then call `await repair.apply(plan)`.
+        `external_script_ids` are the tags of Workers; None covers the whole account. `build_token_uuid` is
+        the registered build
         token to use, `new_token` an API token to register; None for both lets the plan choose.
 
         Nothing is sent by this call. Needs "Workers CI Read", `apply` "Workers CI Write".
@@ -415,10 +419,10 @@ class BuildsClient(LiveVerbs):
         successful build need not be live: a rollback, a changed secret or a deployment by hand may follow it,
         and a build may upload without deploying. In a gradual deployment two versions are live.
 
-        Workers go by their names; any number of them, and the result has the names as they were passed. A
+        Pass any number of Worker names; the result is keyed by the names as passed. A
         Worker that was never deployed is in `missing`, an unknown one in `failed` as a NotFoundError. A token
-        that may read no builds is a reason, not an error: deployments also take account-owned tokens. If the
-        token may not even read deployments, the AuthenticationError or PermissionDeniedError is raised.
+        without access to builds is a `reason`, not an error, because deployments accept account-owned tokens.
+        A token without access to deployments raises AuthenticationError or PermissionDeniedError.
 
         It takes one request for each Worker, one for 20 versions, and one for each version without a build;
         they run concurrently within `max_in_flight` and budget. Needs "Workers Scripts Read", and "Workers CI

@@ -1,4 +1,4 @@
-"""The verbs that take longer than one call: follow, wait, watch, tail, events."""
+"""The verbs that take longer than one call: follow, broadcast, wait, wait_for_commit, watch, tail, events."""
 
 from collections.abc import Iterable
 from functools import partial
@@ -62,7 +62,8 @@ _C = TypeVar("_C", bound=_Closable)
 class LiveVerbs:
     """The methods of a client that take longer than one call. Only `BuildsClient` inherits them.
 
-    All verbs of one client share the states of builds, the demand for polls, and the report of an outage.
+    All verbs of one client share the states of builds, the demand for polls, and the report of an outage. An
+    invalid argument is a ValueError or TypeError.
     """
 
     budget: Budget
@@ -77,7 +78,7 @@ class LiveVerbs:
         self.budget, self._clock, self._observer = budget, clock, observer
         self._set_patience(patience)
         self._outages, self._demand = Outages(clock, observer), Demand(clock, budget)
-        # What may have requests in flight: one set for each client that this one derives from, its own last.
+        # Objects with requests in flight: one set for each client that this one derives from, its own last.
         self._closables: tuple[WeakSet[_Closable], ...] = (WeakSet(),)
 
     def _derive_verbs(self, patience: float | None) -> None:
@@ -88,7 +89,7 @@ class LiveVerbs:
         self._broadcasts = WeakValueDictionary()
 
     def _share_requests(self) -> None:
-        """Make the parts that send requests by the session and that the verbs share."""
+        """Make the parts that the verbs share and that send requests over the session."""
         self._single_calls = DatedBuilds(self._session)
         self._polls = DatedBuilds(self._session.polling())
         self._board = self._closed_with_me(Board(self._polls, self._clock))
@@ -111,9 +112,9 @@ class LiveVerbs:
         """The log of a build, line by line while it is written, until the build has finished.
 
         `start` is the `position` of an earlier follower of this build: no line is lost or repeated. `tail`
-        skips all but the last `tail` lines that exist now; 0 gives only new ones. `wait=False` gives the log
-        so far: it ends after the last line that exists now, does not pause, and raises an outage at once.
-        `follow(build_uuid, start=log.position)` gives the lines after that one.
+        skips all but the last `tail` lines that exist now; 0 gives only new ones. With `wait=False` the log
+        ends after the last line that exists now; the follower does not pause, and raises each error at once.
+        `follow(build_uuid, start=log.position)` gives the later lines.
 
         A running build is polled every `poll_interval` seconds (1). The pauses grow up to `max_poll_interval`
         (5) while there are no new lines, and further when the rate budget runs low. `LogFollower` says what
@@ -199,8 +200,8 @@ class LiveVerbs:
 
         `commit_hash` is the full hash or its beginning, at least 4 digits; ValueError if several commits
         begin with it. With `branch`, only builds of that branch count. If the commit is built more than once,
-        the newest build counts, also if it starts during the wait. The commit is looked for among the
-        Worker's last 200 builds. A build that was started without a commit is never found: `wait` for it by
+        the newest build counts, even if it starts during the wait. Only the Worker's last 200 builds are
+        searched. A build that was started without a commit is never found: `wait` for it by
         its `build_uuid`. With `finished=False` the build is returned as soon as it exists, for example to
         follow its log.
 
@@ -209,11 +210,11 @@ class LiveVerbs:
         100 percent, the logger `builds_async` gets a warning. The returned build has the outcome `fail` if a
         command after its deployment failed.
 
-        If no version of the build serves traffic, a NotDeployedError says what does, and since when. It is
-        raised:
+        If no version of the build serves traffic, a NotDeployedError names the versions that do, with their
+        date. It is raised:
 
         - at once, if the build has neither succeeded nor deployed;
-        - as soon as a later deployment has replaced that of the build;
+        - as soon as a later deployment has replaced the deployment of the build;
         - otherwise 30 s after the build has stopped. A build deploys before it stops, but the API may answer
           from a copy that lags.
 
@@ -223,7 +224,7 @@ class LiveVerbs:
         tag(external_script_id)
         wait.checked_commit(commit_hash)
         if deployed and not finished:
-            raise ValueError("a build has to finish before it is deployed: pass one of the two")
+            raise ValueError("deployed=True waits for the end of the build: omit finished=False")
         patience = self._patience_of("wait_for_commit")
         deployment = None
         if deployed:
@@ -269,10 +270,10 @@ class LiveVerbs:
     ) -> BuildWatcher | SharedWatcher:
         """The changes of the builds of these Workers, without end: `async for change in client.watch(tags)`.
 
-        Without ids it watches all Workers of the account, also those that are created later. First comes the
-        latest build of each Worker, then each new build, status and outcome once. Every `interval` seconds
-        (15), or as the rate budget allows, each request asks for 20 Workers: a thousand Workers take 50
-        requests. `start` is the `position` of an earlier watch. `BuildWatcher` says what is guaranteed. Needs
+        Without ids it watches all Workers of the account, including later ones. It yields the latest build of
+        each Worker, then each new build, status and outcome once. All Workers are looked up every `interval`
+        seconds (15), or as the rate budget allows, 20 per request: a thousand Workers take 50 requests.
+        `start` is the `position` of an earlier watch. `BuildWatcher` says what is guaranteed. Needs
         "Workers CI Read"; without ids "Workers Scripts Read" as well.
 
         With `fleet` each Worker is watched by one member of the fleet, and positions are stored in the
@@ -350,10 +351,10 @@ class LiveVerbs:
     ) -> BuildTail | TailBatches:
         """The log lines and ends of all builds of these Workers: `async for item in client.tail(tags)`.
 
-        Without ids it reads all Workers of the account, also those that are created later. It never ends.
-        A build that runs now comes from its first line; `tail` skips all but the last `tail` lines that it
-        has. New builds are looked for every `interval` seconds (10). With `events` they are found by the
-        events of the queue with this id, which no other consumer may read. Each log is polled every
+        Without ids it reads all Workers of the account, including later ones. It never ends. The log of a
+        build that runs now starts at its first line, or with `tail` at its last `tail` lines so far. New
+        builds are looked for every `interval` seconds (10). With `events`, the id of a queue, they are found
+        by its build events; the queue must have no other consumer. Each log is polled every
         `poll_interval` seconds (1), and the pauses grow up to `max_poll_interval` (5) while there are no new
         lines, or further if the rate budget runs low. `start` is the `position` of an earlier tail.
         `BuildTail` says what is guaranteed. Needs "Workers CI Read"; without ids "Workers Scripts Read", with
@@ -361,8 +362,9 @@ class LiveVerbs:
 
         With `store` the lines come in batches of one Worker, at most `max_lines` (100), and the position of
         each Worker is stored: `async for batch in client.tail(tags, store=FileStore("bot.json"))` continues
-        where the last run ended. With `fleet` each Worker is read by one member of the fleet, and the store
-        is the fleet's if none is passed. `TailBatches` says what is guaranteed. Both need the tags of the
+        where the last run ended. With `fleet` each Worker is read by one member of the fleet; without
+        `store`, the fleet stores the positions. `TailBatches` says what is guaranteed. Both need the tags of
+        the
         Workers (`client.workers.names()` lists them), and allow neither `start` nor `events`: otherwise
         ValueError.
         """
@@ -461,7 +463,8 @@ class LiveVerbs:
         Each event is acknowledged when the next one is requested. A pull leases up to `batch_size` events
         (10) for `visibility_timeout` seconds (120). An empty queue is pulled every `poll_interval` seconds
         (2). The pauses grow up to `max_poll_interval` (15) while the queue stays empty, or further if the
-        rate budget runs low. `EventStream` says what is guaranteed. The queue needs an event subscription to
+        rate budget runs low. ValueError for a `batch_size` above 100 or a `visibility_timeout` above 12
+        hours. `EventStream` lists the guarantees. The queue needs an event subscription to
         Workers Builds and an HTTP pull consumer. Needs "Queues Write" ("Queues Edit" in the dashboard).
 
         With `fleet` one member of the fleet pulls, and another takes over if it leaves: see `SharedEvents`.

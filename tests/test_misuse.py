@@ -253,7 +253,7 @@ class TestCertificate:
             a_client(base_url=url, session=session, clock=clock) as client,
         ):
             error = await failure(client)
-        assert "has another fingerprint" in error.message
+        assert "does not have the fingerprint" in error.message
         assert (error.transient, clock.naps) == (False, [])
 
     async def test_no_tls(self) -> None:

@@ -1,7 +1,8 @@
 """Prints log lines in batches: each is printed whole and its end position recorded before the next.
 
 `TailBatches` with a `FileStore` does the same for a program that processes each batch whole. The command
-needs more: its batches have the lines of all Workers as they come, also of new Workers. And if a write is cut
+needs more: its batches mix the lines of all Workers, including new ones, in the order of their arrival. And
+if a write is cut
 short, it needs the position after the last line that was written whole. So it uses `ready`, `position` and
 `after` of the library, which are there for such programs, and only counts what was written.
 """

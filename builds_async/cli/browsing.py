@@ -1,4 +1,4 @@
-"""Opens addresses in a browser, where there is one in front of the user."""
+"""Opens addresses in a browser on the user's own machine."""
 
 import os
 import sys
@@ -15,7 +15,7 @@ _DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY")
 
 
 def why_no_browser(environ: Mapping[str, str], platform: str = sys.platform) -> str | None:
-    """Why a browser would not be in front of the user; None if there should be one.
+    """Why no browser can open in front of the user; None if one can.
 
     BROWSER decides, except in a CI job: editors set it in a remote terminal to open addresses on the user's
     own machine.

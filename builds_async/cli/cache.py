@@ -1,4 +1,4 @@
-"""Remembers between runs which builds were printed and how the Workers are called.
+"""Remembers between runs the builds that were printed and the names of the Workers.
 
 A build can then be named by the digits that were printed, and a shell completes the names of Workers
 without a request. Losing the cache costs requests, nothing else: a failure to read or write it is never
@@ -64,7 +64,7 @@ class Cache:
         return tuple(uuid for uuid in reversed(self._content.builds) if uuid.startswith(digits))
 
     def add_builds(self, builds: Iterable[Build | str]) -> None:
-        """Remember builds that were printed. The oldest of more than 500 are forgotten."""
+        """Remember builds that were printed, at most the latest 500."""
         uuids = [it if isinstance(it, str) else it.build_uuid for it in builds]
         new = [uuid for uuid in dict.fromkeys(uuids) if uuid not in self._content.builds]
         if not (new := [uuid for uuid in new if _UUID.fullmatch(uuid)]):

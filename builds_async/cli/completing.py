@@ -18,7 +18,7 @@ from builds_async.cli.cache import Cache
 from builds_async.cli.commands import COMMANDS
 
 FILES: Final = ":files"
-"""What is printed where the shell is to complete the name of a file."""
+"""The line that makes the shell complete the name of a file."""
 
 _FILE_OPTIONS = frozenset({"--resume", "--token-file", "--report", "--exec"})
 _MAX_HELP = 70
@@ -123,7 +123,7 @@ def _help(option: Argument) -> str:
 
 
 def _joined(words: Iterable[str]) -> list[str]:
-    """The words of bash, which takes `=` for a word of its own, as other shells have them."""
+    """The words as other shells split them: bash makes `=` a word of its own."""
     made: list[str] = []
     for word in words:
         if made and (word == "=" or made[-1].endswith("=")) and made[-1].startswith("--"):

@@ -26,10 +26,11 @@ async def connect(
 ) -> AsyncGenerator[BuildsClient]:
     """The client for the account, with the token from its file or from the environment.
 
-    `patience` None is the client's own.
+    With None as `patience`, the client's default applies.
     It shares its rate budget with other processes if the options say so and `is_shared` is True.
 
-    Standard error says why a retry is long in coming, and when an outage is over. The library itself warns
+    Reports on standard error why a retry takes more than 3 s, and when an outage is over. The library itself
+    warns
     of an outage, and of long waits for the rate budget.
     """
     async with (
@@ -107,9 +108,7 @@ def _content(file: str, option: str) -> str:
     except UnsuitableFileError as error:
         raise CommandError(f"{option}: it {error}; to pipe a token, use `{option} -`") from None
     if os.name == "posix" and status.st_mode & 0o077:  # elsewhere the bits mean nothing
-        stderr().write(
-            "builds-async: warning: other users have access to the token file; chmod 600 ends that\n"
-        )
+        stderr().write("builds-async: warning: other users can access the token file; run chmod 600 on it\n")
     return data.decode()
 
 

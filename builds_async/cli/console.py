@@ -50,8 +50,9 @@ class QuietConsole(Console):
 class Suspension:
     """While on, makes Ctrl-Z restore the terminal before the process stops, and `fg` take it again.
 
-    Calls `restore` with True before the process stops, and with False when it continues: in a signal handler,
-    and so at any point of the interrupted code. For a display that only hides the cursor, that shows it.
+    Calls `restore` in a signal handler, at any point of the interrupted code: with True before the process
+    stops, and with False when it continues. For a display that only hides the cursor, `restore(True)` shows
+    it.
 
     Does nothing where a process can't be suspended (Windows), or where Ctrl-Z was ignored at the start.
     """

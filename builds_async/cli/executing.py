@@ -1,7 +1,7 @@
 """Runs the command of `--exec` for each finished build.
 
-There is no shell: the words of the command are fixed before any build is seen. What a build or the API says
-comes in environment variables and as JSON on standard input, and so can't become part of a command line.
+There is no shell, and the words of the command are fixed before any build is seen. Data of a build or the API
+is passed in environment variables and as JSON on standard input, never on a command line.
 """
 
 import asyncio
@@ -39,13 +39,13 @@ VARIABLES: Final = {
     "BUILDS_ASYNC_DURATION": "duration",
     "BUILDS_ASYNC_URL": "dashboard_url",
 }
-"""The environment variables of a command, and the facts that they have."""
+"""The environment variables of a command, each with the name of its fact."""
 
 MAX_WAITING: Final = 100
 """How many builds may wait for their command before nothing more is read."""
 
 _MAX_VALUE: Final = 8000
-"""The system limits what a process can be given: a hostile branch must not keep the command from starting."""
+"""The maximum length of a variable, in characters: the system starts no process with a huge environment."""
 
 _OPERATORS: Final = frozenset({"|", "||", "&", "&&", ";", ">", ">>", "<"})
 
@@ -68,8 +68,8 @@ class Commands:
 
     The output of a command goes to standard error. A command that fails, that can't be started or that takes
     too long is reported in one line, and counts as run. On leaving the context, commands that have not begun
-    are dropped. The others get two seconds to finish, then two more after SIGTERM, and then are killed. What
-    was dropped or stopped is still in `pending`.
+    are dropped. The others get two seconds to finish, then two more after SIGTERM, and then are killed. The
+    builds of dropped and stopped commands stay in `pending`.
     """
 
     def __init__(self, client: BuildsClient, words: Sequence[str], *, jobs: int, seconds: float) -> None:
@@ -80,7 +80,7 @@ class Commands:
         self._tasks: dict[asyncio.Task[None], str] = {}
         self._begun: set[asyncio.Task[None]] = set()
         self.pending: set[str] = set()
-        """The UUIDs of the builds whose command has not come to its end."""
+        """The UUIDs of the builds whose command has not ended."""
 
     @classmethod
     def of(cls, client: BuildsClient, options: ExecOptions) -> Self | None:
@@ -148,7 +148,7 @@ class Commands:
             stderr().write(f"builds-async: {visible_text(text)}\n")
 
     async def _executed(self, environ: Mapping[str, str], data: bytes) -> str | None:
-        """Run the command; what went wrong, or None."""
+        """Run the command; return the problem, or None."""
         process = await asyncio.create_subprocess_exec(
             *self._words,
             env=environ,
@@ -180,19 +180,19 @@ def _words(command: str) -> list[str]:
         raise CommandError("--exec: the command is empty")
     if "\0" in command or shutil.which(words[0]) is None:
         raise CommandError(
-            f"--exec: there is no program {words[0]!r}; there is no shell either: for what needs one, write"
+            f"--exec: program not found: {words[0]!r}; --exec uses no shell: for shell syntax, write"
             " --exec \"sh -c '...'\""
         )
     if "-c" not in words and (meant := [word for word in words if word in _OPERATORS or "$BUILDS" in word]):
         stderr().write(
-            f"builds-async: --exec: there is no shell, {visible_text(meant[0])} reaches the program as it is;"
+            f"builds-async: --exec: there is no shell: {visible_text(meant[0])} is passed on unchanged;"
             " for a shell, write --exec \"sh -c '...'\"\n"
         )
     return words
 
 
 def _described(client: BuildsClient, finished: Finished) -> tuple[Mapping[str, str], bytes]:
-    """What a command is given of a build: its environment variables, and its standard input."""
+    """The environment variables and the standard input of a command for a build."""
     build, worker, reason = finished
     page = page_of(client, build.build_uuid, worker)
     facts = build_facts(build, worker=worker, page=page, reason=reason)

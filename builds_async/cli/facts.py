@@ -31,9 +31,9 @@ BUILD_FIELDS: Final = (
     "duration",
     "dashboard_url",
 )
-"""What a list says about a build. The names are those of the JSON output, if it has the fact."""
+"""The facts in a list of builds. Facts that the JSON output has too have the same names there."""
 LOG_FIELDS: Final = ("reason", "preview_url")
-"""What takes further requests: for the build itself, and for its log."""
+"""The facts that need further requests: for the build itself, and for its log."""
 STATUS_FIELDS: Final = (*BUILD_FIELDS, "error")
 """The latest build of a Worker, or why the lookup failed."""
 EVENT_FIELDS: Final = (
@@ -70,7 +70,7 @@ def build_facts(
     preview_url: str | None = None,
     tag: str | None = None,
 ) -> Mapping[str, str]:
-    """The facts of a build as text, as the API gives it; "" for what is not known.
+    """The facts of a build as text, as the API gives them; "" for an unknown fact.
 
     None for a Worker without builds: its outcome is `never built`. `tag` is that of the Worker, for a build
     that does not name it.

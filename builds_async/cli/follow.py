@@ -94,7 +94,7 @@ async def follow_workers(
 ) -> int:
     """Print the logs of all running and future builds of Workers, merged, until a stop signal.
 
-    Without words, of all Workers of the account, and of new ones as they come.
+    Without words: of all Workers of the account, including new ones.
     """
     file = None if resume is None else resume_file(resume, TailPosition)
     start = None if file is None else file.load()
@@ -187,7 +187,7 @@ async def follow_group(
 async def _print_batches(
     batches: TailBatches, printer: LinePrinter, name_of: Callable[[str], str], commands: Commands | None
 ) -> None:
-    """Print each batch whole, then commit it, also when a stop signal comes in between.
+    """Print each batch whole, then commit it, even if a stop signal arrives in between.
 
     A batch with ends is committed once their commands have ended.
     """

@@ -32,7 +32,7 @@ _CLEAR_LINE: Final = "\x1b[K"
 _CLEAR_REST: Final = "\x1b[J"
 
 _MIN_PAUSE: Final = 0.1
-"""The seconds between two frames at least: many changes may come at once."""
+"""The minimum number of seconds between two frames, because many changes may come at once."""
 
 _MAX_NOTES: Final = 100
 _NOTE_SECONDS: Final = 60.0
@@ -96,9 +96,9 @@ class FullScreen:
         return self._screen.encoding
 
     def draw(self, lines: Sequence[Text], below: Sequence[Text] = (), *, more: int = 0) -> None:
-        """Draw a header and rows, and what stands below them. Rows that do not fit are counted.
+        """Draw a header, rows and a footer (`below`). Rows that do not fit are only counted.
 
-        `more` is the number of rows that are not even among the lines, which have to fill the screen then.
+        `more` is the number of further rows that `lines` lacks; then `lines` must fill the screen.
         Draws nothing while a shell has the process in the background.
         """
         if self._is_away:
@@ -124,7 +124,7 @@ class FullScreen:
             self._screen.write("".join(parts), trusted=True)
 
     async def pause(self, seconds: float) -> None:
-        """Wait for `wake`, for a terminal of another size, or so many seconds."""
+        """Wait for `wake`, for a resize of the terminal, or for `seconds`; then for another 0.1 s."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._news.wait()
@@ -215,9 +215,9 @@ class Notes(io.TextIOBase):
 
 
 def fitted(lines: Sequence[Text], below: Sequence[Text], rows: int, more: int = 0) -> list[Text]:
-    """A header and rows with what stands below them, in so many rows of the screen.
+    """A header, rows and a footer (`below`), in `rows` lines of the screen.
 
-    Where they are too many, the last rows are only counted. Of what stands below, the first goes last.
+    Rows that do not fit are only counted. If even the footer does not fit, its last lines are dropped first.
     """
     room = rows - len(below)
     if len(lines) <= room and not more:

@@ -75,7 +75,7 @@ class HeldEnds:
         """The position without the ends whose command has not been run."""
         if not self._held:
             return position
-        # An end that is not pending any more was in positions as not given: now it has to be given.
+        # The command of such a build has ended since: from now on, positions mark its end as delivered.
         done = {uuid for uuid in self._held if uuid not in self._pending}
         logs = dict(position.logs)
         for uuid in done & logs.keys():
@@ -89,7 +89,7 @@ class HeldEnds:
         before = self._places.get(item.build.build_uuid)
         if before is None:
             return LogPosition(None, item.number, item.number)
-        return LogPosition(before.cursor, before.offset + 1, before.number + 1)
+        return before.after(1)
 
 
 class _HoldingBatches:

@@ -1,4 +1,4 @@
-"""Hyperlinks of terminals (OSC 8): what may be an address, which terminals have links, how to write one.
+"""Hyperlinks in terminals (OSC 8): validates addresses, detects terminals with links, and writes links.
 
 https://gist.github.com/egmontkob/eb114294efbcd5adb1944c9f3cb5feda describes the sequence.
 """
@@ -35,7 +35,7 @@ _PROGRAMS: Final[Mapping[str, tuple[int, ...]]] = {
 }
 _TERMS: Final = ("alacritty", "contour", "foot", "wezterm", "xterm-ghostty", "xterm-kitty")
 _VTE: Final = 5001
-"""0.50.0 crashes on a link."""
+"""The first VTE version that shows links safely, 0.50.1: version 0.50.0 crashes on a link."""
 
 
 def is_address(text: str | None) -> bool:
@@ -80,12 +80,12 @@ def around_links(text: str, change: Callable[[str], str]) -> str:
 
 
 def link_for_rich(address: str) -> str:
-    """What to give to rich as the target of a link, so that `drawn` recognizes it."""
+    """The link target to pass to rich, which `drawn` recognizes."""
     return f"{_MARK}:{address}"
 
 
 def drawn(text: str, *, links: bool) -> str:
-    """What rich has drawn, with its links as those of this process, or without links."""
+    """The output of rich, with its links replaced by links of this process, or removed."""
     if _MARK not in text:
         return text
     return _DRAWN.sub(lambda found: hyperlink(found[2], found[1]) if links else found[2], text)

@@ -14,7 +14,7 @@ GAP: Final = 2
 
 
 class Column(NamedTuple):
-    """What a column may lose where the table is too wide."""
+    """How a column is shortened if the table is too wide."""
 
     name: str
     least: int | None = None

@@ -19,8 +19,8 @@ _BEST_EFFORT_SECONDS = 5.0
 _NAME_DELAY = 0.5
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-# At least the eight digits that commands print. The tag of a Worker, 32 digits, has no hyphen.
 _WILDCARDS = frozenset("*?[")
+# At least the eight digits that commands print. The tag of a Worker, 32 digits, has no hyphen.
 _DIGITS = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f-]{0,27})?")
 
 

@@ -56,7 +56,7 @@ async def find_reason(client: BuildsClient, build: Build, seconds: float = inf) 
 
 
 async def summarize(client: BuildsClient, build: Build, seconds: float = inf) -> LogSummary:
-    """What the log of a build says, so far if it still runs: a best effort, within `seconds`."""
+    """Summarize the log of a build, or the log so far: a best effort, within `seconds`."""
     if build.status == BuildStatus.QUEUED:  # it has no log yet
         return LogSummary()
     return await best_effort(client.summarize(build), seconds) or LogSummary()
@@ -71,7 +71,7 @@ async def report_finished(
     log_failed: bool = False,
     template: Template | None = None,
 ) -> int:
-    """Report the end of a build, with `json` or a template also on standard output; return the exit code.
+    """Report the end of a build, for `json` or a template on standard output too; return the exit code.
 
     The search for the reason ends at the deadline, a time of the event loop's clock.
     """
@@ -112,9 +112,9 @@ async def print_build(
     log_failed: bool = False,
     template: Template | None = None,
 ) -> LogSummary:
-    """Print a build with the name of its Worker and what its log says, and return the latter.
+    """Print a build with its Worker's name and the summary of its log; return the summary.
 
-    As JSON, or by the template if there is one.
+    The output is JSON, or a line by the template if there is one.
     """
     worker, summary = await asyncio.gather(
         best_effort(name_of(client, build), seconds), summarize(client, build, seconds)
@@ -170,5 +170,5 @@ def report_failures(failed: Mapping[str, BuildsError]) -> int:
     """Print why lookups of Workers have failed, each reason once; return the exit code."""
     for message in dict.fromkeys(str(error) for error in failed.values()):
         stderr().write(f"builds-async: {message}\n")
-    # The highest code is the one that asks for attention: access before usage, the network before access.
+    # The highest code is the most urgent: network (4), then access (3), then usage (2).
     return max((code_of(error) for error in failed.values()), default=OK)

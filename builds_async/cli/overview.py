@@ -10,7 +10,7 @@ from builds_async.cli.filters import BuildFilters
 
 
 class Standing(StrEnum):
-    """What is known of a Worker's latest build, in the order of the summary."""
+    """The state of a Worker's latest build, in the order of the summary."""
 
     FAILED = "failed"
     RUNNING = "running"
@@ -47,9 +47,9 @@ class Overview(NamedTuple):
 
     rows: Sequence[Row]
     total: int
-    """The number of Workers, with those that do not pass."""
+    """The number of all Workers, including those that do not pass."""
     hidden: int = 0
-    """How many of the others are not known yet."""
+    """How many Workers are left out because their build is not known yet; 0 without filters."""
 
     @property
     def summary(self) -> str:

@@ -147,7 +147,7 @@ class LineFormat:
         return before + message
 
     def prefix(self, source: Source, time: datetime | None, screen: Screen | None = None) -> str:
-        """What stands before a message: the Worker and the build, and the time if there is one.
+        """The prefix of a message: the Worker and the build, and the time if there is one.
 
         The links are for `screen`, by default that of the lines.
         """
@@ -254,7 +254,7 @@ def make_line_printer(
 
 
 def _zone(options: LineOptions, screen: Screen) -> tzinfo | None:
-    """The time zone; None for the local one. Only a terminal has somebody in front of it."""
+    """The time zone; None for the local one. The default is local on a terminal, else UTC."""
     if options.timezone is not None:
         return find_zone(options.timezone)
     return None if screen.is_tty else UTC

@@ -13,10 +13,10 @@ from builds_async.models.steps import StepFinder
 
 
 class Progress:
-    """Tells on standard error when a step ends. In GitHub Actions, each step is a group of lines instead.
+    """Reports the end of each step on standard error. In GitHub Actions, a step is a group of lines.
 
-    As a context manager, it closes an open group if something else than the end of the build ends the output:
-    a timeout, a stop signal, an error. Otherwise the rest of the job's log would be part of the group.
+    As a context manager, it closes an open group if a timeout, a stop signal or an error ends the output
+    before the build has ended. Otherwise the rest of the job's log would be part of the group.
     """
 
     def __init__(self, *, shown: bool) -> None:

@@ -26,7 +26,7 @@ OPTION = "--new-token-file"
 
 
 class Replacement(NamedTuple):
-    """What the user wants in place of a dead build token; None for both: the plan chooses."""
+    """The user's replacement for a dead build token. If both are None, the plan chooses."""
 
     build_token: str | None
     new_token_file: str | None

@@ -1,4 +1,4 @@
-"""What `start` and `retry` do with the build that they have started: print it, follow it, wait for it."""
+"""Prints a build that `start` or `retry` has started, then follows it or waits for it."""
 
 from typing import Annotated, TypeAlias
 

@@ -52,7 +52,7 @@ class Story:
         self._recent: dict[str, deque[LogLine]] = {}
 
     def has(self, item: TailItem) -> bool:
-        """Whether `add` may write something for the item: it is the first or the last one of its build."""
+        """Whether `add` may write a line for the item: it is the first or last item of its build."""
         return self._shown and (isinstance(item, TailEnd) or item.build.build_uuid not in self._recent)
 
     def add(self, item: TailItem) -> str | None:

@@ -51,7 +51,7 @@ def _style(color: str) -> str:
 
 
 class BuildTable:
-    """A table of builds. If it is too wide, see `layout.fit` for what it does."""
+    """A table of builds. `layout.fit` fits it into the width."""
 
     def __init__(self, *columns: str) -> None:
         self._names = columns
@@ -107,7 +107,7 @@ def commit_cells(build: Build | None) -> tuple[Text, Text]:
 
 
 def age_cell(time: datetime | None, now: datetime) -> Text:
-    """How long ago something was; empty if that is not known."""
+    """The time since a moment; empty if the moment is unknown."""
     seconds = _seconds(time, now)
     return cell(None if seconds is None else format_age(seconds))
 

@@ -1,4 +1,4 @@
-"""Lines of the user's own form, from a template such as `{build} {outcome}`.
+"""Formats lines by the user's template, such as `{build} {outcome}`.
 
 The template is the user's, but the values are text of a build: they are put in as they are, and nothing in
 them or in the template is evaluated. A field has no attributes and no items.
@@ -23,13 +23,13 @@ class _Part(NamedTuple):
 
 
 class Template:
-    """A template; CommandError if it is none, or names a field that there is not."""
+    """A template; CommandError if it is invalid or names an unknown field."""
 
     def __init__(self, text: str, fields: Collection[str]) -> None:
         try:
             parts = [_Part(_unescaped(it[0]), it[1], _checked(it)) for it in Formatter().parse(text)]
         except ValueError as error:
-            raise CommandError(f"--template: {error}; a brace that is no field is doubled: {{{{") from None
+            raise CommandError(f"--template: {error}; write {{{{ for a literal brace") from None
         for part in parts:
             if part.field is not None and part.field not in fields:
                 raise CommandError(f"--template: no field {part.field!r}; the fields are {', '.join(fields)}")

@@ -61,16 +61,12 @@ class Screen:
         """Whether the process is in the foreground of the terminal; True if that is not known."""
         try:
             return self._stream is None or os.tcgetpgrp(self._stream.fileno()) == os.getpgrp()
-        except (
-            OSError,
-            ValueError,
-            AttributeError,
-        ):  # it does not control the process, or has no such notion
-            return True
+        except (OSError, ValueError, AttributeError):
+            return True  # not the controlling terminal, or a system without job control
 
     @property
     def columns(self) -> int | None:
-        """The width of the terminal now; None if it is none."""
+        """The current width of the terminal in columns; None if this is not a terminal."""
         return shutil.get_terminal_size().columns if self.is_tty else None
 
     def link(self, text: str, address: str | None) -> str:
@@ -126,7 +122,7 @@ class Screen:
         return Sink(self._stream)
 
     def print(self, what: "RenderableType", *, wide: bool = False) -> None:
-        """Write something that rich can draw, at full width if it is to be `wide` or this is no terminal."""
+        """Write something that rich can draw; at full width if `wide`, or if this is not a terminal."""
         self.write(self.drawn(what, wide=wide))
 
     def drawn(self, what: "RenderableType", *, wide: bool = False) -> str:

@@ -17,20 +17,20 @@ CSRF_HEADER = "X-CSRF-Token"
 
 
 class Actions:
-    """What the page may do to builds. Nothing, unless `allowed`."""
+    """Retries and cancels builds for the page, if `allowed`."""
 
     def __init__(self, client: BuildsClient, *, allowed: bool) -> None:
         self._client = client
         self._running: set[str] = set()
         self.csrf: str | None = secrets.token_urlsafe() if allowed else None
-        """The key that a request must bring: only the page, which other sites can't read, gets it."""
+        """The CSRF token of a request. Only the page has it, and other sites can't read the page."""
 
     async def handle(self, request: web.Request) -> web.Response:
         """Retry or cancel a build."""
         self._check(request)
         build_uuid = request.match_info["build_uuid"].lower()
         if build_uuid in self._running:
-            raise web.HTTPConflict(text="this was asked for a moment ago and is still being done")
+            raise web.HTTPConflict(text="a request to retry or cancel this build is still in progress")
         self._running.add(build_uuid)
         try:
             return web.json_response(await self._act(request.match_info["action"], build_uuid))
@@ -38,8 +38,10 @@ class Actions:
             raise web.HTTPBadRequest(text="this is not the id of a build") from None
         except NotFoundError as error:
             raise web.HTTPNotFound(text=str(error)) from None
-        except (AuthenticationError, PermissionDeniedError):
+        except PermissionDeniedError:
             raise web.HTTPForbidden(text='the API token lacks "Workers CI Write"') from None
+        except AuthenticationError as error:
+            raise web.HTTPForbidden(text=str(error)) from None
         except BuildsError as error:
             raise web.HTTPBadGateway(text=str(error)) from None
         finally:
@@ -53,7 +55,8 @@ class Actions:
     def _check(self, request: web.Request) -> None:
         if self.csrf is None:
             raise web.HTTPForbidden(text="this server only reads: start it with --writes to change builds")
-        # A request of a page has one of them. The other checks of the gate let programs without a browser in.
+        # A request from a page has at least one of these headers. The gate also admits programs, which have
+        # neither.
         site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
         if site != "same-origin" and origin is None:
             raise web.HTTPForbidden(text="only the page itself may change builds")

@@ -1,8 +1,8 @@
 """One build for any number of browsers: its facts and its log as events, and its raw log.
 
-All browsers that read the same log share one broadcast, and so the requests of one. The id of an event names
-the lines so far and the last one of them: a browser that lost its connection continues exactly behind them,
-even after a restart of the server, and learns if the log is no longer the one that it has.
+All browsers that read the same log share one broadcast, and so the requests of one. The id of an event has
+the number of lines so far and a checksum of the last one. So a browser that lost its connection continues
+exactly after that line, even after a restart of the server, and starts over if the log has changed.
 """
 
 import zlib
@@ -26,7 +26,7 @@ from builds_async.dashboard.facts import Outline, facts, state, web_url
 from builds_async.dashboard.links import Links
 
 POLL_INTERVAL, LOOK = 1.0, 1.0
-"""Seconds between requests for a log that grows, and between looks at a build that is quiet."""
+"""Seconds between two requests for a growing log, and between two checks of a quiet build."""
 
 
 class Place(NamedTuple):
@@ -47,7 +47,7 @@ class Place(NamedTuple):
 
     @classmethod
     def after(cls, number: int, last: LogLine) -> "Place":
-        """The place behind `number` lines, of which `last` is the last one."""
+        """The place after `number` lines, the last of which is `last`."""
         text = f"{last.timestamp} {last.message}"
         return cls(number, f"{zlib.crc32(text.encode(errors='replace')):08x}")
 
@@ -55,7 +55,7 @@ class Place(NamedTuple):
         return f"{self.number}-{self.check}"
 
     def fits(self, log: LogBroadcast) -> bool:
-        """Whether the log, as far as it has come, can be the one that the browser has begun."""
+        """Whether the log so far can be the one that the browser has read."""
         last = log.lines(self.number - 1, 1) if self.number and self.check else []
         return not last or Place.after(self.number, last[0]) == self
 
@@ -136,7 +136,7 @@ class _Viewer:
         self._problem = ""
 
     async def send(self, place: Place) -> None:
-        """Send the build and its log to the end. A browser that has another log begins anew."""
+        """Send the build and its log to the end. A browser that has another log starts over."""
         reader = self._log.subscribe(after=place.number)
         try:
             while lines := await self._stream.beating(reader.read(), LOOK, self._news):
@@ -170,7 +170,7 @@ class _Viewer:
         await self._stream.send("end", end)
 
     async def _news(self) -> bool:
-        """Send what has changed of the build, or that it can't be read now. True if there was anything."""
+        """Send the changes of the build, and any problem with reading it. True if anything was sent."""
         problem = str(self._log.outage or "")
         about = self._pane.about(self._log, self._outline)
         news = about is not None and about != self._about

@@ -8,7 +8,7 @@ import msgspec
 from aiohttp import web
 
 HEARTBEAT, RETRY = 15.0, 1.0
-"""Seconds: after so much silence a comment is sent; after a lost connection the browser waits so long."""
+"""Seconds of silence after which a comment is sent, and seconds until the browser reconnects."""
 
 T = TypeVar("T")
 
@@ -25,14 +25,14 @@ class EventStream(web.StreamResponse):
         return stream
 
     async def send(self, event: str, data: object, mark: str | None = None) -> None:
-        """Send an event. When the browser reconnects, it names the `mark` of the last event it got whole."""
+        """Send an event. A browser that reconnects sends the `mark` of the last complete event."""
         line = b"" if mark is None else b"id: %s\n" % mark.encode()
         await self.write(b"event: %s\n%sdata: %s\n\n" % (event.encode(), line, msgspec.json.encode(data)))
 
     async def beating(self, result: Awaitable[T], look: float, news: Callable[[], Awaitable[bool]]) -> T:
-        """Wait for `result`, and call `news` every `look` seconds, which may send events.
+        """Wait for `result`, and call `news`, which may send events, every `look` seconds.
 
-        While neither sends anything, comments find out whether the browser is still there.
+        While nothing is sent, comments detect a browser that has disconnected.
         """
         task, quiet = asyncio.ensure_future(result), 0.0
         try:

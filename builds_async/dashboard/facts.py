@@ -1,4 +1,4 @@
-"""What the page shows of one build, without I/O. All of it is untrusted text, links excepted."""
+"""The facts of one build for the page, without I/O. All of it is untrusted text, except links."""
 
 import re
 from collections.abc import Iterable
@@ -50,7 +50,7 @@ def state(build: Build) -> str:
 
 
 def summary(build: Build) -> dict[str, object]:
-    """What a line about a build shows."""
+    """The fields of a build in one line of the page."""
     about = build.build_trigger_metadata or BuildTriggerMetadata()
     return {
         "build": build.build_uuid,
@@ -95,7 +95,7 @@ def _reason(build: Build, outline: Outline) -> dict[str, object] | None:
 
 
 def commit_url(about: BuildTriggerMetadata) -> str | None:
-    """The page of the commit at its host; None unless the host is known and all parts are what they say."""
+    """The URL of the commit at its Git host; None for an unknown host or an invalid part."""
     template = _COMMITS.get(about.provider_type) if about.provider_type is not None else None
     owner, repo = about.provider_account_name or "", about.repo_name or ""
     commit = about.commit_hash or ""

@@ -1,4 +1,4 @@
-"""The pages of builds: at Cloudflare, and the preview of what they made."""
+"""The links of builds: the page in Cloudflare's dashboard, and the preview."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -60,7 +60,7 @@ class _Known:
         self.asked: set[str] = set()
 
     async def ask(self, name: str, answer: Awaitable[str | None]) -> str | None:
-        """The answer; None if it can't be had, now or, after a lasting error, ever."""
+        """The URL; None after an error. After a permanent error it is not requested again."""
         try:
             url = await answer
         except BuildsError as error:

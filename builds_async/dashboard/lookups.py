@@ -1,4 +1,4 @@
-"""What browsers ask for one Worker on demand: its last builds, and what it serves."""
+"""Lookups of one Worker for browsers, on demand: its last builds, and the versions that it serves."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -12,7 +12,7 @@ from builds_async.dashboard.facts import summary
 from builds_async.dashboard.table import WorkerTable, impatient
 
 KEEP: Final = 30.0
-"""Seconds for which an answer is kept: a rollback by hand shows that late."""
+"""Seconds for which a result is cached. A rollback by hand is visible after that time at the latest."""
 
 HISTORY: Final = 10
 """How many builds of a Worker are shown."""
@@ -27,9 +27,10 @@ class _Kept(NamedTuple, Generic[T]):
 
 
 class Cache(Generic[T]):
-    """Answers by tag: browsers that ask at the same time share one request, which ends only with the server.
+    """Results by tag.
 
-    An answer is kept for `KEEP` seconds and while the `version` of its Worker is the same; an error is not.
+    Concurrent lookups share one request, which no browser cancels. A result is cached for `KEEP` seconds, but
+    not after the `version` of its Worker has changed. Errors are not cached.
     """
 
     def __init__(self, ask: Callable[[str], Awaitable[T]]) -> None:
@@ -61,7 +62,7 @@ class Cache(Generic[T]):
 
 
 class Lookups:
-    """Answers for one Worker: its last builds cost one request of the API, what it serves two or three."""
+    """Lookups of one Worker. Its last builds take one API request, its served versions two or three."""
 
     def __init__(self, client: BuildsClient, table: WorkerTable) -> None:
         self._client = impatient(client)

@@ -25,7 +25,7 @@ from builds_async.dashboard.lookups import Lookups
 from builds_async.dashboard.table import WorkerTable
 
 INTERVAL, BEAT = 10.0, 0.5
-"""Seconds between two passes over all Workers, and between two looks at what the watch knows."""
+"""Seconds between two passes over all Workers, and between two checks of the watch for changes."""
 
 HEADERS = {
     "Cache-Control": "no-store",
@@ -44,8 +44,8 @@ STATIC = Path(__file__).with_name("static")
 class Dashboard:
     """The page's server: one watch for all browsers, and one broadcast for all that read the same log.
 
-    `names` are those of the Workers, by tag. With `joining`, Workers that the account gets later join them;
-    with `writes`, the page may retry and cancel builds.
+    `names` are the names of the Workers, by tag. With `joining`, later Workers of the account are added; with
+    `writes`, the page may retry and cancel builds.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class Gate:
             self.tasks.discard(task)
 
     def admit(self, request: web.Request, given: str, token: str) -> web.Response:
-        """Trade the token in the address for a cookie, so that the address bar doesn't keep showing it."""
+        """Exchange the token in the address for a cookie, so that the address bar does not keep it."""
         if not is_same(given, token):
             raise web.HTTPUnauthorized(
                 text="wrong token: open the address that `builds-async dashboard` printed"
@@ -155,7 +155,7 @@ async def serving(dashboard: Dashboard, host: str, port: int, token: str | None 
 
 
 def is_same(given: str, token: str) -> bool:
-    """Whether two tokens are the same. The time it takes doesn't tell how much of them is."""
+    """Whether two tokens are equal, compared in constant time."""
     return hmac.compare_digest(given.encode(errors="replace"), token.encode())
 
 
@@ -189,9 +189,8 @@ def is_own_page(request: web.Request) -> bool:
     """Whether our own page or a user sent the request: a foreign page would spend the user's API calls."""
     site, mode = (request.headers.get(f"Sec-Fetch-{name}") for name in ("Site", "Mode"))
     if site not in {None, "same-origin", "none"}:
-        return (
-            mode == "navigate" and "file" in request.match_info
-        )  # a link to the page is allowed, to a stream it is not
+        # A foreign site may link to the page, but not to a stream.
+        return mode == "navigate" and "file" in request.match_info
     origin = request.headers.get("Origin")
     # The scheme is not compared: behind a TLS proxy the page has another one than this server.
     return origin is None or re.sub("^https?://", "", origin) == request.host

@@ -22,7 +22,7 @@ from builds_async import (
 from builds_async.dashboard.facts import summary
 
 TIMEOUT: Final = 15.0
-"""Seconds for one request: the next pass repeats it, and until it fails the page takes old states for new."""
+"""Seconds for one request. Until it fails, the page shows old states; the next pass repeats it."""
 
 REFUSED_INTERVAL = 60.0
 """Seconds between two attempts while the API refuses the token."""
@@ -34,7 +34,7 @@ _LOADING: Final = object()
 
 
 def impatient(client: BuildsClient) -> BuildsClient:
-    """A client for a page that somebody looks at: failures show soon, and no outage ends the watch."""
+    """A client for the page: it reports failures soon, and no outage ends its watch."""
     return client.with_options(timeout=TIMEOUT, retry=RetryPolicy(attempts=2, base=0.2), patience=inf)
 
 
@@ -56,7 +56,7 @@ class Trouble(msgspec.Struct, frozen=True, kw_only=True):
     """How many Workers it hits."""
 
     until: datetime | None = None
-    """When it ends; None if nobody knows."""
+    """When it ends; None if unknown."""
 
     error: str = ""
     """The first error."""
@@ -158,7 +158,7 @@ class WorkerTable:
     def _changed(
         self, current: Mapping[str, Build | None], failures: Mapping[str, BuildsError]
     ) -> dict[str, dict[str, object]]:
-        """The rows that are no longer as they were."""
+        """The rows that have changed."""
         changed = {}
         for tag, name in self.names.items():
             build, error = seen = (current.get(tag, _LOADING), failures.get(tag))
@@ -189,9 +189,9 @@ class WorkerTable:
         return Trouble(kind=kind, since=since, count=count, until=until, error=str(error or ""))
 
     def _failing(self, count: int) -> tuple[TroubleKind, int] | None:
-        """What the failures of so many Workers mean.
+        """The trouble for `count` failing Workers, as its kind and the number of Workers.
 
-        A pass takes them back one by one and may find them again, so they fade slowly.
+        A pass clears failures one by one and may find them again, so trouble ends only after `FADE` seconds.
         """
         now, before = monotonic(), self.trouble
         if count >= len(self.names) > 0:

@@ -152,7 +152,7 @@ class SharedBudget(WindowBudget):
         return lambda: self._observers.remove(observer)
 
     def snapshot(self) -> SharedSnapshot:
-        """What is left for all members, and until when, as far as this process knows."""
+        """The state of the budget for all members, as known to this process."""
         now, grant = self._clock.now(), self._supply.grant
         own = self._window.snapshot(now)
         used = max(own.used, self._used())
@@ -308,7 +308,7 @@ class SharedBudget(WindowBudget):
             otherwise = f"{supply.engine.name} is out of reach"
         elif supply.grant.free > 0:
             otherwise = (
-                f"{supply.engine.name} has just begun to count, and waits for what the members have sent"
+                f"{supply.engine.name} has just started to count, and waits for the reports of all members"
             )
         else:
             otherwise = f"all members have sent {window.capacity} requests in the last {window.length:g} s"

@@ -18,7 +18,7 @@ class EngineError(BuildsConnectionError):
 
 
 class EngineFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What an engine reports about itself."""
+    """Facts that an engine reports about itself."""
 
     product: str
     """`Redis` or `Valkey`."""

@@ -1,4 +1,4 @@
-"""What an error of the engine's client means, and what to do about it."""
+"""Explains errors of the engine's client library, with advice."""
 
 from types import ModuleType
 
@@ -42,7 +42,7 @@ class Explanations:
         return isinstance(error, self._kinds.NoPermissionError) or text.startswith("NOPERM")
 
     def _advice(self, error: BaseException, text: str, what: str) -> str:
-        """What the user has to change; empty if the error is temporary."""
+        """Advice on the change that the user has to make; empty if the error is temporary."""
         kinds = self._kinds
         if self._is_forbidden(error, text):
             return (

@@ -92,7 +92,7 @@ class Fleet:
 
     @property
     def owned(self) -> tuple[str, ...]:
-        """The tags of the Workers that this member has now, sorted. A queue is listed as `queue:<id>`."""
+        """The keys that this member owns now, sorted: a tag (tail), `watch:<tag>` or `queue:<id>`."""
         return tuple(sorted(self._member.held))
 
     @property

@@ -1,6 +1,6 @@
 """The protocol between the members of a group and their engine: who follows which Worker, and how far.
 
-A *Worker* here is anything that members divide: also the queue of `client.events`, as `queue:<id>`.
+A *Worker* here is any key that members divide: a tag, `watch:<tag>`, or `queue:<id>` of `client.events`.
 """
 
 from collections.abc import Callable, Mapping, Sequence

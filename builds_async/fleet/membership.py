@@ -17,8 +17,8 @@ logger: logging.Logger = logging.getLogger("builds_async")
 SURE = 0.8
 """The part of a lease for which a member delivers lines.
 
-It is measured from before the heartbeat was sent, so it ends before the lease ends in the engine, also on a
-clock that is slower by a fifth: by the time another member takes over, this one has stopped.
+It counts from before the heartbeat was sent. So a member stops before its lease ends in the engine and
+another member takes over, even if its clock is slower by a fifth.
 """
 
 MOST = 50
@@ -71,7 +71,7 @@ class Member:
         """Whether the lease still holds, so that no other member can have the Workers in `held`."""
         return self._clock.now() < self._sure_until
 
-    # What shares call.
+    # Called by shares.
 
     def share(self, keys: Iterable[str], on_change: Callable[[], None]) -> FleetShare:
         """Take part in following these Workers."""
@@ -177,9 +177,12 @@ class Member:
         if not self._incarnation:
             self._incarnation = f"{self._name or os.getpid()}#{secrets.token_hex(4)}"
             self._is_known = False
-        asked, names_workers = self._clock.now(), not self._is_known
-        self._is_known = True  # before the call: `update` may clear it while the call is in flight
-        version, self._version, self._is_as_sent = 0 if names_workers else self._version, 0, True
+        asked = self._clock.now()
+        names_workers = not self._is_known
+        version = 0 if names_workers else self._version
+        # Set before the call: `update` and `_drop` may reset them while the call is in flight.
+        self._is_known = self._is_as_sent = True
+        self._version = 0
         beat = Beat(
             member=self._incarnation,
             name=self._name,

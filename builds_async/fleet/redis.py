@@ -79,7 +79,7 @@ class RedisEngine:
             self._checked = True
 
     async def facts(self) -> EngineFacts | None:
-        """Facts about the engine, checked like in `open`. None where INFO is forbidden."""
+        """Facts about the engine, checked as in `open`; None if INFO is forbidden."""
         try:
             info = await self._command("INFO")
         except ForbiddenError:
@@ -121,7 +121,7 @@ class RedisEngine:
         """Call `heard` with each message of a channel, until canceled.
 
         It uses a connection of its own, which may be quiet for hours, and reconnects when that is lost.
-        Messages published meanwhile are lost, so everything they say must also be in the engine's state.
+        Messages published meanwhile are lost, so their content must also be in the engine's state.
         """
         warned = False
         while True:

@@ -7,7 +7,7 @@ from builds_async.errors import BuildsError
 
 
 class Membership(Protocol):
-    """What a share needs of its member."""
+    """The member of a share, as far as the share uses it."""
 
     failure: BuildsError | None
     """The error that ended the membership for good."""

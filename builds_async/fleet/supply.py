@@ -86,7 +86,7 @@ class Supply:
         self._close_until = -inf  # of a 429 that was not yet reported to the engine
         # How many requests are left by the API's headers, and until when; None once that was reported.
         self._api_left: tuple[int, float] | None = None
-        self._has_said = False  # whether the engine knows from us what the API says is left
+        self._has_said = False  # whether this member has reported the API's remaining requests to the engine
         self._failing_since = inf
         self._refilling: asyncio.Task[None] | None = None
         self._background: list[asyncio.Task[None]] = []
@@ -118,7 +118,7 @@ class Supply:
         finally:
             await self.engine.aclose()
 
-    # What the budget calls.
+    # Called by the budget.
 
     @property
     def rationed(self) -> bool:
@@ -145,9 +145,9 @@ class Supply:
             self._start(now)
 
     def ready_at(self, now: float, *, poll: bool) -> float:
-        """When to try again a request for which `has` was False; infinity if `changed` will tell.
+        """Request more tokens for a request for which `has` was False, and return when to try it again.
 
-        It also requests more tokens, unless a claim is in flight.
+        Infinity means: when `changed` is called. No second claim is sent while one is in flight.
         """
         if self.ration is not None:
             return inf if self.terms.when_down == "stop" else self.ration.next_at

@@ -21,7 +21,7 @@ class WorkerSource(Protocol):
     """The Workers of an account."""
 
     async def list(self) -> Sequence[WorkerScript]:
-        """All of them."""
+        """All Workers of the account."""
         ...
 
 
@@ -59,6 +59,6 @@ class AccountWorkers:
         # A Worker that the last list did not have is new, and so are all of its builds.
         add = tracker.add if self._known is None else tracker.add_new
         added = [tag for tag in tags if tag not in (self._known or ()) and add(tag)]
-        # All that exist are known now, also those that the caller has removed: they do not come back.
+        # All existing Workers are known now. Those that the caller has removed do not come back.
         self._known = set(tags)
         return added

@@ -139,7 +139,7 @@ class TailBatches(ClosedAtExit):
 
     @property
     def failures(self) -> Mapping[str, BuildsError]:
-        """The error of each last request that failed, by tag or build UUID."""
+        """The error of each Worker or log whose last request failed, by tag or build UUID."""
         return self._feed.failures
 
     @property

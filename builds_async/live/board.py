@@ -163,7 +163,7 @@ class Asker:
 
 
 class _Build:
-    """What is known of one build."""
+    """The known state of one build."""
 
     def __init__(self, build_uuid: str) -> None:
         self.build_uuid = build_uuid

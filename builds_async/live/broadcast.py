@@ -23,7 +23,7 @@ class LogBroadcast:
     The log is requested only while a reader waits for a line: if all readers are slow, polling is slow too. A
     reader that is canceled or leaves its loop does not affect the others. When the last reader has left, no
     request or task remains, and a later subscriber continues where reading stopped. An error is raised once
-    in each reader, also in a reader that has not read all lines before it. Each reader may then continue.
+    in each reader, even in a reader that has not caught up yet. Each reader may then continue.
     """
 
     def __init__(self, log: LogFollower) -> None:

@@ -1,4 +1,4 @@
-"""What is known of one Worker's builds, without I/O."""
+"""The known builds of one Worker, without I/O."""
 
 from builds_async.live.finish import EndDetector
 from builds_async.models.builds import Build, BuildStatus

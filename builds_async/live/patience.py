@@ -39,7 +39,7 @@ class Patience:
 
     @property
     def is_tried(self) -> bool:
-        """Whether nothing has succeeded since the last failure."""
+        """Whether a request has failed, and none has succeeded since."""
         return self._began is not None
 
     def outlasts(self, error: BuildsError) -> bool:

@@ -1,4 +1,4 @@
-"""Pulling from a queue: its pace, also after failures, and pulls that survive a cancellation."""
+"""Pulls from a queue, throttled after failures too. A pull survives the cancellation of its caller."""
 
 import asyncio
 

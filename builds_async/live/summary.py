@@ -1,4 +1,4 @@
-"""Reads the log of a build for what it says about the build."""
+"""Summarizes the log of a build."""
 
 from collections import deque
 from typing import Final
@@ -10,7 +10,7 @@ from builds_async.models.reason import find_reason
 from builds_async.models.summary import LogSummary
 
 MAX_PAGES: Final = 20
-"""The most pages that are read; each takes one or two requests."""
+"""The maximum number of pages that are read. Each takes one or two requests."""
 
 RECENT: Final = 500
 """How many lines at the end of a log are searched for the reason for a failure."""
@@ -20,7 +20,7 @@ _AFTER: Final = 5
 
 
 async def read_summary(log: LogFollower, build: Build) -> LogSummary:
-    """Read a log to its end. Without the end, there is no reason: an error in the middle need not be it."""
+    """Read a log to its end. A log without its end has no reason: an earlier error may not be the cause."""
     recent: deque[LogLine] = deque(maxlen=RECENT)
     for _ in range(MAX_PAGES):
         if not (lines := await log.read()):

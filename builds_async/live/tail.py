@@ -28,8 +28,8 @@ class BuildTail(ClosedAtExit):
     It begins with the builds that run now, from their first line or, with `tail`, from their last `tail`
     lines. Then it follows each new build by itself. If the latest build of a Worker stopped before the tail
     began, older builds are not searched. Every line of a build comes once and in order, as a `TailLine`.
-    After the last line comes a `TailEnd`, also for a build that never had a line because it was skipped or
-    canceled. Lines of different builds come in the order in which they are fetched.
+    After the last line comes a `TailEnd`, even for a build without lines, which was skipped or canceled.
+    Lines of different builds come in the order in which they are fetched.
 
     Most requests are for lines. The states of all builds come from lookups of the latest builds, every
     `interval` seconds, with 20 Workers in a request. The log of a queued build is not requested, but its
@@ -43,10 +43,10 @@ class BuildTail(ClosedAtExit):
     Back-pressure: no request starts while lines are buffered, and at most 10 are in flight. So a slow reader
     slows the polling, and memory stays bounded.
 
-    `position` is a value that can be stored as JSON, at any moment, also during the first lookup. A tail that
-    starts with it delivers exactly the lines and ends that are left, also those of builds that began or ended
-    while no tail was running. A Worker that is not in the position begins with its latest build, even if that
-    has ended, unless it ended before the newest build in the position began.
+    `position` is a value that can be stored as JSON, at any moment, even during the first lookup. A tail that
+    starts with it delivers exactly the remaining lines and ends, including those of builds that began or
+    ended while no tail was running. A Worker that is not in the position starts with its latest build. That
+    build is skipped if it ended before the newest build in the position began.
 
     Workers may be added and removed at any time. Without ids a tail takes all Workers of the account. It
     lists them once a minute, which is one request, and adds new ones with all of their builds.

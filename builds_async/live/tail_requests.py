@@ -1,4 +1,4 @@
-"""The requests of a tail: started as the budget allows, the most urgent first, each with its consequences."""
+"""Starts the requests of a tail as the budget allows, the most urgent first, and applies their results."""
 
 import asyncio
 import logging

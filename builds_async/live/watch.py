@@ -33,7 +33,8 @@ class BuildWatcher:
     Worker in one interval.
 
     `position` is a value that can be stored as JSON. A watch that starts with it reports all changes since
-    then, also those of builds that began or ended while no watch was running. `current` is the present state.
+    then, including those of builds that began or ended while no watch was running. `current` is the present
+    state.
 
     Workers may be added and removed at any time. Without ids a watch takes all Workers of the account. It
     lists them once a minute, which is one request, and adds new ones with all of their builds.

@@ -15,7 +15,7 @@ class BuildChange(msgspec.Struct, frozen=True, kw_only=True):
     """The tag of the Worker, as the caller passed it."""
 
     previous: Build | None
-    """The build as it was last reported. For a new build it is the Worker's newest build before, or None if
+    """The build as it was last reported. For a new build: the previous newest build of the Worker, or None if
     there was none."""
 
     build: Build

@@ -7,7 +7,7 @@ import msgspec
 from builds_async.models.base import Id, Model
 
 MAX_BATCH = 100
-"""The most messages that one pull returns."""
+"""The maximum number of messages that one pull returns."""
 
 MAX_VISIBILITY = 12 * 3600
 """The longest visibility timeout, in seconds."""

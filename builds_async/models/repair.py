@@ -27,7 +27,7 @@ class RepairAction(OpenStrEnum):
     POINT = "point"
     """Points a trigger to another build token."""
     START = "start"
-    """Starts the build again that failed because of the dead token."""
+    """Starts again the build that failed because of the dead token."""
     if TYPE_CHECKING:
         _UNLISTED = "any other word"
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeAlias
 
 MAX_DIGITS: Final = 64
-"""The most digits of an id or count. Converting longer numbers would take quadratic time."""
+"""The maximum number of digits of an id or count. Converting longer numbers would take quadratic time."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 # The second day of the calendar, which is valid in every time zone.

@@ -8,7 +8,7 @@ from builds_async.models.steps import BuildStep
 
 
 class LogSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """What the log of a build says about it. A guess from free text: show it, do not act on it."""
+    """A summary of a build's log. It is a guess from free text: show it, but do not act on it."""
 
     reason: str | None = None
     """Why the build failed, in one line that is safe to print: what `Build.failure_reason` finds in the last

@@ -84,10 +84,10 @@ class TailPosition(msgspec.Struct, frozen=True):
         return brief(self)
 
     def after(self, items: Iterable[TailItem]) -> "TailPosition":
-        """The position after these items, if they are the next ones: for a batch that is processed in part.
+        """The position after these items, which must be the next ones: for a batch that is processed in part.
 
-        Call it on the `tail.position` between `await tail.ready()` and `tail.read()`: that one includes each
-        log that the batch has lines of.
+        Call it on the `tail.position` read between `await tail.ready()` and `tail.read()`. Only that position
+        includes every log of the batch.
         """
         logs = dict(self.logs)
         for item in items:

@@ -29,7 +29,7 @@ _UNSAFE = (
     "\\ufeff\\ufff9-\\ufffb\\ud800-\\udfff\\U000e0000-\\U000e007f]"
     "|(?<![^\\x00-\\x7f])[\\u200c\\u200d]|[\\u200c\\u200d](?![^\\x00-\\x7f])"
 )
-# GitHub Actions reads `::` at the start of a line, also after white space, and `##[` anywhere as a command;
+# GitHub Actions reads `::` at the start of a line, even after white space, and `##[` anywhere as a command;
 # Azure Pipelines reads `##vso[` anywhere as one.
 _COMMAND = rf"(?im)^((?:[^\S\n]|{SGR})*):(?=:)|#(?=#(?:vso)?\[)"
 

@@ -7,9 +7,10 @@ from builds_async.session.budget import Budget
 
 
 class InFlightLimit:
-    """Allows at most `limit` requests in flight at once, and at most `limit - 1` polls.
+    """Allows at most `limit` requests in flight, of which `limit - 1` may be polls (1 if `limit` is 1).
 
-    So polls that hang never hold up a single call. Single calls go before polls; otherwise it is first come,
+    With a limit above 1, polls that hang never hold up a single call. Single calls go before polls; otherwise
+    it is first come,
     first served. A canceled wait takes nothing.
     """
 

@@ -313,7 +313,7 @@ def _reason(error: aiohttp.ClientConnectorError) -> str:
     cause = error.os_error
     if isinstance(cause, ssl.SSLError):  # its `errno` is an OpenSSL number
         said = cause.reason or str(cause)
-    elif cause.errno and cause.errno > 0:  # asyncio replaces the system's text by the address
+    elif cause.errno and cause.errno > 0:  # asyncio replaces the system's text with the address
         said = os.strerror(cause.errno)
     else:  # the name was not found, or there were several addresses
         said = cause.strerror or str(cause)
@@ -342,7 +342,7 @@ def _refused_by_proxy(status: int) -> BuildsConnectionError:
 def _untrusted(error: aiohttp.ClientConnectorCertificateError | aiohttp.ServerFingerprintMismatch) -> str:
     place = f"{error.host}:{error.port}"
     if isinstance(error, aiohttp.ServerFingerprintMismatch):
-        return f"the certificate of {place} has another fingerprint than the session expects"
+        return f"the certificate of {place} does not have the fingerprint that the session expects"
     cause = error.certificate_error
     why = cause.verify_message if isinstance(cause, ssl.SSLCertVerificationError) else type(cause).__name__
     return (

@@ -80,7 +80,7 @@ class Budget(Protocol):
 
     @property
     def blocked_for(self) -> float:
-        """Seconds for which the API blocks all requests, as far as it said: by a 429 or by its headers."""
+        """Seconds for which a 429 or the API's headers block all requests; 0 if neither does."""
         ...
 
     def ready_in(self, *, poll: bool) -> float:

@@ -94,8 +94,9 @@ class AllowanceReader:
 
     Parsing the headers of every response would add 3% to the time of a call. A client counts its own requests
     anyway: a header only says something new when other tools use the same allowance. A header is skipped if
-    it has the usual form; the name, policy and reset of the last one that was read; at least 256 requests
-    left; and a count within 16 of that one. So the budget's count is off by fewer than 16 requests, and exact
+    it has the usual form, at least 256 requests left, and the same name, policy and reset as the last one
+    that was read, with a count within 16 of it. So the budget's count is off by fewer than 16 requests, and
+    exact
     when few are left.
     """
 

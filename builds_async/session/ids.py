@@ -22,7 +22,7 @@ def segment(value: str) -> str:
     if not isinstance(value, str):
         raise TypeError(f"an id must be a str, not {type(value).__name__}")
     if value[:2] == "cf" and has_token_prefix(value):  # the cheap check first, because every call does this
-        raise ValueError(f"{NOT_SHOWN}: pass the id; if it was one, replace it, it may be in logs by now")
+        raise ValueError(f"{NOT_SHOWN}: pass the id; if it is a credential, revoke it: it may be in logs")
     if _PLAIN(value):
         return value
     # A slash is refused, not encoded: a proxy may decode it, and then sees another path.
@@ -93,7 +93,7 @@ def tag(value: str) -> str:
     if not (isinstance(value, str) and is_tag(value)):
         segment(value)
         raise ValueError(
-            f"{quoted(value)} is no tag of a Worker (32 hex digits): this is a Worker name;"
-            " use client.workers.tags"
+            f"{quoted(value)} is not the tag of a Worker (32 hex digits); if it is a Worker name,"
+            " look up its tag with client.workers.tags"
         )
     return value.lower()

@@ -220,7 +220,7 @@ class RateWindow:
             self._horizons[poller] = now + max(seconds, _SHORTEST_HORIZON), builds
 
     def horizon(self, now: float) -> float | None:
-        """For how many seconds polls will be needed, at most a window; None if no verb has said."""
+        """Seconds for which polls are needed, at most one window; None if no verb has set a horizon."""
         until = max((until for until, _ in self._horizons.values()), default=-inf)
         return min(until - now, self.length) if until > now else None
 

@@ -27,7 +27,7 @@ class Turns:
     def queue(self, *, poll: bool) -> Iterator[asyncio.Future[None] | None]:
         """Stand in the queue while the block runs. Yields None at the head, else a future to await the turn.
 
-        However the block ends, also by cancellation, the next request in the queue gets its turn.
+        However the block ends, even by cancellation, the next request in the queue gets its turn.
         """
         line = self.polls if poll else self.singles
         turn = asyncio.get_running_loop().create_future()

@@ -28,7 +28,7 @@ class WindowBudget:
 
     @property
     def blocked_for(self) -> float:
-        """Seconds for which the API blocks all requests, as far as it said: by a 429 or by its headers."""
+        """Seconds for which a 429 or the API's headers block all requests; 0 if neither does."""
         now = self._clock.now()
         return self._window.blocked_until(now) - now
 
@@ -38,7 +38,7 @@ class WindowBudget:
         return self._window.closings
 
     def set_horizon(self, poller: object, seconds: float | None, *, builds: int = 1) -> None:
-        """Spread polls so that the requests left last for as long as `poller` will poll; None if it won't.
+        """Spread polls so that the budget lasts while `poller` polls; None removes its horizon.
 
         The largest of all horizons counts, up to the window. A horizon ends with its time or its `poller`.
         """

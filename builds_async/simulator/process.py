@@ -30,7 +30,7 @@ class LineSplitter:
         self._rest = ""
 
     def feed(self, data: bytes, *, last: bool = False) -> list[str]:
-        """Return the lines that `data` completes, and with `last` also a final one without a line break."""
+        """Return the lines that `data` completes; with `last`, include a final line without a line break."""
         *whole, rest = (self._rest + self._decoder.decode(data, last)).split("\n")
         lines = [part for line in whole for part in self._cut(line.removesuffix("\r"))]
         *pieces, self._rest = self._cut(rest)

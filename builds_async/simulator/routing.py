@@ -18,7 +18,7 @@ Permission: TypeAlias = Literal[
     "builds:read", "builds:write", "scripts:read", "queues:read", "queues:write", "user", "anybody"
 ]
 """The permission that an endpoint needs: for Workers Builds ("Workers CI"), for Workers ("Workers Scripts")
-or for queues. `user` accepts any user-owned token, `anybody` also a request without a token."""
+or for queues. `user` accepts any user-owned token; `anybody` needs no token."""
 
 Scope: TypeAlias = Literal["account", "root"]
 """Whether a path starts below the account or at the root of the API."""

@@ -98,9 +98,9 @@ async def test_hostile_facts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         ("", "the command is empty"),
         ("  ", "the command is empty"),
         ("echo 'x", "No closing quotation"),
-        ("no-such-program-at-all x", "there is no program 'no-such-program-at-all'; there is no shell"),
-        ("/nowhere/notify", "there is no program"),
-        ("echo \0", "there is no program"),
+        ("no-such-program-at-all x", "program not found: 'no-such-program-at-all'; --exec uses no shell"),
+        ("/nowhere/notify", "program not found"),
+        ("echo \0", "program not found"),
     ],
     ids=repr,
 )
@@ -124,7 +124,7 @@ def test_what_looks_like_a_shell(command: str, word: str | None, capsys: pytest.
     """A word that only a shell would interpret is noted at the start; the command is run all the same."""
     commands(command)
     told = capsys.readouterr().err
-    assert (f"there is no shell, {word} reaches the program as it is" in told) is (word is not None)
+    assert (f"there is no shell: {word} is passed on unchanged" in told) is (word is not None)
 
 
 def test_a_timeout_that_is_none() -> None:

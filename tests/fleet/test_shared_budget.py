@@ -505,5 +505,5 @@ class TestNewEngine:
         member = await world.member()
         await member.send()
         await member.send()
-        assert "the engine has just begun to count" in caplog.text
+        assert "the engine has just started to count" in caplog.text
         await member.stop()

@@ -253,7 +253,7 @@ async def test_misuse_sends_nothing() -> None:
     async with sim.client() as client:
         with pytest.raises(ValueError, match="hex digits"):
             await client.wait_for_commit(sim.workers["shop"], "main", deployed=True)
-        with pytest.raises(ValueError, match="has to finish"):
+        with pytest.raises(ValueError, match="waits for the end of the build"):
             await client.wait_for_commit(sim.workers["shop"], COMMIT, finished=False, deployed=True)
     assert not sim.requests
 

@@ -322,7 +322,7 @@ class TestTagsOnly:
         """A method that takes a tag refuses anything else, says what to use, and sends nothing."""
         for name in NO_TAGS:
             with pytest.raises(
-                ValueError, match=r"this is a Worker name; use client\.workers\.tags"
+                ValueError, match=r"if it is a Worker name, look up its tag with client\.workers\.tags"
             ) as caught:
                 await _run(call(client, name))
             assert repr(name) in str(caught.value)

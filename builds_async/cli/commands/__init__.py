@@ -59,7 +59,7 @@ COMMANDS: Final = {
         "Show the latest build of Workers, or of all Workers of the account.",
         "Failures come first, then running and queued builds, then the rest by name; a terminal also gets a"
         " summary. Filters choose Workers by their latest build; one whose lookup failed is always shown."
-        " The exit code is 0 whatever the outcomes, also if none is left. JSON, in the order of the"
+        " The exit code is 0 whatever the outcomes, even if no Worker matches. JSON, in the order of the"
         " command line or by name: external_script_id, worker, build (as the API has it, null if there is"
         " none), error for a Worker whose lookup failed, and with --live also live (is_live, percentage,"
         " reason, deployment, versions).",
@@ -78,7 +78,7 @@ COMMANDS: Final = {
         "WORKER",
         "List the builds of a Worker, newest first.",
         "The API has no filters: with one, at most the latest 1,000 builds are read, 50 per request. The exit"
-        f" code is 0, also if none is left. {_JSON_BUILD}",
+        f" code is 0, even if no build matches. {_JSON_BUILD}",
         examples=("list shop --limit 5", "list shop --failed --branch 'release/*'"),
     ),
     "show": CommandHelp(
@@ -92,7 +92,7 @@ COMMANDS: Final = {
     "wait": CommandHelp(
         "BUILD | WORKER [--commit SHA]",
         "Wait until a build has finished; the exit code shows the outcome.",
-        "With a Worker and a commit, the build need not exist yet. With a Worker alone, it is the latest"
+        "With a Worker and a commit, the build need not exist yet. A Worker alone stands for its latest"
         " build. The log is read only if the build failed."
         " With --deployed, a successful build also has to serve traffic. If another version serves, the exit"
         f" code is 1, and standard error shows which one, and since when. {_JSON_BUILD} Added: worker,"
@@ -155,7 +155,7 @@ COMMANDS: Final = {
         "[WORKER...]",
         "Serve a page with the builds of all Workers and their live logs, until Ctrl-C.",
         "Only this machine can open the page, unless you pass --host and --token. The page can retry and"
-        " cancel builds, each after a confirmation; --no-writes takes that away.",
+        " cancel builds, each after a confirmation, unless you pass --no-writes.",
     ),
     "simulate": CommandHelp(
         "",

@@ -68,7 +68,7 @@ async def doctor_command(
         bool,
         Parameter(
             group=_PROBE,
-            help="Ask the API what its documentation leaves open, and say which assumptions hold.",
+            help="Test undocumented behavior of the API, and report which assumptions hold.",
         ),
     ] = False,
     report: Annotated[

@@ -68,7 +68,7 @@ async def simulate_command(
     behavior: Annotated[
         tuple[str, ...],
         Parameter(
-            help="Switches for what is unknown of the service: NAME=VALUE, such as cursors=quoted,"
+            help="Switches for undocumented behavior: NAME=VALUE, such as cursors=quoted,"
             " last_page_cursor=null, late_lines=1.5.",
             consume_multiple=True,
         ),

@@ -18,7 +18,7 @@ async def start_command(
     *,
     branch: Annotated[
         str | None,
-        Parameter(help="Build this branch. Default: the only one that the triggers name, as a rule main."),
+        Parameter(help="Build this branch. Default: the only branch that the triggers name, usually main."),
     ] = None,
     commit: Annotated[str | None, Parameter(help="Build this commit, given by its full hash.")] = None,
     trigger: Annotated[

@@ -109,7 +109,7 @@ async def _watch(
     interval: float,
     with_new: bool,
 ) -> int:
-    """Show each change until a stop signal, with `with_new` also those of Workers that are new."""
+    """Show each change until a stop signal; `with_new` includes those of new Workers."""
     watcher = client.watch(None if with_new else look.names, interval=interval)
     async with WorkerNames(client, wanted=with_new, names=look.names) as known:
         present = _Present(look, watcher, known, Cache.of(client))
@@ -156,7 +156,7 @@ class _Present:
         self._printed.clear()
 
     def view(self, most: int) -> View:
-        """The table with at most so many rows."""
+        """The table with at most `most` rows."""
         self.remember()  # once for a frame: at the beginning, the changes of all Workers come at once
         current = self._watcher.current
         names = {tag: self.name_of(tag) for tag in {**self._look.names, **current}}
@@ -165,7 +165,7 @@ class _Present:
 
 
 class _Look(NamedTuple):
-    """What the command shows of Workers, named by tag."""
+    """The choice of Workers, named by tag, and how builds are shown."""
 
     names: Mapping[str, str]
     filters: BuildFilters
@@ -184,7 +184,7 @@ class _Look(NamedTuple):
         states: Mapping[str, LiveState] = MappingProxyType({}),
         most: int | None = None,
     ) -> View:
-        """The table of these Workers, with what is live if `states` has it, and at most so many rows."""
+        """The table of these Workers with at most `most` rows; `states` adds the column `Live`."""
         rows = found.rows[:most]
         table = BuildTable("Build", "Worker", *(("Live",) if states else ()), *BUILD_COLUMNS)
         now = datetime.now(UTC)

@@ -41,9 +41,9 @@ async def tail_command(
     group: Annotated[
         str | None,
         Parameter(
-            help="Divide the Workers among all tails with this group over the engine of --shared: each line"
-            " is printed by one of them, at the position that all share. One that ends hands its Workers"
-            " over; one that is killed is replaced after 15 s, and its last lines may be repeated."
+            help="Divide the Workers among all tails with this group over the engine of --shared. Each line"
+            " is printed by one tail, and all tails share one position. A tail that ends hands over its"
+            " Workers. A killed tail is replaced after 15 s, and its last lines may be repeated."
         ),
     ] = None,
     lines: LineOptions = LINE_OPTIONS,

@@ -48,7 +48,7 @@ def test_usage(account: Served, shop: str, cli: Cli) -> None:
     for command, word in (("tail", shop), ("events", "0" * 32)):
         run = cli(command, word, "--exec", "no-such-program-at-all")
         assert (run.code, run.out) == (2, "")
-        assert "--exec: there is no program 'no-such-program-at-all'" in run.err
+        assert "--exec: program not found: 'no-such-program-at-all'" in run.err
     assert cli("tail", shop, "--exec", "echo", "--exec-jobs", "0").code == 2
     assert not account.sim.requests
 

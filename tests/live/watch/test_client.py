@@ -172,7 +172,7 @@ class TestSimulated:
     async def test_what_is_no_id(self, wrong: str) -> None:
         """A text that can't be an id is a ValueError when the watch is made."""
         async with BuildsSimulator().client() as client:
-            with pytest.raises(ValueError, match=r"can't be an id|is no tag"):
+            with pytest.raises(ValueError, match=r"can't be an id|is not the tag"):
                 client.watch([A, wrong])
 
     async def test_nothing_is_left(self) -> None:

@@ -77,7 +77,7 @@ async def test_no_build(start: Start, shop: Shop) -> None:
 )
 async def test_bad_arguments(said: dict[str, Any], shop: Shop) -> None:
     """An argument that can't be right is a ValueError, and nothing is sent."""
-    with pytest.raises(ValueError, match=r"no tag|full hash"):
+    with pytest.raises(ValueError, match=r"not the tag|full hash"):
         await shop.builds.start(**said)
     assert shop.wire.sent == []
 
