@@ -1,4 +1,4 @@
-"""The client: its life, its settings, and how many requests it has under way at once."""
+"""The client: its lifetime, its settings, and its limit on requests in flight."""
 
 import asyncio
 import json
@@ -48,7 +48,7 @@ def a_client(**arguments: Any) -> BuildsClient:
 
 
 class Gate:
-    """A server's reply that waits until it is let through; `running` are the requests that wait there."""
+    """A server reply that blocks until it is released; `running` are the requests that wait there."""
 
     def __init__(self) -> None:
         self.running = 0
@@ -71,12 +71,12 @@ class Gate:
         await answer(envelope(what))(exchange)
 
     def let(self, count: int) -> None:
-        """Let so many requests through, now or when they come."""
+        """Release this many requests, now or on arrival."""
         for _ in range(count):
             self._through.release()
 
     async def reached(self, running: int) -> None:
-        """Wait until just so many requests wait here, and see that no more come."""
+        """Wait until exactly this many requests wait here, and check that no more arrive."""
         while self.running != running:
             await asyncio.sleep(0)
         await settle(200)
@@ -84,8 +84,8 @@ class Gate:
 
 
 class TestLife:
-    async def test_with(self, api: MockApi) -> None:
-        """A client serves while its block lasts, and is closed when it ends."""
+    async def test_block(self, api: MockApi) -> None:
+        """A client works while its block lasts, and is closed when the block ends."""
         api.on("GET", GET, json=envelope(build()))
         async with a_client() as client:
             assert isinstance(client, BuildsClient)
@@ -94,8 +94,8 @@ class TestLife:
             await client.builds.get(BUILD_UUID)
         assert len(api.sent) == 1
 
-    async def test_without_with(self, api: MockApi) -> None:
-        """A client serves also without a block, until `aclose`."""
+    async def test_without_a_block(self, api: MockApi) -> None:
+        """A client also works without a block, until `aclose`."""
         api.on("GET", GET, json=envelope(build()))
         async with nothing_left():
             client = a_client()
@@ -104,7 +104,7 @@ class TestLife:
 
     @pytest.mark.parametrize("used", [True, False], ids=["used", "unused"])
     async def test_close_again(self, api: MockApi, used: bool) -> None:
-        """Closing again does nothing, also at the same time."""
+        """Closing a client again does nothing, even concurrently."""
         api.on("GET", GET, json=envelope(build()))
         async with nothing_left():
             client = a_client()
@@ -115,7 +115,7 @@ class TestLife:
             await asyncio.gather(client.aclose(), client.aclose())
 
     async def test_closed_by_an_error(self, api: MockApi) -> None:
-        """A block that ends with an error closes the client and lets the error through."""
+        """A block that ends with an error closes the client and propagates the error."""
         api.on("GET", GET, json=envelope(build()))
         async with nothing_left():
             client = a_client()
@@ -152,7 +152,7 @@ class TestLife:
     )
     @pytest.mark.usefixtures("api")
     async def test_closed(self, call: Callable[[BuildsClient], Any]) -> None:
-        """Every call of a closed client is a RuntimeError, and no BuildsError."""
+        """Every call on a closed client is a RuntimeError, not a BuildsError."""
         client = a_client()
         await client.aclose()
         with pytest.raises(RuntimeError, match="this BuildsClient is closed") as caught:
@@ -160,7 +160,7 @@ class TestLife:
         assert not isinstance(caught.value, BuildsError)
 
     async def test_closed_at_the_gate(self, api: MockApi, clock: FakeClock) -> None:
-        """A closed client says that it is closed, also while its gate is shut."""
+        """A closed client says that it is closed, even while its gate is closed."""
         api.on("GET", GET, status=429, headers={"Retry-After": "300"})
         client = a_client(clock=clock)
         with pytest.raises(RateLimitError):
@@ -170,7 +170,7 @@ class TestLife:
             await client.builds.get(BUILD_UUID)
 
     async def test_closed_in_a_pause(self, api: MockApi) -> None:
-        """A call that pauses before it is repeated notices that its client was closed, and sends no more."""
+        """A call that pauses before a retry notices the closed client and sends nothing more."""
         clock = VirtualClock()
         api.on("GET", GET, status=503, repeat=True)
         client = a_client(clock=clock)
@@ -183,7 +183,7 @@ class TestLife:
         assert len(api.sent) == 1
 
     def test_outside_of_a_loop(self) -> None:
-        """A client can be made before there is an event loop."""
+        """A client can be created before an event loop exists."""
 
         async def use(client: BuildsClient) -> None:
             with MockApi() as api:
@@ -196,7 +196,7 @@ class TestLife:
 
 class TestSettings:
     def test_repr(self) -> None:
-        """A client shows its account and its address, and nothing secret."""
+        """The repr of a client shows its account and base URL, and no secret."""
         assert repr(a_client()) == (
             f"BuildsClient(account_id='{ACCOUNT}', base_url='https://api.cloudflare.com/client/v4')"
         )
@@ -212,7 +212,7 @@ class TestSettings:
         ids=["budget", "small budget", "retry", "clock"],
     )
     def test_reprs(self, value: object, shown: str) -> None:
-        """What a client is made with shows itself as it is written."""
+        """The repr of each argument of a client is the code that creates it."""
         assert repr(value) == shown
 
     @cases(
@@ -234,17 +234,17 @@ class TestSettings:
         ids=lambda value: str(value)[:40] if isinstance(value, dict) else "",
     )
     def test_misuse(self, arguments: dict[str, Any], kind: type[Exception], said: str) -> None:
-        """A number that can't be one is refused by name when the client is made."""
+        """An invalid number is rejected by name when the client is created."""
         with pytest.raises(kind, match=f"^{re.escape(said)}"):
             a_client(**arguments)
 
     def test_keywords(self) -> None:
-        """A client is made by keyword only."""
+        """A client takes keyword arguments only."""
         with pytest.raises(TypeError, match="positional"):
             BuildsClient(ACCOUNT)  # type: ignore[call-arg]  # the point
 
     def test_plain_http(self) -> None:
-        """A token does not go over plain http, but to this machine."""
+        """A token is not sent over plain http, except to this machine."""
         with pytest.raises(
             ConfigurationError, match=r"base_url .* must be https, not plain http to example\.com: .* token"
         ):
@@ -252,7 +252,7 @@ class TestSettings:
         assert "http://127.0.0.1:1" in repr(a_client(base_url="http://127.0.0.1:1"))
 
     async def test_account(self) -> None:
-        """The account goes into the path as the API writes it, however it was pasted."""
+        """The path has the account in the API's spelling, however it was pasted."""
         pasted = f" {ACCOUNT[:8]}-{ACCOUNT[8:].upper()}\n"
         async with (
             RawServer(answer(envelope(build()))) as server,
@@ -262,7 +262,7 @@ class TestSettings:
         assert server.requests[0].target == f"/accounts/{ACCOUNT}/builds/builds/b"
 
     async def test_key_and_address(self) -> None:
-        """A global key goes out with its email address, in place of a token."""
+        """A global key is sent with its email address, and without a token."""
         async with (
             RawServer(answer(envelope(build()))) as server,
             a_client(
@@ -275,7 +275,7 @@ class TestSettings:
         assert "authorization" not in headers
 
     async def test_system_clock(self) -> None:
-        """The machine's clock goes forward, and sleeps for about as long as it is asked to."""
+        """The system clock advances, and sleeps about as long as requested."""
         clock = SystemClock()
         start = clock.now()
         await clock.sleep(0.005)
@@ -287,7 +287,7 @@ class TestSettings:
 class TestInFlight:
     @pytest.mark.parametrize("limit", [1, 2, 4])
     async def test_over_all_calls(self, limit: int) -> None:
-        """`max_in_flight` bounds all calls of a client together, whatever they are."""
+        """`max_in_flight` limits all calls of a client together, of any kind."""
         gate = Gate()
         async with (
             RawServer(gate.reply) as server,
@@ -308,7 +308,7 @@ class TestInFlight:
 
     @pytest.mark.slow
     async def test_many(self) -> None:
-        """A large `max_in_flight` is reached: a client's own session has no smaller bound of its own."""
+        """A large `max_in_flight` is fully used, because a client's own session sets no smaller limit."""
         gate = Gate()
         async with (
             RawServer(gate.reply) as server,
@@ -321,7 +321,7 @@ class TestInFlight:
             await asyncio.gather(*calls)
 
     async def test_first_come(self) -> None:
-        """Who waits longest for a place gets the next one."""
+        """The call that has waited longest for a slot gets the next one."""
         gate = Gate()
         async with (
             RawServer(gate.reply) as server,
@@ -336,7 +336,7 @@ class TestInFlight:
 
     @pytest.mark.parametrize("cancelled", [0, 1, 2], ids=["in flight", "next", "later"])
     async def test_cancel(self, cancelled: int) -> None:
-        """A cancelled call gives back its place, or its turn, and the others go on."""
+        """A canceled call frees its slot or its turn, and the other calls continue."""
         gate = Gate()
         budget = RateBudget()
         async with (
@@ -357,7 +357,7 @@ class TestInFlight:
         assert budget.snapshot().used == len(sent)
 
     async def test_cancel_all(self) -> None:
-        """When all calls are cancelled, all places are free again."""
+        """When all calls are canceled, all slots are free again."""
         gate = Gate()
         budget = RateBudget()
         async with (
@@ -377,8 +377,8 @@ class TestInFlight:
         assert gate.most == 2
         assert budget.snapshot().used == len(server.requests) == 8
 
-    async def test_polls_leave_one(self) -> None:
-        """Polls that hang leave a place to single calls."""
+    async def test_polls_leave_a_slot(self) -> None:
+        """Hanging polls leave a slot to single calls."""
         gate = Gate()
         async with (
             RawServer(gate.reply) as server,
@@ -393,8 +393,8 @@ class TestInFlight:
                 task.cancel()
             await asyncio.gather(*polls, call, return_exceptions=True)
 
-    async def test_error_gives_back(self, api: MockApi, clock: FakeClock) -> None:
-        """A call that fails gives its place back."""
+    async def test_error_frees_the_slot(self, api: MockApi, clock: FakeClock) -> None:
+        """A failed call frees its slot."""
         async with a_client(max_in_flight=1, clock=clock, retry=RetryPolicy(attempts=2)) as client:
             for _ in range(3):
                 with pytest.raises(BuildsError, match="Connection refused"):
@@ -406,7 +406,7 @@ class TestInFlight:
 
 class TestBudget:
     async def test_own(self, api: MockApi, clock: FakeClock) -> None:
-        """Each client has a budget of its own, unless it is given one."""
+        """Each client has its own budget, unless it is given one."""
         api.on("GET", GET, status=429, headers={"Retry-After": "300"})
         api.on("GET", GET, json=envelope(build()))
         async with a_client(clock=clock) as one, a_client(clock=clock) as other:
@@ -415,7 +415,7 @@ class TestBudget:
             await other.builds.get(BUILD_UUID)
 
     async def test_shared(self, api: MockApi, clock: FakeClock) -> None:
-        """Clients that share a budget share its window, and a 429 for one holds back the other."""
+        """Clients with a shared budget share its window, and a 429 for one holds back the other."""
         budget = RateBudget(limit=2, window=10, reserve=0)
         for _ in range(3):
             api.on("GET", GET, json=envelope(build()))
@@ -434,7 +434,7 @@ class TestBudget:
         assert len(api.sent) == 4
 
     async def test_gate(self, api: MockApi) -> None:
-        """One 429 holds back also calls that wait for a place; when it is over, they go one by one."""
+        """A 429 also holds back calls that wait for a slot, which then go out one by one."""
         clock = VirtualClock()
         api.on("GET", GET, status=429, headers={"Retry-After": "10"})
         api.on("GET", GET, json=envelope(build()), repeat=True)
@@ -447,10 +447,10 @@ class TestBudget:
                 sent.append(len(api.sent))
             assert sent == [1, 1, 2, 2, 3, 4, 5, 5, 6]
             assert all(call.done() for call in calls)
-            assert budget.snapshot().used == 6  # those held back before they were sent don't count
+            assert budget.snapshot().used == 6  # calls held back before they were sent do not count
 
     async def test_gate_for_too_long(self, api: MockApi) -> None:
-        """A 429 beyond `max_wait` is raised also by the calls that wait for a place, which are not sent."""
+        """A 429 beyond `max_wait` also raises in calls that wait for a slot, and they are not sent."""
         api.on("GET", GET, status=429, headers={"Retry-After": "300"})
         async with a_client(clock=VirtualClock(), max_in_flight=1) as client:
             calls = [client.builds.get(BUILD_UUID) for _ in range(5)]
@@ -462,7 +462,7 @@ class TestBudget:
         assert len(api.sent) == 1
 
     async def test_cancel_at_the_gate(self, api: MockApi) -> None:
-        """A call cancelled while it waits for the gate has taken nothing: the next goes in its stead."""
+        """A call canceled while it waits at the gate takes nothing, and the next call goes out instead."""
         clock = VirtualClock()
         budget = RateBudget(limit=1, window=10, reserve=0)
         api.on("GET", GET, json=envelope(build()), repeat=True)
@@ -479,7 +479,7 @@ class TestBudget:
 
 
 class Echo:
-    """A transport that notes what it was given."""
+    """A transport that records its requests."""
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
@@ -498,7 +498,7 @@ class Echo:
 
 
 async def test_own_transport() -> None:
-    """A transport that is passed carries the requests and the credentials, and is closed with the client."""
+    """A given transport carries the requests with the credentials, and is closed with the client."""
     echo = Echo()
     async with BuildsClient(account_id=ACCOUNT, api_token=TOKEN, transport=echo) as client:
         assert (await client.builds.get(BUILD_UUID)).build_uuid == BUILD_UUID
@@ -508,7 +508,7 @@ async def test_own_transport() -> None:
     assert echo.closed
 
 
-async def test_two_ways_out() -> None:
+async def test_session_and_transport() -> None:
     """A session and a transport together are a ValueError."""
     async with aiohttp.ClientSession() as session:
         with pytest.raises(ValueError, match="not both"):

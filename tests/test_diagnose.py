@@ -1,4 +1,4 @@
-"""Tests `client.diagnose()`, which reports problems of a token or an account without raising or writing."""
+"""`client.diagnose()` reports problems of a token or an account without raising or writing."""
 
 import json
 import logging
@@ -56,7 +56,7 @@ def every(reply: Reply) -> dict[str, Reply]:
 
 
 class Cloud:
-    """A transport that responds to the probes only, or raises the error `raises`."""
+    """A transport that answers the diagnosis's requests only, or raises the error `raises`."""
 
     def __init__(self, replies: Mapping[str, Reply], raises: Exception | None = None) -> None:
         self.replies = {**GOOD, **replies}
@@ -282,7 +282,7 @@ async def test_states(name: str) -> None:
     ids=["403", "502", "429", "400"],
 )
 async def test_status_of_a_refusal(reply: Reply, status: int) -> None:
-    """A problem has the HTTP status of the refusal; a success has none."""
+    """A problem has the HTTP status of its refusal, and a success has none."""
     checks = by_check((await diagnosed(USER, {"scripts": reply}))[0])
     assert {name: it.status for name, it in checks.items() if it.status} == {"scripts": status}
 
@@ -300,8 +300,8 @@ async def test_status_of_a_refusal(reply: Reply, status: int) -> None:
     ],
     ids=["builds", "scripts", "queues", "firewall", "another account", "no account", "down"],
 )
-async def test_what_to_do(replies: dict[str, Reply], check: str, cause: str, advice: str) -> None:
-    """A problem has its cause in the message and the remedy in the advice."""
+async def test_cause_and_advice(replies: dict[str, Reply], check: str, cause: str, advice: str) -> None:
+    """A problem has its cause in the message and its remedy in the advice."""
     finding = by_check((await diagnosed(USER, replies))[0])[check]
     assert finding.state == PROBLEM
     assert cause in finding.message
@@ -309,8 +309,8 @@ async def test_what_to_do(replies: dict[str, Reply], check: str, cause: str, adv
 
 
 @pytest.mark.parametrize("token", [OAUTH, PLAIN], ids=["prefix", "no prefix"])
-async def test_the_token_of_wrangler(token: str) -> None:
-    """A token of `wrangler login` can do everything but builds, and the finding says so."""
+async def test_wrangler_token(token: str) -> None:
+    """A token of `wrangler login` can do everything except builds, and the finding says so."""
     checks = by_check((await diagnosed(token, {"verify": WRONG_ROOT, "limits": FORBIDDEN}))[0])
     assert "wrangler login" in checks["builds"].message
     assert "My Profile, API Tokens" in (checks["builds"].advice or "")
@@ -332,7 +332,7 @@ async def test_the_token_of_wrangler(token: str) -> None:
     ids=["quotes", "one quote", "Bearer", "assignment", "quoted assignment", "global key", "account id"],
 )
 async def test_a_damaged_token(token: str, said: str, replies: dict[str, Reply]) -> None:
-    """What happened to the text of a token is named when the API refuses it, without showing it."""
+    """If the API refuses a damaged token, the finding names the damage and does not show the token."""
     found, _ = await diagnosed(token, replies)
     finding = by_check(found)["credentials"]
     assert (finding.state, said in finding.message) == (PROBLEM, True)
@@ -340,13 +340,13 @@ async def test_a_damaged_token(token: str, said: str, replies: dict[str, Reply])
 
 
 async def test_an_odd_token_that_works() -> None:
-    """A token that the API accepts is not blamed for its looks."""
+    """A malformed token that the API accepts is not a problem."""
     checks = by_check((await diagnosed(f"CLOUDFLARE_API_TOKEN={USER}", {}))[0])
     assert checks["credentials"].state == OK
 
 
 @pytest.mark.parametrize("token", [USER, PLAIN], ids=["user", "old"])
-async def test_no_token_at_all(token: str) -> None:
+async def test_malformed_token(token: str) -> None:
     """A malformed token is reported as such, and the account is not blamed."""
     checks = by_check((await diagnosed(token, every(BAD_HEADER)))[0])
     assert checks["credentials"].state == PROBLEM
@@ -354,7 +354,7 @@ async def test_no_token_at_all(token: str) -> None:
 
 
 @cases("name", CASES)
-async def test_sense(name: str) -> None:
+async def test_advice_and_secrecy(name: str) -> None:
     """Each problem has advice, a success has none, and no text contains the token."""
     credentials, replies, _, _, _ = CASES[name]
     found, _ = await diagnosed(credentials, replies)
@@ -392,7 +392,7 @@ def shows_secret(*things: object) -> bool:
     ids=["left", "paid plan", "bare", "null", "none left", "none left, no date", "another zone"],
 )
 async def test_minutes(minutes: Any, state: str, said: str) -> None:
-    """Build minutes are left, or none are left until a date; paid plans have no limit."""
+    """Build minutes are left, or exhausted until a date; paid plans have no limit."""
     found, _ = await diagnosed(USER, {"limits": (200, envelope(minutes))})
     finding = by_check(found)["build_minutes"]
     assert (finding.state, said in finding.message) == (state, True)
@@ -401,15 +401,15 @@ async def test_minutes(minutes: Any, state: str, said: str) -> None:
 
 @cases("word", ["expired", "disabled", "revoked", "\u202e\x1b[31m"])
 async def test_status_of_the_token(word: str) -> None:
-    """A token that is not active is a problem, reported with the API's own word."""
+    """An inactive token is a problem, reported in the API's own word."""
     found, _ = await diagnosed(USER, ALL_WRONG | {"verify": status(word)})
     finding = by_check(found)["credentials"]
     assert finding.state == PROBLEM
     assert word in finding.message
 
 
-async def test_end_of_the_token() -> None:
-    """The finding on a valid token has its expiry date."""
+async def test_expiry_of_the_token() -> None:
+    """The finding for a valid token has its expiry date."""
     found, _ = await diagnosed(USER, {"verify": status("active", expires_on="2027-01-02T03:04:05Z")})
     assert "2027-01-02" in by_check(found)["credentials"].message
 
@@ -437,7 +437,7 @@ NETWORK: dict[str, Callable[[MockApi], None]] = {
 
 @pytest.mark.parametrize("how", NETWORK)
 async def test_network(how: str, client: BuildsClient, api: MockApi) -> None:
-    """A network error or rate limit of the first probe is reported, and no other probe is sent."""
+    """A network error or rate limit at the first request is reported, and no other request is sent."""
     NETWORK[how](api)
     found = await client.diagnose()
     assert not found.ok
@@ -449,7 +449,7 @@ async def test_network(how: str, client: BuildsClient, api: MockApi) -> None:
 
 
 async def test_no_server() -> None:
-    """A host that does not respond is reported, not raised."""
+    """An unreachable host is reported, not raised."""
     async with RawServer(raw(b"")) as server:
         url = server.url
     async with BuildsClient(
@@ -463,21 +463,21 @@ async def test_no_server() -> None:
 
 @cases("reply", [b"", b"<html>", b"{}", b"[]", b'"x"', b"\xff\xfe", b"[" * 5000], ids=range(7))
 async def test_garbled(reply: bytes) -> None:
-    """Responses that can't be read are findings, not errors."""
+    """Unreadable responses are findings, not errors."""
     found, _ = await diagnosed(USER, every((200, reply)))
     assert not found.ok
     assert by_check(found)["builds"].state == PROBLEM
 
 
 async def test_attempts() -> None:
-    """Each probe is retried like any other read."""
+    """Each request is retried like any other read."""
     found, cloud = await diagnosed(USER, every(DOWN), attempts=3)
     assert not found.ok
     assert len(cloud.sent) == 12
 
 
 async def test_defects_are_raised() -> None:
-    """Errors other than those of the network and the API are raised, for instance for a closed client."""
+    """Errors other than those of the network and the API are raised, such as for a closed client."""
     client = BuildsClient(account_id=ACCOUNT, api_token=USER)
     await client.aclose()
     with pytest.raises(RuntimeError, match="closed"):
@@ -485,7 +485,7 @@ async def test_defects_are_raised() -> None:
 
 
 async def test_token_is_not_shown(caplog: pytest.LogCaptureFixture) -> None:
-    """The token is in no finding, log record or observation, even if the server echoes it."""
+    """No finding, log record or observation shows the token, even if the server echoes it."""
     caplog.set_level(logging.DEBUG)
     seen: list[Observation] = []
     replies = [refusal(12006, f"Bearer {USER}"), refusal(1000, USER), refusal(10000, SECRET)]
@@ -532,7 +532,7 @@ class TestSimulated:
         assert token not in repr(found)
 
     async def test_account(self) -> None:
-        """A foreign account and spent build minutes are reported, with a token or a global key."""
+        """A foreign account and exhausted build minutes are reported, with a token or a global key."""
         sim = BuildsSimulator(clock=VirtualClock(idle_turns=20), api_email="a@b.c", api_key="k" * 37)
         sim.set_limits(reached=True, refresh_on=datetime(2026, 12, 1, tzinfo=UTC))
         async with sim:

@@ -1,4 +1,4 @@
-"""The documentation: its code runs, its commands exist, and nothing public is left out."""
+"""The documentation: its code runs, its commands exist, and it covers every public name."""
 
 import asyncio
 import os
@@ -34,7 +34,7 @@ def name_of(page: Path) -> str:
 
 @pytest.fixture
 async def names(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterator[dict[str, object]]:
-    """What the blocks of a page may use: a client, and ids of a small account that the environment names."""
+    """The names that a page's blocks may use: a client, and ids of a small account in the environment."""
     monkeypatch.chdir(tmp_path)
     async with BuildsSimulator(seed=1) as sim:
         for name, value in sim.environ.items():
@@ -60,7 +60,7 @@ async def names(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterato
 @pytest.mark.slow
 @pytest.mark.parametrize("page", RUNNABLE, ids=name_of)
 async def test_python_blocks_run(page: Path, names: dict[str, object]) -> None:
-    """The blocks of a page run as they stand, one after the other; an endless one prints something."""
+    """The blocks of a page run in order as they stand, and an endless one prints something."""
     with own_server() if page.stem in {"fleet", "rate-budget"} else nullcontext() as engine:
         if engine is not None:
             names["engine_url"] = engine.url
@@ -71,7 +71,7 @@ async def run_blocks(page: Path, names: dict[str, object]) -> None:
     given = dict(names)
     for snippet in snippets(page, "python"):
         printed = asyncio.Event()
-        # A block sees what earlier ones imported and made, but never a client that one of them closed.
+        # A block sees earlier imports and objects, but never a client that an earlier block closed.
         names |= given | {"print": lambda *_, printed=printed: printed.set()}
         if snippet.endless:
             async with asyncio.timeout(10):
@@ -81,7 +81,7 @@ async def run_blocks(page: Path, names: dict[str, object]) -> None:
 
 
 def test_most_pages_have_code() -> None:
-    """The blocks are found: a page whose code stopped being looked at would be green for ever."""
+    """The blocks are found; otherwise a page whose code is no longer checked would always pass."""
     assert len(RUNNABLE) >= 10
     assert sum(snippet.endless for page in RUNNABLE for snippet in snippets(page, "python")) >= 2
     assert sum(page.read_text("utf-8").count("<!-- test: examples/") for page in PAGES) >= 5
@@ -89,7 +89,7 @@ def test_most_pages_have_code() -> None:
 
 @cache
 def help_of(*words: str) -> str:
-    """What the command says of itself, or of one of its commands."""
+    """The help of the command, or of one of its subcommands."""
     command = [sys.executable, "-m", "builds_async", *words, "--help"]
     env = {**os.environ, "COLUMNS": "80", "NO_COLOR": "1", "PYTHONUTF8": "1"}
     return subprocess.run(command, check=True, capture_output=True, encoding="utf-8", env=env).stdout  # noqa: S603  # ours
@@ -107,7 +107,7 @@ COMMANDS = [
 @pytest.mark.slow
 @pytest.mark.parametrize("line", COMMANDS)
 def test_command_lines_exist(line: str) -> None:
-    """Each command line of a page names a command and options that there are."""
+    """Each command line on a page names an existing command and existing options."""
     command, *words = line.partition("#")[0].removeprefix("$ builds-async ").split()
     assert re.search(rf"^│ {command} ", help_of(), re.MULTILINE)
     for option in (word for word in words if word.startswith("-")):
@@ -115,7 +115,7 @@ def test_command_lines_exist(line: str) -> None:
 
 
 @pytest.mark.parametrize("module", [builds_async, builds_async.simulator], ids=lambda it: it.__name__)
-def test_reference_has_what_is_public(module: ModuleType) -> None:
+def test_reference_has_every_public_name(module: ModuleType) -> None:
     """Every public name has an entry in the API reference."""
     pages = [page.read_text("utf-8") for page in (DOCS / "api").glob("*.md")]
     own = "\n".join(page for page in pages if f".. currentmodule:: {module.__name__}\n" in page)
@@ -125,7 +125,7 @@ def test_reference_has_what_is_public(module: ModuleType) -> None:
 
 @pytest.mark.parametrize("page", ["architecture", "threat-model"])
 def test_named_files_exist(page: str) -> None:
-    """Each file and folder that a page names is there."""
+    """Each file and folder that a page names exists."""
     named = set(re.findall(r"`([a-z_]+/[\w/]*(?:\.\w+)?)`", (DOCS / f"{page}.md").read_text("utf-8")))
     assert len(named) > 8
     homes = (ROOT, ROOT / "builds_async")
@@ -133,7 +133,7 @@ def test_named_files_exist(page: str) -> None:
 
 
 def test_the_map_is_complete() -> None:
-    """The map of the architecture has each file and folder of the package, and nothing else."""
+    """The map of the architecture has exactly the files and folders of the package."""
     drawn = snippets(DOCS / "architecture.md", "text")[0].code
     on_the_map = set(re.findall(r"^  (\w+(?:/|\.py)) ", drawn, re.MULTILINE))
     package = ROOT / "builds_async"
@@ -142,7 +142,7 @@ def test_the_map_is_complete() -> None:
 
 
 def test_pictures_are_small() -> None:
-    """Each picture that a page shows is there, and loads fast."""
+    """Each picture on a page exists and is small enough to load fast."""
     shown = {
         (page.parent / path).resolve()
         for page in [*PAGES, ROOT / "README.md"]
@@ -154,7 +154,7 @@ def test_pictures_are_small() -> None:
 
 
 async def test_endless_blocks_must_not_end() -> None:
-    """A block that is marked as endless and ends is an error, and so is what it raises."""
+    """A block marked as endless must not end, and its exceptions propagate."""
     endless = Snippet(DOCS, 0, "python", "pass", endless=True)
     with pytest.raises(AssertionError, match="has ended"):
         await run_until(endless, {}, asyncio.Event())

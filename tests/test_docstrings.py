@@ -1,4 +1,4 @@
-"""Every public name has a docstring that an editor shows, down to fields, enum members and attributes."""
+"""Every public name has a docstring that an editor shows, including fields, enum members and attributes."""
 
 import ast
 import importlib
@@ -15,11 +15,11 @@ DOORS = {
     "builds_async.fleet": "builds_async.fleet._public",
     "builds_async.simulator": "builds_async.simulator",
 }
-"""What users import from, and the module that has its imports."""
+"""The modules that users import from, each with the module that has its imports."""
 
 
 def public_names() -> Iterator[str]:
-    """`module:name` of all that the package and its simulator export, where it is defined."""
+    """`module:name` of each export of the package and its simulator, where it is defined."""
     for door, imports in DOORS.items():
         for node in _tree(imports).body:
             if isinstance(node, ast.ImportFrom) and node.module:
@@ -69,7 +69,7 @@ def _members(body: list[ast.stmt]) -> Iterator[tuple[str, bool]]:
 
 
 def _attributes(node: ast.ClassDef) -> Iterator[tuple[str, bool]]:
-    """What the methods of a class assign to `self`, and whether the assignment has a docstring."""
+    """Assignments to `self` in the methods of a class, and whether each has a docstring."""
     for method in node.body:
         if isinstance(method, ast.FunctionDef):
             for part, following in pairwise([*method.body, ast.Pass()]):
@@ -79,7 +79,7 @@ def _attributes(node: ast.ClassDef) -> Iterator[tuple[str, bool]]:
 
 
 def _gaps(classes: Iterable[ast.ClassDef], documented: Iterable[str] = ()) -> set[str]:
-    """The public members of a class, given with its bases, that none of them documents."""
+    """The public members of a class, given with its bases, without a docstring in any of them."""
     found = [
         member
         for node in classes
@@ -112,13 +112,13 @@ def _undocumented(module: str, name: str) -> set[str]:
 
 
 def test_docstrings() -> None:
-    """A class, its fields, enum members, properties, methods and attributes each have a docstring."""
+    """Every class, field, enum member, property, method and attribute has a docstring."""
     gaps = {where: _undocumented(*where.split(":")) for where in [*public_names(), *resources()]}
     assert {where: missing for where, missing in gaps.items() if missing} == {}
 
 
-def test_all_names_are_judged() -> None:
-    """Every exported name is looked at, and so is every resource of the client."""
+def test_all_names_are_checked() -> None:
+    """Every exported name and every resource of the client is checked."""
     names = {where.partition(":")[2] for where in public_names()}
     assert names == set[str]().union(*map(_exported, DOORS))
     assert {"Builds", "Workers", "Queues"} <= {where.partition(":")[2] for where in resources()}
@@ -147,7 +147,7 @@ class Bare:
 
 
 def test_gaps_are_found() -> None:
-    """The test finds each kind of gap, and nothing that is private, or documented in a base."""
+    """The check finds each kind of gap, and ignores private names and those documented in a base."""
     [bare] = ast.parse(GAPS).body
     assert isinstance(bare, ast.ClassDef)
     assert _gaps([bare]) == {"Bare", "field", "MEMBER", "attribute", "shown", "method"}

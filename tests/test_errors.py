@@ -1,4 +1,4 @@
-"""The errors: one tree, and each says what happened, on which call, and how often it was tried."""
+"""The errors: one tree, with the event, the call and the number of attempts in each."""
 
 import copy
 import pickle
@@ -49,7 +49,7 @@ TREE: dict[type[BuildsError], tuple[type[BaseException], ...]] = {
 
 @cases(("kind", "bases"), TREE.items(), ids=lambda value: getattr(value, "__name__", ""))
 def test_tree(kind: type[BuildsError], bases: tuple[type[BaseException], ...]) -> None:
-    """Each error has exactly the parents that the design draws."""
+    """Each error has exactly the parents in the design."""
     assert kind.__bases__ == bases
 
 
@@ -61,7 +61,7 @@ def test_complete() -> None:
     assert {value for value in exported if issubclass(value, BaseException)} == set(TREE)
 
 
-def test_drawn() -> None:
+def test_diagram_is_complete() -> None:
     """The docstring of the module draws every error."""
     assert builds_async.errors.__doc__
     assert [kind.__name__ for kind in TREE if kind.__name__ not in builds_async.errors.__doc__] == []
@@ -82,12 +82,12 @@ def test_call(kind: type[BuildsError]) -> None:
 
 @cases(("attempts", "text"), [(0, "it broke"), (1, "it broke"), (2, "it broke (after 2 attempts)")])
 def test_attempts(attempts: int, text: str) -> None:
-    """The text tells the number of attempts when there was more than one."""
+    """The text has the number of attempts if there was more than one."""
     assert str(BuildsError("it broke", attempts=attempts)) == text
 
 
 def test_defaults() -> None:
-    """An error can be made with a message alone, as the tests of user code do."""
+    """An error can be constructed from a message alone, as the tests of user code do."""
     error = BuildsError("x")
     assert (error.method, error.path, error.attempts) == ("", "", 0)
     assert BuildsConnectionError("x").sent is True
@@ -100,7 +100,7 @@ def test_defaults() -> None:
 
 
 def test_codes() -> None:
-    """`codes` are the numbers of `errors`, in order, without those that have none."""
+    """`codes` are the codes of `errors`, in order, without the missing ones."""
     details = [ErrorDetail(code=12006), ErrorDetail(message="odd"), ErrorDetail(code=0), ErrorDetail(code=1)]
     error = APIError("no", status=401, errors=details)
     assert error.errors == tuple(details)
@@ -119,14 +119,14 @@ def test_codes() -> None:
     ids=["connection", "os", "timeout", "timeout as connection", "api"],
 )
 def test_caught_as(error: BuildsError, caught_as: type[BaseException]) -> None:
-    """Code that knows only the builtin errors catches ours, text and all."""
+    """A handler of the builtin errors catches ours, with the same text."""
     with pytest.raises(caught_as, match=r"^x$"):
         raise error
 
 
 @cases("kind", [ResponseDecodeError, BuildsConnectionError, ConfigurationError])
-def test_no_api_error(kind: type[BuildsError]) -> None:
-    """What Cloudflare did not say is no APIError."""
+def test_not_an_api_error(kind: type[BuildsError]) -> None:
+    """An error that does not come from Cloudflare is not an APIError."""
     assert not issubclass(kind, APIError)
 
 
@@ -154,7 +154,7 @@ def test_no_api_error(kind: type[BuildsError]) -> None:
     ids=lambda value: f"{type(value).__name__} {getattr(value, 'status', '')}" if value not in (0, 1) else "",
 )
 def test_transient(error: BuildsError, transient: bool) -> None:
-    """Each error says whether the same call may succeed later without anybody changing anything."""
+    """Each error says whether the same call may succeed later without any change."""
     assert error.transient is transient
 
 
@@ -178,7 +178,7 @@ WITH_ALL: list[BuildsError] = [
     ids=["copy", "deepcopy", "pickle"],
 )
 def test_copied(error: BuildsError, copied: Callable[[BuildsError], BuildsError]) -> None:
-    """An error that was copied, or sent to another process, is the same in type, text and attributes."""
+    """A copied or pickled error has the same type, text and attributes."""
     other = copied(error)
     assert other is not error
     assert (type(other), str(other), other.args) == (type(error), str(error), error.args)
@@ -188,7 +188,7 @@ def test_copied(error: BuildsError, copied: Callable[[BuildsError], BuildsError]
 
 @cases("error", WITH_ALL, ids=lambda error: type(error).__name__)
 def test_with_call(error: BuildsError) -> None:
-    """An error that gets its call is a copy with all else the same, cause and traceback included."""
+    """`with_call` returns a copy that differs in its call alone, with the same cause and traceback."""
     before = dict(vars(error))
     error.__cause__ = OSError("reset")
     other = with_call(error, method="PUT", path="/b", attempts=5)
@@ -199,7 +199,7 @@ def test_with_call(error: BuildsError) -> None:
 
 @cases("error", WITH_ALL, ids=lambda error: type(error).__name__)
 def test_with_advice(error: BuildsError) -> None:
-    """An error that says more is a copy with a longer message, and all else the same."""
+    """`with_advice` returns a copy with a longer message and no other difference."""
     before = dict(vars(error))
     other = with_advice(error, "Look first")
     assert vars(error) == before
@@ -208,14 +208,14 @@ def test_with_advice(error: BuildsError) -> None:
 
 
 class OddError(BuildsConnectionError):
-    """An error of somebody else's transport, with a constructor of its own."""
+    """An error of a third-party transport, with its own constructor."""
 
     def __init__(self, host: str, port: int) -> None:
         super().__init__(f"{host}:{port} is odd")
 
 
-def test_of_another_transport() -> None:
-    """The error of somebody else's transport gets its call, however it is constructed."""
+def test_third_party_error() -> None:
+    """A third-party transport's error gets its call, however it is constructed."""
     error = with_call(OddError("h", 1), method="GET", path="/a", attempts=1)
     assert str(error) == "GET /a: h:1 is odd"
     assert isinstance(error, OddError)

@@ -1,4 +1,4 @@
-"""The examples do what they say, against a simulated account; `tests/examples/` has those of the guides."""
+"""The examples work as described, against a simulated account; `tests/examples/` has those of the guides."""
 
 import ast
 import asyncio
@@ -32,7 +32,7 @@ def load(name: str) -> ModuleType:
 
 @pytest.fixture
 async def sim(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[BuildsSimulator]:
-    """A simulated account that the environment names."""
+    """A simulated account, configured in the environment."""
     async with BuildsSimulator(page_size=3) as sim:
         monkeypatch.setenv("CLOUDFLARE_ACCOUNT_ID", sim.account_id)
         monkeypatch.setenv("CLOUDFLARE_API_TOKEN", sim.api_token)
@@ -41,7 +41,7 @@ async def sim(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[BuildsSimulator]
 
 
 def lines_of_code(path: Path) -> int:
-    """The lines that are neither empty nor a comment nor of a docstring."""
+    """The lines other than blank lines, comments and docstrings."""
     text = path.read_text("utf-8")
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     docstrings = set[int]()
@@ -54,7 +54,7 @@ def lines_of_code(path: Path) -> int:
 
 @cases("path", EXAMPLES, ids=lambda path: path.name)
 def test_examples_are_short(path: Path) -> None:
-    """An example has at most 40 lines of code, and uses no private name."""
+    """An example has at most 40 lines of code, with two longer exceptions, and uses no private name."""
     assert 5 < lines_of_code(path) <= {"postgres_store": 60, "queue_bots": 60}.get(path.stem, 40)
     assert not re.search(r"(?<!\w)\w+\._[a-z]|import _|\._\w+ import", path.read_text("utf-8"))
 
@@ -70,7 +70,7 @@ GUIDES = {
 
 @cases(("name", "guide"), GUIDES.items())
 def test_guides_show_examples(name: str, guide: str) -> None:
-    """The program that a guide shows is the example, to the letter: tests of either are tests of both."""
+    """The program in a guide is exactly the example, so that tests of either cover both."""
     page = EXAMPLES[0].parent.parent / "docs" / "guides" / f"{guide}.md"
     [shown] = snippets(page, f"examples/{name}.py")
     assert shown.code == (EXAMPLES[0].parent / f"{name}.py").read_text("utf-8")
@@ -82,7 +82,7 @@ def test_guides_show_examples(name: str, guide: str) -> None:
 async def test_follow_build(
     sim: BuildsSimulator, outcome: BuildOutcome, code: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It prints the log and the outcome, and its exit code tells success from everything else."""
+    """`follow_build` prints the log and the outcome, and its exit code distinguishes success."""
     build = sim.add_finished_build(["one", "two"], outcome)
     assert await load("follow_build").main(build.build_uuid) == code
     printed = capsys.readouterr().out.splitlines()
@@ -90,7 +90,7 @@ async def test_follow_build(
 
 
 async def test_latest_builds(sim: BuildsSimulator, capsys: pytest.CaptureFixture[str]) -> None:
-    """It tells Workers with a build from those without."""
+    """`latest_builds` distinguishes Workers with a build from those without."""
     build, idle = sim.add_finished_build(), sim.add_worker()
     await load("latest_builds").main([build.external_script_id, idle])
     first, second = capsys.readouterr().out.splitlines()
@@ -101,7 +101,7 @@ async def test_latest_builds(sim: BuildsSimulator, capsys: pytest.CaptureFixture
 async def test_resume_log(
     sim: BuildsSimulator, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Killed in the middle of a page and started again, it prints every line once."""
+    """`resume_log`, killed in the middle of a page and restarted, prints every line once."""
     build = sim.add_finished_build(list("abcdefgh"))
     file = tmp_path / "position"
     example = load("resume_log")
@@ -123,7 +123,7 @@ async def test_resume_log(
 
 @pytest.mark.slow
 async def test_offline_demo(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """It needs nothing: a real command's output is followed live to its outcome."""
+    """`offline_demo` needs no account: it follows a real command's output live to its outcome."""
     monkeypatch.setattr("builds_async.live.log_reader.SETTLE", 0.0)
     await load("offline_demo").main()
     out = capsys.readouterr().out
@@ -135,7 +135,7 @@ async def test_offline_demo(capsys: pytest.CaptureFixture[str], monkeypatch: pyt
 async def test_queue_bots(
     sim: BuildsSimulator, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two bots follow a build each; the build of one that is stopped goes on at its place with the other."""
+    """Two `queue_bots` follow a build each; when one stops, the other resumes its build at its position."""
     monkeypatch.setattr("builds_async.live.log_reader.SETTLE", 0.0)
     monkeypatch.setattr(BuildsClient, "events", partialmethod(BuildsClient.events, poll_interval=0.05))
     queue_id, path = sim.add_queue(), str(tmp_path / "positions")
@@ -165,7 +165,7 @@ async def test_queue_bots(
 
 
 async def test_queue_bots_fences(tmp_path: Path) -> None:
-    """A bot that lost its event can't save any more."""
+    """A bot that lost its event can no longer save."""
     with closing(load("queue_bots").SqliteStore(str(tmp_path / "positions"))) as store:
         assert await store.open("b", 1) == Saved()
         assert await store.save("b", 1, 1, "one")

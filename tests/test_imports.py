@@ -1,4 +1,4 @@
-"""The house: who imports whom, and what the front door shows."""
+"""The structure of the package: the imports between layers, and the public exports."""
 
 import ast
 import subprocess
@@ -20,7 +20,7 @@ LOWER = ["_version", "models", "errors", "results", "session", "resources", "liv
 CLIENT = ["diagnose", "repair", "probe", "live_verbs", "client"]
 LAYERS = [*LOWER, *CLIENT, "_public", "__init__", "fleet", "testing", "dashboard", "cli"]
 KNOW_THE_SIMULATOR = {"testing", "cli"}
-"""The fixtures are made of it, and so is the command's demo."""
+"""The fixtures and the command's demo use it."""
 APART = {
     "live": {"resources"},
     "diagnose": {"resources", "live"},
@@ -28,9 +28,10 @@ APART = {
     "probe": {"live"},
     "fleet": {"resources", *CLIENT, "_public"},
 }
-"""Lower layers that a layer does without: live verbs and the diagnosis see resources as Protocols only.
+"""Lower layers that a layer must not import: live verbs and the diagnosis use resources through Protocols.
 
-The fleet stands above the live verbs, and the client does not know it."""
+The fleet is above the live verbs, and the client does not import it.
+"""
 MODULES = sorted(ROOT.rglob("*.py"))
 SIMULATOR = [path for path in MODULES if path.is_relative_to(ROOT / "simulator")]
 SIMULATOR_KNOWS = ["models", "errors", "session.clock", "session.transport", "simulator"]
@@ -45,7 +46,7 @@ def name_of(path: Path) -> str:
 
 @cache
 def imports(path: Path) -> tuple[str, ...]:
-    """The modules that a file imports anywhere in it, also inside functions or for types only."""
+    """The modules that a file imports anywhere, even inside functions or for types only."""
     return tuple(_imports(path))
 
 
@@ -68,7 +69,7 @@ def _exists(module: str) -> bool:
 
 
 def layer_of(module: str) -> str:
-    """The layer that a module of ours belongs to."""
+    """The layer of a module in this package."""
     parts = module.split(".")
     if len(parts) == 1:
         return "__init__"
@@ -76,12 +77,12 @@ def layer_of(module: str) -> str:
 
 
 def ours(path: Path) -> list[str]:
-    """What a file imports of this package."""
+    """The modules of this package that a file imports."""
     return [module for module in imports(path) if module.split(".")[0] == "builds_async"]
 
 
 def test_upwards_only() -> None:
-    """A module imports its own layer and those below it; only the fixtures and the command the simulator."""
+    """A module imports its own layer and lower ones; only the fixtures and the command add the simulator."""
     for path in LAYERED:
         layer = layer_of(name_of(path))
         allowed = {*LAYERS[: LAYERS.index(layer) + 1]} - APART.get(layer, set())
@@ -92,16 +93,16 @@ def test_upwards_only() -> None:
 
 
 def test_layers() -> None:
-    """Every module has a layer, and the test sees the imports that it judges."""
+    """Every module has a layer, and the test detects the imports that it checks."""
     assert {layer_of(name_of(path)) for path in LAYERED} <= set(LAYERS)
     assert "builds_async.session.headers" in ours(ROOT / "session" / "budget.py")
     assert "builds_async.errors" in ours(ROOT / "_public.py")
 
 
 def test_simulator() -> None:
-    """The simulator stands aside: of the rest it knows the nouns, the errors, the clock and the transport.
+    """The simulator imports only the models, errors, clock and transport of the rest of the package.
 
-    One method of it makes a client.
+    Its one method that creates a client is the exception.
     """
     for path in SIMULATOR:
         allowed = [*(f"builds_async.{name}" for name in SIMULATOR_KNOWS)]
@@ -112,37 +113,37 @@ def test_simulator() -> None:
 
 
 DOORS = {"builds_async", "builds_async.errors", "builds_async.fleet", "builds_async.simulator"}
-"""What users import from. The errors are in the first one too, which loads everything."""
+"""The modules that users import from. The errors are in the first one too, which loads everything."""
 NOT_PUBLIC = {
-    # Needed before anything slow is loaded: the version, and the outcomes behind exit codes.
+    # Needed before slow imports: the version, and the outcomes behind exit codes.
     "builds_async._version",
     "builds_async.models.builds",
-    # How text is shown and kept harmless. `LogLine.text` is for those who print plain lines.
+    # How text is displayed and sanitized. `LogLine.text` is for programs that print plain lines.
     "builds_async.models.text",
     "builds_async.models.render",
-    # Which step each line belongs to, while lines are printed; `log.steps` knows those of a whole page.
+    # The step of each line during printing; `log.steps` has those of a whole page.
     "builds_async.models.steps",
-    # What a word on the command line is: a tag, a pasted token, a URL with a password.
+    # The kind of a word on the command line: a tag, a pasted token, a URL with a password.
     "builds_async.session.ids",
     "builds_async.session.redact",
     "builds_async.fleet.address",
     # The exit code for the status of a finding.
     "builds_async.session.refusal",
-    # The address of a page where the name is known: `client.dashboard_url` looks it up.
+    # The URL of a page if the name is known; `client.dashboard_url` looks it up.
     "builds_async.resources.dashboard",
     # A build as far as an event describes it.
     "builds_async.models.events",
-    # The line that gives a reason, found page by page while a log is read.
+    # The line with the reason, found page by page while a log is read.
     "builds_async.models.reason",
-    # The file of `--resume`, which a `FileStore` can read, and files that are replaced as a whole.
+    # The file of `--resume`, which a `FileStore` can read, and atomic file replacement.
     "builds_async.live.position_file",
     "builds_async.live.files",
 }
-"""What the command uses besides. None of it makes a request, and none is a verb that users would miss."""
+"""Additional imports of the command. None of them makes a request, and none is a verb for users."""
 
 
-def test_command_and_page_use_what_users_have() -> None:
-    """The command and the page are made of public names: what they need, every program can have."""
+def test_command_and_page_use_public_names() -> None:
+    """The command and the page use public names, so that any program can do the same."""
     used = {
         module
         for path in LAYERED
@@ -154,7 +155,7 @@ def test_command_and_page_use_what_users_have() -> None:
 
 
 def rings(graph: dict[str, set[str]]) -> list[set[str]]:
-    """The groups of modules that import each other, directly or not."""
+    """The groups of modules that import each other, directly or indirectly."""
 
     def reachable(start: str) -> set[str]:
         found, waiting = set[str](), [start]
@@ -174,19 +175,19 @@ def rings(graph: dict[str, set[str]]) -> list[set[str]]:
 
 
 @pytest.mark.slow
-def test_no_rings() -> None:
-    """No two modules import each other, directly or not: not for types or inside of a function either."""
+def test_no_import_cycles() -> None:
+    """No two modules import each other, directly or indirectly, even for types or inside a function."""
     assert rings({name_of(path): set(ours(path)) for path in MODULES}) == []
 
 
-def test_rings() -> None:
-    """The test above sees rings of any length, and nothing else."""
+def test_cycles_are_found() -> None:
+    """The cycle check detects cycles of any length, and nothing else."""
     graph = {"a": {"b"}, "b": {"c"}, "c": {"a", "d"}, "d": {"e"}, "e": set[str](), "f": {"f"}}
     assert rings(graph) == [{"a", "b", "c"}, {"f"}]
 
 
 def test_aiohttp() -> None:
-    """Besides simulator, command and page, only the transport and, for a type, the client know aiohttp."""
+    """Outside of simulator, command and page, only the transport and a type of the client need aiohttp."""
     places = [path.relative_to(ROOT) for path in LAYERED if "aiohttp" in _packages(path)]
     knows = {place.as_posix() for place in places if place.parts[0] not in {"cli", "dashboard"}}
     assert knows <= {"session/aiohttp_transport.py", "client.py"}
@@ -198,13 +199,13 @@ def _packages(path: Path) -> set[str]:
 
 @cases("path", MODULES, ids=name_of)
 def test_redis(path: Path) -> None:
-    """One file knows redis, an extra: the connection to the engine."""
+    """A single file imports redis, an extra: the connection to the engine."""
     knows = any(module.split(".")[0] in {"redis", "valkey"} for module in imports(path))
     assert knows == (path.relative_to(ROOT).as_posix() == "fleet/redis.py")
 
 
 def test_only_for_a_type() -> None:
-    """The client names aiohttp for the type of `session=`, and for nothing else."""
+    """The client refers to aiohttp only for the type of `session=`."""
     tree = ast.parse((ROOT / "client.py").read_text())
     named = {
         node.attr
@@ -238,7 +239,7 @@ def test_fresh_interpreter() -> None:
 
 @pytest.mark.slow
 def test_lazy_door() -> None:
-    """The package by itself loads next to nothing, until a name of it is asked for."""
+    """The package loads almost nothing until one of its names is used."""
     code = (
         "import sys, builds_async; print('aiohttp' in sys.modules);"
         "print(builds_async.errors.BuildsError is builds_async.BuildsError, 'aiohttp' in sys.modules);"
@@ -257,11 +258,11 @@ def test_lazy_door() -> None:
 
 class TestFrontDoor:
     def test_sorted(self) -> None:
-        """`__all__` is sorted and has no name twice."""
+        """`__all__` is sorted and has no duplicates."""
         assert builds_async.__all__ == sorted(set(builds_async.__all__))
 
     def test_complete(self) -> None:
-        """`__all__` has every public name of the root, and all of them can be imported."""
+        """`__all__` has every public name of the root, and each can be imported."""
         public = {
             name
             for name, value in vars(_public).items()
@@ -270,7 +271,7 @@ class TestFrontDoor:
         assert set(builds_async.__all__) == public | {"__version__"}
 
     def test_models(self) -> None:
-        """Every wire noun is exported from the root."""
+        """Every API model is exported from the root."""
         assert set(builds_async.models.__all__) <= set(builds_async.__all__)
 
     @cases(
@@ -290,7 +291,7 @@ class TestFrontDoor:
         ],
     )
     def test_pinned(self, name: str) -> None:
-        """The names that the design pins are there."""
+        """The names that the design pins exist."""
         assert name in builds_async.__all__
 
     def test_errors(self) -> None:
@@ -301,10 +302,10 @@ class TestFrontDoor:
         assert [error for error in errors if not issubclass(error, builds_async.BuildsError)] == []
 
     def test_documented(self) -> None:
-        """Whatever is exported says what it is."""
+        """Every exported class has a docstring."""
         exported = {name: getattr(builds_async, name) for name in builds_async.__all__}
         assert [name for name, it in exported.items() if isinstance(it, type) and not it.__doc__] == []
 
     def test_typed(self) -> None:
-        """The package tells type checkers that it is typed."""
+        """The package declares its types to type checkers."""
         assert (ROOT / "py.typed").exists()

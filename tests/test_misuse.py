@@ -1,4 +1,4 @@
-"""A client in the wrong event loop, or over a session that can't carry it: cause and way out are named."""
+"""A client in the wrong event loop, or over an unusable session, raises an error with cause and remedy."""
 
 import asyncio
 import ssl
@@ -45,7 +45,7 @@ async def call(client: BuildsClient) -> None:
 
 
 class Thread:
-    """An event loop in a thread of its own, as a second one beside the test's."""
+    """An event loop in its own thread, as a second one next to the test's."""
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
@@ -73,7 +73,7 @@ class TestSecondLoop:
     SAID = "this BuildsClient was first used in another event loop.*make a client in each event loop"
 
     def test_one_after_the_other(self) -> None:
-        """A client that was used under one `asyncio.run` says so under the next; it can still be closed."""
+        """A client used in a second `asyncio.run` raises an error, and can still be closed."""
         client = a_client(base_url="http://127.0.0.1:9", retry=RetryPolicy(attempts=1))
 
         async def first() -> None:
@@ -86,7 +86,7 @@ class TestSecondLoop:
 
     @pytest.mark.parametrize("entered", [True, False])
     async def test_at_the_same_time(self, other: Thread, entered: bool) -> None:
-        """So it does in another thread, whether it was used already or only entered."""
+        """A client used in another thread raises an error, whether it was used before or only entered."""
         async with RawServer(GOOD) as server, a_client(base_url=server.url) as client:
             if not entered:
                 await call(client)
@@ -96,7 +96,7 @@ class TestSecondLoop:
         assert len(server.requests) == (1 if entered else 2)
 
     async def test_a_full_client(self, other: Thread) -> None:
-        """Also a call that would have to wait for others finds that out, instead of waiting for ever."""
+        """A call in another loop raises even at the in-flight limit, and does not wait forever."""
         async with RawServer(GOOD) as server, a_client(base_url=server.url, max_in_flight=1) as client:
             assert client._session._gate.in_flight.try_acquire(poll=False)
             with pytest.raises(RuntimeError, match=self.SAID):
@@ -104,7 +104,7 @@ class TestSecondLoop:
             client._session._gate.in_flight.release(poll=False)
 
     async def test_entered(self, other: Thread) -> None:
-        """And `async with` does."""
+        """Entering a client in another loop raises an error."""
 
         async def enter() -> None:
             async with client:
@@ -118,7 +118,7 @@ class TestSecondLoop:
             await client.aclose()
 
     async def test_borrowed(self, other: Thread) -> None:
-        """A session that was made in another event loop is named as the cause."""
+        """A session created in another event loop is named as the cause."""
         sessions: list[aiohttp.ClientSession] = []
 
         async def make() -> None:
@@ -134,7 +134,7 @@ class TestSecondLoop:
 class TestNoLoop:
     @pytest.mark.parametrize("how", ["call", "enter", "follow", "borrowed"])
     async def test_named(self, how: str) -> None:
-        """Where no asyncio event loop runs, as under trio, that is what is said."""
+        """Without a running asyncio event loop, as under trio, the error says so."""
         session = aiohttp.ClientSession() if how == "borrowed" else None
         client = a_client(base_url="http://127.0.0.1:9", session=session)
         work: Callable[[], Coroutine[Any, Any, object]] = {
@@ -158,7 +158,7 @@ class TestNoLoop:
 
 
 def with_auth(user: str, password: str) -> aiohttp.ClientSession:
-    """A session with a password of its own, of which newer releases of aiohttp warn."""
+    """A session with its own password, for which newer releases of aiohttp warn."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         return aiohttp.ClientSession(auth=aiohttp.BasicAuth(user, password))
@@ -171,7 +171,7 @@ class TestBorrowedSession:
         ids=["token", "key"],
     )
     async def test_auth(self, credentials: dict[str, Any]) -> None:
-        """A session with `auth=` is refused: its password is not for the API."""
+        """A session with `auth=` is rejected, because its password is not for the API."""
         clock = FakeClock()
         async with (
             RawServer(GOOD) as server,
@@ -185,7 +185,7 @@ class TestBorrowedSession:
         assert "pass~word" not in "".join(traceback.format_exception(error))
 
     async def test_netrc(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        """So is one that finds credentials for the API in a netrc file."""
+        """A session that finds credentials for the API in a netrc file is rejected."""
         netrc = tmp_path / "netrc"
         netrc.write_text("machine 127.0.0.1 login ada password pass~word\n")
         monkeypatch.setenv("NETRC", str(netrc))
@@ -201,7 +201,7 @@ class TestBorrowedSession:
         assert "pass~word" not in "".join(traceback.format_exception(error))
 
     async def test_closed_by_its_owner(self) -> None:
-        """A session that its owner closes meanwhile is said to be just that."""
+        """The error for a session that its owner closed names that cause."""
         async with RawServer(GOOD) as server:
             session = aiohttp.ClientSession()
             async with a_client(base_url=server.url, session=session) as client:
@@ -213,7 +213,7 @@ class TestBorrowedSession:
 
 @asynccontextmanager
 async def tls() -> AsyncIterator[str]:
-    """A server with a certificate that nobody trusts; the URL."""
+    """A server with an untrusted certificate; yields its URL."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("localhost").configure_cert(context)
     writers: list[asyncio.StreamWriter] = []
@@ -232,8 +232,8 @@ async def tls() -> AsyncIterator[str]:
 
 
 class TestCertificate:
-    async def test_not_trusted(self) -> None:
-        """A certificate that is not trusted is said at once, and what can be done about it."""
+    async def test_untrusted(self) -> None:
+        """An untrusted certificate is an error at once, with its remedy."""
         clock = FakeClock()
         async with nothing_left(), tls() as url, a_client(base_url=url, clock=clock) as client:
             error = await failure(client)
@@ -243,7 +243,7 @@ class TestCertificate:
         assert (error.transient, error.sent, error.attempts, clock.naps) == (False, False, 1, [])
 
     async def test_fingerprint(self) -> None:
-        """Nor is a certificate asked for again that is not the one that a session expects."""
+        """A certificate with the wrong fingerprint is not retried."""
         clock = FakeClock()
         async with (
             tls() as url,
@@ -256,8 +256,8 @@ class TestCertificate:
         assert "does not have the fingerprint" in error.message
         assert (error.transient, clock.naps) == (False, [])
 
-    async def test_no_tls(self) -> None:
-        """A handshake that fails for another reason may succeed the next time."""
+    async def test_failed_handshake(self) -> None:
+        """A handshake that fails for another reason is retried."""
 
         async def accept(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")

@@ -1,4 +1,4 @@
-"""What README shows works, as it stands there."""
+"""The code in README works as it stands."""
 
 import re
 from collections.abc import AsyncIterator
@@ -18,7 +18,7 @@ SHELL = snippets(README, "sh")
 
 @pytest.fixture
 async def build(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SimulatedBuild]:
-    """A finished build of `my-worker` in a simulated account that the environment names."""
+    """A finished build of `my-worker` in a simulated account, configured in the environment."""
     async with BuildsSimulator() as sim:
         for name, value in sim.environ.items():
             monkeypatch.setenv(name, value)
@@ -27,7 +27,7 @@ async def build(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SimulatedBuild
 
 
 async def test_first_screen(build: SimulatedBuild, capsys: pytest.CaptureFixture[str]) -> None:
-    """The first block prints the lookup, the log and the outcome; it begins before line 15."""
+    """The first block prints the lookup, the log and the outcome, and begins before line 15."""
     assert TEXT.splitlines().index("```python") < 14
     await run(PYTHON[0], {})
     tag = build.external_script_id
@@ -38,7 +38,7 @@ async def test_first_screen(build: SimulatedBuild, capsys: pytest.CaptureFixture
 
 @pytest.mark.slow
 async def test_other_blocks() -> None:
-    """The block on testing follows a build of ten minutes, line by line."""
+    """The block on testing follows a ten-minute build, line by line."""
     (block,) = PYTHON[1:]
     names: dict[str, object] = {"BuildsClient": BuildsClient}
     await run(block, names)
@@ -53,12 +53,12 @@ def test_shell_blocks_are_one_line() -> None:
 
 
 def test_links_lead_somewhere() -> None:
-    """Each file that README links to, or shows, is there."""
+    """Each file that README links to or shows exists."""
     targets = [target for target in re.findall(r"\]\(([^)#]+)\)", TEXT) if "://" not in target]
     assert len(targets) > 10
     assert [target for target in targets if not (README.parent / target).exists()] == []
 
 
 def test_readme_is_short() -> None:
-    """A README of at most 120 lines."""
+    """README has at most 120 lines."""
     assert len(TEXT.splitlines()) <= 120

@@ -1,4 +1,4 @@
-"""Tests `client.token_repair()`: what it finds broken, what it would do, and what it does."""
+"""`client.token_repair()`: what it finds broken, what it plans, and what it does."""
 
 from typing import Any
 
@@ -30,14 +30,14 @@ def client_of(sim: BuildsSimulator, **options: Any) -> BuildsClient:
 
 
 def add_dead(sim: BuildsSimulator, name: str, **options: Any) -> str:
-    """A Worker whose last build failed because its build token is dead; its tag."""
+    """Add a Worker whose last build failed because of its dead build token; returns its tag."""
     tag = sim.add_worker(name)
     sim.add_dead_build(external_script_id=tag, commit_hash="c0ffee00" * 5, **options)
     return tag
 
 
 def add_healthy(sim: BuildsSimulator, name: str, *, age: float = 3600.0) -> str:
-    """A Worker that was built successfully; the UUID of its build token."""
+    """Add a Worker with a successful build; returns the UUID of its build token."""
     known = set(sim.build_tokens)
     sim.add_finished_build(external_script_id=sim.add_worker(name), age=age)
     [uuid] = set(sim.build_tokens) - known
@@ -56,8 +56,8 @@ async def trigger_tokens(client: BuildsClient, tag: str) -> list[str | None]:
     return [trigger.build_token_uuid for trigger in await client.triggers.list(tag)]
 
 
-async def test_a_dead_token_is_planned_and_mended() -> None:
-    """The plan reads only; the calls that it names are made, and the build runs through."""
+async def test_a_dead_token_is_planned_and_repaired() -> None:
+    """A plan only reads; applying it makes exactly its calls, and the build succeeds."""
     sim = account()
     healthy = add_healthy(sim, "blog")
     tag = add_dead(sim, "shop")
@@ -82,7 +82,7 @@ async def test_a_dead_token_is_planned_and_mended() -> None:
 
 
 async def test_the_whole_account() -> None:
-    """Without Workers all are looked at, and the token of the latest success is the replacement."""
+    """Without arguments, all Workers are checked, and the latest success provides the replacement."""
     sim = account()
     add_healthy(sim, "old", age=7200.0)
     newest = add_healthy(sim, "new", age=60.0)
@@ -98,7 +98,7 @@ async def test_the_whole_account() -> None:
 
 
 async def test_another_worker_with_the_same_token() -> None:
-    """A trigger with a token that died elsewhere is broken too, though its last build succeeded before."""
+    """A trigger with a token that died elsewhere is broken too, even if its own last build succeeded."""
     sim = account()
     healthy = add_healthy(sim, "blog")
     tag, other = sim.add_worker("shop"), sim.add_worker("api")
@@ -116,7 +116,7 @@ async def test_another_worker_with_the_same_token() -> None:
 
 
 async def test_a_deleted_build_token() -> None:
-    """A trigger whose build token is no longer listed is broken without any failed build."""
+    """A trigger whose build token is no longer listed is broken, even without a failed build."""
     sim = account()
     add_healthy(sim, "blog")
     tag = sim.add_worker("shop")
@@ -134,7 +134,7 @@ async def test_a_deleted_build_token() -> None:
     ids=["its own error", "no log"],
 )
 async def test_other_failures_are_not_the_token(lines: list[str]) -> None:
-    """A build that failed for another reason, however fast, is nothing to repair."""
+    """A build that failed for another reason, however fast, needs no repair."""
     sim = account()
     tag = sim.add_worker("shop")
     sim.add_finished_build(lines, BuildOutcome.FAIL, duration=3.0, external_script_id=tag)
@@ -143,8 +143,8 @@ async def test_other_failures_are_not_the_token(lines: list[str]) -> None:
         assert await client.token_repair().plan() == TokenRepairPlan()
 
 
-async def test_a_later_success_acquits_a_token() -> None:
-    """A failure that names the token is history once a later build has deployed with it."""
+async def test_a_later_success_clears_a_token() -> None:
+    """A failure that names the token no longer counts once a later build has deployed with it."""
     sim = account()
     tag = sim.add_worker("shop")
     sim.add_dead_build(external_script_id=tag, age=7200.0)
@@ -154,7 +154,7 @@ async def test_a_later_success_acquits_a_token() -> None:
 
 
 async def test_a_long_build_is_not_read() -> None:
-    """A failure after many minutes costs no request for its log."""
+    """A failure after many minutes causes no request for its log."""
     sim = account()
     tag = sim.add_worker("shop")
     sim.add_finished_build(["x"], BuildOutcome.FAIL, duration=600.0, external_script_id=tag)
@@ -163,8 +163,8 @@ async def test_a_long_build_is_not_read() -> None:
     assert not any(it.path.endswith("/logs") for it in sim.requests)
 
 
-async def test_no_token_is_left() -> None:
-    """Without another build token the plan has no calls, and says what to do."""
+async def test_no_other_token() -> None:
+    """Without another build token, the plan has no calls and says what to do."""
     sim = account()
     tag = add_dead(sim, "shop")
     async with client_of(sim) as client:
@@ -176,8 +176,8 @@ async def test_no_token_is_left() -> None:
             await repair.apply(plan)
 
 
-async def test_several_tokens_of_which_none_is_proven() -> None:
-    """The plan does not guess: it names the build tokens to choose from."""
+async def test_several_unproven_tokens() -> None:
+    """Without a proven token, the plan makes no choice and names the candidates."""
     sim = account()
     tag = add_dead(sim, "shop")
     sim.add_worker("one")
@@ -199,7 +199,7 @@ async def test_several_tokens_of_which_none_is_proven() -> None:
 
 
 async def test_a_new_token_is_registered() -> None:
-    """A new API token is registered first, and the secret stands in neither plan nor report."""
+    """A new API token is registered first, and its secret is in neither plan nor report."""
     sim = account()
     tag = add_dead(sim, "shop")
     new = NewBuildToken(build_token_secret=SECRET, cloudflare_token_id="ab" * 16, build_token_name="fresh")
@@ -221,7 +221,7 @@ NAMES = ["register", "point 1", "point 2", "start 1", "start 2"]
 
 @pytest.mark.parametrize("broken", range(5), ids=NAMES)
 async def test_a_failure_in_the_middle(broken: int) -> None:
-    """Whatever call fails: the report says what was done, and a second run does the rest, nothing twice."""
+    """After any failed call, the report lists the completed ones, and a second run does only the rest."""
     sim = account()
     tags = [add_dead(sim, "shop"), add_dead(sim, "api")]
     new = NewBuildToken(build_token_secret=SECRET, cloudflare_token_id="ab" * 16, build_token_name="fresh")
@@ -230,7 +230,7 @@ async def test_a_failure_in_the_middle(broken: int) -> None:
         plan = await repair.plan()
         assert actions(plan) == [REGISTER, POINT, POINT, START, START]
         call = plan.calls[broken]
-        # Refused before anything is done, so that whether it took effect is no question.
+        # Refused before any effect, so that the outcome is certain.
         sim.fault(Fault("blocked", method=call.method, path=call.path))
         report = await repair.apply(plan)
         assert isinstance(report.error, PermissionDeniedError)
@@ -246,7 +246,7 @@ async def test_a_failure_in_the_middle(broken: int) -> None:
 
 
 async def test_a_rolled_token_has_the_same_id() -> None:
-    """The API token that was rolled keeps its id: its dead build token is not taken for the new one."""
+    """A rolled API token keeps its id, and its dead build token is not mistaken for the new one."""
     sim = account()
     tag = add_dead(sim, "shop")
     async with client_of(sim) as client:
@@ -259,8 +259,8 @@ async def test_a_rolled_token_has_the_same_id() -> None:
     assert actions(plan) == [REGISTER, POINT, START]
 
 
-async def test_planning_raises_what_goes_wrong() -> None:
-    """Half a view would make a wrong plan, so the first failed request is raised."""
+async def test_planning_raises_failures() -> None:
+    """Planning raises the first failed request, because a partial view would make a wrong plan."""
     sim = account()
     tag = add_dead(sim, "shop")
     async with client_of(sim) as client:
@@ -269,8 +269,8 @@ async def test_planning_raises_what_goes_wrong() -> None:
             await client.token_repair([tag]).plan()
 
 
-async def test_a_token_that_may_only_read() -> None:
-    """It plans, and applying reports the refusal of the first call."""
+async def test_a_read_only_token() -> None:
+    """A read-only token can plan, and applying reports the refusal of the first call."""
     sim = account()
     add_healthy(sim, "blog")
     tag = add_dead(sim, "shop")

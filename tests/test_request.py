@@ -27,7 +27,7 @@ SECRET = "s3cretValue"
 
 
 class Wire:
-    """A transport that gives prepared responses and keeps the requests."""
+    """A transport that returns prepared responses and records the requests."""
 
     def __init__(self, *responses: tuple[int, bytes]) -> None:
         self.responses = deque(responses)
@@ -74,13 +74,13 @@ class Named:
     ],
 )
 async def test_result(kind: Any, sent: object, given: object) -> None:
-    """The `result` of the response is given as the type that was asked for."""
+    """The `result` of the response is returned as the requested type."""
     client, _ = client_of(result(sent))
     assert await client.request("GET", "/zones", type=kind) == given
 
 
-async def test_what_is_sent() -> None:
-    """Method, path, query and body go out as they were given, with the credentials."""
+async def test_request_is_sent_as_given() -> None:
+    """Method, path, query and body are sent as given, with the credentials."""
     client, wire = client_of(result({}))
     await client.request(
         "PATCH",
@@ -121,7 +121,7 @@ async def test_what_is_sent() -> None:
     ],
 )
 async def test_paths_that_leave_the_api(path: str) -> None:
-    """A path that another server, a proxy or the API could take for another one is not sent."""
+    """A path that another server, a proxy or the API could read as a different one is not sent."""
     client, wire = client_of()
     with pytest.raises(ValueError, match=r"path|can't be an id|not shown"):
         await client.request("GET", path)
@@ -141,7 +141,7 @@ async def test_paths_that_leave_the_api(path: str) -> None:
     ],
 )
 async def test_misuse(kind: type[Exception], arguments: Mapping[str, Any]) -> None:
-    """Anything else that can't be sent is refused at once."""
+    """Any other invalid argument is rejected at once."""
     client, wire = client_of()
     with pytest.raises(kind) as caught:
         await client.request(**{"method": "GET", "path": "/zones", **arguments})
@@ -160,7 +160,7 @@ async def test_misuse(kind: type[Exception], arguments: Mapping[str, Any]) -> No
     ],
 )
 async def test_unreadable_result(method: str, kind: Any, status: int, body: str) -> None:
-    """A result of another type is an error that does not show it: it may be a new token."""
+    """A result of another type is an error that does not show it, because it may be a new token."""
     client, _ = client_of(*[(status, body.encode())] * 4)
     with pytest.raises(ResponseDecodeError) as caught:
         await client.request(method, "/user/tokens", type=kind)
@@ -170,13 +170,13 @@ async def test_unreadable_result(method: str, kind: Any, status: int, body: str)
 @cases("method", ["POST", "PUT", "PATCH", "DELETE"])
 @cases("body", [b"", b'{"success":true}', b'{"success":true,"result":null}'])
 async def test_change_without_a_result(method: str, body: bytes) -> None:
-    """A change of which the response says nothing was done all the same."""
+    """A successful change without a result in its response returns None."""
     client, _ = client_of((200, body))
     assert await client.request(method, "/zones/x") is None
 
 
 async def test_refusal() -> None:
-    """A refusal is the error that every call has, in the API's words, and names the call."""
+    """A refusal is the usual error, in the API's words and with its call."""
     client, _ = client_of((409, b'{"success":false,"errors":[{"code":7,"message":"It exists"}]}'))
     with pytest.raises(ConflictError, match="It exists") as caught:
         await client.request("POST", "/zones", body={"name": SECRET})
@@ -194,7 +194,7 @@ async def test_deploy_hook() -> None:
 
 @cases(("method", "sent"), [("GET", 2), ("PUT", 2), ("POST", 1), ("DELETE", 1)])
 async def test_retries(method: str, sent: int) -> None:
-    """A read is repeated after a server's failure, a change is not."""
+    """A read is retried after a server failure, and a change is not."""
     client, wire = client_of((500, b""), result(1))
     if sent == 1:
         with pytest.raises(InternalServerError):
@@ -205,7 +205,7 @@ async def test_retries(method: str, sent: int) -> None:
 
 
 async def test_on_the_simulator() -> None:
-    """On a simulated account it does what a method of a resource does, budget and faults included."""
+    """On a simulated account a request equals the resource's method, including budget and faults."""
     sim = BuildsSimulator(clock=VirtualClock(), faults=[Fault("reset")])
     made = sim.add_finished_build(1)
     async with sim.client() as client:

@@ -1,4 +1,4 @@
-"""The client against the simulator over a real socket: what only a whole exchange can show."""
+"""The client against the simulator over a real socket: whole exchanges."""
 
 import asyncio
 import sys
@@ -75,7 +75,7 @@ def name(behavior: Behavior) -> str:
 
 @asynccontextmanager
 async def over_socket(sim: BuildsSimulator, **options: object) -> AsyncIterator[BuildsClient]:
-    """A started simulator and a client that reaches it over HTTP."""
+    """A started simulator and a client that connects to it over HTTP."""
     async with sim, sim.client(transport=None, **options) as client:
         yield client
 
@@ -88,7 +88,7 @@ class TestFollow:
     @pytest.mark.slow
     @pytest.mark.parametrize("behavior", BEHAVIOURS, ids=name)
     async def test_every_line_once_whatever_the_service_does(self, behavior: Behavior) -> None:
-        """A running build's log arrives whole and in order under each answer that is thought possible."""
+        """A running build's log arrives complete and in order with each plausible behavior of the API."""
         sim = BuildsSimulator(clock=VirtualClock(), behavior=behavior, page_size=7)
         async with over_socket(sim) as client:
             build = sim.add_build(SCRIPT)
@@ -99,7 +99,7 @@ class TestFollow:
 
     @pytest.mark.parametrize("cursor", ["moving", "unchanged"])
     async def test_endless_hollow_pages_end(self, cursor: str) -> None:
-        """A log that claims for ever to go on ends, and is said to be incomplete."""
+        """An endless log ends, and is marked as incomplete."""
         behavior = Behavior(truncated_hollow="endless", hollow_cursor=cursor)  # type: ignore[arg-type]
         sim = BuildsSimulator(clock=VirtualClock(), behavior=behavior)
         async with over_socket(sim) as client:
@@ -110,7 +110,7 @@ class TestFollow:
             assert len(sim.requests) < 100
 
     async def test_long_log_of_a_finished_build_is_read_like_single_calls(self) -> None:
-        """A log of 200 pages takes no time of the budget's pacing, which is for polls, and 202 requests."""
+        """A log of 200 pages takes 202 requests and no pacing, because pacing is for polls."""
         sim = BuildsSimulator(clock=VirtualClock(), page_size=10)
         async with over_socket(sim, budget=RateBudget(limit=400)) as client:
             build = sim.add_finished_build(2000, age=3600)
@@ -120,7 +120,7 @@ class TestFollow:
 
     @pytest.mark.parametrize("hours", [-2, 0, 2])
     async def test_clock_of_this_machine_does_not_matter(self, hours: int) -> None:
-        """Whether a build has only just stopped is told by the server's clock alone."""
+        """The server's clock alone decides whether a build has only just stopped."""
         sim = BuildsSimulator(clock=VirtualClock(), epoch=datetime.now(UTC) + timedelta(hours=hours))
         async with over_socket(sim) as client:
             for age, pause in ((1.0, SETTLE), (60.0, 0.0)):
@@ -128,8 +128,8 @@ class TestFollow:
                 assert await followed(client, build) == list(build.lines)
                 assert sim.clock.now() - began == pause
 
-    async def test_log_that_is_gone(self, caplog: pytest.LogCaptureFixture) -> None:
-        """A log that is deleted while it is read ends incomplete and with a warning when the build ends."""
+    async def test_deleted_log(self, caplog: pytest.LogCaptureFixture) -> None:
+        """A log that is deleted during reading ends incomplete and with a warning when the build ends."""
         sim = BuildsSimulator(clock=VirtualClock(), behavior=Behavior(logs_kept=0.0), page_size=7)
         async with over_socket(sim) as client:
             build = sim.add_build(SCRIPT)
@@ -141,7 +141,7 @@ class TestFollow:
         assert f"The log of build {build.build_uuid} is gone" in caplog.text
 
     async def test_outcome_that_never_comes(self) -> None:
-        """A build that stays without an outcome ends with what there is, after some 30 s."""
+        """Following a build that never gets an outcome ends after some 30 s."""
         sim = BuildsSimulator(clock=VirtualClock(), behavior=Behavior(late_outcome="never"))
         async with over_socket(sim) as client:
             build = sim.add_build(SCRIPT)
@@ -166,7 +166,7 @@ class TestFollow:
     )
     @pytest.mark.parametrize("after", [0, 1, 2, 7, 20])
     async def test_every_line_once_through_faults(self, fault: Fault | FaultKind, after: int) -> None:
-        """One fault of any kind at any request costs no line and gives none twice."""
+        """A fault of any kind at any request loses no line and repeats none."""
         sim = BuildsSimulator(clock=VirtualClock(), page_size=7)
         plan = Fault(kind=fault, after=after) if isinstance(fault, str) else fault
         async with over_socket(sim, timeout=0.05 if plan.kind == "stall" else 30.0) as client:
@@ -175,7 +175,7 @@ class TestFollow:
             assert await followed(client, build) == list(build.lines)
 
     async def test_real_build_is_followed_while_it_runs(self) -> None:
-        """Lines of a real process are delivered before the process has ended."""
+        """Lines of a real process arrive before the process ends."""
         sim = BuildsSimulator()
         code = "import time; print('one', flush=True); time.sleep(60)"
         async with over_socket(sim) as client:
@@ -189,8 +189,8 @@ class TestFollow:
             assert canceled.build_outcome == BuildOutcome.CANCELLED
             assert (await client.builds.get(build.build_uuid)).build_outcome == BuildOutcome.CANCELLED
 
-    async def test_time_out_round_each_line(self) -> None:
-        """Real time-outs that strike at any point of an exchange lose and repeat nothing."""
+    async def test_timeout_around_each_line(self) -> None:
+        """Real timeouts at any point of an exchange lose no line and repeat none."""
         sim = BuildsSimulator(page_size=2)
         async with over_socket(sim) as client:
             build = sim.add_finished_build(30)
@@ -207,7 +207,7 @@ class TestFollow:
             assert got == list(build.lines)
 
     async def test_follower_leaves_nothing_behind(self) -> None:
-        """After a break, an error and a cancel, closing the client leaves no task and no connection."""
+        """After a break, an error and a cancellation, closing the client leaves no task and no connection."""
         before = asyncio.all_tasks()
         async with BuildsSimulator() as sim:
             async with BuildsClient(
@@ -245,7 +245,7 @@ class TestCalls:
         ],
     )
     async def test_fault_that_stays_is_raised(self, fault: FaultKind, error: type[Exception]) -> None:
-        """When every attempt fails, the last failure comes out with the number of attempts."""
+        """When every attempt fails, the last failure is raised with the number of attempts."""
         sim = BuildsSimulator(clock=VirtualClock())
         timeout = 0.02 if fault == "stall" else 30.0
         async with over_socket(sim, timeout=timeout, retry=RetryPolicy(attempts=3)) as client:
@@ -258,7 +258,7 @@ class TestCalls:
             assert (await client.builds.get(build.build_uuid)).build_uuid == build.build_uuid
 
     async def test_body_without_end_is_refused(self) -> None:
-        """A body past the bound is a ResponseDecodeError, and is not asked for again."""
+        """A body above the size limit is a ResponseDecodeError and is not requested again."""
         sim = BuildsSimulator()
         async with over_socket(sim) as client:
             build_uuid = sim.add_build(SCRIPT).build_uuid
@@ -268,15 +268,15 @@ class TestCalls:
             assert len(sim.requests) == 1
 
     async def test_account_owned_token_is_explained(self) -> None:
-        """The 401 of an account-owned token says what kind of token is needed."""
+        """The 401 of an account-owned token says which kind of token is needed."""
         sim = BuildsSimulator()
         async with over_socket(sim, api_token=sim.add_token(TokenKind.ACCOUNT_OWNED)) as client:
             with pytest.raises(AuthenticationError, match="user-owned tokens only") as caught:
                 await client.builds.get("any")
             assert caught.value.codes == (12006,)
 
-    async def test_lacking_permission_is_named(self) -> None:
-        """A 403 names the permission that is lacking, under each of its names."""
+    async def test_missing_permission_is_named(self) -> None:
+        """A 403 names the missing permission by each of its names."""
         sim = BuildsSimulator()
         async with over_socket(sim, api_token=sim.add_token(TokenKind.READ_ONLY)) as client:
             build = sim.add_build(SCRIPT)
@@ -292,7 +292,7 @@ class TestCalls:
             assert text in str(caught.value)
 
     async def test_history_is_read_page_by_page(self) -> None:
-        """`iter` gives every build of a Worker once, newest first, also while new ones come."""
+        """`iter` yields every build of a Worker once, newest first, even while new ones are added."""
         sim = BuildsSimulator(clock=VirtualClock())
         async with over_socket(sim) as client:
             tag = sim.add_worker()
@@ -305,7 +305,7 @@ class TestCalls:
             assert seen == [build.build_uuid for build in reversed(builds)]
 
     async def test_stamps_are_aware(self) -> None:
-        """Times of builds and lines are aware and agree with each other."""
+        """Times of builds and lines are timezone-aware and consistent."""
         sim = BuildsSimulator()
         async with over_socket(sim) as client:
             added = sim.add_finished_build(3, duration=60)
@@ -319,7 +319,7 @@ class TestCalls:
 
 class TestBulk:
     async def test_many_workers_in_few_requests(self) -> None:
-        """Every id is in exactly one place, in the order of the request, 20 ids in a request."""
+        """Each id is in exactly one part of the result, in request order, with 20 ids per request."""
         sim = BuildsSimulator()
         async with over_socket(sim) as client:
             tags = [sim.add_worker() for _ in range(95)]
@@ -343,7 +343,7 @@ class TestBulk:
             assert result.missing == ("unknown",)
 
     async def test_failed_chunk_stops_no_other(self) -> None:
-        """A chunk whose request fails to the end has its error on each of its ids; the others are found."""
+        """A chunk that fails every attempt puts its error on each of its ids, and the others are found."""
         sim = BuildsSimulator(clock=VirtualClock())
         async with over_socket(sim, max_in_flight=1, retry=RetryPolicy(attempts=2)) as client:
             tags = [sim.add_finished_build(1).external_script_id for _ in range(50)]
@@ -355,7 +355,7 @@ class TestBulk:
                 result.raise_for_failures()
 
     async def test_wrong_credentials_end_it_with_one_bare_error(self) -> None:
-        """A refused token ends a lookup of thousands after a handful of requests, with a bare error."""
+        """A refused token ends a lookup of thousands after a few requests, with a single bare error."""
         sim = BuildsSimulator()
         async with over_socket(sim, api_token="wrong", max_in_flight=4) as client:
             with pytest.raises(AuthenticationError):
@@ -366,7 +366,7 @@ class TestBulk:
 class TestBudget:
     @pytest.mark.slow
     async def test_it_never_meets_the_limit(self) -> None:
-        """Ten thousand lookups on a limited account are paced below the limit: no 429 at all."""
+        """Ten thousand lookups on a limited account are paced below the limit, without a single 429."""
         sim = BuildsSimulator(clock=VirtualClock(), rate_limit=RateLimit(limit=100, window=300))
         async with over_socket(sim, budget=RateBudget(limit=100, window=300)) as client:
             result = await client.builds.latest([f"{number:032x}" for number in range(10_000)])
@@ -374,8 +374,8 @@ class TestBudget:
             assert {seen.status for seen in sim.requests} == {200}
             assert sim.clock.now() > 1200
 
-    async def test_spending_of_others_is_noticed(self) -> None:
-        """When other tools use up the allowance, the client stays below what the headers leave."""
+    async def test_requests_of_other_clients_count(self) -> None:
+        """When other tools use up the allowance, the client stays within the remainder in the headers."""
         sim = BuildsSimulator(clock=VirtualClock(), rate_limit=RateLimit(limit=100, window=300))
         async with over_socket(sim, budget=RateBudget(limit=100, window=300)) as client:
             sim.spend(80)
@@ -383,7 +383,7 @@ class TestBudget:
             assert {seen.status for seen in sim.requests} == {200}
 
     async def test_one_429_closes_the_gate_for_all(self) -> None:
-        """After a 429 nobody sends before Retry-After has passed, and then they come one by one."""
+        """After a 429 no request is sent until Retry-After has passed; then they go out one by one."""
         sim = BuildsSimulator(clock=VirtualClock())
         async with over_socket(sim) as client:
             sim.fault(Fault(kind="rate_limited", retry_after=30))
@@ -392,8 +392,8 @@ class TestBudget:
             assert min(late) >= 30
             assert len(set(late)) == len(late)
 
-    async def test_block_longer_than_max_wait_is_said_at_once(self) -> None:
-        """A Retry-After past `max_wait` raises at once, for this call and for the next, which is not sent."""
+    async def test_block_longer_than_max_wait_raises_at_once(self) -> None:
+        """A Retry-After beyond `max_wait` raises at once, also for the next call, which is not sent."""
         sim = BuildsSimulator(clock=VirtualClock())
         async with over_socket(sim) as client:
             sim.fault(Fault(kind="rate_limited", retry_after=300))

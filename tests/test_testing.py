@@ -1,4 +1,4 @@
-"""The pytest plugin: in plain tests, under the plugins for coroutines, and where nobody uses it."""
+"""The pytest plugin: in plain tests, with the plugins for coroutines, and unused."""
 
 import os
 import subprocess
@@ -115,12 +115,12 @@ pytestmark = pytest.mark.asyncio
 
 
 def pytest_run(folder: Path, *options: str, **files: str) -> str:
-    """What pytest prints of these files, in a process of its own; AssertionError unless all tests pass."""
+    """The output of pytest for these files, in its own process; AssertionError unless all tests pass."""
     for name, text in files.items():
         (folder / f"{name}.py").write_text(text, "utf-8")
     env = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "COV"))}
     words = ["-p", "no:cacheprovider", "-p", "no:xdist", "-W", "error", *options]
-    if "no:asyncio" not in options:  # its warning is not about us
+    if "no:asyncio" not in options:  # its warning is not about this plugin
         words += ["-o", "asyncio_default_fixture_loop_scope=function"]
     run = subprocess.run(  # noqa: S603  # our own
         [sys.executable, "-m", "pytest", *words],
@@ -146,7 +146,7 @@ def pytest_run(folder: Path, *options: str, **files: str) -> str:
     ],
 )
 def test_plain_tests(options: tuple[str, ...], passed: int, tmp_path: Path) -> None:
-    """Tests without a loop use the fixtures, whatever plugins there are; nothing is left behind by them."""
+    """Tests without a loop can use the fixtures with any set of plugins, and leave nothing behind."""
     assert f"{passed} passed" in pytest_run(tmp_path, *options, program=PROGRAM, test_plain=PLAIN)
 
 
@@ -162,7 +162,7 @@ def test_plain_tests(options: tuple[str, ...], passed: int, tmp_path: Path) -> N
     ],
 )
 def test_coroutines(options: tuple[str, ...], mark: str, tmp_path: Path) -> None:
-    """Coroutine tests, and coroutine fixtures of their own, use the fixtures under each plugin."""
+    """Coroutine tests and their own coroutine fixtures can use the fixtures with each plugin."""
     text = COROUTINES.replace("MARK", mark)
     assert "3 passed" in pytest_run(tmp_path, *options, program=PROGRAM, test_coroutines=text)
 
@@ -177,7 +177,7 @@ def test_costs_nothing(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(90)
 def test_fixtures_are_listed(tmp_path: Path) -> None:
-    """`pytest --fixtures` names the four with what they are."""
+    """`pytest --fixtures` lists the four with a description."""
     listed = pytest_run(tmp_path, "--fixtures", test_unused=UNUSED)
     for name in ("builds_clock", "builds_simulator", "builds_client", "builds_environ"):
         assert f"{name} -- " in listed
@@ -186,7 +186,7 @@ def test_fixtures_are_listed(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(90)
 def test_guide(tmp_path: Path) -> None:
-    """The program and the tests of the guide run as they stand there, the coroutine test as well."""
+    """The program and the tests of the guide run as they stand, including the coroutine test."""
     program, coroutine = (snippet.code for snippet in snippets(GUIDE, "py"))
     [tests] = (snippet.code for snippet in snippets(GUIDE, "pytest"))
     imports = "import pytest\nfrom bot import build_shop\n\n"

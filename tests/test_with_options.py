@@ -1,4 +1,4 @@
-"""Clients that are derived from another one: what they share, and what differs."""
+"""Derived clients: what they share with the original, and what differs."""
 
 import asyncio
 
@@ -33,7 +33,7 @@ async def test_shared() -> None:
 
 
 async def test_retry() -> None:
-    """The policy holds for the derived client alone, and for those derived from it."""
+    """The retry policy applies only to the derived client, and to those derived from it."""
     sim = BuildsSimulator(clock=VirtualClock())
     async with sim.client() as client:
         sim.fault(Fault("reset", times=None))
@@ -46,7 +46,7 @@ async def test_retry() -> None:
 
 
 async def test_timeout() -> None:
-    """The time limit holds for each request of the derived client alone; the error names it."""
+    """The timeout applies to each request of the derived client alone, and its error states the limit."""
     async with RawServer(stall()) as server:
         client = BuildsClient(account_id=ACCOUNT, api_token=TOKEN, base_url=server.url, retry=ONCE)
         async with client:
@@ -55,7 +55,7 @@ async def test_timeout() -> None:
 
 
 async def test_timeout_of_another_transport() -> None:
-    """A transport of one's own finds the limit in the request; the simulator's obeys it."""
+    """A custom transport finds the timeout in the request, and the simulator's obeys it."""
     sim = BuildsSimulator(clock=VirtualClock())
     async with sim.client(transport=sim.transport, base_url=None, retry=ONCE) as client:
         build = sim.add_finished_build()
@@ -67,7 +67,7 @@ async def test_timeout_of_another_transport() -> None:
 
 
 async def test_closing() -> None:
-    """Closing a derived client ends its own tails; closing the first one ends all, and all calls."""
+    """Closing a derived client ends its own tails; closing the original ends all tails and calls."""
     sim = BuildsSimulator(clock=VirtualClock())
     async with sim.client() as client:
         derived = client.with_options(patience=0)
@@ -86,7 +86,7 @@ async def test_closing() -> None:
 
 @pytest.mark.parametrize("patience", [-1.0, float("nan")])
 async def test_misuse(patience: float) -> None:
-    """A duration that can't be one is refused by name, as by the client itself."""
+    """An invalid duration is rejected by name, as by the client itself."""
     async with BuildsClient(account_id=ACCOUNT, api_token=TOKEN, patience=float("inf")) as client:
         with pytest.raises(ValueError, match="patience must be at least 0 s or infinite"):
             client.with_options(patience=patience)

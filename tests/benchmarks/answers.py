@@ -1,4 +1,4 @@
-"""What the server answers: whole responses, shaped like those of the API."""
+"""The server's prebuilt responses, in the shape of the API's."""
 
 import uuid
 from collections.abc import Iterable
@@ -25,7 +25,7 @@ _HEAD = (
     "api-version: 2026-08-12\r\n"
     "cf-auditlog-id: 01989f6e-3c0f-7d2a-b1c4-5d6e7f809aab\r\n"
 )
-# Numbers that never hold anybody back, in the shape of the real ones.
+# Numbers in the real headers' shape that never hold a request back.
 _RATELIMIT = 'Ratelimit: "default";r=1199;t=60\r\nRatelimit-Policy: "default";q=1200;w=60\r\n'
 
 
@@ -37,7 +37,7 @@ def response(result: object, *, ratelimit: bool = False) -> bytes:
 
 
 def ids(count: int, kind: str) -> list[str]:
-    """So many UUIDs, the same in every run."""
+    """`count` UUIDs, the same in every run."""
     return [str(uuid.uuid5(uuid.NAMESPACE_OID, f"{kind} {number}")) for number in range(count)]
 
 
@@ -110,7 +110,7 @@ def build(build_uuid: str, *, running: bool = False) -> dict[str, object]:
 
 
 def log_lines(count: int, *, first: int = 0) -> list[tuple[int, str]]:
-    """Lines of 60 characters, no two alike."""
+    """Distinct lines of 60 characters."""
     return [
         (1784052295481 + 7 * number, f"[vite] transformed module {number:07d} src/components/coupons.tsx")
         for number in range(first, first + count)
@@ -118,7 +118,7 @@ def log_lines(count: int, *, first: int = 0) -> list[tuple[int, str]]:
 
 
 def log_pages(lines: int, per_page: int) -> Iterable[tuple[str | None, dict[str, object]]]:
-    """A finished log as (the cursor to ask with, the answer), the empty page at its end included."""
+    """A finished log as (request cursor, response) pairs, including the empty page at its end."""
     cursor: str | None = None
     for start in range(0, lines, per_page):
         behind = min(start + per_page, lines)

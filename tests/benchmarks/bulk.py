@@ -1,4 +1,4 @@
-"""The latest builds of 2,000 Workers: 100 requests of 20 beside 2,000 single ones."""
+"""The latest builds of 2,000 Workers: 100 requests of 20 against 2,000 single ones."""
 
 import asyncio
 from collections.abc import Sequence
@@ -52,7 +52,7 @@ async def run(*, quick: bool) -> None:
 
 async def _singles(http: aiohttp.ClientSession, urls: Sequence[URL], times: int) -> None:
     async def work() -> None:
-        for url in left:  # one iterator for all workers
+        for url in left:  # all workers share one iterator
             await hand.fetch(http, url, hand.BUILD)
 
     for _ in range(times):

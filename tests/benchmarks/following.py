@@ -1,4 +1,4 @@
-"""A finished log, followed line by line and batch by batch, beside a hand-written page loop."""
+"""A finished log, followed by line and by batch, against a handwritten page loop."""
 
 from collections.abc import Awaitable, Callable
 

@@ -1,4 +1,4 @@
-"""One `client.builds.get`, alone and 50 at once, beside the hand loop and the official SDK."""
+"""`client.builds.get`, singly and 50 at once, against the handwritten loop and the official SDK."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -80,7 +80,7 @@ async def _measure(origin: str, workers: int, rounds: int) -> Iterable[Ratio]:
 
 @asynccontextmanager
 async def _official(origin: str) -> AsyncIterator[Callable[[], Awaitable[object]]]:
-    cloudflare = import_module("cloudflare")  # may be missing
+    cloudflare = import_module("cloudflare")  # optional
     async with cloudflare.AsyncCloudflare(
         api_token=TOKEN, base_url=f"{origin}/client/v4", max_retries=0
     ) as sdk:

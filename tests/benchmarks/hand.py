@@ -1,4 +1,4 @@
-"""The yardstick: what a careful engineer writes by hand, and nothing more."""
+"""The baseline: the minimum that a careful engineer writes by hand."""
 
 from typing import TypeVar
 
@@ -13,13 +13,13 @@ from tests.benchmarks.answers import TOKEN, log_target
 
 T = TypeVar("T")
 
-# One typed decoder for all calls, of the same models as the library's.
+# One typed decoder for all calls, with the library's own models.
 BUILD = msgspec.json.Decoder(Envelope[Build])
 LOGS = msgspec.json.Decoder(Envelope[LogPage])
 
 
 def session() -> aiohttp.ClientSession:
-    """A session tuned as far as aiohttp's documentation takes one."""
+    """A session tuned as far as aiohttp's documentation goes."""
     return aiohttp.ClientSession(
         headers={
             "Authorization": f"Bearer {TOKEN}",
@@ -40,7 +40,7 @@ async def fetch(
 
 
 async def count_log(http: aiohttp.ClientSession, origin: str, build_uuid: str) -> tuple[int, int]:
-    """The lines and the characters of a finished log, page by page until an empty one."""
+    """Count the lines and characters of a finished log, page by page until an empty one."""
     count = total = 0
     cursor: str | None = None
     while True:

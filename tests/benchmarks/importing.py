@@ -1,4 +1,4 @@
-"""What the first name imported from the package adds to its three dependencies, in fresh interpreters."""
+"""The import time that the package adds to its three dependencies, in fresh interpreters."""
 
 import asyncio
 import os
@@ -38,7 +38,7 @@ async def run(*, quick: bool) -> None:
     first: list[_Import] = []
     second: list[_Import] = []
     with tempfile.TemporaryDirectory() as cache:
-        await asyncio.to_thread(_import, cache)  # writes the byte code, as an installation does
+        await asyncio.to_thread(_import, cache)  # writes the bytecode, as an installation does
         for _ in range(5 if quick else 15):
             for series in (first, second):
                 series.append(await asyncio.to_thread(_import, cache))

@@ -1,7 +1,7 @@
-"""CPU time by comparison: alternating slices, and the median of the ratios between neighbours.
+"""CPU time by comparison: alternating slices, and the median of the ratios between neighbors.
 
-The machine may be shared and its clock rate may change, so a time says little; a candidate is measured
-between two slices of its baseline and compared with the mean of the two.
+A shared machine with a variable clock rate makes absolute times unreliable. A candidate is therefore measured
+between two slices of its baseline and compared with their mean.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from statistics import median, quantiles
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Work:
-    """Something to measure: `run(n)` does it n times; a slice is `slice_of` times."""
+    """A unit of work: `run(n)` does it n times, and a slice is `slice_of` times."""
 
     name: str
     run: Callable[[int], Awaitable[object]]
@@ -23,7 +23,7 @@ class Work:
 
 @dataclass(eq=False, slots=True)
 class Ratio:
-    """What a candidate costs beside its baseline, slice by slice."""
+    """The cost of a candidate relative to its baseline, slice by slice."""
 
     name: str
     ratios: list[float] = field(default_factory=list)
@@ -36,7 +36,7 @@ class Ratio:
 
     @property
     def quartiles(self) -> tuple[float, float]:
-        """Between which the middle half of the ratios lies."""
+        """The first and third quartile of the ratios."""
         if len(self.ratios) == 1:
             return self.ratios[0], self.ratios[0]
         low, _, high = quantiles(self.ratios, n=4, method="inclusive")
@@ -44,25 +44,25 @@ class Ratio:
 
     @property
     def cost(self) -> float:
-        """The median CPU seconds of one time."""
+        """The median CPU seconds per repetition."""
         return median(self.costs)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Pair:
-    """A candidate and what it is measured against."""
+    """A candidate and its baseline."""
 
     candidate: Work
     base: Work
 
 
 async def compare(pairs: Sequence[Pair], *, rounds: int) -> dict[str, Ratio]:
-    """Measure every pair once a round, in rotating order. The baselines are in the result, too."""
+    """Measure every pair once per round, in rotating order. The result includes the baselines."""
     works = {work.name: work for pair in pairs for work in (pair.base, pair.candidate)}
     results = {name: Ratio(name) for name in works}
     for work in works.values():
-        await work.run(work.slice_of)  # warm up: connections, caches, specialised byte code
-    # What lives by now is not collected between the slices, or scanned in them, of anybody.
+        await work.run(work.slice_of)  # warm up: connections, caches, specialized bytecode
+    # Objects alive by now are excluded from garbage collection in and between the slices.
     gc.collect()
     gc.freeze()
     try:
@@ -77,7 +77,7 @@ async def compare(pairs: Sequence[Pair], *, rounds: int) -> dict[str, Ratio]:
 async def _round(pairs: Sequence[Pair], results: dict[str, Ratio]) -> None:
     last: tuple[Work, float] | None = None
     for pair in pairs:
-        # The slice behind one candidate is the slice before the next.
+        # The slice after one candidate is the slice before the next.
         before = last[1] if last and last[0] is pair.base else await _slice(pair.base, results)
         cost = await _slice(pair.candidate, results)
         after = await _slice(pair.base, results)
@@ -95,7 +95,7 @@ async def _slice(work: Work, results: dict[str, Ratio]) -> float:
 
 
 async def at_once(call: Callable[[], Awaitable[object]], workers: int, calls: int) -> None:
-    """`calls` calls by so many workers, each calling in a loop."""
+    """Run `calls` calls on this many workers, each calling in a loop."""
 
     async def work() -> None:
         for _ in range(calls // workers):

@@ -1,4 +1,4 @@
-"""What a held line and an idle follower weigh."""
+"""The memory of a held line and of an idle follower."""
 
 import asyncio
 import gc
@@ -78,7 +78,7 @@ def _line(count: int) -> float:
 
 
 async def _idle(client: BuildsClient, build_uuid: str, count: int) -> float:
-    """KiB per follower that has read the log so far, and is kept."""
+    """KiB per follower that has read the available log and is kept."""
 
     async def read() -> LogFollower:
         log = client.follow(build_uuid)
@@ -89,7 +89,7 @@ async def _idle(client: BuildsClient, build_uuid: str, count: int) -> float:
 
 
 async def _waiting(client: BuildsClient, build_uuid: str, count: int) -> float:
-    """KiB per follower that waits for more, the task that waits included."""
+    """KiB per follower that waits for more, including the waiting task."""
     tasks: list[asyncio.Task[object]] = []
 
     async def wait() -> asyncio.Task[object]:
@@ -118,7 +118,7 @@ async def _weigh(make: Callable[[], Awaitable[object]], count: int) -> float:
 
 
 def _traced(*, start: bool = False) -> int:
-    """Bytes allocated and still held since tracing began; the last call ends it."""
+    """Bytes allocated and still held since tracing began; the last call ends the tracing."""
     gc.collect()
     if start:
         tracemalloc.start()

@@ -23,7 +23,7 @@ SUBJECTS: dict[str, Callable[..., Coroutine[None, None, list[str] | None]]] = {
 
 
 def main() -> None:
-    """Measure the subjects that were asked for, all by default, and print a table for each."""
+    """Measure the requested subjects, all by default, and print a table for each."""
     parser = argparse.ArgumentParser(
         description="Measures. It ends with 1 if memory is over a limit; times are not judged."
     )

@@ -60,7 +60,7 @@ async def _hour(name: str, client: Client, *, seconds: float) -> tuple[str, ...]
 
 
 async def _followers(*, seconds: float) -> float:
-    """Percent of a core that they take, once they have all begun."""
+    """Percent of a core that the followers use, once all have started."""
     page = response({"cursor": None, "truncated": False, "lines": log_lines(5)})
     answers = {log_target(_RUNNING, None): page, target(_RUNNING): response(build(_RUNNING, running=True))}
     with serving(answers) as origin:

@@ -1,7 +1,7 @@
-"""A server that costs next to nothing: prebuilt bytes by path, in a process of its own.
+"""A server with negligible cost: prebuilt bytes by path, in its own process.
 
-Run as a script it reads its answers from stdin, writes its port to stdout and serves until stdin ends,
-so that it never outlives whoever started it.
+Run as a script, it reads its responses from stdin, writes its port to stdout and serves until stdin ends, so
+that it never outlives its parent.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ class _Answering(asyncio.Protocol):
 
 @contextmanager
 def serving(answers: Mapping[str, bytes]) -> Iterator[str]:
-    """Serve `answers` (whole responses by request target) while the block runs; gives the origin."""
+    """Serve `answers` (whole responses by request target) while the block runs; yields the origin."""
     process = subprocess.Popen(  # noqa: S603  # ourselves
         [sys.executable, "-P", str(Path(__file__).resolve())], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )

@@ -1,4 +1,4 @@
-"""Compares `client.builds.get` with a `SharedBudget` and a `RateBudget`, and measures the engine's work."""
+"""`client.builds.get` with a `SharedBudget` against a `RateBudget`, and the work of the engine."""
 
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -31,7 +31,7 @@ MEMBER_HAS = 100
 async def run(*, quick: bool) -> None:
     """Measure and print."""
     with serving({target(BUILD): response(build(BUILD), ratelimit=False)}) as origin, own_server() as engine:
-        # An engine that has been used before: no grace.
+        # An engine with a past has no grace period.
         engine.command("SET", key("budget", "default", "born"), "1")
         rounds = 5 if quick else 40
         async with AsyncExitStack() as stack:
@@ -92,7 +92,7 @@ def _client(origin: str, budget: Budget) -> BuildsClient:
 
 
 def _scripts(engine: EngineServer) -> tuple[int, int]:
-    """How many scripts the engine has run, and for how many microseconds."""
+    """The number of scripts that the engine has run, and their total microseconds."""
     found = re.findall(r"cmdstat_eval(?:sha)?:calls=(\d+),usec=(\d+)", engine.bulk("INFO", "commandstats"))
     return sum(int(calls) for calls, _ in found), sum(int(micros) for _, micros in found)
 

@@ -13,14 +13,14 @@ _TEXT = {"", "lines", "verdict"}  # all other columns are numbers
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The most that something may be: what is aimed at, and what must not be passed."""
+    """An upper bound: the target to aim for, and the gate that must not be exceeded."""
 
     target: float
     gate: float | None = None
     unit: str = "x"
 
     def cells(self, value: float) -> tuple[str, str, str]:
-        """Target, gate and whether `value` meets them."""
+        """Target, gate, and whether `value` meets them."""
         if value <= self.target:
             verdict = "met"
         elif self.gate is None:
@@ -36,7 +36,7 @@ class Target:
 
 
 def ratio_row(result: Ratio, target: Target | None = None, *, unit: str = "us") -> tuple[str, ...]:
-    """One candidate beside its baseline; without ratios, a baseline itself."""
+    """One candidate against its baseline; without ratios, the baseline itself."""
     cost = f"{result.cost * {'us': 1e6, 'ms': 1e3}[unit]:,.1f} {unit}"
     if not result.ratios:
         return (result.name, cost, "1", "", "", "", "")
@@ -57,7 +57,7 @@ def broken(name: str, value: float, target: Target) -> list[str]:
 
 
 def show(title: str, head: Sequence[str], rows: Sequence[Sequence[str]], note: str = "") -> None:
-    """Print a table: names to the left, numbers to the right; a column without anything in it is left out."""
+    """Print a table with names on the left, numbers on the right, and empty columns omitted."""
     used = [column for column in range(len(head)) if any(row[column] for row in rows)]
     widths = {column: max(len(row[column]) for row in (head, *rows)) for column in used}
 

@@ -1,4 +1,4 @@
-"""How far lines lag behind: accounts under load, simulated, with the bounds that the tests hold them to."""
+"""The delay of lines under simulated load, against the bounds that the tests enforce."""
 
 from tests.benchmarks.table import show
 from tests.support.scenarios import SCENARIOS, Scenario

@@ -1,4 +1,4 @@
-"""What all models share: values are frozen, and enums are open."""
+"""Properties of all models: values are frozen, and enums are open."""
 
 import copy
 import inspect
@@ -40,7 +40,7 @@ from tests.support.decoding import decoded
     ids=lambda value: type(value).__name__ if isinstance(value, msgspec.Struct) else "",
 )
 def test_frozen(value: msgspec.Struct, field: str) -> None:
-    """A model can't be changed."""
+    """A model is immutable."""
     with pytest.raises(AttributeError, match="immutable"):
         setattr(value, field, None)
 
@@ -48,7 +48,7 @@ def test_frozen(value: msgspec.Struct, field: str) -> None:
 class TestOpenEnum:
     @cases("kind", [BuildStatus, BuildOutcome, BuildTriggerSource, ProviderType])
     def test_unknown(self, kind: type[OpenStrEnum]) -> None:
-        """An unknown word passes `isinstance`, and `str`, f-strings, `==` and `hash` go by the word."""
+        """An unknown word passes `isinstance`, and `str`, f-strings, `==` and `hash` use the word itself."""
         word: OpenStrEnum = decoded("brand_new", kind)
         assert isinstance(word, kind)
         assert (str(word), f"{word}", word.value, word.name) == ("brand_new",) * 4
@@ -60,24 +60,24 @@ class TestOpenEnum:
 
     @cases("word", [*BuildStatus, *BuildOutcome, *BuildTriggerSource, *ProviderType])
     def test_known(self, word: OpenStrEnum) -> None:
-        """A known word is always the same member, and equal to the plain string."""
+        """A known word is always the same member and equals the plain string."""
         assert decoded(str(word), type(word)) is word
         assert word == word.value == str(word) == f"{word}"
         assert hash(word) == hash(word.value)
 
     def test_listed(self) -> None:
-        """The words of the schema are listed."""
+        """The members are the words of the schema."""
         assert list(BuildStatus) == ["queued", "initializing", "running", "stopped"]
         assert list(BuildOutcome) == ["success", "fail", "skipped", "cancelled", "terminated"]
 
     @cases("kind", OpenStrEnum.__subclasses__(), ids=lambda kind: kind.__name__)
     def test_member_for_type_checkers(self, kind: type[OpenStrEnum]) -> None:
-        """The member that keeps a `match` open for type checkers is in each enum, and not at run time."""
+        """The member that keeps a `match` open for type checkers is in each enum and absent at run time."""
         assert "        _UNLISTED = " in inspect.getsource(kind)
         assert "_UNLISTED" not in kind.__members__
 
-    def test_unknown_words_do_not_pile_up(self) -> None:
-        """Unknown words are not kept in the class."""
+    def test_unknown_words_do_not_accumulate(self) -> None:
+        """Unknown words do not accumulate in the class."""
         known = len(BuildStatus._value2member_map_)
         for number in range(100):
             assert BuildStatus(f"word-{number}") == f"word-{number}"
@@ -86,12 +86,12 @@ class TestOpenEnum:
 
     @given(st.text())
     def test_any_word(self, word: str) -> None:
-        """Every string is kept as it came."""
+        """Any string is kept unchanged."""
         assert str(BuildOutcome(word)) == word
 
     @cases("value", [1, None, True, ["stopped"]])
-    def test_not_a_word(self, value: object) -> None:
-        """Anything but a string is refused."""
+    def test_not_a_string(self, value: object) -> None:
+        """A value that is not a string is rejected."""
         with pytest.raises(ValueError, match="is not a valid BuildStatus"):
             BuildStatus(value)  # type: ignore[arg-type]  # the point
 
@@ -106,7 +106,7 @@ class TestOpenEnum:
         ids=["deepcopy", "pickle", "json"],
     )
     def test_stored(self, word: str, trip: Callable[[BuildStatus], BuildStatus]) -> None:
-        """Every word survives a round trip, known or not."""
+        """Every word, known or unknown, survives a round trip."""
         again = trip(BuildStatus(word))
         assert again == word
         assert isinstance(again, BuildStatus)

@@ -1,4 +1,4 @@
-"""How models show themselves, and what becomes of them in other libraries."""
+"""How models look as a repr, and how other libraries serialize them."""
 
 import inspect
 import json
@@ -97,7 +97,7 @@ MOMENT = datetime(2026, 8, 13, 4, 33, 54, 80_000, timezone(timedelta(hours=2)))
     ids=lambda value: type(value).__name__ if isinstance(value, msgspec.Struct) else "",
 )
 def test_repr(value: msgspec.Struct, shown: str) -> None:
-    """A repr is one short line with the fields that say which object it is, and without a secret."""
+    """A repr is one short line with the identifying fields and without a secret."""
     assert repr(value) == shown
     assert "secret" not in pretty_repr(value).replace("is_secret", "")
 
@@ -108,10 +108,10 @@ def structs() -> list[type[msgspec.Struct]]:
 
 
 def test_all_reprs_are_short() -> None:
-    """However much is in a model, its repr stays on one line and below 450 characters."""
+    """A repr stays on one line and below 450 characters, however much the model holds."""
     for kind in structs():
         it = kind(**dict.fromkeys(kind.__struct_fields__, "\n" + "x" * 1000))
-        if kind is Build:  # some of what it shows are properties
+        if kind is Build:  # its repr shows some properties
             it = BUILD
         with Case(kind):
             assert len(repr(it)) < 450
@@ -119,7 +119,7 @@ def test_all_reprs_are_short() -> None:
 
 
 def test_to_builtins() -> None:
-    """Results become what JSON has, unlisted words and dates included; an error becomes its text."""
+    """Results serialize to JSON types, unlisted words and dates included; an error becomes its text."""
     result = BulkResult(
         found={"a": decoded(build(status="hibernating"))},
         missing=("b",),

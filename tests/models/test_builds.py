@@ -1,4 +1,4 @@
-"""Builds as the API sends them today, and as it may send them one day."""
+"""Builds as the API sends them today, and as it may send them in the future."""
 
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -20,7 +20,7 @@ from tests.support.case import cases
 from tests.support.decoding import decoded
 
 
-def test_build_of_today() -> None:
+def test_current_build() -> None:
     """A build as the API sends it today decodes completely, under the API's own names."""
     it: Build = decoded(build(preview_url="https://p.example", deploy_hook={"deploy_hook_name": "cms"}))
     assert it.build_uuid == BUILD_UUID
@@ -42,7 +42,7 @@ def test_build_of_today() -> None:
 
 
 def test_only_the_id_is_needed() -> None:
-    """A build needs nothing but its id."""
+    """A build requires only its id."""
     assert decoded({"build_uuid": "b"}) == Build(build_uuid="b")
 
 
@@ -64,7 +64,7 @@ def test_null_nested_field(field: str, kind: type[msgspec.Struct] | None) -> Non
 
 
 def test_new_fields() -> None:
-    """Unknown fields are skipped at every depth."""
+    """Unknown fields are ignored at every depth."""
     new = {"later": {"deep": [1, {"a": None}]}}
     wire = build(**new)
     wire["trigger"] |= new
@@ -137,9 +137,9 @@ def test_end(  # noqa: PLR0917
     succeeded: bool,
     failed: bool,
 ) -> None:
-    """A build has stopped when its status says so, or its outcome and `stopped_on` do.
+    """A build has stopped if its status says so, or if it has an outcome and `stopped_on`.
 
-    It has failed with any outcome but success, and but for a build that was canceled or skipped.
+    It has failed with any outcome other than success, unless it was canceled or skipped.
     """
     when = "2026-08-13T02:34:40.500Z" if dated else None
     it: Build = decoded(build(status=status, build_outcome=outcome, stopped_on=when))
@@ -160,7 +160,7 @@ def test_end(  # noqa: PLR0917
     ids=["seconds", "microseconds", "offset"],
 )
 def test_time(written: str, read: datetime) -> None:
-    """Times become aware datetimes, with or without a fraction of a second."""
+    """Times become timezone-aware datetimes, with or without fractional seconds."""
     it: Build = decoded(build(created_on=written))
     assert it.created_on == read
     assert it.created_on
@@ -196,7 +196,7 @@ T0, T5, T65 = ("2026-08-13T02:00:00Z", "2026-08-13T02:00:05.500Z", "2026-08-13T0
     ],
 )
 def test_durations(dates: dict[str, str], queued_for: float | None, duration: float | None) -> None:
-    """A build took the time behind the queue, in seconds; what the dates don't say is None."""
+    """`queued_for` is the wait in the queue and `duration` the time after it, in seconds; unknown is None."""
     none = dict.fromkeys(("initializing_on", "running_on", "stopped_on"))
     it: Build = decoded(build(**{**none, "created_on": T0, **dates}))
     assert (it.queued_for, it.duration) == (queued_for, duration)
@@ -211,8 +211,8 @@ def test_durations(dates: dict[str, str], queued_for: float | None, duration: fl
         pytest.param(None, None, None, id="no metadata"),
     ],
 )
-def test_what_was_built(metadata: dict[str, str] | None, branch: str | None, commit: str | None) -> None:
-    """Branch and commit are those of the metadata, None where the API has none or an empty text."""
+def test_branch_and_commit(metadata: dict[str, str] | None, branch: str | None, commit: str | None) -> None:
+    """Branch and commit come from the metadata, and are None if the API has none or an empty string."""
     it: Build = decoded(build(build_trigger_metadata=metadata))
     assert (it.branch, it.commit_hash) == (branch, commit)
 
@@ -228,5 +228,5 @@ def test_what_was_built(metadata: dict[str, str] | None, branch: str | None, com
     ],
 )
 def test_state(status: BuildStatus | None, outcome: BuildOutcome | None, state: str) -> None:
-    """One word for a build: its outcome, or else its status."""
+    """The state of a build is its outcome, or else its status."""
     assert Build(build_uuid="b", status=status, build_outcome=outcome).state == state

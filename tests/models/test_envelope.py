@@ -19,13 +19,13 @@ def test_page() -> None:
 
 
 def test_null_result() -> None:
-    """A null result is not a missing one."""
+    """A null result differs from a missing one."""
     assert decoded({"result": None}, Envelope[int]).result is None
     assert decoded({}, Envelope[int]).result is msgspec.UNSET
 
 
 def test_result_info() -> None:
-    """The place of a page decodes as captured live, with a boolean `next_page`."""
+    """The paging info decodes as captured live, with a boolean `next_page`."""
     wire = {"next_page": True, "page": 1, "per_page": 2, "count": 2, "total_count": 87, "total_pages": 44}
     assert decoded(wire, ResultInfo) == ResultInfo(
         next_page=True, page=1, per_page=2, count=2, total_count=87, total_pages=44
@@ -35,5 +35,5 @@ def test_result_info() -> None:
 
 @cases("messages", [None, [], ["text"], [{"code": 1, "message": "m", "type": None}], "?"])
 def test_messages(messages: object) -> None:
-    """The `messages` of a response may be anything."""
+    """The `messages` of a response may have any type."""
     assert decoded({"success": True, "messages": messages, "result": 1}, Envelope[int]).result == 1

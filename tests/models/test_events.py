@@ -1,4 +1,4 @@
-"""Which build event a message brings, whatever its encoding and its words."""
+"""The build event in a queue message, in every encoding and vocabulary."""
 
 from base64 import b64encode
 from collections.abc import Callable
@@ -63,7 +63,7 @@ class TestReading:
     )
     @cases("content_type", ["json", "text", "bytes", None])
     def test_encodings(self, encoded: Callable[[Any], Any], content_type: str | None) -> None:
-        """Every encoding gives the same event, whatever content type the message has."""
+        """Every encoding yields the same event, whatever content type the message has."""
         metadata = {"CF-Content-Type": content_type} if content_type else None
         assert read(encoded(wire()), metadata=metadata, attempts=3) == BuildEvent(
             type=BuildEventType.FAILED,
@@ -98,23 +98,23 @@ class TestReading:
     @cases(
         ("kind", "status", "outcome", "expected"),
         [
-            # QDOC
+            # The words of the queue documentation.
             ("started", "running", None, ("running", None)),
             ("succeeded", "success", "success", ("stopped", "success")),
             ("failed", "failed", "failure", ("stopped", "fail")),
             ("canceled", "canceled", "canceled", ("stopped", "cancelled")),
-            # TPL
+            # The words of Cloudflare's notifications template.
             ("queued", "queued", None, ("queued", None)),
             ("succeeded", "stopped", "success", ("stopped", "success")),
             ("failed", "stopped", "failure", ("stopped", "fail")),
             ("failed", "stopped", "cancelled", ("stopped", "cancelled")),
             ("failed", "stopped", "canceled", ("stopped", "cancelled")),
             ("cancelled", "cancelled", "cancelled", ("stopped", "cancelled")),
-            # REST
+            # The words of the REST API.
             ("failed", "stopped", "fail", ("stopped", "fail")),
             ("failed", "stopped", "terminated", ("stopped", "terminated")),
             ("failed", "stopped", "skipped", ("stopped", "skipped")),
-            # The outcome before the type, the type before the status
+            # The outcome overrides the type, and the type overrides the status.
             ("succeeded", "success", "failed", ("stopped", "fail")),
             ("failed", "failed", None, ("stopped", "fail")),
             ("canceled", "failed", None, ("stopped", "cancelled")),
@@ -122,10 +122,10 @@ class TestReading:
             ("succeeded", None, None, ("stopped", "success")),
             ("finished", "cancelled", None, ("stopped", "cancelled")),
             ("finished", "success", None, ("stopped", "success")),
-            # An outcome implies the end
+            # An outcome implies the end.
             ("failed", "running", "failure", ("stopped", "fail")),
             ("paused", None, "exploded", ("stopped", "exploded")),
-            # Nothing, or nothing known
+            # Missing or unknown words.
             ("started", None, None, ("running", None)),
             ("queued", None, None, ("queued", None)),
             ("started", "initializing", None, ("initializing", None)),
@@ -181,11 +181,11 @@ class TestReading:
         ids=lambda body: str(body)[:40],
     )
     def test_none(self, body: Any) -> None:
-        """A message that is not a build event, or can't be read, is None, and not an error."""
+        """A message that is unreadable or not a build event reads as None, not as an error."""
         assert read(body) is None
 
     def test_bare(self) -> None:
-        """A type and the build are enough."""
+        """A type and a build UUID suffice."""
         event = read({"type": PREFIX + "started", "payload": {"buildUuid": "b"}})
         assert event == BuildEvent(
             type=BuildEventType.STARTED, build_uuid="b", status=BuildStatus.RUNNING, message_id="m-1"
@@ -194,13 +194,13 @@ class TestReading:
     @cases("junk", [None, 7, "x", [], {}, {"branch": 7}], ids=str)
     @cases("field", ["createdAt", "stoppedAt", "buildTriggerMetadata", "status", "initializingAt"])
     def test_odd_parts(self, field: str, junk: Any) -> None:
-        """A part that can't be read is missing; the rest of the event is read."""
+        """An unreadable part is omitted, and the rest of the event is read."""
         event = read(wire(**{field: junk}))
         assert event
         assert (event.build_uuid, event.build_outcome) == ("b-1", BuildOutcome.FAIL)
 
     def test_time(self) -> None:
-        """A time may be a number of seconds as well; anything else is None."""
+        """A time may also be a number of seconds; anything else is None."""
         event = read(wire(createdAt=1786588434, runningAt="yesterday"))
         assert event
         assert event.created_on == datetime(2026, 8, 13, 2, 33, 54, tzinfo=UTC)

@@ -48,7 +48,7 @@ class TestLogLine:
         ],
     )
     def test_time(self, timestamp: float, time: datetime) -> None:
-        """`time` is the same moment in UTC whatever the unit of the number, and the number itself stays."""
+        """`time` is the same moment in UTC whatever the number's unit, and the number is unchanged."""
         line: LogLine = decoded([timestamp, "x"], LogLine)
         assert line.time == time
         assert line.time.utcoffset() == timedelta(0)
@@ -60,18 +60,18 @@ class TestLogLine:
         assert decoded([1, message], LogLine).message == message
 
     def test_third_element(self) -> None:
-        """An unknown third element is skipped."""
+        """An unknown third element is ignored."""
         assert decoded([1, "a", {"stream": "stderr"}], LogLine) == LogLine(1, "a")
 
     def test_equal(self) -> None:
-        """Lines are equal, and hash equal, by value."""
+        """Lines compare and hash by value."""
         assert LogLine(1, "a") == LogLine(1, "a") != LogLine(2, "a")
         assert len({LogLine(1, "a"), LogLine(1, "a")}) == 1
 
 
 class TestLogPage:
-    def test_of_today(self) -> None:
-        """A page decodes as the API sends it today, with its undocumented events."""
+    def test_current_page(self) -> None:
+        """A page decodes as the API sends it today, including its undocumented events."""
         event = {"type": "initializing", "started_on": "2026-08-13T02:33:54Z", "ended_on": None}
         page: LogPage = decoded(
             log_page("a", "b", cursor="WzAsMzRd", truncated=True, events=[event]), LogPage
@@ -95,5 +95,5 @@ class TestLogPosition:
         assert msgspec.json.decode(msgspec.json.encode(position), type=LogPosition) == position
 
     def test_start(self) -> None:
-        """The default is the beginning of the log."""
+        """The default position is the start of the log."""
         assert LogPosition() == LogPosition(None, 0)

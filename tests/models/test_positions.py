@@ -1,4 +1,4 @@
-"""Positions that move on by the lines that were processed."""
+"""Positions that advance by the processed lines."""
 
 from builds_async import Build, LogLine, LogPosition, TailEnd, TailLine, TailLog, TailPosition, WorkerMark
 
@@ -11,13 +11,13 @@ def line(uuid: str) -> TailLine:
 
 
 def test_log() -> None:
-    """The place some lines further on is on the same page, or beyond its end."""
+    """A position advanced by some lines is on the same page, or past its end."""
     assert LogPosition("c", 5, 25).after(2) == LogPosition("c", 7, 27)
     assert LogPosition().after(0) == LogPosition()
 
 
 def test_lines() -> None:
-    """Each log moves by its own lines, and one that was not there begins; the Workers stay as they are."""
+    """Each log advances by its own lines, a new log starts at zero, and the Worker marks are unchanged."""
     start = TailPosition(MARKS, {ONE: TailLog(TAG, LogPosition("c", 5, 25))})
     behind = start.after([line(ONE), line(TWO), line(ONE), line(TWO)])
     assert behind == TailPosition(
@@ -26,7 +26,7 @@ def test_lines() -> None:
 
 
 def test_ends() -> None:
-    """An end moves no line, and marks its log as ended, also one without a line."""
+    """An end advances no line and marks its log as ended, including a log without lines."""
     start = TailPosition(MARKS, {ONE: TailLog(TAG, LogPosition("c", 5, 25))})
     ends = [TailEnd(TAG, Build(build_uuid=uuid), True) for uuid in (ONE, TWO)]
     assert start.after(ends).logs == {
@@ -36,6 +36,6 @@ def test_ends() -> None:
 
 
 def test_nothing() -> None:
-    """Behind nothing is the same place."""
+    """Advancing by nothing leaves the position unchanged."""
     start = TailPosition(MARKS, {ONE: TailLog(TAG, LogPosition("c", 5, 25), ended=True)})
     assert start.after(()) == start

@@ -1,4 +1,4 @@
-"""The reason for a failed build, from realistic ends of logs."""
+"""The reason for a failed build, from realistic log endings."""
 
 import pytest
 
@@ -112,7 +112,7 @@ def reason(*texts: str, outcome: str | None = "fail") -> str | None:
     ],
 )
 def test_reason(texts: list[str], expected: str) -> None:
-    """The most telling line is found among the others."""
+    """The most informative line is found among the others."""
     assert reason(*texts) == expected[:300]
 
 
@@ -130,7 +130,7 @@ def test_other_outcomes(outcome: str) -> None:
 
 
 def test_success_has_no_reason() -> None:
-    """A build that succeeded or is running has no reason."""
+    """A build that succeeded or still runs has no reason."""
     assert reason("Error: x", outcome="success") is None
     assert build(None, "running").failure_reason([]) is None
 
@@ -153,12 +153,12 @@ def test_stopped_without_an_outcome() -> None:
     ids=["three lines", "colors", "not the end", "not the beginning", "another failure", "no lines"],
 )
 def test_a_dead_token_is_named(texts: list[str], expected: bool) -> None:
-    """Only the service's own last line says that a build token is dead."""
+    """Only the service's own last line reports a dead build token."""
     assert names_dead_token(texts) is expected
 
 
 def test_advice_is_never_cut() -> None:
-    """However long the service's line is, the command that repairs the token stands in the reason."""
+    """The reason keeps the command that repairs the token, however long the service's line is."""
     long = f"Failed: {'x ' * 29} build token {'y ' * 38} rolled {'z ' * 500}"
     assert (reason(long) or "").endswith(REPAIR)
     assert len(reason(long) or "") <= 300
@@ -176,7 +176,7 @@ def test_advice_is_never_cut() -> None:
     ],
 )
 def test_reason_has_a_place(texts: list[str], number: int) -> None:
-    """The line of the reason is known, and the same however the log is cut into pieces."""
+    """The reason knows its line number, and chunking the log does not change it."""
     for size in range(1, len(texts) + 1):
         finder = ReasonFinder()
         for at in range(0, len(texts), size):

@@ -1,4 +1,4 @@
-"""Tests the rendering of lines, also against a minimal model of a terminal."""
+"""The rendering of lines, also against a minimal model of a terminal."""
 
 import time
 
@@ -123,7 +123,7 @@ def test_it_agrees_with_a_terminal(parts: list[str]) -> None:
 
 @given(st.text(st.sampled_from("\r\b\x1b[]0;?2KGm\x07\\a日\u0301\t\n "), max_size=60))
 def test_no_control_character_is_left(text: str) -> None:
-    """Rendered and made visible, any text has no control character but the tab, and rendering is stable."""
+    """After rendering and escaping, no control character but the tab is left, and rendering is stable."""
     shown = visible_text(render(text))
     assert not any(character < " " and character != "\t" for character in shown)
     assert visible_text(render(shown)) == shown
@@ -151,5 +151,5 @@ def test_a_large_line_is_fast(text: str) -> None:
     """Rendering takes linear time (quadratic would take minutes), and the result is not much longer."""
     began = time.process_time()
     left = render(text)
-    assert time.process_time() - began < 20  # while coverage is measured, too
+    assert time.process_time() - began < 20  # generous, because coverage may be on
     assert len(left) <= len(text) + 1000

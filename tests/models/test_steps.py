@@ -86,7 +86,7 @@ def words(finder: StepFinder, build: Build | None = None) -> str:
     ],
 )
 def test_steps(log: Log, expected: str) -> None:
-    """Any log gives each step at most once and in order, with the time that it took, where that is known."""
+    """Each step occurs at most once and in order, with its duration if that is known."""
     assert words(finder_of(log)) == expected
 
 
@@ -99,7 +99,7 @@ def test_steps(log: Log, expected: str) -> None:
     ],
 )
 def test_end(build: Build, expected: str) -> None:
-    """A finished build ends its last step, with its own outcome."""
+    """A finished build ends its last step with its own outcome."""
     assert words(finder_of([(0, BUILD), (8, "out")]), build) == expected
 
 
@@ -112,7 +112,7 @@ def test_end(build: Build, expected: str) -> None:
     ],
 )
 def test_events(log: Log, expected: str) -> None:
-    """The log's events give the times of the first step; unknown events change nothing."""
+    """The log's events supply the times of the first step; unknown events change nothing."""
     finder = finder_of(log)
     finder.see([LogEvent(type="initializing", started_on=at(0.25), ended_on=at(1.75)), LogEvent(type="x")])
     finder.see(None)
@@ -121,7 +121,7 @@ def test_events(log: Log, expected: str) -> None:
 
 @pytest.mark.slow
 def test_hostile_lines() -> None:
-    """Huge lines and very many forged lines cost little time, and give no further step."""
+    """Huge lines and many forged lines cost little time and add no step."""
     began = time.process_time()
     finder = finder_of([(0, BUILD), *[(1, " " * 1_000_000)] * 20, *[(1, CLONE), (2, BUILT)] * 20_000])
     assert words(finder) == "build 2 success"

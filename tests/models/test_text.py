@@ -1,4 +1,4 @@
-"""Text from outside, made safe to print."""
+"""Untrusted text, made safe to print."""
 
 import json
 import time
@@ -29,7 +29,7 @@ SHOWN = {
 
 @cases(("text", "shown"), SHOWN.values(), ids=list(SHOWN))
 def test_controls_are_visible(text: str, shown: str) -> None:
-    """Control characters and invisible text become visible; everything else stays."""
+    """Control characters and invisible text become visible; everything else is unchanged."""
     assert visible(text) == shown
     assert visible_but_colors(text, colors=True) == shown
     escaped = json_escaped(json.dumps(text, ensure_ascii=False))
@@ -45,7 +45,7 @@ def test_controls_are_visible(text: str, shown: str) -> None:
     ],
 )
 def test_colors_and_line_breaks(colors: bool, lines: bool, shown: str) -> None:
-    """Colors are removed or kept, and so are line breaks; other sequences never stay."""
+    """Colors and line breaks are each removed or kept; other sequences are never kept."""
     assert visible_but_colors("\x1b[1;31mred\x1b[0m\n\x1b[2J", colors=colors, lines=lines) == shown
 
 
@@ -64,7 +64,7 @@ INERT = {
 
 @cases(("text", "safe"), INERT.values(), ids=list(INERT))
 def test_ci_commands_are_disarmed(text: str, safe: str) -> None:
-    """A space disarms commands of CI jobs; text that only looks similar stays."""
+    """A space disarms CI workflow commands; text that only looks similar is unchanged."""
     assert inert(text) == safe
     record = json.dumps({"message": text}, ensure_ascii=False)
     assert json.loads(json_escaped(record)) == {"message": text}
@@ -72,7 +72,7 @@ def test_ci_commands_are_disarmed(text: str, safe: str) -> None:
 
 
 def test_plain_is_one_safe_line() -> None:
-    """Complete escape sequences are removed; parts of others become visible."""
+    """Complete escape sequences are removed; incomplete ones become visible."""
     hostile = "\x1b]0;title\x07::add-mask::e\x1b[2J \x1bP1$r\x1b\\\x1b]52;c;aGk=\nnext\x1b"
     assert plain(hostile) == ": :add-mask::e ^[]52;c;aGk=^Jnext^["
 
@@ -82,7 +82,7 @@ def test_plain_is_one_safe_line() -> None:
     "unit", ["\x1b", "\x1b]", "\x1b[0;", "\n", " \n", ":", "#", "\u200d", " ", "\x1b[0m", "\x1bP"], ids=repr
 )
 def test_time_is_linear(unit: str) -> None:
-    """Four times the text takes about four times as long, whatever is in it."""
+    """Four times the text takes about four times as long, whatever it contains."""
 
     def seconds(length: int) -> float:
         text = unit * (length // len(unit))
@@ -95,7 +95,7 @@ def test_time_is_linear(unit: str) -> None:
 
 
 def test_text_of_a_line() -> None:
-    """A line's `text` is safe to print; its `message` stays as it came."""
+    """A line's `text` is safe to print, and its `message` is unchanged."""
     line = LogLine(0, "::add-mask::e\n\x1b[31m##[x]")
     assert line.text == ": :add-mask::e^J# #[x]"
     assert line.message == "::add-mask::e\n\x1b[31m##[x]"

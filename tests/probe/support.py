@@ -1,4 +1,4 @@
-"""An account in which a probe finds something for each of its questions."""
+"""An account that gives a probe evidence for each of its questions."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ PAGE_SIZE = 10
 
 
 async def rich_account(behavior: Behavior, **options: Any) -> BuildsSimulator:
-    """Builds of every age, kind and source, all of one Worker but those of another one."""
+    """Builds of every age, kind and source, nearly all of a single Worker."""
     clock = VirtualClock()
     sim = BuildsSimulator(clock=clock, behavior=behavior, page_size=PAGE_SIZE, **options)
     tag = sim.add_worker("canary-worker")

@@ -1,4 +1,4 @@
-"""A probe asks little, survives what goes wrong, and its report identifies nobody."""
+"""A probe sends few requests, survives failures, and writes an anonymous report."""
 
 import asyncio
 import re
@@ -32,8 +32,8 @@ def states(report: ProbeReport) -> dict[str, str]:
     return {it.question: it.state for it in report.findings}
 
 
-async def test_report_identifies_nobody() -> None:
-    """Whatever the account holds, no name, id, line or secret of it is in the report."""
+async def test_report_is_anonymous() -> None:
+    """The report contains no name, id, log line or secret of the account."""
     sim = await rich_account(Behavior(status_words={"success": "Canary-Word!"}))
     report = await probed(sim, finished_log(sim))
     shown = f"{report.markdown} {msgspec.json.encode(report).decode()} {report!r}"
@@ -45,7 +45,7 @@ async def test_report_identifies_nobody() -> None:
 
 
 async def test_markdown_has_all() -> None:
-    """The report that is pasted has each question, also what was not asked, and first what differs."""
+    """The Markdown report lists every question, those not asked too, and puts differences first."""
     sim = await rich_account(Behavior(unknown_ids="null"))
     report = await probed(sim)
     text = report.markdown
@@ -53,21 +53,21 @@ async def test_markdown_has_all() -> None:
     assert text.index("| differs | `unknown_ids` | null |") < text.index("| holds |") < text.index("| seen |")
 
 
-async def test_without_a_build_uuid_the_newest_builds_are_looked_at() -> None:
-    """It finds a Worker and a finished log by itself."""
+async def test_without_a_build_uuid() -> None:
+    """Without a build UUID, the probe finds a Worker and a finished log by itself."""
     report = await probed(await rich_account(Behavior()))
     assert states(report)["last_page_cursor"] == "holds"
     assert states(report)["order"] == "holds"
 
 
 async def test_a_given_build_that_does_not_exist() -> None:
-    """Then the newest builds are looked at."""
+    """If the given build does not exist, the probe uses the newest builds."""
     report = await probed(await rich_account(Behavior()), UNKNOWN_UUID)
     assert states(report)["last_page_cursor"] == "holds"
 
 
 async def test_a_given_running_build() -> None:
-    """The running build that was named is the one that is looked at."""
+    """The probe examines the running build that it is given."""
     sim = await rich_account(Behavior())
     tag = next(iter(sim.workers.values()))
     running = sim.add_build(external_script_id=tag)
@@ -79,7 +79,7 @@ async def test_a_given_running_build() -> None:
 
 
 async def test_an_account_without_builds() -> None:
-    """What needs a build is unknown, and the reason says that there is none; everything else is answered."""
+    """Without builds, a question that needs one is unknown with that reason, and the others are answered."""
     sim = BuildsSimulator(clock=VirtualClock())
     sim.add_worker("shop")
     report = await probed(sim)
@@ -92,7 +92,7 @@ async def test_an_account_without_builds() -> None:
 
 
 async def test_nothing_queued_or_running() -> None:
-    """The reasons say what was missing."""
+    """Without a queued or running build, the reasons say so."""
     sim = BuildsSimulator(clock=VirtualClock())
     sim.add_finished_build()
     known = answers(await probed(sim))
@@ -102,7 +102,7 @@ async def test_nothing_queued_or_running() -> None:
 
 
 async def test_interrupted() -> None:
-    """What was not asked yet is unknown, and what was answered before stays."""
+    """After an interruption, unasked questions are unknown and earlier answers are kept."""
     sim = await rich_account(Behavior())
     sent: list[Observation] = []
 
@@ -130,8 +130,8 @@ FAULTS = ["server_error", "blocked", "not_json", "empty_body", "redirect", "rese
 @pytest.mark.slow
 @cases("number", [0, 3, 7, 13, 20])
 @cases("kind", FAULTS)
-async def test_one_failure_does_not_end_it(kind: Any, number: int) -> None:
-    """Whichever request fails, and how: others are answered, and none is repeated."""
+async def test_one_failure_does_not_end_the_probe(kind: Any, number: int) -> None:
+    """One failed request, of any kind at any point, leaves most questions answered and is not repeated."""
     sim = await rich_account(Behavior())
     sim.requests.clear()
     done = 0
@@ -152,8 +152,8 @@ async def test_one_failure_does_not_end_it(kind: Any, number: int) -> None:
     assert list(states(report).values()).count("unknown") < len(QUESTIONS) / 2
 
 
-async def test_a_rate_limit_ends_it() -> None:
-    """After a 429 nothing more is asked, and the reason says so."""
+async def test_a_rate_limit_ends_the_probe() -> None:
+    """After a 429 no further request is sent, and the reason says so."""
     sim = await rich_account(Behavior())
     sim.requests.clear()
     sim.fault(Fault("rate_limited", path="/workers/scripts-search"))
@@ -165,7 +165,7 @@ async def test_a_rate_limit_ends_it() -> None:
 
 
 async def test_no_network() -> None:
-    """Two requests without a response are enough: each may take a whole timeout."""
+    """Two requests without a response end the probe, because each may take a full timeout."""
     sim = await rich_account(Behavior())
     sim.requests.clear()
     sim.fault(Fault("reset", times=100))
@@ -184,7 +184,7 @@ async def test_no_network() -> None:
     ],
 )
 async def test_refused_credentials(kind: TokenKind, refusal: str) -> None:
-    """The first refusal is enough: no other request for builds is sent."""
+    """After the first refusal no other request for builds is sent."""
     sim = await rich_account(Behavior())
     report = await probed(sim, api_token=sim.add_token(kind))
     assert sum("/builds/" in it.path for it in sim.requests) == 1
@@ -193,7 +193,7 @@ async def test_refused_credentials(kind: TokenKind, refusal: str) -> None:
 
 
 async def test_without_the_list_of_workers() -> None:
-    """A token without Workers Scripts Read finds builds by the given one."""
+    """Without Workers Scripts Read, a token finds builds only through a given build."""
     sim = await rich_account(Behavior())
     token = sim.add_token(TokenKind.NO_SCRIPTS)
     assert states(await probed(sim, api_token=token))["last_page_cursor"] == "unknown"
@@ -201,7 +201,7 @@ async def test_without_the_list_of_workers() -> None:
 
 
 async def test_last_page_of_many_builds() -> None:
-    """The oldest builds are on the last page of the list, within the requests of a probe."""
+    """The probe finds the oldest builds on the last page of the list."""
     sim = BuildsSimulator(clock=VirtualClock())
     tag = sim.add_worker("shop")
     for age in range(120):
@@ -228,7 +228,7 @@ async def test_last_page_of_many_builds() -> None:
     ids=repr,
 )
 async def test_odd_results(result: Any) -> None:
-    """Whatever the API gives, the probe comes to its end."""
+    """The probe completes, whatever the API returns."""
 
     class Odd:
         async def send(self, _request: Request) -> Response:
@@ -284,8 +284,8 @@ async def test_odd_builds_and_lines() -> None:
     assert known["cursor_characters"] == "some need percent-encoding"
 
 
-def test_a_probe_that_saw_nothing() -> None:
-    """Every question has an answer to no evidence at all: that it was cut short."""
+def test_a_probe_without_evidence() -> None:
+    """Without evidence, every question is reported as cut short."""
     seen = Evidence(CredentialKind.GLOBAL_KEY)
     for question in QUESTIONS:
         assert isinstance(question.answer(seen), NotAsked)
@@ -363,14 +363,14 @@ OF_EVIDENCE: list[tuple[str, Evidence, str]] = [
 
 @cases(("name", "seen", "answer"), OF_EVIDENCE, ids=[f"{name}: {answer}" for name, _, answer in OF_EVIDENCE])
 def test_answers_of_evidence(name: str, seen: Evidence, answer: str) -> None:
-    """What the simulator never does is told as well."""
+    """Answers that the simulator never produces are reported too."""
     [question] = [it for it in QUESTIONS if it.name == name]
     found = question.answer(seen)
     assert (found.why if isinstance(found, NotAsked) else found) == answer
 
 
 async def test_the_limit_is_kept() -> None:
-    """Not one request more is sent than a probe may send."""
+    """A probe never exceeds its limit of requests."""
     sim = BuildsSimulator(clock=VirtualClock())
     async with sim.client() as client:
         asker = Asker(client._session, limit=2)
@@ -379,8 +379,8 @@ async def test_the_limit_is_kept() -> None:
     assert asker.requests == len(sim.requests) == 2
 
 
-async def test_single_losses_do_not_close_it() -> None:
-    """Only requests without a response that follow each other mean that the network is down."""
+async def test_single_losses_do_not_end_the_probe() -> None:
+    """Only consecutive requests without a response mean that the network is down."""
     sim = BuildsSimulator(clock=VirtualClock())
     async with sim.client(retry=RetryPolicy(attempts=1)) as client:
         asker = Asker(client._session)
@@ -392,7 +392,7 @@ async def test_single_losses_do_not_close_it() -> None:
 
 
 async def test_an_endless_log_costs_few_requests() -> None:
-    """Three empty pages in a row are enough to know that a log has no end."""
+    """Three empty pages in a row prove that a log is endless."""
     sim = BuildsSimulator(clock=VirtualClock(), behavior=Behavior(truncated_hollow="endless"))
     build = sim.add_finished_build(["x"])
     report = await probed(sim, build.build_uuid)
@@ -401,13 +401,13 @@ async def test_an_endless_log_costs_few_requests() -> None:
 
 
 async def test_a_running_build_gets_time_to_write() -> None:
-    """Between two reads of a running log there is a pause, or its cursor would rarely lead to new lines."""
+    """A pause between two reads of a running log lets its cursor yield new lines."""
     sim = await rich_account(Behavior(last_page_cursor="tail"))
     assert answers(await probed(sim))["running_cursor"] == "newer lines only"
 
 
 async def test_a_cursor_like_a_credential_is_not_sent() -> None:
-    """A cursor that looks like a token is not put into a URL; the question is unknown."""
+    """A cursor that looks like a token is not put into a URL, and the question is unknown."""
     sim = BuildsSimulator(clock=VirtualClock())
     async with sim.client() as client:
         reply = await Asker(client._session).ask("/builds/builds/x/logs", cursor="cfut_" + "s" * 40)
@@ -416,7 +416,7 @@ async def test_a_cursor_like_a_credential_is_not_sent() -> None:
 
 
 async def test_misuse() -> None:
-    """A probe runs once, and an impossible id is a ValueError before anything is sent."""
+    """A probe runs once, and an invalid id is a ValueError before anything is sent."""
     sim = BuildsSimulator(clock=VirtualClock())
     async with sim.client() as client:
         probe = client.probe()

@@ -1,4 +1,4 @@
-"""For each switch of the simulator, the probe finds out how it is set; or it says why reading can't tell."""
+"""The probe detects the setting of each simulator switch, or says why reading can't tell."""
 
 from typing import Any, Literal, get_args, get_origin
 
@@ -14,7 +14,7 @@ from tests.support.case import cases
 KEY = {"api_email": "canary@example.com", "api_key": "c" * 37}
 NO_OLDER = "the oldest build that was found is 2 days old"
 
-# By switch, and by its setting: the answer of the probe, or its reason for having none.
+# By switch and setting: the probe's answer, or its reason for having none.
 SWITCHES: dict[str, list[tuple[Any, str]]] = {
     "last_page_cursor": [("tail", "tail"), ("same", "same"), ("null", "null"), ("absent", "absent")],
     "cursors": [(it, it) for it in ("array", "object", "quoted", "raw", "long", "new")],
@@ -42,7 +42,7 @@ SWITCHES: dict[str, list[tuple[Any, str]]] = {
     "rate_limit_headers": [(True, "present"), (False, "absent")],
     "email_key_pair": [(True, "accepted"), (False, "refused 401 (12006)")],
 }
-# What else has to be set so that the switch has an effect.
+# Other settings that a switch needs to have an effect.
 ALSO: dict[str, dict[str, Any]] = {"hollow_cursor": {"truncated_hollow": 2}}
 
 
@@ -57,7 +57,7 @@ def every_switch() -> list[Any]:
 @pytest.mark.slow
 @cases(("switch", "setting", "answer"), every_switch())
 async def test_switch(switch: str, setting: Any, answer: str) -> None:
-    """The question of the switch's name has the answer of its setting, within 30 reads."""
+    """The question named after a switch is answered with its setting, within 30 reads."""
     sim = await rich_account(Behavior(**{switch: setting}, **ALSO.get(switch, {})), **KEY)
     options: dict[str, Any] = {}
     if switch == "email_key_pair":
@@ -71,7 +71,7 @@ async def test_switch(switch: str, setting: Any, answer: str) -> None:
 
 
 def test_every_switch_is_judged() -> None:
-    """A new switch of the simulator needs a line in the table, or a reason why reading can't tell."""
+    """Every switch of the simulator is in the table or has a reason why reading can't tell."""
     switches = {field.name for field in msgspec.structs.fields(Behavior)}
     assert SWITCHES.keys() | NOT_ASKED.keys() == switches
     assert SWITCHES.keys() & NOT_ASKED.keys() == set()
@@ -79,8 +79,8 @@ def test_every_switch_is_judged() -> None:
 
 
 @cases("switch", SWITCHES)
-def test_every_setting_is_told_apart(switch: str) -> None:
-    """The table has each setting that a switch can have, and a different answer for each."""
+def test_every_setting_has_its_own_answer(switch: str) -> None:
+    """The table has every setting of a switch, with a distinct answer for each."""
     kind = next(it.type for it in msgspec.structs.fields(Behavior) if it.name == switch)
     settings = [setting for setting, _ in SWITCHES[switch]]
     parts = [kind] if get_origin(kind) is Literal else get_args(kind)
@@ -92,7 +92,7 @@ def test_every_setting_is_told_apart(switch: str) -> None:
 
 
 async def test_defaults_hold() -> None:
-    """Against the simulator's defaults no assumption fails, but that builds are not kept for ever."""
+    """Every assumption holds against the simulator's defaults with builds kept for 90 days."""
     sim = await rich_account(Behavior(builds_kept=90 * DAY))
     report = await probed(sim, finished_log(sim))
     assert [it.question for it in report.findings if it.state == "differs"] == []

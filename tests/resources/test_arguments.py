@@ -1,4 +1,4 @@
-"""Arguments that are refused before anything is sent."""
+"""Arguments that are rejected before anything is sent."""
 
 import asyncio
 import re
@@ -46,7 +46,7 @@ MISUSE: dict[str, Call] = {
 
 @cases("what", MISUSE)
 async def test_misuse_is_refused(what: str, api: MockApi, client: BuildsClient) -> None:
-    """Misuse is a TypeError or ValueError before anything is sent, no AttributeError and no bad body."""
+    """Misuse is a TypeError or ValueError before anything is sent, never an AttributeError or a bad body."""
     for method in ("GET", "PATCH"):
         api.add(re.compile(".*"), method=method, payload=envelope({}))
     with pytest.raises((TypeError, ValueError)):

@@ -1,4 +1,4 @@
-"""Many ids in few requests: each is sent once, and is in exactly one place of the result."""
+"""Bulk lookups: few requests, each id sent once, and each id in exactly one part of the result."""
 
 import asyncio
 import traceback
@@ -27,7 +27,7 @@ LATEST = "/builds/builds/latest?external_script_ids="
 
 
 class Source:
-    """Fetches a chunk: its ids in upper case, except for those that `special` has."""
+    """Fetches a chunk: each id maps to its upper case, except for those in `special`."""
 
     def __init__(self, special: Mapping[str, str | BaseException | None] | None = None) -> None:
         self.special = special or {}
@@ -58,7 +58,7 @@ class Source:
 
 
 def names(count: int) -> list[str]:
-    """`count` different ids."""
+    """`count` distinct ids."""
     return [f"w{number}" for number in range(count)]
 
 
@@ -91,7 +91,7 @@ async def test_chunks(count: int, sizes: list[int]) -> None:
     st.integers(1, 12),
 )
 async def test_partition(unique: list[str], unknown: set[str], bad: set[str], workers: int) -> None:
-    """Every id is sent once and is in exactly one of found, missing and failed, in the request's order."""
+    """Each id is sent once and lands in exactly one of found, missing and failed, in request order."""
     special: dict[str, str | BaseException | None] = dict.fromkeys(unknown)
     special.update({name: InternalServerError(name) for name in bad})
     source = Source(special)
@@ -114,7 +114,7 @@ async def test_partition(unique: list[str], unknown: set[str], bad: set[str], wo
 
 @cases(("workers", "chunks", "most"), [(1, 5, 1), (2, 5, 2), (3, 5, 3), (10, 5, 5), (10, 2, 2), (10, 1, 1)])
 async def test_concurrency(workers: int, chunks: int, most: int) -> None:
-    """At most as many requests run at once as there are workers and chunks."""
+    """At most one request per worker is in flight, and never more than there are chunks."""
     source = Source()
     source.gate.clear()
     task = asyncio.create_task(fan_out(names(20 * chunks), source, workers=workers))
@@ -125,8 +125,8 @@ async def test_concurrency(workers: int, chunks: int, most: int) -> None:
     assert (source.most, len(source.chunks)) == (most, chunks)
 
 
-async def test_unasked() -> None:
-    """Ids in a response that were not in the request are left out."""
+async def test_unrequested() -> None:
+    """Ids in a response that were not requested are dropped."""
 
     async def fetch(_: Sequence[str]) -> Mapping[str, str | None]:
         return {"other": "?", "b": "B", "a": "A"}
@@ -138,7 +138,7 @@ async def test_unasked() -> None:
 
 @cases("bad", ["", "..", "a/b", "a,b"])
 async def test_refused(bad: str) -> None:
-    """An id that can't be one is refused before the first request."""
+    """An invalid id is rejected before the first request."""
     source = Source()
     with pytest.raises(ValueError, match="can't be an id"):
         await fan_out([*names(50), bad], source, workers=10)
@@ -147,7 +147,7 @@ async def test_refused(bad: str) -> None:
 
 class TestFailure:
     async def test_chunk(self) -> None:
-        """A chunk that fails puts its error on each of its ids and stops no other."""
+        """A failed chunk puts its error on each of its ids and stops no other chunk."""
         error = RateLimitError("slow down", retry_after=300)
         result = await fan_out(names(60), Source({"w25": error}), workers=1)
         assert list(result.failed) == names(60)[20:40]
@@ -162,13 +162,13 @@ class TestFailure:
         BulkResult(found={"a": 1}, missing=("b",)).raise_for_failures()
 
     def test_first(self) -> None:
-        """Of several failures, the first in the order of the request is raised."""
+        """`raise_for_failures` raises the first failure in request order."""
         failed: dict[str, BuildsError] = {"a": NotFoundError("first"), "b": InternalServerError("second")}
         with pytest.raises(NotFoundError, match="first"):
             BulkResult[int](found={}, failed=failed).raise_for_failures()
 
     def test_frozen(self) -> None:
-        """A result can't be changed."""
+        """A result is immutable."""
         result = BulkResult[int](found={})
         with pytest.raises(AttributeError):
             result.found = {"a": 1}  # type: ignore[misc]  # the point
@@ -184,7 +184,7 @@ class TestFailure:
         ids=lambda error: type(error).__name__,
     )
     async def test_ends_all(self, error: Exception, workers: int) -> None:
-        """An error that every chunk would have ends the lookup and is raised alone, in no group."""
+        """An error that every chunk would have ends the lookup and is raised on its own, not in a group."""
         source = Source({"w5": error})
         before = asyncio.all_tasks()
         with pytest.raises(type(error)) as caught:
@@ -196,7 +196,7 @@ class TestFailure:
         assert asyncio.all_tasks() == before
 
     async def test_cause(self) -> None:
-        """An error that is raised keeps its cause."""
+        """A raised error keeps its cause."""
         error = AuthenticationError("no")
         error.__cause__ = cause = OSError("why")
         with pytest.raises(AuthenticationError) as caught:
@@ -213,7 +213,7 @@ class TestFailure:
 @pytest.mark.parametrize("workers", [1, 4])
 class TestCancel:
     async def test_cancel(self, workers: int) -> None:
-        """Canceling a lookup cancels its requests and leaves no task."""
+        """Canceling a lookup cancels its requests and leaves no task behind."""
         source = Source()
         source.gate.clear()
         before = asyncio.all_tasks()
@@ -251,7 +251,7 @@ class TestClient:
         verb: Callable[[BuildsClient], Callable[..., object]],
         path: str,
     ) -> None:
-        """Ids go out as comma lists of twenty, duplicates once; builds come back by id, in order."""
+        """Ids are sent once each, in comma-separated lists of twenty; builds return by id, in order."""
         ids = tags(45)
         for chunk in (ids[:20], ids[20:40], ids[40:]):
             found = {tag: build(f"build-of-{tag}") for tag in reversed(chunk) if tag != ids[30]}
@@ -287,7 +287,7 @@ class TestClient:
         assert error.path.endswith("/builds/builds/latest")
 
     async def test_credentials(self, api: MockApi, client: BuildsClient) -> None:
-        """A wrong token is raised, not put into `failed` for each id."""
+        """A wrong token raises, and is not put into `failed` for each id."""
         api.on("GET", LATEST + ",".join(tags(3)), status=401, json=refusal(12006, "Invalid token"))
         with pytest.raises(AuthenticationError, match="user-owned tokens only") as caught:
             await client.builds.latest(tags(3))

@@ -1,4 +1,4 @@
-"""The address of a build's page, and the names of Workers that it needs."""
+"""The URL of a build's dashboard page, and the Worker names that it needs."""
 
 import asyncio
 
@@ -10,7 +10,7 @@ from tests.support import BUILD_UUID, MockApi, envelope
 
 
 async def test_names() -> None:
-    """The names of all Workers come by tag, with one request for each call: they can change."""
+    """All Worker names are listed by tag, with a new request per call, because they can change."""
     sim = BuildsSimulator(clock=VirtualClock())
     shop, blog = sim.add_worker("shop"), sim.add_worker("blog")
     async with sim.client() as client:
@@ -21,7 +21,7 @@ async def test_names() -> None:
 
 
 async def test_names_of_odd_workers(client: BuildsClient, api: MockApi) -> None:
-    """A tag is in lower case; a Worker without a tag is left out."""
+    """A tag is lowercase, and a Worker without a tag is omitted."""
     api.on(
         "GET", "/workers/scripts", json=envelope([{"id": "a", "tag": "AB" * 16}, {"id": "b", "tag": None}])
     )
@@ -29,7 +29,7 @@ async def test_names_of_odd_workers(client: BuildsClient, api: MockApi) -> None:
 
 
 async def test_dashboard_url() -> None:
-    """The address has account, Worker and build; the Workers are listed once, again for a new one."""
+    """The URL has account, Worker and build; Workers are listed once, and again for an unknown one."""
     sim = BuildsSimulator(clock=VirtualClock())
     first = sim.add_finished_build(external_script_id=sim.add_worker("shop"))
     async with sim.client() as client:
@@ -46,7 +46,7 @@ async def test_dashboard_url() -> None:
 
 
 async def test_build_without_a_known_worker() -> None:
-    """Without the name of the Worker there is no address, and the error says why."""
+    """Without the name of the Worker there is no URL, and the error says why."""
     sim = BuildsSimulator(clock=VirtualClock())
     async with sim.client() as client:
         with pytest.raises(NotFoundError, match="the API does not name its Worker"):

@@ -1,4 +1,4 @@
-"""Deploy hooks: whoever knows the UUID can start builds, so nothing shows it."""
+"""Deploy hooks: the UUID alone can start builds, so nothing shows it."""
 
 import asyncio
 import json
@@ -50,7 +50,7 @@ from tests.support.case import cases
 
 HOOK = "7d1f3b5a-90c2-4e64-8b1d-c0ffee123456"
 ODD = "7d1f3b5a 90c2%4e64ä8b1d"
-"""Not a UUID, but someone may pass it: percent-encoded it looks different."""
+"""Not a UUID, but a caller may pass it: percent-encoded it looks different."""
 
 TRIGGERED = {"build_uuid": "3f2b8c1e", "status": "queued", "created_on": "2026-08-13T02:33:54.080Z"}
 CREDENTIALS: dict[str, dict[str, Any]] = {
@@ -77,7 +77,7 @@ async def _other_shape(exchange: Exchange) -> None:
 
 
 def echo(body: str, **how: Any) -> Reply:
-    """A response whose body has the path of the request in place of ECHO, decoded and not."""
+    """A response whose body has the request's path in place of ECHO, both decoded and encoded."""
 
     async def reply(exchange: Exchange) -> None:
         target = exchange.request.target
@@ -177,9 +177,9 @@ CASES = [
 async def test_failure_shows_no_uuid(
     name: str, which: str, hook: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """No error, traceback, log record or observation of a call that fails has the UUID of its hook."""
+    """No error, traceback, log record or observation of a failed call shows the hook's UUID."""
     caplog.set_level(logging.DEBUG)
-    if name == "status line" and which == "trigger":  # once with all that asyncio has to say
+    if name == "status line" and which == "trigger":  # once with all of asyncio's debug output
         asyncio.get_running_loop().set_debug(True)
         asyncio.get_running_loop().slow_callback_duration = 0
     seen: list[Observation] = []
@@ -203,7 +203,7 @@ ODD_FIELDS = {"date": {"created_on": HOOK}, "list": {"branch": [HOOK]}, "build":
 
 @pytest.mark.parametrize("uuid", UNREADABLE.values(), ids=UNREADABLE)
 async def test_unreadable_response_shows_no_uuid(uuid: object, client: BuildsClient, api: MockApi) -> None:
-    """Nor does an unreadable response show a UUID that the client has never seen."""
+    """An unreadable response does not show a UUID that is new to the client."""
     hook = hook_body(deploy_hook_uuid=uuid, deploy_hook_name=HOOK)["result"]
     api.on("POST", "/builds/workers/shop/deploy_hooks", envelope(hook))
     with pytest.raises(ResponseDecodeError) as caught:
@@ -215,7 +215,7 @@ async def test_unreadable_response_shows_no_uuid(uuid: object, client: BuildsCli
 async def test_odd_response_shows_no_uuid(
     changes: dict[str, Any], client: BuildsClient, api: MockApi, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What is left out of an odd response is logged by its place alone."""
+    """The values dropped from an odd response are logged by their place alone."""
     caplog.set_level(logging.DEBUG)
     odd = [hook_body(**changes)["result"], hook_body(deploy_hook_uuid=[HOOK])["result"]]
     api.on("GET", "/builds/workers/shop/deploy_hooks", envelope(odd))
@@ -226,7 +226,7 @@ async def test_odd_response_shows_no_uuid(
 
 
 async def test_success_shows_no_uuid(caplog: pytest.LogCaptureFixture) -> None:
-    """Nor has a call that succeeds: not in a repr, a log record or an observation."""
+    """A successful call shows the UUID in no repr, log record or observation."""
     caplog.set_level(logging.DEBUG)
     seen: list[Observation] = []
     sim = BuildsSimulator(clock=VirtualClock(idle_turns=20))
@@ -259,7 +259,7 @@ async def test_success_shows_no_uuid(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_value_keeps_it() -> None:
-    """The value itself has the UUID: it can be compared, and encoded in order to store it."""
+    """The value itself has the UUID, for comparison and storage, and its repr hides it."""
     hook = DeployHook(deploy_hook_uuid=HOOK, deploy_hook_name="nightly")
     assert hook.deploy_hook_uuid == HOOK
     assert hook != DeployHook(deploy_hook_uuid=HOOK[::-1], deploy_hook_name="nightly")
@@ -297,7 +297,7 @@ class TestTrigger:
                 assert sent != set()
 
     async def test_same_connection(self) -> None:
-        """A call without the token needs no connection of its own."""
+        """A call without the token shares the connection of the others."""
         async with a_client(answer(envelope(TRIGGERED)), answer(envelope([]))) as (client, server):
             await client.deploy_hooks.trigger(HOOK)
             await client.deploy_hooks.list("shop")
@@ -328,7 +328,7 @@ class TestTrigger:
     )
     @pytest.mark.parametrize("borrowed", [False, True], ids=["own", "borrowed"])
     async def test_sent_once(self, borrowed: bool, reply: Reply, error: type[BuildsError]) -> None:
-        """A request that may have arrived is not sent again, over a fresh connection or a kept one."""
+        """A request that may have arrived is not sent again, on a fresh connection or a reused one."""
         async with aiohttp.ClientSession() as session:
             options: dict[str, Any] = {"session": session} if borrowed else {}
             options["timeout"] = 0.1
@@ -340,7 +340,7 @@ class TestTrigger:
                 assert len(server.requests) == 2
 
     async def test_sent_again_after_429(self) -> None:
-        """After a 429 with a short Retry-After it is sent again."""
+        """After a 429 with a short Retry-After, the request is sent again."""
         limited = answer(refusal(12051, "Rate limit exceeded"), status=429, headers={"Retry-After": "7"})
         clock = FakeClock()
         async with a_client(limited, answer(envelope(TRIGGERED)), clock=clock) as (client, server):
@@ -364,7 +364,7 @@ class TestTrigger:
         assert [again.build_uuid] == [*sim.builds]
 
     async def test_already_exists(self) -> None:
-        """It reports whether a build was started or is pending, and which."""
+        """`already_exists` says whether the returned build was already pending."""
         sim = BuildsSimulator(clock=VirtualClock(idle_turns=20))
         async with sim.client() as client:
             hook = sim.add_deploy_hook(sim.add_worker("shop"))
@@ -377,7 +377,7 @@ class TestTrigger:
             assert listed.latest_build.created_on == first.created_on
 
     async def test_documented_response(self) -> None:
-        """The response that Cloudflare's guide shows can be read too."""
+        """The response shown in Cloudflare's guide is readable too."""
         sim = BuildsSimulator(clock=VirtualClock(idle_turns=20), behavior=Behavior(hook_answer="documents"))
         async with sim.client() as client:
             hook = sim.add_deploy_hook(sim.add_worker("shop"))
@@ -385,7 +385,7 @@ class TestTrigger:
         assert build == DeployHookBuild(build_uuid=next(iter(sim.builds)), branch="main", worker="shop")
 
     async def test_too_many(self) -> None:
-        """The eleventh build of a minute is a RateLimitError."""
+        """The eleventh build within a minute is a RateLimitError."""
         sim = BuildsSimulator(clock=VirtualClock(idle_turns=20), started_builds=lambda _: ((0.0, "begun"),))
         async with sim.client(retry=RetryPolicy(attempts=1)) as client:
             hook = sim.add_deploy_hook(sim.add_worker("shop"))
@@ -397,15 +397,15 @@ class TestTrigger:
         assert hook not in str(caught.value)
 
     @pytest.mark.parametrize("hook", ["", ".", "..", "a/b", "a\\b"])
-    async def test_no_uuid(self, hook: str, client: BuildsClient, api: MockApi) -> None:
-        """A text that would leave its place in the path is refused, and nothing is sent."""
+    async def test_invalid_uuid(self, hook: str, client: BuildsClient, api: MockApi) -> None:
+        """A value that would leave its place in the path is rejected, and nothing is sent."""
         for call in CALLS.values():
             with pytest.raises(ValueError, match="can't be an id"):
                 await call(client, hook)
         assert api.sent == []
 
     async def test_url(self, client: BuildsClient, api: MockApi) -> None:
-        """The URL of a hook in place of its UUID is refused, by an error that does not show it."""
+        """A hook's URL in place of its UUID is rejected with an error that does not show it."""
         url = f"https://api.cloudflare.com/client/v4/workers/builds/deploy_hooks/{HOOK}"
         with pytest.raises(ValueError, match="id") as caught:
             await client.deploy_hooks.trigger(url)
@@ -416,7 +416,7 @@ class TestTrigger:
 async def test_limit_of_a_hook_holds_back_no_other_call(
     api: MockApi, client: BuildsClient, clock: FakeClock
 ) -> None:
-    """Too many builds by one hook (12051) say nothing about the user's own 1,200 requests."""
+    """A hook's own rate limit (12051) does not close the budget of the user's 1,200 requests."""
     api.add(
         f"{BASE_URL}/workers/builds/deploy_hooks/{HOOK}",
         method="POST",
@@ -432,7 +432,7 @@ async def test_limit_of_a_hook_holds_back_no_other_call(
 
 
 async def test_limit_of_an_anonymous_call_is_not_the_users(api: MockApi, client: BuildsClient) -> None:
-    """A rate limit in the response to a call without the token is not that of the token's user."""
+    """A rate limit in the response to an anonymous call does not count against the token's user."""
     api.add(
         f"{BASE_URL}/workers/builds/deploy_hooks/{HOOK}",
         method="POST",
@@ -445,7 +445,7 @@ async def test_limit_of_an_anonymous_call_is_not_the_users(api: MockApi, client:
 
 class TestManage:
     async def test_life(self) -> None:
-        """A hook is made, found, changed and deleted; its UUID stays until then."""
+        """A hook is created, found, changed and deleted, with the same UUID throughout."""
         sim = BuildsSimulator(clock=VirtualClock(idle_turns=20))
         async with sim.client() as client:
             tag, hooks = sim.add_worker("shop"), client.deploy_hooks
@@ -466,7 +466,7 @@ class TestManage:
 
     @pytest.mark.parametrize("name", ["", "x" * 59, "ä" * 59], ids=["empty", "59", "59 umlauts"])
     async def test_name(self, name: str, client: BuildsClient, api: MockApi) -> None:
-        """A name of none or more than 58 characters is refused with the limit, and nothing is sent."""
+        """An empty name, or one above 58 characters, is rejected with the limit, and nothing is sent."""
         with pytest.raises(ValueError, match="1 to 58 characters"):
             await client.deploy_hooks.create("shop", deploy_hook_name=name, branch="main")
         with pytest.raises(ValueError, match="1 to 58 characters"):
@@ -475,7 +475,7 @@ class TestManage:
 
     @cases(("kind", "times"), [("reset", 1), ("cut_body", 1), ("server_error", 2), ("not_json", 1)])
     async def test_update_is_repeated(self, kind: FaultKind, times: int) -> None:
-        """An update is a replacement, so it is retried like a read; a creation and a deletion are not."""
+        """An update is a replacement and is retried like a read; a creation or deletion is not retried."""
         sim = BuildsSimulator(clock=VirtualClock(idle_turns=20))
         async with sim.client() as client:
             hook = sim.add_deploy_hook(sim.add_worker("shop"))

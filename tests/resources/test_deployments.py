@@ -40,7 +40,7 @@ async def client_of_sim(sim: BuildsSimulator) -> AsyncIterator[BuildsClient]:
 
 
 async def test_deployments(sim: BuildsSimulator, client_of_sim: BuildsClient) -> None:
-    """The list is newest first, `get` finds one, and `current` is the first."""
+    """The list is newest first, `get` finds one deployment, and `current` is the first."""
     client, tag = client_of_sim, sim.workers["shop"]
     assert await client.deployments.list("shop") == ()
     assert await client.deployments.current("shop") is None
@@ -56,7 +56,7 @@ async def test_deployments(sim: BuildsSimulator, client_of_sim: BuildsClient) ->
 
 
 async def test_versions(sim: BuildsSimulator, client_of_sim: BuildsClient) -> None:
-    """The list comes in pages, all of which `iter` walks; `get` has the resources."""
+    """The list is paged, `iter` walks all pages, and `get` includes the resources."""
     client, tag = client_of_sim, sim.workers["shop"]
     made = [sim.add_version(tag, age=float(age), message="why") for age in range(12, 0, -1)][::-1]
     page = await client.versions.list("shop", page=2, per_page=5)
@@ -73,7 +73,7 @@ async def test_versions(sim: BuildsSimulator, client_of_sim: BuildsClient) -> No
 
 
 async def test_subdomains(sim: BuildsSimulator, client_of_sim: BuildsClient) -> None:
-    """The account's subdomain, and whether a Worker uses it."""
+    """The client reads the account's subdomain, and whether a Worker uses it."""
     client = client_of_sim
     assert (await client.account.subdomain()).subdomain == "simulated"
     sim.set_workers_dev(sim.workers["shop"], previews_enabled=False)
@@ -86,7 +86,7 @@ async def test_subdomains(sim: BuildsSimulator, client_of_sim: BuildsClient) -> 
 
 @pytest.mark.parametrize("code", [10007, 10090])
 async def test_an_unknown_worker(code: int) -> None:
-    """A NotFoundError says that the name counts here, not the tag."""
+    """The NotFoundError says that this call needs the Worker's name, not its tag."""
     sim = BuildsSimulator(clock=VirtualClock(), behavior=Behavior(unknown_script=code))  # type: ignore[arg-type]
     async with sim.client() as client:
         with pytest.raises(NotFoundError, match="needs the Worker's name, not its tag") as caught:
@@ -95,7 +95,7 @@ async def test_an_unknown_worker(code: int) -> None:
 
 
 async def test_tokens(sim: BuildsSimulator) -> None:
-    """An account-owned token is enough; without Workers Scripts Read the error names that permission."""
+    """An account-owned token suffices; without Workers Scripts Read the error names that permission."""
     async with sim.client(api_token=sim.add_token(TokenKind.ACCOUNT_OWNED)) as client:
         assert await client.deployments.list("shop") == ()
     async with sim.client(api_token=sim.add_token(TokenKind.NO_SCRIPTS)) as client:
@@ -105,7 +105,7 @@ async def test_tokens(sim: BuildsSimulator) -> None:
 
 @pytest.mark.parametrize("odd", [None, 7, {}, {"source": "dash"}], ids=repr)
 async def test_the_current_deployment_is_never_guessed(odd: object, client: BuildsClient) -> None:
-    """A deployment that can't be read costs the list only itself, but might be the current one."""
+    """An unreadable deployment costs a list only itself, but makes the current deployment an error."""
     with MockApi() as api:
         api.on("GET", DEPLOYMENTS, envelope({"deployments": [odd, {"id": "d"}]}), repeat=True)
         assert await client.deployments.list("shop") == (Deployment(id="d"),)
@@ -116,7 +116,7 @@ async def test_the_current_deployment_is_never_guessed(odd: object, client: Buil
 
 @pytest.mark.parametrize("result", [None, [], {"deployments": None}, {"deployments": {}}], ids=repr)
 async def test_an_unreadable_list_is_not_an_empty_one(result: object, client: BuildsClient) -> None:
-    """The Worker would count as never deployed."""
+    """An unreadable list is an error, because an empty one would mean "never deployed"."""
     with MockApi() as api:
         api.on("GET", DEPLOYMENTS, envelope(result))
         with pytest.raises(ResponseDecodeError):
@@ -133,5 +133,5 @@ async def test_an_unreadable_list_is_not_an_empty_one(result: object, client: Bu
     ],
 )
 def test_either_spelling_of_has_preview(metadata: dict[str, bool], expected: bool | None) -> None:
-    """Both were seen; one name is enough for the reader."""
+    """Either spelling of `has_preview` is read, because the API was seen to use both."""
     assert decoded(metadata, VersionMetadata).has_preview is expected

@@ -1,4 +1,4 @@
-"""Ids are sent in the API's spelling, and come back as the caller wrote them."""
+"""Ids are sent in the API's spelling and returned in the caller's."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -27,7 +27,7 @@ LOOK_UPS: dict[str, tuple[LookUp, str, str]] = {
 @pytest.mark.parametrize("verb", LOOK_UPS)
 @pytest.mark.parametrize("answered", [str.lower, str.upper], ids=["lower", "upper"])
 async def test_found(verb: str, answered: Callable[[str], str], client: BuildsClient, api: MockApi) -> None:
-    """Each spelling of an id has the result, in the order of the request; an id is sent once."""
+    """Each spelling of an id gets the result, in request order, and the id is sent once."""
     call, path, id_ = LOOK_UPS[verb]
     api.on("GET", f"{path}{id_},w1", envelope({"builds": {answered(id_): build(), "w1": build("w")}}))
     if verb == "latest":
@@ -44,7 +44,7 @@ async def test_found(verb: str, answered: Callable[[str], str], client: BuildsCl
 
 @pytest.mark.parametrize("verb", LOOK_UPS)
 async def test_missing_and_failed(verb: str, client: BuildsClient, api: MockApi) -> None:
-    """The same holds for ids without a build, and for those whose request failed."""
+    """Missing and failed ids also keep the caller's spelling."""
     call, path, id_ = LOOK_UPS[verb]
     api.on("GET", f"{path}{id_}", envelope({"builds": {}}))
     api.on("GET", f"{path}{id_}", status=404)
@@ -54,7 +54,7 @@ async def test_missing_and_failed(verb: str, client: BuildsClient, api: MockApi)
 
 @pytest.mark.parametrize("odd", [{"build_uuid": None}, {}, "none", 7, [], {"build_uuid": ""}], ids=str)
 async def test_unreadable_build(odd: object, client: BuildsClient, api: MockApi) -> None:
-    """A build that can't be read is in `failed`, not in `missing`, and hides no other one."""
+    """An unreadable build is in `failed`, not in `missing`, and hides no other build."""
     api.on("GET", f"{LATEST}{TAG},{OTHER}", envelope({"builds": {TAG: odd, OTHER: build()}}))
     result = await client.builds.latest([TAG.upper(), OTHER])
     assert (list(result.found), result.missing) == ([OTHER], ())
@@ -64,14 +64,14 @@ async def test_unreadable_build(odd: object, client: BuildsClient, api: MockApi)
 
 
 async def test_tags(client: BuildsClient, api: MockApi) -> None:
-    """`workers.tags` maps the caller's spelling to the API's, also next to an odd Worker."""
+    """`workers.tags` maps the caller's spelling to the API's, even among odd Workers."""
     odd = [None, {"id": 5, "tag": 7, "created_on": "soon"}, {"tag": OTHER}, {"id": "shop", "tag": TAG}]
     api.on("GET", "/workers/scripts", envelope(odd))
     assert await client.workers.tags([OTHER.upper(), "shop"]) == {OTHER.upper(): OTHER, "shop": TAG}
 
 
 async def test_watch(client: BuildsClient, api: MockApi) -> None:
-    """Changes and failures of a watch have the tag as the caller wrote it; it is sent once."""
+    """Changes and failures of a watch have the tag in the caller's spelling; it is sent once."""
     builds = {TAG: build(), OTHER: {"build_uuid": []}}
     api.on("GET", f"{LATEST}{TAG},{OTHER}", envelope({"builds": builds}), repeat=True)
     watch = client.watch([TAG.upper(), OTHER.upper(), TAG])
@@ -85,7 +85,7 @@ def _plain(it: Build) -> dict[str, Any]:
 
 
 async def test_tail(client: BuildsClient, api: MockApi) -> None:
-    """So have the lines of a tail; its position has the API's spelling, and fits every other one."""
+    """Lines of a tail have the caller's spelling; its position has the API's, and fits any other."""
     running = build("b2", status="running", build_outcome=None, stopped_on=None)
     api.on("GET", f"{LATEST}{TAG}", envelope({"builds": {TAG: running}}), repeat=True)
     api.on(
@@ -107,7 +107,7 @@ async def test_tail(client: BuildsClient, api: MockApi) -> None:
 
 
 async def test_position_in_another_spelling(client: BuildsClient, api: MockApi) -> None:
-    """A stored position whose tags are in upper case is understood too."""
+    """A stored position with uppercase tags is understood."""
     api.on("GET", f"{LATEST}{TAG}", envelope({"builds": {}}), repeat=True)
     tail = client.tail([TAG], start=TailPosition({TAG.upper(): WorkerMark("b1")}))
     assert tail.position.workers == {TAG: WorkerMark("b1")}
@@ -166,7 +166,7 @@ PATHS: dict[str, tuple[str, str, Callable[[BuildsClient], Awaitable[object]]]] =
 
 @pytest.mark.parametrize("what", PATHS)
 async def test_paths(what: str, client: BuildsClient, api: MockApi) -> None:
-    """UUIDs and ids of 32 hex digits are sent in lower case; names, cursors and other ids as they are."""
+    """UUIDs and 32-digit hex ids are sent in lowercase; names, cursors and other ids, unchanged."""
     method, path, call = PATHS[what]
     api.on(method, path, envelope(None if "builds/builds" not in path else build()))
     await call(client)
@@ -174,7 +174,7 @@ async def test_paths(what: str, client: BuildsClient, api: MockApi) -> None:
 
 
 async def test_lost_start(client: BuildsClient, api: MockApi) -> None:
-    """A build whose response was lost is found by its trigger, however the caller wrote its UUID."""
+    """A build with a lost response is found by its trigger, in any spelling of the trigger's UUID."""
     queued = build(status="queued", build_outcome=None, stopped_on=None, created_on="2199-01-01T00:00:00Z")
     queued["trigger"] |= {"trigger_uuid": UUID, "external_script_id": TAG}
     queued["build_trigger_metadata"]["build_trigger_source"] = "manual"
@@ -185,8 +185,8 @@ async def test_lost_start(client: BuildsClient, api: MockApi) -> None:
     assert found.build_uuid == queued["build_uuid"]
 
 
-async def test_tag_in_capitals(api: MockApi, client: BuildsClient) -> None:
-    """A tag in capitals is found under the tag in lower case that the API gives."""
+async def test_uppercase_tag(api: MockApi, client: BuildsClient) -> None:
+    """An uppercase tag is matched to the lowercase tag of the response."""
     api.on("GET", f"{LATEST}{TAG}", envelope({"builds": {TAG: {"build_uuid": UUID}}}))
     result = await client.builds.latest([TAG.upper()])
     assert result.missing == ()

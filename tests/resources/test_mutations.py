@@ -1,7 +1,7 @@
-"""One odd value at any place of any response costs at most itself, and raises no other than our errors.
+"""One odd value anywhere in any response costs at most itself, and raises only the library's errors.
 
-The responses are made from the types that the client reads, with two of everything, so that each odd value
-has a good neighbor. Each is decoded by the method of its operation, as if a connection had carried it.
+The responses are generated from the types that the client reads, with two of everything, so that each odd
+value has a good neighbor. The method of its operation decodes each, as if from a connection.
 """
 
 import json
@@ -59,7 +59,7 @@ class Allowed(NamedTuple):
 
 
 RECEIPTS = {name for name, operation in OPERATIONS.items() if operation.is_receipt}
-"""Operations that were done when the API says so, whatever else it says."""
+"""Operations whose success alone is the confirmation, whatever the response contains."""
 
 IDENTITIES = {
     "build_uuid",
@@ -101,7 +101,7 @@ ALLOWED = (
 
 
 def sample(kind: inspect.Type, name: str = "", number: int = 0) -> Any:
-    """A value of that type, with all that it may have; different numbers give different values."""
+    """A fully populated value of that type; different numbers give different values."""
     make = _SAMPLES.get(type(kind))
     return make(kind, name, number) if make else {"some": "thing"}  # an object of any kind
 
@@ -192,11 +192,11 @@ def mutations(value: Any) -> Iterator[tuple[Path, str, Any]]:
             yield path, how, mutated(value, path, odd)
 
 
-# What a call returns, in the shape of the response that it came from.
+# The result of a call, in the shape of the response that it came from.
 
 
 class Canned:
-    """A transport whose every response is the same."""
+    """A transport that always returns the same response."""
 
     def __init__(self) -> None:
         self.response = Response(200, {}, b"")
@@ -258,18 +258,18 @@ def differences(one: Any, other: Any, odd: Path, path: Path = ()) -> Iterator[Pa
 
 
 def is_its_own(place: Path, odd: Path, name: str) -> bool:
-    """Whether a difference is what an odd value may cost: itself, or the element that it makes useless."""
+    """Whether a difference is within the allowed cost of an odd value: itself, or its now useless element."""
     if place[: len(odd)] == odd or place == odd[:-1]:
         return True
     if odd[-1] in IDENTITIES:
         return place in {odd[:-1], odd[:-2]} or (name in RECEIPTS and len(odd) == 2)
-    return name == "getBuildLogs" and place[:3] == odd[:3]  # of a line either half
+    return name == "getBuildLogs" and place[:3] == odd[:3]  # either half of a line
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", OPERATIONS)
 async def test_an_odd_value_costs_at_most_itself(name: str, canned: tuple[BuildsClient, Canned]) -> None:
-    """Whatever stands at one place of a response, the rest of the response is returned."""
+    """The rest of a response is returned, whatever value is at one place in it."""
     client, transport = canned
     operation = OPERATIONS[name]
     wire = response_of(name, operation)
@@ -296,7 +296,7 @@ def given_or_refused(client: BuildsClient, transport: Canned, name: str, wire: J
 
 
 def check_bulk(result: BulkResult[Any], path: Path, odd: Json, place: str) -> None:
-    """A build that can't be read is in `failed`, an absent one in `missing`."""
+    """An unreadable build is in `failed`, and an absent one is in `missing`."""
     builds = odd["result"]["builds"]
     [first, second] = [*result.found, *result.missing, *result.failed][:2]
     assert {first, second} == {*result.found, *result.missing, *result.failed}, place
@@ -308,7 +308,7 @@ def check_bulk(result: BulkResult[Any], path: Path, odd: Json, place: str) -> No
 
 
 async def test_odd_refusals(canned: tuple[BuildsClient, Canned]) -> None:
-    """A refusal stays a refusal, whatever is in its body, and keeps the codes of its good entries."""
+    """A refusal stays a refusal, whatever its body is, and keeps the codes of its good entries."""
     client, transport = canned
     entries = [{"code": 12002, "message": "one"}, {"code": 12000, "message": "two"}]
     wire = {"success": False, "errors": entries, "messages": [], "result": None}
@@ -340,7 +340,7 @@ async def test_odd_refusals(canned: tuple[BuildsClient, Canned]) -> None:
 async def test_null_inside(
     result: Any, call: Callable[[BuildsClient], Any], canned: tuple[BuildsClient, Canned]
 ) -> None:
-    """A null in a map or list of a result is no error."""
+    """A null inside a map or list of a result is not an error."""
     client, transport = canned
     transport.response = Response(200, {}, json.dumps(envelope(result)).encode())
     drive(call(client))
@@ -402,7 +402,7 @@ def event_of(body: Any) -> BuildEvent | None:
 
 
 def test_odd_events() -> None:
-    """An odd value of an event costs at most itself; only without a type or a build is it no event."""
+    """An odd value costs an event at most itself; only the type and the build are required."""
     whole = event_of(EVENT)
     assert whole is not None
     assert whole.build_trigger_metadata is not None
@@ -432,8 +432,8 @@ def _may_change(path: Path) -> set[str]:
 # The message of a pull.
 
 
-async def test_an_odd_message_takes_no_other_with_it(canned: tuple[BuildsClient, Canned]) -> None:
-    """Whatever is odd in a message, the pull returns the other one, and the odd one if it can be used."""
+async def test_an_odd_message_leaves_the_others(canned: tuple[BuildsClient, Canned]) -> None:
+    """A pull returns the good message next to an odd one, and the odd one too if it is usable."""
     client, transport = canned
     wire = envelope(sample_of(QueueBatch))
     for path, how, odd in mutations(wire["result"]["messages"][0]):
@@ -444,7 +444,7 @@ async def test_an_odd_message_takes_no_other_with_it(canned: tuple[BuildsClient,
 
 
 async def test_an_odd_line_keeps_its_place(canned: tuple[BuildsClient, Canned]) -> None:
-    """Positions count lines, so a page has as many lines as the API sent, whatever one of them is."""
+    """A page has as many lines as the API sent, odd ones included, because positions count lines."""
     client, transport = canned
     wire = envelope(sample_of(LogPage))
     for how, odd in MUTATIONS.items():
@@ -459,9 +459,9 @@ async def test_an_odd_line_keeps_its_place(canned: tuple[BuildsClient, Canned]) 
 
 @pytest.mark.slow
 async def test_few_odd_responses_are_refused(canned: tuple[BuildsClient, Canned]) -> None:
-    """Few responses that are odd below the result are refused: 128 of 13,540. Strictly it would be half.
+    """Few responses with an odd value are rejected: 128 of 13,540. Strict decoding would reject half.
 
-    A result that is odd as a whole leaves nothing to return; how many of those there are says nothing.
+    Only values below the result count, because a result that is odd as a whole leaves nothing to return.
     """
     client, transport = canned
     results = [

@@ -26,7 +26,7 @@ INFO = {"count": 1, "page": 2, "per_page": 7, "total_count": 8, "total_pages": 2
 
 
 class AnyApi(MockApi):
-    """Responds to every request with one result, and keeps the requests."""
+    """Answers every request with one result, and records the requests."""
 
     def __init__(self, result: object) -> None:
         super().__init__()
@@ -47,13 +47,13 @@ each_operation = cases("name", OPERATIONS)
 
 
 def test_complete() -> None:
-    """Each operation of the schema is in the table, and nothing else is."""
+    """The table contains exactly the schema's operations."""
     assert OPERATIONS.keys() == PUBLISHED.keys()
 
 
 @each_operation
 async def test_request(name: str, client: BuildsClient) -> None:
-    """A method sends one request: the operation's verb, path, query and body, all of it and no more."""
+    """A method sends one request with exactly the operation's verb, path, query and body."""
     operation, published = OPERATIONS[name], PUBLISHED[name]
     with AnyApi(example(published.result)) as api:
         await operation.call(client)
@@ -71,7 +71,7 @@ async def test_request(name: str, client: BuildsClient) -> None:
 
 @each_operation
 async def test_result(name: str, client: BuildsClient) -> None:
-    """A method gives the operation's result as its type, with every field that the schema has."""
+    """A method returns the operation's result as its type, with every field of the schema."""
     operation, result = OPERATIONS[name], example(PUBLISHED[name].result)
     with AnyApi(result):
         given = await operation.call(client)
@@ -105,7 +105,7 @@ def method_of(operation: Operation) -> str:
 
 
 def test_documented() -> None:
-    """Each method of a resource names the API's page, and the permission that it needs."""
+    """Each method of a resource documents its API page and its permission."""
     for name, method in METHODS.items():
         said = inspect.getdoc(method) or ""
         with Case(name):
@@ -116,7 +116,7 @@ def test_documented() -> None:
 
 
 def test_documented_permission() -> None:
-    """The permission that a method names is that of its operation."""
+    """The permission that a method documents is its operation's."""
     for name, operation in OPERATIONS.items():
         needed = "no permission" if operation.permission == NO_PERMISSION else f'"{operation.permission}"'
         with Case(name):
@@ -124,13 +124,13 @@ def test_documented_permission() -> None:
 
 
 @cases("name", ["QueueAcks", "QueueExtension", "Pages"])
-def test_what_methods_give_is_exported(name: str) -> None:
-    """The types that methods return can be named in an annotation."""
+def test_return_types_are_exported(name: str) -> None:
+    """The return types of methods are public, for use in annotations."""
     assert name in builds_async.__all__
 
 
 def example(schema: Schema) -> Any:
-    """A value that has everything that a schema without `allOf` knows of."""
+    """A value with every field of a schema without `allOf`."""
     if "oneOf" in schema or "anyOf" in schema:
         return example(of_builds(schema))
     if isinstance(schema.get("type"), list):
@@ -161,7 +161,7 @@ _EXAMPLES: dict[str, Callable[[Schema], Any]] = {
 
 
 def plain(given: object) -> Any:
-    """What a method gave, as the JSON that it came from."""
+    """A method's return value, as the JSON that it came from."""
     if isinstance(given, BulkResult):
         return {"builds": msgspec.to_builtins(given.found)}
     return msgspec.to_builtins(given.result if isinstance(given, Page) else given)
@@ -174,11 +174,11 @@ def items(given: Any) -> Iterator[object]:
 
 
 def lost(sent: Any, got: Any, place: str = "") -> Iterator[str]:
-    """The names of what was sent and is not in the result."""
+    """The names of sent values that are missing from the result."""
     if isinstance(sent, dict) and isinstance(got, dict):
         for name, value in sent.items():
             if place == "builds" and name not in got:
-                continue  # a Worker that was not asked for
+                continue  # a Worker that was not requested
             yield from lost(value, got.get(name), name)
     elif isinstance(sent, list) and isinstance(got, list | tuple) and len(sent) == len(got):
         for one, other in zip(sent, got, strict=True):
@@ -188,7 +188,7 @@ def lost(sent: Any, got: Any, place: str = "") -> Iterator[str]:
 
 
 def not_sent(schema: Schema, body: Any, place: str = "") -> Iterator[str]:
-    """The places in the schema of a body that this body lacks."""
+    """The places in a body's schema that this body lacks."""
     if "oneOf" in schema:
         [schema] = [form for form in schema["oneOf"] if validator(form).is_valid(body)] or [of_builds(schema)]
     if isinstance(body, list):

@@ -1,4 +1,4 @@
-"""A list of many pages as one async iterator."""
+"""A paged list as one async iterator."""
 
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -14,7 +14,7 @@ from tests.support.case import cases
 
 
 class Listing:
-    """A list on a server, which may grow at its front while it is read; `asked` has the pages requested."""
+    """A server-side list that may grow at its front during reading; `asked` has the requested pages."""
 
     def __init__(self, count: int, per_page: int, *, info: bool = False) -> None:
         self.items = [f"i{number}" for number in range(count)]
@@ -71,14 +71,14 @@ async def take(items: AsyncIterator[str], count: int) -> list[str]:
     ids=str,
 )
 async def test_all(count: int, info: bool, asked: list[int]) -> None:
-    """All items come, once and in order, and no unnecessary page is fetched."""
+    """Every item is returned once and in order, and no unnecessary page is fetched."""
     listing = Listing(count, 3, info=info)
     assert [item async for item in listing.pages()] == listing.items
     assert listing.asked == asked
 
 
 async def test_one_by_one() -> None:
-    """A page is fetched when its first item is needed, not before."""
+    """A page is fetched only when its first item is needed."""
     listing = Listing(9, 3)
     pages = listing.pages()
     assert listing.asked == []
@@ -88,7 +88,7 @@ async def test_one_by_one() -> None:
 
 
 async def test_break() -> None:
-    """After a `break`, the next loop continues where the last one was."""
+    """After a `break`, the next loop continues at the same place."""
     listing = Listing(8, 3)
     pages = listing.pages()
     seen = []
@@ -102,7 +102,7 @@ async def test_break() -> None:
 
 
 async def test_error() -> None:
-    """After an error the same iterator continues where it was, and fetches that page again."""
+    """After an error the same iterator continues at the same place and fetches that page again."""
     listing = Listing(8, 3)
     pages = listing.pages()
     seen = await take(pages, 3)
@@ -116,7 +116,7 @@ async def test_error() -> None:
 
 
 async def test_end() -> None:
-    """An iterator that has ended stays ended, and fetches nothing."""
+    """An exhausted iterator stays exhausted, and fetches nothing."""
     listing = Listing(4, 3)
     pages = listing.pages()
     assert len([item async for item in pages]) == 4
@@ -181,7 +181,7 @@ async def test_last(info: ResultInfo | None, ends: bool) -> None:
     ids=["next page", "pages", "items"],
 )
 async def test_short_page_with_a_next_one(info: ResultInfo) -> None:
-    """A short page is not the last one if any sign says that there is a next."""
+    """A short page is not the last one if any sign announces a next page."""
     pages = {1: ("a",), 2: ("b",), 3: ()}
 
     async def fetch(page: int) -> Page[str]:
@@ -190,8 +190,8 @@ async def test_short_page_with_a_next_one(info: ResultInfo) -> None:
     assert [item async for item in Pages(fetch, str, 2)] == ["a", "b"]
 
 
-async def test_items_that_are_left_out() -> None:
-    """An unreadable item counts as an item of its page: a full page does not become a short one."""
+async def test_unreadable_items() -> None:
+    """An unreadable item counts towards its page, so a full page does not become a short one."""
     pages = {
         1: Page(result=("a",), skipped=1),
         2: Page[str](skipped=2),
@@ -205,8 +205,8 @@ async def test_items_that_are_left_out() -> None:
     assert [item async for item in Pages(fetch, str, 2)] == ["a", "b", "c", "d"]
 
 
-async def test_nothing_but_items_that_are_left_out() -> None:
-    """The loop ends even if the server's pages have nothing that can be read."""
+async def test_only_unreadable_items() -> None:
+    """The iterator ends even if the server's pages have no readable item."""
     asked: list[int] = []
 
     async def fetch(page: int) -> Page[str]:
@@ -219,7 +219,7 @@ async def test_nothing_but_items_that_are_left_out() -> None:
 
 
 async def test_repeated() -> None:
-    """The loop ends even if the server gives the same items on every page."""
+    """The iterator ends even if every page has the same items."""
     asked: list[int] = []
 
     async def fetch(page: int) -> Page[str]:
@@ -238,9 +238,9 @@ async def test_repeated() -> None:
     st.lists(st.tuples(st.integers(0, 12), st.integers(0, 20)), max_size=6),
 )
 async def test_growing(count: int, per_page: int, info: bool, steps: list[tuple[int, int]]) -> None:
-    """Each item of the start comes once, in order, however many new ones come between two pages.
+    """Each initial item is returned once, in order, however many new ones arrive between two pages.
 
-    Where the API does not say how many there are: as long as these are less than a page.
+    If the API does not report the total, this holds for less than a page of new items.
     """
     listing = Listing(count, per_page, info=info)
     items = list(listing.items)
@@ -264,7 +264,7 @@ async def test_growing(count: int, per_page: int, info: bool, steps: list[tuple[
 
 @cases("grown", [2, 3, 4, 5, 6, 9])
 async def test_grown_a_page(grown: int) -> None:
-    """Each item of the start comes once, even if a page or more of new ones came since the last page."""
+    """Each initial item is returned once, even if a page or more of new items arrived since the last page."""
     listing = Listing(6, 2, info=True)
     items = list(listing.items)
     pages = listing.pages()
@@ -276,7 +276,7 @@ async def test_grown_a_page(grown: int) -> None:
 
 
 async def test_repeated_with_info() -> None:
-    """It also ends if each of these pages says that there is another."""
+    """The iterator ends even if each repeated page announces a next one."""
     asked: list[int] = []
 
     async def fetch(page: int) -> Page[str]:
@@ -290,7 +290,7 @@ async def test_repeated_with_info() -> None:
 
 @pytest.mark.parametrize(("before", "after"), [(4, 6), (40, 42)])
 async def test_repeated_after_growth(before: int, after: int) -> None:
-    """It also ends if the list has grown, and repeats itself from then on."""
+    """The iterator ends even if the list grows once and then repeats itself."""
     asked: list[int] = []
 
     async def fetch(page: int) -> Page[str]:
@@ -310,10 +310,10 @@ async def test_repeated_after_growth(before: int, after: int) -> None:
         (f"/builds/workers/{TAG}/previews", "preview_id", lambda c: c.previews.iter(TAG)),
     ],
 )
-async def test_server_gives_fewer_per_page(
+async def test_smaller_server_page_size(
     path: str, name: str, items: Callable[[BuildsClient], Pages[Any]], api: MockApi, client: BuildsClient
 ) -> None:
-    """No item is lost if the server gives fewer items a page than were asked for, and says so."""
+    """No item is lost if the server declares a smaller page size than requested."""
     ids = [f"{number:032x}" for number in range(5)]
     for page in (1, 2, 3):
         some = ids[2 * page - 2 : 2 * page]
@@ -336,7 +336,7 @@ async def test_server_gives_fewer_per_page(
 
 class TestClient:
     async def test_pages(self, api: MockApi, client: BuildsClient) -> None:
-        """All builds of a Worker come page by page."""
+        """All builds of a Worker are returned page by page."""
         for page, ids in ((1, "ab"), (2, "cd"), (3, "e")):
             api.on(
                 "GET",
@@ -350,7 +350,7 @@ class TestClient:
         assert len(api.sent) == 3
 
     async def test_page(self, api: MockApi, client: BuildsClient) -> None:
-        """A single page has its builds and its place in the list."""
+        """A single page has its builds and its paging info."""
         info = result_info(page=2, per_page=2, total_count=87)
         api.on(
             "GET",
@@ -365,14 +365,14 @@ class TestClient:
 
     @pytest.mark.parametrize(("page", "per_page"), [(0, 50), (-1, 50), (1, 0), (1, 201), (1, -1)])
     async def test_misuse(self, api: MockApi, client: BuildsClient, page: int, per_page: int) -> None:
-        """An impossible page is a ValueError before anything is sent."""
+        """An invalid page is a ValueError before anything is sent."""
         with pytest.raises(ValueError, match=f"not {page} and {per_page}"):
             await client.builds.list(TAG, page=page, per_page=per_page)
         assert api.sent == []
 
     @pytest.mark.parametrize("per_page", [0, 201])
     async def test_misuse_of_iter(self, api: MockApi, client: BuildsClient, per_page: int) -> None:
-        """So is an impossible page size."""
+        """An invalid page size of `iter` is a ValueError before anything is sent."""
         with pytest.raises(ValueError, match=f"per_page 1 to 200, not 1 and {per_page}"):
             await anext(client.builds.iter(TAG, per_page=per_page))
         assert api.sent == []

@@ -1,4 +1,4 @@
-"""`client.preview_url`: the API's, the log's, or the derived address; never a placeholder."""
+"""`client.preview_url`: the API's, the log's, or the derived URL, and never a placeholder."""
 
 from collections.abc import Callable
 from typing import Any
@@ -27,13 +27,13 @@ def built(sim: BuildsSimulator, lines: Any = 3, **options: Any) -> SimulatedBuil
 
 
 async def found(sim: BuildsSimulator, build: SimulatedBuild, **options: Any) -> str | None:
-    """The address that the client gives."""
+    """The URL that the client returns."""
     async with sim.client(**options) as client:
         return await client.preview_url(await client.builds.get(build.build_uuid))
 
 
-async def test_of_the_build() -> None:
-    """What the API gives is taken, also where the build comes from a list, which lacks it."""
+async def test_url_from_the_api() -> None:
+    """The API's URL is used, even for a listed build, which lacks it."""
     sim = simulated(preview_urls=True)
     build = built(sim, preview_url="https://anything.example")
     assert await found(sim, build) == "https://anything.example"
@@ -46,7 +46,7 @@ async def test_of_the_build() -> None:
 
 @pytest.mark.parametrize("command", [UPLOAD, "npx wrangler deploy"])
 async def test_derived(command: str) -> None:
-    """The version's first 8 digits, the Worker's name, the account's subdomain."""
+    """The derived URL has the version's first 8 digits, the Worker's name and the account's subdomain."""
     sim = simulated()
     built(sim, age=7200.0)
     build = built(sim, deploy_command=command)
@@ -83,14 +83,14 @@ def nothing(_sim: BuildsSimulator) -> None:
     ],
 )
 async def test_never_a_placeholder(change: Callable[[BuildsSimulator], None], options: Any) -> None:
-    """None where the address would show something else."""
+    """The URL is None if the derived one would show something else."""
     sim = simulated()
     change(sim)
     assert await found(sim, built(sim, **options)) is None
 
 
 async def test_a_version_without_a_preview() -> None:
-    """A version that says that it has no preview has no address."""
+    """A version that reports no preview has no URL."""
     sim = simulated()
     build = built(sim, makes="nothing")
     [tag] = sim.workers.values()
@@ -102,14 +102,14 @@ async def test_a_version_without_a_preview() -> None:
 
 
 @pytest.mark.parametrize("name", ["s" * 60, "shop_1"])
-async def test_a_name_that_makes_no_host(name: str) -> None:
-    """A Worker whose name is too long, or has other characters, has no such address."""
+async def test_name_that_is_no_hostname(name: str) -> None:
+    """A Worker with a name that is too long or has other characters has no URL."""
     sim = simulated(name)
     assert await found(sim, built(sim)) is None
 
 
-async def test_of_the_log() -> None:
-    """A follower's build has the address that the log names, and then nothing more is asked."""
+async def test_url_from_the_log() -> None:
+    """A follower's build has the URL from the log, and then no request is sent."""
     sim = simulated()
     build = built(sim, makes="version", version_id="0f5c2e6a-1b3d-4c7e-9a8b-2d4f6a8c0e1f")
     url = "https://0f5c2e6a-other.octo.workers.dev"
@@ -124,7 +124,7 @@ async def test_of_the_log() -> None:
 
 
 async def test_needs_workers_scripts_read() -> None:
-    """A token that may read no Workers gets an error, not a guess."""
+    """A token without Workers Scripts Read gets an error, not a guess."""
     sim = simulated()
     with pytest.raises(PermissionDeniedError):
         await found(sim, built(sim), api_token=sim.add_token(TokenKind.NO_SCRIPTS))

@@ -34,7 +34,7 @@ MESSAGE: dict[str, Any] = {
 
 
 class BodyApi(MockApi):
-    """Also keeps the bodies and the content types of the requests."""
+    """Also records the requests' bodies and content types."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ async def api() -> AsyncIterator[BodyApi]:
 
 class TestPull:
     async def test_batch(self, client: BuildsClient, api: BodyApi) -> None:
-        """A pull sends the keys of the schema as JSON, and returns the messages as they came."""
+        """A pull sends the schema's keys as JSON and returns the messages unchanged."""
         result = {"message_backlog_count": 5, "messages": [MESSAGE], "metadata": {"metrics": {}}}
         api.on("POST", PULL, envelope(result))
         batch = await client.queues.pull(QUEUE, batch_size=50, visibility_timeout_ms=6000)
@@ -65,7 +65,7 @@ class TestPull:
         assert api.types == ["application/json"]
 
     async def test_defaults(self, client: BuildsClient, api: BodyApi) -> None:
-        """Without arguments a pull sends the API's own defaults."""
+        """Without arguments, a pull sends the API's own defaults."""
         api.on("POST", PULL, envelope({"messages": []}))
         await client.queues.pull(QUEUE)
         assert api.bodies == [{"batch_size": 5, "visibility_timeout_ms": 30_000}]
@@ -74,13 +74,13 @@ class TestPull:
         "result", [None, {}, {"messages": []}, {"messages": None}], ids=["null", "bare", "empty", "no list"]
     )
     async def test_empty(self, result: Any, client: BuildsClient, api: BodyApi) -> None:
-        """An empty queue is an empty batch, however the API says it."""
+        """An empty queue is an empty batch, in every form of the API's "nothing"."""
         api.on("POST", PULL, envelope(result))
         assert (await client.queues.pull(QUEUE)).messages == ()
 
     @pytest.mark.parametrize("body", ["text", {"an": "object"}, ["list"], 1, None], ids=str)
     async def test_any_body(self, body: Any, client: BuildsClient, api: BodyApi) -> None:
-        """A message may have any body; everything but its two ids may be missing."""
+        """A message may have any body, and only its two ids are required."""
         api.on("POST", PULL, envelope({"messages": [{"id": "m", "lease_id": "l", "body": body}]}))
         batch = await client.queues.pull(QUEUE)
         assert batch.messages == (QueueMessage(id="m", lease_id="l", body=body),)
@@ -88,7 +88,7 @@ class TestPull:
 
 class TestAck:
     async def test_both(self, client: BuildsClient, api: BodyApi) -> None:
-        """One request acknowledges messages and gives others back, for redelivery after whole seconds."""
+        """One request acknowledges messages and retries others after a delay in whole seconds."""
         api.on("POST", ACK, envelope({"ackCount": 2, "retryCount": 2, "warnings": {}}))
         result = await client.queues.ack(QUEUE, acks=["a", "b"], retries=[("c", 0), ("d", 1.2)])
         assert result == QueueAcks(ack_count=2, retry_count=2, warnings={})
@@ -108,7 +108,7 @@ class TestAck:
         ids=["map", "list", "empty list", "null"],
     )
     async def test_warnings(self, warnings: Any, read: Any, client: BuildsClient, api: BodyApi) -> None:
-        """Warnings are read in today's shape and in the older one."""
+        """Warnings are read in their current shape and in the older one."""
         api.on("POST", ACK, envelope({"ackCount": 0, "warnings": warnings}))
         api.on("POST", EXTEND, envelope({"extendCount": 0, "warnings": warnings}))
         assert (await client.queues.ack(QUEUE, acks=["a"])).warnings == read
@@ -117,14 +117,14 @@ class TestAck:
 
 
 async def test_extend(client: BuildsClient, api: BodyApi) -> None:
-    """An extension sends the leases and the new time."""
+    """An extension sends the leases and the new visibility timeout."""
     api.on("POST", EXTEND, envelope({"extendCount": 2}))
     result = await client.queues.extend(QUEUE, ["a", "b"], visibility_timeout_ms=9000)
     assert result == QueueExtension(extend_count=2)
     assert api.bodies == [{"extend": [{"lease_id": "a"}, {"lease_id": "b"}], "visibility_timeout_ms": 9000}]
 
 
-async def test_nothing(client: BuildsClient, api: BodyApi) -> None:
+async def test_no_leases(client: BuildsClient, api: BodyApi) -> None:
     """Without lease ids, nothing is sent."""
     assert await client.queues.ack(QUEUE) == QueueAcks(ack_count=0, retry_count=0)
     assert await client.queues.extend(QUEUE, [], visibility_timeout_ms=1) == QueueExtension(extend_count=0)
@@ -175,7 +175,7 @@ async def test_null_result(path: str, client: BuildsClient, api: BodyApi) -> Non
 async def test_misuse(
     call: Callable[[Any], Any], error: type[Exception], said: str, client: BuildsClient, api: BodyApi
 ) -> None:
-    """Impossible arguments are refused before anything is sent."""
+    """Invalid arguments are rejected before anything is sent."""
     with pytest.raises(error, match=said):
         await call(client.queues)
     assert api.sent == []
@@ -192,7 +192,7 @@ class TestRefusals:
         ids=["pull", "ack", "extend"],
     )
     async def test_permission(self, call: Callable[[Any], Any], client: BuildsClient, api: BodyApi) -> None:
-        """A 403 names the permission of queues, under both of its names, and not that of builds."""
+        """A 403 names the permission for queues, by both of its names, and not the one for builds."""
         for path in (PULL, ACK, EXTEND):
             api.on("POST", path, refusal(10000, "Authentication error"), status=403)
         with pytest.raises(PermissionDeniedError) as caught:
@@ -201,7 +201,7 @@ class TestRefusals:
         assert "Workers" not in str(caught.value)
 
     async def test_permission_of_builds(self, client: BuildsClient, api: BodyApi) -> None:
-        """A Worker named `queues` does not change the permission of builds."""
+        """A Worker named `queues` does not change the permission for builds."""
         api.on("GET", "/builds/workers/queues/deploy_hooks", refusal(10000, "no"), status=403)
         with pytest.raises(PermissionDeniedError, match="Workers CI Read"):
             await client.deploy_hooks.list("queues")
@@ -217,7 +217,7 @@ class TestRefusals:
     async def test_not_repeated(
         self, response: Any, error: type[Exception], client: BuildsClient, api: BodyApi
     ) -> None:
-        """A pull that may have arrived is not sent again: it would lease other messages."""
+        """A pull that may have arrived is not sent again, because it would lease other messages."""
         api.on("POST", PULL, **response)
         with pytest.raises(error):
             await client.queues.pull(QUEUE)
@@ -232,7 +232,7 @@ class TestRefusals:
         assert api.bodies == [{"acks": [{"lease_id": "a"}], "retries": []}] * 2
 
     async def test_too_long(self, client: BuildsClient, api: BodyApi) -> None:
-        """A 429 with a Retry-After that is too long is raised."""
+        """A 429 with a Retry-After above the limit is raised."""
         api.on("POST", PULL, status=429, headers={"Retry-After": "300"})
         with pytest.raises(RateLimitError):
             await client.queues.pull(QUEUE)

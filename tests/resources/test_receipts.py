@@ -1,4 +1,4 @@
-"""Calls whose success means that the change was made, whatever the response contains."""
+"""Calls whose success confirms the change, whatever the response contains."""
 
 import re
 from typing import Any
@@ -28,7 +28,7 @@ RESPONSES: dict[str, dict[str, Any]] = {
 @pytest.mark.slow
 @pytest.mark.parametrize("name", RECEIPTS)
 async def test_success_of_any_shape(name: str, client: BuildsClient) -> None:
-    """A success that says little, or something odd, is a success."""
+    """A success with a sparse or odd body is still a success."""
     for shape, response in RESPONSES.items():
         with Case(shape), MockApi() as api:
             api.add(re.compile(".*"), method=PUBLISHED[name].method, **response)
@@ -37,7 +37,7 @@ async def test_success_of_any_shape(name: str, client: BuildsClient) -> None:
 
 @pytest.mark.parametrize("name", ["deleteDeployHook", "subscriptions-delete"])
 async def test_deletion_without_a_result(name: str, client: BuildsClient) -> None:
-    """A deletion that may return what was deleted returns None if the response has nothing to read."""
+    """A deletion that may return the deleted object returns None if the response has nothing readable."""
     for shape, response in RESPONSES.items():
         with Case(shape), MockApi() as api:
             api.add(re.compile(".*"), method="DELETE", **response)
@@ -45,8 +45,8 @@ async def test_deletion_without_a_result(name: str, client: BuildsClient) -> Non
 
 
 @pytest.mark.parametrize("body", [b"<html>", b'{"result": {', b"\xff"], ids=["HTML", "cut", "binary"])
-async def test_what_is_no_json_is_no_success(body: bytes, api: MockApi, client: BuildsClient) -> None:
-    """A success that does not come from the API proves nothing."""
+async def test_non_json_is_no_success(body: bytes, api: MockApi, client: BuildsClient) -> None:
+    """A success that is not the API's JSON proves nothing."""
     api.add(re.compile(".*"), method="DELETE", body=body, repeat=True)
     with pytest.raises(BuildsError) as caught:
         await client.triggers.delete(UUID)

@@ -1,4 +1,4 @@
-"""Secrets that are passed to a method stay out of tracebacks."""
+"""Secrets passed to a method stay out of tracebacks."""
 
 import re
 import traceback
@@ -32,7 +32,7 @@ def _settings() -> BuildSettingsUpdate:
     ids=["token", "variable", "settings", "hook", "trigger"],
 )
 async def test_local_variables_show_no_secret(call: Call, api: MockApi, client: BuildsClient) -> None:
-    """A traceback with local variables shows no secret in the frames of the package."""
+    """A traceback with local variables shows no secret in the package's frames."""
     for method in ("GET", "POST", "PATCH"):
         api.add(re.compile(".*"), method=method, status=400, payload=refusal(12002, "Invalid request body"))
     with pytest.raises(BuildsError) as caught:

@@ -1,4 +1,4 @@
-"""`client.live`: what Workers serve now, and which build made it."""
+"""`client.live`: the version that a Worker serves now, and the build that made it."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -23,13 +23,13 @@ from builds_async.simulator import Behavior, BuildsSimulator, Fault, TokenKind, 
 from tests.support import MockApi, envelope
 
 EPOCH = datetime(2031, 1, 1, tzinfo=UTC)
-"""A date that no machine's clock shows: ages count by the server's."""
+"""A date that no machine's clock shows, because ages are measured by the server's."""
 DAY = 86400.0
 
 
 @pytest.fixture
 def sim() -> BuildsSimulator:
-    """A simulator with the Worker `shop`; builds are kept 90 days."""
+    """A simulator with the Worker `shop`; builds are kept for 90 days."""
     return simulated()
 
 
@@ -49,14 +49,14 @@ async def client_of_sim(sim: BuildsSimulator) -> AsyncIterator[BuildsClient]:
 
 
 async def shop(client: BuildsClient) -> LiveWorker:
-    """What the Worker `shop` serves."""
+    """The live state of the Worker `shop`."""
     result = await client.live(["shop"])
     result.raise_for_failures()
     return result.found["shop"]
 
 
 async def only(client: BuildsClient) -> LiveVersion:
-    """The one version that the Worker `shop` serves."""
+    """The only version that the Worker `shop` serves."""
     [version] = (await shop(client)).versions
     assert (version.build is None) is (version.reason is not None)
     return version
@@ -68,7 +68,7 @@ def built(sim: BuildsSimulator, **options: Any) -> Any:
 
 
 async def test_a_build(sim: BuildsSimulator, client_of_sim: BuildsClient) -> None:
-    """The version has all the traffic, its build, and no reason; the deployment says since when."""
+    """The version has all the traffic, its build, and no reason; the deployment has the date."""
     build = built(sim, age=0.0)
     worker, version = await shop(client_of_sim), await only(client_of_sim)
     assert (worker.script_name, worker.deployment.created_on) == ("shop", EPOCH)
@@ -86,7 +86,7 @@ async def test_a_build(sim: BuildsSimulator, client_of_sim: BuildsClient) -> Non
         pytest.param({"outcome": BuildOutcome.FAIL}, id="failed"),
     ],
 )
-async def test_the_latest_build_is_not_what_is_live(
+async def test_the_latest_build_may_not_be_live(
     options: Any, sim: BuildsSimulator, client_of_sim: BuildsClient
 ) -> None:
     """A later build that deployed nothing changes nothing."""
@@ -98,7 +98,7 @@ async def test_the_latest_build_is_not_what_is_live(
 
 
 async def test_a_rollback_to_a_build(sim: BuildsSimulator, client_of_sim: BuildsClient) -> None:
-    """The older build is live, not the latest one."""
+    """After a rollback the older build is live."""
     older, newer = built(sim, age=120.0), built(sim, age=60.0)
     sim.roll_back(sim.workers["shop"], older.version_id)
     version = await only(client_of_sim)
@@ -108,7 +108,7 @@ async def test_a_rollback_to_a_build(sim: BuildsSimulator, client_of_sim: Builds
 
 
 async def test_a_promotion(sim: BuildsSimulator, client_of_sim: BuildsClient) -> None:
-    """A version that a build uploaded has that build when it is deployed by hand later."""
+    """A version uploaded by a build keeps that build when it is deployed by hand later."""
     build = built(sim, age=60.0, makes="version")
     sim.deploy(sim.workers["shop"], build.version_id, source="dash", triggered_by="promotion")
     version = await only(client_of_sim)
@@ -116,10 +116,10 @@ async def test_a_promotion(sim: BuildsSimulator, client_of_sim: BuildsClient) ->
     assert version.build.build_uuid == build.build_uuid
 
 
-async def test_a_rollback_to_a_version_that_no_build_made(
+async def test_a_rollback_to_a_version_without_a_build(
     sim: BuildsSimulator, client_of_sim: BuildsClient
 ) -> None:
-    """The rollback is the reason."""
+    """A rollback to a version without a build has the rollback as its reason."""
     version_id = sim.edit(sim.workers["shop"], age=120.0)
     built(sim, age=60.0)
     sim.roll_back(sim.workers["shop"], version_id)
@@ -127,7 +127,7 @@ async def test_a_rollback_to_a_version_that_no_build_made(
 
 
 async def test_a_secret(sim: BuildsSimulator, client_of_sim: BuildsClient) -> None:
-    """A changed secret deploys a version of its own, which no build made."""
+    """A changed secret deploys a new version without a build."""
     built(sim, age=60.0)
     version_id = sim.change_secret(sim.workers["shop"])
     version = await only(client_of_sim)
@@ -136,14 +136,14 @@ async def test_a_secret(sim: BuildsSimulator, client_of_sim: BuildsClient) -> No
 
 @pytest.mark.parametrize("how", ["edit", "deploy"])
 async def test_by_hand(how: str, sim: BuildsSimulator, client_of_sim: BuildsClient) -> None:
-    """In the dashboard, or with wrangler, whose deployments look like those of builds."""
+    """A deployment by hand is recognized, from the dashboard and from wrangler."""
     built(sim, age=60.0)
     getattr(sim, how)(sim.workers["shop"])
     assert (await only(client_of_sim)).reason == NoBuildReason.BY_HAND
 
 
 async def test_a_gradual_deployment(sim: BuildsSimulator, client_of_sim: BuildsClient) -> None:
-    """Two versions are live, the larger share first; each has its build or its reason."""
+    """A gradual deployment lists two versions, larger share first, each with its build or reason."""
     build, by_hand = built(sim, age=60.0), sim.add_version(sim.workers["shop"])
     sim.deploy(sim.workers["shop"], {by_hand: 12.5, build.version_id: 87.5})
     first, second = (await shop(client_of_sim)).versions
@@ -153,7 +153,7 @@ async def test_a_gradual_deployment(sim: BuildsSimulator, client_of_sim: BuildsC
 
 
 async def test_a_hundredth_of_a_percent(sim: BuildsSimulator, client_of_sim: BuildsClient) -> None:
-    """The smallest share that there is still serves, whichever version the API names first."""
+    """A version with the smallest possible share is listed last, whatever the API's order is."""
     build, by_hand = built(sim, age=60.0), sim.add_version(sim.workers["shop"])
     for shares in ({by_hand: 0.01, build.version_id: 99.99}, {build.version_id: 99.99, by_hand: 0.01}):
         sim.deploy(sim.workers["shop"], shares)
@@ -161,7 +161,7 @@ async def test_a_hundredth_of_a_percent(sim: BuildsSimulator, client_of_sim: Bui
 
 
 async def test_more_deployments_than_are_listed(sim: BuildsSimulator, client_of_sim: BuildsClient) -> None:
-    """The newest of twelve is live, and its version may be older than all that are listed."""
+    """The newest deployment is live, even if its version is older than every listed one."""
     build = built(sim, age=3600.0)
     for age in range(12, 0, -1):
         sim.edit(sim.workers["shop"], age=float(age))
@@ -173,7 +173,7 @@ async def test_more_deployments_than_are_listed(sim: BuildsSimulator, client_of_
 
 
 async def test_a_build_of_another_trigger(sim: BuildsSimulator, client_of_sim: BuildsClient) -> None:
-    """The newest build is of another branch, whose trigger only uploads: the production build is live."""
+    """A newer build by a trigger that only uploads leaves the production build live."""
     tag = sim.workers["shop"]
     sim.add_trigger(tag)
     live = built(sim, age=60.0)
@@ -194,10 +194,10 @@ async def test_a_build_of_another_trigger(sim: BuildsSimulator, client_of_sim: B
         ("terraform", "a_word_of_tomorrow"),
     ],
 )
-async def test_words_prove_nothing(
+async def test_stated_origin_proves_nothing(
     source: str, triggered_by: str, sim: BuildsSimulator, client_of_sim: BuildsClient
 ) -> None:
-    """Whatever a deployment says of its origin, only the look-up by version decides about the build."""
+    """Only the lookup by version decides about the build, whatever origin the deployment states."""
     build = built(sim, age=60.0)
     sim.deploy(sim.workers["shop"], build.version_id, source=source, triggered_by=triggered_by)
     assert (await only(client_of_sim)).build is not None
@@ -205,8 +205,8 @@ async def test_words_prove_nothing(
     assert (await only(client_of_sim)).reason == NoBuildReason.BY_HAND
 
 
-async def test_what_a_deployment_says(client: BuildsClient) -> None:
-    """Message, tag, alias and origin of a rollback are optional, and kept as they are; null is none."""
+async def test_annotations(client: BuildsClient) -> None:
+    """The annotations of a deployment are optional and kept unchanged, and null is None."""
     said = {
         "workers/triggered_by": "rollback",
         "workers/message": "payments are down",
@@ -231,7 +231,7 @@ async def test_what_a_deployment_says(client: BuildsClient) -> None:
 async def test_an_old_build(
     days: float, reason: NoBuildReason | None, sim: BuildsSimulator, client_of_sim: BuildsClient
 ) -> None:
-    """After 90 days its build is not found any more, also if it was deployed again today."""
+    """After 90 days the build is no longer found, even if it was deployed again today."""
     build = built(sim, age=days * DAY)
     assert (await only(client_of_sim)).reason == reason
     sim.roll_back(sim.workers["shop"], build.version_id)
@@ -239,7 +239,7 @@ async def test_an_old_build(
 
 
 async def test_builds_are_refused(sim: BuildsSimulator) -> None:
-    """An account-owned token may read deployments but no builds: that is the reason, and no error."""
+    """If the token may not read builds, that is the reason, and not an error."""
     built(sim)
     async with sim.client(api_token=sim.add_token(TokenKind.ACCOUNT_OWNED)) as client:
         version = await only(client)
@@ -252,7 +252,7 @@ async def test_builds_are_refused(sim: BuildsSimulator) -> None:
     [(TokenKind.NO_SCRIPTS, PermissionDeniedError), (TokenKind.NO_PERMISSION, PermissionDeniedError)],
 )
 async def test_deployments_are_refused(kind: TokenKind, error: type[Exception], sim: BuildsSimulator) -> None:
-    """A token that may not even read deployments is an error, and so is a wrong one."""
+    """A token that may not read deployments, or is wrong, raises an error."""
     async with sim.client(api_token=sim.add_token(kind)) as client:
         with pytest.raises(error):
             await client.live(["shop"])
@@ -263,7 +263,7 @@ async def test_deployments_are_refused(kind: TokenKind, error: type[Exception], 
 
 @pytest.mark.parametrize("code", [10007, 10090])
 async def test_missing_and_unknown_workers(code: Any) -> None:
-    """A Worker that was never deployed is missing, an unknown one has failed, and others are found."""
+    """A never-deployed Worker is missing, an unknown one has failed, and the others are found."""
     sim = simulated(unknown_script=code)
     built(sim)
     sim.add_worker("new", deployed=False)
@@ -275,7 +275,7 @@ async def test_missing_and_unknown_workers(code: Any) -> None:
 
 
 async def test_a_wrangler_environment(sim: BuildsSimulator, client_of_sim: BuildsClient) -> None:
-    """It is a Worker of its own."""
+    """A wrangler environment is a separate Worker."""
     built(sim)
     staging = sim.add_finished_build(external_script_id=sim.add_worker("shop-staging"))
     result = await client_of_sim.live(["shop-staging"])
@@ -284,7 +284,7 @@ async def test_a_wrangler_environment(sim: BuildsSimulator, client_of_sim: Build
 
 
 async def test_requests(sim: BuildsSimulator, client_of_sim: BuildsClient) -> None:
-    """One for each Worker, one for 20 versions of all Workers, and one for each version without a build."""
+    """The cost is a request per Worker, per 20 versions, and per version without a build."""
     names = [f"worker-{number}" for number in range(45)]
     for name in names:
         sim.add_finished_build(external_script_id=sim.add_worker(name))
@@ -309,7 +309,7 @@ async def test_no_workers(sim: BuildsSimulator, client_of_sim: BuildsClient) -> 
 
 @pytest.mark.parametrize("path", ["/deployments", "/builds/builds", "/versions/"])
 async def test_a_failed_request(path: str, sim: BuildsSimulator) -> None:
-    """It costs the Workers that it was for: none is shown with only some of its versions."""
+    """A failed request fails its Workers as a whole, and none is shown with only some versions."""
     sim.edit(sim.workers["shop"])
     sim.fault(Fault("server_error", path=path))
     async with sim.client(retry=RetryPolicy(attempts=1)) as client:
@@ -317,8 +317,8 @@ async def test_a_failed_request(path: str, sim: BuildsSimulator) -> None:
     assert isinstance(result.failed["shop"], InternalServerError)
 
 
-async def test_a_version_that_is_gone(client: BuildsClient) -> None:
-    """A version that can't be looked up any more has the reason that its deployment gives."""
+async def test_a_deleted_version(client: BuildsClient) -> None:
+    """A version that no longer exists has the reason that its deployment states."""
     deployment = {
         "id": "d",
         "created_on": datetime.now(UTC).isoformat(),
@@ -334,7 +334,7 @@ async def test_a_version_that_is_gone(client: BuildsClient) -> None:
 
 
 async def test_a_firewall_is_not_a_refused_token(client: BuildsClient) -> None:
-    """A 403 that is not the API's says nothing about the token, so it is raised."""
+    """A 403 that is not the API's proves nothing about the token, so it is raised."""
     deployment = {"id": "d", "versions": [{"version_id": "v", "percentage": 100}]}
     with MockApi() as api:
         api.on("GET", "/workers/scripts/shop/deployments", envelope({"deployments": [deployment]}))
@@ -344,8 +344,8 @@ async def test_a_firewall_is_not_a_refused_token(client: BuildsClient) -> None:
 
 
 @pytest.mark.parametrize("version_id", ["a,b", "a/b", ".."])
-async def test_an_id_that_is_none(version_id: str, client: BuildsClient) -> None:
-    """A version id that would lead to another path or look-up is never sent."""
+async def test_an_invalid_version_id(version_id: str, client: BuildsClient) -> None:
+    """A version id that would lead to another path or lookup is never sent."""
     deployment = {"id": "d", "versions": [{"version_id": version_id, "percentage": 100}]}
     with MockApi() as api:
         api.on("GET", "/workers/scripts/shop/deployments", envelope({"deployments": [deployment]}))

@@ -1,4 +1,4 @@
-"""Names of Workers and their tags: names become tags, and are not taken for tags."""
+"""Worker names and tags: names are resolved to tags and are not mistaken for tags."""
 
 import asyncio
 import inspect
@@ -29,7 +29,7 @@ A, B, C = tags(3)
 
 class TestTags:
     async def test_names_and_tags(self, client: BuildsClient, api: MockApi) -> None:
-        """Names become tags and tags stay, in the order of the request, each under the caller's spelling."""
+        """Names become tags and tags stay, in request order, keyed by the caller's spelling."""
         api.on("GET", SCRIPTS, listing(my_worker=A, shop=B))
         found = await client.workers.tags(["shop", C, "my-worker", "shop", C])
         assert list(found.items()) == [("shop", B), (C, C), ("my-worker", A)]
@@ -37,14 +37,14 @@ class TestTags:
 
     @pytest.mark.parametrize("asked", [[], [A, B], iter([A]), {A: 1}], ids=["none", "tags", "one", "map"])
     async def test_tags_only(self, asked: Any, client: BuildsClient, api: MockApi) -> None:
-        """With tags alone, or with nothing, nothing is sent."""
+        """With tags alone, or with no names, nothing is sent."""
         wanted = [*asked]
         assert [*await client.workers.tags(iter(wanted))] == wanted
         assert [*await client.workers.tags(wanted, refresh=True)] == wanted
         assert api.sent == []
 
     async def test_kept(self, client: BuildsClient, api: MockApi) -> None:
-        """The list is fetched once, and once more for a name that is not in it."""
+        """The list is fetched once, and again for a name that is not in it."""
         api.on("GET", SCRIPTS, listing(shop=A))
         api.on("GET", SCRIPTS, listing(shop=B, new=C))
         for _ in range(3):
@@ -54,7 +54,7 @@ class TestTags:
         assert len(api.sent) == 2
 
     async def test_refresh(self, client: BuildsClient, api: MockApi) -> None:
-        """A refresh finds the new tag of a Worker that was created again."""
+        """A refresh finds the new tag of a Worker that was recreated."""
         api.on("GET", SCRIPTS, listing(shop=A))
         api.on("GET", SCRIPTS, listing(shop=B))
         assert await client.workers.tags(["shop"]) == {"shop": A}
@@ -84,7 +84,7 @@ class TestTags:
         ],
     )
     async def test_unknown(self, name: str, near: str | None, client: BuildsClient, api: MockApi) -> None:
-        """A name that the account does not have is a NotFoundError that suggests similar names."""
+        """An unknown name is a NotFoundError that suggests similar names."""
         api.on("GET", SCRIPTS, listing(my_worker=B, shop=C))
         with pytest.raises(NotFoundError) as caught:
             await client.workers.tags([B, name])
@@ -96,7 +96,7 @@ class TestTags:
         assert len(api.sent) == 1
 
     async def test_unknown_again(self, client: BuildsClient, api: MockApi) -> None:
-        """A missing name is looked up again each time: it may have been deployed since."""
+        """A missing name is looked up again each time, because it may have been deployed since."""
         for listed in (listing(), listing(), listing(new=A)):
             api.on("GET", SCRIPTS, listed)
         for _ in range(2):
@@ -106,7 +106,7 @@ class TestTags:
         assert len(api.sent) == 3
 
     async def test_at_once(self, client: BuildsClient, api: MockApi) -> None:
-        """Concurrent calls share one request, also the one for a name that is missing, or for a refresh."""
+        """Concurrent calls share one request, for a missing name and for a refresh too."""
         api.on("GET", SCRIPTS, listing(a=A, b=B))
         found = await asyncio.gather(*(client.workers.tags([name]) for name in "abab"))
         assert found == [{"a": A}, {"b": B}] * 2
@@ -121,11 +121,11 @@ class TestTags:
         assert len(api.sent) == 2
 
     async def test_deployed_meanwhile(self, client: BuildsClient) -> None:
-        """A listing that began before a call is no proof that a Worker does not exist."""
+        """A listing that began before a call does not prove that a Worker is missing."""
         responses = [listing(a=A), listing(a=A, new=B)]
         async with _Gated(client) as gate:
             first = asyncio.create_task(client.workers.tags(["a"]))
-            await gate.asked.wait()  # the server has looked, and its response is on the way
+            await gate.asked.wait()  # the server has looked, and its response is in flight
             second = asyncio.create_task(client.workers.tags(["new"]))
             await settle()
             gate.respond(responses.pop(0))
@@ -147,7 +147,7 @@ class TestTags:
         ids=["500", "401", "403", "HTML", "no list"],
     )
     async def test_failure_is_not_kept(self, response: Any, error: type[Exception], api: MockApi) -> None:
-        """A failed listing is raised, and the next call fetches it again."""
+        """A failed listing raises, and the next call fetches it again."""
         api.on("GET", SCRIPTS, **response)
         api.on("GET", SCRIPTS, listing(shop=A))
         async with BuildsClient(account_id=ACCOUNT, api_token=TOKEN, retry=RetryPolicy(attempts=1)) as client:
@@ -155,8 +155,8 @@ class TestTags:
                 await client.workers.tags(["shop"])
             assert await client.workers.tags(["shop"]) == {"shop": A}
 
-    async def test_failure_keeps_what_was_known(self, api: MockApi) -> None:
-        """A refresh that fails leaves the known names."""
+    async def test_failure_keeps_the_known_names(self, api: MockApi) -> None:
+        """A failed refresh keeps the known names."""
         api.on("GET", SCRIPTS, listing(shop=A))
         api.on("GET", SCRIPTS, status=500)
         async with BuildsClient(account_id=ACCOUNT, api_token=TOKEN, retry=RetryPolicy(attempts=1)) as client:
@@ -180,7 +180,7 @@ class TestTags:
         assert len(api.sent) <= 2
 
     async def test_without_tag(self, client: BuildsClient, api: MockApi) -> None:
-        """A Worker that is listed without a tag is not found; an empty account has no Workers."""
+        """A Worker listed without a tag is not found, and neither is one of an empty account."""
         api.on("GET", SCRIPTS, listing(odd=None, shop=A))
         with pytest.raises(NotFoundError):
             await client.workers.tags(["odd"])
@@ -190,13 +190,13 @@ class TestTags:
 
     @cases("asked", ["shop", b"shop", [b"shop"], [None], [5], None, 5], ids=repr)
     async def test_misuse(self, asked: Any, client: BuildsClient, api: MockApi) -> None:
-        """Anything but a list of str is a TypeError, and nothing is sent."""
+        """An argument other than an iterable of str is a TypeError, and nothing is sent."""
         with pytest.raises(TypeError):
             await client.workers.tags(asked)
         assert api.sent == []
 
     async def test_simulated(self) -> None:
-        """Against the simulator: the tags fit `latest`, and the error names a missing permission."""
+        """Against the simulator, the tags fit `latest`, and the error names a missing permission."""
         async with simulated() as (sim, client):
             wanted = {name: sim.add_worker(name) for name in ("shop", "blog")}
             sim.add_worker("draft", deployed=False)
@@ -216,7 +216,7 @@ class TestTags:
 
 @pytest.mark.parametrize("asked", ["SHOP", "frontend", "api"])
 async def test_suggested_names(asked: str, api: MockApi, client: BuildsClient) -> None:
-    """The error suggests a name in another case, and one that contains the name."""
+    """The error suggests a name in another case, or one that contains the given name."""
     names = {"SHOP": "shop", "frontend": "acme-frontend-production", "api": "acme-orders-api"}
     found = [{"id": name, "tag": f"{i:032x}"} for i, name in enumerate(names.values())]
     api.on("GET", "/workers/scripts", envelope(found), repeat=True)
@@ -319,7 +319,7 @@ class TestTagsOnly:
     async def test_name(
         self, call: Callable[[BuildsClient, Any], Any], client: BuildsClient, api: MockApi
     ) -> None:
-        """A method that takes a tag refuses anything else, says what to use, and sends nothing."""
+        """A method that takes a tag rejects a name, says what to use, and sends nothing."""
         for name in NO_TAGS:
             with pytest.raises(
                 ValueError, match=r"if it is a Worker name, look up its tag with client\.workers\.tags"
@@ -329,10 +329,10 @@ class TestTagsOnly:
         assert api.sent == []
 
     @cases("call", TAGGED.values(), ids=TAGGED)
-    async def test_no_text(
+    async def test_not_a_string(
         self, call: Callable[[BuildsClient, Any], Any], client: BuildsClient, api: MockApi
     ) -> None:
-        """A value that is no str, or would leave its place in the path, is refused too."""
+        """A value that is not a str, or would leave its place in the path, is rejected too."""
         for wrong in (b"shop", 5, None, ["a"]):
             if wrong is None and call is TAGGED["workers.search"]:
                 continue
@@ -359,7 +359,7 @@ class TestTagsOnly:
 
     @pytest.mark.parametrize("tag", [A, "ABCDEF" + A[6:], "f" * 32], ids=["digits", "capitals", "letters"])
     async def test_tag(self, tag: str, client: BuildsClient, api: MockApi) -> None:
-        """32 hex digits are a tag in either case, and are sent in lower case."""
+        """A string of 32 hex digits is a tag in either case, and is sent in lowercase."""
         api.on("GET", f"/builds/workers/{tag.lower()}/triggers", envelope([]))
         assert await client.triggers.list(tag) == ()
         assert await client.workers.tags([tag]) == {tag: tag.lower()}
@@ -387,6 +387,6 @@ def _latest() -> Any:
 
 
 async def _run(made: Any) -> None:
-    """Await what a call returned, if it can be awaited."""
+    """Await a call's return value, if it is awaitable."""
     if inspect.isawaitable(made):
         await made

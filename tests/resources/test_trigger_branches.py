@@ -1,4 +1,4 @@
-"""The branches of triggers, and how many triggers a Worker may have."""
+"""The branches of triggers, and the number of triggers that a Worker may have."""
 
 import logging
 from typing import Any
@@ -16,7 +16,7 @@ from tests.support.operations import NEW_TRIGGER, UUID
 async def test_a_partial_wildcard_is_logged(
     call: str, name: str, api: MockApi, client: BuildsClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is sent, with one warning that gives the reason: the API may accept it one day."""
+    """A partial wildcard is sent, with one warning that states the reason."""
     api.on("POST", "/builds/triggers", envelope({"trigger_uuid": UUID}))
     api.on("PATCH", f"/builds/triggers/{UUID}", envelope({"trigger_uuid": UUID}))
     branches: Any = {name: ["main", "preview/*"]}
@@ -34,7 +34,7 @@ async def test_a_partial_wildcard_is_logged(
 async def test_other_branches_are_not_logged(
     branches: list[str], api: MockApi, client: BuildsClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Whole names and the one wildcard are what the API takes."""
+    """Whole branch names and the single wildcard are not logged."""
     api.on("PATCH", f"/builds/triggers/{UUID}", envelope({"trigger_uuid": UUID}))
     await client.triggers.update(UUID, branch_includes=branches)
     assert [it.getMessage() for it in caplog.records if it.levelno >= logging.WARNING] == []
@@ -42,7 +42,7 @@ async def test_other_branches_are_not_logged(
 
 @pytest.mark.parametrize(("status", "error"), [(400, BadRequestError), (409, ConflictError)])
 async def test_a_third_trigger(status: Any, error: type[Exception]) -> None:
-    """Code 12030 is explained: a Worker has at most two triggers."""
+    """The error for code 12030 explains that a Worker has at most two triggers."""
     sim = BuildsSimulator(clock=VirtualClock(), behavior=Behavior(third_trigger=status))
     tag = sim.add_worker("shop")
     sim.add_trigger(tag)

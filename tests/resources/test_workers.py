@@ -70,7 +70,7 @@ ENDS: dict[str, tuple[list[list[str]], list[Any], int]] = {
 
 @pytest.mark.parametrize("name", LISTS)
 async def test_pages(name: str, client: BuildsClient) -> None:
-    """Each list of many pages has every item once, and ends where the API says or shows that it ends."""
+    """A paged list returns every item once, and stops at each form of the API's last page."""
     path, key, iterate, _ = LISTS[name]
     for end, (pages, infos, requests) in ENDS.items():
         with Case(end), PagesApi() as api:
@@ -82,7 +82,7 @@ async def test_pages(name: str, client: BuildsClient) -> None:
 
 
 class PagesApi(MockApi):
-    """A list's pages, in order, whatever else the query says."""
+    """A list's pages, in order, for any other query."""
 
     def add_pages(self, path: str, pages: list[list[Any]], infos: list[Any]) -> None:
         for number, (items, info) in enumerate(zip(pages, infos, strict=True), 1):
@@ -102,7 +102,7 @@ def api() -> Iterator[PagesApi]:
 
 @pytest.mark.parametrize("name", LISTS)
 async def test_page_limits(name: str, client: BuildsClient, api: MockApi) -> None:
-    """A page beyond the API's limit is a ValueError that names it, and nothing is sent."""
+    """A page size beyond the API's limit is a ValueError with the limit, and nothing is sent."""
     _, _, iterate, most = LISTS[name]
     for wrong in (0, -1, most + 1):
         with pytest.raises(ValueError, match=f"per_page 1 to {most}"):
@@ -112,7 +112,7 @@ async def test_page_limits(name: str, client: BuildsClient, api: MockApi) -> Non
 
 class TestList:
     async def test_labels(self, client: BuildsClient, api: MockApi) -> None:
-        """Labels filter the list: Workers that have them, or have not; they are not tags."""
+        """Labels filter the list by presence or absence, and are not tags."""
         api.on("GET", f"{SCRIPTS}?tags=production%3Ayes%2Ca%20b%3Ano", listing(shop=A))
         (found,) = await client.workers.list(tags={"production": True, "a b": False})
         assert (found.id, found.tag) == ("shop", A)
@@ -139,7 +139,7 @@ class TestList:
 
 class TestConfiguration:
     async def test_life(self) -> None:
-        """A Worker is connected, read, changed and disconnected again, and stays a Worker."""
+        """A Worker can be connected, read, changed and disconnected, and still exists afterwards."""
         async with simulated() as (sim, client):
             tag = sim.add_worker("shop", connected=False)
             token = await client.tokens.create(
@@ -181,13 +181,13 @@ class TestConfiguration:
 
     @pytest.mark.parametrize("result", [None, "ok", {}, [], 5], ids=repr)
     async def test_deleted(self, result: Any, client: BuildsClient, api: MockApi) -> None:
-        """A deletion has succeeded whatever its result is."""
+        """A deletion succeeds, whatever its result is."""
         api.on("DELETE", f"/builds/workers/{A}", envelope(result))
         await client.workers.delete(A)
 
 
 async def test_borrowed_session() -> None:
-    """Names are found over a borrowed session too."""
+    """Names are resolved over a borrowed session too."""
     async with simulated() as (sim, _), aiohttp.ClientSession() as session:
         tag = sim.add_worker("shop")
         async with BuildsClient(

@@ -1,4 +1,4 @@
-"""The gate: the limit on requests in flight, and any budget, whoever comes, leaves or is cancelled."""
+"""The gate: the in-flight limit and the budget together, under arrivals, exits and cancellation."""
 
 import asyncio
 import random
@@ -16,7 +16,7 @@ from tests.support.case import Case
 class TestInFlightLimit:
     @pytest.mark.parametrize("limit", [1, 2, 5])
     async def test_random(self, limit: int) -> None:
-        """However callers come, hold, leave and are cancelled, the bounds hold and no place is lost."""
+        """The bounds hold and no slot is lost, however callers arrive, hold, leave and are canceled."""
         for seed in range(20):
             with Case(seed):
                 await self._come_and_go(limit, seed)
@@ -50,7 +50,7 @@ class TestInFlightLimit:
         assert not places.try_acquire(poll=False)
 
     async def test_cancelled_when_called_up(self) -> None:
-        """Who is cancelled in the moment in which a place is given to it passes it on."""
+        """A waiter that is canceled at the moment it gets a slot passes the slot on."""
         places = InFlightLimit(1)
         await places.acquire(poll=False)
         first, second = (asyncio.create_task(places.acquire(poll=False)) for _ in range(2))
@@ -61,7 +61,7 @@ class TestInFlightLimit:
         assert (first.cancelled(), second.done()) == (True, True)
 
     async def test_singles_first(self) -> None:
-        """A single call gets the next place before polls that have waited for longer."""
+        """A single call gets the next slot before polls that have waited longer."""
         places = InFlightLimit(2)
         await places.acquire(poll=False)
         await places.acquire(poll=False)
@@ -78,10 +78,10 @@ class TestInFlightLimit:
 
 
 class StrictBudget:
-    """A budget of somebody else's, made of the public methods alone: one request at a time."""
+    """A third-party budget built on the public methods alone: one request at a time."""
 
     def __init__(self) -> None:
-        self.out: list[bool] = []  # whether each that is out is a poll
+        self.out: list[bool] = []  # whether each request in flight is a poll
         self.closings = 0
         self.blocked_for = 0.0
         self.calls: list[str] = []
@@ -134,7 +134,7 @@ class StrictBudget:
 class TestAdmission:
     @pytest.mark.parametrize("poll", [False, True], ids=["call", "poll"])
     async def test_both(self, poll: bool) -> None:
-        """A request enters when the budget and the limit both let it, and leaves both."""
+        """A request enters when both the budget and the limit admit it, and it leaves both."""
         budget, limit = StrictBudget(), InFlightLimit(2)
         gate = Admission(budget, limit)
         assert gate.try_enter(poll=poll)
@@ -144,7 +144,7 @@ class TestAdmission:
         assert gate.try_enter(poll=poll)
 
     async def test_nothing_kept(self) -> None:
-        """What one of the two refuses takes nothing from the other."""
+        """A request that the budget or the limit refuses leaves the other unchanged."""
         budget, limit = StrictBudget(), InFlightLimit(1)
         gate = Admission(budget, limit)
         budget.out.append(False)
@@ -153,14 +153,14 @@ class TestAdmission:
         assert gate.try_enter(poll=False)
 
     async def test_blocked(self) -> None:
-        """A block that is longer than the request may wait is no entry, and takes nothing."""
+        """A block longer than the request's `max_wait` refuses entry and takes nothing."""
         budget, limit = StrictBudget(), InFlightLimit(1)
         budget.blocked_for = 60.0
         assert not await Admission(budget, limit).enter(poll=False, max_wait=59.0)
         assert (budget.out, limit.try_acquire(poll=False)) == ([], True)
 
     async def test_cancelled(self) -> None:
-        """Cancelled while it waits for a place, a request gives its budget back."""
+        """A request canceled while it waits for a slot returns its budget."""
         budget, limit = StrictBudget(), InFlightLimit(1)
         assert limit.try_acquire(poll=False)
         waiting = asyncio.create_task(Admission(budget, limit).enter(poll=False, max_wait=1.0))
@@ -169,8 +169,8 @@ class TestAdmission:
         await settle(3)
         assert (waiting.cancelled(), budget.out, budget.calls) == (True, [], ["give_back"])
 
-    async def test_of_a_client(self, api: MockApi, clock: FakeClock) -> None:
-        """A client paces itself by any budget that has the public methods."""
+    async def test_with_a_client(self, api: MockApi, clock: FakeClock) -> None:
+        """A client accepts any budget that has the public methods."""
         path = f"/builds/builds/{BUILD_UUID}"
         api.on("GET", path, refusal(971, "no"), status=429, headers={"Retry-After": "5"})
         api.on("GET", path, envelope(build()), headers={"Ratelimit": '"default";r=7;t=60'})

@@ -1,4 +1,4 @@
-"""The transport over real sockets: whatever the network and the server do, and nothing is left behind."""
+"""The transport over real sockets: network and server failures, and no resources left behind."""
 
 import asyncio
 import gzip
@@ -56,7 +56,7 @@ MIB = 2**20
 
 class TestRequest:
     async def test_on_the_wire(self) -> None:
-        """A request carries the token, who we are and what we take, and nothing about a body."""
+        """A GET sends the token, the User-Agent and the accepted types and encodings, and no body headers."""
         async with RawServer(GOOD) as server, a_client(server.url + "/client/v4/") as client:
             await client.builds.get(BUILD_UUID)
         (request,) = server.requests
@@ -83,7 +83,7 @@ class TestRequest:
         ],
     )
     async def test_path(self, build_uuid: str, target: str) -> None:
-        """An id is one segment of the path as it goes over the wire, encoded once."""
+        """An id is one path segment on the wire, encoded once."""
         async with RawServer(answer(envelope(log_page()))) as server, a_client(server.url) as client:
             await client.builds.logs(build_uuid)
         assert server.targets == [target]
@@ -101,19 +101,19 @@ class TestRequest:
         ],
     )
     async def test_cursor(self, cursor: str, query: str) -> None:
-        """A cursor is opaque, and encoded once as it goes over the wire."""
+        """A cursor is opaque and is encoded once on the wire."""
         async with RawServer(answer(envelope(log_page()))) as server, a_client(server.url) as client:
             await client.builds.logs("b", cursor=cursor)
         assert server.targets == [f"/builds/builds/b/logs?cursor={query}"]
 
     async def test_bulk(self) -> None:
-        """The commas of a bulk lookup stay commas."""
+        """The commas of a bulk lookup are not encoded."""
         async with RawServer(answer(envelope({"builds": {}}))) as server, a_client(server.url) as client:
             await client.builds.by_version(["a", "b c"])
         assert server.targets == ["/builds/builds?version_ids=a,b%20c"]
 
     async def test_body(self) -> None:
-        """A body goes out as JSON."""
+        """A body is sent as JSON."""
         async with nothing_left(), RawServer(GOOD) as server:
             transport = AiohttpTransport(server.url, session=None, timeout=5)
             reply = await transport.send(WireRequest("POST", "/x", body=b'{"a": 1}', headers={"X-A": "b"}))
@@ -128,17 +128,17 @@ class TestRequest:
         assert request.headers["x-a"] == "b"
 
     async def test_kept_connection(self) -> None:
-        """Calls one after another use one connection."""
+        """Consecutive calls reuse one connection."""
         async with RawServer(GOOD) as server, a_client(server.url) as client:
             for _ in range(5):
                 await client.builds.get(BUILD_UUID)
         assert (len(server.requests), server.connections) == (5, 1)
 
     async def test_no_cookies(self) -> None:
-        """A cookie that the server sets is not kept."""
+        """A cookie from the server is not kept."""
         async with (
             RawServer(answer(envelope(build()), headers={"Set-Cookie": "a=b; Path=/"})) as server,
-            a_client(f"http://localhost:{server.port}") as client,  # no jar keeps cookies of an address
+            a_client(f"http://localhost:{server.port}") as client,  # no jar keeps cookies of an IP address
         ):
             await client.builds.get(BUILD_UUID)
             await client.builds.get(BUILD_UUID)
@@ -146,7 +146,7 @@ class TestRequest:
 
 
 class TestBroken:
-    """Answers that never come whole."""
+    """Responses that never arrive complete."""
 
     @cases(
         ("reply", "said"),
@@ -176,7 +176,7 @@ class TestBroken:
         ],
     )
     async def test_connection(self, reply: Reply, said: str) -> None:
-        """An answer that is torn or no HTTP is a connection error after as many attempts as allowed."""
+        """A truncated or non-HTTP response is a connection error after the allowed number of attempts."""
         clock = FakeClock()
         async with (
             RawServer(reply) as server,
@@ -196,14 +196,14 @@ class TestBroken:
         [cut(BODY), reset(), raw(b""), raw(b"garbage"), raw(chunked(BODY[:9], end=False)), answer(b"<html>")],
         ids=["cut", "reset", "closed", "garbage", "cut chunks", "HTML"],
     )
-    async def test_passes(self, reply: Reply) -> None:
-        """What breaks once is repeated, and the caller does not notice."""
+    async def test_retried(self, reply: Reply) -> None:
+        """A call retries a response that breaks once, and succeeds."""
         async with RawServer(reply, GOOD) as server, a_client(server.url) as client:
             assert (await client.builds.get(BUILD_UUID)).build_uuid == BUILD_UUID
         assert len(server.requests) == 2
 
     async def test_every_request_counts(self) -> None:
-        """Also a request on a kept connection that breaks counts, in the attempts and with a pause."""
+        """A request on a reused connection that breaks counts as an attempt and is followed by a pause."""
         clock = FakeClock()
         async with (
             RawServer(GOOD, raw(b""), raw(b""), GOOD) as server,
@@ -214,8 +214,8 @@ class TestBroken:
         assert len(server.requests) == 4
         assert len(clock.naps) == 2
 
-    async def test_nobody_there(self, unused_tcp_port: int) -> None:
-        """Where nobody listens, the request is known not to have arrived."""
+    async def test_connection_refused(self, unused_tcp_port: int) -> None:
+        """A refused connection is an error with `sent=False`."""
         async with a_client(f"http://127.0.0.1:{unused_tcp_port}", retry=ONCE) as client:
             error = await failure(client)
         assert type(error) is BuildsConnectionError
@@ -236,7 +236,7 @@ class TestTimeout:
         ],
     )
     async def test_stall(self, reply: Reply) -> None:
-        """An answer that stops anywhere is a time-out, which is a connection error and a TimeoutError."""
+        """A response that stalls anywhere is a timeout: a BuildsConnectionError and a TimeoutError."""
         async with (
             RawServer(reply) as server,
             a_client(server.url, retry=RetryPolicy(attempts=2), timeout=0.02) as client,
@@ -250,7 +250,7 @@ class TestTimeout:
         assert len(server.requests) == 2
 
     async def test_trickle(self) -> None:
-        """A body that trickles in is held to the same limit: it is for the whole answer."""
+        """The timeout covers the whole response, so a body that trickles in hits it too."""
 
         async def trickle(exchange: Exchange) -> None:
             exchange.writer.write(head(200, {"Content-Length": "99999"}))
@@ -266,7 +266,7 @@ class TestTimeout:
             assert isinstance(await failure(client), BuildsTimeoutError)
 
     async def test_each_attempt(self) -> None:
-        """Each attempt has the whole limit for itself."""
+        """Each attempt gets the full timeout."""
         async with RawServer(stall(), GOOD) as server, a_client(server.url, timeout=0.02) as client:
             assert (await client.builds.get(BUILD_UUID)).build_uuid == BUILD_UUID
         assert len(server.requests) == 2
@@ -274,7 +274,7 @@ class TestTimeout:
 
 class TestSize:
     async def test_announced(self) -> None:
-        """A body that is announced too large is refused before it is read."""
+        """A body whose announced length is too large is rejected before it is read."""
         reply = stall(after=head(200, {"Content-Length": str(MAX_BODY + 1), "cf-ray": "r"}) + b"{")
         async with RawServer(reply) as server, a_client(server.url) as client:
             error = await failure(client)
@@ -284,7 +284,7 @@ class TestSize:
 
     @pytest.mark.slow
     async def test_endless(self) -> None:
-        """A body without an end is dropped at the bound, connection and all."""
+        """An endless body is dropped at the size limit, together with its connection."""
         sent = 0
 
         async def endless(exchange: Exchange) -> None:
@@ -306,7 +306,7 @@ class TestSize:
 
     @pytest.mark.slow
     async def test_bomb(self) -> None:
-        """A small body that unpacks to a large one is refused like a large one."""
+        """A small compressed body that unpacks to a large one is rejected like a large one."""
         packer = zlib.compressobj(1, wbits=31)
         packed = b"".join(packer.compress(b" " * MIB) for _ in range(MAX_BODY // MIB + 8)) + packer.flush()
         assert len(packed) < MIB
@@ -319,7 +319,7 @@ class TestSize:
 
     @pytest.mark.slow
     async def test_largest(self) -> None:
-        """A body of just the bound is read."""
+        """A body of exactly the maximum size is read."""
         reply = answer(b"x" * MAX_BODY)
         async with nothing_left(), RawServer(reply) as server:
             transport = AiohttpTransport(server.url, session=None, timeout=10)
@@ -342,7 +342,7 @@ class TestAnswer:
         ],
     )
     async def test_read(self, reply: Reply) -> None:
-        """An answer is read however it is wrapped for the way."""
+        """A response is read in every framing and encoding."""
         async with RawServer(reply) as server, a_client(server.url, retry=ONCE) as client:
             assert (await client.builds.get(BUILD_UUID)).build_uuid == BUILD_UUID
 
@@ -357,7 +357,7 @@ class TestAnswer:
         ids=["HTML", "empty", "no UTF-8", "text"],
     )
     async def test_unreadable(self, body: bytes, start: str) -> None:
-        """A 200 with something else than JSON is repeated, and then unreadable."""
+        """A 200 that is not JSON is retried, then raised as unreadable."""
         reply = answer(body, headers={"CF-RAY": "8f2c-FRA"})
         async with (
             RawServer(reply) as server,
@@ -370,7 +370,7 @@ class TestAnswer:
         assert (error.transient, error.attempts) == (True, 2)
 
     async def test_html_502(self) -> None:
-        """A gateway's page is an error of its status, with ray id."""
+        """An HTML error page from a gateway is an error of its status, with the ray id."""
         reply = answer(b"<html>nginx</html>", status=502, headers={"cf-ray": "8f2c-FRA"})
         async with RawServer(reply) as server, a_client(server.url) as client:
             error = await failure(client)
@@ -396,7 +396,7 @@ class TestRedirect:
         assert (error.status, error.attempts) == (status, 1)
 
     async def test_refresh(self) -> None:
-        """Nor do other headers lead anywhere else."""
+        """No other response header redirects the client either."""
         async with RawServer(GOOD) as other:
             headers = {
                 "Refresh": f"0; url={other.url}",
@@ -414,17 +414,17 @@ class TestRedirect:
 
 
 class TestLeft:
-    """Nothing is left behind: `a_client` asserts it whenever its block ends."""
+    """No resources are left behind: `a_client` asserts that when its block ends."""
 
     async def test_unused(self) -> None:
-        """A client that is never used leaves nothing, closed or not."""
+        """An unused client leaves nothing behind, closed or not."""
         async with nothing_left():
             async with a_client("http://127.0.0.1:1"):
                 pass
             BuildsClient(account_id=ACCOUNT, api_token=TOKEN)
 
     async def test_own_session(self) -> None:
-        """A client closes the session that it made."""
+        """A client closes the session that it created."""
         async with RawServer(GOOD) as server, nothing_left():
             client = BuildsClient(account_id=ACCOUNT, api_token=TOKEN, base_url=server.url)
             await client.builds.get(BUILD_UUID)
@@ -444,7 +444,7 @@ class TestLeft:
         ],
     )
     async def test_cancel(self, reply: Reply) -> None:
-        """A cancelled call gives its connection and place back at once; the next call goes out."""
+        """A canceled call frees its connection and slot at once, and the next call goes out."""
         async with RawServer(reply, GOOD) as server, a_client(server.url, max_in_flight=1) as client:
             call = asyncio.create_task(client.builds.get(BUILD_UUID))
             while not server.requests:
@@ -456,8 +456,8 @@ class TestLeft:
             assert (await client.builds.get(BUILD_UUID)).build_uuid == BUILD_UUID
         assert server.connections == 2
 
-    async def test_timeout_round_a_call(self) -> None:
-        """A caller's own time limit is a plain TimeoutError, and no error of ours."""
+    async def test_timeout_around_a_call(self) -> None:
+        """A caller's own timeout is a plain TimeoutError, not a BuildsError."""
         async with RawServer(stall()) as server, a_client(server.url) as client:
             with pytest.raises(TimeoutError) as caught:
                 async with asyncio.timeout(0.01):
@@ -465,7 +465,7 @@ class TestLeft:
             assert not isinstance(caught.value, BuildsError)
 
     async def test_break(self) -> None:
-        """Leaving the loop over a log with `break` leaves nothing, before the client is closed."""
+        """A `break` out of a log loop leaves no task behind, even before the client closes."""
         pages = answer(envelope(log_page("a", "b", cursor="c", truncated=True)))
         async with (
             RawServer(answer(envelope(build(status="running"))), pages) as server,
@@ -478,7 +478,7 @@ class TestLeft:
             assert tasks() == before
 
     async def test_bulk_error(self) -> None:
-        """A lookup that ends with an error leaves none of its requests running."""
+        """A bulk lookup that fails leaves none of its requests running."""
         refused = answer(refusal(12006, "Invalid token"), status=401)
         async with RawServer(stall(), stall(), refused) as server, a_client(server.url) as client:
             with pytest.raises(APIError, match="user-owned"):
@@ -486,8 +486,8 @@ class TestLeft:
             await settle()
         assert len(server.requests) == 3
 
-    async def test_close_under_a_call(self) -> None:
-        """Closing the client ends a call that is under way with an error, and does not repeat it."""
+    async def test_close_during_a_call(self) -> None:
+        """Closing the client ends a call in flight with an error and no retry."""
         async with RawServer(stall()) as server, a_client(server.url) as client:
             call = asyncio.create_task(client.builds.get(BUILD_UUID))
             while not server.requests:

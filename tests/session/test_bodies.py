@@ -1,4 +1,4 @@
-"""What is sent to change something: just what was given, checked as far as the schema says."""
+"""Request bodies: exactly the given fields, validated as far as the schema allows."""
 
 import inspect
 import json
@@ -254,7 +254,7 @@ SENT: dict[str, tuple[Call, str, str, Any]] = {
 
 @pytest.mark.parametrize("name", SENT)
 async def test_sent(name: str, client: BuildsClient, api: BodyApi) -> None:
-    """Each call sends the body of the schema, with what was given and nothing else, in one request."""
+    """Each call sends the schema's body in one request, with the given fields and no others."""
     call, method, path, body = SENT[name]
     api.on(method, path, envelope(RESULTS.get(name.partition(".")[0], {})))
     await call(client)
@@ -299,8 +299,8 @@ PATCHES: dict[str, dict[str, st.SearchStrategy[Any]]] = {
 @pytest.mark.parametrize("resource", PATCHES)
 @settings(max_examples=12, deadline=None)
 @given(data=st.data())
-def test_patch_sends_what_is_given(resource: str, data: st.DataObject) -> None:
-    """A PATCH has exactly the fields that were given, None as null, and UNSET is as good as not given."""
+def test_patch_sends_the_given_fields(resource: str, data: st.DataObject) -> None:
+    """A PATCH sends exactly the given fields: None as null, and UNSET not at all."""
     fields = PATCHES[resource]
     changes = data.draw(st.fixed_dictionaries({}, optional=fields).filter(bool))
     unset = data.draw(st.sets(st.sampled_from(sorted(fields))))
@@ -326,13 +326,13 @@ def test_patch_sends_what_is_given(resource: str, data: st.DataObject) -> None:
 
 @settings(max_examples=20, deadline=None)
 @given(changes=st.fixed_dictionaries({}, optional=SETTINGS_CHANGE).filter(bool))
-def test_settings_send_what_is_given(changes: dict[str, Any]) -> None:
-    """So it is for build settings inside of a request."""
+def test_settings_send_the_given_fields(changes: dict[str, Any]) -> None:
+    """A request's build settings also contain exactly the given fields."""
     assert json.loads(msgspec.json.encode(BuildSettingsUpdate(**changes))) == changes
 
 
 def test_every_keyword_of_a_patch_is_unset() -> None:
-    """Each keyword of each `update` that is a partial one is UNSET by default."""
+    """Every keyword of each partial `update` defaults to UNSET."""
     for update in (Triggers.update, Workers.update, Previews.update, Subscriptions.update):
         parameters = inspect.signature(update).parameters.values()
         keywords = [it for it in parameters if it.kind is it.KEYWORD_ONLY]
@@ -410,7 +410,7 @@ REFUSED: dict[str, tuple[Call, str]] = {
 
 @cases("name", REFUSED)
 async def test_refused(name: str, client: BuildsClient, api: BodyApi) -> None:
-    """What the schema rules out is a ValueError that says the limit, and nothing is sent."""
+    """A value that the schema forbids is a ValueError that states the limit, and nothing is sent."""
     call, said = REFUSED[name]
     with pytest.raises(ValueError, match=said):
         await call(client)
@@ -429,7 +429,7 @@ async def test_refused(name: str, client: BuildsClient, api: BodyApi) -> None:
     ids=["nothing", "value", "no branch", "branch", "grant"],
 )
 def test_refused_parts(make: Callable[[], object], said: str) -> None:
-    """A part of a request that can't be is refused where it is made."""
+    """An invalid part of a request is rejected when it is constructed."""
     with pytest.raises(ValueError, match=said):
         make()
 
@@ -446,7 +446,7 @@ ACCEPTED: dict[str, Call] = {
 
 @pytest.mark.parametrize("name", ACCEPTED)
 async def test_accepted(name: str, client: BuildsClient, api: BodyApi) -> None:
-    """What the schema leaves open is sent as it is."""
+    """A value that the schema leaves open is sent unchanged."""
     api.on("POST", "/builds/workers/shop/deploy_hooks", envelope({"deploy_hook_uuid": UUID}))
     api.on("PATCH", VARIABLES, envelope({}))
     api.on("PATCH", WORKER, envelope({}))
@@ -465,7 +465,7 @@ LISTED = [
 
 @pytest.mark.parametrize("number", range(len(LISTED)))
 async def test_text_for_a_list(number: int, client: BuildsClient, api: BodyApi) -> None:
-    """A text in place of a list is a TypeError, not a list of its letters."""
+    """A string in place of a list is a TypeError, not a list of its characters."""
     with pytest.raises(TypeError, match="not one str"):
         await LISTED[number](client)
     assert api.sent == []

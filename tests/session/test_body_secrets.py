@@ -94,7 +94,7 @@ SETTERS: dict[str, tuple[Setter, str, str]] = {
 
 
 def _near(body: str, secret: str) -> str:
-    """The part of a body that a server may show of it: from shortly before the secret."""
+    """The part of a body that a server may echo, from shortly before the secret."""
     return body[max(0, body.index(max(_runs(secret), key=len)) - 10) :]
 
 
@@ -125,7 +125,7 @@ ECHOES: dict[str, tuple[type[BuildsError], int, Callable[[str, str], str]]] = {
 
 
 def shown(text: str, secret: str) -> list[str]:
-    """The runs of 8 letters and digits of a secret that a text shows."""
+    """The 8-character alphanumeric runs of a secret that appear in a text."""
     runs = ["".join(run) for run in _runs(secret)]
     windows = {run[start : start + 8] for run in runs for start in range(len(run) - 7)}
     return sorted(window for window in windows if window in text)
@@ -137,12 +137,12 @@ def _runs(text: str) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("echo", ECHOES)
-async def test_echo_tells_no_secret(
+async def test_echo_leaks_no_secret(
     echo: str, client: BuildsClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """However a server echoes what it was sent, neither error nor log shows a secret, or a part of one."""
+    """Neither errors nor logs show any part of a secret, however a server echoes the request."""
     caplog.set_level(logging.DEBUG)
-    # What has set variables succeeds, whatever its answer says.
+    # Setting variables succeeds, whatever its response says.
     setter = "tokens.create" if echo == "body as result" else "triggers.set_variables"
     for kind, secret in SECRETS.items():
         caplog.clear()
@@ -153,17 +153,17 @@ async def test_echo_tells_no_secret(
 
 @pytest.mark.parametrize("echo", ["value in JSON", "body", "body in JSON", "body in a garbled 200"])
 @pytest.mark.parametrize("setter", SETTERS)
-async def test_no_call_tells_its_secret(
+async def test_no_call_leaks_its_secret(
     setter: str, echo: str, client: BuildsClient, api: BodyApi, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """So it is for each call that carries a secret."""
+    """No call that carries a secret leaks it through an echo."""
     caplog.set_level(logging.DEBUG)
     text = await _told(setter, SECRETS["token"], echo, client, api)
     assert shown(text + caplog.text, SECRETS["token"]) == []
 
 
 async def _told(setter: str, secret: str, echo: str, client: BuildsClient, api: BodyApi) -> str:
-    """All that the error of a call tells whose body is echoed."""
+    """Everything that a call's error shows when the server echoes its body."""
     call, method, path = SETTERS[setter]
     error, status, told = ECHOES[echo]
     api.on(method, path, status=status, body=told(await _body(call, secret), secret).encode())
@@ -177,20 +177,20 @@ async def _body(call: Setter, secret: str) -> str:
     """The body that a call sends, as text."""
     recorder = Recorder({})
     async with BuildsClient(account_id=ACCOUNT, api_token=TOKEN, transport=recorder) as client:
-        with suppress(BuildsError):  # there is no such result
+        with suppress(BuildsError):  # no result has this shape
             await call(client, secret)
     return recorder.raw.decode()
 
 
 @pytest.mark.parametrize("echo", ["value in JSON", "body", "body in a garbled 200"])
 async def test_short_secret(echo: str, client: BuildsClient, api: BodyApi) -> None:
-    """A short secret is one as well: what echoes it is not shown."""
+    """A short secret is a secret too: a response that echoes it is not shown."""
     assert SHORT not in await _told("triggers.set_variables", SHORT, echo, client, api)
 
 
 @pytest.mark.parametrize("setter", SETTERS)
-async def test_success_tells_no_secret(setter: str, api: BodyApi, caplog: pytest.LogCaptureFixture) -> None:
-    """A call that works tells nobody its secret: no log, no observation, no repr of what is sent."""
+async def test_success_leaks_no_secret(setter: str, api: BodyApi, caplog: pytest.LogCaptureFixture) -> None:
+    """A successful call shows its secret in no log, observation or result repr."""
     caplog.set_level(logging.DEBUG)
     call, method, path = SETTERS[setter]
     secret, seen = SECRETS["token"], list[Observation]()
@@ -202,7 +202,7 @@ async def test_success_tells_no_secret(setter: str, api: BodyApi, caplog: pytest
 
 
 def test_repr_of_parts() -> None:
-    """What is about to be sent shows no secret in its repr, and what is none."""
+    """The repr of a request part hides secret values and shows the others."""
     secret = SECRETS["token"]
     settings_ = BuildSettingsUpdate(environment_variables=_secret(secret))
     parts: list[object] = [

@@ -1,4 +1,4 @@
-"""A session that the client was given: what of it holds, and what the client brings."""
+"""A borrowed aiohttp session: which of its settings apply, and which are the client's."""
 
 from typing import Any
 
@@ -44,7 +44,7 @@ class TestBorrowedSession:
         ],
     )
     async def test_own_settings(self, arguments: dict[str, Any]) -> None:
-        """A session's own address, headers and time limit don't get in the way of a client's."""
+        """A session's own base URL, headers and timeout do not override the client's."""
         async with (
             RawServer(GOOD, answer(refusal(12000, "Not found"), status=404)) as server,
             aiohttp.ClientSession(**arguments) as session,
@@ -58,7 +58,7 @@ class TestBorrowedSession:
         assert {request.headers["accept"] for request in server.requests} == {"application/json"}
 
     async def test_own_check(self) -> None:
-        """A session's own check of answers is passed over."""
+        """A session's own `raise_for_status` is ignored."""
 
         async def check(response: aiohttp.ClientResponse) -> None:
             raise AssertionError(response.status)
@@ -71,7 +71,7 @@ class TestBorrowedSession:
             assert (await client.builds.get(BUILD_UUID)).build_uuid == BUILD_UUID
 
     async def test_time_limit(self) -> None:
-        """A client's time limit holds with a session that has none."""
+        """A client's timeout applies to a session that has none."""
         session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None))
         async with (
             RawServer(stall()) as server,
@@ -89,7 +89,7 @@ class TestBorrowedSession:
             assert other.connections == 0
 
     async def test_not_closed(self) -> None:
-        """A borrowed session is left open, and serves others when the client is closed."""
+        """A borrowed session stays open and usable after the client closes."""
         async with RawServer(GOOD) as server, aiohttp.ClientSession() as session:
             for _ in range(2):
                 async with a_client(server.url, session=session) as client:
@@ -111,7 +111,7 @@ class TestBorrowedSession:
                     await client.builds.get(BUILD_UUID)
 
     async def test_tracing(self) -> None:
-        """A borrowed session's tracing sees the requests, and its default headers go along."""
+        """A borrowed session's tracing sees the requests, and its default headers are sent."""
         seen: list[str] = []
 
         async def note(_: object, __: object, started: aiohttp.TraceRequestStartParams) -> None:

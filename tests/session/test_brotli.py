@@ -1,4 +1,4 @@
-"""Brotli, which packs best: aiohttp asks for it where the package is installed."""
+"""Brotli, the densest encoding: aiohttp accepts it when the package is installed."""
 
 import tracemalloc
 
@@ -14,7 +14,7 @@ MIB = 2**20
 
 
 async def test_bomb_is_refused_before_it_is_unpacked() -> None:
-    """Half a gigabyte out of some hundred bytes costs no more memory than the largest body that is read."""
+    """A bomb of half a gigabyte costs no more memory than the largest body that is read."""
     packer = brotli.Compressor(quality=5, lgwin=24)
     packed = b"".join(packer.process(bytes(MIB)) for _ in range(512)) + packer.finish()
     assert len(packed) < 10_000
@@ -26,7 +26,7 @@ async def test_bomb_is_refused_before_it_is_unpacked() -> None:
         async with client:
             tracemalloc.start()
             try:
-                # aiohttp 3.13 says itself that it is too much, later ones give it piece by piece.
+                # aiohttp 3.13 rejects the size itself; later versions unpack piece by piece.
                 with pytest.raises(
                     (ResponseDecodeError, BuildsConnectionError), match=r"exceeds|larger than"
                 ):

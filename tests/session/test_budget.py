@@ -1,4 +1,4 @@
-"""The rate budget by itself: how many requests go out, when, and who comes first."""
+"""The rate budget by itself: how many requests go out, when, and in which order."""
 
 import asyncio
 import random
@@ -30,7 +30,7 @@ class TestWindow:
         ],
     )
     def test_burst(self, clock: FakeClock, limit: int, reserve: float, capacity: int) -> None:
-        """What is not reserved may go out at once, and no more before the window has passed."""
+        """The unreserved capacity may go out at once, and no more until the window has passed."""
         budget = a_budget(clock, limit, 300, reserve)
         assert burst(budget) == capacity
         clock.advance(299.5)
@@ -38,8 +38,8 @@ class TestWindow:
         clock.advance(0.5)
         assert burst(budget) == capacity
 
-    def test_since_the_answer(self, clock: FakeClock) -> None:
-        """A request counts from before it is sent until a window after it was answered."""
+    def test_counts_until_a_window_after_the_response(self, clock: FakeClock) -> None:
+        """A request counts from before it is sent until a window after its response."""
         budget = a_budget(clock, limit=1)
         assert budget.try_acquire(poll=False)
         clock.advance(60)
@@ -51,7 +51,7 @@ class TestWindow:
         assert budget.try_acquire(poll=False)
 
     async def test_wait(self, clock: FakeClock) -> None:
-        """Who comes when nothing is left waits just until the first request leaves the window."""
+        """With no capacity left, a request waits exactly until the first one leaves the window."""
         budget = a_budget(clock, limit=2)
         for _ in range(2):
             assert budget.try_acquire(poll=False)
@@ -60,8 +60,8 @@ class TestWindow:
         assert await budget.acquire(poll=False, max_wait=0)
         assert clock.naps == [8.0]
 
-    async def test_wait_for_those_in_flight(self, clock: FakeClock) -> None:
-        """While all are in flight, nobody goes out before a window has passed since an answer."""
+    async def test_wait_for_requests_in_flight(self, clock: FakeClock) -> None:
+        """While all requests are in flight, the next one waits for a window after a response."""
         budget = a_budget(clock, limit=1)
         assert budget.try_acquire(poll=False)
         waiter = asyncio.create_task(budget.acquire(poll=False, max_wait=0))
@@ -73,7 +73,7 @@ class TestWindow:
         assert clock.now() >= answered + 10
 
     def test_give_back(self, clock: FakeClock) -> None:
-        """A request that was not sent after all does not count."""
+        """A request that is returned unsent does not count."""
         budget = a_budget(clock, limit=2)
         assert burst(budget, done=False) == 2
         budget.give_back()
@@ -85,7 +85,7 @@ class TestWindow:
     @given(st.data())
     @settings(max_examples=60, deadline=None)
     async def test_exact(self, data: st.DataObject) -> None:
-        """Whatever callers do, and whenever the server counts, no half-open window has more than allowed."""
+        """No half-open window exceeds the limit, whatever callers do and whenever the server counts."""
         limit = data.draw(st.integers(1, 12), label="limit")
         window = data.draw(st.sampled_from([1.0, 8.0, 10.0]), label="window")
         reserve = data.draw(st.sampled_from([0.0, 0.1, 0.5]), label="reserve")
@@ -129,7 +129,7 @@ class TestWindow:
 
 class TestOrder:
     async def test_first_come(self) -> None:
-        """Those who wait go out in the order in which they came, as soon as there is room."""
+        """Waiting requests go out in the order of arrival, as soon as there is room."""
         clock = VirtualClock()
         crowd = Crowd(a_budget(clock, limit=2), clock)
         await crowd.add("a", "b", "c", "d", "e")
@@ -139,19 +139,19 @@ class TestOrder:
 
     @pytest.mark.parametrize("poll", [False, True], ids=["singles", "polls"])
     async def test_no_overtaking(self, poll: bool) -> None:
-        """Who comes while others wait queues up behind them, also when there is room at that moment."""
+        """A new request queues behind the waiting ones, even if there is room at that moment."""
         clock = VirtualClock()
         budget = a_budget(clock, limit=1)
         crowd = Crowd(budget, clock)
         await crowd.add("a", "b", poll=poll)
-        clock._now = 10.0  # the sleeper has not woken yet
+        clock._now = 10.0  # the sleeping request has not woken yet
         assert not budget.try_acquire(poll=poll)
         await clock.run_until(10)
         assert crowd.went == [("a", 0.0), ("b", 10.0)]
 
     @cases("name", ["b", "c", "d"], ids=["head", "middle", "tail"])
     async def test_cancel(self, name: str) -> None:
-        """A waiter that is cancelled has taken nothing, and the next moves up."""
+        """A canceled waiter takes nothing, and the next one moves up."""
         clock = VirtualClock()
         budget = a_budget(clock, limit=1)
         crowd = Crowd(budget, clock)
@@ -163,17 +163,17 @@ class TestOrder:
         assert budget.snapshot().used == 0
 
     async def test_cancel_when_woken(self) -> None:
-        """A waiter that is cancelled at the very moment of its turn passes the turn on."""
+        """A waiter that is canceled at the moment of its turn passes the turn on."""
         clock = VirtualClock()
         crowd = Crowd(a_budget(clock, limit=1), clock)
         await crowd.add("a", "b", "c", "d")
-        crowd.tasks["b"].cancel()  # "c" is woken by the end of "b", and cancelled before it runs
+        crowd.tasks["b"].cancel()  # the end of "b" wakes "c", which is canceled before it runs
         crowd.tasks["c"].cancel()
         await clock.run_until(100)
         assert crowd.went == [("a", 0.0), ("d", 10.0)]
 
-    async def test_given_back(self) -> None:
-        """What a cancelled call gives back goes to the one who waits, at once."""
+    async def test_returned_budget_goes_to_a_waiter(self) -> None:
+        """Budget returned by a canceled call goes to a waiting request at once."""
         clock = VirtualClock()
         budget = a_budget(clock, limit=1)
         assert budget.try_acquire(poll=False)
@@ -184,8 +184,8 @@ class TestOrder:
         await clock.run_until(1)
         assert crowd.went == [("a", 1.0)]
 
-    async def test_given_back_to_a_newcomer(self) -> None:
-        """What a cancelled call gives back serves also those who come later."""
+    async def test_returned_budget_admits_a_newcomer(self) -> None:
+        """Budget returned by a canceled call also admits a later arrival."""
         clock = VirtualClock()
         budget = a_budget(clock, limit=2)
         assert burst(budget, done=False) == 2
@@ -198,7 +198,7 @@ class TestOrder:
         assert [name for name, _ in crowd.went] == ["a", "b"]
 
     async def test_broken_clock(self) -> None:
-        """An error of the clock comes out, instead of a wait that never ends."""
+        """An error in the clock propagates and does not become an endless wait."""
 
         class BrokenClock(FakeClock):
             async def sleep(self, seconds: float) -> None:
@@ -211,7 +211,7 @@ class TestOrder:
                 await budget.acquire(poll=False, max_wait=0)
 
     async def test_nothing_left(self) -> None:
-        """Who was woken early or was cancelled leaves no sleeper behind."""
+        """A waiter that is woken early or canceled leaves no sleeping task behind."""
         clock = VirtualClock()
         budget = a_budget(clock, limit=2)
         async with nothing_left():
@@ -227,7 +227,7 @@ class TestOrder:
 
 class TestHeaders:
     async def test_nothing_left(self, clock: FakeClock) -> None:
-        """When the server says that nothing is left, nobody goes out before it says that there will be."""
+        """When the server reports nothing left, no request goes out before the reset it names."""
         budget = a_budget(clock, limit=100)
         budget.observe(say(0, 30))
         assert burst(budget) == 0
@@ -236,7 +236,7 @@ class TestHeaders:
 
     @pytest.mark.parametrize(("left", "reserve", "goes"), [(10, 0.0, 10), (10, 0.1, 9), (1, 0.1, 0)])
     def test_less_left(self, clock: FakeClock, left: int, reserve: float, goes: int) -> None:
-        """When others spend from the same allowance, this one shrinks, its reserve kept."""
+        """When others spend from the same allowance, this budget shrinks and keeps its reserve."""
         budget = a_budget(clock, limit=100, reserve=reserve)
         budget.observe(say(left, 5))
         assert budget.snapshot().left == goes
@@ -245,13 +245,13 @@ class TestHeaders:
         assert burst(budget) == int(100 * (1 - reserve)) - goes
 
     def test_more_left(self, clock: FakeClock) -> None:
-        """What the server says never widens the budget."""
+        """The server's headers never widen the budget."""
         budget = a_budget(clock, limit=5)
         budget.observe(say(1000, 5, 1000, 10))
         assert burst(budget) == 5
 
     def test_in_flight(self, clock: FakeClock) -> None:
-        """Those in flight may not be counted by the server yet, so they are."""
+        """The budget counts requests in flight itself, because the server may not have counted them yet."""
         budget = a_budget(clock, limit=100)
         for _ in range(4):
             assert budget.try_acquire(poll=False)
@@ -260,14 +260,14 @@ class TestHeaders:
         assert burst(budget) == 10 - 3
 
     def test_newest(self, clock: FakeClock) -> None:
-        """The newest word on an allowance counts."""
+        """The newest report of an allowance wins."""
         budget = a_budget(clock, limit=100)
         budget.observe(say(0, 30))
         budget.observe(say(7, 30))
         assert burst(budget) == 7
 
-    async def test_newest_for_those_who_wait(self) -> None:
-        """A better word does not let others overtake who waits because of a worse one."""
+    async def test_newest_keeps_the_order(self) -> None:
+        """A better report lets no newcomer overtake a request that waits because of a worse one."""
         clock = VirtualClock()
         budget = a_budget(clock, limit=100)
         budget.observe(say(0, 30))
@@ -279,7 +279,7 @@ class TestHeaders:
         assert crowd.went[0][0] == "a"
 
     def test_one_after_the_other(self, clock: FakeClock) -> None:
-        """What went out counts against every allowance, also those that the newest answer does not name."""
+        """A request counts against every allowance, including those that the newest response omits."""
         budget = a_budget(clock, limit=1000)
         budget.observe({"short": Allowance(10, 60), "long": Allowance(500, 60)})
         for _ in range(4):
@@ -293,7 +293,7 @@ class TestHeaders:
         assert burst(budget) == 4
 
     def test_several(self, clock: FakeClock) -> None:
-        """Of several allowances, all hold."""
+        """Several allowances all hold at once."""
         budget = a_budget(clock, limit=100)
         budget.observe({"short": Allowance(3, 1), "long": Allowance(5, 60)})
         assert burst(budget) == 3
@@ -308,7 +308,7 @@ class TestHeaders:
         ids=["smaller", "other window", "none", "larger", "zero"],
     )
     def test_quota(self, clock: FakeClock, quota: int | None, window: float, capacity: int) -> None:
-        """A smaller quota for the same window makes the budget smaller for good."""
+        """A smaller quota for the same window shrinks the budget permanently."""
         budget = a_budget(clock, limit=100, reserve=0.1)
         budget.observe(say(100, 1, quota, window))
         clock.advance(1)
@@ -316,7 +316,7 @@ class TestHeaders:
         assert burst(budget) == capacity
 
     def test_give_back(self, clock: FakeClock) -> None:
-        """A request that was not sent after all is not taken from what the server said either."""
+        """A request that is returned unsent is not deducted from the server's allowance either."""
         budget = a_budget(clock, limit=100)
         budget.observe(say(1, 30))
         assert budget.try_acquire(poll=False)
@@ -327,7 +327,7 @@ class TestHeaders:
 
 class TestGate:
     async def test_closed_for_all(self) -> None:
-        """One 429 holds back everybody until it has passed, and then they go out one by one."""
+        """One 429 holds back every request until it expires; then they go out one by one."""
         clock = VirtualClock()
         budget = a_budget(clock, limit=20)
         crowd = Crowd(budget, clock)
@@ -343,7 +343,7 @@ class TestGate:
         assert crowd.went[3][1] >= 8.5
 
     def test_not_opened_by_headers(self, clock: FakeClock) -> None:
-        """An answer that comes in after a 429 does not open the gate, whatever its headers say is left."""
+        """A response that arrives after a 429 does not reopen the gate, whatever its headers report."""
         budget = a_budget(clock, limit=100)
         assert budget.try_acquire(poll=False)
         budget.close(7)
@@ -354,7 +354,7 @@ class TestGate:
         assert budget.try_acquire(poll=False)
 
     async def test_a_burst_again(self) -> None:
-        """When those who waited are through, bursts are allowed again."""
+        """Once the waiting requests are through, bursts are allowed again."""
         clock = VirtualClock()
         budget = a_budget(clock, limit=20)
         budget.close(7)
@@ -366,7 +366,7 @@ class TestGate:
 
     @pytest.mark.parametrize(("first", "second", "until"), [(5, 9, 9), (9, 5, 9), (0, 0, 0)])
     async def test_longest(self, clock: FakeClock, first: float, second: float, until: float) -> None:
-        """Of two waits the longer one holds."""
+        """The longer of two closures wins."""
         budget = a_budget(clock)
         budget.close(first)
         budget.close(second)
@@ -379,7 +379,7 @@ class TestGate:
 
     @pytest.mark.parametrize(("max_wait", "allowed"), [(60.0, True), (59.9, False)])
     async def test_max_wait(self, clock: FakeClock, max_wait: float, allowed: bool) -> None:
-        """A gate that is shut for longer than a caller waits is told at once, without counting."""
+        """A closure longer than `max_wait` is refused at once, and the request does not count."""
         budget = a_budget(clock)
         budget.close(60)
         assert await budget.acquire(poll=False, max_wait=max_wait) is allowed
@@ -387,7 +387,7 @@ class TestGate:
         assert budget.snapshot().used == int(allowed)
 
     async def test_max_wait_for_all(self) -> None:
-        """Also those who waited already hear of it, each by its own measure."""
+        """A closure also refuses requests that already wait, each by its own `max_wait`."""
         clock = VirtualClock()
         budget = a_budget(clock, limit=1)
         crowd = Crowd(budget, clock)
@@ -400,8 +400,8 @@ class TestGate:
         assert [name for name, _ in crowd.went] == ["a", "d"]
         assert crowd.went[1][1] == 300.0
 
-    async def test_window_is_no_max_wait(self, clock: FakeClock) -> None:
-        """`max_wait` is for 429s; to wait for one's own window is pacing."""
+    async def test_max_wait_excludes_the_window(self, clock: FakeClock) -> None:
+        """`max_wait` limits waits for a 429, not pacing by the budget's own window."""
         budget = a_budget(clock, limit=1, window=300)
         burst(budget)
         assert await budget.acquire(poll=False, max_wait=0)
@@ -410,13 +410,13 @@ class TestGate:
 
 class TestSnapshot:
     def test_fresh(self) -> None:
-        """A fresh budget has all of its capacity left."""
+        """A fresh budget has its full capacity left."""
         assert RateBudget().snapshot() == BudgetSnapshot(
             capacity=1080, used=0, left=1080, resets_in=0.0, closed_for=0.0
         )
 
     def test_used(self, clock: FakeClock) -> None:
-        """A snapshot counts those in flight and those of the window, and tells when all are gone."""
+        """A snapshot counts the requests in flight and in the window, and says when all have left it."""
         budget = a_budget(clock)
         for _ in range(3):
             assert budget.try_acquire(poll=False)
@@ -433,8 +433,8 @@ class TestSnapshot:
         budget.give_back()
         assert budget.snapshot() == BudgetSnapshot(capacity=10, used=1, left=9, resets_in=4.0, closed_for=0.0)
 
-    def test_told(self, clock: FakeClock) -> None:
-        """What the server says is left, reserve kept, bounds what is left."""
+    def test_reported_remainder(self, clock: FakeClock) -> None:
+        """The server's reported remainder, less the reserve, caps `left`."""
         budget = a_budget(clock, limit=100, reserve=0.1)
         budget.observe(say(50, 5))
         assert budget.snapshot().left == 45
@@ -442,7 +442,7 @@ class TestSnapshot:
         assert budget.snapshot().left == 90
 
     def test_closed(self, clock: FakeClock) -> None:
-        """While the gate is shut, nothing is left."""
+        """While the gate is closed, nothing is left."""
         budget = a_budget(clock)
         budget.close(5)
         assert budget.snapshot() == BudgetSnapshot(capacity=10, used=0, left=0, resets_in=5.0, closed_for=5.0)
@@ -454,7 +454,7 @@ class TestSnapshot:
         assert budget.snapshot().left == 9
 
     def test_frozen(self) -> None:
-        """A snapshot is a value of one moment."""
+        """A snapshot is immutable."""
         with pytest.raises(AttributeError):
             RateBudget().snapshot().left = 0  # type: ignore[misc]  # the point
 
@@ -478,12 +478,12 @@ class TestSnapshot:
     ids=lambda value: str(value) if isinstance(value, dict) else "",
 )
 def test_misuse(arguments: dict[str, Any], kind: type[Exception], said: str) -> None:
-    """A number that can't be one is refused by name."""
+    """An invalid number is rejected by name."""
     with pytest.raises(kind, match=f"^{re.escape(said)}$"):
         RateBudget(**arguments)
 
 
 def test_keywords() -> None:
-    """A budget is made by keyword only."""
+    """A budget takes keyword arguments only."""
     with pytest.raises(TypeError, match="positional"):
         RateBudget(1200)  # type: ignore[call-arg]  # the point

@@ -1,4 +1,4 @@
-"""Polls spread over the time for which they will be needed."""
+"""Polls are spread over the time for which they are needed."""
 
 import asyncio
 from itertools import pairwise
@@ -13,11 +13,11 @@ from tests.support.crowd import EPSILON, a_budget, burst
 
 
 class Poller:
-    """Stands for a live verb."""
+    """A stand-in for a live verb."""
 
 
 def went(budget: RateBudget, clock: FakeClock, seconds: float) -> list[float]:
-    """When polls go that want to go all the time."""
+    """The times at which polls go out when one is always ready."""
     times: list[float] = []
     end = clock.now() + seconds
     while clock.now() < end:
@@ -29,8 +29,8 @@ def went(budget: RateBudget, clock: FakeClock, seconds: float) -> list[float]:
 
 
 class TestHorizon:
-    def test_a_burst_uses_what_is_there(self, clock: FakeClock) -> None:
-        """With builds of a minute, more polls go in that minute than the even rate allows, evenly."""
+    def test_a_burst_uses_the_spare_budget(self, clock: FakeClock) -> None:
+        """With one-minute builds, polls in that minute exceed the sustained rate and are evenly spaced."""
         budget, poller = a_budget(clock, 1200, 300, 0.1), Poller()
         budget.set_horizon(poller, 60.0)
         times = went(budget, clock, 55.0)
@@ -39,7 +39,7 @@ class TestHorizon:
         assert max(gaps) < 3 * min(gaps)
 
     def test_a_wrong_expectation_stops_nothing(self, clock: FakeClock) -> None:
-        """If builds go on and on, polls slow down, but the longest gap stays short."""
+        """If builds outlast the expected horizon, polls slow down, but the longest gap stays short."""
         budget, poller = a_budget(clock, 1200, 300, 0.1), Poller()
         times: list[float] = []
         for _ in range(90):
@@ -47,8 +47,8 @@ class TestHorizon:
             times += went(budget, clock, 10.0)
         assert max(after - before for before, after in pairwise(times)) < 4 * 300 / 972 / 0.37
 
-    def test_none_that_count(self, clock: FakeClock) -> None:
-        """A horizon that was taken back, is over, or belongs to a verb that was dropped does not count."""
+    def test_ignored_horizons(self, clock: FakeClock) -> None:
+        """A horizon that is withdrawn, expired, or owned by a dropped verb does not count."""
         budget, poller = a_budget(clock, 100), Poller()
         assert burst(budget, poll=True) == 25
         budget = a_budget(clock, 100)
@@ -63,7 +63,7 @@ class TestHorizon:
         assert burst(budget, poll=True) == 25
 
     def test_the_largest_counts(self, clock: FakeClock) -> None:
-        """Of several verbs the one that needs its polls for longest decides."""
+        """The longest horizon among several verbs decides."""
         budget, one, two = a_budget(clock, 1200, 300, 0.1), Poller(), Poller()
         budget.set_horizon(one, 60.0)
         budget.try_acquire(poll=True)
@@ -81,7 +81,7 @@ class TestHorizon:
         singles=st.lists(st.integers(0, 30), min_size=1, max_size=8),
     )
     def test_never_more_than_the_limit(self, horizons: list[float], singles: list[int]) -> None:
-        """Whatever verbs expect, no window has more requests than the limit."""
+        """No window exceeds the limit, whatever horizons the verbs set."""
         clock = FakeClock()
         budget, poller = a_budget(clock, 100, 30, 0.1), Poller()
         times: list[float] = []
@@ -98,16 +98,16 @@ class TestHorizon:
 
 
 class TestReadyIn:
-    def test_of_a_fresh_budget(self, clock: FakeClock) -> None:
-        """Nothing is waited for at first; when all is used, the first request has to leave the window."""
+    def test_fresh_budget(self, clock: FakeClock) -> None:
+        """`ready_in` is zero at first, then the time until the oldest request leaves the used-up window."""
         budget = a_budget(clock, limit=2)
         assert budget.ready_in(poll=False) == budget.ready_in(poll=True) == 0.0
         burst(budget)
         clock.advance(4.0)
         assert budget.ready_in(poll=False) == pytest.approx(6.0)
 
-    async def test_behind_those_that_wait(self) -> None:
-        """A request goes behind those that wait already, and not before the window lets one go."""
+    async def test_behind_waiting_requests(self) -> None:
+        """A request is ready after the waiting ones, and not before the window admits it."""
         clock = VirtualClock()
         budget = a_budget(clock, limit=10)
         burst(budget)
@@ -118,8 +118,8 @@ class TestReadyIn:
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
 
-    def test_while_a_probe_is_out(self, clock: FakeClock) -> None:
-        """While the first request after a 429 is out, nobody knows."""
+    def test_while_a_probe_is_in_flight(self, clock: FakeClock) -> None:
+        """While the probe after a 429 is in flight, `ready_in` is infinite."""
         budget = a_budget(clock)
         budget.close(5.0)
         assert budget.ready_in(poll=True) == pytest.approx(5.0)

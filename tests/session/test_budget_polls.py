@@ -1,4 +1,4 @@
-"""Polls and the rate budget: they leave room for single calls, and are spread."""
+"""Polls and the rate budget: polls leave room for single calls and are evenly spaced."""
 
 import asyncio
 from itertools import pairwise
@@ -12,7 +12,7 @@ from tests.support.crowd import Crowd, a_budget, burst, say
 class TestPolls:
     @pytest.mark.parametrize(("limit", "polls"), [(100, 90), (10, 9), (5, 4), (2, 1)])
     def test_share(self, clock: FakeClock, limit: int, polls: int) -> None:
-        """Polls leave a tenth, at least one, free for single calls."""
+        """Polls leave a tenth of the budget, at least one request, to single calls."""
         budget = a_budget(clock, limit=limit)
         went = 0
         for _ in range(200):
@@ -22,7 +22,7 @@ class TestPolls:
         assert burst(budget) == limit - polls
 
     async def test_singles_first(self) -> None:
-        """A single call goes out before polls that have waited for longer."""
+        """A single call goes out before polls that have waited longer."""
         clock = VirtualClock()
         budget = a_budget(clock, limit=10)
         crowd = Crowd(budget, clock)
@@ -36,7 +36,7 @@ class TestPolls:
         assert sorted(name for name, _ in crowd.went[2:]) == ["p", "q"]
 
     async def test_singles_while_polls_wait(self) -> None:
-        """A single call does not wait at all while there is room for it, however many polls wait."""
+        """A single call with room in the budget does not wait, however many polls do."""
         clock = VirtualClock()
         crowd = Crowd(a_budget(clock, limit=100), clock)
         await crowd.add(*(f"p{number}" for number in range(200)), poll=True)
@@ -47,7 +47,7 @@ class TestPolls:
         assert crowd.went[-1] == ("a", 3.0)
 
     def test_free_at_first(self, clock: FakeClock) -> None:
-        """Until a quarter is used, polls are not held back."""
+        """Until a quarter of the budget is used, polls are not held back."""
         budget = a_budget(clock, limit=100)
         assert burst(budget, poll=True) == 25
 
@@ -55,7 +55,7 @@ class TestPolls:
     @pytest.mark.parametrize("before", [0, 60], ids=["alone", "after a burst"])
     @pytest.mark.parametrize("pollers", [5, 20, 100])
     async def test_steady(self, pollers: int, before: int) -> None:
-        """Polls that want more than there is go out evenly: no stop-and-go, and little is left unused."""
+        """Polls that exceed the budget go out evenly, without stop-and-go, and leave little unused."""
         clock = VirtualClock()
         budget = a_budget(clock, limit=120, window=30, reserve=0.1)
         even = 30 / (108 - 10)
@@ -85,8 +85,8 @@ class TestPolls:
         assert max(gap for start, gap in gaps if start > 30) < 1.2 * even
         assert len([time for time in times if time > 30]) > 0.95 * 90 / even
 
-    async def test_told(self) -> None:
-        """What the server says is left for some time is spread over that time."""
+    async def test_reported_remainder(self) -> None:
+        """The server's reported remainder is spread over the time until its reset."""
         clock = VirtualClock()
         budget = a_budget(clock, limit=100)
         budget.observe(say(20, 10))
@@ -99,7 +99,7 @@ class TestPolls:
         assert max(end - start for start, end in pairwise(times)) < 1
 
     def test_on_the_edge(self, clock: FakeClock) -> None:
-        """A poll at the very moment when a request leaves the window goes out like any other."""
+        """A poll at the exact moment a request leaves the window is not delayed."""
         budget = a_budget(clock, limit=10, window=300)
         clock.advance(0.7)
         for _ in range(5):
@@ -109,7 +109,7 @@ class TestPolls:
         assert budget.try_acquire(poll=True)
 
     async def test_cancel(self) -> None:
-        """A cancelled poll gives its turn to the next."""
+        """A canceled poll passes its turn to the next one."""
         clock = VirtualClock()
         budget = a_budget(clock, limit=2)
         crowd = Crowd(budget, clock)

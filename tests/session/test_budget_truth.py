@@ -1,4 +1,4 @@
-"""What is said about the budget, and what the gate then does: the same, the API's own words included."""
+"""The budget's reports match what the gate does, including limits reported by the API."""
 
 import asyncio
 import logging
@@ -34,7 +34,7 @@ def a_budget(clock: FakeClock | StillClock, limit: int = 10, window: float = 300
 
 
 def spend(budget: RateBudget, count: int, *, done: bool = True) -> None:
-    """Let requests go out, each answered at once if `done`."""
+    """Spend this many requests, each completed at once if `done`."""
     for _ in range(count):
         assert budget.try_acquire(poll=False)
         if done:
@@ -42,7 +42,7 @@ def spend(budget: RateBudget, count: int, *, done: bool = True) -> None:
 
 
 def used_up(reset: float) -> dict[str, Allowance]:
-    """What the headers say when nothing is left."""
+    """The allowance of headers that report nothing left."""
     return {"default": Allowance(0, reset)}
 
 
@@ -62,7 +62,7 @@ class TestResetsIn:
     def test_longest(
         self, clock: FakeClock, reset: float, closed: float, spent: int, resets_in: float
     ) -> None:
-        """All is free again when the own window, the API's headers and the gate allow it."""
+        """The full budget is free again when its window, the API's headers and the gate all allow it."""
         budget = a_budget(clock)
         spend(budget, spent)
         if reset:
@@ -77,13 +77,13 @@ class TestResetsIn:
         spend(budget, 10, done=False)
 
     def test_plenty_left(self, clock: FakeClock) -> None:
-        """An allowance that leaves more than the capacity holds nothing back, so its reset does not count."""
+        """An allowance with more left than the capacity holds nothing back, so its reset does not count."""
         budget = a_budget(clock)
         budget.observe({"default": Allowance(1000, 3600.0)})
         assert budget.snapshot().resets_in == 0.0
 
     def test_in_flight(self, clock: FakeClock) -> None:
-        """A request in flight leaves the window a whole window from now at the earliest."""
+        """A request in flight leaves the window a full window from now at the earliest."""
         budget = a_budget(clock)
         spend(budget, 1, done=False)
         clock.advance(100)
@@ -92,23 +92,23 @@ class TestResetsIn:
 
 class TestOneAbsurdValue:
     def test_closed(self, clock: FakeClock) -> None:
-        """However long a 429 asks to wait, the gate is closed no longer than the API's own block lasts."""
+        """The gate closes for at most the API's block time, however long a 429 asks for."""
         budget = a_budget(clock)
         budget.close(DAY)
         assert budget.closed_for == budget.snapshot().closed_for == LONGEST_CLOSURE == 300.0
         clock.advance(300)
         assert budget.try_acquire(poll=False)
 
-    def test_told(self, clock: FakeClock) -> None:
-        """However far away the reset is said to be, the API is asked again after an hour."""
+    def test_reported_reset(self, clock: FakeClock) -> None:
+        """The API is asked again after at most an hour, however far away the reported reset is."""
         budget = a_budget(clock)
         budget.observe(used_up(DAY))
         assert budget.snapshot().resets_in == budget.blocked_for == 3600.0
         clock.advance(3600)
         assert budget.try_acquire(poll=False)
 
-    async def test_of_a_client(self, api: MockApi, client: BuildsClient, clock: FakeClock) -> None:
-        """The error has the value that the API gave; the client asks again after 5 minutes."""
+    async def test_with_a_client(self, api: MockApi, client: BuildsClient, clock: FakeClock) -> None:
+        """The error keeps the API's value, and the client asks again after 5 minutes."""
         api.on("GET", GET, json=refusal(971, "no"), status=429, headers={"Retry-After": "86400"})
         api.on("GET", GET, json=envelope(build()))
         with pytest.raises(RateLimitError) as caught:
@@ -122,7 +122,7 @@ class TestOneAbsurdValue:
         assert len(api.sent) == 2
 
     async def test_patient_call(self, api: MockApi, clock: FakeClock) -> None:
-        """A call that would wait for a day is sent again when the gate opens."""
+        """A call that would wait for a day is sent again when the gate reopens."""
         api.on("GET", GET, json=refusal(971, "no"), status=429, headers={"Retry-After": "86400"})
         api.on("GET", GET, json=envelope(build()))
         patient = RetryPolicy(max_wait=float("inf"))
@@ -132,7 +132,7 @@ class TestOneAbsurdValue:
 
 
 class TestProbe:
-    """After a closing one request goes first."""
+    """After a closure, one request goes first."""
 
     async def crowd(self, budget: RateBudget, count: int, went: list[int]) -> list[asyncio.Task[None]]:
         async def call(number: int) -> None:
@@ -144,7 +144,7 @@ class TestProbe:
         return tasks
 
     async def test_alone(self) -> None:
-        """Until the first request has been answered no other goes out, however long that takes."""
+        """No other request goes out until the probe has its response, however long that takes."""
         clock, went = StillClock(), list[int]()
         budget = a_budget(clock)
         budget.close(10)
@@ -159,7 +159,7 @@ class TestProbe:
         await asyncio.gather(*tasks)
 
     async def test_refused(self) -> None:
-        """If it is refused as well, the gate closes again, and again one request is the first."""
+        """If the probe is refused too, the gate closes again, and then one request goes first again."""
         clock, went = StillClock(), list[int]()
         budget = a_budget(clock)
         budget.close(10)
@@ -175,8 +175,8 @@ class TestProbe:
         await clock.run_until(300)
         await asyncio.gather(*tasks)
 
-    async def test_given_back(self) -> None:
-        """If it is not sent after all, the next one is the first."""
+    async def test_returned_unsent(self) -> None:
+        """If the probe is returned unsent, the next request becomes the probe."""
         clock, went = StillClock(), list[int]()
         budget = a_budget(clock)
         budget.close(10)
@@ -189,8 +189,8 @@ class TestProbe:
         await clock.run_until(200)
         await asyncio.gather(*tasks)
 
-    async def test_of_a_client(self) -> None:
-        """Of thirty calls that a block holds up, one is sent when it should be over; it is still refused."""
+    async def test_thirty_calls_with_a_client(self) -> None:
+        """Of thirty calls held by a block, only one probes its expected end, and that one is refused."""
         clock = VirtualClock()
         sim = BuildsSimulator(clock=clock)
         async with sim, sim_client(sim, max_in_flight=5) as client:
@@ -203,8 +203,8 @@ class TestProbe:
         assert len(refused) == 6
         assert sum(when > refused[0] + 5 for when in refused) == 1
 
-    async def test_no_way_past_it(self, api: MockApi) -> None:
-        """A call that had its turn before the gate closed, and waited for a place, is not sent beside it."""
+    async def test_no_request_alongside_the_probe(self, api: MockApi) -> None:
+        """A call admitted before the closure that still waits for a slot is not sent alongside the probe."""
         clock = StillClock()
         api.on("GET", GET, json=envelope(build()))
         async with BuildsClient(account_id=ACCOUNT, api_token=TOKEN, clock=clock, max_in_flight=1) as client:
@@ -224,7 +224,7 @@ class TestProbe:
 
 
 def sim_client(sim: BuildsSimulator, **options: int) -> BuildsClient:
-    """A client of a simulator on its clock."""
+    """A client of a simulator, on the simulator's clock."""
     return BuildsClient(
         account_id=sim.account_id,
         api_token=sim.api_token,
@@ -235,10 +235,10 @@ def sim_client(sim: BuildsSimulator, **options: int) -> BuildsClient:
 
 
 class TestSingleCalls:
-    """What a single call does when it can't go out."""
+    """Single calls that cannot go out."""
 
-    async def test_told(self, api: MockApi, client: BuildsClient, clock: FakeClock) -> None:
-        """When the API says that nothing is left for longer than `max_wait`, a call is told so at once."""
+    async def test_reported_long_wait(self, api: MockApi, client: BuildsClient, clock: FakeClock) -> None:
+        """A call fails at once when the API reports nothing left for longer than `max_wait`."""
         api.on("GET", GET, json=envelope(build()), headers={"Ratelimit": '"default";r=0;t=3600'})
         await client.builds.get(BUILD_UUID)
         clock.advance(600)
@@ -251,8 +251,8 @@ class TestSingleCalls:
         assert client.budget.snapshot().closed_for == 0
         assert (len(api.sent), clock.naps) == (1, [])
 
-    async def test_told_after_a_failure(self, api: MockApi, client: BuildsClient) -> None:
-        """That holds for a retry as well, and closes no gate that a 429 did not close."""
+    async def test_reported_long_wait_after_a_failure(self, api: MockApi, client: BuildsClient) -> None:
+        """A retry fails at once in the same case, and closes no gate that a 429 did not close."""
         limited = {"Ratelimit": '"default";r=0;t=3600'}
         api.on("GET", GET, status=502, headers=limited)
         with pytest.raises(RateLimitError, match="not sent") as caught:
@@ -261,7 +261,7 @@ class TestSingleCalls:
         assert client.budget.snapshot().closed_for == 0
 
     async def test_soon(self, api: MockApi, client: BuildsClient, clock: FakeClock) -> None:
-        """A shorter wait is waited."""
+        """A wait of at most `max_wait` is waited out."""
         api.on("GET", GET, json=envelope(build()), headers={"Ratelimit": '"default";r=0;t=60'})
         api.on("GET", GET, json=envelope(build()))
         await client.builds.get(BUILD_UUID)
@@ -269,7 +269,7 @@ class TestSingleCalls:
         assert clock.naps == [60.0]
 
     async def test_in_the_queue(self) -> None:
-        """A call behind others that wait on hears of it at once, too."""
+        """A call behind patient waiters fails at once too."""
         clock = StillClock()
         budget = a_budget(clock)
         budget.observe(used_up(200))
@@ -280,7 +280,7 @@ class TestSingleCalls:
         assert await patient
 
     async def test_woken(self) -> None:
-        """A call that waits already hears of a gate that closes meanwhile, without waiting to the end."""
+        """A waiting call fails at once when the gate closes for too long."""
         clock = StillClock()
         budget = a_budget(clock, limit=1)
         spend(budget, 1)
@@ -291,8 +291,8 @@ class TestSingleCalls:
         assert waiter.done()
         assert waiter.result() is False
 
-    async def test_better_word(self) -> None:
-        """A call that waits because nothing was left goes out when a later response says otherwise."""
+    async def test_better_report(self) -> None:
+        """A call held by an empty allowance goes out when a later response reports more left."""
         clock = StillClock()
         budget = a_budget(clock)
         budget.observe(used_up(200))
@@ -303,7 +303,7 @@ class TestSingleCalls:
         assert waiter.done()
 
     async def test_polls_wait_on(self, clock: FakeClock) -> None:
-        """A follower waits for as long as the API says."""
+        """A follower waits as long as the API asks."""
         with MockApi() as api:
             api.on("GET", GET, json=envelope(build()), headers={"Ratelimit": '"default";r=0;t=3600'})
             api.on("GET", GET, json=envelope(build()))
@@ -314,14 +314,14 @@ class TestSingleCalls:
 
 
 class TestWarning:
-    """Who waits for long is told why."""
+    """A long wait logs its reason."""
 
     @pytest.fixture(autouse=True)
     def _heard(self, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.WARNING, logger="builds_async")
 
     async def test_own_window(self, clock: FakeClock, caplog: pytest.LogCaptureFixture) -> None:
-        """A full window is said once, with how long it lasts."""
+        """A full window is logged once, with the length of the wait."""
         budget = a_budget(clock)
         spend(budget, 10)
         assert await budget.acquire(poll=False, max_wait=0)
@@ -332,14 +332,14 @@ class TestWarning:
 
     @pytest.mark.parametrize("poll", [False, True], ids=["single", "poll"])
     async def test_gate(self, clock: FakeClock, caplog: pytest.LogCaptureFixture, poll: bool) -> None:
-        """So is a closed gate."""
+        """A closed gate is logged."""
         budget = a_budget(clock)
         budget.close(45)
         assert await budget.acquire(poll=poll, max_wait=60)
         assert caplog.messages == ["waiting 45 s for the rate budget: the API responded with 429"]
 
-    async def test_told(self, clock: FakeClock, caplog: pytest.LogCaptureFixture) -> None:
-        """And the API's word that nothing is left."""
+    async def test_reported_empty(self, clock: FakeClock, caplog: pytest.LogCaptureFixture) -> None:
+        """An empty allowance reported by the API is logged."""
         budget = a_budget(clock)
         budget.observe(used_up(3000))
         assert await budget.acquire(poll=True, max_wait=1e9)
@@ -348,14 +348,14 @@ class TestWarning:
         ]
 
     async def test_short(self, clock: FakeClock, caplog: pytest.LogCaptureFixture) -> None:
-        """A wait of a few seconds is not worth a word."""
+        """A wait of a few seconds is not logged."""
         budget = a_budget(clock)
         budget.close(5)
         assert await budget.acquire(poll=False, max_wait=60)
         assert caplog.messages == []
 
     async def test_once(self, caplog: pytest.LogCaptureFixture) -> None:
-        """Many calls that wait for the same are one word; those that wait for longer are another."""
+        """Calls that wait for the same thing log once; a later, longer wait logs again."""
         clock = StillClock()
         budget = a_budget(clock)
         spend(budget, 10)
@@ -370,7 +370,7 @@ class TestWarning:
         late.cancel()
 
     async def test_next_time(self, clock: FakeClock, caplog: pytest.LogCaptureFixture) -> None:
-        """The next long wait is said again."""
+        """The next long wait is logged again."""
         budget = a_budget(clock)
         for _ in range(2):
             budget.close(45)
@@ -379,7 +379,7 @@ class TestWarning:
         assert len(caplog.messages) == 2
 
     async def test_raised(self, clock: FakeClock, caplog: pytest.LogCaptureFixture) -> None:
-        """What is raised instead is not said as well."""
+        """A refusal that is raised is not logged as well."""
         budget = a_budget(clock)
         budget.close(200)
         assert not await budget.acquire(poll=False, max_wait=60)

@@ -1,4 +1,4 @@
-"""One call as a value: what it hides, and what of it goes over the wire."""
+"""A call as a value: what it hides, and what goes over the wire."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ CREDENTIALS = {"Authorization": Secret("Bearer abc")}
 
 
 class Wire:
-    """A transport that gives these outcomes in order, and keeps the requests."""
+    """A transport that returns these outcomes in order and records the requests."""
 
     def __init__(self, *outcomes: Response | Exception) -> None:
         self.outcomes = list(outcomes)
@@ -56,18 +56,18 @@ def a_session(wire: Wire, **options: Any) -> ApiSession:
     ids=["plain", "carries a secret", "gets one"],
 )
 def test_hides_response(options: dict[str, Any], hides: bool) -> None:
-    """The text of a response is kept out of errors if the call carries a secret, or the response does."""
+    """Errors omit the response text if the call or the response carries a secret."""
     assert Call("GET", "/x", NUMBER, **options).hides_response is hides
 
 
 def test_repr() -> None:
-    """A call in a traceback shows neither its path nor its body."""
+    """The repr of a call shows neither its path nor its body."""
     assert repr(Call("PUT", "/deploy_hooks/secret", NUMBER, body=b"secret")) == "<Call PUT>"
 
 
 @pytest.mark.parametrize("anonymous", [False, True], ids=["with credentials", "anonymous"])
 async def test_request(anonymous: bool) -> None:
-    """A request has all of its call; the credentials are in its headers, unless it is anonymous."""
+    """A request copies every part of its call; its headers carry credentials unless it is anonymous."""
     wire = Wire(ok(1))
     call = Call("POST", "/x", NUMBER, "a=b", b"{}", secrets=(Secret("s"),), anonymous=anonymous)
     assert await a_session(wire).send(call) == 1
@@ -79,7 +79,7 @@ async def test_request(anonymous: bool) -> None:
 
 @cases("verb", ["get", "post", "put", "patch", "delete"])
 async def test_verbs(verb: str) -> None:
-    """Each verb sends its own method and gives the result."""
+    """Each verb sends its own method and returns the result."""
     wire = Wire(ok(7))
     body = (b"{}",) if verb == "patch" else ()
     assert await getattr(a_session(wire), verb)("/x", NUMBER, *body) == 7
@@ -87,7 +87,7 @@ async def test_verbs(verb: str) -> None:
 
 
 async def test_date_of_each_response() -> None:
-    """The server's date is part of a reply: that of another response does not change it."""
+    """The server's date belongs to one reply and does not change with another response."""
     wire = Wire(ok(1, Date="Thu, 13 Aug 2026 02:33:54 GMT"), ok(2))
     session = a_session(wire)
     first, second = [await session.exchange(Call("GET", "/x", NUMBER)) for _ in range(2)]
@@ -97,7 +97,7 @@ async def test_date_of_each_response() -> None:
 
 
 async def test_on_sent() -> None:
-    """`on_sent` is called each time that a request goes out, also for one that fails."""
+    """`on_sent` is called for every request that goes out, including those that fail."""
     sent: list[float] = []
     clock = FakeClock()
     wire = Wire(BuildsConnectionError("reset"), ok(1))
@@ -107,7 +107,7 @@ async def test_on_sent() -> None:
 
 
 async def test_complete_when_raised() -> None:
-    """The error of a transport names its call wherever it is seen; the transport's own stays as it was."""
+    """A transport error names its call wherever it is seen, and the transport's own object is unchanged."""
     error = BuildsConnectionError("reset")
     seen: list[Observation] = []
     session = a_session(Wire(error, error), retry=RetryPolicy(attempts=2), observer=seen.append)

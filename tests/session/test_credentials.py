@@ -1,4 +1,4 @@
-"""Account, credentials and address: arguments first, then the environment, or a ConfigurationError."""
+"""Account, credentials and base URL: arguments first, then the environment, else a ConfigurationError."""
 
 from typing import Any
 
@@ -21,13 +21,13 @@ PAIR = {"CLOUDFLARE_API_KEY": "env-key", "CLOUDFLARE_EMAIL": "env@example.com"}
 
 
 def settings(environ: dict[str, str] | None = None, **arguments: Any) -> Settings:
-    """What comes of these arguments in this environment."""
+    """The settings resolved from these arguments and this environment."""
     names = ("account_id", "api_token", "api_key", "api_email", "base_url")
     return resolve(**{name: arguments.get(name) for name in names}, environ=environ or {})
 
 
 def mistake(environ: dict[str, str] | None = None, **arguments: Any) -> str:
-    """What is said about these arguments in this environment."""
+    """The error message for these arguments and this environment."""
     with pytest.raises(ConfigurationError) as caught:
         settings(environ, **arguments)
     assert (caught.value.method, caught.value.attempts) == ("", 0)
@@ -36,13 +36,13 @@ def mistake(environ: dict[str, str] | None = None, **arguments: Any) -> str:
 
 class TestCredentials:
     def test_token(self) -> None:
-        """A token is sent as bearer."""
+        """A token is sent as a bearer token."""
         assert settings(account_id=ACCOUNT, api_token=TOKEN).credentials == {
             "Authorization": f"Bearer {TOKEN}"
         }
 
     def test_pair(self) -> None:
-        """A global key is sent with its email address, and no bearer."""
+        """A global key is sent with its email address and without a bearer token."""
         headers = settings(account_id=ACCOUNT, api_key="k", api_email="a@example.com").credentials
         assert (headers["X-Auth-Key"], headers["X-Auth-Email"]) == ("k", "a@example.com")
         assert "Authorization" not in headers
@@ -81,7 +81,7 @@ class TestCredentials:
         ],
     )
     def test_order(self, environ: dict[str, str], arguments: dict[str, str], sent: dict[str, str]) -> None:
-        """What is passed wins over the environment, and a token over a key."""
+        """Arguments override the environment, and a token overrides a key."""
         headers = settings(environ, account_id=ACCOUNT, **arguments).credentials
         assert {
             name: headers[name] for name in headers if name in {"Authorization", "X-Auth-Key", "X-Auth-Email"}
@@ -89,7 +89,7 @@ class TestCredentials:
 
     @pytest.mark.parametrize("written", [f"{TOKEN}\n", f"  {TOKEN}\r\n"])
     def test_pasted(self, written: str) -> None:
-        """Space round a token, as files have it, is dropped."""
+        """Whitespace around a token, common in files, is stripped."""
         assert (
             settings(account_id=ACCOUNT, api_token=written).credentials["Authorization"] == f"Bearer {TOKEN}"
         )
@@ -104,7 +104,7 @@ class TestCredentials:
         ],
     )
     def test_bad_characters(self, name: str, more: dict[str, Any], variable: str, bad: str) -> None:
-        """What can't stand in a header is refused by name, without being shown."""
+        """A value with characters that a header can't contain is rejected by name and not shown."""
         said = mistake(account_id=ACCOUNT, **(more | {name: bad}))
         assert said == f"{name} ({variable}) has characters that it can't contain"
 
@@ -119,7 +119,7 @@ class TestCredentials:
         ids=["byte order mark", "Bearer", "curly quotes", "assignment"],
     )
     def test_damage(self, written: str, said: str) -> None:
-        """What can't stand in a header is explained where the cause can be seen, without being shown."""
+        """A value that a header can't contain is rejected with a recognizable cause and not shown."""
         message = mistake(account_id=ACCOUNT, api_token=written)
         assert said in message
         assert TOKEN not in message
@@ -156,23 +156,23 @@ class TestCredentials:
         ids=["nothing", "blank variables", "no address", "no key", "no key in the environment"],
     )
     def test_missing(self, environ: dict[str, str], arguments: dict[str, str], said: str) -> None:
-        """What is missing is named, argument and variable."""
+        """A missing credential is named, with its argument and its variable."""
         assert mistake(environ, account_id=ACCOUNT, **arguments) == said
 
     @cases("blank", ["", " ", "\n"], ids=repr)
     @cases("name", ["api_token", "api_key", "api_email"])
     def test_empty(self, name: str, blank: str) -> None:
-        """What is passed but empty, as an unset CI secret is, is not replaced by another credential."""
+        """An empty argument, such as an unset CI secret, is not replaced by another credential."""
         said = mistake(ENVIRONMENT | PAIR, account_id=ACCOUNT, **{name: blank})
         assert said == f"{name} is empty: pass a value, or None to read it from the environment"
 
     def test_secrets(self) -> None:
-        """Token and key are told as secrets, so that they can be blotted out."""
+        """The settings list the token or key as a secret, so that it can be redacted."""
         assert settings(account_id=ACCOUNT, api_token=TOKEN).secrets == (TOKEN,)
         assert settings(account_id=ACCOUNT, api_key="k", api_email="e").secrets == ("k",)
 
     def test_out_of_repr(self) -> None:
-        """No secret is in the `repr` of the settings."""
+        """The repr of the settings shows no secret."""
         assert TOKEN not in repr(settings(account_id=ACCOUNT, api_token=TOKEN))
         assert "env-key" not in repr(settings(PAIR, account_id=ACCOUNT))
         assert repr(Secret(TOKEN)) == "'***'"
@@ -180,28 +180,28 @@ class TestCredentials:
 
 class TestAccount:
     def test_order(self) -> None:
-        """What is passed wins over the environment."""
+        """The argument overrides the environment."""
         assert settings(ENVIRONMENT, account_id=ACCOUNT).account_id == ACCOUNT
         assert settings(ENVIRONMENT).account_id == "e" * 32
         assert settings(api_token=TOKEN, account_id=f" {ACCOUNT}\n").account_id == ACCOUNT
 
     @pytest.mark.parametrize("environ", [{}, {"CLOUDFLARE_ACCOUNT_ID": " "}], ids=["unset", "blank"])
     def test_missing(self, environ: dict[str, str]) -> None:
-        """A missing account is named, argument and variable."""
+        """A missing account is named, with its argument and its variable."""
         assert mistake(environ, api_token=TOKEN) == "no account: pass account_id or set CLOUDFLARE_ACCOUNT_ID"
 
     @cases(
         "account", ["..", "a/b", "my-account", ACCOUNT[1:], f"{ACCOUNT}0", f"g{ACCOUNT[1:]}", TOKEN, "٣" * 32]
     )
     def test_refused(self, account: str) -> None:
-        """What is no account id is refused without being shown: it may be a token in the wrong place."""
+        """An invalid account id is rejected and not shown, because it may be a misplaced token."""
         said = mistake(api_token=TOKEN, account_id=account)
         assert said.startswith("account_id (CLOUDFLARE_ACCOUNT_ID) must be 32 hex digits; this one has ")
         assert account not in said
 
     @cases("pasted", [ACCOUNT.upper(), f"{ACCOUNT[:8]}-{ACCOUNT[8:]}", f"{ACCOUNT[:16]} {ACCOUNT[16:]}\n"])
     def test_pasted(self, pasted: str) -> None:
-        """An id with dashes, spaces or capitals, as it may be pasted, is the same account."""
+        """A pasted id with dashes, spaces or capitals is the same account."""
         assert settings(api_token=TOKEN, account_id=pasted).account_id == ACCOUNT
 
 
@@ -219,7 +219,7 @@ class TestBaseUrl:
         ids=["default", "empty", "environment", "argument", "path and port", "space"],
     )
     def test_order(self, environ: dict[str, str], argument: str | None, used: str) -> None:
-        """What is passed wins over the environment, that over the default; the last slash goes."""
+        """The argument overrides the environment, and that the default; a trailing slash is dropped."""
         assert settings(environ, account_id=ACCOUNT, api_token=TOKEN, base_url=argument).base_url == used
 
     @cases(
@@ -234,7 +234,7 @@ class TestBaseUrl:
         ],
     )
     def test_loopback(self, url: str) -> None:
-        """Plain http is taken for this machine."""
+        """Plain http is accepted for this machine."""
         assert settings(account_id=ACCOUNT, api_token=TOKEN, base_url=url).base_url == url
 
     @cases(
@@ -253,7 +253,7 @@ class TestBaseUrl:
         ],
     )
     def test_plain_http(self, url: str, host: str) -> None:
-        """Plain http to any other machine is refused: the token would be readable on the way."""
+        """Plain http to any other machine is rejected, because the token would be readable in transit."""
         assert mistake(account_id=ACCOUNT, api_token=TOKEN, base_url=url) == (
             f"base_url (CLOUDFLARE_BASE_URL) must be https, not plain http to {host}:"
             " others could read the token on the way"
@@ -277,8 +277,8 @@ class TestBaseUrl:
             "file:///etc",
         ],
     )
-    def test_no_url(self, url: str) -> None:
-        """What is no http URL is refused, with an example."""
+    def test_not_a_url(self, url: str) -> None:
+        """A value that is not an http URL is rejected, with an example."""
         assert mistake(account_id=ACCOUNT, api_token=TOKEN, base_url=url) == (
             f"base_url (CLOUDFLARE_BASE_URL) must be an https URL such as {BASE_URL}"
         )
@@ -295,7 +295,7 @@ class TestBaseUrl:
         ],
     )
     def test_more_than_a_base(self, url: str) -> None:
-        """A base URL with a user, a query or a fragment is refused."""
+        """A base URL with a user, a query or a fragment is rejected."""
         said = mistake(account_id=ACCOUNT, api_token=TOKEN, base_url=url)
         assert said == "base_url (CLOUDFLARE_BASE_URL) must have no user, query or fragment"
 
@@ -312,7 +312,7 @@ class TestBaseUrl:
         ],
     )
     def test_unusable(self, url: str) -> None:
-        """A base URL that can't be used is refused when the client is made, not at the first call."""
+        """An unusable base URL is rejected when the client is created, not at the first call."""
         assert "base_url" in mistake(account_id=ACCOUNT, api_token=TOKEN, base_url=url)
 
     @given(
@@ -323,7 +323,7 @@ class TestBaseUrl:
     @example("https", "[::1]:0")
     @example("https", "1.2.3.4.5")
     def test_same_host(self, scheme: str, rest: str) -> None:
-        """What base URL is taken can be used, and over plain http only a loopback host is connected to."""
+        """An accepted base URL is usable, and plain http connects only to a loopback host."""
         try:
             base = settings(account_id=ACCOUNT, api_token=TOKEN, base_url=f"{scheme}://{rest}").base_url
         except ConfigurationError:
@@ -335,7 +335,7 @@ class TestBaseUrl:
 
 class TestClient:
     def test_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A client needs no arguments when the environment has all."""
+        """A client needs no arguments when the environment is complete."""
         for name, value in ENVIRONMENT.items():
             monkeypatch.setenv(name, value)
         monkeypatch.setenv("CLOUDFLARE_BASE_URL", "https://env.example/v4")
@@ -345,7 +345,7 @@ class TestClient:
         )
 
     def test_configuration_error(self) -> None:
-        """What is missing is found when the client is made, and is a BuildsError."""
+        """A missing setting raises a BuildsError when the client is created."""
         with pytest.raises(BuildsError, match="CLOUDFLARE_API_TOKEN"):
             BuildsClient(account_id=ACCOUNT)
         with pytest.raises(ConfigurationError, match="CLOUDFLARE_ACCOUNT_ID"):

@@ -1,4 +1,4 @@
-"""What becomes of odd values: what is converted, what is left out, and what the log says of it."""
+"""Odd values: which are converted, which are dropped, and what the log says about them."""
 
 import json
 import logging
@@ -54,7 +54,7 @@ DATES = {
 
 @cases("kind", DATES)
 def test_dates(kind: str) -> None:
-    """A date in another form is read, always with a zone, UTC where it names none. Any other is None."""
+    """A date in another format is read with a zone, UTC if it names none; anything else is None."""
     written, read = DATES[kind]
     found = lenient.convert({"build_uuid": "b", "created_on": written}, Build)
     assert found.created_on == read
@@ -96,20 +96,20 @@ FIELDS: dict[str, tuple[dict[str, Any], Build]] = {
 
 @cases("what", FIELDS)
 def test_fields(what: str) -> None:
-    """What loses nothing is converted; what can't be used is None, or missing from its list or map."""
+    """A lossless value is converted; an unusable one is None, or is dropped from its list or map."""
     wire, read = FIELDS[what]
     assert lenient.convert(wire, Build) == read
 
 
 @cases("uuid", [None, "", [], {}, True])
 def test_identity(uuid: object) -> None:
-    """A thing whose id is missing, empty or no id can't be used."""
+    """An object whose id is missing, empty or invalid is unusable."""
     with pytest.raises(lenient.Unusable):
         lenient.convert({"build_uuid": uuid, "status": "queued"}, Build)
 
 
-def test_default_that_is_not_none() -> None:
-    """A field that can't be None has its default."""
+def test_default_other_than_none() -> None:
+    """An unusable value in a field that can't be None becomes the field's default."""
     message = lenient.convert(
         {"id": "m", "lease_id": 7, "attempts": "many", "metadata": "json"}, QueueMessage
     )
@@ -139,20 +139,20 @@ LINES: dict[str, tuple[Any, LogLine]] = {
 
 @cases("what", LINES)
 def test_lines(what: str) -> None:
-    """An odd line keeps its place, its text and its time; without a time it has that of the line before."""
+    """An odd line keeps its place, text and time; without a time it takes the previous line's."""
     wire, line = LINES[what]
     page = lenient.convert({"lines": [[T, "one"], wire, [T + 9, "two"]], "cursor": 7}, LogPage)
     assert page == LogPage(lines=(LogLine(T, "one"), line, LogLine(T + 9, "two")), cursor="7")
 
 
 def test_first_line_without_a_time() -> None:
-    """Before any timestamp there is none to take: the number is 0."""
+    """An odd line before any timestamp has the timestamp 0."""
     page = lenient.convert({"lines": [[None, "a"], [T, "b"], [None, "c"]]}, LogPage)
     assert [line.timestamp for line in page.lines] == [0, T, T]
 
 
 def test_empty_cursor() -> None:
-    """An empty cursor leads nowhere: there is none."""
+    """An empty cursor is no cursor."""
     assert msgspec.json.decode(b'{"cursor":""}', type=LogPage).cursor is None
 
 
@@ -160,14 +160,14 @@ def test_empty_cursor() -> None:
     st.floats() | st.integers(), st.sampled_from(["Pacific/Kiritimati", "America/Adak", "Etc/GMT+12", "UTC"])
 )
 def test_every_timestamp_can_be_shown(timestamp: float, zone: str) -> None:
-    """Whatever number a timestamp is, its line has a time that every time zone can show."""
+    """A line has a time that every time zone can display, whatever its timestamp is."""
     time = LogLine(timestamp, "x").time
     assert time.astimezone(ZoneInfo(zone)).isoformat(timespec="milliseconds")
 
 
 @cases("number", [float("nan"), float("inf"), float("-inf"), 10**400, -(10**400)])
-def test_numbers_that_are_no_time(number: float) -> None:
-    """What is no number that counts anything is 1970, and ends in no loop."""
+def test_numbers_that_are_not_times(number: float) -> None:
+    """A number that is no time reads as 1970, and conversion terminates."""
     assert LogLine(number, "x").time == datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -181,12 +181,12 @@ def test_numbers_that_are_no_time(number: float) -> None:
     ids=["no zone", "end", "beginning"],
 )
 def test_date_of_a_diagnosis(moment: datetime, text: str) -> None:
-    """A date without a zone is UTC, and one that UTC can't show is shown as it is."""
+    """A date without a zone is UTC, and a date that UTC can't display is shown as is."""
     assert _date(moment) == text
 
 
 def test_odd_event() -> None:
-    """One odd field of an event's metadata costs that field; bytes that are no UTF-8 cost themselves."""
+    """An odd metadata field of an event loses that field alone, and non-UTF-8 bytes lose themselves."""
     event = {
         "type": "cf.workersBuilds.worker.build.failed",
         "payload": {
@@ -206,7 +206,7 @@ def test_odd_event() -> None:
 
 
 def test_message_without_a_lease() -> None:
-    """A message that can't be acknowledged is left out, and the others are given."""
+    """A message that can't be acknowledged is dropped, and the others are returned."""
     good = {"id": "b", "lease_id": "l", "body": {"deep": [{"a": 1}]}}
     wire = {"messages": [None, {"id": "a"}, {"id": "a", "lease_id": ""}, good], "message_backlog_count": "4"}
     batch = lenient.convert(wire, QueueBatch)
@@ -215,7 +215,7 @@ def test_message_without_a_lease() -> None:
 
 
 async def test_events_of_an_odd_pull(client: BuildsClient, api: MockApi) -> None:
-    """Of an odd pull all events that can be acknowledged are given; the rest stays in the queue."""
+    """An odd pull yields every event that can be acknowledged, and the rest stays in the queue."""
 
     def message(name: str, **changes: Any) -> dict[str, Any]:
         event = {"type": "cf.workersBuilds.worker.build.failed", "payload": {"buildUuid": name}}
@@ -243,12 +243,12 @@ async def test_events_of_an_odd_pull(client: BuildsClient, api: MockApi) -> None
 
 
 class TestLog:
-    """What is left out is said once, by its place and without its content."""
+    """Dropped values are logged once, by place and without their content."""
 
     async def test_warning(
         self, client: BuildsClient, api: MockApi, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """The warning names the call, the places and how many there are, and no word of the answer."""
+        """The warning names the call, the places and their number, and quotes nothing from the response."""
         secret = "Zq8Yx7Wv6Ut5Sr4Qp3"
         odd = {"KEY": [secret], secret: [secret]}
         builds = [
@@ -274,7 +274,7 @@ class TestLog:
         assert secret not in said
 
     async def test_once(self, client: BuildsClient, api: MockApi, caplog: pytest.LogCaptureFixture) -> None:
-        """A poll that meets the same again and again warns once; another call warns by itself."""
+        """A repeated poll with the same loss warns once; another call warns separately."""
         api.on("GET", f"/builds/builds/{BUILD_UUID}", envelope(build(pull_request=5)), repeat=True)
         api.on("GET", "/builds/builds/other", envelope(build(pull_request=5)))
         for _ in range(5):
@@ -285,14 +285,14 @@ class TestLog:
     async def test_nothing_lost(
         self, client: BuildsClient, api: MockApi, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """What could be converted is not worth a word."""
+        """A lossless conversion is not logged."""
         odd = build(created_on=1786588434080, trigger={"repo_connection": {"repo_id": 5}})
         api.on("GET", f"/builds/builds/{BUILD_UUID}", envelope(odd))
         assert (await client.builds.get(BUILD_UUID)).created_on == WHEN
         assert caplog.records == []
 
     def test_many_places(self) -> None:
-        """Of an answer that is odd all over, a few places are named."""
+        """A response that is odd in many places names a few of them."""
         losses = [lenient.Loss(f".result.{name}") for name in "aabcdefghh"]
         said = decode.described(losses)
         assert said.startswith("2 x result.a, 2 x result.h, 1 x result.")
@@ -300,7 +300,7 @@ class TestLog:
 
 
 async def test_size(client: BuildsClient, api: MockApi, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A body that is larger than can be read field by field is refused when it is odd, as it always was."""
+    """A body too large to read field by field is rejected if a value is odd."""
     monkeypatch.setattr(decode, "LARGEST", 2000)
     path = f"/builds/builds/{BUILD_UUID}"
     api.on("GET", path, envelope(build(pull_request=5, later="x" * 2000)))
@@ -315,8 +315,8 @@ async def test_size(client: BuildsClient, api: MockApi, monkeypatch: pytest.Monk
         await client.builds.get(BUILD_UUID)
 
 
-def test_one_decode_for_a_good_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A good answer is decoded once; the second look is for odd ones alone."""
+def test_one_decode_for_a_good_response(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A good response is decoded once; only an odd one is decoded again."""
 
     def never(*_: object) -> None:
         raise AssertionError
@@ -328,7 +328,7 @@ def test_one_decode_for_a_good_answer(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @given(st.binary(max_size=60))
 def test_any_bytes(data: bytes) -> None:
-    """Whatever stands within a text of an answer, the answer is read, or is an error of a decoder."""
+    """Any bytes in a string of a response are read, or raise a decoder error."""
     decoder = msgspec.json.Decoder(Build)
     body = b'{"build_uuid":"a","preview_url":"' + data + b'"}'
     try:

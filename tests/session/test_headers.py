@@ -1,4 +1,4 @@
-"""What the headers of a response say, however they are written."""
+"""Response headers, however they are written."""
 
 import time
 from collections.abc import Mapping
@@ -36,11 +36,11 @@ class TestRetryAfter:
         ],
     )
     def test_number(self, value: str, seconds: float | None) -> None:
-        """Seconds are read as a number, not below zero; what can't be read is None."""
+        """Seconds are read as a non-negative number; an unreadable value is None."""
         assert retry_after(CIMultiDict({"retry-after": value})) == seconds
 
     def test_absent(self) -> None:
-        """Without the header it is None."""
+        """Without the header the value is None."""
         assert retry_after(CIMultiDict()) is None
 
     @cases(
@@ -54,13 +54,13 @@ class TestRetryAfter:
         ids=["GMT", "no zone", "other zone", "past"],
     )
     def test_date(self, until: str, seconds: float) -> None:
-        """A date is measured by the server's own clock, where it shows."""
+        """A date is measured by the server's own Date header, if there is one."""
         headers = {"Retry-After": until, "Date": "Wed, 21 Oct 2026 07:28:00 GMT"}
         assert retry_after(CIMultiDict(headers)) == seconds
 
     @cases("date", [None, "", "yesterday"])
     def test_date_alone(self, date: str | None) -> None:
-        """Without a Date that can be read, the machine's clock serves."""
+        """Without a readable Date header, the machine's clock is used."""
         until = format_datetime(datetime.now(UTC) + timedelta(seconds=100), usegmt=True)
         headers = {"Retry-After": until} | ({} if date is None else {"Date": date})
         seconds = retry_after(CIMultiDict(headers))
@@ -71,7 +71,7 @@ class TestRetryAfter:
         ("ahead", "seconds"), [(-3600, 0.0), (3600, None), (310, None)], ids=["past", "an hour", "a block"]
     )
     def test_wrong_clock(self, ahead: float, seconds: float | None) -> None:
-        """A date alone, against a clock that may be wrong, is no longer wait than the API's own block."""
+        """By the local clock, which may be wrong, a date beyond the API's block time is ignored."""
         until = format_datetime(datetime.now(UTC) + timedelta(seconds=ahead), usegmt=True)
         assert retry_after(CIMultiDict({"Retry-After": until})) == seconds
 
@@ -79,7 +79,7 @@ class TestRetryAfter:
     @example("Wed, 21 Oct 0000 07:28:00 GMT", "")
     @example("Wed, 21 Oct 2026 07:28:00 +9999", "Wed, 21 Oct 2026 07:28:00 -9999")
     def test_anything(self, value: str, date: str) -> None:
-        """No text, however odd, is more than a wait that can't be read."""
+        """Any odd text is a finite wait or None."""
         seconds = retry_after(CIMultiDict({"Retry-After": value, "Date": date}))
         assert seconds is None or 0 <= seconds < float("inf")
 
@@ -127,7 +127,7 @@ class TestAllowances:
         ],
     )
     def test_read(self, left: str | None, policy: str | None, read: Mapping[str, Allowance]) -> None:
-        """The items of Ratelimit are read, and quota and window of the policy with the same name."""
+        """The Ratelimit items are read, with the quota and window of the policy of the same name."""
         headers = CIMultiDict[str]()
         if left is not None:
             headers["ratelimit"] = left
@@ -136,7 +136,7 @@ class TestAllowances:
         assert allowances(headers) == read
 
     def test_lines(self) -> None:
-        """A list may come in several lines, which are one."""
+        """A list split over several header lines is read as one."""
         headers = CIMultiDict(
             [
                 ("Ratelimit", '"a";r=1;t=2'),
@@ -150,7 +150,7 @@ class TestAllowances:
     @pytest.mark.slow
     @pytest.mark.parametrize("odd", [r"\"", '"a";', '"a" ', '"\\', ";a", '"a";a.'], ids=repr)
     def test_linear(self, odd: str) -> None:
-        """A long header takes time in proportion to its length."""
+        """Parsing takes time in proportion to the header's length."""
         began = time.process_time()
         allowances(CIMultiDict({"Ratelimit": '"' + odd * 100_000}))
         assert time.process_time() - began < 1.0
@@ -162,7 +162,7 @@ class TestAllowances:
     @example('"' * 5000, "")
     @example('"a"' + ";" * 5000, "")
     def test_anything(self, left: str, policy: str) -> None:
-        """No text, however odd, is more than an allowance that can't be read, or has no end."""
+        """Any odd text yields allowances that are non-negative and finite, or none."""
         for said in allowances(CIMultiDict({"Ratelimit": left, "Ratelimit-Policy": policy})).values():
             assert said.left >= 0
             assert 0 <= said.reset < float("inf")
@@ -172,7 +172,7 @@ LEFT = st.integers(0, 1200) | st.integers(0, 20).map(lambda step: 700 - step)
 
 
 class TestAllowanceReader:
-    """What is skipped of a row of responses."""
+    """Headers that are skipped in a series of responses."""
 
     @given(
         st.lists(
@@ -185,8 +185,8 @@ class TestAllowanceReader:
             max_size=30,
         )
     )
-    def test_believed(self, said: list[tuple[str, int, int, str]]) -> None:
-        """What was read last is what the response says, but for the number of many requests that are left."""
+    def test_values_match_the_response(self, said: list[tuple[str, int, int, str]]) -> None:
+        """The last values read match the response, except for the exact count while it is large."""
         reader, believed = AllowanceReader(), dict[str, Allowance]()
         for name, left, reset, policy in said:
             headers = CIMultiDict({"Ratelimit": f"{name};r={left};t={reset}", "Ratelimit-Policy": policy})
@@ -196,12 +196,12 @@ class TestAllowanceReader:
                 assert believed[key].left == left if left < 256 else abs(believed[key].left - left) < 16
 
     def test_skipped(self) -> None:
-        """Of a hundred responses within a second every sixteenth is read."""
+        """In a hundred responses within a second, every sixteenth is read."""
         reader = AllowanceReader()
         rows = ({"Ratelimit": f'"default";r={1200 - i};t=60'} for i in range(100))
         assert sum(bool(reader.news(headers)) for headers in rows) == 7
 
     def test_none(self) -> None:
-        """Without the header there is nothing to read, and the next one is compared with the last one."""
+        """Without the header nothing is read, and the next header is compared with the last one."""
         reader, headers = AllowanceReader(), {"Ratelimit": '"default";r=1200;t=60'}
         assert [bool(reader.news(it)) for it in ({}, headers, {}, headers)] == [False, True, False, False]

@@ -1,4 +1,4 @@
-"""An answer that is made to cost much, in memory or in time of the event loop, costs little."""
+"""A response crafted to exhaust memory or block the event loop has a bounded cost."""
 
 import asyncio
 import time
@@ -38,7 +38,7 @@ BUILDS = msgspec.json.Decoder(Envelope[tuple[Build, ...]])
 
 
 def listed(unit: bytes, size: int, *, name: bytes = b'"success":true,"result"') -> bytes:
-    """An answer with a list of one thing, over and over."""
+    """A response with a list that repeats one item."""
     return b"{" + name + b":[" + unit * (size // len(unit)) + unit[:-1] + b"]}"
 
 
@@ -69,7 +69,7 @@ BODIES: dict[str, tuple[int, Callable[[], bytes]]] = {
 @pytest.mark.slow
 @pytest.mark.parametrize("name", BODIES)
 def test_memory(name: str) -> None:
-    """What is made of a body takes a bounded amount of memory, however much is packed into it."""
+    """Decoding a body takes bounded memory, however much is packed into it."""
     status, make = BODIES[name]
     answered = Response(status, {}, make())
     tracemalloc.start()
@@ -83,7 +83,7 @@ def test_memory(name: str) -> None:
 
 
 async def longest_stall(work: asyncio.Task[None]) -> float:
-    """For how long at most the event loop turned to nobody else until the work was done."""
+    """The longest time for which the event loop was blocked before the work was done."""
     longest, last = 0.0, time.monotonic()
     while not work.done():
         await asyncio.sleep(0.005)
@@ -94,7 +94,7 @@ async def longest_stall(work: asyncio.Task[None]) -> float:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", BODIES)
 async def test_stall(name: str) -> None:
-    """The event loop, which no timeout reaches while it is blocked, is never blocked for long."""
+    """The event loop, where a timeout can't fire while it is blocked, is never blocked for long."""
     status, make = BODIES[name]
     reply = answer(packed(make()), status=status, headers={"Content-Encoding": "gzip"})
 
@@ -115,7 +115,7 @@ async def test_stall(name: str) -> None:
 
 
 async def test_refusal_is_read_to_its_bound() -> None:
-    """A refusal without an end is dropped at its small bound, and is still the error that it is."""
+    """An endless error body is dropped at its smaller limit, and the error keeps its kind."""
     sent = 0
 
     async def endless(exchange: Exchange) -> None:
@@ -142,7 +142,7 @@ async def test_refusal_is_read_to_its_bound() -> None:
 
 @pytest.mark.parametrize("announced", [True, False], ids=["announced", "packed"])
 async def test_large_refusal(announced: bool) -> None:
-    """A refusal that is larger than its bound keeps its status, and what its body starts with."""
+    """An error body larger than its limit keeps its status and the start of its text."""
     body = b"<p>busy</p>" + b" " * (4 * MAX_REFUSAL)
     headers = {} if announced else {"Content-Encoding": "gzip"}
     reply = answer(body if announced else packed(body), status=503, headers=headers)
@@ -159,7 +159,7 @@ async def test_large_refusal(announced: bool) -> None:
 
 
 def test_first_errors_are_kept() -> None:
-    """Of many entries of `errors` the first are told; neither the number nor a huge one changes that."""
+    """Only the first entries of `errors` are kept, and a huge entry ends the list early."""
     entries = [{"code": number, "message": "m"} for number in range(1000)]
     body = msgspec.json.encode({"success": False, "errors": entries})
     with pytest.raises(APIError) as caught:
@@ -188,12 +188,12 @@ def test_first_errors_are_kept() -> None:
     ids=["empty", "null", "object", "nothing", "spaces", "gap", "no comma", "cut", "odd bytes", "nested"],
 )
 def test_first_items(text: bytes, items: list[object]) -> None:
-    """The items of the start of an array are those that are there to their end."""
+    """The items of a truncated array are those that are complete."""
     assert first_items(text, 9) == items
 
 
 def test_no_part_of_a_secret_at_the_cut() -> None:
-    """Where the body is cut before it is redacted, no part of a secret is left at the cut."""
+    """Truncation before redaction leaves no part of a secret at the cut."""
     for shift in range(0, 4 * len(TOKEN), 7):
         body = b" " * shift + TOKEN.encode() * 10_000
         with pytest.raises(APIError) as caught:
@@ -259,7 +259,7 @@ LOOKS: dict[str, tuple[Callable[[str], object], Iterable[str]]] = {
     ],
 )
 def test_linear(look: Callable[[str], object], unit: str) -> None:
-    """Whatever a text from outside repeats, eight times as much of it takes about eight times as long."""
+    """Repetitive text takes linear time: eight times the text takes about eight times as long."""
 
     def seconds(size: int) -> float:
         text, best = unit * (size // len(unit)) + "!", 9.0
@@ -269,18 +269,18 @@ def test_linear(look: Callable[[str], object], unit: str) -> None:
             best = min(best, time.process_time() - began)
         return best
 
-    # Quadratic is a factor of 64. What takes no time at all is never quadratic.
+    # Quadratic time would be a factor of 64. The floor keeps timer noise out.
     assert seconds(64_000) < 24 * max(seconds(8_000), 0.0005)
 
 
 def test_bounds() -> None:
-    """A refusal has a far smaller bound than a success, and the second look one of its own."""
+    """The size limits of an error body and of the second decode are far below that of a success."""
     assert MAX_REFUSAL * 16 <= decode.LARGEST * 4 <= MAX_BODY
 
 
 @pytest.mark.slow
-async def test_large_answer_of_few_things_is_read() -> None:
-    """A large answer is refused for what is in it, not for its size."""
+async def test_large_response_of_few_objects_is_read() -> None:
+    """A large response is rejected for its number of objects, not for its size."""
     body = msgspec.json.encode({"success": True, "result": [{"build_uuid": "x" * MIB}] * 20})
     assert len(read(Response(200, {}, body), BUILDS).result) == 20
     with pytest.raises(ResponseDecodeError, match="more than 1000000 objects"):

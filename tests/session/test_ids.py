@@ -1,4 +1,4 @@
-"""Ids as segments of a path, lists of ids, and queries."""
+"""Ids as path segments, lists of ids, and queries."""
 
 from urllib.parse import unquote
 
@@ -27,25 +27,25 @@ class TestPaths:
         ],
     )
     def test_encoded(self, value: str, encoded: str) -> None:
-        """An id goes into a path percent-encoded, as one segment."""
+        """An id is percent-encoded into a single path segment."""
         assert segment(value) == encoded
 
     @cases("value", ["", ".", "..", "a/b", "../x", "/", "\\", "a\\b"])
     def test_refused(self, value: str) -> None:
-        """What is empty or would leave its place in the path is refused, by name."""
+        """An empty id, or one that would leave its place in the path, is rejected by name."""
         with pytest.raises(ValueError, match="can't be an id") as caught:
             segment(value)
         assert repr(value) in str(caught.value)
 
     @cases("value", [None, 1, b"a"])
-    def test_no_text(self, value: object) -> None:
-        """An id is a string."""
+    def test_not_a_string(self, value: object) -> None:
+        """An id that is not a string is a TypeError."""
         with pytest.raises(TypeError, match=f"not {type(value).__name__}"):
             segment(value)  # type: ignore[arg-type]  # the point
 
     @given(st.text(st.characters(exclude_categories=["Cs"])))
     def test_any_segment(self, value: str) -> None:
-        """Whatever is not refused is one segment that decodes to the id."""
+        """An accepted id is one segment that decodes back to the id."""
         try:
             encoded = segment(value)
         except ValueError:
@@ -56,18 +56,18 @@ class TestPaths:
             assert encoded.isascii()
 
     def test_id_list(self) -> None:
-        """A bulk lookup takes a comma list of encoded ids."""
+        """A bulk lookup takes a comma-separated list of encoded ids."""
         assert id_list(["a", "b c", "é"]) == "a,b%20c,%C3%A9"
         assert id_list([]) == ""
 
     @cases(("value", "why"), [("a,b", "it contains a comma"), ("..", "empty or"), ("", "empty or")])
     def test_id_list_refused(self, value: str, why: str) -> None:
-        """An id that would be two, or none, is refused."""
+        """An item that contains a comma or is empty is rejected."""
         with pytest.raises(ValueError, match=why):
             id_list(["ok", value])
 
     def test_query(self) -> None:
-        """Parameters are encoded, also opaque ones, and those that are None left out."""
+        """Query parameters are encoded, including opaque ones, and None is omitted."""
         assert query(page=1, cursor="a+b/c=&d", none=None) == "page=1&cursor=a%2Bb%2Fc%3D%26d"
         assert query() == query(cursor=None) == ""
         assert query(cursor="") == "cursor="

@@ -1,4 +1,4 @@
-"""What a client tells about its own work: requests, retries, waits, and what is left of the budget."""
+"""A client's reports about its own work: requests, retries, waits, and the budget left."""
 
 import asyncio
 from collections.abc import Iterable
@@ -26,7 +26,7 @@ from tests.support.case import cases
 
 
 class Notes(list[Observation]):
-    """An observer that keeps what it is told. Like every empty list it is false."""
+    """An observer that keeps its observations. Like every empty list, it is falsy at first."""
 
     __call__ = list[Observation].append
 
@@ -76,14 +76,14 @@ class TestCounters:
         ],
     )
     def test_sums(self, observations: list[Observation], numbers: tuple[float, ...]) -> None:
-        """Each observation is counted where it belongs, and nowhere else."""
+        """Each observation increments the counters of its kind and no others."""
         it = counted(observations)
         assert (it.requests, it.failures, it.rate_limited, it.retries, it.waits, it.seconds_waited) == numbers
 
 
 class TestObservations:
     async def test_one_request(self) -> None:
-        """A request is told with its method, its path without the query, its time and its status."""
+        """A request is reported with its method, its path without the query, its duration and its status."""
         notes = Notes()
         sim = BuildsSimulator(clock=VirtualClock())
         async with sim.client(observer=notes) as client:
@@ -93,8 +93,8 @@ class TestObservations:
         ray = notes[0].ray_id  # type: ignore[union-attr]  # compared below
         assert notes == [RequestDone(method="GET", path=path, seconds=3.0, status=200, ray_id=ray)]
 
-    async def test_observer_that_is_false(self) -> None:
-        """An observer that is false, as an empty list is, is told all the same."""
+    async def test_falsy_observer(self) -> None:
+        """An observer that is falsy, like an empty list, is still called."""
         notes = Notes()
         assert not notes
         async with BuildsSimulator().client(observer=notes) as client:
@@ -102,7 +102,7 @@ class TestObservations:
         assert len(notes) == 1
 
     async def test_refused_request(self) -> None:
-        """A request that is refused is told with its status, and no retry is planned for it."""
+        """A refused request is reported with its status, and no retry is planned."""
         notes = Notes()
         async with BuildsSimulator().client(observer=notes) as client:
             with pytest.raises(NotFoundError):
@@ -121,7 +121,7 @@ class TestObservations:
         ],
     )
     async def test_retries(self, fault: FaultKind, status: int | None, delay: float | None) -> None:
-        """Each failed attempt is told, then when it will be repeated, and in the end the good one."""
+        """Each failed attempt is reported, then its planned retry, and finally the successful attempt."""
         notes = Notes()
         sim = BuildsSimulator(clock=VirtualClock())
         async with sim.client(observer=notes) as client:
@@ -138,7 +138,7 @@ class TestObservations:
             assert len(sim.requests) == 3
 
     async def test_last_attempt(self) -> None:
-        """After the last attempt no retry is planned."""
+        """No retry is planned after the last attempt."""
         notes = Notes()
         sim = BuildsSimulator(clock=VirtualClock())
         async with sim.client(observer=notes, retry=RetryPolicy(attempts=3)) as client:
@@ -149,7 +149,7 @@ class TestObservations:
         assert len(notes.of(RetryPlanned)) == 2
 
     async def test_long_block(self) -> None:
-        """A block that is too long to wait for is one request, and those not sent are none."""
+        """A block too long to wait for is one request, and unsent calls are none."""
         counters = Counters()
         sim = BuildsSimulator(clock=VirtualClock())
         async with sim.client(observer=counters) as client:
@@ -160,7 +160,7 @@ class TestObservations:
         assert (counters.requests, counters.rate_limited, counters.retries) == (1, 1, 0)
 
     async def test_waits_for_the_budget(self) -> None:
-        """A call that waits for the budget tells how long, and whether it was a poll."""
+        """A call that waits for the budget reports the wait, and whether it is a poll."""
         notes = Notes()
         sim = BuildsSimulator(clock=VirtualClock(), rate_limit=None)
         async with sim.client(observer=notes, budget=RateBudget(limit=10, window=60, reserve=0)) as client:
@@ -175,8 +175,8 @@ class TestObservations:
             assert {it.poll for it in notes.of(Waited)} == {True}
             assert len(notes.of(RequestDone)) == 10
 
-    async def test_waits_for_a_place(self) -> None:
-        """A call that waits for a place in flight tells so; the time of its request begins after that."""
+    async def test_waits_for_a_slot(self) -> None:
+        """A call that waits for a slot reports the wait, and its request's duration starts after it."""
         notes = Notes()
         sim = BuildsSimulator(clock=VirtualClock())
         async with sim.client(observer=notes, max_in_flight=1) as client:
@@ -187,7 +187,7 @@ class TestObservations:
         assert [(it.seconds, it.poll) for it in notes.of(Waited)] == [(3.0, False)]
 
     async def test_cancelled_request(self) -> None:
-        """A request that its caller gave up counts as one: it was sent."""
+        """A request whose caller cancels it counts, because it was sent."""
         counters = Counters()
         sim = BuildsSimulator(clock=VirtualClock())
         async with sim.client(observer=counters) as client:
@@ -202,7 +202,7 @@ class TestObservations:
 
     @cases("kind", [RequestDone, RetryPlanned, Waited])
     async def test_observer_that_raises(self, kind: type[Any]) -> None:
-        """An observer that raises, against the rules, spoils its own call and no later one."""
+        """An observer that raises, against the rules, fails its own call and no later one."""
 
         def observer(observation: Observation) -> None:
             if isinstance(observation, kind) and not quiet:
@@ -222,7 +222,7 @@ class TestObservations:
             assert client.budget.snapshot().used >= len(sim.requests)
 
     async def test_secrets(self) -> None:
-        """Nothing that is told shows the token."""
+        """No observation shows the token."""
         notes = Notes()
         sim = BuildsSimulator(clock=VirtualClock())
         async with sim.client(observer=notes) as client:
@@ -235,7 +235,7 @@ class TestObservations:
 class TestLiveVerbs:
     @pytest.mark.slow
     async def test_a_bots_metrics(self) -> None:
-        """The numbers of a client that watches, tails and waits agree with what the service saw."""
+        """The counters of a client that watches, tails and waits agree with the service's own numbers."""
         counters = Counters()
         clock = VirtualClock()
         sim = BuildsSimulator(clock=clock, rate_limit=RateLimit(limit=300))
@@ -269,7 +269,7 @@ class TestLiveVerbs:
             assert 0 <= left.left <= left.capacity - left.used
 
     async def test_budget_in_advance(self, clock: FakeClock) -> None:
-        """What is left of the budget can be read before the first request; each client has its own."""
+        """The budget can be read before the first request, and each client has its own."""
         budget = RateBudget(limit=100, reserve=0.1)
         async with BuildsClient(account_id=ACCOUNT, api_token="t", budget=budget, clock=clock) as client:
             assert client.budget is budget

@@ -1,4 +1,4 @@
-"""Where credentials go, and what is said of one that was put in a wrong place."""
+"""Where credentials are sent, and what errors say about a misplaced one."""
 
 import asyncio
 import os
@@ -57,7 +57,7 @@ CALLS: dict[str, Callable[[BuildsClient, str], Awaitable[object]]] = {
 async def test_pasted_in_place_of_an_id(
     call: Callable[[BuildsClient, str], Awaitable[object]], api: MockApi
 ) -> None:
-    """A credential in place of an id is refused before it is sent, and is not echoed."""
+    """A credential in place of an id is rejected unsent and is not echoed."""
     async with BuildsClient(account_id=ACCOUNT, api_token=PASTED["the client's own"]) as client:
         for kind, pasted in PASTED.items():
             with Case(kind):
@@ -69,12 +69,12 @@ async def test_pasted_in_place_of_an_id(
 
 @cases("text", ["shop-frontend", "a" * 63, "cf_worker", "0" * 32, "b" * 40, "cfk_short", BUILD_UUID])
 def test_ordinary_text_is_quoted(text: str) -> None:
-    """A name or an id that is no credential is shown, so that a typing error can be seen."""
+    """A name or id that is no credential is quoted, so that a typo is visible."""
     assert quoted(text) == repr(text)
 
 
 def test_echo_of_another_token() -> None:
-    """A token of Cloudflare's in a text of a server is redacted, though it is not the client's own."""
+    """A Cloudflare token in a server's text is redacted even if it is not the client's own."""
     assert redact(f"no build {PASTED['user token']} here", []) == "no build *** here"
 
 
@@ -88,7 +88,7 @@ def test_echo_of_another_token() -> None:
     ids=["token", "key", "email"],
 )
 def test_kinds_are_not_mixed(passed: dict[str, str], headers: set[str]) -> None:
-    """What is passed is completed by its own kind of variables, never by the other one."""
+    """Credential arguments are completed by variables of the same kind only."""
     variables = {
         "CLOUDFLARE_API_TOKEN": "env-token",
         "CLOUDFLARE_API_KEY": "env-key",
@@ -121,8 +121,8 @@ def test_kinds_are_not_mixed(passed: dict[str, str], headers: set[str]) -> None:
     ],
     ids=repr,
 )
-def test_odd_address(url: str) -> None:
-    """An address that programs read in different ways gets no token."""
+def test_ambiguous_url(url: str) -> None:
+    """A URL that programs parse differently gets no token."""
     with pytest.raises(ConfigurationError, match="base_url"):
         BuildsClient(account_id=ACCOUNT, api_token=TOKEN, base_url=url)
 
@@ -138,13 +138,13 @@ def test_odd_address(url: str) -> None:
     ids=["default", "spelled out", "look-alike", "gateway"],
 )
 def test_foreign_host(url: str | None, host: str | None) -> None:
-    """It is known who gets the token, if that is not Cloudflare."""
+    """`foreign_host` names the host that gets the token, if it is not Cloudflare."""
     asked: dict[str, Any] = {"api_key": None, "api_email": None, "base_url": url}
     assert resolve(account_id=ACCOUNT, api_token=TOKEN, **asked, environ={}).foreign_host == host
 
 
 async def test_diagnosis_names_the_address() -> None:
-    """The first finding names the host that gets the credentials, if that is not Cloudflare's."""
+    """The first finding names the host that gets the credentials, if it is not Cloudflare's."""
     async with (
         RawServer(answer(refusal(12006, "no"), status=401)) as server,
         BuildsClient(account_id=ACCOUNT, api_token=TOKEN, base_url=server.url) as client,
@@ -158,7 +158,7 @@ class TestTokenFile:
     @pytest.mark.skipif(os.name != "posix", reason="the bits of the mode say nothing there")
     @pytest.mark.parametrize("mode", [0o600, 0o400, 0o640, 0o604], ids=oct)
     def test_others(self, mode: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        """A file that others can read is used, with one warning; one's own without."""
+        """A token file that others can read is used with one warning; a private one without."""
         file = tmp_path / "token"
         file.write_text("secret\n")
         file.chmod(mode)
@@ -168,7 +168,7 @@ class TestTokenFile:
     @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no FIFOs")
     @pytest.mark.parametrize("what", ["FIFO", "device", "directory", "link", "huge"])
     def test_refused(self, what: str, tmp_path: Path) -> None:
-        """What is no small file is refused at once: nobody has to write to a FIFO, no device is read."""
+        """A path that is not a small file is rejected at once: a FIFO is not waited on, a device not read."""
         file = tmp_path / "token"
         if what == "directory":
             file.mkdir()
@@ -214,7 +214,7 @@ REPLIES: dict[str, Reply] = {
 
 
 def behind(error: BaseException | None) -> Iterator[BaseException]:
-    """An error and all that are behind it, shown by a traceback or not."""
+    """An error and every error behind it, whether or not a traceback shows them."""
     if error is not None:
         yield error
         yield from behind(error.__cause__)
@@ -222,7 +222,7 @@ def behind(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def within(error: BaseException) -> Iterator[str]:
-    """What can be seen in an error and in the local variables of its frames."""
+    """Everything visible in an error and in the local variables of its frames."""
     yield f"{error!r} {error} {vars(error)}"
     trace = error.__traceback__
     while trace is not None:
@@ -236,7 +236,7 @@ def within(error: BaseException) -> Iterator[str]:
 @cases("name", REPLIES)
 @cases("which", ["get", "trigger"])
 async def test_frames_of_a_secret_call(name: str, which: str) -> None:
-    """A call with a secret in its path leaves it in no local variable of any frame, cause or context."""
+    """A secret in a call's path is left in no local variable of any frame, cause or context."""
     async with (
         RawServer(REPLIES[name]) as server,
         BuildsClient(
@@ -260,13 +260,13 @@ async def test_frames_of_a_secret_call(name: str, which: str) -> None:
 
 
 async def test_retry_connection_of_aiohttp() -> None:
-    """Aiohttp still has the private attribute by which it is kept from sending a request again."""
+    """Aiohttp still has the private attribute that turns off its own retry."""
     async with aiohttp.ClientSession() as session:
         assert session._retry_connection is True
 
 
-async def test_a_broken_connection_is_not_used_again_by_itself() -> None:
-    """A GET over a kept connection that breaks is sent once: the attribute has its effect."""
+async def test_aiohttp_does_not_retry_a_broken_connection() -> None:
+    """A GET on a reused connection that breaks is sent once, so the attribute has its effect."""
     good = answer({"success": True, "result": {"build_uuid": BUILD_UUID}})
     async with (
         RawServer(good, raw(b"")) as server,
@@ -280,8 +280,8 @@ async def test_a_broken_connection_is_not_used_again_by_itself() -> None:
     assert (server.connections, len(server.requests)) == (1, 2)
 
 
-async def test_frames_of_a_cancelled_call() -> None:
-    """Nor does a call that is cancelled while it waits for its answer."""
+async def test_frames_of_a_canceled_call() -> None:
+    """A call canceled while it waits for its response leaves the secret in no frame either."""
     async with (
         RawServer(stall()) as server,
         BuildsClient(account_id=ACCOUNT, api_token=TOKEN, base_url=server.url) as client,

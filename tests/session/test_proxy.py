@@ -1,4 +1,4 @@
-"""The proxy of the environment: which one, what it is told, and that nobody else learns its password."""
+"""The environment's proxy: which one is used, what it receives, and that its password stays private."""
 
 import logging
 import traceback
@@ -90,7 +90,7 @@ class TestChoice:
     def test_environment(
         self, monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], url: URL, proxy: str | None
     ) -> None:
-        """The proxy of the environment is used, but not for its exceptions, and not for this machine."""
+        """The environment's proxy is used, except for its exceptions and for this machine."""
         set_all(monkeypatch, environ)
         found = proxy_for(url)
         assert (None if found is None else str(found.url)) == proxy
@@ -113,20 +113,20 @@ class TestChoice:
         ids=lambda value: value if isinstance(value, str) and "proxy" in value else "",
     )
     def test_written(self, monkeypatch: pytest.MonkeyPatch, value: str, url: str, told: str | None) -> None:
-        """A proxy is understood as curl would; its user and password are no part of the URL."""
+        """A proxy URL is parsed as curl parses it, and the user and password are removed from it."""
         monkeypatch.setenv("HTTPS_PROXY", value)
         headers = {} if told is None else {"Proxy-Authorization": told}
         assert proxy_for(API) == Proxy(URL(url), headers)
 
 
 def told(error: BaseException) -> str:
-    """The traceback with local variables, but those of this module, which knows the password."""
+    """The traceback with local variables, except for this module, which knows the password."""
     it = traceback.TracebackException.from_exception(error, capture_locals=True)
     it.stack = traceback.StackSummary.from_list([frame for frame in it.stack if frame.filename != __file__])
     return "".join(it.format())
 
 
-PASSWORD = "q"  # as short as can be
+PASSWORD = "q"  # as short as possible
 
 REFUSED = [
     ("HTTPS_PROXY", "socks5://127.0.0.1:1080", "HTTPS_PROXY names a SOCKS proxy, which is not supported"),
@@ -151,7 +151,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("variable", "value", "said"), REFUSED, ids=[value for _, value, _ in REFUSED])
 def test_refused(monkeypatch: pytest.MonkeyPatch, variable: str, value: str, said: str) -> None:
-    """A proxy that can't be used is refused when the client is made, by the name of its variable alone."""
+    """An unusable proxy is rejected when the client is created, by the name of its variable alone."""
     monkeypatch.setenv(variable, value)
     with pytest.raises(ConfigurationError, match=said) as caught:
         BuildsClient(account_id=ACCOUNT, api_token=TOKEN)
@@ -165,7 +165,7 @@ def test_refused(monkeypatch: pytest.MonkeyPatch, variable: str, value: str, sai
 async def through(
     monkeypatch: pytest.MonkeyPatch, reply: Reply, userinfo: str = "", *, attempts: int = 2, **how: Any
 ) -> AsyncIterator[tuple[RawServer, BuildsClient]]:
-    """A client of an API that only this proxy could reach."""
+    """A client of an API that is reachable only through this proxy."""
     async with nothing_left(), RawServer(reply) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", f"http://{userinfo}127.0.0.1:{proxy.port}")
         async with BuildsClient(
@@ -194,10 +194,10 @@ class TestSecrets:
         [{"api_token": TOKEN}, {"api_key": TOKEN, "api_email": "ada@example.com"}],
         ids=["token", "key"],
     )
-    async def test_of_the_api(
+    async def test_credentials_of_the_api(
         self, monkeypatch: pytest.MonkeyPatch, reply: Reply, credentials: dict[str, Any]
     ) -> None:
-        """No credential of the API is told to the proxy: its handshake goes over the network in clear."""
+        """The proxy gets no API credential, because its handshake is plain text on the network."""
         async with through(monkeypatch, reply, **credentials) as (proxy, client):
             await failure(client)
         assert {request.method for request in proxy.requests} == {"CONNECT"}
@@ -210,14 +210,14 @@ class TestSecrets:
     @pytest.mark.parametrize(
         "password", ["pr0xy-pass", "~", "p%40%C3%A9%7E"], ids=["long", "short", "encoded"]
     )
-    async def test_of_the_proxy(
+    async def test_credentials_of_the_proxy(
         self,
         monkeypatch: pytest.MonkeyPatch,
         caplog: pytest.LogCaptureFixture,
         reply: Reply,
         password: str,
     ) -> None:
-        """User and password of the proxy go to the proxy, and are shown nowhere, however short they are."""
+        """The proxy's user and password reach only the proxy and are shown nowhere, however short."""
         caplog.set_level(logging.DEBUG)
         async with through(monkeypatch, reply, f"~user:{password}@") as (proxy, client):
             error = await failure(client)
@@ -235,8 +235,8 @@ class TestSecrets:
 
 
 class TestFailures:
-    async def test_wants_a_password(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A 407 is not repeated, and says where user and password go."""
+    async def test_password_required(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A 407 is not retried, and its error says where to put the user and password."""
         async with through(monkeypatch, REPLIES["407"]) as (proxy, client):
             error = await failure(client)
         assert type(error) is BuildsConnectionError
@@ -251,7 +251,7 @@ class TestFailures:
         [(403, False), (405, False), (599, True), (502, True), (503, True), (429, True)],
     )
     async def test_refuses(self, monkeypatch: pytest.MonkeyPatch, status: int, transient: bool) -> None:
-        """What a proxy does not allow is not repeated; what it can't do at the moment is."""
+        """A proxy's denial is not retried; its temporary failure is."""
         async with through(monkeypatch, answer(b"", status=status)) as (proxy, client):
             error = await failure(client)
         assert type(error) is BuildsConnectionError
@@ -259,8 +259,8 @@ class TestFailures:
         assert (error.transient, error.sent) == (transient, False)
         assert len(proxy.requests) == (2 if transient else 1)
 
-    async def test_not_there(self, monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int) -> None:
-        """A proxy that does not run is named, and is tried again."""
+    async def test_unreachable(self, monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int) -> None:
+        """An unreachable proxy is named in the error and retried."""
         monkeypatch.setenv("HTTPS_PROXY", f"ada:pw@127.0.0.1:{unused_tcp_port}")
         async with BuildsClient(
             account_id=ACCOUNT, api_token=TOKEN, clock=FakeClock(), retry=RetryPolicy(attempts=2)
@@ -270,8 +270,8 @@ class TestFailures:
         assert f"127.0.0.1:{unused_tcp_port}" in error.message
         assert (error.transient, error.attempts) == (True, 2)
 
-    async def test_of_the_api_itself(self) -> None:
-        """A 407 in place of the API's own response says what it means, too."""
+    async def test_407_from_the_api(self) -> None:
+        """A 407 that stands in for the API's own response is explained too."""
         async with (
             RawServer(answer(b"", status=407)) as server,
             BuildsClient(account_id=ACCOUNT, api_token=TOKEN, base_url=server.url) as client,
@@ -283,7 +283,7 @@ class TestFailures:
 
 class TestBorrowedSession:
     async def test_plain_http(self) -> None:
-        """A token is not sent in clear to the proxy of a borrowed session."""
+        """A token is not sent in plain text to a borrowed session's proxy."""
         async with RawServer(answer(envelope(build()))) as proxy:
             url = f"http://ada:{PASSWORD}~@127.0.0.1:{proxy.port}"
             async with (
@@ -302,7 +302,7 @@ class TestBorrowedSession:
     async def test_plain_http_by_environment(
         self, monkeypatch: pytest.MonkeyPatch, excepted: str, reaches: bool
     ) -> None:
-        """Nor to a proxy that such a session takes from the environment; NO_PROXY is the way out."""
+        """A session's environment proxy gets no token in plain text either; NO_PROXY allows the call."""
         async with RawServer(answer(envelope(build()))) as server, RawServer(answer(b"")) as proxy:
             monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.port}")
             monkeypatch.setenv("no_proxy", excepted)
@@ -321,7 +321,7 @@ class TestBorrowedSession:
 
     @pytest.mark.parametrize("url", ["http://ada:pw@h:99999", "http://ada:pw@", "http://ada:pw@h:x"])
     async def test_bad_url(self, url: str) -> None:
-        """A proxy of a borrowed session that can't be used is a ConfigurationError that shows no password."""
+        """An unusable proxy of a borrowed session is a ConfigurationError that shows no password."""
         clock = FakeClock()
         async with (
             aiohttp.ClientSession(proxy=url) as session,
@@ -334,7 +334,7 @@ class TestBorrowedSession:
         assert "pw" not in "".join(traceback.format_exception(error))
 
     async def test_handshake(self) -> None:
-        """Nor does a proxy of a borrowed session get a credential of the API."""
+        """A borrowed session's proxy gets no API credential."""
         async with (
             RawServer(REPLIES["502"]) as proxy,
             aiohttp.ClientSession(proxy=f"http://127.0.0.1:{proxy.port}") as session,
@@ -346,7 +346,7 @@ class TestBorrowedSession:
 
     @pytest.mark.parametrize("reply", REPLIES.values(), ids=REPLIES)
     async def test_password(self, reply: Reply) -> None:
-        """The password of a borrowed session's proxy is in no error either, nor in what is behind it."""
+        """The password of a borrowed session's proxy is in no error, and in no cause or traceback."""
         async with (
             RawServer(reply) as proxy,
             aiohttp.ClientSession(proxy=f"http://ada:pass~word@127.0.0.1:{proxy.port}") as session,

@@ -1,4 +1,4 @@
-"""Secrets are removed from texts, and nothing else is."""
+"""Secrets are redacted from text, and nothing else is."""
 
 from random import Random
 from string import ascii_letters, digits
@@ -13,7 +13,7 @@ from tests.support.reading import a_response, refused
 
 
 class TestRedaction:
-    """What a server echoes is redacted by where it stands, so that no ordinary message is mangled."""
+    """An echo is redacted by its place, so that ordinary messages are not mangled."""
 
     @cases(
         ("text", "token", "shown"),
@@ -37,16 +37,16 @@ class TestRedaction:
         ],
     )
     def test_by_place(self, text: str, token: str, shown: str) -> None:
-        """A token that reads like a word is redacted where tokens stand, any other wherever it stands."""
+        """A word-like token is redacted only where tokens occur; any other token, anywhere."""
         assert redact(text, (token,)) == shown
 
     @given(st.integers(0, 2**32))
     def test_real(self, seed: int) -> None:
-        """What is random like a real token is redacted in the middle of anything."""
+        """A random token, like a real one, is redacted inside any text."""
         token = "".join(Random(seed).choices(ascii_letters + digits, k=40))  # noqa: S311  # no secret
         assert token not in redact(f"x{token}y={token}%20{token}", (token,))
 
     @cases("value", [f"Bearer {TOKEN}", TOKEN, "a" * 21, "a b", "", "a-b-c"])
     def test_ray(self, value: str) -> None:
-        """What can't be a ray id is not shown as one."""
+        """A value that can't be a ray id is not shown as one."""
         assert refused(a_response(b"", 502, cf_ray=value)).ray_id is None  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""From a response to an error: its kind, its text, and what to do about it."""
+"""From a response to an error: its kind, its message, and its advice."""
 
 import json
 
@@ -66,7 +66,7 @@ class TestRefusal:
         ids=["JSON", "no errors", "HTML", "empty", "null"],
     )
     def test_status(self, body: object, errors: tuple[ErrorDetail, ...]) -> None:
-        """The status alone decides on the kind of a refusal, whatever its body is."""
+        """The status alone decides the kind of a refusal, whatever its body is."""
         for status, kind in KINDS.items():
             with Case(status):
                 error = refused(a_response(body, status, CF_RAY=RAY))
@@ -94,7 +94,7 @@ class TestRefusal:
         ],
     )
     def test_success_false(self, status: int, code: int | None, kind: type[APIError]) -> None:
-        """`success: false` under a good status is a refusal, of the kind that its code tells."""
+        """`success: false` with a 2xx status is a refusal of the kind that its code names."""
         error = refused(a_response(refusal(code, "so it is"), status))
         assert type(error) is kind
         assert isinstance(error, APIError)
@@ -103,12 +103,12 @@ class TestRefusal:
 
     @cases("result", ["gone", {"a": 1}, [], 1, None], ids=repr)
     def test_success_false_with_result(self, result: object) -> None:
-        """`success: false` is a refusal whatever stands as its result."""
+        """`success: false` is a refusal, whatever its `result` is."""
         body = {**refusal(12000, "Not found"), "result": result}
         assert type(refused(a_response(body))) is NotFoundError
 
     def test_message(self) -> None:
-        """The message has status, texts and codes of all errors, and what to do."""
+        """The message has the status, the text and code of every error, and advice."""
         body = refusal(12013, "Invalid query parameter", (12002, "Invalid request body"))
         error = refused(a_response(body, 400))
         assert error.message == (
@@ -117,8 +117,8 @@ class TestRefusal:
         assert isinstance(error, APIError)
         assert error.codes == (12013, 12002)
 
-    def test_no_json(self) -> None:
-        """Of a refusal that is not the API's, the message has the start of the body on one line."""
+    def test_not_json(self) -> None:
+        """The message of a refusal that is not the API's JSON quotes the start of the body on one line."""
         error = refused(a_response(HTML, 502))
         assert error.message == (
             "502 not the API's JSON, the page says '502 Bad Gateway cloudflare'. Cloudflare failed to process"
@@ -126,11 +126,11 @@ class TestRefusal:
         )
 
     def test_empty(self) -> None:
-        """Of an empty refusal, the message says so."""
+        """The message of an empty refusal says that the body is empty."""
         assert refused(a_response(b"", 503)).message.startswith("503 the body is empty. ")
 
     def test_long(self) -> None:
-        """Long texts of the API are cut in the message."""
+        """Long error texts are truncated in the message."""
         error = refused(a_response(refusal(12002, "x" * 5000), 400))
         assert len(error.message) < 700
 
@@ -161,7 +161,7 @@ class TestRefusal:
         ],
     )
     def test_permission(self, method: str, api: str, dashboard: str) -> None:
-        """A 403 with code 10000 names the missing permission under each of its names."""
+        """A 403 with code 10000 names the missing permission by each of its names."""
         error = refused(a_response(refusal(10000, "Authentication error"), 403), method=method)
         assert isinstance(error, PermissionDeniedError)
         assert error.codes == (10000,)
@@ -174,7 +174,7 @@ class TestRefusal:
             assert name in error.message
 
     def test_permission_of_each_operation(self) -> None:
-        """The permission that a 403 names is the one that the operation needs."""
+        """A 403 names the permission that its operation needs."""
         for name, operation in OPERATIONS.items():
             if not operation.permission:
                 continue
@@ -187,7 +187,7 @@ class TestRefusal:
 
     @cases("errors", [None, "text", [], {"code": 1}, [None], [1, []], 7], ids=repr)
     def test_odd_errors(self, errors: object) -> None:
-        """Errors of an unknown shape don't hide that it is a refusal, and the body can be seen."""
+        """Errors of an unknown shape are still a refusal, and the message shows the body."""
         body = {"success": False, "errors": errors}
         error = refused(a_response(body, 404))
         assert isinstance(error, NotFoundError)
@@ -195,7 +195,7 @@ class TestRefusal:
         assert json.dumps(errors) in error.message
 
     def test_odd_entries(self) -> None:
-        """What can be read of an odd entry is, and it takes none of the others with it."""
+        """The readable part of an odd entry is kept, and the other entries are unaffected."""
         entries = ["text", {"code": "12006", "message": None}, None, {"message": "a", "code": 1.5}]
         error = refused(a_response({"success": False, "errors": entries}, 401))
         assert isinstance(error, AuthenticationError)
@@ -207,14 +207,14 @@ class TestRefusal:
         assert error.message.startswith("401 text; [12006]; a. The token is wrong or expired")
 
     def test_details_tolerated(self) -> None:
-        """New fields of an error are skipped, a missing code is None."""
+        """New fields of an error are ignored, and a missing code is None."""
         body = {"success": False, "errors": [{"message": "a", "documentation_url": "u"}, {"code": 5}]}
         error = refused(a_response(body, 400))
         assert isinstance(error, APIError)
         assert error.errors == (ErrorDetail(message="a"), ErrorDetail(code=5))
 
     def test_no_ray(self) -> None:
-        """Without a `cf-ray` header there is no ray id, in the message neither."""
+        """Without a `cf-ray` header, neither the error nor its message has a ray id."""
         error = refused(a_response(refusal(12000, "Not found"), 404))
         assert isinstance(error, APIError)
         assert error.ray_id is None
@@ -230,8 +230,8 @@ class TestRefusal:
             ("POST", 409, "Read the present state before you try again"),
         ],
     )
-    def test_what_to_do(self, method: str, status: int, advice: str) -> None:
-        """After a failed write check whether it took effect; a failed read can just be repeated."""
+    def test_advice_after_a_failure(self, method: str, status: int, advice: str) -> None:
+        """The advice is to check whether a failed write took effect, and to repeat a failed read."""
         assert advice in str(refused(a_response(b"", status), method=method))
 
     @cases(
@@ -239,14 +239,14 @@ class TestRefusal:
         [(503, "6", 6.0), (503, "soon", None), (503, None, None), (500, "6", None)],
     )
     def test_unavailable(self, status: int, value: str | None, wait: float | None) -> None:
-        """The wait that a 503 asks for is on its error; other failures ask for none."""
+        """A 503's error carries the requested wait; other failures carry none."""
         headers = {} if value is None else {"retry_after": value}
         error = refused(a_response(b"", status, **headers))
         assert isinstance(error, InternalServerError)
         assert error.retry_after == wait
 
     def test_retry_after(self) -> None:
-        """A 429 carries its Retry-After, or None."""
+        """A 429's error carries its Retry-After, or None."""
         error = refused(a_response(refusal(971, "Please wait"), 429, retry_after="17"))
         assert isinstance(error, RateLimitError)
         assert error.retry_after == 17.0
@@ -268,32 +268,32 @@ class TestSecrets:
         ids=["HTML", "JSON", "on the cut", "after binary"],
     )
     def test_echo(self, body: bytes, status: int) -> None:
-        """A secret that the server echoes is blotted out of message, body and details."""
+        """A secret that the server echoes is redacted from the message, body and details."""
         error = refused(a_response(body, status), secrets=(TOKEN,))
         shown = f"{error!r} {error} {vars(error)}"
         assert TOKEN[:8] not in shown
         assert "***" in shown
 
     def test_escaped(self) -> None:
-        r"""A secret is found also where the server's JSON escapes characters, as some do with `/`."""
+        r"""A secret is found even if the server's JSON escapes its characters, such as `/`."""
         secret = "abc/def"
         body = b'{"success": false, "errors": [{"code": 1, "message": "token abc\\/def is bad"}]}'
         error = refused(a_response(body, 400), secrets=(secret,))
         assert secret not in f"{error} {vars(error)}"
 
     def test_cut_by_the_reader(self) -> None:
-        """No half of a secret is left when it stands across the part of the body that is looked at."""
+        """A secret that straddles the end of the inspected part of the body leaves no fragment."""
         for start in range(4700, 4820):
             error = refused(a_response(b" " * start + TOKEN.encode(), 502), secrets=(TOKEN,))
             assert TOKEN[:8] not in f"{error} {vars(error)}", start
 
-    def test_answer_repr(self) -> None:
-        """An answer keeps body and headers out of `repr`, and so out of tracebacks that show locals."""
+    def test_response_repr(self) -> None:
+        """The repr of a response omits its body and headers, and so do tracebacks with locals."""
         assert TOKEN not in repr(a_response(TOKEN.encode(), x_echo=TOKEN))
 
 
 def test_a_character_reference_hides_no_secret() -> None:
-    """A secret that a page spells with character references is redacted after they are resolved."""
+    """Character references in a page are resolved before its secrets are redacted."""
     secret = "cfut_" + "s" * 35
     page = f"<html><p>&#99;{secret[1:]} and {secret}</p>".encode()
     error = refused(a_response(page, 502))

@@ -1,4 +1,4 @@
-"""From a response to a reply: what is a success, and what can't be read."""
+"""From a response to a reply: what counts as a success, and what is unreadable."""
 
 import json
 
@@ -35,11 +35,11 @@ class TestSuccess:
     )
     @cases("status", [200, 201, 202, 299])
     def test_read(self, body: object, status: int) -> None:
-        """A status below 300, `success` not false and a `result` are a success."""
+        """A status below 300 with a `result`, and `success` not false, is a success."""
         assert read(a_response(body, status), NUMBER).result == 1
 
     def test_null(self) -> None:
-        """A null result is a result: several calls have no other."""
+        """A null result is valid, because several calls have no other."""
         assert read(a_response(envelope(None)), NUMBER).result is None
 
     @cases(
@@ -56,13 +56,13 @@ class TestSuccess:
         ],
     )
     def test_half_an_emoji(self, escaped: str, text: str) -> None:
-        """Half a surrogate pair, as text has it that was cut by UTF-16 units, takes no other text with it."""
+        """Half a surrogate pair, from text cut at a UTF-16 unit, affects no other text."""
         body = f'{{"success":true,"result":{{"build_uuid":"{escaped}","preview_url":"whole"}}}}'.encode()
         result = read(a_response(body), BUILD).result
         assert (result.build_uuid, result.preview_url) == (text, "whole")
 
     def test_half_an_emoji_in_a_refusal(self) -> None:
-        """Nor does it take the codes of a refusal with it."""
+        """Half a surrogate pair in a refusal leaves its codes readable."""
         error = refused(a_response(b'{"success":false,"errors":[{"code":12000,"message":"x\\ud83d"}]}', 404))
         assert isinstance(error, NotFoundError)
         assert (error.codes, error.errors[0].message) == ((12000,), "x\ufffd")
@@ -84,7 +84,7 @@ class TestSuccess:
         assert read(a_response(body), BUILD).result == Build(build_uuid="a", preview_url=text)
 
     def test_byte_order_mark(self) -> None:
-        """A byte order mark before the JSON is no part of it."""
+        """A byte order mark before the JSON is ignored."""
         assert read(a_response(b'\xef\xbb\xbf{"result": 1}'), NUMBER).result == 1
 
     def test_typed(self) -> None:
@@ -136,7 +136,7 @@ class TestUnreadable:
         ids=["other type", "other shape", "array", "string", "null", "no result", "nothing"],
     )
     def test_shape(self, body: object, why: str) -> None:
-        """Whole JSON of an unknown shape is unreadable for good, and the message says where."""
+        """Valid JSON of an unknown shape is unreadable and not transient, and the message says where."""
         error = refused(a_response(body))
         assert isinstance(error, ResponseDecodeError)
         assert error.message.startswith(f"the response (200) can't be read: {why}; ")
@@ -144,7 +144,7 @@ class TestUnreadable:
         assert error.body == json.dumps(body)
 
     def test_page(self) -> None:
-        """Of a page its text is shown, not its style and scripts."""
+        """An HTML page is quoted by its text, without styles and scripts."""
         style = b"<style>.box { margin: 4em }</style>" * 100
         page = b"<html><head>" + style + b"<script>go()</script></head><body>Blocked</body>"
         assert refused(a_response(page, 403)).message.startswith(
@@ -153,7 +153,7 @@ class TestUnreadable:
 
     @pytest.mark.parametrize("status", [200, 502])
     def test_excerpt(self, status: int) -> None:
-        """Of a long body, some hundred characters are shown."""
+        """A long body is quoted by its first few hundred characters."""
         error = refused(a_response(b"<p>" + b"x" * 7000 + b"</p>", status))
         assert "says 'xxx" in error.message
         assert 300 < len(error.message) < 600

@@ -44,7 +44,7 @@ async def test_one_record_for_each_request(caplog: pytest.LogCaptureFixture) -> 
 
 
 async def test_canceled_request(caplog: pytest.LogCaptureFixture) -> None:
-    """A request that its caller canceled was sent, so it has a record as well."""
+    """A request that its caller cancels has a record, because it was sent."""
     caplog.set_level(logging.DEBUG, "builds_async")
     sim = BuildsSimulator(clock=VirtualClock(), faults=["stall"])
     async with sim.client() as client:
@@ -70,10 +70,10 @@ async def test_deploy_hook_is_redacted(caplog: pytest.LogCaptureFixture) -> None
     assert hook.deploy_hook_uuid not in caplog.text
 
 
-async def test_nothing_is_made_when_off(
+async def test_no_record_is_built_when_off(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With the level off and no observer, nothing is put together for a record."""
+    """With the level off and no observer, no record is built."""
     caplog.set_level(logging.INFO, "builds_async")
     monkeypatch.delattr("builds_async.session.session.ApiSession._report_done")
     sim = BuildsSimulator(clock=VirtualClock())
@@ -83,7 +83,7 @@ async def test_nothing_is_made_when_off(
 
 
 async def test_observer_gets_the_ray() -> None:
-    """An observation has the ray id of its response, None where there was no response."""
+    """An observation has the ray id of its response, or None without a response."""
     sim, seen = BuildsSimulator(clock=VirtualClock(), faults=["reset"]), list[Observation]()
     async with sim.client(observer=seen.append) as client:
         await client.account.limits()
@@ -95,7 +95,7 @@ async def test_observer_gets_the_ray() -> None:
 async def names_of_page(
     heading: str, sim: BuildsSimulator, monkeypatch: pytest.MonkeyPatch
 ) -> dict[str, Any]:
-    """What the recipe below a heading of the page defines, after it has run."""
+    """The names that the recipe below a heading of the page defines, after it has run."""
     line = PAGE.read_text("utf-8").partition(heading)[0].count("\n")
     recipe = next(snippet for snippet in snippets(PAGE, "python") if snippet.line > line)
     build = sim.add_finished_build(1)
@@ -110,7 +110,7 @@ async def names_of_page(
 
 
 async def test_prometheus_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The recipe gives the text format: a type and a value for each counter."""
+    """The recipe renders the text format: a type and a value for each counter."""
     sim = BuildsSimulator(clock=VirtualClock(), faults=["reset"])
     names = await names_of_page("## Prometheus", sim, monkeypatch)
     counters = Counters()
@@ -125,7 +125,7 @@ async def test_prometheus_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_opentelemetry_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The recipe makes a span for each request, below the caller's, with outcome, duration and ray id."""
+    """The recipe makes a span per request, under the caller's, with outcome, duration and ray id."""
     exporter, provider = InMemorySpanExporter(), TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     monkeypatch.setattr(trace, "get_tracer", provider.get_tracer)

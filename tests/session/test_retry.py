@@ -28,14 +28,14 @@ from tests.support.case import cases
 
 
 def unavailable(retry_after: float | None) -> InternalServerError:
-    """A 503 that asks to wait."""
+    """A 503 that asks for this wait."""
     error = InternalServerError("x", status=503)
     error.retry_after = retry_after
     return error
 
 
 def hopeless(*, sent: bool) -> BuildsConnectionError:
-    """A failure that stays until somebody repairs it."""
+    """A failure that persists until a person fixes it."""
     return BuildsConnectionError("x", sent=sent, transient=False)
 
 
@@ -79,8 +79,8 @@ UNSAFE = ["POST", "PATCH", "DELETE"]
         pytest.param(BuildsError("x"), False, False, id="anything else"),
     ],
 )
-def test_whether(error: BuildsError, safe: bool, unsafe: bool) -> None:
-    """GET and PUT are repeated when it may help, the others only when nothing can have been carried out."""
+def test_retried_errors(error: BuildsError, safe: bool, unsafe: bool) -> None:
+    """GET and PUT are retried when that may help; other methods, only when nothing can have been done."""
     policy = RetryPolicy()
     assert {method: policy.repeats(error, method) for method in SAFE} == dict.fromkeys(SAFE, safe)
     assert {method: policy.repeats(error, method) for method in UNSAFE} == dict.fromkeys(UNSAFE, unsafe)
@@ -95,13 +95,13 @@ def test_whether(error: BuildsError, safe: bool, unsafe: bool) -> None:
     ],
     ids=["longest", "middle", "shortest"],
 )
-def test_when(chance: float, pauses: list[float]) -> None:
-    """Pauses double from `base` to `max_delay`, each shortened by chance by up to a half."""
+def test_delays(chance: float, pauses: list[float]) -> None:
+    """Delays double from `base` to `max_delay`, each shortened by a random part of up to half."""
     assert list(islice(RetryPolicy().delays(lambda: chance), 7)) == pauses
 
 
 def test_chance_each_time() -> None:
-    """Each pause is shortened by a chance of its own."""
+    """Each delay is shortened by its own random number."""
     chances = iter([0.0, 1.0, 0.0])
     assert list(islice(RetryPolicy(base=1).delays(lambda: next(chances)), 3)) == [1.0, 1.0, 4.0]
 
@@ -112,7 +112,7 @@ def test_chance_each_time() -> None:
     st.lists(st.floats(0, 1, exclude_max=True), min_size=20, max_size=20),
 )
 def test_bounds(base: float, max_delay: float, chances: list[float]) -> None:
-    """No pause is negative or longer than `max_delay`."""
+    """No delay is negative or longer than `max_delay`."""
     rng = iter(chances)
     policy = RetryPolicy(base=base, max_delay=max_delay)
     for pause in islice(policy.delays(lambda: next(rng)), 20):
@@ -129,7 +129,7 @@ def test_value() -> None:
 
 
 def test_keywords() -> None:
-    """A policy is made by keyword only."""
+    """A policy takes keyword arguments only."""
     with pytest.raises(TypeError, match="positional"):
         RetryPolicy(4)  # type: ignore[call-arg]  # the point
 
@@ -150,13 +150,13 @@ def test_keywords() -> None:
     ids=lambda value: str(value) if isinstance(value, dict) else "",
 )
 def test_misuse(arguments: dict[str, Any], kind: type[Exception], said: str) -> None:
-    """A number that can't be one is refused by name."""
+    """An invalid number is rejected by name."""
     with pytest.raises(kind, match=f"^{re.escape(said)}$"):
         RetryPolicy(**arguments)
 
 
-def test_endless_patience() -> None:
-    """With an infinite `max_wait` whatever the API asks for is waited for."""
+def test_infinite_max_wait() -> None:
+    """With an infinite `max_wait`, a retry waits as long as the API asks."""
     policy = RetryPolicy(max_wait=float("inf"))
     assert policy.repeats(RateLimitError("x", retry_after=1e6), "POST")
 
@@ -175,6 +175,6 @@ def test_endless_patience() -> None:
     ],
     ids=["no answer", "429", "429 at once", "429 soon", "429 later", "503", "503 at once", "503 later"],
 )
-def test_never_sooner(error: BuildsError, delay: float) -> None:
-    """What the API asks for makes a pause longer, and never shorter than the backoff."""
+def test_requested_wait_never_shortens_the_delay(error: BuildsError, delay: float) -> None:
+    """The wait that the API asks for can lengthen a delay and never shortens the backoff."""
     assert RetryPolicy().delay(error, 2.0) == delay

@@ -1,4 +1,4 @@
-"""The token is seen by the API alone: by no repr, no log, no error and no traceback."""
+"""The token reaches the API alone: no repr, log, error or traceback shows it."""
 
 import asyncio
 import json
@@ -34,7 +34,7 @@ from tests.support import (
 from tests.support.case import cases
 from tests.support.failing import failure
 
-# No part of the token that is as long as this is seen either.
+# A part of the token with this length must not appear either.
 PART = 12
 PARTS = {TOKEN[start : start + PART] for start in range(len(TOKEN) - PART + 1)}
 
@@ -45,12 +45,12 @@ CREDENTIALS = {
 
 
 def seen(text: str) -> set[str]:
-    """The parts of the token that a text shows."""
+    """The parts of the token that appear in a text."""
     return {part for part in PARTS if part in text}
 
 
 def echo(body: str, **how: Any) -> Reply:
-    """An answer whose body has what the client sent to authenticate itself in place of ECHO."""
+    """A response whose body has the client's own credential in place of ECHO."""
 
     async def reply(exchange: Exchange) -> None:
         headers = exchange.request.headers
@@ -127,7 +127,7 @@ EVERYTHING = {
 
 @asynccontextmanager
 async def a_client(reply: Reply, timeout: float = 0.02, /, **credentials: Any) -> AsyncIterator[BuildsClient]:
-    """A client of a server that replies so, with two short attempts for a call."""
+    """A client of a server with this reply, with two attempts and a short timeout."""
     async with (
         RawServer(reply) as server,
         BuildsClient(
@@ -154,7 +154,7 @@ class TestFailingCall:
 
     @pytest.mark.slow
     async def test_traceback(self, name: str, credentials: dict[str, str]) -> None:
-        """No traceback shows the token, in none of the errors behind an error."""
+        """No traceback shows the token, including those of the errors behind an error."""
         async with a_client(EVERYTHING[name], **credentials) as client:
             error = await failure(client)
         assert seen("".join(traceback.format_exception(error))) == set()
@@ -163,7 +163,7 @@ class TestFailingCall:
     async def test_log(
         self, name: str, credentials: dict[str, str], caplog: pytest.LogCaptureFixture
     ) -> None:
-        """No logger, ours or another's, is told the token."""
+        """No logger, ours or a dependency's, receives the token."""
         caplog.set_level(logging.DEBUG)
         loop = asyncio.get_running_loop()
         loop.set_debug(True)
@@ -179,7 +179,7 @@ class TestFailingCall:
 @pytest.mark.parametrize("credentials", CREDENTIALS.values(), ids=CREDENTIALS)
 @pytest.mark.parametrize("name", EVERYTHING)
 async def test_locals(name: str, credentials: dict[str, str]) -> None:
-    """No traceback that shows local variables, as error trackers do, shows the token."""
+    """A traceback with local variables, as error trackers capture it, does not show the token."""
     async with a_client(EVERYTHING[name], **credentials) as client:
         error = await failure(client)
     told = traceback.TracebackException.from_exception(error, capture_locals=True)
@@ -200,7 +200,7 @@ async def test_locals(name: str, credentials: dict[str, str]) -> None:
     ids=["cancel", "latest", "bulk", "follow", "iter"],
 )
 async def test_other_calls(call: Callable[[BuildsClient], Any]) -> None:
-    """What holds for one call holds for the others: they go the same way."""
+    """The other calls hide the token as well."""
     async with a_client(ECHOES["JSON 401"], api_token=TOKEN) as client:
         with pytest.raises(BuildsError, match=r"\*\*\*") as caught:
             await call(client)
@@ -208,8 +208,8 @@ async def test_other_calls(call: Callable[[BuildsClient], Any]) -> None:
     assert seen("".join(traceback.format_exception(caught.value))) == set()
 
 
-async def test_failed_of_a_look_up() -> None:
-    """The result of a lookup does not show the token in its failures."""
+async def test_failures_of_a_lookup() -> None:
+    """The failures in a lookup's result do not show the token."""
     async with a_client(ECHOES["HTML 502"], api_token=TOKEN) as client:
         result = await client.builds.latest(tags(2))
     assert len(result.failed) == 2
@@ -217,7 +217,7 @@ async def test_failed_of_a_look_up() -> None:
 
 
 async def test_success(caplog: pytest.LogCaptureFixture) -> None:
-    """A call that works tells nobody the token either."""
+    """A successful call does not show the token in its result or log."""
     caplog.set_level(logging.DEBUG)
     async with a_client(answer(envelope(build())), 10, api_token=TOKEN) as client:
         it = await client.builds.get(BUILD_UUID)
@@ -227,7 +227,7 @@ async def test_success(caplog: pytest.LogCaptureFixture) -> None:
 
 @pytest.mark.parametrize("credentials", CREDENTIALS.values(), ids=CREDENTIALS)
 async def test_reprs(credentials: dict[str, str]) -> None:
-    """No part of a client shows the token in its repr, nor the values that it is made of."""
+    """No part of a client, and no value it is made of, shows the token in its repr."""
     async with a_client(answer(envelope(build())), 10, **credentials) as client:
         await client.builds.get(BUILD_UUID)
         parts: list[object] = [client]
@@ -244,7 +244,7 @@ async def test_reprs(credentials: dict[str, str]) -> None:
 
 
 async def test_borrowed_session() -> None:
-    """The token is not left in a borrowed session, which others use."""
+    """The token is not stored in a borrowed session that others use."""
     async with (
         RawServer(answer(envelope(build()))) as server,
         aiohttp.ClientSession() as session,
@@ -271,7 +271,7 @@ async def test_borrowed_session() -> None:
     ids=["line break", "not ASCII", "no address", "plain http", "bad account", "no account"],
 )
 def test_configuration(arguments: dict[str, str]) -> None:
-    """A mistake in the configuration is told without the token."""
+    """A configuration error does not show the token."""
     with pytest.raises(ConfigurationError) as caught:
         BuildsClient(**arguments)  # type: ignore[arg-type]  # only strings here
     assert seen(f"{caught.value!r} {vars(caught.value)}") == set()

@@ -1,4 +1,4 @@
-"""Calls through the whole client: which requests go out, what comes back, what is repeated and when."""
+"""Calls through the whole client: the requests sent, the results, and the retries with their delays."""
 
 import logging
 import re
@@ -60,7 +60,7 @@ Step = Mapping[str, Any]
 
 
 def status(code: int, body: Any = HTML, **headers: str) -> Step:
-    """An answer that is no success."""
+    """A response that is not a success."""
     content = {"payload": body} if isinstance(body, dict) else {"body": body}
     return {
         "status": code,
@@ -70,7 +70,7 @@ def status(code: int, body: Any = HTML, **headers: str) -> Step:
 
 
 def broken(error: Exception) -> Step:
-    """No answer at all."""
+    """No response at all."""
     return {"exception": error}
 
 
@@ -84,7 +84,7 @@ REFUSED = aiohttp.ClientConnectorError(
 
 @pytest.fixture
 async def session(clock: FakeClock) -> ApiSession:
-    """A session whose pauses are not shortened by chance; it holds nothing that must be closed."""
+    """A session with unrandomized delays; it holds nothing that must be closed."""
     transport = AiohttpTransport(BASE_URL, session=None, timeout=30)
     return ApiSession(
         transport,
@@ -98,7 +98,7 @@ async def session(clock: FakeClock) -> ApiSession:
 
 
 class Sequence(NamedTuple):
-    """What the server does, request by request, and what comes of it."""
+    """The server's responses, request by request, and the outcome of the call."""
 
     steps: list[Step]
     outcome: type[BuildsError] | None
@@ -115,7 +115,7 @@ class Sequence(NamedTuple):
 
 SEQUENCES = [
     Sequence([GOOD], None, []),
-    # What passes by itself.
+    # Transient failures.
     Sequence([status(500), GOOD], None, [0.5]),
     Sequence([status(502), GOOD], None, [0.5]),
     Sequence([status(503, "upstream connect error"), status(504, ""), GOOD], None, [0.5, 1.0]),
@@ -130,7 +130,7 @@ SEQUENCES = [
     Sequence([broken(REFUSED), GOOD], None, [0.5]),
     Sequence([broken(TimeoutError()), GOOD], None, [0.5]),
     Sequence([broken(aiohttp.ServerTimeoutError()), GOOD], None, [0.5]),
-    # What does not.
+    # Lasting failures.
     Sequence([status(500)] * 4, InternalServerError, [0.5, 1.0, 2.0], "500 not the API's JSON"),
     Sequence(
         [status(502), status(503), status(500), status(504)], InternalServerError, [0.5, 1.0, 2.0], "504 "
@@ -159,7 +159,7 @@ SEQUENCES = [
         [0.5, 1.0, 2.0],
         "no complete response within 30 s",
     ),
-    # What would be the same again.
+    # Failures that would repeat.
     Sequence([status(302, "", Location="https://evil.example/")], APIError, [], "302 the body is empty"),
     Sequence(
         [status(400, refusal(12002, "Invalid request body"))], BadRequestError, [], "400 Invalid request"
@@ -201,7 +201,7 @@ SEQUENCES = [
 
 @pytest.mark.parametrize("sequence", [pytest.param(sequence, id=sequence.id) for sequence in SEQUENCES])
 async def test_sequence(api: MockApi, session: ApiSession, clock: FakeClock, sequence: Sequence) -> None:
-    """A read is repeated with growing pauses while that may help; its outcome is that of the last request."""
+    """A read is retried with growing delays while that may help; the last request decides its outcome."""
     for step in sequence.steps:
         api.on("GET", GET, **step)
     call = BuildReads(session).get(BUILD_UUID)
@@ -227,7 +227,7 @@ async def test_sequence(api: MockApi, session: ApiSession, clock: FakeClock, seq
     ("attempts", "naps"), [(1, []), (2, [0.5]), (7, [0.5, 1.0, 2.0, 4.0, 8.0, 8.0])], ids=["1", "2", "7"]
 )
 async def test_attempts(api: MockApi, clock: FakeClock, attempts: int, naps: list[float]) -> None:
-    """`attempts` bounds the requests of one call, the first included."""
+    """`attempts` bounds the requests of one call, including the first."""
     api.on("GET", GET, **status(503), repeat=True)
     async with BuildsClient(
         account_id=ACCOUNT, api_token="t", retry=RetryPolicy(attempts=attempts), clock=clock
@@ -240,7 +240,7 @@ async def test_attempts(api: MockApi, clock: FakeClock, attempts: int, naps: lis
 
 class TestRateLimited:
     async def test_beyond_max_wait(self, api: MockApi, client: BuildsClient, clock: FakeClock) -> None:
-        """A Retry-After beyond `max_wait` is raised at once, and to later calls without asking."""
+        """A Retry-After beyond `max_wait` is raised at once, also for later calls, which are not sent."""
         api.on("GET", GET, **status(429, LIMITED, Retry_After="300"))
         with pytest.raises(RateLimitError) as caught:
             await client.builds.get(BUILD_UUID)
@@ -263,7 +263,7 @@ class TestRateLimited:
         assert clock.naps == [50.0]
 
     async def test_last_attempt(self, api: MockApi, client: BuildsClient, clock: FakeClock) -> None:
-        """A 429 closes the gate for the calls that follow also when its own call is not repeated."""
+        """A 429 closes the gate for later calls even if its own call is not retried."""
         for _ in range(4):
             api.on("GET", GET, **status(429, LIMITED, Retry_After="10"))
         with pytest.raises(RateLimitError) as caught:
@@ -275,7 +275,7 @@ class TestRateLimited:
         assert clock.naps == [10.0] * 4
 
     async def test_headers(self, api: MockApi, client: BuildsClient, clock: FakeClock) -> None:
-        """When the API says that nothing is left, the next call waits for as long as it says."""
+        """When the API reports nothing left, the next call waits until the reset."""
         api.on("GET", GET, **GOOD, headers={"Ratelimit": '"default";r=0;t=12'})
         api.on("GET", GET, **GOOD)
         await client.builds.get(BUILD_UUID)
@@ -283,7 +283,7 @@ class TestRateLimited:
         assert clock.naps == [12.0]
 
     async def test_headers_of_an_error(self, api: MockApi, client: BuildsClient, clock: FakeClock) -> None:
-        """The rate headers of a refusal count as well."""
+        """The rate-limit headers of a refusal count too."""
         api.on("GET", GET, **status(404, Ratelimit='"default";r=0;t=12'))
         api.on("GET", GET, **GOOD)
         with pytest.raises(NotFoundError):
@@ -293,7 +293,7 @@ class TestRateLimited:
 
 
 class TestUnsafe:
-    """Calls that change something, and may not be made twice."""
+    """Calls that change something and must not run twice."""
 
     @pytest.mark.parametrize(
         ("step", "kind"),
@@ -313,7 +313,7 @@ class TestUnsafe:
     async def test_once(
         self, api: MockApi, session: ApiSession, *, method: str, step: Step, kind: type[BuildsError]
     ) -> None:
-        """What may have arrived is not sent again."""
+        """A request that may have arrived is not sent again."""
         api.on(method, "/x", **step)
         with pytest.raises(kind) as caught:
             await session.exchange(Call(method, "/x", ANYTHING))
@@ -331,7 +331,7 @@ class TestUnsafe:
     async def test_again(
         self, api: MockApi, session: ApiSession, clock: FakeClock, *, method: str, step: Step, nap: float
     ) -> None:
-        """What can't have been carried out is sent again."""
+        """A request that can't have been carried out is sent again."""
         api.on(method, "/x", **step)
         api.on(method, "/x", json=envelope("done"))
         assert (await session.exchange(Call(method, "/x", ANYTHING))).result == "done"
@@ -348,7 +348,7 @@ class TestUnsafe:
         assert caught.value.__cause__ is REFUSED
 
     async def test_cancel_again(self, api: MockApi, client: BuildsClient, clock: FakeClock) -> None:
-        """Cancelling a build is repeated like a read: twice is once."""
+        """A cancellation is retried like a read, because canceling twice has the effect of once."""
         api.on("PUT", f"{GET}/cancel", **status(502))
         api.on(
             "PUT", f"{GET}/cancel", json=envelope({"build_uuid": BUILD_UUID, "build_outcome": "cancelled"})
@@ -425,7 +425,7 @@ async def test_endpoint(
     answered: Mapping[str, Any],
     kind: type | None,
 ) -> None:
-    """Each method is one request to its endpoint, and gives the type it promises."""
+    """Each method sends one request to its endpoint and returns its declared type."""
     api.on(*sent, json=answered)
     result = await call(client.builds)
     assert kind is None or type(result) is kind
@@ -434,7 +434,7 @@ async def test_endpoint(
 
 class TestNull:
     async def test_needed(self, api: MockApi, client: BuildsClient) -> None:
-        """A null where a result is always due is an answer that can't be read, and was asked for once."""
+        """A null for a required result is an unreadable response, and the request is not retried."""
         api.on("GET", GET, json=envelope(None), headers={"cf-ray": RAY})
         with pytest.raises(ResponseDecodeError, match="the `result` of the response is null") as caught:
             await client.builds.get(BUILD_UUID)
@@ -443,14 +443,14 @@ class TestNull:
         assert (error.status, error.attempts, error.transient) == (200, 1, False)
 
     async def test_ray(self, api: MockApi, client: BuildsClient) -> None:
-        """A null where a result is due is reported with its ray id, like any answer that can't be read."""
+        """The error for a null result carries the ray id."""
         api.on("GET", GET, json=envelope(None), headers={"cf-ray": RAY})
         with pytest.raises(ResponseDecodeError) as caught:
             await client.builds.get(BUILD_UUID)
         assert caught.value.ray_id == RAY
 
     async def test_logs(self, api: MockApi, client: BuildsClient) -> None:
-        """A null log is an empty one."""
+        """A null log is an empty log."""
         api.on("GET", f"{GET}/logs", json=envelope(None))
         assert await client.builds.logs(BUILD_UUID) == LogPage()
 
@@ -458,7 +458,7 @@ class TestNull:
         "result", [None, {}, {"builds": None}, {"builds": {}}, {"builds": {TAG: None}}], ids=str
     )
     async def test_latest(self, api: MockApi, client: BuildsClient, result: object) -> None:
-        """A lookup without an entry is an id without builds, however the API says nothing."""
+        """A lookup without an entry reports an id without builds, in every form of the API's "nothing"."""
         api.on("GET", f"/builds/builds/latest?external_script_ids={TAG}", json=envelope(result))
         found = await client.builds.latest([TAG])
         assert (found.found, found.missing, found.failed) == ({}, (TAG,), {})
@@ -487,14 +487,14 @@ class TestMisuse:
     async def test_id(
         self, api: MockApi, client: BuildsClient, call: Callable[[BuildsClient, str], Any], bad: str
     ) -> None:
-        """An id that can't be one is a ValueError before anything is sent."""
+        """An invalid id is a ValueError before anything is sent."""
         with pytest.raises(ValueError, match=re.escape(f"{bad!r} can't be an id")):
             await call(client, bad)
         assert api.sent == []
 
     @pytest.mark.parametrize("bad", ["", "..", "a/b"])
-    async def test_at_once(self, client: BuildsClient, bad: str) -> None:
-        """`follow` and `iter`, which wait for nothing yet, refuse such an id when they are called."""
+    async def test_rejected_at_once(self, client: BuildsClient, bad: str) -> None:
+        """`follow` and `iter`, which send nothing when called, reject an invalid id at once."""
         with pytest.raises(ValueError, match="can't be an id"):
             client.follow(bad)
         with pytest.raises(ValueError, match="can't be an id"):
@@ -503,7 +503,7 @@ class TestMisuse:
 
 class TestLog:
     async def test_lines(self, api: MockApi, client: BuildsClient, caplog: pytest.LogCaptureFixture) -> None:
-        """Every request is a line at DEBUG, every pause one at INFO that says why and how long."""
+        """Each request logs a line at DEBUG, and each delay one at INFO with its reason and length."""
         caplog.set_level(logging.DEBUG, logger="builds_async")
         api.on("GET", GET, **status(503, "busy"))
         api.on("GET", GET, **GOOD)
@@ -519,7 +519,7 @@ class TestLog:
         assert (second.levelno, second.message) == (logging.DEBUG, f"GET {path}: 200 in 0.000 s, ray unknown")
 
     async def test_quiet(self, api: MockApi, client: BuildsClient, caplog: pytest.LogCaptureFixture) -> None:
-        """Nothing is logged at WARNING or above: what matters is raised."""
+        """Nothing is logged at WARNING or above, because errors are raised instead."""
         caplog.set_level(logging.DEBUG)
         api.on("GET", GET, **status(429, LIMITED, Retry_After="300"))
         with pytest.raises(RateLimitError):

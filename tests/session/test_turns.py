@@ -9,7 +9,7 @@ from tests.support import VirtualClock, settle
 
 
 async def test_in_order() -> None:
-    """Each request gets its turn when the one in front of it has gone, and each queue has its own head."""
+    """Each request gets its turn when the one before it leaves, and each queue has its own head."""
     turns, order = Turns(), list[str]()
     leave = {name: asyncio.Event() for name in "abpq"}
 
@@ -33,7 +33,7 @@ async def test_in_order() -> None:
 
 
 async def test_canceled_head() -> None:
-    """A head that is canceled hands its turn on."""
+    """A canceled head passes its turn on."""
     turns = Turns()
 
     async def wait() -> bool:
@@ -53,7 +53,7 @@ async def test_canceled_head() -> None:
 
 @pytest.mark.parametrize("seconds", [60.0, float("inf")])
 async def test_nap_woken(seconds: float) -> None:
-    """`wake` ends a nap at once, however long it was meant to be, and leaves no task behind."""
+    """`wake` ends a nap at once, whatever its length, and leaves no task behind."""
     turns, clock = Turns(), VirtualClock()
     before = asyncio.all_tasks()
     nap = asyncio.create_task(turns.nap(clock, seconds))
@@ -66,7 +66,7 @@ async def test_nap_woken(seconds: float) -> None:
 
 
 async def test_nap_over() -> None:
-    """Without `wake` a nap takes its time."""
+    """Without `wake`, a nap lasts its full time."""
     turns, clock = Turns(), VirtualClock()
     nap = asyncio.create_task(turns.nap(clock, 60))
     await clock.run_until(59)

@@ -10,7 +10,7 @@ from builds_async.simulator import BuildsSimulator, Request, Response, VirtualCl
 
 
 class Door:
-    """Asks a simulator in process, by default with its own token."""
+    """Sends requests to a simulator in process, by default with its own token."""
 
     def __init__(self, sim: BuildsSimulator) -> None:
         self._sim = sim
@@ -25,9 +25,9 @@ class Door:
         body: object = None,
         **query: object,
     ) -> Response:
-        """The response for a path below `builds/` of the account, or with a slash in front below the account.
+        """The response to a path below `builds/` of the account, or with a leading slash below the account.
 
-        A whole path is taken as it is. A body is sent as JSON, bytes as they are.
+        A full path is used unchanged. A body is sent as JSON, except for bytes.
         """
         account = self._sim.account_id if account is None else account
         below = path if path.startswith("/") else f"/builds/{path}"
@@ -64,11 +64,11 @@ def sim(clock: VirtualClock) -> BuildsSimulator:
 
 @pytest.fixture
 def clock() -> VirtualClock:
-    """A clock whose time passes at once."""
+    """A clock that passes simulated time at once."""
     return VirtualClock()
 
 
 @pytest.fixture
 def door() -> type[Door]:
-    """`door(sim)` asks a simulator without a socket."""
+    """`door(sim)` sends requests to a simulator without a socket."""
     return Door

@@ -33,7 +33,7 @@ def kinds(schema: Schema) -> list[str]:
 
 
 def sample(schema: Schema, ids: Ids, *, full: bool) -> Any:
-    """A value that the schema allows, with all that it may have or with as little as possible."""
+    """A value that the schema allows, either complete or minimal."""
     schema = flat(schema)
     if "enum" in schema:
         return schema["enum"][0]
@@ -63,7 +63,7 @@ def _sample_object(schema: Schema, ids: Ids, *, full: bool) -> Any:
 
 
 def values(schema: Schema, ids: Ids, name: str = "") -> st.SearchStrategy[Any]:
-    """Values that the schema allows, more or less; ids are mostly real ones."""
+    """Values that the schema mostly allows, with mostly real ids."""
     branches = max(len(schema.get("anyOf", ())), len(schema.get("oneOf", ())), 1)
     made = st.one_of([_values(flat(schema, branch), ids) for branch in range(branches)])
     return st.one_of(st.just(ids[name]), st.just(ids[name]), made) if name in ids else made
@@ -128,7 +128,7 @@ OTHERS = {
 
 
 def broken(schema: Schema, value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Values that differ from an allowed one in one place, with a word for what is wrong there."""
+    """Values that differ from an allowed one in a single place, labeled with the fault."""
     schema = flat(schema)
     names = kinds(schema)
     for other in OTHERS[names[0]]:

@@ -24,14 +24,14 @@ def headers(sim: BuildsSimulator, kind: TokenKind) -> dict[str, str]:
 
 
 def token_of(sim: BuildsSimulator, door: Any) -> str:
-    """A build token that exists."""
+    """The UUID of an existing build token."""
     body = {"build_token_name": "t", "build_token_secret": "hush", "cloudflare_token_id": "id"}
     uuid: str = door(sim).result("tokens", method="POST", body=body)["build_token_uuid"]
     return uuid
 
 
 def triggers_of(sim: BuildsSimulator, tag: str, door: Any) -> list[Any]:
-    """The triggers that are listed for a Worker."""
+    """The listed triggers of a Worker."""
     found: list[Any] = door(sim).result(f"workers/{tag}/triggers")
     return found
 

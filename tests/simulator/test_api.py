@@ -1,4 +1,4 @@
-"""The simulated API without a socket: who may ask, what is found, and what is remembered."""
+"""The simulated API without a socket: credentials, routes, and recorded requests."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ from tests.support.case import cases
 def test_unknown_credentials_are_refused(
     headers: dict[str, str], expected: tuple[int, int], sim: BuildsSimulator, door: Any
 ) -> None:
-    """401, also for unknown routes: 12005 without credentials, 12006 for unknown ones."""
+    """Missing credentials are a 401 with 12005 and unknown ones with 12006, on unknown routes too."""
     assert door(sim).error(f"builds/{UUID}", headers=headers) == expected
     assert door(sim).error("nowhere", headers=headers) == expected
 
@@ -44,10 +44,10 @@ def test_unknown_credentials_are_refused(
         (TokenKind.ACCOUNT_OWNED, (401, 12006), (401, 12006)),
     ],
 )
-def test_a_token_may_do_what_its_kind_says(
+def test_permissions_of_each_kind_of_token(
     kind: TokenKind, reading: Any, canceling: Any, sim: BuildsSimulator, door: Any
 ) -> None:
-    """Each kind of token is refused as a real one is."""
+    """Each kind of token is refused like a real one."""
     headers = {"authorization": f"Bearer {sim.add_token(kind)}"}
     path = f"builds/{sim.add_build().build_uuid}"
     for method, where, expected in (("GET", path, reading), ("PUT", f"{path}/cancel", canceling)):
@@ -58,7 +58,7 @@ def test_a_token_may_do_what_its_kind_says(
 
 
 def test_the_email_and_key_pair_is_accepted_unless_switched_off(clock: VirtualClock, door: Any) -> None:
-    """Whether the real endpoints accept the pair is unknown, so it is a switch."""
+    """A switch decides whether the email and key pair is accepted, because the real endpoints are unknown."""
     pair = {"x-auth-email": "a@example.com", "x-auth-key": "k"}
     for accepted in (True, False):
         sim = BuildsSimulator(
@@ -89,13 +89,13 @@ def test_the_email_and_key_pair_is_accepted_unless_switched_off(clock: VirtualCl
     ],
 )
 def test_unknown_things_are_not_found(method: str, path: str, sim: BuildsSimulator, door: Any) -> None:
-    """404 with 12000 for unknown builds, unknown routes and names in place of tags."""
+    """Unknown builds, unknown routes and names in place of tags are a 404 with 12000."""
     sim.add_worker("my-worker")
     assert door(sim).error(path, method=method) == (404, 12000)
 
 
-def test_a_method_that_has_no_route_does_nothing(sim: BuildsSimulator, door: Any) -> None:
-    """404 with 12000, for a build that exists."""
+def test_a_method_without_a_route_does_nothing(sim: BuildsSimulator, door: Any) -> None:
+    """A method without a route is a 404 with 12000, even for an existing build."""
     path = f"builds/{sim.add_build().build_uuid}"
     for method, where in (
         ("GET", f"{path}/cancel"),
@@ -109,18 +109,18 @@ def test_a_method_that_has_no_route_does_nothing(sim: BuildsSimulator, door: Any
 
 @cases("target", ["/", "/client/v4/user", "/client/v4/accounts", "//", "/client/v4/accounts?x"])
 def test_nothing_is_served_outside_of_the_account(target: str, sim: BuildsSimulator) -> None:
-    """404 with 12000, with a valid token."""
+    """A path outside of the account is a 404 with 12000, even with a valid token."""
     response = sim.answer(Request(target=target, headers={"authorization": f"Bearer {sim.api_token}"}))
     assert (response.status, b"12000" in response.body) == (404, True)
 
 
 def test_another_account_is_refused(sim: BuildsSimulator, door: Any) -> None:
-    """A token has access to its own account only: 403 with 10000."""
+    """A token for another account is refused: 403 with 10000."""
     assert door(sim).error(f"builds/{UUID}", account="0" * 32) == (403, 10000)
 
 
 def test_it_remembers_requests(sim: BuildsSimulator, door: Any) -> None:
-    """Method, path, decoded query, time and status, oldest first."""
+    """Requests are recorded oldest first, with method, path, decoded query, time and status."""
     door(sim)("builds/latest", external_script_ids="a,b")
     door(sim)(f"builds/{UUID}/cancel", method="PUT")
     first, second = sim.requests

@@ -1,4 +1,4 @@
-"""Build tokens that die: the API still lists them, and builds with them fail."""
+"""Dead build tokens: the API still lists them, and builds with them fail."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from builds_async.simulator import BuildsSimulator, VirtualClock
 
 
 async def test_a_build_with_a_rolled_token_fails() -> None:
-    """It fails within seconds after three lines; nothing else shows that the token is dead."""
+    """A build with a rolled token fails within seconds after three lines, and nothing else shows why."""
     sim = BuildsSimulator(clock=VirtualClock())
     tag = sim.add_worker("shop")
     [uuid] = sim.build_tokens
@@ -24,7 +24,7 @@ async def test_a_build_with_a_rolled_token_fails() -> None:
 
 
 async def test_a_build_with_a_deleted_token_fails() -> None:
-    """As with one that was rolled; with another token the next build succeeds."""
+    """A build with a deleted token fails too, and with another token the next build succeeds."""
     sim = BuildsSimulator(clock=VirtualClock())
     tag = sim.add_worker("shop")
     [uuid] = sim.build_tokens
@@ -40,7 +40,7 @@ async def test_a_build_with_a_deleted_token_fails() -> None:
 
 
 def test_add_dead_build() -> None:
-    """It adds a finished build of the right age, and kills the token of its trigger."""
+    """`add_dead_build` adds a finished build of the right age and kills its trigger's token."""
     sim = BuildsSimulator(clock=VirtualClock())
     build = sim.add_dead_build(external_script_id=sim.add_worker("shop"), age=50.0)
     assert (build.outcome, len(build.lines)) == (BuildOutcome.FAIL, 3)
@@ -49,6 +49,6 @@ def test_add_dead_build() -> None:
 
 
 def test_unknown_build_token() -> None:
-    """A build token that does not exist can't be rolled."""
+    """An unknown build token can't be rolled."""
     with pytest.raises(ValueError, match="no build token"):
         BuildsSimulator().roll_build_token("x")

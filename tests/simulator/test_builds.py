@@ -1,4 +1,4 @@
-"""One build: its script, and driving it by hand."""
+"""A single build: its script, and manual control."""
 
 import pytest
 
@@ -12,7 +12,7 @@ def texts(build: SimulatedBuild) -> list[str]:
 
 
 async def test_a_script_happens_at_its_moments(clock: VirtualClock) -> None:
-    """Each moment of a script is seen from its second on."""
+    """Each moment of a script is visible from its second on."""
     build = BuildsSimulator(clock=clock).add_build(
         [
             (1, BuildStatus.INITIALIZING),
@@ -39,14 +39,14 @@ async def test_a_script_happens_at_its_moments(clock: VirtualClock) -> None:
 
 
 async def test_a_script_needs_no_order(clock: VirtualClock) -> None:
-    """Moments are sorted by time, and those of one moment keep the order in which they were given."""
+    """A script's moments are sorted by time, and equal times keep the given order."""
     build = BuildsSimulator(clock=clock).add_build([(2, "c"), (1, "a"), (1, "b"), (2, "d")])
     await clock.sleep(2.0)
     assert texts(build) == ["a", "b", "c", "d"]
 
 
 async def test_an_outcome_stops_a_build_that_still_runs(clock: VirtualClock) -> None:
-    """No build with an outcome runs."""
+    """An outcome stops a build that still runs."""
     build = BuildsSimulator(clock=clock).add_build([(1, "line"), (2, BuildOutcome.SUCCESS)])
     await clock.sleep(1.0)
     assert str(build.status) == "running"
@@ -55,7 +55,7 @@ async def test_an_outcome_stops_a_build_that_still_runs(clock: VirtualClock) -> 
 
 
 async def test_a_build_driven_by_hand_shows_each_step(clock: VirtualClock) -> None:
-    """Each step happens at once, with the clock's time."""
+    """Manual steps take effect at once, at the clock's time."""
     build = BuildsSimulator(clock=clock).add_build()
     assert str(build.status) == "queued"
     build.emit("first", "second")
@@ -71,7 +71,7 @@ async def test_a_build_driven_by_hand_shows_each_step(clock: VirtualClock) -> No
 
 
 async def test_an_outcome_may_come_after_the_end(clock: VirtualClock) -> None:
-    """A build can stop first and get its outcome later."""
+    """An outcome may follow the stop of a build."""
     build = BuildsSimulator(clock=clock).add_build()
     build.finish(None)
     await clock.sleep(1.0)
@@ -82,7 +82,7 @@ async def test_an_outcome_may_come_after_the_end(clock: VirtualClock) -> None:
 
 
 async def test_canceling_ends_the_script(clock: VirtualClock) -> None:
-    """The rest of the script never happens, and a second cancel has no effect."""
+    """Canceling drops the rest of the script, and a second cancellation has no effect."""
     build = BuildsSimulator(clock=clock).add_build([(0, "before"), (2, "after"), (3, BuildOutcome.SUCCESS)])
     await clock.sleep(1.0)
     assert build.cancel()
@@ -93,13 +93,13 @@ async def test_canceling_ends_the_script(clock: VirtualClock) -> None:
 
 
 async def test_unknown_status_words_can_be_played(clock: VirtualClock) -> None:
-    """A script may have words that no client knows."""
+    """A script may have status words that no client knows."""
     build = BuildsSimulator(clock=clock).add_build([(0, BuildStatus("paused"))])
     assert build.status == "paused"
 
 
 async def test_escape_sequences_can_be_stripped(clock: VirtualClock) -> None:
-    """The switch decides."""
+    """A switch strips escape sequences."""
     kept, stripped = (
         BuildsSimulator(clock=clock, behavior=Behavior(ansi_codes=how)).add_build([(0, "\x1b[31mred\x1b[0m")])
         for how in ("kept", "stripped")
@@ -108,7 +108,7 @@ async def test_escape_sequences_can_be_stripped(clock: VirtualClock) -> None:
 
 
 async def test_a_typical_build_goes_through_all_statuses(clock: VirtualClock) -> None:
-    """Queued, initializing, running, stopped, and then the outcome."""
+    """A typical build is queued, initializing, running and stopped, and then has its outcome."""
     script = build_script(10, rate=2.0, queued=3.0, initializing=4.0, outcome_after=1.5)
     build = BuildsSimulator(clock=clock).add_build(script)
     seen = [(clock.now(), str(build.status))]
@@ -123,7 +123,7 @@ async def test_a_typical_build_goes_through_all_statuses(clock: VirtualClock) ->
 
 
 async def test_a_typical_log_has_equal_neighbors_of_one_millisecond(clock: VirtualClock) -> None:
-    """A reader that drops repeated lines by text and time loses lines here."""
+    """A typical log has equal neighbors in the same millisecond, so that deduplication would lose lines."""
     build = BuildsSimulator(clock=clock).add_build(build_script(["x", "x"], rate=10_000.0))
     await clock.sleep(60.0)
     pairs = list(zip(build.lines, build.lines[1:], strict=False))
@@ -131,7 +131,7 @@ async def test_a_typical_log_has_equal_neighbors_of_one_millisecond(clock: Virtu
 
 
 async def test_a_typical_failure_ends_with_the_last_line_of_the_service(clock: VirtualClock) -> None:
-    """The cause comes before the last line."""
+    """A typical failure has its cause before the service's last line."""
     build = BuildsSimulator(clock=clock).add_build(build_script(1, outcome=BuildOutcome.FAIL))
     await clock.sleep(60.0)
     assert texts(build)[-1] == "Failed: error occurred while running build command"
@@ -140,14 +140,14 @@ async def test_a_typical_failure_ends_with_the_last_line_of_the_service(clock: V
 
 
 async def test_a_skipped_build_has_no_log(clock: VirtualClock) -> None:
-    """It goes from the queue to its end."""
+    """A skipped build goes from queued to its end without a log."""
     build = BuildsSimulator(clock=clock).add_build(build_script(outcome=BuildOutcome.SKIPPED))
     await clock.sleep(60.0)
     assert (build.lines, build.outcome, build.begun) == ((), "skipped", False)
 
 
-async def test_a_finished_build_lies_in_the_past(clock: VirtualClock) -> None:
-    """It stopped an hour ago, with exactly the lines that were given, in order of time."""
+async def test_a_finished_build_is_in_the_past(clock: VirtualClock) -> None:
+    """A finished build stopped an hour ago and has exactly the given lines, in order of time."""
     build = BuildsSimulator(clock=clock).add_finished_build(["a", "", "", "b"], BuildOutcome.FAIL)
     assert texts(build) == ["a", "", "", "b"]
     assert (build.created, build.entered(BuildStatus.STOPPED)) == (-3660.0, -3600.0)
@@ -158,7 +158,7 @@ async def test_a_finished_build_lies_in_the_past(clock: VirtualClock) -> None:
 
 @pytest.mark.slow
 async def test_a_finished_build_can_have_many_lines_or_none(clock: VirtualClock) -> None:
-    """A number makes that many numbered lines."""
+    """A finished build given a number has that many numbered lines."""
     sim = BuildsSimulator(clock=clock)
     long, empty = sim.add_finished_build(100_000, duration=0.0), sim.add_finished_build(0)
     assert (len(long.lines), long.lines[-1].message) == (100_000, "line 100000 of 100000")

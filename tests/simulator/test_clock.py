@@ -15,7 +15,7 @@ from tests.support.case import cases
 
 @pytest.mark.slow
 async def test_an_hour_of_polling_by_several_tasks_passes_in_no_time() -> None:
-    """Simulated time costs work, not waiting."""
+    """An hour of polling by several tasks takes CPU time only, without waiting."""
     clock, began, polls = VirtualClock(), time.perf_counter(), 0
 
     async def poll() -> None:
@@ -29,8 +29,8 @@ async def test_an_hour_of_polling_by_several_tasks_passes_in_no_time() -> None:
     assert time.perf_counter() - began < 10.0
 
 
-async def test_sleepers_wake_at_their_moment_and_in_the_order_of_their_sleeps() -> None:
-    """The earliest goes first, and equals keep their order."""
+async def test_sleepers_wake_in_order() -> None:
+    """The earliest sleeper wakes first, and equals wake in the order of their sleeps."""
     clock, log = VirtualClock(start=100.0), list[tuple[str, float]]()
 
     async def sleeper(name: str, seconds: float) -> None:
@@ -42,7 +42,7 @@ async def test_sleepers_wake_at_their_moment_and_in_the_order_of_their_sleeps() 
 
 
 async def test_one_jump_wakes_one_moment_only() -> None:
-    """Tasks that wake run before the next moment comes."""
+    """A jump wakes a single moment, and its tasks run before the next one."""
     clock, log = VirtualClock(), list[str]()
 
     async def busy() -> None:
@@ -61,7 +61,7 @@ async def test_one_jump_wakes_one_moment_only() -> None:
 
 
 async def test_a_canceled_sleeper_has_no_effect_on_time() -> None:
-    """Time does not stop at the moment at which it would have woken."""
+    """A canceled sleeper has no effect on time, which does not stop at its moment."""
     clock = VirtualClock()
     sleeper = asyncio.create_task(clock.sleep(5.0))
     await asyncio.sleep(0)
@@ -71,14 +71,14 @@ async def test_a_canceled_sleeper_has_no_effect_on_time() -> None:
     assert clock.sleepers == 0
     seven, seen = asyncio.create_task(clock.sleep(7.0)), set[str]()
     while not seven.done():
-        seen.add(repr(clock))  # looks without keeping time still
+        seen.add(repr(clock))  # looks without holding time
         await asyncio.sleep(0)
     assert (sleeper.cancelled(), clock.now()) == (True, 7.0)
     assert not [text for text in seen if "5.0" in text]
 
 
 async def test_many_canceled_sleepers_leave_no_memory_behind() -> None:
-    """A poller that always times out does not grow the clock."""
+    """Many canceled sleepers leave no memory behind, so that a poller's timeouts do not grow the clock."""
     clock = VirtualClock()
     with clock.hold():
         first = asyncio.create_task(clock.sleep(1.0))
@@ -93,8 +93,8 @@ async def test_many_canceled_sleepers_leave_no_memory_behind() -> None:
 
 
 @cases("seconds", [0, 0.0, -1.0], ids=str)
-async def test_no_time_to_sleep_is_one_turn_of_the_loop(seconds: float) -> None:
-    """Other tasks get their turn, and time stays."""
+async def test_a_zero_sleep_is_one_turn_of_the_loop(seconds: float) -> None:
+    """A sleep of zero or less is one turn of the loop without a change of time."""
     clock, turns = VirtualClock(), 0
 
     def turn() -> None:
@@ -115,15 +115,15 @@ async def test_it_does_nothing_while_no_task_sleeps() -> None:
 
 
 async def test_it_keeps_the_last_naps_only() -> None:
-    """The durations are there for assertions, in bounded memory."""
+    """The clock keeps only the last naps, in bounded memory."""
     clock = VirtualClock(keep_naps=3)
     for seconds in (1.0, 2.0, 0.0, 3.0):
         await clock.sleep(seconds)
     assert clock.naps == [2.0, 0.0, 3.0]
 
 
-async def test_a_sleeper_without_an_end_does_not_stop_the_others() -> None:
-    """An infinite sleep is never woken, and time never becomes infinite."""
+async def test_an_infinite_sleep_does_not_stop_the_others() -> None:
+    """An infinite sleep never wakes, does not stop other sleepers, and never makes time infinite."""
     clock = VirtualClock()
     forever = asyncio.create_task(clock.sleep(math.inf))
     await clock.sleep(3.0)
@@ -132,7 +132,7 @@ async def test_a_sleeper_without_an_end_does_not_stop_the_others() -> None:
 
 
 async def test_waiting_for_a_deadline_always_makes_progress() -> None:
-    """A loop that sleeps what is left of a deadline ends, whatever floats do."""
+    """A loop that sleeps until a deadline always terminates, despite float rounding."""
     clock = VirtualClock(start=0.1)
     for step in range(1, 50):
         deadline = clock.now() + 0.1 / step
@@ -143,7 +143,7 @@ async def test_waiting_for_a_deadline_always_makes_progress() -> None:
 
 
 async def _turns_of_a_sleep(clock: VirtualClock) -> int:
-    """How many turns the loop makes, without anybody else in it, until a sleep on this clock ends."""
+    """The turns of the loop, without any other task, until a sleep on this clock ends."""
     turns, loop = 0, asyncio.get_running_loop()
     select = loop._selector.select  # type: ignore[attr-defined]
 
@@ -158,13 +158,13 @@ async def _turns_of_a_sleep(clock: VirtualClock) -> int:
     return turns
 
 
-async def test_time_jumps_at_once_where_nothing_else_can_happen() -> None:
-    """A loop that has nothing to run and nobody to hear from need not be watched."""
+async def test_time_jumps_at_once_if_nothing_else_can_happen() -> None:
+    """Time jumps at once if no other event can happen."""
     assert await _turns_of_a_sleep(VirtualClock(idle_turns=1000)) <= 3
 
 
 async def test_a_watched_socket_or_a_thread_keeps_time_for_all_turns() -> None:
-    """What is on its way over either is not to be seen."""
+    """A watched socket or a thread holds time for all idle turns, because its pending work is invisible."""
     mine, other = socket.socketpair()
     loop = asyncio.get_running_loop()
     with mine, other:
@@ -176,7 +176,7 @@ async def test_a_watched_socket_or_a_thread_keeps_time_for_all_turns() -> None:
 
 
 async def test_time_waits_for_tasks_that_are_ready() -> None:
-    """Each has its turns first, however long the chain that wakes them."""
+    """Time waits until ready tasks have run, however long the chain that wakes them."""
     clock, log = VirtualClock(), list[float]()
 
     async def chain(length: int) -> None:
@@ -191,7 +191,7 @@ async def test_time_waits_for_tasks_that_are_ready() -> None:
 
 
 async def test_hold_keeps_time_still() -> None:
-    """Inside of the block sleepers wait, also those who lay down before it."""
+    """`hold` stops time for all sleepers inside the block, including earlier ones."""
     clock = VirtualClock()
     before = asyncio.create_task(clock.sleep(1.0))
     await asyncio.sleep(0)
@@ -206,7 +206,7 @@ async def test_hold_keeps_time_still() -> None:
 
 
 async def test_real_time_lets_real_time_pass() -> None:
-    """Inside of the block a sleep takes as long as it says, also one that is due before an older one."""
+    """Inside `real_time` a sleep takes real time, even if it is due before an older one."""
     clock, began = VirtualClock(), time.monotonic()
     with clock.real_time():
         later = asyncio.create_task(clock.sleep(20.0))
@@ -220,7 +220,7 @@ async def test_real_time_lets_real_time_pass() -> None:
 
 
 async def test_a_request_in_flight_keeps_time_still() -> None:
-    """A client and a server that look at the clock with each request see no time pass between them."""
+    """A client and a server that read the clock with each request see no time pass in between."""
     clock, seen = VirtualClock(), list[float]()
 
     async def handle(_: web.BaseRequest) -> web.Response:
@@ -246,7 +246,7 @@ async def test_a_request_in_flight_keeps_time_still() -> None:
 
 
 def test_it_can_be_used_in_one_loop_after_another() -> None:
-    """A loop that ended with sleepers does not stop the clock for the next one."""
+    """A loop that ended with sleepers does not stop the clock for the next loop."""
     clock = VirtualClock()
 
     async def leave_a_sleeper() -> None:
@@ -260,5 +260,5 @@ def test_it_can_be_used_in_one_loop_after_another() -> None:
 
 
 def test_its_repr_has_the_time() -> None:
-    """Now, and how many wait."""
+    """The repr has the time and the number of sleepers."""
     assert repr(VirtualClock(2.5)) == "VirtualClock(now=2.5, sleepers=0)"

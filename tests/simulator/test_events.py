@@ -1,4 +1,4 @@
-"""Which build events a queue gets."""
+"""The build events that a queue receives."""
 
 import pytest
 
@@ -28,7 +28,7 @@ class TestEvents:
         assert seen == [[], [], ["started"], *[[]] * 7, ["succeeded"], []]
 
     async def test_body(self, sim: BuildsSimulator, clock: VirtualClock) -> None:
-        """An event is as documented, and of its own moment, whenever it is pulled."""
+        """An event has the documented shape and its own moment's state, whenever it is pulled."""
         consumer = Consumer(sim)
         tag = sim.add_worker("shop")
         build = sim.add_build(
@@ -66,7 +66,7 @@ class TestEvents:
     async def test_words(
         self, words: str, outcome: BuildOutcome, expected: tuple[str, str, str], sim: BuildsSimulator
     ) -> None:
-        """An end has the words of the option."""
+        """The event of an end uses the words of the option."""
         consumer = Consumer(sim, words=words)
         sim.add_build().finish(outcome)
         (event,) = consumer.events()
@@ -83,7 +83,7 @@ class TestEvents:
         assert consumer.pull() == []
 
     async def test_from_now_on(self, sim: BuildsSimulator) -> None:
-        """Only what happens after the queue was added is an event."""
+        """Only changes after the queue was added are events."""
         running, stopped = sim.add_build(), sim.add_build()
         running.emit("line")
         stopped.finish()
@@ -93,7 +93,7 @@ class TestEvents:
         assert [event["payload"]["buildUuid"] for event in consumer.events()] == [running.build_uuid]
 
     async def test_worker(self, sim: BuildsSimulator) -> None:
-        """A queue may have the events of one Worker only."""
+        """A queue may be limited to the events of one Worker."""
         consumer, everything = Consumer(sim, worker_name="shop"), Consumer(sim)
         shop, blog = (sim.add_build(external_script_id=sim.add_worker(name)) for name in ("shop", "blog"))
         blog.finish()
@@ -102,7 +102,7 @@ class TestEvents:
         assert len(everything.events()) == 2
 
     async def test_in_order(self, sim: BuildsSimulator, clock: VirtualClock) -> None:
-        """Events of several builds come in the order of their moments."""
+        """Events of several builds arrive in the order of their moments."""
         consumer = Consumer(sim)
         for second in (3, 1, 2):
             sim.add_build([(second, BuildOutcome.FAIL)], commit_message=f"{second}")
@@ -111,7 +111,7 @@ class TestEvents:
         assert said == ["1", "2", "3"]
 
     async def test_late_outcome(self, clock: VirtualClock) -> None:
-        """The event of the end comes with the outcome, not when the build stops."""
+        """The event of the end arrives with the outcome, not when the build stops."""
         sim = BuildsSimulator(clock=clock, behavior=Behavior(late_outcome=5.0))
         consumer = Consumer(sim)
         sim.add_build().finish()
@@ -124,7 +124,7 @@ class TestEvents:
         [("base64", str, "eyJ0eXBlIjo"), ("plain", str, '{"type":'), ("object", dict, "{'type':")],
     )
     async def test_encoding(self, encoding: str, kind: type, start: str, sim: BuildsSimulator) -> None:
-        """A body is written as was asked for, and says so or something else."""
+        """A body has the requested encoding, and its content type may say otherwise."""
         consumer = Consumer(sim, encoding=encoding, content_type="text")
         sim.add_build().finish()
         (message,) = consumer.pull()
@@ -133,7 +133,7 @@ class TestEvents:
         assert message["metadata"]["CF-Content-Type"] == "text"
 
     async def test_ids(self, clock: VirtualClock) -> None:
-        """With a seed ids are the same in each run, whenever the queue is pulled."""
+        """With a seed, ids are the same in each run, however often the queue is pulled."""
         ids = []
         for looks in (1, 5):
             sim = BuildsSimulator(clock=clock, seed=7)

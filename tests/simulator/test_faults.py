@@ -17,19 +17,19 @@ def sim(clock: VirtualClock) -> BuildsSimulator:
 
 
 def statuses(sim: BuildsSimulator, door: Any, requests: int, path: str = "nowhere") -> list[int]:
-    """The statuses of some requests in a row."""
+    """The statuses of consecutive requests."""
     return [door(sim)(path).status for _ in range(requests)]
 
 
 def test_faults_come_in_order_and_are_used_up(sim: BuildsSimulator, door: Any) -> None:
-    """One per request, the first that is ready; after the last one all is well."""
+    """Each request meets the first fault that is ready; after the last fault, requests succeed."""
     sim.fault(Fault("server_error", status=503, times=2), "rate_limited")
     assert statuses(sim, door, 5) == [503, 503, 429, 404, 404]
     assert [seen.fault for seen in sim.requests][:3] == ["server_error", "server_error", "rate_limited"]
 
 
 def test_a_fault_can_wait_for_its_request(sim: BuildsSimulator, door: Any) -> None:
-    """`after` lets matching requests pass; other requests neither meet it nor count."""
+    """`after` lets matching requests pass; other requests neither meet the fault nor count."""
     sim.fault(Fault("server_error", path="/logs", method="GET", after=1))
     ask = door(sim)
     seen = [
@@ -43,14 +43,14 @@ def test_a_fault_can_wait_for_its_request(sim: BuildsSimulator, door: Any) -> No
     assert seen == [404, 404, 404, 404, 502, 404]
 
 
-def test_a_fault_can_wait_and_then_come_more_than_once(sim: BuildsSimulator, door: Any) -> None:
-    """`times` counts from the first request that meets it."""
+def test_a_fault_can_wait_and_then_repeat(sim: BuildsSimulator, door: Any) -> None:
+    """`times` counts from the first request that meets the fault."""
     sim.fault(Fault("server_error", after=2, times=2))
     assert statuses(sim, door, 5) == [404, 404, 502, 502, 404]
 
 
 def test_a_fault_can_last_until_it_is_cleared(sim: BuildsSimulator, door: Any) -> None:
-    """`times=None` never ends by itself."""
+    """A fault with `times=None` lasts until it is cleared."""
     sim.fault(Fault("server_error", times=None))
     assert statuses(sim, door, 50) == [502] * 50
     sim.clear_faults()
@@ -58,7 +58,7 @@ def test_a_fault_can_last_until_it_is_cleared(sim: BuildsSimulator, door: Any) -
 
 
 def test_a_first_plan_can_be_given_at_once(clock: VirtualClock, door: Any) -> None:
-    """As an argument, in the same form."""
+    """The first plan of faults can be an argument, in the same form."""
     sim = BuildsSimulator(clock=clock, faults=["rate_limited", Fault("redirect", location="/x")])
     responses = [door(sim)("nowhere") for _ in range(2)]
     assert [response.status for response in responses] == [429, 302]
@@ -78,10 +78,10 @@ def test_a_first_plan_can_be_given_at_once(clock: VirtualClock, door: Any) -> No
     ],
     ids=["html", "nginx", "text", "timeout", "blocked", "empty", "not json"],
 )
-def test_bodies_that_are_no_json_look_like_the_real_ones(
+def test_non_json_bodies_look_like_the_real_ones(
     fault: Fault, kind: str, size: range, sim: BuildsSimulator, door: Any
 ) -> None:
-    """Type and size, and still the id of the request."""
+    """A body that is not JSON has a realistic type and size, and its response keeps the ray id."""
     sim.fault(fault)
     response = door(sim)("nowhere")
     assert response.headers["Content-Type"] == kind
@@ -91,14 +91,14 @@ def test_bodies_that_are_no_json_look_like_the_real_ones(
 
 @pytest.mark.parametrize("after", [None, 7], ids=["without", "seconds"])
 def test_a_429_may_have_the_seconds_to_wait(after: int | None, sim: BuildsSimulator, door: Any) -> None:
-    """It has the header of the fault, and the global limiter's code."""
+    """A 429 has the fault's Retry-After, if any, and the global limiter's code."""
     sim.fault(Fault("rate_limited", retry_after=after, times=2))
     assert door(sim)("nowhere").headers.get("Retry-After") == (None if after is None else "7")
     assert door(sim).error("nowhere") == (429, 971)
 
 
 def test_a_429_can_have_a_date(sim: BuildsSimulator, door: Any) -> None:
-    """It is `retry_after` seconds after the date of the response."""
+    """A 429's Retry-After can be a date, `retry_after` seconds after the response's date."""
     sim.fault(Fault("rate_limited", retry_after=90, as_date=True))
     headers = door(sim)("nowhere").headers
     wait = parsedate_to_datetime(headers["Retry-After"]) - parsedate_to_datetime(headers["Date"])
@@ -106,7 +106,7 @@ def test_a_429_can_have_a_date(sim: BuildsSimulator, door: Any) -> None:
 
 
 def test_a_page_can_be_repeated(sim: BuildsSimulator, door: Any) -> None:
-    """The next request for the log gets the page before it; other requests don't use the fault up."""
+    """The next log request gets the previous page again; other requests do not use up the fault."""
     build, ask = sim.add_finished_build(6), door(sim)
     path = f"builds/{build.build_uuid}"
     first = ask.result(f"{path}/logs")
@@ -118,15 +118,15 @@ def test_a_page_can_be_repeated(sim: BuildsSimulator, door: Any) -> None:
     assert [text for _, text in second["lines"]] == ["line 3 of 6", "line 4 of 6"]
 
 
-def test_the_first_page_can_not_be_repeated(sim: BuildsSimulator, door: Any) -> None:
-    """Without a page before it the request gets its own response."""
+def test_the_first_page_cannot_be_repeated(sim: BuildsSimulator, door: Any) -> None:
+    """The first page can't be repeated, so its request gets its own response."""
     sim.fault("repeated_page")
     page = door(sim).result(f"builds/{sim.add_finished_build(6).build_uuid}/logs")
     assert len(page["lines"]) == 2
 
 
-def test_a_fault_instead_of_a_response_prevents_the_act(sim: BuildsSimulator, door: Any) -> None:
-    """A refused cancel has not canceled; one with a lost response has."""
+def test_a_fault_instead_of_a_response_prevents_the_action(sim: BuildsSimulator, door: Any) -> None:
+    """A fault that replaces the response prevents the cancellation; a lost response does not."""
     refused, lost = sim.add_build(), sim.add_build()
     sim.fault("server_error", "reset")
     for build in (refused, lost):
@@ -135,7 +135,7 @@ def test_a_fault_instead_of_a_response_prevents_the_act(sim: BuildsSimulator, do
 
 
 async def test_a_request_past_the_rate_limit_meets_no_fault(clock: VirtualClock, door: Any) -> None:
-    """The plan waits until the block is over."""
+    """A request past the rate limit meets no fault, and the plan waits until the block is over."""
     sim = BuildsSimulator(clock=clock, rate_limit=RateLimit(1, 10.0), faults=[Fault("server_error", after=1)])
     assert statuses(sim, door, 3) == [404, 429, 429]
     await clock.sleep(10.0)
@@ -146,7 +146,7 @@ async def test_a_request_past_the_rate_limit_meets_no_fault(clock: VirtualClock,
 def test_a_fault_of_the_connection_is_named_in_the_response(
     kind: FaultKind, sim: BuildsSimulator, door: Any
 ) -> None:
-    """The response itself is the true one."""
+    """A connection fault keeps the true response and is named in it."""
     fault = Fault(kind)
     sim.fault(fault)
     response = door(sim)(f"builds/{sim.add_build().build_uuid}")
@@ -154,7 +154,7 @@ def test_a_fault_of_the_connection_is_named_in_the_response(
 
 
 @cases("bad", [{"kind": "unheard_of"}, {"kind": "reset", "times": 0}, {"kind": "reset", "after": -1}])
-def test_a_fault_that_makes_no_sense_is_refused(bad: dict[str, Any]) -> None:
-    """When it is written, not when it is due."""
+def test_an_invalid_fault_is_refused(bad: dict[str, Any]) -> None:
+    """An invalid fault is rejected when it is constructed."""
     with pytest.raises(ValueError, match=r"unknown kind|must not be negative"):
         Fault(**bad)

@@ -1,4 +1,4 @@
-"""The rate limit: a sliding window, and a block past it."""
+"""The rate limit: a sliding window, and a block after it is exceeded."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from builds_async.simulator import (
 async def test_past_the_limit_everything_is_refused_for_a_whole_window(
     clock: VirtualClock, door: Any
 ) -> None:
-    """429 with 971 and the seconds to wait, and afterwards the window is empty."""
+    """Past the limit, every request is a 429 with 971 for a whole window, which is then empty."""
     sim = BuildsSimulator(clock=clock, rate_limit=RateLimit(3, 10.0))
     ask, path = door(sim), f"builds/{sim.add_build().build_uuid}"
     assert [ask(path).status for _ in range(3)] == [200, 200, 200]
@@ -31,7 +31,7 @@ async def test_past_the_limit_everything_is_refused_for_a_whole_window(
 
 
 def test_request_without_a_valid_token_uses_up_nothing(clock: VirtualClock, door: Any) -> None:
-    """It uses up neither the user's rate limit nor a planned fault."""
+    """A request without a valid token uses up neither the user's rate limit nor a planned fault."""
     sim = BuildsSimulator(clock=clock, rate_limit=RateLimit(1, 10.0), faults=[Fault("not_json")])
     ask, path = door(sim), f"builds/{sim.add_build().build_uuid}"
     strangers: tuple[dict[str, str], ...] = (
@@ -46,7 +46,7 @@ def test_request_without_a_valid_token_uses_up_nothing(clock: VirtualClock, door
 
 
 async def test_the_window_slides(clock: VirtualClock, door: Any) -> None:
-    """Any window has at most `limit` requests, wherever it starts; the oldest one makes room first."""
+    """No window has more than `limit` requests, and the oldest one makes room first."""
     sim = BuildsSimulator(clock=clock, rate_limit=RateLimit(3, 10.0))
     statuses = []
     for wait in (0.0, 4.0, 4.0, 2.0, 4.0, 3.9):
@@ -56,7 +56,7 @@ async def test_the_window_slides(clock: VirtualClock, door: Any) -> None:
 
 
 def test_other_clients_use_up_the_same_limit(clock: VirtualClock, door: Any) -> None:
-    """`spend` counts requests that are not seen here."""
+    """`spend` counts requests of other clients towards the same limit."""
     sim = BuildsSimulator(clock=clock, rate_limit=RateLimit(10, 10.0))
     sim.spend(0)
     sim.spend(9)

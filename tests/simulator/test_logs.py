@@ -17,7 +17,7 @@ def texts(page: Any) -> list[str]:
 
 
 async def test_pages_follow_each_other_by_cursor(clock: VirtualClock, door: Any) -> None:
-    """Every line once and in order; `truncated` until the last page."""
+    """Cursors lead through all lines once and in order, and `truncated` holds until the last page."""
     sim = BuildsSimulator(clock=clock, page_size=10)
     build, ask = sim.add_finished_build(35), door(sim)
     path, got, sizes, more = f"builds/{build.build_uuid}/logs", [], [], True
@@ -32,14 +32,14 @@ async def test_pages_follow_each_other_by_cursor(clock: VirtualClock, door: Any)
 
 
 async def test_a_full_last_page_is_the_last(clock: VirtualClock, door: Any) -> None:
-    """`truncated` means that there are more lines, not that the page is full."""
+    """A full last page is not `truncated`, which means only that more lines exist."""
     sim = BuildsSimulator(clock=clock, page_size=10)
     page = door(sim).result(f"builds/{sim.add_finished_build(10).build_uuid}/logs", limit=3)
     assert (len(page["lines"]), page["truncated"]) == (10, False)
 
 
 async def test_a_tail_cursor_gives_only_newer_lines(clock: VirtualClock, door: Any) -> None:
-    """It leads to an empty page until a line is written."""
+    """A tail cursor leads to an empty page until a line is written."""
     sim = BuildsSimulator(clock=clock)
     build, ask = sim.add_build(), door(sim)
     path = f"builds/{build.build_uuid}/logs"
@@ -57,7 +57,7 @@ async def test_a_tail_cursor_gives_only_newer_lines(clock: VirtualClock, door: A
 async def test_without_a_tail_cursor_the_last_page_is_read_again(
     how: Any, clock: VirtualClock, door: Any
 ) -> None:
-    """The older cursor leads to the whole page again, with new lines at its end."""
+    """Without a tail cursor, the older cursor leads to the whole last page again, plus new lines."""
     sim = BuildsSimulator(clock=clock, page_size=2, behavior=Behavior(last_page_cursor=how))
     build, ask = sim.add_build(), door(sim)
     path = f"builds/{build.build_uuid}/logs"
@@ -70,8 +70,8 @@ async def test_without_a_tail_cursor_the_last_page_is_read_again(
     assert texts(ask.result(path, cursor=cursor)) == ["three", "four"]
 
 
-async def test_last_page_can_come_again_behind_the_end(clock: VirtualClock, door: Any) -> None:
-    """The last cursor leads to its own page, time and again, until there is a newer line."""
+async def test_last_page_can_repeat_at_the_end(clock: VirtualClock, door: Any) -> None:
+    """The last cursor leads to its own page again until a newer line exists, if the switch says so."""
     sim = BuildsSimulator(clock=clock, page_size=2, behavior=Behavior(behind_the_end="last_page"))
     build, ask = sim.add_build(), door(sim)
     path = f"builds/{build.build_uuid}/logs"
@@ -86,8 +86,8 @@ async def test_last_page_can_come_again_behind_the_end(clock: VirtualClock, door
     assert texts(ask.result(path, cursor=last["cursor"])) == ["four"]
 
 
-async def test_logs_can_be_gone_before_their_build(clock: VirtualClock, door: Any) -> None:
-    """An expired log is 404, with and without a cursor; the build is still found."""
+async def test_logs_can_expire_before_their_build(clock: VirtualClock, door: Any) -> None:
+    """An expired log is a 404 with and without a cursor, and its build is still found."""
     sim = BuildsSimulator(clock=clock, behavior=Behavior(logs_kept=60.0))
     build, ask = sim.add_finished_build(3, age=59.0), door(sim)
     path = f"builds/{build.build_uuid}/logs"
@@ -98,7 +98,7 @@ async def test_logs_can_be_gone_before_their_build(clock: VirtualClock, door: An
 
 
 async def test_a_cursor_is_likely_to_look_like_this(clock: VirtualClock, door: Any) -> None:
-    """Base64 of `[0,34]`, as was seen live: a client may paste it into an address as it is."""
+    """A cursor looks as seen live: Base64 of `[0,34]`, which a client may paste into a URL unquoted."""
     sim = BuildsSimulator(clock=clock)
     path = f"builds/{sim.add_finished_build(34).build_uuid}/logs"
     assert door(sim).result(path)["cursor"] == "WzAsMzRd"
@@ -111,7 +111,7 @@ async def test_a_cursor_is_likely_to_look_like_this(clock: VirtualClock, door: A
 async def test_a_cursor_that_must_be_quoted(
     style: Any, characters: str, clock: VirtualClock, door: Any
 ) -> None:
-    """Pasted into an address, a cursor with special characters is none; quoted, each of them works."""
+    """A cursor with special characters fails when it is pasted into a URL, and works when quoted."""
     sim = BuildsSimulator(clock=clock, behavior=Behavior(cursors=style), page_size=5)
     build, ask = sim.add_finished_build(12), door(sim)
     path = f"builds/{build.build_uuid}/logs"
@@ -125,7 +125,7 @@ async def test_a_cursor_that_must_be_quoted(
 
 
 async def test_a_new_cursor_in_each_response(clock: VirtualClock, door: Any) -> None:
-    """It differs from that of the request, although the place is the same."""
+    """Each response has a new cursor for the same place, if the switch says so."""
     sim = BuildsSimulator(clock=clock, behavior=Behavior(cursors="new"))
     path, ask = f"builds/{sim.add_finished_build(3).build_uuid}/logs", door(sim)
     cursors = [ask.result(path)["cursor"]]
@@ -153,7 +153,7 @@ async def test_a_new_cursor_in_each_response(clock: VirtualClock, door: Any) -> 
     ],
 )
 async def test_a_foreign_cursor_is_refused(cursor: str, clock: VirtualClock, door: Any) -> None:
-    """400 with 12013, as for any bad query, whatever the style of the service's own cursors."""
+    """A foreign cursor is a 400 with 12013 like any bad query, in every style of cursors."""
     for style in get_args(CursorStyle):
         sim = BuildsSimulator(clock=clock, behavior=Behavior(cursors=style))
         path = f"builds/{sim.add_finished_build(9).build_uuid}/logs"
@@ -163,7 +163,7 @@ async def test_a_foreign_cursor_is_refused(cursor: str, clock: VirtualClock, doo
 
 @pytest.mark.parametrize("how", ["empty", "not_found"])
 async def test_the_log_of_a_queued_build(how: Any, clock: VirtualClock, door: Any) -> None:
-    """It is an empty page or 404; the build itself is found."""
+    """The log of a queued build is an empty page or a 404, and the build itself is found."""
     sim = BuildsSimulator(clock=clock, behavior=Behavior(queued_logs=how))
     build, ask = sim.add_build([(5, BuildStatus.INITIALIZING)]), door(sim)
     path = f"builds/{build.build_uuid}"
@@ -181,7 +181,7 @@ async def test_the_log_of_a_queued_build(how: Any, clock: VirtualClock, door: An
 async def test_hollow_pages_stand_before_the_end(
     hollow: int, lines: int, clock: VirtualClock, door: Any
 ) -> None:
-    """Empty truncated pages, each with a new cursor, come before the end of the log."""
+    """Hollow pages, empty and truncated with new cursors, come before the end of the log."""
     sim = BuildsSimulator(clock=clock, page_size=10, behavior=Behavior(truncated_hollow=hollow))
     ask, path = door(sim), f"builds/{sim.add_finished_build(lines).build_uuid}/logs"
     pages = [ask.result(path)]
@@ -195,7 +195,7 @@ async def test_hollow_pages_stand_before_the_end(
 
 
 async def test_new_lines_are_followed_by_hollow_pages_again(clock: VirtualClock, door: Any) -> None:
-    """Empty truncated pages come each time that a reader has caught up, also while a build runs."""
+    """Hollow pages follow each time that a reader has caught up, even while a build runs."""
     sim = BuildsSimulator(clock=clock, behavior=Behavior(truncated_hollow=1))
     build, ask, seen = sim.add_build(), door(sim), []
     path = f"builds/{build.build_uuid}/logs"
@@ -218,7 +218,7 @@ async def test_new_lines_are_followed_by_hollow_pages_again(clock: VirtualClock,
     ids=["moving", "unchanged"],
 )
 async def test_hollow_pages_can_be_endless(behavior: Behavior, clock: VirtualClock, door: Any) -> None:
-    """A loop over `truncated` pages never ends, whether the cursor moves or not."""
+    """Hollow pages can be endless, whether the cursor moves or not."""
     sim = BuildsSimulator(clock=clock, behavior=behavior)
     ask, path = door(sim), f"builds/{sim.add_finished_build(5).build_uuid}/logs"
     cursor, cursors = ask.result(path)["cursor"], set[str]()
@@ -231,7 +231,7 @@ async def test_hollow_pages_can_be_endless(behavior: Behavior, clock: VirtualClo
 
 
 async def test_a_page_without_lines_can_be_null(clock: VirtualClock, door: Any) -> None:
-    """`result` is null with success, and only then."""
+    """A page without lines has a null `result` with success, if the switch says so."""
     sim = BuildsSimulator(clock=clock, behavior=Behavior(null_logs_result=True))
     build, ask = sim.add_build(), door(sim)
     path = f"builds/{build.build_uuid}/logs"
@@ -243,7 +243,7 @@ async def test_a_page_without_lines_can_be_null(clock: VirtualClock, door: Any) 
 
 
 async def test_late_lines_come_after_the_end(clock: VirtualClock, door: Any) -> None:
-    """The status is `stopped` and the outcome known before the last lines can be read."""
+    """Late lines become readable after the build has stopped with its outcome."""
     sim = BuildsSimulator(clock=clock, behavior=Behavior(late_lines=2.0))
     build = sim.add_build([(1, "early"), (9, "late"), (10, "last"), (10, BuildOutcome.SUCCESS)])
     ask, path, seen = door(sim), f"builds/{build.build_uuid}", {}
@@ -260,7 +260,7 @@ async def test_late_lines_come_after_the_end(clock: VirtualClock, door: Any) -> 
 
 
 async def test_a_script_can_write_after_its_end(clock: VirtualClock, door: Any) -> None:
-    """A single late line needs no switch."""
+    """A script can write a line after its end, without a switch."""
     sim = BuildsSimulator(clock=clock)
     build = sim.add_build([(1, "line"), (1, BuildOutcome.SUCCESS), (2, "late")])
     path = f"builds/{build.build_uuid}/logs"
@@ -272,7 +272,7 @@ async def test_a_script_can_write_after_its_end(clock: VirtualClock, door: Any) 
 
 @pytest.mark.parametrize(("unit", "digits"), [("milliseconds", 13), ("seconds", 10)])
 async def test_the_unit_of_timestamps(unit: Any, digits: int, clock: VirtualClock, door: Any) -> None:
-    """Timestamps are in the unit of the switch, over the API and in `lines`."""
+    """Timestamps are in the switch's unit, over the API and in `lines`."""
     sim = BuildsSimulator(clock=clock, behavior=Behavior(timestamp_unit=unit))
     build = sim.add_finished_build(1)
     ((timestamp, _),) = door(sim).result(f"builds/{build.build_uuid}/logs")["lines"]

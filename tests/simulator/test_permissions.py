@@ -1,4 +1,4 @@
-"""What each kind of token may do."""
+"""The permissions of each kind of token."""
 
 import re
 from typing import Any
@@ -38,17 +38,17 @@ def asked(ask: Any, path: str, **options: Any) -> Any:
         (TokenKind.ACCOUNT_OWNED, [BUILDS_REFUSED, 200, 200, 200, (401, 1000)]),
     ],
 )
-def test_a_token_may_read_what_its_kind_says(
+def test_reads_of_each_kind_of_token(
     kind: TokenKind, expected: list[Any], sim: BuildsSimulator, door: Any
 ) -> None:
-    """Builds, Workers, event subscriptions, and whether it is a user's token at all."""
+    """Each kind of token may read builds, Workers, subscriptions and itself as specified."""
     shown, subscriptions = headers(sim, kind), "/event_subscriptions/subscriptions"
     paths = ("account/limits", "/workers/scripts", "/workers/scripts-search", subscriptions, VERIFY)
     assert [asked(door(sim), path, headers=shown) for path in paths] == expected
 
 
-def test_a_token_that_may_only_read_changes_nothing(sim: BuildsSimulator, door: Any) -> None:
-    """403 for each route that needs more, and for no other."""
+def test_a_read_only_token_changes_nothing(sim: BuildsSimulator, door: Any) -> None:
+    """A read-only token gets a 403 on each route that writes, and on no other."""
     for route in ROUTES:
         path = re.sub(r"\{\w+\}", "x", route.path)
         path = f"/client/v4{path}" if route.scope == "root" else path
@@ -58,7 +58,7 @@ def test_a_token_that_may_only_read_changes_nothing(sim: BuildsSimulator, door: 
 
 
 def test_an_account_owned_token_is_refused_on_every_path_of_builds(sim: BuildsSimulator, door: Any) -> None:
-    """It is 401 with 12006, also where there is no route, and where another token gets 404."""
+    """An account-owned token is a 401 with 12006 on every builds path, even where no route exists."""
     shown = headers(sim, TokenKind.ACCOUNT_OWNED)
     for path in ("nowhere", "tokens", f"triggers/{'0' * 32}", "workers/shop/deploy_hooks"):
         assert door(sim).error(path, headers=shown) == BUILDS_REFUSED
@@ -66,7 +66,7 @@ def test_an_account_owned_token_is_refused_on_every_path_of_builds(sim: BuildsSi
 
 
 def test_queues_may_refuse_account_owned_tokens(clock: VirtualClock, door: Any) -> None:
-    """The real service is unknown, so it is a switch."""
+    """A switch lets queues refuse account-owned tokens, because the real service is unknown."""
     sim = BuildsSimulator(clock=clock, behavior=Behavior(account_owned_queues=False))
     shown = headers(sim, TokenKind.ACCOUNT_OWNED)
     for path in ("/event_subscriptions/subscriptions", f"/queues/{sim.add_queue()}/messages/pull"):

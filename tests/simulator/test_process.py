@@ -22,13 +22,13 @@ FAILED = "Failed: error occurred while running build command"
 
 @pytest.fixture
 async def sim() -> AsyncIterator[BuildsSimulator]:
-    """A started simulator on real time, impatient with processes."""
+    """A started simulator on real time that kills processes early."""
     async with BuildsSimulator(kill_after=0.05) as simulator:
         yield simulator
 
 
 def python(code: str) -> list[str]:
-    """A command that runs some Python, unbuffered."""
+    """A command that runs Python code, unbuffered."""
     return [sys.executable, "-S", "-u", "-c", code]
 
 
@@ -42,7 +42,7 @@ def output(build: SimulatedBuild) -> list[str]:
 
 
 async def until(condition: Any) -> None:
-    """Let the loop turn until a condition holds, for at most five seconds."""
+    """Let the loop turn until a condition holds, for at most ten seconds."""
     deadline = time.monotonic() + 10.0
     while not condition():
         await asyncio.sleep(0.002)
@@ -59,7 +59,7 @@ def is_alive(pid: int) -> bool:
 
 
 async def test_lines_arrive_while_the_process_runs(sim: BuildsSimulator, door: Any, tmp_path: Path) -> None:
-    """The log grows with the output, over the API, before the process has ended."""
+    """Lines arrive over the API while the process still runs."""
     go = tmp_path / "go"
     os.mkfifo(go)
     code = f"import pathlib; print('first'); pathlib.Path({str(go)!r}).read_text(); print('second')"
@@ -77,7 +77,7 @@ async def test_lines_arrive_while_the_process_runs(sim: BuildsSimulator, door: A
 
 
 async def test_output_and_errors_are_one_stream_and_the_exit_code_decides(sim: BuildsSimulator) -> None:
-    """In the order in which they were written, and then the service's own last line."""
+    """Output and errors are one stream in the order of writing, and the exit code decides the outcome."""
     code = "import sys; print('out'); print('err', file=sys.stderr); print('out again'); sys.exit(3)"
     build = await sim.run_build(python(code))
     await until(lambda: build.outcome is not None)
@@ -85,8 +85,8 @@ async def test_output_and_errors_are_one_stream_and_the_exit_code_decides(sim: B
     assert (build.outcome, build.status) == ("fail", "stopped")
 
 
-async def test_a_command_that_can_not_be_started_is_a_failed_build(sim: BuildsSimulator) -> None:
-    """The log says why, and nothing is raised."""
+async def test_a_command_that_cannot_start_is_a_failed_build(sim: BuildsSimulator) -> None:
+    """A command that can't be started is a failed build with the reason in its log, and raises nothing."""
     for command in (["/does/not/exist"], ["nul\0byte"]):
         build = await sim.run_build(command)
         assert build.outcome == "fail"
@@ -96,7 +96,7 @@ async def test_a_command_that_can_not_be_started_is_a_failed_build(sim: BuildsSi
 
 
 async def test_a_command_is_a_list_of_words(sim: BuildsSimulator) -> None:
-    """One text would need a shell, and there is none."""
+    """A command is a sequence of words; a single string would need a shell and is a ValueError."""
     commands: tuple[str | list[str], ...] = ("npm run build", [])
     for command in commands:
         with pytest.raises(ValueError, match="sequence of words"):
@@ -106,7 +106,7 @@ async def test_a_command_is_a_list_of_words(sim: BuildsSimulator) -> None:
 
 
 async def test_the_environment_is_that_of_a_build(sim: BuildsSimulator, tmp_path: Path) -> None:
-    """It is the given one, with the variables of a real build."""
+    """The environment is the given one plus the variables of a real build."""
     names = (
         "MINE",
         "CI",
@@ -124,7 +124,7 @@ async def test_the_environment_is_that_of_a_build(sim: BuildsSimulator, tmp_path
 
 
 async def test_canceling_over_the_api_ends_the_process(sim: BuildsSimulator, tmp_path: Path) -> None:
-    """It gets SIGTERM and can clean up; its output after that is not in the log."""
+    """Canceling sends SIGTERM, lets the process clean up, and drops its later output."""
     flag = tmp_path / "flag"
     code = (
         "import os, signal, sys, time\n"
@@ -147,7 +147,7 @@ async def test_canceling_over_the_api_ends_the_process(sim: BuildsSimulator, tmp
 
 
 async def test_a_process_that_ignores_sigterm_is_killed(sim: BuildsSimulator) -> None:
-    """After the grace time, together with what it started."""
+    """A process that ignores SIGTERM is killed after the grace time, along with its children."""
     code = (
         "import os, signal, subprocess, sys, time\n"
         "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
@@ -171,7 +171,7 @@ def children() -> set[int]:
 
 
 async def test_stopping_ends_and_reaps_every_process() -> None:
-    """Running builds are canceled, and no child is left, not even as a zombie."""
+    """Stopping cancels running builds and leaves no child, not even a zombie."""
     before = children()  # a server that other tests use, for example
     async with BuildsSimulator(kill_after=0.05) as sim:
         builds = [await sim.run_build(["sleep", "60"]) for _ in range(3)]
@@ -183,7 +183,7 @@ async def test_stopping_ends_and_reaps_every_process() -> None:
 
 
 async def test_a_build_finished_by_hand_ends_its_process() -> None:
-    """The outcome is the one that was given, and stopping waits for no process."""
+    """A build that is finished by hand keeps its given outcome, and stopping waits for no process."""
     async with BuildsSimulator(kill_after=0.05) as sim:
         finished, stopped = [await sim.run_build(["sleep", "60"]) for _ in range(2)]
         finished.finish(BuildOutcome.SKIPPED)
@@ -191,10 +191,10 @@ async def test_a_build_finished_by_hand_ends_its_process() -> None:
     assert (finished.outcome, stopped.outcome) == ("skipped", None)
 
 
-async def test_a_child_that_stays_behind_does_not_keep_the_build_running(
+async def test_a_remaining_child_does_not_keep_the_build_running(
     sim: BuildsSimulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The build ends with its command, and the command's children end too."""
+    """A build ends with its command, and the command's remaining children are killed."""
     monkeypatch.setattr("builds_async.simulator.process._LAST_OUTPUT", 0.05)
     began = time.monotonic()
     build = await sim.run_build(["sh", "-c", "sleep 60 & echo $!"])
@@ -204,15 +204,15 @@ async def test_a_child_that_stays_behind_does_not_keep_the_build_running(
     await until(lambda: not is_alive(pid))
 
 
-async def test_output_of_a_child_just_after_its_parent_has_ended_is_kept(sim: BuildsSimulator) -> None:
-    """The last lines of a pipeline are not lost."""
+async def test_late_output_of_a_child_is_kept(sim: BuildsSimulator) -> None:
+    """Output of a child just after its parent ended is kept, so that a pipeline loses no last lines."""
     build = await sim.run_build(["sh", "-c", "(sleep 0.02; echo late) & echo now"])
     await until(lambda: build.outcome is not None)
     assert output(build)[:2] == ["now", "late"]
 
 
-def test_a_line_without_an_end_is_not_held_back() -> None:
-    """Less than one line of the longest length is kept in memory."""
+def test_an_endless_line_is_not_held_back() -> None:
+    """An endless line is split: at most one line of the maximum length stays in memory."""
     splitter, lines = LineSplitter(longest=10), list[str]()
     for number in range(1, 100):
         lines += splitter.feed(b"1234567")
@@ -220,7 +220,7 @@ def test_a_line_without_an_end_is_not_held_back() -> None:
 
 
 async def test_long_output_without_newlines_is_cut(sim: BuildsSimulator) -> None:
-    """Lines have at most 64 Ki characters, and none is lost."""
+    """Long output without newlines is split into lines of at most 64 Ki characters, and none is lost."""
     build = await sim.run_build(python("import sys; sys.stdout.write('x' * 200_000 + '\\nlast')"))
     await until(lambda: build.outcome is not None)
     *pieces, last, _ = output(build)
@@ -229,7 +229,7 @@ async def test_long_output_without_newlines_is_cut(sim: BuildsSimulator) -> None
 
 
 async def test_time_is_real_while_a_process_runs_on_a_virtual_clock() -> None:
-    """A poller sees the lines as they come and time does not run away; afterwards it jumps again."""
+    """While a process runs, a virtual clock follows real time; afterwards it jumps again."""
     clock = VirtualClock()
     async with BuildsSimulator(clock=clock) as sim:
         began = time.monotonic()
@@ -256,7 +256,7 @@ async def test_time_is_real_while_a_process_runs_on_a_virtual_clock() -> None:
     ids=["lines", "line ends", "split letter", "not utf-8", "long", "full", "carriage returns", "nothing"],
 )
 def test_bytes_become_lines(pieces: list[bytes], expected: list[str]) -> None:
-    """However they are cut into pieces."""
+    """Bytes become the same lines, however they are chunked."""
     for cut in (pieces, [bytes([byte]) for piece in pieces for byte in piece]):
         splitter = LineSplitter(longest=4)
         lines = [line for piece in cut for line in splitter.feed(piece)]
@@ -268,7 +268,7 @@ def test_bytes_become_lines(pieces: list[bytes], expected: list[str]) -> None:
 async def test_command_gets_no_credentials_unless_they_are_passed(
     sim: BuildsSimulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No `CLOUDFLARE_*` variable of this process reaches the log; other variables and those in `env` do."""
+    """No `CLOUDFLARE_*` variable of this process reaches the command, unless `env` passes it."""
     monkeypatch.setenv("CLOUDFLARE_API_TOKEN", "cfut_of-this-process")
     monkeypatch.setenv("OTHER", "other")
     code = "import os; print(os.environ.get('CLOUDFLARE_API_TOKEN'), os.environ.get('OTHER'))"

@@ -1,4 +1,4 @@
-"""Simulated queues: which messages are visible, and which leases are good."""
+"""Simulated queues: the visibility of messages, and the validity of leases."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from tests.simulator.support import Consumer
 
 class TestDelivery:
     async def test_lease(self, sim: BuildsSimulator, clock: VirtualClock) -> None:
-        """A leased message is hidden until its visibility timeout ends; then it comes with another lease."""
+        """A leased message is hidden until its visibility timeout ends, and then returns with a new lease."""
         consumer = Consumer(sim)
         consumer.queue.send("hello")
         (first,) = consumer.pull(visibility_timeout_ms=5000)
@@ -41,7 +41,7 @@ class TestDelivery:
         assert len(consumer.pull()) == 5
 
     async def test_ack(self, sim: BuildsSimulator, clock: VirtualClock) -> None:
-        """An acknowledged message is gone, even if the lease was late or not the last one."""
+        """An acknowledged message is gone, even if the lease had expired or was not the last one."""
         consumer = Consumer(sim)
         for number in range(3):
             consumer.queue.send(f"{number}")
@@ -55,7 +55,7 @@ class TestDelivery:
         assert consumer.queue.backlog == 0
 
     async def test_retry(self, sim: BuildsSimulator, clock: VirtualClock) -> None:
-        """A message that is retried comes again after the delay, or at once without one."""
+        """A retried message returns after the delay, or at once without one."""
         consumer = Consumer(sim)
         consumer.queue.send("now")
         consumer.queue.send("later")
@@ -69,7 +69,7 @@ class TestDelivery:
         assert [message["body"] for message in consumer.pull()] == ["later"]
 
     async def test_retry_of_another(self, sim: BuildsSimulator, clock: VirtualClock) -> None:
-        """A lost lease can't retry a message that is leased again."""
+        """An expired lease can't retry a message that is leased again."""
         consumer = Consumer(sim)
         consumer.queue.send("hello")
         (old,) = consumer.pull(visibility_timeout_ms=1000)
@@ -86,7 +86,7 @@ class TestDelivery:
         ids=["map", "list"],
     )
     async def test_unknown_lease(self, shape: str, expected: Any, sim: BuildsSimulator) -> None:
-        """An unknown lease is a warning, and does no harm to the others."""
+        """An unknown lease is a warning and does not affect the others."""
         consumer = Consumer(sim, warnings=shape)
         consumer.queue.send("hello")
         (message,) = consumer.pull()
@@ -97,7 +97,7 @@ class TestDelivery:
 
     @pytest.mark.parametrize("mode", ["same", "listed", "hidden"])
     async def test_extend(self, mode: str, sim: BuildsSimulator, clock: VirtualClock) -> None:
-        """Extending counts from now, and is no delivery; the lease id may change."""
+        """An extension counts from now and is not a delivery; the lease id may change."""
         consumer = Consumer(sim, extended_leases=mode)
         consumer.queue.send("hello")
         (message,) = consumer.pull(visibility_timeout_ms=5000)
@@ -114,7 +114,7 @@ class TestDelivery:
             assert consumer.result("ack", acks=[{"lease_id": response["leaseIds"][lease]}])["ackCount"] == 1
 
     async def test_extend_too_late(self, sim: BuildsSimulator, clock: VirtualClock) -> None:
-        """A lease that has ended can't be extended."""
+        """An expired lease can't be extended."""
         consumer = Consumer(sim)
         consumer.queue.send("hello")
         (message,) = consumer.pull(visibility_timeout_ms=5000)
@@ -124,7 +124,7 @@ class TestDelivery:
         assert (response["extendCount"], list(response["warnings"])) == (0, [message["lease_id"]])
 
     async def test_dead_letters(self, sim: BuildsSimulator, clock: VirtualClock) -> None:
-        """A message is delivered once and `max_retries` times more."""
+        """A message is delivered once, plus at most `max_retries` times."""
         consumer = Consumer(sim, max_retries=2)
         consumer.queue.send("poison")
         attempts = []
@@ -136,7 +136,7 @@ class TestDelivery:
         assert consumer.queue.backlog == 0
 
     async def test_duplicates(self, sim: BuildsSimulator) -> None:
-        """Every Nth message is delivered twice with the same id, each time with a lease of its own."""
+        """Every Nth message is delivered twice with the same id and different leases."""
         consumer = Consumer(sim, duplicate_every=2)
         for number in range(4):
             consumer.queue.send(f"{number}")

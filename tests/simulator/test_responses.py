@@ -17,7 +17,7 @@ from builds_async.simulator import (
 async def test_each_response_has_the_headers_of_the_service(
     sim: BuildsSimulator, clock: VirtualClock, door: Any
 ) -> None:
-    """Each has a ray of its own, the simulator's date, and the state of the rate limit."""
+    """Each response has a unique ray id, the simulator's date, and the state of the rate limit."""
     build = sim.add_build()
     first = door(sim)(f"builds/{build.build_uuid}").headers
     await clock.sleep(60.0)
@@ -37,6 +37,6 @@ async def test_each_response_has_the_headers_of_the_service(
     ids=["switched off", "no limit"],
 )
 def test_rate_limit_headers_can_be_missing(options: dict[str, Any], clock: VirtualClock, door: Any) -> None:
-    """Whether these endpoints send them is unknown."""
+    """A switch omits the rate-limit headers, because the real endpoints may not send them."""
     headers = door(BuildsSimulator(clock=clock, **options))("nowhere").headers
     assert not [name for name in headers if "ratelimit" in name.lower()]

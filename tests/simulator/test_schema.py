@@ -25,11 +25,11 @@ NO_UUID = "00000000-0000-4000-8000-000000000000"
 
 
 class Difference(NamedTuple):
-    """A difference by which the simulator follows the live API and not the schema."""
+    """A deliberate difference, where the simulator follows the live API and not the schema."""
 
     name: str
     finding: str
-    """What a comparison finds, as a regular expression."""
+    """The finding of a comparison, as a regular expression."""
     operations: str
     reason: str
 
@@ -108,7 +108,7 @@ NOT_IN_THE_SCHEMA = {"verifyToken": "`/user/tokens/verify` belongs to another pa
 
 
 class World:
-    """A simulated account that has one of everything."""
+    """A simulated account with one of everything."""
 
     def __init__(self) -> None:
         self.clock = VirtualClock()
@@ -169,7 +169,7 @@ class World:
         return msgspec.json.decode(response.body)["result"]
 
     def ask(self, method: str, path: str, body: bytes = b"") -> Response:
-        """Ask with the account's token."""
+        """Send a request with the account's token."""
         headers = {"authorization": f"Bearer {self.sim.api_token}"}
         return self.sim.answer(Request(method=method, target=f"/client/v4{path}", headers=headers, body=body))
 
@@ -221,13 +221,13 @@ def findings(operation: PublishedOperation, response: Response) -> Iterator[str]
 
 
 def named(operation: PublishedOperation, found: Iterable[str]) -> set[str]:
-    """The names of known differences, and findings that are none."""
+    """The names of known differences, and all unknown findings."""
     known = [it for it in DIFFERENCES if operation.id in it.operations.split()]
     return {next((it.name for it in known if re.fullmatch(it.finding, what)), what) for what in found}
 
 
 def every_request(operation: PublishedOperation) -> Iterator[Response]:
-    """The responses to what the schema allows and to what it forbids, each in a world of its own."""
+    """The responses to allowed and forbidden requests, each in its own world."""
     world = World()
     yield world.send(operation, world.body(operation), world.query(operation))
     world = World()
@@ -258,7 +258,7 @@ def refused_requests(operation: PublishedOperation) -> Iterator[tuple[str, Respo
 
 
 def test_every_operation_has_a_route_and_every_route_an_operation() -> None:
-    """By id, method and path; the names in the paths may differ."""
+    """Routes and operations correspond by id, method and path; path parameter names may differ."""
     routes = {route.operation: route for route in ROUTES}
     assert len(routes) == len(ROUTES)
     assert routes.keys() - NOT_IN_THE_SCHEMA.keys() == PUBLISHED.keys()
@@ -273,7 +273,7 @@ def test_every_operation_has_a_route_and_every_route_an_operation() -> None:
 
 
 def test_a_route_needs_the_permission_of_its_operation() -> None:
-    """Each route needs the permission in the table of operations; triggering a hook needs none."""
+    """Each route requires the permission in the table of operations; triggering a hook requires none."""
     families = {"builds": "Workers CI", "scripts": "Workers Scripts", "queues": "Queues"}
     for name, operation in OPERATIONS.items():
         with Case(name):
@@ -284,8 +284,8 @@ def test_a_route_needs_the_permission_of_its_operation() -> None:
 
 
 @cases("operation", EVERY)
-def test_a_request_with_everything_succeeds(operation: PublishedOperation) -> None:
-    """With real ids and every field and parameter of the schema the response is the documented success."""
+def test_a_complete_request_succeeds(operation: PublishedOperation) -> None:
+    """A request with real ids and every field and parameter gets the documented success."""
     world = World()
     body = world.body(operation)
     assert operation.body is None or validator(operation.body).is_valid(body)
@@ -294,8 +294,8 @@ def test_a_request_with_everything_succeeds(operation: PublishedOperation) -> No
 
 
 @cases("operation", EVERY)
-def test_what_the_schema_forbids_is_refused(operation: PublishedOperation) -> None:
-    """Each broken body and query is a 4xx in the envelope; one that is accepted is a known difference."""
+def test_forbidden_requests_are_refused(operation: PublishedOperation) -> None:
+    """Each forbidden body and query is a 4xx in the envelope, unless it is a known difference."""
     taken = [f"takes {what}" for what, response in refused_requests(operation) if response.status < 400]
     known = [it for it in DIFFERENCES if operation.id in it.operations.split() and "takes" in it.finding]
     assert named(operation, taken) == {it.name for it in known}
@@ -303,8 +303,8 @@ def test_what_the_schema_forbids_is_refused(operation: PublishedOperation) -> No
 
 @pytest.mark.slow
 @pytest.mark.parametrize("operation", EVERY)
-def test_the_responses_differ_from_the_schema_as_is_known(operation: PublishedOperation) -> None:
-    """Each difference is in the table for this operation, and each of the table is found."""
+def test_responses_differ_only_as_known(operation: PublishedOperation) -> None:
+    """The responses differ from the schema exactly in the known differences of the operation."""
     responses = [*every_request(operation), *(response for _, response in refused_requests(operation))]
     found = {what for response in responses for what in findings(operation, response)}
     known = [it for it in DIFFERENCES if operation.id in it.operations.split() and "takes" not in it.finding]
@@ -313,8 +313,8 @@ def test_the_responses_differ_from_the_schema_as_is_known(operation: PublishedOp
 
 @pytest.mark.slow
 @pytest.mark.parametrize("operation", EVERY)
-def test_whatever_the_schema_allows_is_served_by_it(operation: PublishedOperation) -> None:
-    """Made-up bodies and ids never break the simulator, and no response differs in anything new."""
+def test_random_requests_are_served(operation: PublishedOperation) -> None:
+    """Random bodies and ids never break the simulator, and no response has an unknown difference."""
     pools = {
         it["name"]: st.sampled_from(["0" * 32, "shop", "a/ü?"]) | st.just("")
         for it in operation.named("path")
@@ -340,6 +340,6 @@ def test_whatever_the_schema_allows_is_served_by_it(operation: PublishedOperatio
 
 
 def test_the_table_of_differences_names_real_operations() -> None:
-    """Each has a reason, and names operations of the schema only."""
+    """Each difference has a reason and names only operations of the schema."""
     assert {name for it in DIFFERENCES for name in it.operations.split()} <= PUBLISHED.keys()
     assert all(it.reason for it in DIFFERENCES)

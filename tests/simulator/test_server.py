@@ -1,4 +1,4 @@
-"""The simulator over a socket: what only a connection can show, and that nothing is left over."""
+"""The simulator over a socket: connection-level behavior, and no leftovers."""
 
 import asyncio
 import gc
@@ -31,7 +31,7 @@ async def session(sim: BuildsSimulator) -> AsyncIterator[aiohttp.ClientSession]:
 
 
 def build_url(sim: BuildsSimulator) -> str:
-    """The address of a finished build."""
+    """The URL of a finished build."""
     return f"{sim.url}/accounts/{sim.account_id}/builds/builds/{sim.add_finished_build().build_uuid}"
 
 
@@ -42,7 +42,7 @@ async def get(session: aiohttp.ClientSession, url: str, **options: Any) -> tuple
 
 
 async def test_it_serves_over_a_socket(sim: BuildsSimulator, session: aiohttp.ClientSession) -> None:
-    """The same as in process, with the headers on the wire."""
+    """The simulator serves the same over a socket as in process, with the headers on the wire."""
     assert sim.url.startswith("http://127.0.0.1:")
     assert sim.url.endswith("/client/v4")
     async with session.get(build_url(sim)) as response:
@@ -55,7 +55,7 @@ async def test_it_serves_over_a_socket(sim: BuildsSimulator, session: aiohttp.Cl
 async def test_a_log_is_read_over_a_socket_by_quoted_cursors(
     sim: BuildsSimulator, session: aiohttp.ClientSession
 ) -> None:
-    """Characters that need percent-encoding survive the way there and back."""
+    """A quoted cursor with special characters survives the round trip over a socket."""
     build = sim.add_finished_build(250)
     url = f"{sim.url}/accounts/{sim.account_id}/builds/builds/{build.build_uuid}/logs"
     lines, params = [], dict[str, str]()
@@ -69,10 +69,10 @@ async def test_a_log_is_read_over_a_socket_by_quoted_cursors(
     assert [text for _, text in lines] == [line.message for line in build.lines]
 
 
-async def test_a_cut_body_is_noticed_by_its_length(
+async def test_a_truncated_body_is_detected_by_its_length(
     sim: BuildsSimulator, session: aiohttp.ClientSession
 ) -> None:
-    """Status and headers come, then less than was announced."""
+    """A truncated body is detected by its announced length."""
     sim.fault("cut_body")
     async with session.get(build_url(sim)) as response:
         assert response.status == 200
@@ -82,7 +82,7 @@ async def test_a_cut_body_is_noticed_by_its_length(
 
 
 async def test_a_reset_comes_before_the_first_byte(sim: BuildsSimulator) -> None:
-    """The peer sees a connection reset and no data."""
+    """A reset closes the connection before the first byte."""
     sim.fault("reset")
     loop, port = asyncio.get_running_loop(), int(sim.url.split(":")[2].split("/")[0])
     with socket.create_connection(("127.0.0.1", port)) as connection:
@@ -96,7 +96,7 @@ async def test_a_reset_comes_before_the_first_byte(sim: BuildsSimulator) -> None
 async def test_a_client_sees_a_reset_as_a_lost_connection(
     sim: BuildsSimulator, session: aiohttp.ClientSession
 ) -> None:
-    """Each such request fails, and the one after them does not."""
+    """A client sees each reset as a lost connection, and the next request succeeds."""
     sim.fault(Fault("reset", method="POST", times=3))
     for _ in range(3):  # POST, since aiohttp's client repeats a GET or PUT once by itself
         with pytest.raises((aiohttp.ClientOSError, aiohttp.ServerDisconnectedError)):
@@ -106,10 +106,10 @@ async def test_a_client_sees_a_reset_as_a_lost_connection(
 
 
 @pytest.mark.parametrize("headers_sent", [False, True], ids=["at once", "after the headers"])
-async def test_a_stall_lasts_until_the_client_goes_away(
+async def test_a_stall_lasts_until_the_client_leaves(
     headers_sent: bool, sim: BuildsSimulator, session: aiohttp.ClientSession
 ) -> None:
-    """No byte comes, and no connection stays on the server's side."""
+    """A stall sends no byte until the client leaves, and then the server closes the connection."""
     sim.fault(Fault("stall", headers_sent=headers_sent))
     statuses = []
 
@@ -128,7 +128,7 @@ async def test_a_stall_lasts_until_the_client_goes_away(
 async def test_every_kind_of_fault_is_implemented(
     kind: FaultKind, sim: BuildsSimulator, session: aiohttp.ClientSession
 ) -> None:
-    """A kind that the server does not know would be its own error, which aiohttp shows as 500."""
+    """Every kind of fault is implemented; an unknown one would be an error that aiohttp shows as 500."""
     sim.fault(Fault(kind, size=1000, delay=0.0))
     try:
         async with asyncio.timeout(0.05 if kind == "stall" else 5.0):
@@ -143,8 +143,8 @@ async def test_every_kind_of_fault_is_implemented(
     assert status != 500
 
 
-async def test_stopping_ends_what_stalls(session: aiohttp.ClientSession) -> None:
-    """A client that waits is cut off at once, and the simulator does not wait for it."""
+async def test_stopping_disconnects_stalled_clients(session: aiohttp.ClientSession) -> None:
+    """Stopping disconnects stalled clients at once, without waiting for them."""
     clock = VirtualClock()
     async with BuildsSimulator(clock=clock) as sim:
         sim.fault(Fault("stall", times=2), Fault("stall", headers_sent=True), Fault("slow", delay=1e9))
@@ -160,7 +160,7 @@ async def test_stopping_ends_what_stalls(session: aiohttp.ClientSession) -> None
 
 
 async def test_a_slow_response_takes_its_time_on_the_clock() -> None:
-    """With virtual time it costs none."""
+    """A slow response is delayed on the clock, and takes no real time if that is virtual."""
     clock = VirtualClock()
     sim = BuildsSimulator(clock=clock, faults=[Fault("slow", delay=600.0)])
     headers = {"Authorization": f"Bearer {sim.api_token}"}
@@ -172,7 +172,7 @@ async def test_a_slow_response_takes_its_time_on_the_clock() -> None:
 async def test_a_huge_body_is_as_long_as_it_says(
     sim: BuildsSimulator, session: aiohttp.ClientSession
 ) -> None:
-    """It is valid JSON, and a client may go away in the middle of it."""
+    """A huge body has its announced size and is valid JSON, and a client may leave in the middle."""
     sim.fault(Fault("huge_body", size=300_000), Fault("huge_body"))
     _, body = await get(session, build_url(sim))
     assert 300_000 < len(body) < 300_100
@@ -185,7 +185,7 @@ async def test_a_huge_body_is_as_long_as_it_says(
 async def test_an_html_error_and_an_empty_body_go_over_the_wire(
     sim: BuildsSimulator, session: aiohttp.ClientSession
 ) -> None:
-    """Faults that need no wire come over it as well."""
+    """Faults that need no wire work over a socket too."""
     sim.fault("server_error", "empty_body", Fault("redirect", location=f"{sim.url}/elsewhere"))
     status, body = await get(session, build_url(sim))
     assert (status, body[:15]) == (502, b"<!DOCTYPE html>")
@@ -195,7 +195,7 @@ async def test_an_html_error_and_an_empty_body_go_over_the_wire(
 
 
 async def test_starting_and_stopping_again_has_no_effect(session: aiohttp.ClientSession) -> None:
-    """Both are idempotent; a stopped simulator keeps its builds and can be started anew."""
+    """Starting and stopping are idempotent; a stopped simulator keeps its builds and can restart."""
     sim = BuildsSimulator()
     with pytest.raises(RuntimeError, match="not started"):
         _ = sim.url
@@ -217,7 +217,7 @@ async def test_starting_and_stopping_again_has_no_effect(session: aiohttp.Client
 
 
 async def test_it_serves_loopback_only() -> None:
-    """Any other address is refused, and a taken port is an OSError; both leave it stopped."""
+    """An address other than loopback is rejected, and a port in use is an OSError."""
     sim = BuildsSimulator()
     for host in ("0.0.0.0", "192.0.2.1", "example.com"):  # noqa: S104  # refused
         with pytest.raises(ValueError, match=r"loopback|does not appear"):
@@ -232,7 +232,7 @@ async def test_it_serves_loopback_only() -> None:
 
 @pytest.mark.filterwarnings("error")
 async def test_stopping_leaves_no_task_and_no_connection() -> None:
-    """Neither those of idle clients nor of clients that never asked anything."""
+    """Stopping leaves no task and no connection, even of idle or silent clients."""
     before = asyncio.all_tasks()
     sim = BuildsSimulator()
     await sim.start()
@@ -248,7 +248,7 @@ async def test_stopping_leaves_no_task_and_no_connection() -> None:
 
 @pytest.mark.slow
 async def test_many_clients_are_served_in_simulated_time() -> None:
-    """A hundred followers of ten minutes each: deterministic, and fast."""
+    """Twenty concurrent followers are served in simulated time, deterministically."""
     clock = VirtualClock()
     async with BuildsSimulator(clock=clock, rate_limit=None) as sim:
         builds = [sim.add_build([(float(second), f"{second}") for second in range(60)]) for _ in range(20)]
@@ -262,7 +262,7 @@ async def test_many_clients_are_served_in_simulated_time() -> None:
 async def follow(
     sim: BuildsSimulator, session: aiohttp.ClientSession, build_uuid: str, clock: VirtualClock
 ) -> list[int]:
-    """How many lines a poller sees each second of a minute."""
+    """The line counts that a poller sees in each second of a minute."""
     counts, url = [], f"{sim.url}/accounts/{sim.account_id}/builds/builds/{build_uuid}/logs"
     for second in range(60):
         async with session.get(url) as response:

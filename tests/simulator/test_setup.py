@@ -1,4 +1,4 @@
-"""What a test adds to an account."""
+"""The objects that a test adds to an account."""
 
 import re
 from typing import Any, get_type_hints
@@ -19,7 +19,7 @@ from builds_async.simulator import (
 
 
 def test_a_seed_makes_the_same_ids_again(clock: VirtualClock) -> None:
-    """The same calls give the same ids and tokens; without a seed they differ."""
+    """With a seed, the same calls give the same ids and tokens; without one they differ."""
 
     def made(seed: int | None, requests: int = 0) -> list[str]:
         sim = BuildsSimulator(clock=clock, seed=seed)
@@ -35,14 +35,14 @@ def test_a_seed_makes_the_same_ids_again(clock: VirtualClock) -> None:
 
 
 def test_the_old_spelling_of_behavior() -> None:
-    """`behaviour=Behaviour(...)` sets the same switches, and `behavior` wins over it."""
+    """`behaviour=Behaviour(...)` sets the same switches, and `behavior` overrides it."""
     old, new = Behaviour(queued_logs="not_found"), Behavior(null_logs_result=True)
     assert BuildsSimulator(behaviour=old).behavior == Behavior(queued_logs="not_found")
     assert BuildsSimulator(behaviour=old, behavior=new).behavior == new
 
 
 def test_workers_have_names_and_tags(sim: BuildsSimulator) -> None:
-    """A name is unique, a tag is 32 hex characters, and nothing can be added under an unknown tag."""
+    """A Worker has a unique name and a tag of 32 hex characters, and an unknown tag is rejected."""
     shop, given = sim.add_worker("shop"), sim.add_worker("blog", tag="0" * 32)
     assert re.fullmatch("[0-9a-f]{32}", shop)
     assert (sim.add_worker("shop"), given) == (shop, "0" * 32)
@@ -63,5 +63,5 @@ def test_workers_have_names_and_tags(sim: BuildsSimulator) -> None:
     ids=["build", "queue"],
 )
 def test_options_are_the_fields_of_the_details(options: Any, details: Any) -> None:
-    """What `add_build` and `add_queue` take is what `BuildDetails` and `QueueDetails` explain."""
+    """The options of `add_build` and `add_queue` are the fields of `BuildDetails` and `QueueDetails`."""
     assert get_type_hints(options) == get_type_hints(details)

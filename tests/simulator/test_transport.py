@@ -33,7 +33,7 @@ BUILD = "8d3b7a4e-3c57-4e0a-9a39-0a3f6c0f3b11"
 
 
 async def test_log_is_followed_on_the_clock(sim: BuildsSimulator, clock: VirtualClock) -> None:
-    """A followed build takes its minutes on the simulator's clock, and every line comes once."""
+    """A followed build takes its minutes on the simulator's clock, and every line arrives once."""
     build = sim.add_build(build_script(200, rate=2.0))
     async with sim.client() as client:
         log = client.follow(build.build_uuid)
@@ -43,8 +43,8 @@ async def test_log_is_followed_on_the_clock(sim: BuildsSimulator, clock: Virtual
     assert sim.connections == 0
 
 
-async def test_transport_of_a_client_of_ones_own(sim: BuildsSimulator, clock: VirtualClock) -> None:
-    """`BuildsClient(transport=sim.transport)` is all that it takes."""
+async def test_transport_of_a_plain_client(sim: BuildsSimulator, clock: VirtualClock) -> None:
+    """`BuildsClient(transport=sim.transport)` suffices for a client."""
     build = sim.add_finished_build()
     async with BuildsClient(
         transport=sim.transport, account_id=sim.account_id, api_token=sim.api_token, clock=clock
@@ -53,7 +53,7 @@ async def test_transport_of_a_client_of_ones_own(sim: BuildsSimulator, clock: Vi
 
 
 async def test_every_part_of_a_request_arrives(sim: BuildsSimulator) -> None:
-    """Method, path, query and body are those that the client has sent."""
+    """Method, path, query and body arrive as the client sent them."""
     tag = sim.add_worker("a shop")
     async with sim.client() as client:
         await client.deploy_hooks.create("a shop", deploy_hook_name="näch/tly", branch="main")
@@ -76,7 +76,7 @@ async def test_every_part_of_a_request_arrives(sim: BuildsSimulator) -> None:
 async def test_credentials_are_those_of_the_client(
     kind: TokenKind | None, error: type[BuildsError], sim: BuildsSimulator
 ) -> None:
-    """A token that the simulator does not know is refused, and one that may not write does not."""
+    """A client's unknown or read-only token is refused, and nothing is canceled."""
     build = sim.add_build()
     token = "cfut_wrong" if kind is None else sim.add_token(kind)
     async with sim.client(api_token=token, retry=ONCE) as client:
@@ -86,7 +86,7 @@ async def test_credentials_are_those_of_the_client(
 
 
 async def test_a_key_takes_the_place_of_the_token(clock: VirtualClock) -> None:
-    """The pair of an email address and a key is not overruled by the account's token."""
+    """A key with an email address replaces the account's token."""
     sim = BuildsSimulator(clock=clock, api_email="a@example.com", api_key="k")
     build = sim.add_build()
     async with sim.client(api_email="a@example.com", api_key="k") as client:
@@ -96,7 +96,7 @@ async def test_a_key_takes_the_place_of_the_token(clock: VirtualClock) -> None:
             await client.builds.get(build.build_uuid)
 
 
-async def test_call_that_needs_no_token_has_none(sim: BuildsSimulator) -> None:
+async def test_call_without_a_token(sim: BuildsSimulator) -> None:
     """A deploy hook is triggered without credentials."""
     hook = sim.add_deploy_hook(sim.add_worker("shop"))
     async with sim.client(api_token="cfut_wrong") as client:
@@ -121,7 +121,7 @@ FAULTS = {
 async def test_faults_are_the_errors_of_a_real_connection(
     fault: Fault, kind: type[BuildsError], call: str
 ) -> None:
-    """Class, `transient`, `sent`, status and number of attempts do not depend on the socket."""
+    """A fault is the same error with and without a socket, in its class and attributes."""
     seen = []
     both: tuple[dict[str, Any], ...] = ({}, {"transport": None})
     async with BuildsSimulator(clock=VirtualClock()) as sim:
@@ -139,7 +139,7 @@ async def test_faults_are_the_errors_of_a_real_connection(
 
 @pytest.mark.parametrize("kind", get_args(FaultKind))
 async def test_every_kind_of_fault_is_implemented(kind: FaultKind, sim: BuildsSimulator) -> None:
-    """Each kind ends in a response or in one of the client's errors: the transport knows all of them."""
+    """Every kind of fault ends in a response or in a client error."""
     build = sim.add_finished_build()
     sim.fault(Fault(kind, size=1000))
     async with sim.client(retry=ONCE) as client:
@@ -151,7 +151,7 @@ async def test_every_kind_of_fault_is_implemented(kind: FaultKind, sim: BuildsSi
 @pytest.mark.slow
 @pytest.mark.parametrize("limit", [64 * 2**20], ids=["64 MiB"])
 async def test_largest_body_is_read_whole(limit: int, sim: BuildsSimulator) -> None:
-    """A body as large as the client takes is given to it, with one byte more it is refused."""
+    """A body of the maximum size is read whole, and one byte more is rejected."""
     surplus = len(b"".join(huge_json(0)))
     request = Request("GET", f"/accounts/{sim.account_id}/builds/account/limits", headers=bearer(sim))
     sim.fault(Fault("huge_body", size=limit - surplus), Fault("huge_body", size=limit - surplus + 1))
@@ -161,7 +161,7 @@ async def test_largest_body_is_read_whole(limit: int, sim: BuildsSimulator) -> N
 
 
 async def test_only_the_start_of_a_huge_refusal_is_read(sim: BuildsSimulator) -> None:
-    """Of anything but a success the first MiB is enough."""
+    """For a response that is not a success, only the first MiB is read."""
     sim.fault("huge_body")
     response = await sim.transport.send(Request("GET", "/nowhere", headers=bearer(sim)))
     assert (response.status, len(response.body)) == (404, 2**20)
@@ -172,8 +172,8 @@ def bearer(sim: BuildsSimulator) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("kind", ["reset", "cut_body", "stall"])
-async def test_lost_response_of_a_request_that_was_acted_upon(kind: Any, sim: BuildsSimulator) -> None:
-    """A cancel whose response is lost has canceled."""
+async def test_lost_response_of_a_completed_request(kind: Any, sim: BuildsSimulator) -> None:
+    """A cancellation whose response is lost has taken effect."""
     build = sim.add_build()
     sim.fault(Fault(kind))
     async with sim.client(retry=ONCE) as client:
@@ -187,7 +187,7 @@ async def test_lost_response_of_a_request_that_was_acted_upon(kind: Any, sim: Bu
 async def test_delay_passes_on_the_clock(
     delay: float, passes: float, sim: BuildsSimulator, clock: VirtualClock
 ) -> None:
-    """A response that takes as long as the timeout, 30 s by default, comes too late."""
+    """A response delayed by the timeout or more, 30 s by default, is too late."""
     build = sim.add_build()
     sim.fault(Fault("slow", delay=delay))
     async with sim.client(retry=ONCE) as client:
@@ -199,10 +199,8 @@ async def test_delay_passes_on_the_clock(
     assert clock.now() == passes
 
 
-async def test_timeout_of_the_client_is_that_of_its_transport(
-    sim: BuildsSimulator, clock: VirtualClock
-) -> None:
-    """`client(timeout=5)` waits five seconds of the clock for a response that never comes."""
+async def test_transport_uses_the_timeout_of_the_client(sim: BuildsSimulator, clock: VirtualClock) -> None:
+    """`client(timeout=5)` times out after five seconds on the clock."""
     build = sim.add_build()
     sim.fault("stall")
     async with sim.client(retry=ONCE, timeout=5.0) as client:
@@ -212,7 +210,7 @@ async def test_timeout_of_the_client_is_that_of_its_transport(
 
 
 async def test_retry_gets_over_a_fault(sim: BuildsSimulator) -> None:
-    """A GET is repeated as over HTTP."""
+    """A GET is retried as over HTTP."""
     build = sim.add_build()
     sim.fault("reset", "stall")
     async with sim.client() as client:
@@ -232,7 +230,7 @@ async def test_closed_client_stays_closed_alone(sim: BuildsSimulator) -> None:
 
 
 def test_client_belongs_to_one_event_loop(clock: VirtualClock) -> None:
-    """A second event loop is a RuntimeError, as with a socket."""
+    """Using a client in a second event loop is a RuntimeError, as with a socket."""
     sim = BuildsSimulator(clock=clock)
     client = sim.client()
     asyncio.run(client.account.limits())
@@ -240,8 +238,8 @@ def test_client_belongs_to_one_event_loop(clock: VirtualClock) -> None:
         asyncio.run(client.account.limits())
 
 
-async def test_session_of_ones_own_goes_over_the_socket(clock: VirtualClock) -> None:
-    """`client(session=...)` needs the server, and says so."""
+async def test_session_of_the_caller_goes_over_the_socket(clock: VirtualClock) -> None:
+    """`client(session=...)` requires the running server, and says so."""
     sim = BuildsSimulator(clock=clock)
     async with aiohttp.ClientSession() as session:
         with pytest.raises(RuntimeError, match="not started"):
@@ -253,7 +251,7 @@ async def test_session_of_ones_own_goes_over_the_socket(clock: VirtualClock) -> 
 
 @pytest.mark.slow
 async def test_environ_connects_a_child_process(sim: BuildsSimulator) -> None:
-    """A child process gets at the simulator by these variables; without the server there are none."""
+    """`environ` connects a child process to the simulator, and requires the running server."""
     with pytest.raises(RuntimeError, match="not started"):
         _ = sim.environ
     code = (

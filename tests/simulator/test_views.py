@@ -1,4 +1,4 @@
-"""How the API shows a build."""
+"""A build as the API shows it."""
 
 import re
 from typing import Any
@@ -38,7 +38,7 @@ BUILD_FIELDS = {
 async def test_a_build_has_every_field_in_every_state(
     sim: BuildsSimulator, clock: VirtualClock, door: Any
 ) -> None:
-    """Dates that are not yet known are null; the others have milliseconds and end in Z."""
+    """A build has every field in every state: unknown dates are null, others have milliseconds and Z."""
     build = sim.add_build(
         [
             (1, BuildStatus.INITIALIZING),
@@ -62,7 +62,7 @@ async def test_a_build_has_every_field_in_every_state(
 
 
 def test_only_the_lookup_of_one_success_has_a_preview_url(sim: BuildsSimulator, door: Any) -> None:
-    """The key is absent everywhere else."""
+    """Only the lookup of a single success has a `preview_url`; the key is absent everywhere else."""
     success = sim.add_finished_build(preview_url="https://preview.example")
     failure = sim.add_finished_build(outcome=BuildOutcome.FAIL)
     ask = door(sim)
@@ -73,7 +73,7 @@ def test_only_the_lookup_of_one_success_has_a_preview_url(sim: BuildsSimulator, 
 
 
 def test_the_options_of_a_build_are_shown(sim: BuildsSimulator, door: Any) -> None:
-    """Each is where the API has it."""
+    """Each option of a build is shown where the API has it."""
     tag = sim.add_worker("shop")
     build = sim.add_build(
         external_script_id=tag,
@@ -107,7 +107,7 @@ def test_the_options_of_a_build_are_shown(sim: BuildsSimulator, door: Any) -> No
 def test_environment_variables_have_the_shape_of_the_switch(
     how: Any, expected: Any, clock: VirtualClock, door: Any
 ) -> None:
-    """Objects with their value, the bare values, or null for the whole map."""
+    """Environment variables are objects, bare values, or a null map, as the switch says."""
     sim = BuildsSimulator(clock=clock, behavior=Behavior(environment_variables=how))
     build = sim.add_build(environment_variables={"A": "1", "B": None})
     variables = door(sim).result(f"builds/{build.build_uuid}")["build_trigger_metadata"][
@@ -120,7 +120,7 @@ def test_environment_variables_have_the_shape_of_the_switch(
 
 
 def test_words_can_be_replaced(clock: VirtualClock, door: Any) -> None:
-    """The service may use undocumented words."""
+    """A switch replaces documented words with undocumented ones."""
     assert BuildsSimulator().behavior == Behavior()
     words = {"running": "building", "success": "great"}
     sim = BuildsSimulator(clock=clock, behavior=Behavior(status_words=words))
@@ -132,7 +132,7 @@ def test_words_can_be_replaced(clock: VirtualClock, door: Any) -> None:
 
 @pytest.mark.parametrize("late", [0.0, 3.0, "never"], ids=str)
 async def test_the_outcome_may_be_late(late: Any, clock: VirtualClock, door: Any) -> None:
-    """`stopped` is seen first, and the outcome some seconds later, or never."""
+    """The outcome may follow `stopped` some seconds later, or never."""
     sim = BuildsSimulator(clock=clock, behavior=Behavior(late_outcome=late))
     build = sim.add_build([(1, "line"), (2, BuildOutcome.SUCCESS)])
     await clock.sleep(2.0)
@@ -146,7 +146,7 @@ async def test_the_outcome_may_be_late(late: Any, clock: VirtualClock, door: Any
 
 
 def test_every_result_decodes_as_its_model(sim: BuildsSimulator, door: Any) -> None:
-    """Six endpoints return what the models expect, in the common envelope."""
+    """Every endpoint's result decodes as its model, in the common envelope."""
     build, ask = sim.add_finished_build(), door(sim)
     path, tag = f"builds/{build.build_uuid}", build.external_script_id
     responses: list[tuple[type, Any]] = [

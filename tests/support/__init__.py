@@ -1,4 +1,4 @@
-"""Fakes and canned answers that the tests share."""
+"""Fakes and canned responses that the tests share."""
 
 from tests.support.api import MockApi
 from tests.support.bodies import (

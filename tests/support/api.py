@@ -1,4 +1,4 @@
-"""aiohttp mocked below our transport: for status, headers and sequences of answers."""
+"""Aiohttp mocked below our transport, for status, headers and sequences of responses."""
 
 import asyncio
 from inspect import signature
@@ -20,21 +20,21 @@ _WRITER: dict[str, Any] = (
 
 
 class _Response(ClientResponse):
-    """Since aiohttp 3.14 a response wants a `stream_writer`, which aioresponses up to 0.7.9 does not pass.
+    """Since aiohttp 3.14 a response requires a `stream_writer`, which aioresponses up to 0.7.9 omits.
 
-    pnuckowski/aioresponses#289; drop `_WRITER` when a release has the fix.
+    See pnuckowski/aioresponses#289. Remove `_WRITER` when a release has the fix.
     """
 
     def __init__(self, *args: Any, loop: Any, **kwargs: Any) -> None:
-        loop.get_debug.return_value = False  # or each response keeps the whole stack: milliseconds
+        loop.get_debug.return_value = False  # debug mode keeps each response's whole stack: milliseconds
         super().__init__(*args, loop=loop, **_WRITER, **kwargs)  # type: ignore[misc]
 
 
 class MockApi(aioresponses):
-    """The API behind a mocked `ClientSession`: each `on` is one answer, given in order for its path.
+    """The API behind a mocked `ClientSession`: each `on` is one response, returned in order for its path.
 
-    `sent` has the requests as (method, path below the account with its query), in order. What was not
-    announced with `on` is refused like a connection.
+    `sent` has the requests as (method, path below the account with its query), in order. A request without a
+    response from `on` fails like a refused connection.
     """
 
     def __init__(self, base_url: str = BASE_URL, account: str = ACCOUNT) -> None:
@@ -68,12 +68,12 @@ class MockApi(aioresponses):
         self.clear()
 
     def on(self, method: str, path: str, json: Any = None, **kwargs: Any) -> None:
-        """The next answer to `method` on `path` below the account: `json`, or what aioresponses takes."""
+        """Add the next response to `method` on `path` below the account: `json`, or aioresponses keywords."""
         if json is not None:
             kwargs["payload"] = json
         self.add(self.base + path, method=method, **kwargs)
 
     async def match(self, method: str, url: URL, *args: Any, **kwargs: Any) -> ClientResponse | None:
         self.sent.append((method, str(url).removeprefix(self.base)))
-        await asyncio.sleep(0)  # like a network, it lets the others go on meanwhile
+        await asyncio.sleep(0)  # like a network, it lets other tasks run meanwhile
         return await super().match(method, url, *args, **kwargs)

@@ -1,4 +1,4 @@
-"""Responses of the API as JSON, modeled on captured ones."""
+"""API responses as JSON, modeled on captured ones."""
 
 from typing import Any
 
@@ -12,12 +12,12 @@ Json = dict[str, Any]
 
 
 def tags(count: int) -> list[str]:
-    """`count` different Worker tags."""
+    """`count` distinct Worker tags."""
     return [f"{number:032x}" for number in range(1, count + 1)]
 
 
 def build(build_uuid: str = BUILD_UUID, /, **changes: Any) -> Json:
-    """A build that has succeeded, with `changes`."""
+    """A successful build, with `changes`."""
     return {
         "build_uuid": build_uuid,
         "status": "stopped",
@@ -78,13 +78,13 @@ def build(build_uuid: str = BUILD_UUID, /, **changes: Any) -> Json:
 
 
 def log_page(*messages: str, cursor: str | None = None, truncated: bool = False, **more: Any) -> Json:
-    """A page of a log: one line a millisecond."""
+    """A page of a log, with one line per millisecond."""
     lines = [[1784052295481 + number, message] for number, message in enumerate(messages)]
     return {"lines": lines, "cursor": cursor, "truncated": truncated, **more}
 
 
 def result_info(*, page: int, per_page: int, total_count: int, **changes: Any) -> Json:
-    """Where a page of a list of `total_count` items stands."""
+    """The `result_info` of a page in a list of `total_count` items."""
     pages = -(-total_count // per_page)
     return {
         "page": page,
@@ -98,12 +98,12 @@ def result_info(*, page: int, per_page: int, total_count: int, **changes: Any) -
 
 
 def envelope(result: Any, **more: Any) -> Json:
-    """A successful answer."""
+    """A successful response."""
     return {"success": True, "errors": [], "messages": [], "result": result, **more}
 
 
 def refusal(code: int | None = None, message: str = "", *more: tuple[int, str]) -> Json:
-    """A refused answer, with the first error and `more` of them; without arguments it names none."""
+    """A refusal with the first error and `more` of them; without arguments it has none."""
     errors: list[Json] = [] if code is None and not message else [{"code": code, "message": message}]
     errors += [{"code": code, "message": message} for code, message in more]
     return {"success": False, "errors": errors, "messages": [], "result": None}

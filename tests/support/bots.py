@@ -1,4 +1,4 @@
-"""Several bots of one fleet as the reader of a load: they divide the Workers and the rate budget."""
+"""Several bots of one fleet as the reader of a load: they share the Workers and the rate budget."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -11,12 +11,12 @@ from tests.support.traffic import WINDOW, Reader, Traffic
 
 
 def bots(count: int) -> Reader:
-    """So many bots, which begin together."""
+    """`count` bots that start together."""
 
     async def read(traffic: Traffic) -> None:
         engine = MemoryGroups(traffic.clock)
         engine.budgets.users["default"] = known = LeaseModel()
-        known.born = -int(2 * WINDOW * 1000)  # it was used before, so there is no grace
+        known.born = -int(2 * WINDOW * 1000)  # the engine has a past, so there is no grace period
         await asyncio.gather(*(_bot(traffic, engine) for _ in range(count)))
 
     return read

@@ -1,4 +1,4 @@
-"""A headless Chromium, driven through its DevTools protocol. Nothing to install but the browser."""
+"""A headless Chromium, driven through its DevTools protocol. Only the browser must be installed."""
 
 import asyncio
 import json
@@ -17,16 +17,16 @@ from typing import Any
 import aiohttp
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-"""The browser under its names, the preferred one first."""
+"""The browser's possible names, the preferred one first."""
 
 CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
-"""The browser's path, None if the machine has none."""
+"""The browser's path, or None if the machine has none."""
 
 PATIENCE = 10.0
 
 _FLAGS = (
     "--headless=new",
-    "--no-sandbox",  # root has none; it sees pages of the tests only
+    "--no-sandbox",  # the sandbox does not run as root; only test pages load
     "--disable-gpu",
     "--disable-quic",
     "--disable-dev-shm-usage",
@@ -47,7 +47,7 @@ def chromium() -> Iterator[str]:
         command = [CHROMIUM, *_FLAGS, f"--user-data-dir={profile}", "about:blank"]
         with subprocess.Popen(  # noqa: S603  # ours
             command,
-            env={**os.environ, "TMPDIR": profile},  # it leaves things there
+            env={**os.environ, "TMPDIR": profile},  # it leaves files there
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         ) as process:
@@ -67,7 +67,7 @@ def _address(file: Path, process: "subprocess.Popen[bytes]") -> str:
 
 
 class DevTools:
-    """The connection to the browser: calls, and what is reported of each page."""
+    """The connection to the browser: calls, and the events of each page."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self._socket = socket
@@ -97,9 +97,9 @@ class DevTools:
 
 
 class Page:
-    """One page in a profile of its own, as if it were another browser.
+    """One page in its own profile, as if in another browser.
 
-    `troubles` are the errors on its console: exceptions, what its policy refused, failed loads.
+    `troubles` are the errors on its console: exceptions, policy violations and failed loads.
     """
 
     def __init__(self, tools: DevTools, session: str) -> None:
@@ -111,7 +111,7 @@ class Page:
         return await self._tools.call(method, self._session, **params)
 
     async def evaluate(self, expression: str) -> Any:
-        """What JavaScript gives for `expression`, a promise awaited."""
+        """The value of a JavaScript `expression`, with a promise awaited."""
         got = await self.call(
             "Runtime.evaluate",
             expression=expression,
@@ -123,7 +123,7 @@ class Page:
         return got["result"].get("value")
 
     async def until(self, expression: str, expected: object = True) -> None:
-        """Wait until `expression` gives what is expected; if that takes too long, say what it gives."""
+        """Wait until `expression` has the expected value; on a timeout, fail with its actual value."""
         deadline = time.monotonic() + PATIENCE
         while (got := await self.evaluate(expression)) != expected:
             assert time.monotonic() < deadline, f"{expression} is {got!r}, not {expected!r}: {self.troubles}"
@@ -154,7 +154,7 @@ class Browser:
 
 @asynccontextmanager
 async def connected(address: str) -> AsyncIterator[Browser]:
-    """Use a running browser; at the end of the block its pages are closed."""
+    """Use a running browser; its pages are closed at the end of the block."""
     async with aiohttp.ClientSession() as session, session.ws_connect(address, max_msg_size=0) as socket:
         tools = DevTools(socket)
         listener = asyncio.create_task(tools.listen())

@@ -1,4 +1,4 @@
-"""One test for a table of cases, for tables whose cases cost less than pytest adds to each."""
+"""One test for a whole table, for cases that cost less than pytest adds to each test."""
 
 import inspect
 import itertools
@@ -25,7 +25,7 @@ class Case:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        """Name the case; with `failures`, put what failed there instead of raising it."""
+        """Name the case; with `failures`, collect the failure there and do not raise it."""
         if error is None:
             return False
         error.add_note(f"in the case: {self._name}")
@@ -41,7 +41,7 @@ def cases(
     *,
     ids: Iterable[object] | Callable[[Any], object] | None = None,
 ) -> Callable[[Test], Test]:
-    """Like `pytest.mark.parametrize`, but one test goes through the whole table. Each failure names its case.
+    """Like `pytest.mark.parametrize`, but one test runs the whole table. Each failure names its case.
 
     For cases that cost less than a test does, about 2 ms, and need no fixtures of their own: they share them.
     """
@@ -64,7 +64,7 @@ def cases(
 
         shown: Any = run_async if inspect.iscoroutinefunction(test) else run
         signature = inspect.signature(test)
-        # To pytest, an argument that is left is a fixture.
+        # Pytest treats each remaining argument as a fixture.
         left = [it for name, it in signature.parameters.items() if name not in columns]
         shown.__signature__ = signature.replace(parameters=left)
         return shown  # type: ignore[no-any-return]
@@ -73,7 +73,7 @@ def cases(
 
 
 def _checked(table: list[tuple[object, dict[str, Any]]]) -> Iterator[tuple[Case, dict[str, Any]]]:
-    """Each row with its name, and at the end what failed."""
+    """Each row with its name, and the failures at the end."""
     assert table, "no case, no test"
     failures: list[BaseException] = []
     for name, row in table:

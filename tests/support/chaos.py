@@ -1,4 +1,4 @@
-"""Real processes in real trouble: bots, an engine, a simulator, and a proxy before each bot's engine."""
+"""Real processes under real faults: bots, an engine, a simulator, and a proxy before each bot's engine."""
 
 import asyncio
 import json
@@ -18,13 +18,13 @@ from tests.live.tail.support import script
 from tests.support.engines import EngineServer
 
 LINES = "chaos-lines"
-"""The list in the engine that has the lines, with the position in one step."""
+"""The engine's list of delivered lines, written in one step with their position."""
 
 Row = tuple[str, int, str]
 
 
 class Proxy:
-    """A way to the engine that can be cut: connections stay open, and nothing passes."""
+    """A severable route to the engine: connections stay open, and nothing passes."""
 
     def __init__(self, port: int) -> None:
         self.target = port
@@ -66,7 +66,7 @@ class Proxy:
 
 
 class Run:
-    """A run of some seconds: trouble first, and then peace until every line was delivered."""
+    """A run of some seconds: faults first, then calm until every line is delivered."""
 
     def __init__(
         self,
@@ -100,7 +100,7 @@ class Run:
         return self.folder / "plain"
 
     async def run(self) -> None:
-        """Let it happen."""
+        """Run the scenario."""
         loop = asyncio.get_running_loop()
         async with self.sim:
             try:
@@ -125,9 +125,9 @@ class Run:
                 await self.end()
 
     async def looked_up(self) -> None:
-        """Wait until the bots have looked up all Workers, and their positions had time to be saved.
+        """Wait until the bots have looked up all Workers and have had time to save their positions.
 
-        A build that is over before the first lookup of its Worker is no news: no bot has to deliver it.
+        No bot has to deliver a build that ends before the first lookup of its Worker.
         """
         async with asyncio.timeout(60):
             while not self.tags_looked_up.issuperset(self.tags):
@@ -177,7 +177,7 @@ class Run:
             self.thaws.append((at, proxy.open.set))
 
     async def engine_trouble(self, kind: str) -> None:
-        """Restart the engine: with its data, by its append-only file, or without."""
+        """Disturb the engine: freeze it, or restart it with or without its append-only file."""
         self.faults[kind] += 1
         if kind == "frozen":
             self.engine.freeze()
@@ -252,7 +252,7 @@ class Run:
             await proxy.stop()
 
     async def rows(self) -> list[Row]:
-        """What the committing sink has."""
+        """The rows of the committing sink."""
         if self.database is not None:
             async with postgres_store(self.database) as store:
                 assert store is not None
@@ -260,7 +260,7 @@ class Run:
         return [_row(text) for text in await _list_of(self.engine)]
 
     def plain_rows(self) -> list[Row]:
-        """What the sink without transactions has. A kill may have cut its last line."""
+        """The rows of the sink without transactions. A kill may have truncated its last line."""
         rows = []
         for text in self.plain.read_text("utf-8").splitlines():
             with suppress(ValueError):
@@ -269,7 +269,7 @@ class Run:
 
     @property
     def errors(self) -> str:
-        """What the bots have written to standard error, without warnings."""
+        """The bots' standard error, without warnings."""
         return (self.folder / "errors").read_text("utf-8")
 
 
@@ -293,7 +293,7 @@ async def _list_of(engine: EngineServer) -> Iterable[bytes | str]:
 
 
 class PostgresSink:
-    """The store of the example, and a table without a key: a line that comes twice is there twice."""
+    """The example's store with a table that has no key, so that a duplicate line is stored twice."""
 
     only_commit = True
 

@@ -1,4 +1,4 @@
-"""One bot of a chaos run: `python -m tests.support.chaos_bot CONFIG`, in a process of its own."""
+"""One bot of a chaos run: `python -m tests.support.chaos_bot CONFIG`, in its own process."""
 
 import asyncio
 import json
@@ -13,12 +13,12 @@ from tests.support.chaos import LINES, postgres_store
 
 
 async def main(config: dict[str, Any]) -> None:
-    """Follow its part of the Workers, into the sink of the run, until SIGTERM."""
+    """Follow this bot's share of the Workers into the run's sink, until SIGTERM."""
     loop = asyncio.get_running_loop()
     async with Fleet(config["engine"], group="chaos", lease=config["lease"]) as fleet:
         leaving: list[asyncio.Task[None]] = []
         loop.add_signal_handler(signal.SIGTERM, lambda: leaving.append(loop.create_task(fleet.leave())))
-        # A new engine grants nothing for the first seconds, which a short run does not have.
+        # A new engine grants nothing for the first seconds, and a short run can't wait for that.
         limits = {"limit": config["limit"], "window": config["window"]}
         alone = RateBudget(limit=config["limit"] // 4, window=config["window"])
         shared = SharedBudget(config["engine"], **limits) if config["shared"] else nullcontext(alone)

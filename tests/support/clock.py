@@ -1,4 +1,4 @@
-"""Clocks on which no test has to wait."""
+"""Clocks that spare tests from real waiting."""
 
 import asyncio
 import heapq
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 async def settle(turns: int = 50) -> None:
-    """Let every task that can run, run until it waits for something that only the test can bring about."""
+    """Let every runnable task run until it waits for something that only the test can provide."""
     loop = asyncio.get_running_loop()
     for _ in range(turns):
         await asyncio.sleep(0)
@@ -22,9 +22,9 @@ async def settle(turns: int = 50) -> None:
 
 
 class FakeClock:
-    """A clock whose `sleep` takes no time: it moves `now`, notes the nap and yields once to the loop.
+    """A clock whose `sleep` takes no time: it advances `now`, records the nap and yields once to the loop.
 
-    Made for one sleeper at a time. Where several wait at once, each moves the time for all; `VirtualClock`
+    For one sleeper at a time. Several concurrent sleepers would each advance the time for all; `VirtualClock`
     keeps them in order.
     """
 
@@ -46,7 +46,7 @@ class FakeClock:
 
 
 class LoneClock:
-    """Time that passes only by sleeping, for one sleeper; a test may also set it."""
+    """Time that advances only through sleeping, for one sleeper; a test may also set it."""
 
     def __init__(self) -> None:
         self.time = 0.0
@@ -60,9 +60,10 @@ class LoneClock:
 
 
 class VirtualClock:
-    """A clock on which many may sleep at once: each wakes at its own moment, in order of the moments.
+    """A clock for concurrent sleepers: each wakes at its own moment, in order of the moments.
 
-    Time stands still until the test moves it with `run_until`; in between all tasks run as far as they can.
+    Time stands still until the test advances it with `run_until`; in between, all tasks run as far as they
+    can.
     """
 
     def __init__(self, now: float = 0.0) -> None:
@@ -79,7 +80,7 @@ class VirtualClock:
         await wakes
 
     async def run_until(self, moment: float) -> None:
-        """Move time to `moment`, waking each sleeper on the way at the moment that it asked for."""
+        """Advance time to `moment`, waking each sleeper on the way at its own moment."""
         await settle()
         while self._sleepers and self._sleepers[0][0] <= moment:
             at, _, wakes = heapq.heappop(self._sleepers)
@@ -92,7 +93,7 @@ class VirtualClock:
 
 
 async def canceled_after(clock: Clock, step: Awaitable[T], seconds: float) -> T | None:
-    """What a step gives; None if it is canceled because nothing has come for `seconds`."""
+    """The result of a step, or None if it takes longer than `seconds` and is canceled."""
     reading = asyncio.ensure_future(step)
     alarm = asyncio.ensure_future(clock.sleep(seconds))
     try:

@@ -1,4 +1,4 @@
-"""A repository and settings that a Worker is connected with."""
+"""A repository and build settings to connect a Worker with."""
 
 from builds_async import NewBuildSettings, NewGitRepository
 

@@ -21,7 +21,7 @@ def a_budget(
 
 
 def burst(budget: RateBudget, *, poll: bool = False, done: bool = True) -> int:
-    """How many requests of a kind go out at this moment, each answered at once if `done`."""
+    """Send requests until the budget refuses, each completed at once if `done`; returns their number."""
     count = 0
     while budget.try_acquire(poll=poll):
         count += 1
@@ -33,12 +33,12 @@ def burst(budget: RateBudget, *, poll: bool = False, done: bool = True) -> int:
 def say(
     left: int, reset: float, quota: int | None = None, window: float | None = None
 ) -> dict[str, Allowance]:
-    """What rate headers say."""
+    """Parsed rate-limit headers."""
     return {"default": Allowance(left, reset, quota, window)}
 
 
 class Crowd:
-    """Callers that wait for a budget; `went` notes who went out, and when."""
+    """Callers that wait for a budget; `went` records who went out, and when."""
 
     def __init__(self, budget: RateBudget, clock: VirtualClock) -> None:
         self.budget = budget
@@ -48,7 +48,7 @@ class Crowd:
         self.tasks: dict[str, asyncio.Task[None]] = {}
 
     async def add(self, *names: str, poll: bool = False, max_wait: float = 1e9) -> None:
-        """Let callers queue up, in this order."""
+        """Queue callers, in this order."""
         for name in names:
             self.tasks[name] = asyncio.create_task(self._call(name, poll=poll, max_wait=max_wait))
             await settle(3)

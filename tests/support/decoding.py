@@ -1,4 +1,4 @@
-"""JSON as it comes out of a response."""
+"""JSON as it is decoded from a response."""
 
 from typing import Any
 

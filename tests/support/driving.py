@@ -1,4 +1,4 @@
-"""Driving a coroutine by hand, so that a cancel can strike at each place where it waits."""
+"""Drives a coroutine by hand, so that a cancellation can strike at each await."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -21,11 +21,11 @@ async def stepped(step: Coroutine[object, object, T], cancel_at: int | None = No
 
 
 class CancelledStep(Exception):  # noqa: N818  # not an error
-    """The step was cancelled where it waited."""
+    """The step was canceled at an await."""
 
 
 def drive(step: Coroutine[object, object, T], cancel_at: int | None = None) -> T:
-    """Run a coroutine to its end, or cancel it where it waits for the n-th time."""
+    """Run a coroutine to its end, or cancel it at its n-th await."""
     waits = 0
     try:
         while True:

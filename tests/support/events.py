@@ -8,7 +8,7 @@ PREFIX = "cf.workersBuilds.worker.build."
 def wire(
     kind: str = "failed", status: Any = "failed", outcome: Any = "failure", **payload: Any
 ) -> dict[str, Any]:
-    """An event as the documents show it."""
+    """An event as the documentation shows it."""
     return {
         "type": PREFIX + kind,
         "source": {"type": "workersBuilds.worker", "workerName": "shop"},

@@ -1,4 +1,4 @@
-"""Members of a shared budget on a virtual clock: their traffic, and the API that judges them."""
+"""Members of a shared budget on a virtual clock: their traffic, and the API that enforces the limit."""
 
 import asyncio
 import random
@@ -20,7 +20,7 @@ LATENCY = 0.002
 
 
 class Judge:
-    """The API: counts every request when it arrives, and blocks all when there are too many."""
+    """The API: it counts every request on arrival, and blocks all requests after too many."""
 
     def __init__(self, clock: VirtualClock, *, headers: bool = True) -> None:
         self.clock = clock
@@ -32,7 +32,7 @@ class Judge:
         self.most = 0
 
     def answer(self) -> tuple[float, dict[str, str]]:
-        """Count a request. Returns for how long it is refused, and the headers."""
+        """Count a request. Returns how long it is refused for, and the headers."""
         now = self.clock.now()
         refused = self.window.enter(now)
         self.refused += bool(refused)
@@ -45,7 +45,7 @@ class Judge:
 
 
 class Link:
-    """A member's connection to an engine: may be cut, slow, or stand still with the member."""
+    """A member's connection to an engine, which may be cut, slow, or frozen with the member."""
 
     def __init__(self, engine: "Engine", alive: Callable[[], Coroutine[object, object, None]]) -> None:
         self.engine = engine
@@ -68,7 +68,7 @@ class Link:
             await self._time_out()  # the request is lost
         grant = await self.engine.lease(user, claim)
         if self.engine.random.random() < self.lost / 2:
-            await self._time_out()  # the reply is
+            await self._time_out()  # the reply is lost
         await self.alive()
         return grant
 
@@ -86,7 +86,7 @@ class Link:
 
 
 class Engine(MemoryEngine):
-    """An engine that may be out of reach for all, and may forget."""
+    """An engine that may become unreachable for all members, and may lose its data."""
 
     def __init__(self, clock: VirtualClock, seed: int = 1) -> None:
         super().__init__(clock, latency=LATENCY)
@@ -94,12 +94,12 @@ class Engine(MemoryEngine):
         self.random = random.Random(seed)  # noqa: S311  # the same every time
 
     def forget(self) -> None:
-        """Lose everything."""
+        """Lose all data."""
         self.users.clear()
 
 
 class Member:
-    """A process that shares the budget: callers that send one request after the other."""
+    """A process that shares the budget: callers that each send one request after another."""
 
     def __init__(self, engine: Engine, judge: Judge, *, seed: int = 1, **options: object) -> None:
         self.clock = judge.clock
@@ -115,21 +115,21 @@ class Member:
         self._callers: list[asyncio.Task[None]] = []
 
     async def start(self, callers: int = 0, *, pause: float = 0.0, polls: bool = False) -> None:
-        """Join, with so many callers."""
+        """Join, with this many callers."""
         await self._stack.enter_async_context(self.budget)
         await self.call(callers, pause=pause, polls=polls)
 
     async def call(self, callers: int, *, pause: float = 0.0, polls: bool = False) -> None:
-        """Let more callers send."""
+        """Add callers that send."""
         self._callers += [asyncio.ensure_future(self._call(pause, poll=polls)) for _ in range(callers)]
 
     async def stop(self) -> None:
-        """End in good order."""
+        """Shut down in good order."""
         await self._end_callers()
         await self._stack.aclose()
 
     async def crash(self) -> None:
-        """End without a word. What is on its way arrives all the same."""
+        """End without notice. Requests in flight still arrive."""
         supply = self.budget._supply
         tasks = [*supply._background, *([supply._refilling] if supply._refilling else [])]
         for task in tasks:
@@ -139,12 +139,12 @@ class Member:
         await self._end_callers()
 
     async def alive(self) -> None:
-        """Wait for as long as the process stands still."""
+        """Wait until the process is no longer frozen."""
         while (left := self.asleep_until - self.clock.now()) > 0:
             await self.clock.sleep(left)
 
     async def send(self, *, poll: bool = False) -> bool:
-        """One request, as a session sends it. False if it was refused."""
+        """Send one request as a session does. Returns False if it was refused."""
         budget = self.budget
         await self.alive()
         while not budget.try_acquire(poll=poll):
@@ -155,7 +155,7 @@ class Member:
             budget.give_back()
         refused = 0.0
         try:
-            await self.alive()  # a process may stand still between the decision and the socket
+            await self.alive()  # a process may freeze between the decision and the socket
             await self.clock.sleep(0.01 + 0.05 * self.random.random())
             refused, headers = self.judge.answer()
             await self.clock.sleep(0.01 + 0.05 * self.random.random())

@@ -1,4 +1,4 @@
-"""A process that shares a budget: callers that get one build again and again, until it is ended."""
+"""A process that shares a budget: its callers get one build repeatedly until SIGTERM."""
 
 import asyncio
 import os
@@ -10,7 +10,7 @@ from builds_async.fleet import SharedBudget
 
 
 async def main() -> None:
-    """Send until SIGTERM, in the account of the environment."""
+    """Send until SIGTERM, to the account in the environment."""
     engine, build_uuid, limit, window = sys.argv[1:]
     ended = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)

@@ -1,4 +1,4 @@
-"""An hour of an account, simulated: many running builds followed, and many Workers looked up meanwhile.
+"""A simulated hour of an account: many running builds followed while many Workers are looked up.
 
 No socket: requests go through the simulator's transport, after a pause for the network, on a virtual clock.
 """
@@ -85,7 +85,7 @@ class Hour:
         self.calls, self.polls = DatedBuilds(session), DatedBuilds(session.polling())
 
     def _add_build(self, rng: random.Random) -> SimulatedBuild:
-        """A build that writes a line every five seconds, more or less, until the hour is over."""
+        """Add a build that writes a line about every five seconds until the hour is over."""
         moments: list[tuple[float, str]] = []
         now = rng.random() * LINE_EVERY
         while now < self.seconds:
@@ -110,26 +110,26 @@ class Hour:
     async def aclose(self) -> None:
         """Nothing to close."""
 
-    # What the client has received.
+    # The client's received lines.
 
     def take(self, build_uuid: str, line: LogLine) -> None:
-        """A line was delivered."""
+        """Record a delivered line."""
         self.got.setdefault(build_uuid, []).append(line)
         self.lags.append(self.clock.now() - line.timestamp / 1000)
 
     @property
     def complete(self) -> bool:
-        """Whether every line came once and in order."""
+        """Whether every line arrived once and in order."""
         return all(self.got.get(build.build_uuid, []) == list(build.lines) for build in self.running)
 
     @property
     def mean_lag(self) -> float:
-        """Seconds from a line's writing to its delivery."""
+        """The mean seconds from the writing of a line to its delivery."""
         return fmean(self.lags)
 
     @property
     def best_lag(self) -> float:
-        """The mean lag if the polls that the lookups leave went evenly to the logs."""
+        """The mean lag if all polls not spent on lookups were spread evenly over the logs."""
         per_window = self.limit * 0.9 - self.workers / 20 * WINDOW / 60
         return self.builds / (per_window / WINDOW) / 2
 
@@ -148,7 +148,7 @@ class Hour:
 
 
 async def follow(hour: Hour) -> None:
-    """As many followers as builds."""
+    """One follower per build."""
     demand = Demand(hour.clock, hour.budget)
 
     async def one(build_uuid: str) -> None:
@@ -181,7 +181,7 @@ async def tail(hour: Hour) -> None:
 
 
 async def naive(hour: Hour) -> None:
-    """The first loop that comes to mind: each log every second by its cursor, again after an error."""
+    """The naive loop: read each log every second by its cursor, and again after an error."""
 
     async def one(build: SimulatedBuild) -> None:
         path, cursor = f"/accounts/{hour.sim.account_id}/builds/builds/{build.build_uuid}/logs", None

@@ -1,4 +1,4 @@
-"""Whether something was left behind."""
+"""Checks for leaked tasks and resources."""
 
 import asyncio
 import gc
@@ -12,7 +12,7 @@ from tests.support.server import TASK
 
 @asynccontextmanager
 async def nothing_left() -> AsyncIterator[None]:
-    """Assert that the block leaves no task behind and nothing that warns when it is collected."""
+    """Assert that the block leaves no task behind, and nothing that warns when it is collected."""
     gc.collect()
     before = tasks()
     with warnings.catch_warnings(record=True) as caught:
@@ -26,5 +26,5 @@ async def nothing_left() -> AsyncIterator[None]:
 
 
 def tasks() -> set[asyncio.Task[object]]:
-    """The tasks of the loop, but for those of a `RawServer`, which ends them itself."""
+    """The tasks of the loop, except those of a `RawServer`, which ends them itself."""
     return {task for task in asyncio.all_tasks() if task.get_name() != TASK}

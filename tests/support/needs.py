@@ -1,4 +1,4 @@
-"""Says what a test needs that the machine may not have: an engine, a shell, a browser."""
+"""Requirements of a test that the machine may lack: an engine, a shell, a browser."""
 
 import os
 import shutil
@@ -8,13 +8,13 @@ from typing import NoReturn
 import pytest
 
 MISSING = "missing: "
-"""How the reason of a skip begins, for the line at the end of the run."""
+"""The start of a skip reason, which the last line of the run collects."""
 
 
 def skip_without(what: str, *, expected: bool) -> NoReturn:
-    """Skip the test for want of something; in CI fail, if it is expected there.
+    """Skip the test because a requirement is missing; in CI, fail if it is expected there.
 
-    A guarantee that is skipped is none. The run ends with a line that says what was missing.
+    A skipped guarantee is no guarantee. The run ends with a line that lists the missing requirements.
     """
     if os.environ.get("CI") == "true" and expected:
         pytest.fail(f"{MISSING}{what}")

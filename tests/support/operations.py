@@ -1,7 +1,7 @@
-"""The operations of the API: for each the client's call, and what that must send and give.
+"""The operations of the API: the client's call for each, with its expected request and result.
 
-This is the one table of them. `tests/resources` compare the client with it, `tests/simulator` the simulator,
-and both compare it with the published schema, which has the method, the path and the types of each.
+This is their only table. `tests/resources` compares the client with it, `tests/simulator` the simulator, and
+both compare it with the published schema, which has the method, path and types of each operation.
 """
 
 from collections.abc import Awaitable, Callable
@@ -130,31 +130,31 @@ PAGED = {"page": "2", "per_page": "7"}
 
 @dataclass(frozen=True)
 class Operation:
-    """How an operation of the schema is called, and what that has to send and give."""
+    """The call of a schema operation, with its expected request and result."""
 
     permission: str
-    """The least permission that Cloudflare's documents name. The schema in `tests/data` has none."""
+    """The least permission in Cloudflare's documentation. The schema in `tests/data` has none."""
 
     call: Callable[[BuildsClient], Awaitable[object]]
-    """With every argument that the method takes."""
+    """The call with every argument that the method takes."""
 
     gives: object
-    """A type, or (a container, the type in it), or None."""
+    """A type, or (a container, its item type), or None."""
 
     names: Json = field(default_factory=dict)
-    """What the placeholders in the path stand for, except the account."""
+    """The values of the placeholders in the path, except the account."""
 
     query: Json = field(default_factory=dict)
     body: object = None
 
     is_receipt: bool = False
-    """Whether a success means that it was done, whatever the body of the response is."""
+    """Whether a success confirms the operation, whatever the body of the response is."""
 
     list_under: str | None = None
-    """The one field of the result that has the list, where the result is not the list itself."""
+    """The only field of the result, which holds the list, if the result is not the list itself."""
 
     left_out: frozenset[str] = frozenset()
-    """Fields of the result in the schema that no Struct has."""
+    """Fields of the schema's result that no Struct has."""
 
 
 def _start(client: BuildsClient) -> Awaitable[object]:
@@ -394,7 +394,7 @@ OPERATIONS: dict[str, Operation] = {
         lambda c: c.workers.list(tags={"production": True, "staging": False}),
         (tuple, WorkerScript),
         query={"tags": "production:yes,staging:no"},
-        # The rest has nothing to do with builds.
+        # The rest does not concern builds.
         left_out=frozenset(
             {
                 "logpush",
@@ -457,7 +457,7 @@ OPERATIONS: dict[str, Operation] = {
         QueueBatch,
         names=QUEUE_NAMES,
         body={"batch_size": 50, "visibility_timeout_ms": 6000},
-        # It says how full the queue is, as `message_backlog_count` does.
+        # It reports the backlog, as `message_backlog_count` does.
         left_out=frozenset({"metadata"}),
     ),
     "queues-ack-messages": Operation(
@@ -509,4 +509,4 @@ OPERATIONS: dict[str, Operation] = {
         is_receipt=True,
     ),
 }
-"""By the ids of the schema."""
+"""The operations by their ids in the schema."""

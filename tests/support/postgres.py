@@ -1,4 +1,4 @@
-"""A real PostgreSQL for the tests: the machine's own, or that of a wheel."""
+"""A real PostgreSQL for the tests: the machine's own, or one from a wheel."""
 
 import importlib.util
 import os
@@ -16,7 +16,7 @@ from tests.support.needs import skip_without
 
 @cache
 def programs() -> Path | None:
-    """The folder with `initdb` and `postgres`; None if there is none."""
+    """The folder with `initdb` and `postgres`, or None."""
     found = shutil.which("initdb")
     places = [Path(found).parent] if found else []
     places += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
@@ -27,7 +27,7 @@ def programs() -> Path | None:
 
 @contextmanager
 def postgres() -> Iterator[str]:
-    """The address of an empty database of a server that only this test uses."""
+    """The address of an empty database on a server that only this test uses."""
     place = programs()
     if place is None:
         skip_without("PostgreSQL: neither installed nor from the package pgserver", expected=True)

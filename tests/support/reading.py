@@ -1,4 +1,4 @@
-"""Reading a response as the session does, without a session."""
+"""Reads a response as the session does, without a session."""
 
 import json
 from collections.abc import Iterable
@@ -30,13 +30,13 @@ def read(
     nullable: bool = True,
     secrets: Iterable[str] = (),
 ) -> Reply[T]:
-    """The reply that a response is, or its error."""
+    """The reply in a response; raises its error otherwise."""
     call = Call(method, path, decoder, nullable=nullable)
     return reply.read(response, call, Request(method, path), secrets=secrets)
 
 
 def a_response(body: object, status: int = 200, **headers: str) -> Response:
-    """A response as it came over the wire."""
+    """A response as it arrives over the wire."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     return Response(
         status, CIMultiDict({name.replace("_", "-"): value for name, value in headers.items()}), data
@@ -46,7 +46,7 @@ def a_response(body: object, status: int = 200, **headers: str) -> Response:
 def refused(
     response: Response, *, method: str = "GET", path: str = "", secrets: Iterable[str] = ()
 ) -> BuildsError:
-    """The error that a response is."""
+    """The error in a response."""
     with pytest.raises(BuildsError) as caught:
         read(response, NUMBER, method=method, path=path, secrets=secrets)
     return caught.value

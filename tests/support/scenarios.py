@@ -1,4 +1,4 @@
-"""Loads of an account by name, each with the reader that is measured on it and with its bounds."""
+"""Loads of an account by name, each with its measured reader and its bounds."""
 
 import random
 from collections.abc import Callable
@@ -13,7 +13,7 @@ Load = Callable[[Traffic], None]
 
 @dataclass(frozen=True)
 class Scenario:
-    """A load, a reader, and how far lines may lag behind on average, in seconds.
+    """A load, a reader, and the bounds on the mean lag of lines, in seconds.
 
     `aim` and `gate` are for all lines, `first_aim` and `first_gate` for the first line of a build.
     """
@@ -29,7 +29,7 @@ class Scenario:
     with_events: bool = False
 
     async def run(self) -> Traffic:
-        """Let it happen."""
+        """Run the scenario."""
         traffic = Traffic()
         self.load(traffic)
         reader = partial(tail, events=traffic.add_queue()) if self.with_events else self.reader
@@ -38,7 +38,7 @@ class Scenario:
 
 
 def pushed(workers: int, *, at_once: int) -> Load:
-    """A push to a monorepo: each Worker gets a build, of which some run at a time."""
+    """A push to a monorepo: each Worker gets a build, and `at_once` of them run concurrently."""
 
     def load(traffic: Traffic) -> None:
         traffic.add_workers(workers)
@@ -48,7 +48,7 @@ def pushed(workers: int, *, at_once: int) -> Load:
 
 
 def busy(workers: int, *, running: int, until: float = 900.0) -> Load:
-    """Some builds of three minutes run at any time, each of another Worker."""
+    """`running` three-minute builds run at any time, each of a different Worker."""
 
     def load(traffic: Traffic) -> None:
         traffic.add_workers(workers)
@@ -58,7 +58,7 @@ def busy(workers: int, *, running: int, until: float = 900.0) -> Load:
 
 
 def endless(traffic: Traffic) -> None:
-    """Fifty builds that run for an hour, and now and then a short one."""
+    """Fifty builds that run for an hour, and an occasional short one."""
     traffic.add_workers(1000)
     for tag in traffic.tags[:50]:
         traffic.add_build(tag, queued=0.0, duration=3600.0, every=5.0)
@@ -84,7 +84,7 @@ SCENARIOS = (
     Scenario(
         "5,000 Workers, 20 building", busy(5000, running=20, until=1800.0), 2600.0, 50.0, 40.0, 110.0, 60.0
     ),
-    # The gate is 1.2 times the 4.65 s that a tail of 100 Workers with the same builds has.
+    # The gate is 1.2 times the 4.65 s of a tail of 100 Workers with the same builds.
     Scenario(
         "5,000 Workers, 20 building, events",
         busy(5000, running=20, until=1800.0),
@@ -93,9 +93,9 @@ SCENARIOS = (
         4.65,
         with_events=True,
     ),
-    # A build writes its first line 3 s before the event that it has begun.
+    # A build writes its first line 3 s before its "started" event.
     Scenario("the hour: 50 endless builds, events", endless, 3700.0, 9.0, 8.0, 8.0, 6.0, with_events=True),
     # The gate is 1.3 times the 1.53 s of the first scenario.
     Scenario("60 Workers pushed, 3 bots together", pushed(60, at_once=6), 1000.0, 1.99, 1.85, reader=bots(3)),
 )
-"""What `tests/live/test_traffic.py` holds to its gates, and the benchmark prints."""
+"""The scenarios that `tests/live/test_traffic.py` holds to their gates and the benchmark prints."""

@@ -1,7 +1,7 @@
 """The schema of the API as data: its operations, with every reference resolved.
 
 One file is an excerpt of the published schema. The other describes, in the same form, operations that the
-excerpt lacks, as Cloudflare's documents and live responses have them.
+excerpt lacks, from Cloudflare's documentation and live responses.
 """
 
 import json
@@ -17,7 +17,7 @@ Schema = dict[str, Any]
 DATA = Path(__file__).parents[1] / "data"
 EXCERPT, DESCRIBED = DATA / "workers-builds.schema.json", DATA / "workers-deployments.schema.json"
 
-# Without the checker's own formats: which ones it has depends on what else is installed.
+# Without the checker's own formats, because they depend on the installed packages.
 FORMATS = FormatChecker(())
 FORMATS.checks("uuid", raises=ValueError)(lambda value: not isinstance(value, str) or bool(UUID(value)))
 FORMATS.checks("date-time", raises=ValueError)(
@@ -36,22 +36,22 @@ class PublishedOperation(NamedTuple):
     responses: dict[str, Schema]
 
     def named(self, where: str) -> list[Schema]:
-        """Its parameters in the path or in the query."""
+        """Its path or query parameters."""
         return [parameter for parameter in self.parameters if parameter["in"] == where]
 
     @property
     def success(self) -> int:
-        """The status of its success."""
+        """The status of a success."""
         return 201 if "201" in self.responses else 200
 
     @property
     def result(self) -> Schema:
-        """The schema of the `result` in its success, without `allOf`."""
+        """The schema of a success's `result`, without `allOf`."""
         result: Schema = merged(self.responses[f"{self.success}"])["properties"]["result"]
         return result
 
     def schema_of(self, status: int) -> Any:
-        """The validator of a response; None for a status that is not documented."""
+        """The validator of a response; None for an undocumented status."""
         found = self.responses.get(str(status), self.responses.get(f"{status // 100}XX"))
         return found and validator(found)
 
@@ -105,11 +105,11 @@ def merged(node: Any) -> Any:
     return whole
 
 
-_VALIDATORS: dict[int, tuple[Schema, Any]] = {}  # by identity: schemas can't be hashed
+_VALIDATORS: dict[int, tuple[Schema, Any]] = {}  # by identity: schemas are not hashable
 
 
 def validator(schema: Schema) -> Any:
-    """The validator of a schema, made once."""
+    """The validator of a schema, created once."""
     known = _VALIDATORS.get(id(schema))
     if known is None:
         known = _VALIDATORS[id(schema)] = schema, Draft202012Validator(schema, format_checker=FORMATS)
@@ -117,7 +117,7 @@ def validator(schema: Schema) -> Any:
 
 
 def of_builds(schema: Schema) -> Schema:
-    """Of several forms of a schema the one for builds, or the last."""
+    """The form of a schema that is for builds, or else the last."""
     forms: list[Schema] = schema.get("oneOf") or schema["anyOf"]
     kinds = {form.get("properties", {}).get("type", {}).get("enum", [""])[0]: form for form in forms}
     return kinds.get("workersBuilds.worker", forms[-1])

@@ -1,4 +1,4 @@
-"""What the requests of tests carry: kept by a mocked API, or by a transport."""
+"""The requests of tests, recorded by a mocked API or by a transport."""
 
 import json
 from typing import Any
@@ -26,7 +26,7 @@ RESULTS = {
 
 
 class BodyApi(MockApi):
-    """Also keeps the bodies of what was sent, and can answer with them."""
+    """Also records the request bodies, and can echo them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class BodyApi(MockApi):
 
 
 class Recorder:
-    """A transport that keeps what is sent."""
+    """A transport that records requests."""
 
     def __init__(self, result: Any) -> None:
         self.result = result

@@ -1,4 +1,4 @@
-"""A real server on loopback that answers as it is told, also in ways that no HTTP library would."""
+"""A real server on loopback with scripted responses, including ones that no HTTP library would send."""
 
 import asyncio
 import json
@@ -13,15 +13,15 @@ from tests.support.clock import settle
 
 
 class Request(NamedTuple):
-    """A request as it stood on the wire."""
+    """A request as received on the wire."""
 
     method: str
     target: str
-    headers: Mapping[str, str]  # by lower-case name
+    headers: Mapping[str, str]  # by lowercase name
 
 
 class Exchange(NamedTuple):
-    """A request that waits for its answer."""
+    """A request that waits for its response."""
 
     request: Request
     reader: asyncio.StreamReader
@@ -34,9 +34,10 @@ TASK = "RawServer connection"
 
 
 class RawServer:
-    """Gives one reply for each request; the last one also to all that follow.
+    """Sends one reply per request; the last one repeats for all that follow.
 
-    `requests` are those that have come, `url` is where: `async with RawServer(reply, ...) as server:`.
+    `requests` are the received requests, and `url` is the address: `async with RawServer(reply, ...) as
+    server:`.
     """
 
     def __init__(self, *replies: Reply) -> None:
@@ -57,7 +58,7 @@ class RawServer:
     ) -> None:
         assert self._server is not None
         self._server.close()
-        await settle()  # a connection may have come in just now
+        await settle()  # a connection may just have arrived
         for task in self._connections:
             task.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
@@ -70,7 +71,7 @@ class RawServer:
 
     @property
     def targets(self) -> list[str]:
-        """What was asked for, below the account."""
+        """The requested targets, below the account."""
         return [request.target.removeprefix(f"/accounts/{ACCOUNT}") for request in self.requests]
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -79,7 +80,7 @@ class RawServer:
         task.add_done_callback(self._connections.discard)
         task.add_done_callback(
             lambda _: writer.close()
-        )  # one that is cancelled before it began closes nothing
+        )  # a task that is canceled before it starts closes nothing
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -91,7 +92,7 @@ class RawServer:
                 await reply(Exchange(request, reader, writer))
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
-            pass  # the client has gone, which is its right
+            pass  # the client left, which is allowed
         finally:
             writer.close()
 
@@ -107,18 +108,18 @@ async def _read_request(reader: asyncio.StreamReader) -> Request:
 
 
 def answer(body: Any = b"", *, status: int = 200, headers: Mapping[str, str] | None = None) -> Reply:
-    """A whole and correct answer; `body` is bytes, or something to be sent as JSON."""
+    """A complete, valid response; `body` is bytes, or is sent as JSON."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     return raw(head(status, {"Content-Length": str(len(data)), **(headers or {})}) + data, close=False)
 
 
 def cut(body: bytes, *, missing: int = 10) -> Reply:
-    """An answer whose connection ends `missing` bytes before its body does."""
+    """A response whose connection ends `missing` bytes before its body does."""
     return raw(head(200, {"Content-Length": str(len(body) + missing)}) + body)
 
 
 def raw(data: bytes, *, close: bool = True) -> Reply:
-    """These bytes, whatever they are."""
+    """Exactly these bytes."""
 
     async def reply(exchange: Exchange) -> None:
         exchange.writer.write(data)
@@ -130,7 +131,7 @@ def raw(data: bytes, *, close: bool = True) -> Reply:
 
 
 def reset(*, after: bytes = b"") -> Reply:
-    """A connection that is torn down, after these bytes, with a TCP reset."""
+    """A connection that ends with a TCP reset after these bytes."""
 
     async def reply(exchange: Exchange) -> None:
         exchange.writer.write(after)
@@ -143,7 +144,7 @@ def reset(*, after: bytes = b"") -> Reply:
 
 
 def stall(*, after: bytes = b"") -> Reply:
-    """A connection on which, after these bytes, nothing ever comes, until the client leaves."""
+    """A connection that stays silent after these bytes until the client leaves."""
 
     async def reply(exchange: Exchange) -> None:
         exchange.writer.write(after)
@@ -155,6 +156,6 @@ def stall(*, after: bytes = b"") -> Reply:
 
 
 def head(status: int = 200, headers: Mapping[str, str] | None = None) -> bytes:
-    """The beginning of an answer, up to its body."""
+    """The start of a response, up to its body."""
     lines = [f"HTTP/1.1 {status} Because", *(f"{name}: {value}" for name, value in (headers or {}).items())]
     return "\r\n".join(lines).encode() + b"\r\n\r\n"

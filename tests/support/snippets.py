@@ -1,4 +1,4 @@
-"""The code blocks of a Markdown page, and running them."""
+"""The code blocks of a Markdown page, and how to run them."""
 
 import ast
 import asyncio
@@ -16,7 +16,7 @@ _BLOCK = re.compile(
 
 
 class Snippet(NamedTuple):
-    """A fenced code block. An endless one has a loop that never ends by itself."""
+    """A fenced code block. An endless one contains a loop that never ends by itself."""
 
     page: Path
     line: int
@@ -28,8 +28,8 @@ class Snippet(NamedTuple):
 def snippets(page: Path, language: str) -> list[Snippet]:
     """The blocks of a page in this language, in order.
 
-    A mark before a block, `<!-- test: pytest -->` for a file of tests or `<!-- test: examples/x.py -->` for
-    a program, is its language instead. `<!-- test: endless -->` is none.
+    A mark before a block replaces its language: `<!-- test: pytest -->` for a file of tests, or `<!-- test:
+    examples/x.py -->` for a program. `<!-- test: endless -->` does not.
     """
     text = page.read_text("utf-8")
     return [
@@ -55,7 +55,7 @@ def program(page: Path, name: str) -> ModuleType:
 
 
 async def run(snippet: Snippet, names: dict[str, object]) -> None:
-    """Execute a block with `await` at its top level, and then the tests that it defines."""
+    """Execute a block with top-level `await`, and then the tests that it defines."""
     before = set(names)
     padded = "\n" * snippet.line + snippet.code  # so that a traceback shows the page's own lines
     code = compile(padded, str(snippet.page), "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
@@ -70,7 +70,7 @@ async def run(snippet: Snippet, names: dict[str, object]) -> None:
 
 
 async def run_until(snippet: Snippet, names: dict[str, object], seen: asyncio.Event) -> None:
-    """Execute an endless block until `seen` is set. It may end in no other way."""
+    """Execute an endless block until `seen` is set. It must not end otherwise."""
     block, stop = asyncio.create_task(run(snippet, names)), asyncio.create_task(seen.wait())
     await asyncio.wait({block, stop}, return_when=asyncio.FIRST_COMPLETED)
     ended = block.done()

@@ -1,4 +1,4 @@
-"""A client of a real server, and responses in chunks."""
+"""A client of a real server, and chunked responses."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,7 +18,7 @@ from tests.support import (
 
 @asynccontextmanager
 async def a_client(url: str, **arguments: Any) -> AsyncIterator[BuildsClient]:
-    """A client of the server at `url`, without pauses, that leaves nothing behind."""
+    """A client of the server at `url` that does not pause and leaves nothing behind."""
     arguments = {"clock": FakeClock()} | arguments
     async with (
         nothing_left(),
@@ -28,6 +28,6 @@ async def a_client(url: str, **arguments: Any) -> AsyncIterator[BuildsClient]:
 
 
 def chunked(*chunks: bytes, end: bool = True, **headers: str) -> bytes:
-    """An answer in chunks."""
+    """A chunked response."""
     body = b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks)
     return head(200, {"Transfer-Encoding": "chunked", **headers}) + body + (b"0\r\n\r\n" if end else b"")

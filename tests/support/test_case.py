@@ -13,7 +13,7 @@ def failing(number: int) -> None:
 
 
 def test_all_failures_are_named() -> None:
-    """The rows after a failure are tested as well, and each failure tells its row."""
+    """The rows after a failure still run, and each failure names its row."""
     table = cases("number", [1, pytest.param(2, id="two"), 3, 4])(failing)
     with pytest.raises(BaseExceptionGroup, match="2 of 4 cases failed") as caught:
         table()
@@ -21,13 +21,14 @@ def test_all_failures_are_named() -> None:
 
 
 def test_one_failure_is_raised_itself() -> None:
+    """A single failure is raised as it is, outside of a group, with a note of its row."""
     with pytest.raises(AssertionError, match="6") as caught:
         cases("number", [5, 6, 7], ids=["a", "b", "c"])(failing)()
     assert caught.value.__notes__ == ["in the case: b"]
 
 
 async def test_coroutines() -> None:
-    """An async test fails as another does, also by `pytest.raises` that saw nothing."""
+    """An async case fails like any other, also through a `pytest.raises` without an exception."""
 
     async def nothing(left: int, right: int) -> None:
         with pytest.raises(ZeroDivisionError):
@@ -39,7 +40,7 @@ async def test_coroutines() -> None:
 
 
 def test_stop() -> None:
-    """What is no failure of the row ends the test."""
+    """An exception that is not a failure ends the test."""
     seen = []
 
     @cases("number", range(3))
@@ -53,7 +54,7 @@ def test_stop() -> None:
 
 
 def test_fixtures_are_left() -> None:
-    """Pytest looks for fixtures in what the table does not bring."""
+    """Arguments that the table does not supply remain fixtures."""
 
     @cases("a, b", [(1, 2)])
     def three(a: int, b: int, clock: int) -> None:
@@ -63,12 +64,14 @@ def test_fixtures_are_left() -> None:
     three(clock=3)
 
 
-def test_an_empty_table_is_no_test() -> None:
+def test_an_empty_table_is_an_error() -> None:
+    """A table without rows is an error, because its test would check nothing."""
     with pytest.raises(AssertionError, match="no case"):
         cases("number", [])(failing)()
 
 
 def test_a_case_alone_raises() -> None:
+    """A `Case` used by itself raises its failure with a note of its name."""
     with pytest.raises(AssertionError) as caught, Case("x", 1):
         failing(2)
     assert caught.value.__notes__ == ["in the case: x, 1"]

@@ -1,4 +1,4 @@
-"""An account under load, simulated: what its builds write, and when a client of it gets to see that.
+"""A simulated account under load: the lines its builds write, and when a client receives them.
 
 No socket: requests go through the simulator's transport, after a pause for the network, on a virtual clock.
 The same load gives the same numbers in every run.
@@ -34,7 +34,7 @@ Reader: TypeAlias = Callable[["Traffic"], Awaitable[object]]
 
 
 class Traffic:
-    """An account, the load on it, and what a reader has seen of that."""
+    """An account, the load on it, and the lines that a reader has received."""
 
     def __init__(self) -> None:
         self.clock = VirtualClock(idle_turns=8, keep_naps=1)
@@ -58,7 +58,7 @@ class Traffic:
         self.ends: Counter[str] = Counter()
         self.lags: list[float] = []
         self.first_lags: list[float] = []
-        self.first_from = 0.0  # builds that began before do not count for `first_lags`
+        self.first_from = 0.0  # earlier builds do not count for `first_lags`
         self.statuses: Counter[int] = Counter()
         self.asked: Counter[str] = Counter()
         self._rng = random.Random(1)  # noqa: S311  # the same load every time
@@ -87,7 +87,7 @@ class Traffic:
         self.tags += [self.sim.add_worker() for _ in range(count)]
 
     def add_build(self, tag: str, *, queued: float, duration: float, every: float) -> SimulatedBuild:
-        """A build that is queued now, and writes a line every so often while it runs."""
+        """Add a build that is queued now, and writes a line every `every` seconds while it runs."""
         start = queued + min(INITIALIZING, duration / 2)
         moments: list[Moment] = [
             (queued, BuildStatus.INITIALIZING),
@@ -104,18 +104,18 @@ class Traffic:
         return build
 
     def push(self, *, at_once: int, duration: float = 93.0, every: float = 1.0) -> None:
-        """Each Worker gets a build now, of which `at_once` run at a time."""
+        """Add a build to each Worker now; `at_once` of them run concurrently."""
         for number, tag in enumerate(self.tags):
             self.add_build(tag, queued=number // at_once * duration, duration=duration, every=every)
 
     def keep_building(
         self, *, running: int, duration: float = 180.0, every: float = 5.0, until: float = 900.0
     ) -> None:
-        """At any time `running` builds run, each of another Worker; a new one begins when one has ended."""
+        """Keep `running` builds running, each of a different Worker; a new one starts when one ends."""
         idle = list(self.tags)
         self._rng.shuffle(idle)
         for number in range(running):
-            first = duration * (number + 1) / running  # they do not begin in step
+            first = duration * (number + 1) / running  # they do not start in step
             self.spawn(self._slot(first, idle, duration, every, until))
 
     async def _slot(self, first: float, idle: list[str], duration: float, every: float, until: float) -> None:
@@ -128,17 +128,17 @@ class Traffic:
             length = duration * (0.8 + 0.4 * self._rng.random())
 
     def spawn(self, work: Coroutine[object, object, None]) -> None:
-        """Let a part of the load go on by itself."""
+        """Run a part of the load in the background."""
         self._work.append(asyncio.create_task(work))
 
     def add_queue(self) -> str:
-        """A queue that gets the events of all builds of all Workers from now on."""
+        """A queue that receives the events of all builds of all Workers from now on."""
         return self.sim.add_queue()
 
-    # What is seen.
+    # The reader's received lines.
 
     def take(self, build_uuid: str, line: LogLine) -> None:
-        """A line was delivered."""
+        """Record a delivered line."""
         lines = self.got.setdefault(build_uuid, [])
         lag = self.clock.now() - (line.timestamp / 1000 - EPOCH.timestamp())
         self.lags.append(lag)
@@ -148,27 +148,27 @@ class Traffic:
 
     @property
     def complete(self) -> bool:
-        """Whether every line came once and in order."""
+        """Whether every line arrived once and in order."""
         return all(self.got.get(it.build_uuid, []) == list(it.lines) for it in self.builds)
 
     @property
     def mean_lag(self) -> float:
-        """Seconds from a line's writing to its delivery."""
+        """The mean seconds from the writing of a line to its delivery."""
         return fmean(self.lags)
 
     @property
     def mean_first_lag(self) -> float:
-        """Seconds from the writing of a build's first line to its delivery."""
+        """The mean seconds from the writing of a build's first line to its delivery."""
         return fmean(self.first_lags)
 
     async def run(self, reader: Reader, seconds: float) -> None:
-        """Let `seconds` pass, with `reader` at work."""
+        """Let `seconds` pass while `reader` runs."""
         reading = asyncio.ensure_future(reader(self))
         alarm = asyncio.ensure_future(self.clock.sleep(seconds))
         try:
             await asyncio.wait({reading, alarm}, return_when=asyncio.FIRST_COMPLETED)
             if reading.done():
-                reading.result()  # a reader that fails must not look like one that is slow
+                reading.result()  # a reader that fails must not look like a slow one
             await alarm
         finally:
             tasks = (reading, alarm, *self._work)
@@ -179,7 +179,7 @@ class Traffic:
 
 
 def kind_of(request: Request) -> str:
-    """What a request asks for."""
+    """The kind of a request."""
     path = request.path
     if path.endswith(("/logs", "/latest", "/pull", "/ack")):
         return path.rpartition("/")[2]
@@ -197,7 +197,7 @@ async def tail(traffic: Traffic, *, events: str | None = None) -> None:
 
 
 async def follow(traffic: Traffic) -> None:
-    """A follower for each build."""
+    """One follower per build."""
 
     async def one(build_uuid: str) -> None:
         async for line in traffic.client.follow(build_uuid):

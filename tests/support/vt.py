@@ -1,4 +1,4 @@
-"""A terminal that understands just enough to see what a full-screen command shows."""
+"""A minimal terminal, sufficient to read the screen of a full-screen command."""
 
 import re
 from typing import Final
@@ -8,9 +8,9 @@ _SEQUENCE: Final = re.compile(r"\x1b\[(\??)([0-9;]*)([A-Za-z])")
 
 
 class VirtualTerminal:
-    """Two screens, the normal one and the alternate one, and a cursor. Colors are ignored.
+    """Two screens, the normal and the alternate one, and a cursor. Colors are ignored.
 
-    A sequence that it does not know is an error: the test would see something else than a user.
+    An unknown sequence is an error, because the test would see a different screen than a user.
     """
 
     def __init__(self, rows: int = 24, columns: int = 80) -> None:
@@ -27,7 +27,7 @@ class VirtualTerminal:
         self._rest = ""
 
     def resize(self, rows: int, columns: int) -> None:
-        """Give the terminal another size; lines keep what fits."""
+        """Resize the terminal; lines keep the part that fits."""
         self.rows, self.columns = rows, columns
         for screen in (self._normal, self._alternate):
             screen[:] = [[*line[:columns], *" " * (columns - len(line))] for line in screen[-rows:]]
@@ -36,14 +36,14 @@ class VirtualTerminal:
 
     @property
     def lines(self) -> list[str]:
-        """What is shown, without blanks at the end."""
+        """The visible lines, without trailing blanks."""
         lines = ["".join(line).rstrip() for line in self._screen]
         while lines and not lines[-1]:
             lines.pop()
         return lines
 
     def feed(self, text: str) -> None:
-        """Show the output of a program."""
+        """Process the output of a program."""
         text = self._rest + text
         self._rest = ""
         at = 0
@@ -124,4 +124,4 @@ class VirtualTerminal:
                 self._row, self._column = self._saved
             self.is_alternate = on
         else:
-            assert parameters in {"2004", "1"}, f"unknown mode {parameters}"  # of a shell
+            assert parameters in {"2004", "1"}, f"unknown mode {parameters}"  # modes that a shell sets

@@ -1,4 +1,4 @@
-"""Lists of Workers, and an account that has some."""
+"""Lists of Workers, and an account with some of them."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -34,12 +34,12 @@ from builds_async.simulator import (
 from tests.support import FakeClock
 
 FAR = datetime(2020, 2, 3, 4, 5, 6, 700_000, UTC)
-"""The server's date, years from the machine's."""
+"""The server's date, years away from the machine's."""
 
 COMMIT = "5f0c1d2e3a4b5c6d7e8f9a0b1c2d3e4f5a6b7c8d"
 
 Lose = Callable[[Response], Response]
-"""Gives what arrives in place of a response, or raises."""
+"""Returns a replacement for the response, or raises."""
 
 
 def _connection(_: Response) -> Response:
@@ -71,11 +71,11 @@ LOST: dict[str, tuple[Lose, type[BuildsError]]] = {
 
 
 class Wire:
-    """A transport to the simulator that needs no event loop, and that loses responses to POST.
+    """A transport to the simulator that needs no event loop and loses responses to POST.
 
-    `losses` are those of the POSTs in turn, None for none: what arrives in place of the response, and whether
-    the request has arrived. `after_post` is called after each POST. `made` has the build of each, if any.
-    `failing` may give another response to any request; `gates` hold back the responses to POSTs in turn.
+    `losses` are for the POSTs in turn, None for no loss: the replacement for the response, and whether the
+    request arrived. `after_post` is called after each POST. `made` has the build of each POST, if any.
+    `failing` may replace the response to any request; `gates` hold back the responses to POSTs in turn.
     """
 
     def __init__(self, sim: BuildsSimulator) -> None:
@@ -98,7 +98,7 @@ class Wire:
             return failure
         loss = self.losses.popleft() if method == "POST" and self.losses else None
         gate = self.gates.popleft() if method == "POST" and self.gates else None
-        await asyncio.sleep(0)  # here and below a cancel can strike: before the request arrives, and after
+        await asyncio.sleep(0)  # a cancellation can strike here and below: before and after the arrival
         before = len(self.sim.builds)
         arrives = loss is None or loss[1]
         response = await self._serve(request if arrives else Request("GET", "/nothing"))
@@ -127,7 +127,7 @@ class Wire:
 
 
 class Shop:
-    """A Worker with two triggers, for `main` and for other branches, a preview, and the client's parts."""
+    """A Worker with triggers for `main` and for other branches, a preview, and the client's parts."""
 
     def __init__(self, clock: FakeClock | VirtualClock | None = None, epoch: datetime = FAR) -> None:
         self.clock = FakeClock(1000.0) if clock is None else clock
@@ -162,7 +162,7 @@ class Shop:
         self.wire.losses.append((LOST[name][0], arrived))
 
     def meanwhile(self, **details: object) -> list[SimulatedBuild]:
-        """Let another build be created right after the next POST."""
+        """Add another build right after the next POST."""
         added: list[SimulatedBuild] = []
 
         def add() -> None:
@@ -173,7 +173,7 @@ class Shop:
         return added
 
     def add(self, **details: object) -> SimulatedBuild:
-        """A build of someone else, created now; by default of the production trigger, started by hand."""
+        """Add someone else's build now; by default of the production trigger, started by hand."""
         options = {"external_script_id": self.tag, "source": "manual", **details}
         return self.sim._add_build(msgspec.convert(options, BuildDetails), ())
 

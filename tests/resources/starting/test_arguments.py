@@ -1,4 +1,4 @@
-"""Arguments of a start that are refused before anything is sent."""
+"""Arguments of a start that are rejected before anything is sent."""
 
 from functools import partial
 
@@ -25,7 +25,7 @@ from tests.support.case import cases
 )
 @cases("where", ["trigger", "preview"])
 async def test_refused_before(where: str, arguments: dict[str, str], said: str, shop: Shop) -> None:
-    """What the API would refuse, or fail on later, is a ValueError that says why; nothing is sent."""
+    """A value that the API would reject now or later is a ValueError with the reason, and nothing is sent."""
     start = (
         partial(shop.triggers.start_build, shop.main)
         if where == "trigger"
@@ -37,8 +37,8 @@ async def test_refused_before(where: str, arguments: dict[str, str], said: str, 
 
 
 @pytest.mark.parametrize("uuid", ["", "..", "a/b", "."])
-async def test_no_id(uuid: str, shop: Shop) -> None:
-    """A text that would leave its place in the path is not sent as a trigger's id."""
+async def test_invalid_id(uuid: str, shop: Shop) -> None:
+    """A value that would leave its place in the path is not sent as a trigger's id."""
     with pytest.raises(ValueError, match="can't be an id"):
         await shop.triggers.start_build(uuid, branch="main")
     assert shop.wire.sent == []
@@ -46,13 +46,13 @@ async def test_no_id(uuid: str, shop: Shop) -> None:
 
 @pytest.mark.parametrize("digits", [40, 64])
 async def test_full_hash(digits: int, shop: Shop) -> None:
-    """Full hashes of both lengths that Git has are accepted."""
+    """Full commit hashes of both of Git's lengths are accepted."""
     build = await shop.start(None, commit_hash="a" * digits)
     assert build.build_uuid == shop.wire.made[0]
 
 
 def test_seed_of_three_files() -> None:
-    """A seed with more than 2 files is refused where it is made."""
+    """A seed with more than 2 files is rejected when it is constructed."""
     file = SeedFile(filename="a", content="b")
     with pytest.raises(ValueError, match="at most 2 files, not 3"):
         SeedRepo(provider="github", owner="acme", repository="shop", files=(file,) * 3)

@@ -1,4 +1,4 @@
-"""`builds.start` and `builds.retry`: the trigger is found, the build is started once."""
+"""`builds.start` and `builds.retry`: they find the trigger and start the build once."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -30,7 +30,7 @@ START: dict[str, Start] = {
     ],
 )
 async def test_start(said: dict[str, Any], is_main: bool, branch: str, commit: str, shop: Shop) -> None:
-    """A build is started by the right trigger, of the branch and commit, with two requests."""
+    """Two requests start a build of the branch and commit by the right trigger."""
     build = await shop.builds.start(shop.tag.upper(), **said)
     trigger = shop.main if is_main else shop.others
     assert (build.trigger and build.trigger.trigger_uuid) == trigger
@@ -46,7 +46,7 @@ async def test_start(said: dict[str, Any], is_main: bool, branch: str, commit: s
 @pytest.mark.parametrize("start", START.values(), ids=START)
 @pytest.mark.parametrize("how", LOST)
 async def test_lost_response(how: str, start: Start, shop: Shop) -> None:
-    """However the response gets lost, the build is found, by one look at its Worker, and sent for once."""
+    """The build behind a lost response is found with one lookup of its Worker, and is sent for once."""
     shop.lose(how)
     build = await start(shop)
     assert build.build_uuid == shop.wire.made[0]
@@ -56,7 +56,7 @@ async def test_lost_response(how: str, start: Start, shop: Shop) -> None:
 
 @pytest.mark.parametrize("start", START.values(), ids=START)
 async def test_no_build(start: Start, shop: Shop) -> None:
-    """If no build is found after a lost response, the error says so, and nothing was sent twice."""
+    """If no build is found after a lost response, the error says so, and nothing is sent twice."""
     shop.lose(arrived=False)
     with pytest.raises(
         BuildsConnectionError, match="It is unknown whether the build started: no build of branch"
@@ -76,13 +76,13 @@ async def test_no_build(start: Start, shop: Shop) -> None:
     ],
 )
 async def test_bad_arguments(said: dict[str, Any], shop: Shop) -> None:
-    """An argument that can't be right is a ValueError, and nothing is sent."""
+    """An invalid argument is a ValueError, and nothing is sent."""
     with pytest.raises(ValueError, match=r"not the tag|full hash"):
         await shop.builds.start(**said)
     assert shop.wire.sent == []
 
 
-async def test_branch_that_nothing_builds(shop: Shop) -> None:
+async def test_branch_without_a_trigger(shop: Shop) -> None:
     """Without a trigger for the branch, nothing is started."""
     alone = shop.sim.add_worker("alone")
     with pytest.raises(NotFoundError, match="no trigger of the Worker builds the branch 'x'"):
@@ -121,7 +121,7 @@ async def test_retry(branch: str, commit: str, shop: Shop) -> None:
     ],
 )
 async def test_not_repeatable(part: dict[str, Any], said: str, client: BuildsClient, api: MockApi) -> None:
-    """A build of which the API does not say enough is not started again: it would be another build."""
+    """A build with incomplete data is not retried, because that could start a different build."""
     whole = {
         "build_uuid": BUILD_UUID,
         "trigger": {"trigger_uuid": TAG, "external_script_id": TAG},
@@ -132,8 +132,8 @@ async def test_not_repeatable(part: dict[str, Any], said: str, client: BuildsCli
         await client.builds.retry(BUILD_UUID)
 
 
-async def test_retry_of_nothing(shop: Shop) -> None:
-    """A build that does not exist is a NotFoundError, and nothing is started."""
+async def test_retry_of_a_missing_build(shop: Shop) -> None:
+    """A retry of a build that does not exist is a NotFoundError, and nothing is started."""
     with pytest.raises(NotFoundError):
         await shop.builds.retry(BUILD_UUID)
     assert shop.wire.posts == 0

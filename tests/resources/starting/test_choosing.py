@@ -1,4 +1,4 @@
-"""Which trigger builds a branch."""
+"""The choice of the trigger that builds a branch."""
 
 from datetime import UTC, datetime
 
@@ -31,7 +31,7 @@ def triggers(*filters: Filters) -> list[Trigger]:
 
 
 def named(*filters: Filters) -> list[Trigger]:
-    """Triggers with names of their own."""
+    """Triggers with distinct names."""
     return [replace(it, trigger_name=f"N{n}") for n, it in enumerate(triggers(*filters))]
 
 
@@ -52,7 +52,7 @@ def named(*filters: Filters) -> list[Trigger]:
     ],
 )
 def test_branch(filters: list[Filters], branch: str, chosen: int) -> None:
-    """The trigger is the one that a push to the branch would start."""
+    """The chosen trigger is the one that a push to the branch would start."""
     assert choose(triggers(*filters), branch, None) == Choice(f"t{chosen}", branch)
     assert choose(triggers(*filters), branch, "a" * 40) == Choice(f"t{chosen}", branch)
 
@@ -68,27 +68,27 @@ def test_branch(filters: list[Filters], branch: str, chosen: int) -> None:
     ],
 )
 def test_no_trigger_builds_the_branch(filters: list[Filters], branch: str) -> None:
-    """A branch that no push would build is an error, which says what the triggers build."""
+    """A branch that no push would build is an error that lists what the triggers build."""
     with pytest.raises(NotFoundError, match=f"no trigger of the Worker builds the branch '{branch}'.* t0 "):
         choose(triggers(*filters), branch, None)
 
 
 @pytest.mark.parametrize("filters", [[MAIN, MAIN], [ALL, ALL]], ids=["names", "all"])
 def test_two_triggers_for_a_branch(filters: list[Filters]) -> None:
-    """Two triggers that name the branch as closely leave a choice, so nothing is chosen."""
+    """Two triggers that match the branch equally well are ambiguous, so the choice is an error."""
     with pytest.raises(ValueError, match=r"several triggers build the branch 'main': .* t0 \(N.* and t1 \(N"):
         choose(triggers(*filters), "main", None)
 
 
 @cases("filters", [[MAIN], [MAIN, OTHERS], [(("main", "x"), ("x",))]], ids=str)
-def test_nothing_said(filters: list[Filters]) -> None:
-    """Without a branch and a commit it is the only branch that the triggers name and build."""
+def test_no_arguments(filters: list[Filters]) -> None:
+    """Without a branch and a commit, the only branch that the triggers name is built."""
     assert choose(triggers(*filters), None, None) == Choice("t0", "main")
 
 
 @cases("filters", [[ALL], [(("a", "b"), ())], [MAIN, (("dev",), ())]], ids=str)
-def test_nothing_said_and_no_single_branch(filters: list[Filters]) -> None:
-    """It has to be said what to build where the triggers name no branch, or several."""
+def test_no_arguments_and_no_single_branch(filters: list[Filters]) -> None:
+    """If the triggers name no branch or several, a branch or a commit is required."""
     with pytest.raises(ValueError, match="pass a branch or a commit"):
         choose(triggers(*filters), None, None)
 
@@ -103,7 +103,7 @@ def test_nothing_said_and_no_single_branch(filters: list[Filters]) -> None:
     ],
 )
 def test_trigger(name: str, branch: str | None, commit: str | None, built: str | None) -> None:
-    """A trigger that is given builds what is given."""
+    """A given trigger builds the given branch or commit."""
     made = named(MAIN, (("dev", "x/*"), ("main",)))
     assert choose(made, branch, commit, name) == Choice("t1", built)
 
@@ -118,21 +118,21 @@ def test_trigger(name: str, branch: str | None, commit: str | None, built: str |
     ],
 )
 def test_no_single_trigger(name: str, error: type[Exception], message: str) -> None:
-    """A name of no trigger and a name of several are errors that show the triggers."""
+    """A trigger name that matches none or several is an error that lists the triggers."""
     made = [*named(MAIN, OTHERS), replace(named(MAIN)[0], trigger_uuid="t2")]
     with pytest.raises(error, match=message):
         choose(made, "main", None, name)
 
 
 def test_commit_alone() -> None:
-    """A commit without a branch is built by the only trigger; with two, the branch has to be given."""
+    """A commit without a branch is built by the only trigger; with two triggers, the branch is required."""
     assert choose(triggers(RELEASES), None, "a" * 40) == Choice("t0", None)
     with pytest.raises(ValueError, match="pass the branch too"):
         choose(triggers(MAIN, OTHERS), None, "a" * 40)
 
 
 def test_unusable_triggers() -> None:
-    """Triggers that are deleted or have no id don't count."""
+    """Deleted triggers and triggers without an id do not count."""
     deleted = Trigger(trigger_uuid="t", branch_includes=("main",), deleted_on=datetime.now(UTC))
     nameless = Trigger(branch_includes=("main",))
     assert choose([deleted, *triggers(MAIN), nameless], "main", None).trigger_uuid == "t0"
@@ -141,7 +141,7 @@ def test_unusable_triggers() -> None:
 
 
 def test_a_credential_in_place_of_a_branch_is_not_shown() -> None:
-    """The error for a branch does not show what looks like a token."""
+    """The error for a branch does not show a value that looks like a token."""
     token = "cfut_" + "a1B2" * 10
     with pytest.raises(NotFoundError) as caught:
         choose(triggers(MAIN), token, None)

@@ -1,4 +1,4 @@
-"""Concurrent starts, and starts that are canceled."""
+"""Concurrent starts, and canceled starts."""
 
 import asyncio
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from tests.support.case import cases
 
 @cases("lost", [(0,), (1,), (0, 1), (0, 1, 2), (4,), (1, 3), (0, 1, 2, 3, 4)], ids=str)
 async def test_each_its_own(lost: Sequence[int]) -> None:
-    """Each of several concurrent starts returns its own build, whichever responses get lost."""
+    """Each concurrent start returns its own build, whichever responses get lost."""
     shop = Shop(VirtualClock(idle_turns=10))
     await shop.know()
     for number in range(5):
@@ -31,8 +31,8 @@ async def test_each_its_own(lost: Sequence[int]) -> None:
     assert shop.wire.posts == 5
 
 
-async def test_slow_answer() -> None:
-    """A lookup does not take the build of another call whose response is still on its way."""
+async def test_slow_response() -> None:
+    """A lookup does not take the build of another call whose response is still in flight."""
     shop = Shop(VirtualClock(idle_turns=10))
     await shop.know()
     gate = asyncio.Event()
@@ -51,7 +51,7 @@ async def test_slow_answer() -> None:
 
 @pytest.mark.parametrize("arrived", [True, False], ids=["arrived", "lost"])
 async def test_cancel_anywhere(arrived: bool) -> None:
-    """A start can be canceled at any moment: nothing is sent twice, nothing is left behind."""
+    """A start can be canceled at any moment: nothing is sent twice, and nothing is left behind."""
     turns, done = 0, False
     while not done:
         async with nothing_left():

@@ -1,4 +1,4 @@
-"""The lookup after a lost response: which Workers it asks for, and what it means if it fails."""
+"""The lookup after a lost response: the Workers it asks for, and the meaning of its failures."""
 
 import msgspec
 import pytest
@@ -13,7 +13,7 @@ from tests.resources.starting.support import STARTS, Shop, Start
 
 
 async def test_known_trigger(shop: Shop) -> None:
-    """The Worker of a listed trigger is known: one request finds the build."""
+    """For a trigger with a known Worker, one request finds the build."""
     shop.sim.add_worker("another")
     await shop.know()
     shop.lose()
@@ -22,7 +22,7 @@ async def test_known_trigger(shop: Shop) -> None:
 
 
 async def test_unknown_trigger(shop: Shop) -> None:
-    """For an unknown trigger all Workers are searched; from then on its Worker is known."""
+    """For an unknown trigger all Workers are searched; afterwards its Worker is known."""
     for number in range(45):
         shop.add(external_script_id=shop.sim.add_worker(f"w{number}"))
     shop.lose()
@@ -38,8 +38,8 @@ async def test_unknown_trigger(shop: Shop) -> None:
     assert [path for _, path in shop.wire.sent[1:]] == ["/builds/builds/latest"]
 
 
-async def test_unknown_trigger_with_builds_of_others(shop: Shop) -> None:
-    """The search takes no build of another Worker, trigger or time for ours."""
+async def test_unknown_trigger_among_other_builds(shop: Shop) -> None:
+    """The search does not accept a build of another Worker, trigger or time."""
     for number in range(3):
         shop.add(external_script_id=shop.sim.add_worker(f"w{number}"))
     shop.meanwhile(branch="main", trigger_uuid=shop.others)
@@ -65,7 +65,7 @@ async def test_unknown_trigger_among_odd_tags(tag: str, shop: Shop) -> None:
 
 @pytest.mark.parametrize("tag", ["shop", "é", "a/b"])
 async def test_known_trigger_of_an_odd_tag(tag: str, shop: Shop) -> None:
-    """A trigger that was listed with an invalid tag does not break the search either."""
+    """A trigger listed with an invalid tag does not break the search either."""
     listed = {"success": True, "result": [{"trigger_uuid": shop.main, "external_script_id": tag}]}
     headers: CIMultiDict[str] = CIMultiDict()
     shop.wire.failing = lambda _, path: (
@@ -82,7 +82,7 @@ async def test_known_trigger_of_an_odd_tag(tag: str, shop: Shop) -> None:
     ("status", "said"), [(500, "500"), (403, "403"), (404, "404"), (200, "can't be read")], ids=str
 )
 async def test_failure(status: int, said: str, start: Start, shop: Shop) -> None:
-    """If the lookup fails too, the original error is raised and says so; nothing is sent again."""
+    """If the lookup fails too, the original error is raised and says so, and nothing is sent again."""
     await shop.know()
     headers: CIMultiDict[str] = CIMultiDict()
     shop.wire.failing = lambda method, _: Response(status, headers, b"<html>") if method == "GET" else None
@@ -95,8 +95,8 @@ async def test_failure(status: int, said: str, start: Start, shop: Shop) -> None
     assert shop.wire.posts == 1
 
 
-async def test_failure_of_a_part(shop: Shop) -> None:
-    """A build that was found counts, even if a part of the search failed."""
+async def test_partial_failure(shop: Shop) -> None:
+    """A build that is found counts, even if part of the search fails."""
     for number in range(25):
         shop.sim.add_worker(f"w{number}")
     chunks = 0

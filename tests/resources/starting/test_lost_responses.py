@@ -1,4 +1,4 @@
-"""A lost response: the build is found, or the error is raised; nothing is sent twice."""
+"""After a lost response the build is found or the error is raised, and nothing is sent twice."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -33,7 +33,7 @@ TRIGGER = "9c7f2e52-0e58-4a0c-8a0e-0a5a1b0f6d11"
 @pytest.mark.parametrize("start", STARTS.values(), ids=STARTS)
 @pytest.mark.parametrize("how", LOST)
 async def test_build_is_found(how: str, start: Start, shop: Shop) -> None:
-    """However a response gets lost, the call returns the build that was started, and sends one POST."""
+    """The call returns the build that it started with one POST, however the response gets lost."""
     await shop.know()
     shop.lose(how)
     build = await start(shop)
@@ -59,8 +59,8 @@ async def test_no_build(how: str, start: Start, shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("seconds", [30.0, 300.0])
-async def test_response_that_is_lost_late(seconds: float, shop: Shop) -> None:
-    """A build that is as old as the timeout was long is found; an older one is not."""
+async def test_response_lost_late(seconds: float, shop: Shop) -> None:
+    """A build as old as the timeout is found, and an older one is not."""
     await shop.know()
     shop.add(commit_hash="")
     shop.clock.advance(1)  # type: ignore[union-attr]  # a FakeClock
@@ -73,7 +73,7 @@ async def test_response_that_is_lost_late(seconds: float, shop: Shop) -> None:
 
 
 async def test_unreadable_build_of_another_worker(shop: Shop) -> None:
-    """An unreadable build of another Worker does not keep ours from being found."""
+    """An unreadable build of another Worker does not hide the call's own build."""
     other = shop.sim.add_worker("other")
     shop.lose()
     lookups: list[str] = []
@@ -94,7 +94,7 @@ async def test_unreadable_build_of_another_worker(shop: Shop) -> None:
 
 @pytest.mark.parametrize("lookups", range(LOOKUPS))
 async def test_build_that_appears_late(lookups: int, shop: Shop) -> None:
-    """A build that appears only some seconds after the response was lost is found too."""
+    """A build that appears some seconds after the lost response is found too."""
     await shop.know()
     shop.lose(arrived=False)
     seen = 0
@@ -116,7 +116,7 @@ async def test_build_that_appears_late(lookups: int, shop: Shop) -> None:
     ("kind", "headers_sent"), [("cut_body", False), ("reset", False), ("stall", False), ("stall", True)]
 )
 async def test_on_a_socket(kind: FaultKind, headers_sent: bool) -> None:
-    """A cut body, a reset and a stall on a real connection lose a response too, and leave nothing behind."""
+    """A truncated body, reset or stall on a real connection loses a response and leaves nothing behind."""
     async with nothing_left():
         sim = BuildsSimulator(clock=VirtualClock(idle_turns=20), epoch=FAR)
         async with (
@@ -139,8 +139,8 @@ async def test_on_a_socket(kind: FaultKind, headers_sent: bool) -> None:
 
 
 @cases("hours", [-1000, -5, -1, 0, 1, 5, 1000])
-async def test_clocks_that_are_hours_apart(hours: int) -> None:
-    """The server's clock counts, however wrong the machine's is."""
+async def test_clocks_hours_apart(hours: int) -> None:
+    """The server's clock counts, however wrong the machine's clock is."""
     shop = Shop(epoch=datetime.now(UTC) + timedelta(hours=hours))
     await shop.know()
     shop.add()
@@ -165,7 +165,7 @@ async def test_clocks_that_are_hours_apart(hours: int) -> None:
     ids=["year", "zone", "end of time", "empty", "word", "NUL"],
 )
 async def test_odd_date(date: str, shop: Shop) -> None:
-    """An unreadable Date of the server does no harm: the original error is raised."""
+    """With an unreadable Date from the server, the original error is still raised."""
     await shop.know()
     shop.wire.headers = {"Date": date}
     shop.lose(arrived=False)
@@ -174,7 +174,7 @@ async def test_odd_date(date: str, shop: Shop) -> None:
 
 
 async def test_response_without_a_date(api: MockApi, client: BuildsClient) -> None:
-    """Without a Date header, a build whose date is cut to the second is ours."""
+    """Without a Date header, a build with a date truncated to the second is accepted."""
     build = {
         "build_uuid": BUILD_UUID,
         "status": "queued",
@@ -200,7 +200,7 @@ async def test_response_without_a_date(api: MockApi, client: BuildsClient) -> No
 
 
 async def test_message_is_whole(api: MockApi, client: BuildsClient) -> None:
-    """`args` has the whole message, also when the lookup fails."""
+    """`args` has the whole message, even if the lookup fails."""
     api.on("POST", f"/builds/triggers/{TRIGGER}/builds", status=502, body="x")
     api.on("GET", "/workers/scripts", refusal(10000, "Authentication error"), status=403)
     with pytest.raises(BuildsError) as caught:

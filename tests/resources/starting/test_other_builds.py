@@ -1,4 +1,4 @@
-"""Builds of others, or of earlier calls, are not taken for a call's own."""
+"""A call never returns a build of another client or of an earlier call."""
 
 import pytest
 
@@ -24,7 +24,7 @@ FOREIGN: tuple[dict[str, object], ...] = (
 
 
 def test_own_first_build(shop: Shop) -> None:
-    """A second start whose request never arrived does not return the build of the first."""
+    """A second start whose request never arrived does not return the first one's build."""
     drive(shop.know())
     first = drive(shop.start())
     shop.lose(arrived=False)
@@ -39,7 +39,7 @@ def test_own_first_build(shop: Shop) -> None:
 
 
 def test_own_first_build_of_a_preview(shop: Shop) -> None:
-    """The same holds for previews."""
+    """A second start of a preview does not return the first one's build either."""
     first = drive(shop.start_preview())
     shop.lose(arrived=False)
     with pytest.raises(BuildsConnectionError):
@@ -49,8 +49,10 @@ def test_own_first_build_of_a_preview(shop: Shop) -> None:
 
 @pytest.mark.parametrize("foreign", FOREIGN, ids=[" ".join(map(str, it.values())) for it in FOREIGN])
 @pytest.mark.parametrize("arrived", [True, False], ids=["arrived", "lost"])
-async def test_build_of_others_meanwhile(arrived: bool, foreign: dict[str, object], shop: Shop) -> None:
-    """A build that others start meanwhile is not taken for ours, and does not hide ours."""
+async def test_concurrent_build_of_another_client(
+    arrived: bool, foreign: dict[str, object], shop: Shop
+) -> None:
+    """A concurrent build of another client is not returned, and does not hide the call's own."""
     await shop.know()
     uuids = {"main": shop.main, "others": shop.others}
     if "trigger_uuid" in foreign:
@@ -67,7 +69,7 @@ async def test_build_of_others_meanwhile(arrived: bool, foreign: dict[str, objec
 
 
 async def test_commit(shop: Shop) -> None:
-    """If a commit was asked for, a build of another commit, or of none, is not ours."""
+    """If a commit is given, a build of another commit, or of none, does not match."""
     await shop.know()
     shop.meanwhile(commit_hash="0" * 40)
     shop.lose(arrived=False)
@@ -82,7 +84,7 @@ async def test_commit(shop: Shop) -> None:
 
 @pytest.mark.parametrize("ago", [1.0, 3.0, 60.0, 7200.0])
 async def test_build_from_before(ago: float, shop: Shop) -> None:
-    """A build that someone started before the request is not its build."""
+    """A build started before the request does not match."""
     await shop.know()
     shop.add(commit_hash="")
     assert isinstance(shop.clock, FakeClock)
@@ -93,7 +95,7 @@ async def test_build_from_before(ago: float, shop: Shop) -> None:
 
 
 async def test_build_from_a_wait_before(shop: Shop) -> None:
-    """A build from the time when a 429 held the request back is older than the request that got lost."""
+    """A build from a 429's waiting time is older than the lost request, so it does not match."""
     await shop.know()
     shop.sim.fault(Fault("rate_limited", method="POST", retry_after=30))
     shop.meanwhile(commit_hash="")

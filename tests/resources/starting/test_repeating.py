@@ -1,4 +1,4 @@
-"""Starts that are sent again, and starts that are not."""
+"""Which starts are sent again."""
 
 import socket
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ from tests.support import ACCOUNT, BUILD_UUID, TOKEN, FakeClock, nothing_left
 
 @pytest.mark.parametrize("start", STARTS.values(), ids=STARTS)
 async def test_after_a_429(start: Start, shop: Shop) -> None:
-    """A 429 means that nothing was started: the request is sent again after Retry-After."""
+    """After a 429 nothing was started, so the request is sent again after Retry-After."""
     shop.sim.fault(Fault("rate_limited", method="POST", retry_after=30))
     build = await start(shop)
     assert [None, build.build_uuid] == shop.wire.made
@@ -48,7 +48,7 @@ async def test_after_no_connection(start: Start, shop: Shop) -> None:
 
 
 async def test_without_a_connection() -> None:
-    """Where nothing listens, nothing is looked up: the error is that of the connection."""
+    """A refused connection triggers no lookup, and its own error is raised."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # and does not listen
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
@@ -85,7 +85,7 @@ async def test_refused(status: int, body: bytes, error: type[BuildsError], shop:
 
 
 async def test_429_that_lasts(shop: Shop) -> None:
-    """A lasting 429 is raised as such: nothing was started."""
+    """A lasting 429 is raised as such, because nothing was started."""
     shop.sim.fault(Fault("rate_limited", method="POST", retry_after=1, times=None))
     with pytest.raises(RateLimitError):
         await shop.start()

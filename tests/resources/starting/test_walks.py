@@ -1,4 +1,4 @@
-"""Random walks: one request makes one build, and a call returns the build of its own request, or raises."""
+"""Random walks: one request makes one build, and a call returns its own request's build or raises."""
 
 import pytest
 from hypothesis import given, settings
@@ -39,7 +39,7 @@ def start_next_to(shop: Shop, branch: str, how: str, other: str | None) -> Build
 @settings(max_examples=60, deadline=None)
 @given(steps=STEPS, known=st.booleans())
 def test_own_build_or_an_error(steps: list[tuple[str, str, str | None] | str | float], known: bool) -> None:
-    """Whatever is lost and whoever else builds, a start returns the build of its own request, or raises."""
+    """A start returns its own request's build or raises, whatever is lost and whoever else builds."""
     shop = Shop()
     assert isinstance(shop.clock, FakeClock)
     if known:

@@ -22,7 +22,7 @@ from builds_async.simulator import BuildsSimulator, VirtualClock
     ids=["free", "used up", "zone", "paid"],
 )
 def test_the_limits_are_as_they_were_set(limits: Any, expected: Any, clock: VirtualClock, door: Any) -> None:
-    """By default a free plan with minutes left, renewed next month."""
+    """The limits are as set; the default is a free plan with minutes left, renewed next month."""
     sim = BuildsSimulator(clock=clock, epoch=datetime(2026, 11, 21, tzinfo=UTC))
     if limits is not None:
         sim.set_limits(*limits)

@@ -1,4 +1,4 @@
-"""The endpoints of builds: lookups, lists and cancel."""
+"""The endpoints of builds: lookups, lists and cancellation."""
 
 from typing import Any
 
@@ -14,8 +14,8 @@ from builds_async.simulator import (
 from tests.support.case import cases
 
 
-def test_canceling_returns_the_end_of_the_build(sim: BuildsSimulator, door: Any) -> None:
-    """The outcome and the date, without a status; afterwards the build says the same."""
+def test_canceling_returns_the_outcome(sim: BuildsSimulator, door: Any) -> None:
+    """Canceling returns the outcome and the stop date without a status, and the build then shows the same."""
     build = sim.add_build([(0, "line")])
     body = door(sim).result(f"builds/{build.build_uuid}/cancel", method="PUT")
     assert set(body) == {"build_uuid", "build_outcome", "stopped_on"}
@@ -28,7 +28,7 @@ def test_canceling_returns_the_end_of_the_build(sim: BuildsSimulator, door: Any)
 def test_canceling_a_finished_build_returns_what_the_switch_says(
     how: Any, clock: VirtualClock, door: Any
 ) -> None:
-    """The build stays as it was in any case."""
+    """Canceling a finished build responds as the switch says and leaves the build unchanged."""
     sim = BuildsSimulator(clock=clock, behavior=Behavior(cancel_finished=how))
     build = sim.add_finished_build()
     response = door(sim)(f"builds/{build.build_uuid}/cancel", method="PUT")
@@ -39,7 +39,7 @@ def test_canceling_a_finished_build_returns_what_the_switch_says(
 
 @pytest.mark.parametrize("how", ["absent", "null"])
 def test_bulk_lookups_are_keyed_by_the_ids_of_the_request(how: Any, clock: VirtualClock, door: Any) -> None:
-    """Known ids have their build; the others have no key, or null."""
+    """Bulk lookups key known ids to their builds; an unknown id has no key, or null."""
     sim = BuildsSimulator(clock=clock, behavior=Behavior(unknown_ids=how))
     build, idle = sim.add_finished_build(), sim.add_worker()
     ask = door(sim)
@@ -61,7 +61,7 @@ def test_bulk_lookups_are_keyed_by_the_ids_of_the_request(how: Any, clock: Virtu
 def test_bulk_lookups_take_one_to_twenty_ids(
     asked: tuple[str, str], ids: str | None, status: int, sim: BuildsSimulator, door: Any
 ) -> None:
-    """Anything else is 400 with 12013."""
+    """Bulk lookups take one to twenty ids; any other number is a 400 with 12013."""
     path, name = asked
     query = {} if ids is None else {name: ids}
     response = door(sim)(path, **query)
@@ -71,7 +71,7 @@ def test_bulk_lookups_take_one_to_twenty_ids(
 
 
 def test_the_latest_build_is_the_newest(sim: BuildsSimulator, door: Any) -> None:
-    """By the date of its creation; of equals the one added last. Unlisted builds do not count."""
+    """The latest build is the newest by creation, then by insertion; unlisted builds do not count."""
     tag, ask = sim.add_worker(), door(sim)
     sim.add_build(external_script_id=tag)
     second = sim.add_build(external_script_id=tag)
@@ -109,10 +109,10 @@ def test_the_latest_build_is_the_newest(sim: BuildsSimulator, door: Any) -> None
     ],
     ids=["default", "last", "beyond", "exact end", "all"],
 )
-def test_the_builds_of_a_worker_come_in_pages_newest_first(
+def test_builds_of_a_worker_are_paged_newest_first(
     query: dict[str, int], shown: range, info: dict[str, Any], sim: BuildsSimulator, door: Any
 ) -> None:
-    """Each page says where it stands."""
+    """The builds of a Worker are paged newest first, and each page has its paging info."""
     tag = sim.add_worker()
     builds = [sim.add_finished_build(0, age=float(age), external_script_id=tag) for age in range(120)]
     body = door(sim).body(f"workers/{tag}/builds", **query)
@@ -129,13 +129,13 @@ def test_the_builds_of_a_worker_come_in_pages_newest_first(
     ids=lambda query: "-".join(f"{key}={value}"[:20] for key, value in query.items()),
 )
 def test_a_bad_page_is_refused(query: dict[str, Any], sim: BuildsSimulator, door: Any) -> None:
-    """400 with 12013."""
+    """An invalid page is a 400 with 12013."""
     assert door(sim).error(f"workers/{sim.add_worker()}/builds", **query) == (400, 12013)
 
 
 @pytest.mark.parametrize(("how", "status"), [("empty", 200), ("not_found", 404)])
 def test_an_unknown_tag_has_no_builds(how: Any, status: int, clock: VirtualClock, door: Any) -> None:
-    """An empty list or 404, as the switch says; a Worker without builds has an empty list."""
+    """An unknown tag lists nothing or is a 404, as the switch says; a Worker without builds lists nothing."""
     sim = BuildsSimulator(clock=clock, behavior=Behavior(unknown_worker=how))
     assert door(sim)(f"workers/{'0' * 32}/builds").status == status
     body = door(sim).body(f"workers/{sim.add_worker()}/builds")

@@ -1,4 +1,4 @@
-"""Deploy hooks: what they are, and the builds that they start."""
+"""Deploy hooks, and the builds that they start."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ ROOT = "/client/v4/workers/builds/deploy_hooks"
 
 @pytest.fixture
 def tag(sim: BuildsSimulator) -> str:
-    """A Worker with the name `shop`."""
+    """The tag of a Worker named `shop`."""
     return sim.add_worker("shop")
 
 
@@ -24,7 +24,7 @@ def trigger(sim: BuildsSimulator, door: Any, uuid: str) -> Any:
 async def test_a_hook_is_created_replaced_and_deleted(
     tag: str, sim: BuildsSimulator, clock: VirtualClock, door: Any
 ) -> None:
-    """Its path has the name of its Worker; a deletion returns what was deleted."""
+    """A hook is created, replaced and deleted below its Worker's name; the deletion returns it."""
     ask, path = door(sim), "workers/shop/deploy_hooks"
     made = ask.result(path, method="POST", body={"deploy_hook_name": "x" * 58, "branch": "main"})
     assert made["external_script_id"] == tag
@@ -41,7 +41,7 @@ async def test_a_hook_is_created_replaced_and_deleted(
 
 
 def test_a_name_is_used_once(tag: str, sim: BuildsSimulator, door: Any) -> None:
-    """409 with 12049 for a second hook of the Worker; a replacement may keep its own."""
+    """A second hook with the same name is a 409 with 12049; a replacement may keep its own name."""
     sim.add_deploy_hook(tag, "a")
     path, body = "workers/shop/deploy_hooks", {"deploy_hook_name": "a", "branch": "main"}
     other = sim.add_deploy_hook(tag, "b")
@@ -58,14 +58,14 @@ def test_a_name_is_used_once(tag: str, sim: BuildsSimulator, door: Any) -> None:
     "body", [{"deploy_hook_name": "", "branch": "b"}, {"deploy_hook_name": "x" * 59, "branch": "b"}]
 )
 def test_a_name_has_1_to_58_characters(body: Any, tag: str, sim: BuildsSimulator, door: Any) -> None:
-    """400 with 12002."""
+    """A name outside of 1 to 58 characters is a 400 with 12002."""
     assert sim.workers["shop"] == tag
     assert door(sim).error("workers/shop/deploy_hooks", method="POST", body=body) == (400, 12002)
 
 
 @pytest.mark.parametrize(("how", "status"), [("empty", 200), ("not_found", 404)])
 def test_hooks_are_found_by_name(how: Any, status: int, clock: VirtualClock, door: Any) -> None:
-    """An unknown name has none, or is 404, as the switch says; a tag is no name at all."""
+    """Hooks of an unknown name are an empty list or a 404, as the switch says; a tag is never a name."""
     sim = BuildsSimulator(clock=clock, behavior=Behavior(unknown_worker=how))
     tag = sim.add_worker("shop")
     assert door(sim)("workers/nobody/deploy_hooks").status == status
@@ -75,7 +75,7 @@ def test_hooks_are_found_by_name(how: Any, status: int, clock: VirtualClock, doo
 
 
 async def test_a_hook_starts_a_build(tag: str, sim: BuildsSimulator, clock: VirtualClock, door: Any) -> None:
-    """Without a token, of its branch and with its name, by the trigger that takes the branch."""
+    """A hook starts a build of its branch without a token, by the branch's trigger and with its own name."""
     other = sim.add_trigger(tag)
     uuid = sim.add_deploy_hook(tag, "nightly", "release")
     started = trigger(sim, door, uuid)
@@ -97,7 +97,7 @@ async def test_a_hook_starts_a_build(tag: str, sim: BuildsSimulator, clock: Virt
 async def test_a_pending_build_of_the_branch_is_not_started_twice(
     tag: str, sim: BuildsSimulator, clock: VirtualClock, door: Any
 ) -> None:
-    """A queued build is returned instead; another branch starts its own, and so does one whose build runs."""
+    """A queued build of the branch is returned again; a running one or another branch allows a new build."""
     pending = sim.add_build([(5.0, "line")], external_script_id=tag)
     sim.add_build(external_script_id=sim.add_worker("blog"))
     main, other = sim.add_deploy_hook(tag, "a"), sim.add_deploy_hook(tag, "b", "other")
@@ -111,7 +111,7 @@ async def test_a_pending_build_of_the_branch_is_not_started_twice(
 
 
 async def test_ten_builds_a_minute_for_each_worker(clock: VirtualClock, door: Any) -> None:
-    """The next one is 429 with 12051 until a minute has passed; so is the 101st of all Workers."""
+    """The eleventh build of a Worker within a minute is a 429 with 12051, and so is the 101st overall."""
     sim = BuildsSimulator(clock=clock, started_builds=lambda _: [(0.0, "runs at once")])
     hooks = [sim.add_deploy_hook(sim.add_worker()) for _ in range(11)]
     for number, hook in enumerate(hooks):
@@ -126,7 +126,7 @@ async def test_ten_builds_a_minute_for_each_worker(clock: VirtualClock, door: An
 
 
 def test_an_unknown_hook_starts_nothing(sim: BuildsSimulator, door: Any) -> None:
-    """404 with 12000, also for other methods and for a Worker that has no trigger any more."""
+    """An unknown hook, another method, or a Worker without a trigger is a 404 with 12000."""
     assert door(sim).error(f"{ROOT}/{UUID}", method="POST", headers={}) == (404, 12000)
     assert door(sim).error(f"{ROOT}/{UUID}") == (404, 12000)
     hook = sim.add_deploy_hook(sim.add_worker(connected=False))
@@ -137,7 +137,7 @@ def test_an_unknown_hook_starts_nothing(sim: BuildsSimulator, door: Any) -> None
 
 
 def test_a_hook_counts_in_the_rate_limit_and_meets_faults(clock: VirtualClock, door: Any) -> None:
-    """It counts as any request does; the build of a lost response is found by the next one."""
+    """A hook counts in the rate limit and meets faults, and the next request returns a lost build."""
     sim = BuildsSimulator(
         clock=clock, rate_limit=RateLimit(2, 10.0), faults=[Fault("reset", path="/deploy_hooks")]
     )
@@ -147,8 +147,8 @@ def test_a_hook_counts_in_the_rate_limit_and_meets_faults(clock: VirtualClock, d
     assert door(sim).error(f"{ROOT}/{hook}", method="POST", headers={}) == (429, 971)
 
 
-def test_a_hook_may_respond_as_the_documentation_shows(clock: VirtualClock, door: Any) -> None:
-    """Build, branch and Worker; its source may be another word."""
+def test_a_hook_may_respond_as_documented(clock: VirtualClock, door: Any) -> None:
+    """A hook may respond with build, branch and Worker as documented, and its source may be another word."""
     behavior = Behavior(hook_answer="documents", hook_source="api")
     sim = BuildsSimulator(clock=clock, behavior=behavior)
     started = trigger(sim, door, sim.add_deploy_hook(sim.add_worker("shop")))

@@ -1,4 +1,4 @@
-"""Versions and deployments: those that builds make, and those that are made by hand."""
+"""Versions and deployments, made by builds and by hand."""
 
 import re
 from typing import Any
@@ -33,7 +33,7 @@ def uploaded(sim: BuildsSimulator, door: Any) -> list[str]:
 def test_a_production_build_makes_a_version_and_deploys_it(
     sim: BuildsSimulator, shop: str, door: Any
 ) -> None:
-    """As soon as it has succeeded, and nothing before; both say that wrangler made them."""
+    """A production build makes a version and deploys it on success, not before, both with source wrangler."""
     build = sim.add_build(external_script_id=shop)
     assert (served(sim, door), uploaded(sim, door)) == ([], [])
     build.finish()
@@ -57,16 +57,16 @@ def test_a_production_build_makes_a_version_and_deploys_it(
         pytest.param({"deploy_command": "pnpm run ship"}, (1, 1), id="another command"),
     ],
 )
-def test_what_a_build_leaves_behind(
+def test_deployments_of_each_outcome(
     options: Any, left: tuple[int, int], sim: BuildsSimulator, shop: str, door: Any
 ) -> None:
-    """A success is deployed, unless its deploy command or the test says otherwise."""
+    """A successful build is deployed, unless its deploy command or the test says otherwise."""
     sim.add_finished_build(external_script_id=shop, **options)
     assert (len(served(sim, door)), len(uploaded(sim, door))) == left
 
 
 def test_a_build_of_a_preview_is_not_deployed_to_its_worker(clock: VirtualClock, door: Any) -> None:
-    """Even where the Worker's list has it."""
+    """A Preview's build is not deployed to its Worker, even if the Worker's list includes it."""
     sim = BuildsSimulator(clock=clock, behavior=Behavior(preview_builds="listed"))
     preview = sim.add_preview(sim.add_worker("shop"), "feature")
     sim.add_finished_build(external_script_id=preview, branch="feature")
@@ -74,7 +74,7 @@ def test_a_build_of_a_preview_is_not_deployed_to_its_worker(clock: VirtualClock,
 
 
 def test_exactly_the_ten_newest_deployments_are_listed(sim: BuildsSimulator, shop: str, door: Any) -> None:
-    """Newest first, whatever page is asked for, without `result_info`; an older one is found by its id."""
+    """Exactly the ten newest deployments are listed, whatever the page; an older one is found by its id."""
     made = [sim.deploy(shop, age=float(age)) for age in range(12, 0, -1)]
     body = door(sim).body(f"{SHOP}/deployments", page=2, per_page=1)
     assert [it["id"] for it in body["result"]["deployments"]] == made[:1:-1]
@@ -82,8 +82,8 @@ def test_exactly_the_ten_newest_deployments_are_listed(sim: BuildsSimulator, sho
     assert door(sim).result(f"{SHOP}/deployments/{made[0]}")["id"] == made[0]
 
 
-def test_versions_come_in_pages(sim: BuildsSimulator, shop: str, door: Any) -> None:
-    """Newest first, with their numbers and a `result_info`; `deployable` gives all and ignores the page."""
+def test_versions_are_paged(sim: BuildsSimulator, shop: str, door: Any) -> None:
+    """Versions are paged newest first with numbers and `result_info`; `deployable` returns all of them."""
     made = [sim.add_version(shop, age=float(age)) for age in range(12, 0, -1)]
     body = door(sim).body(f"{SHOP}/versions", page=2, per_page=5)
     assert [it["id"] for it in body["result"]["items"]] == made[6:1:-1]
@@ -94,15 +94,15 @@ def test_versions_come_in_pages(sim: BuildsSimulator, shop: str, door: Any) -> N
 
 
 def test_one_version_has_its_resources(sim: BuildsSimulator, shop: str, door: Any) -> None:
-    """The lookup of one version has more than the list."""
+    """The lookup of a single version adds its resources."""
     version = door(sim).result(f"{SHOP}/versions/{sim.add_version(shop, message='why')}")
     assert version["resources"]["script"]["handlers"] == ["fetch"]
     assert version["startup_time_ms"] > 0
     assert version["annotations"] == {"workers/triggered_by": "upload", "workers/message": "why"}
 
 
-def test_what_is_deployed_by_hand(sim: BuildsSimulator, shop: str, door: Any) -> None:
-    """A gradual deployment, a rollback, a secret, an edit and a deployment from a laptop."""
+def test_deployments_by_hand(sim: BuildsSimulator, shop: str, door: Any) -> None:
+    """Every kind of deployment by hand is listed: gradual, rollback, secret, edit and laptop."""
     first = sim.add_finished_build(external_script_id=shop, age=50.0).version_id
     second = sim.add_version(shop, age=40.0)
     sim.deploy(shop, {first: 99.5, second: 0.5}, age=30.0)
@@ -134,10 +134,8 @@ def test_what_is_deployed_by_hand(sim: BuildsSimulator, shop: str, door: Any) ->
 @pytest.mark.parametrize(
     "shares", [{}, {"a": 100}, {"a": 50, "b": 49}, {"a": 50, "b": 25, "c": 25}, {"a": 100, "b": 0}], ids=repr
 )
-def test_a_deployment_that_can_not_be_is_refused(
-    shares: dict[str, float], sim: BuildsSimulator, shop: str
-) -> None:
-    """ValueError for a version that is unknown, and for shares that are not 100 percent of one or two."""
+def test_an_invalid_deployment_is_refused(shares: dict[str, float], sim: BuildsSimulator, shop: str) -> None:
+    """A deployment of an unknown version, or with invalid shares, is a ValueError."""
     known = {name: sim.add_version(shop) for name in "bc"}
     with pytest.raises(ValueError, match="version"):
         sim.deploy(shop, {known.get(name, name): share for name, share in shares.items()})
@@ -147,7 +145,7 @@ def test_a_deployment_that_can_not_be_is_refused(
 
 @pytest.mark.parametrize("code", [10007, 10090])
 def test_an_unknown_worker(code: Any, clock: VirtualClock, door: Any) -> None:
-    """404 with the code that the switch says, for a tag in place of the name as well."""
+    """An unknown Worker name is a 404 with the switch's code, and so is a tag in place of the name."""
     sim = BuildsSimulator(clock=clock, behavior=Behavior(unknown_script=code))
     for name in ("nope", sim.add_worker("shop")):
         for rest in ("deployments", "versions", "subdomain", f"deployments/{UUID}", f"versions/{UUID}"):
@@ -155,7 +153,7 @@ def test_an_unknown_worker(code: Any, clock: VirtualClock, door: Any) -> None:
 
 
 def test_an_unknown_version_or_deployment(sim: BuildsSimulator, door: Any) -> None:
-    """404, also for one that another Worker has."""
+    """An unknown version or deployment is a 404, even if another Worker has it."""
     sim.add_worker("shop")
     other = sim.add_worker("blog")
     version, deployment = sim.add_version(other), sim.deploy(other)
@@ -164,13 +162,13 @@ def test_an_unknown_version_or_deployment(sim: BuildsSimulator, door: Any) -> No
 
 
 def test_a_worker_that_was_never_deployed(sim: BuildsSimulator, door: Any) -> None:
-    """Its list is empty."""
+    """A Worker that was never deployed has an empty list of deployments."""
     sim.add_worker("shop", deployed=False)
     assert served(sim, door) == []
 
 
 def test_subdomains(sim: BuildsSimulator, shop: str, door: Any) -> None:
-    """The account's, which it may lack (404 with 10007), and whether a Worker uses it."""
+    """The account has a subdomain or a 404 with 10007, and each Worker says whether it uses it."""
     assert door(sim).result("/workers/subdomain") == {"subdomain": "simulated"}
     sim.set_subdomain(None)
     assert door(sim).error("/workers/subdomain") == (404, 10007)
@@ -180,15 +178,15 @@ def test_subdomains(sim: BuildsSimulator, shop: str, door: Any) -> None:
 
 
 def test_account_owned_tokens_are_accepted(sim: BuildsSimulator, shop: str, door: Any) -> None:
-    """Unlike on the routes of Workers Builds; the permission for Workers is needed."""
+    """Account-owned tokens are accepted, unlike for builds; the permission for Workers is required."""
     sim.deploy(shop)
     for kind, status in ((TokenKind.ACCOUNT_OWNED, 200), (TokenKind.NO_SCRIPTS, 403)):
         for rest in ("deployments", "versions", "subdomain"):
             assert door(sim)(f"{SHOP}/{rest}", headers=headers(sim, kind)).status == status
 
 
-async def test_a_build_that_is_no_longer_kept(clock: VirtualClock, door: Any) -> None:
-    """It is unknown to every lookup and list; what it deployed still serves."""
+async def test_an_expired_build(clock: VirtualClock, door: Any) -> None:
+    """An expired build is unknown to every lookup and list, and its version still serves."""
     sim = BuildsSimulator(clock=clock, behavior=Behavior(builds_kept=60.0))
     tag = sim.add_worker("shop")
     build = sim.add_finished_build(external_script_id=tag, age=30.0)
@@ -215,7 +213,7 @@ async def test_a_build_that_is_no_longer_kept(clock: VirtualClock, door: Any) ->
 async def test_the_log_of_a_started_build_names_its_version(
     command: str, line: str, clock: VirtualClock, door: Any
 ) -> None:
-    """In the words of wrangler's command, and it is the version that is then there."""
+    """The log of a started build names its version in wrangler's words, and that version then exists."""
     sim = BuildsSimulator(clock=clock)
     tag = sim.add_worker("shop", connected=False)
     trigger = sim.add_trigger(tag, deploy_command=command)

@@ -10,11 +10,11 @@ from builds_async.simulator import Behavior, BuildsSimulator, VirtualClock
 class TestPreviews:
     @pytest.fixture
     def tag(self, sim: BuildsSimulator) -> str:
-        """A Worker."""
+        """The tag of a Worker."""
         return sim.add_worker("shop")
 
     def test_listed(self, tag: str, sim: BuildsSimulator, door: Any) -> None:
-        """The list has pages, and no settings, which the lookup has."""
+        """The list of Previews is paged and has no settings; the lookup has them."""
         one, other = (sim.add_preview(tag, branch) for branch in ("one", "other"))
         sim.add_preview(sim.add_worker(), "one")
         summary = {"preview_id": other, "branch": "other", "auto_build": True, "auto_delete": True}
@@ -26,7 +26,7 @@ class TestPreviews:
         assert door(sim).error(f"workers/{tag}/previews/{'0' * 32}") == (404, 12000)
 
     def test_update(self, tag: str, sim: BuildsSimulator, door: Any) -> None:
-        """Omitted fields stay; the branch of another Preview is a conflict."""
+        """An update keeps omitted fields, and another Preview's branch is a conflict."""
         one = sim.add_preview(tag, "one")
         sim.add_preview(tag, "other")
         path = f"workers/{tag}/previews/{one}"
@@ -40,7 +40,7 @@ class TestPreviews:
         assert door(sim).result(path) == after
 
     def test_builds(self, tag: str, sim: BuildsSimulator, door: Any) -> None:
-        """They are listed for the Preview and not for its Worker; their trigger can't be looked up."""
+        """A Preview's builds are listed for it and not for its Worker; their trigger can't be looked up."""
         preview = sim.add_preview(tag, "feature")
         path = f"workers/{tag}/previews/{preview}/builds"
         made = door(sim).result(path, method="POST", body={"commit_hash": "abc"})
@@ -55,7 +55,7 @@ class TestPreviews:
         assert door(sim).error(path, method="POST", body={}) == (400, 12002)
 
     def test_listed_builds(self, clock: VirtualClock, door: Any) -> None:
-        """They may be listed for their Worker too."""
+        """A Preview's builds are listed for its Worker too, if the switch says so."""
         sim = BuildsSimulator(clock=clock, behavior=Behavior(preview_builds="listed"))
         tag = sim.add_worker()
         build = sim.add_build(external_script_id=sim.add_preview(tag, "feature"))
@@ -63,7 +63,7 @@ class TestPreviews:
         assert listed["build_uuid"] == build.build_uuid
 
     def test_added(self, tag: str, sim: BuildsSimulator) -> None:
-        """A branch has one Preview; its Worker has builds, and is no Preview itself."""
+        """A branch has one Preview, for a Worker with builds that is no Preview itself."""
         preview = sim.add_preview(tag, "feature")
         for where in (tag, preview, sim.add_worker(connected=False)):
             with pytest.raises(ValueError, match=r"can't have a Preview of|no Worker with the tag"):

@@ -1,4 +1,4 @@
-"""The endpoints of queues: who may use them, and what they refuse."""
+"""The endpoints of queues: permissions and refusals."""
 
 from typing import Any
 
@@ -26,14 +26,14 @@ class TestDoor:
         ],
     )
     def test_tokens(self, kind: TokenKind, expected: int, action: str, sim: BuildsSimulator) -> None:
-        """All three need a token that may write."""
+        """All three actions require a token with write access."""
         consumer = Consumer(sim)
         consumer.token = sim.add_token(kind)
         body = {"extend": [], "visibility_timeout_ms": 1} if action == "extend" else {}
         assert consumer.ask(action, body)[0] == expected
 
     def test_unknown(self, sim: BuildsSimulator) -> None:
-        """An unknown queue, action or method is 404."""
+        """An unknown queue, action or method is a 404."""
         consumer = Consumer(sim)
         assert Consumer(sim, "nowhere").ask("pull")[0] == 404
         assert consumer.ask("push")[0] == 404
@@ -53,12 +53,12 @@ class TestDoor:
         ids=str,
     )
     def test_bad_body(self, action: str, body: Any, sim: BuildsSimulator) -> None:
-        """A body that makes no sense is 400."""
+        """An invalid body is a 400."""
         status, response = Consumer(sim).ask(action, body)
         assert (status, response["errors"][0]["code"]) == (400, 12002)
 
     def test_names(self, sim: BuildsSimulator) -> None:
-        """A queue has the name that it was given, or a new one; no two have the same."""
+        """A queue has the given name or a generated one, and names are unique."""
         sim.add_queue("queue-1")
         sim.add_queue()
         assert [queue.name for queue in sim.queues.values()] == ["queue-1", "queue-2"]
@@ -67,7 +67,7 @@ class TestDoor:
             sim.add_queue("queue-2")
 
     def test_misuse(self, sim: BuildsSimulator) -> None:
-        """Counts that make no sense are refused."""
+        """Negative counts are rejected."""
         with pytest.raises(ValueError, match="must not be negative"):
             sim.add_queue(max_retries=-1)
         with pytest.raises(ValueError, match="must not be negative"):

@@ -12,7 +12,7 @@ CONNECTIONS = "repos/connections"
 
 class TestConnections:
     async def test_upsert(self, sim: BuildsSimulator, clock: VirtualClock, door: Any) -> None:
-        """The same repository keeps its UUID and gets a newer date; one of another provider is another."""
+        """The same repository keeps its UUID and gets a newer date; another provider's is a different one."""
         ask = door(sim)
         first = ask.result(CONNECTIONS, method="PUT", body=REPOSITORY)
         await clock.sleep(1.0)
@@ -24,7 +24,7 @@ class TestConnections:
         assert other["repo_connection_uuid"] != first["repo_connection_uuid"]
 
     def test_deleted(self, sim: BuildsSimulator, door: Any) -> None:
-        """Its triggers show the date; the repository gets a new connection."""
+        """Triggers show when their connection was deleted, and the repository gets a new one."""
         tag = sim.add_worker("shop")
         (trigger,) = door(sim).result(f"workers/{tag}/triggers")
         before = trigger["repo_connection"]
@@ -40,7 +40,7 @@ class TestConnections:
 
     @pytest.mark.parametrize(("repository", "code"), [(None, 8000008), ("5", 8000012), ("6", None)])
     def test_refused(self, repository: str | None, code: int | None, sim: BuildsSimulator, door: Any) -> None:
-        """404 with the code for the account or the repository, for its autofill too."""
+        """A refused account or repository is a 404 with its own code, for the autofill too."""
         sim.refuse_repository("77", repository)
         autofill = "repos/github/77/5/config_autofill"
         if code is None:
@@ -50,7 +50,7 @@ class TestConnections:
             assert door(sim).error(autofill, branch="main") == (404, code)
 
     def test_autofill(self, sim: BuildsSimulator, door: Any) -> None:
-        """All fields are there; it needs a branch and a known provider."""
+        """The autofill has all fields and requires a branch and a known provider."""
         door(sim).result(CONNECTIONS, method="PUT", body=REPOSITORY)
         found = door(sim).result("repos/github/77/5/config_autofill", branch="main")
         assert (found["default_worker_name"], found["package_manager"]) == ("site", "npm")

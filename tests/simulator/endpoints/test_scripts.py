@@ -11,7 +11,7 @@ STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
 
 def test_the_listing_has_names_as_ids(sim: BuildsSimulator, door: Any) -> None:
-    """`id` is the name and `tag` the tag; lists that are not used are null; dates have microseconds."""
+    """The list has names as `id`, tags as `tag`, null for unused lists, and dates in microseconds."""
     tag = sim.add_worker("shop")
     (script,) = door(sim).result("/workers/scripts")
     assert (script["id"], script["tag"]) == ("shop", tag)
@@ -33,21 +33,21 @@ def test_the_listing_has_names_as_ids(sim: BuildsSimulator, door: Any) -> None:
 def test_the_listing_is_filtered_by_tags(
     tags: str, expected: list[str], sim: BuildsSimulator, door: Any
 ) -> None:
-    """A listed Worker has each tag with yes, and none with no."""
+    """A listed Worker has every tag that is "yes" in the filter and none that is "no"."""
     sim.add_worker("shop", tags=["live"])
     sim.add_worker("blog", tags=["live", "old"])
     assert [script["id"] for script in door(sim).result("/workers/scripts", tags=tags)] == expected
 
 
 @pytest.mark.parametrize("tags", ["live", "live:maybe", ":yes", "live:yes,"])
-def test_a_filter_that_makes_no_sense_is_refused(tags: str, sim: BuildsSimulator, door: Any) -> None:
-    """400 with 12013."""
+def test_an_invalid_filter_is_refused(tags: str, sim: BuildsSimulator, door: Any) -> None:
+    """An invalid filter is a 400 with 12013."""
     assert door(sim).error("/workers/scripts", tags=tags) == (400, 12013)
 
 
 @pytest.mark.parametrize("found", [False, True])
 def test_a_worker_that_was_never_deployed_is_not_listed(found: bool, clock: VirtualClock, door: Any) -> None:
-    """The search has it or not, as the switch says; its triggers are listed."""
+    """A Worker that was never deployed is not listed; the search has it if the switch says so."""
     sim = BuildsSimulator(clock=clock, behavior=Behavior(undeployed_search=found))
     tag = sim.add_worker("new", deployed=False)
     assert door(sim).result("/workers/scripts") == []
@@ -56,15 +56,15 @@ def test_a_worker_that_was_never_deployed_is_not_listed(found: bool, clock: Virt
 
 
 def test_previews_are_not_in_the_lists_of_workers(sim: BuildsSimulator, door: Any) -> None:
-    """Though a Preview has a Worker's tag."""
+    """Previews are not in the lists of Workers, although a Preview has its own tag."""
     tag = sim.add_worker("shop")
     sim.add_preview(tag, "feature")
     assert [script["tag"] for script in door(sim).result("/workers/scripts")] == [tag]
     assert [script["id"] for script in door(sim).result("/workers/scripts-search")] == [tag]
 
 
-def test_the_search_has_tags_as_ids_and_comes_in_pages(sim: BuildsSimulator, door: Any) -> None:
-    """`id` is the tag; ten to a page by default, by name."""
+def test_the_search_has_tags_as_ids_and_is_paged(sim: BuildsSimulator, door: Any) -> None:
+    """The search has the tag as `id` and is paged by name, ten per page by default."""
     tags = {name: sim.add_worker(name) for name in (f"worker-{number:02}" for number in range(25, 0, -1))}
     body = door(sim).body("/workers/scripts-search", page=3)
     assert [(it["id"], it["script_name"]) for it in body["result"]] == [
@@ -81,7 +81,7 @@ def test_the_search_has_tags_as_ids_and_comes_in_pages(sim: BuildsSimulator, doo
 
 
 def test_the_search_finds_a_part_of_a_name_and_a_whole_tag(sim: BuildsSimulator, door: Any) -> None:
-    """A part of a tag finds nothing."""
+    """The search finds part of a name or a whole tag, but not part of a tag."""
     shop, _ = sim.add_worker("web-shop"), sim.add_worker("blog")
 
     def found(**query: str) -> list[str]:
@@ -94,7 +94,7 @@ def test_the_search_finds_a_part_of_a_name_and_a_whole_tag(sim: BuildsSimulator,
 
 
 async def test_the_search_can_be_sorted(sim: BuildsSimulator, clock: VirtualClock, door: Any) -> None:
-    """By name by default; by a date the oldest comes first."""
+    """The search sorts by name by default; by a date, the oldest is first."""
     for name in ("c", "a", "b"):
         sim.add_worker(name)
         await clock.sleep(1.0)

@@ -12,12 +12,12 @@ from tests.simulator.support import triggers_of
 class TestStartedBuilds:
     @pytest.fixture
     def path(self, sim: BuildsSimulator, door: Any) -> str:
-        """The path of the builds of a trigger."""
+        """The path of a trigger's builds."""
         (trigger,) = triggers_of(sim, sim.add_worker("shop"), door)
         return f"triggers/{trigger['trigger_uuid']}/builds"
 
     def test_branch(self, path: str, sim: BuildsSimulator, door: Any) -> None:
-        """A build of a branch has no commit; it is queued, and the latest of its Worker."""
+        """A build of a branch has no commit, is queued, and is the latest of its Worker."""
         body = door(sim).result(path, method="POST", body={"branch": "release"})
         metadata = body["build_trigger_metadata"]
         assert (body["status"], body["build_outcome"]) == ("queued", None)
@@ -40,12 +40,12 @@ class TestStartedBuilds:
         ids=["nothing", "empty", "number", "seed", "no body", "no JSON"],
     )
     def test_bad(self, body: Any, path: str, sim: BuildsSimulator, door: Any) -> None:
-        """400 with 12002, and nothing is started."""
+        """An invalid body is a 400 with 12002, and nothing is started."""
         assert door(sim).error(path, method="POST", body=body) == (400, 12002)
         assert not sim.builds
 
     async def test_typical(self, path: str, sim: BuildsSimulator, clock: VirtualClock, door: Any) -> None:
-        """By default it is a typical build of several seconds."""
+        """By default, a started build is a typical one of several seconds."""
         door(sim).result(path, method="POST", body={"branch": "main"})
         (build,) = sim.builds.values()
         await clock.sleep(3.0)
@@ -55,7 +55,7 @@ class TestStartedBuilds:
         assert len(build.lines) > 5
 
     async def test_script(self, clock: VirtualClock, door: Any) -> None:
-        """Its script can depend on the build; the seconds count from the start."""
+        """The script of a started build can depend on the build, and its seconds count from the start."""
 
         def script(build: SimulatedBuild) -> list[tuple[float, Any]]:
             outcome = BuildOutcome.FAIL if build.details.branch == "bad" else BuildOutcome.SUCCESS
@@ -75,20 +75,20 @@ class TestStartedBuilds:
 
     @pytest.mark.parametrize("kind", ["reset", "cut_body", "stall"])
     def test_lost_response(self, kind: FaultKind, path: str, sim: BuildsSimulator, door: Any) -> None:
-        """A build whose response is lost was started all the same."""
+        """A build whose response is lost is started."""
         sim.fault(Fault(kind, method="POST"))
         response = door(sim)(path, method="POST", body={"branch": "main"})
         assert response.fault is not None
         assert len(sim.builds) == 1
 
     def test_unsent(self, path: str, sim: BuildsSimulator, door: Any) -> None:
-        """A fault instead of the response starts nothing."""
+        """A fault that replaces the response prevents the start."""
         sim.fault("server_error")
         assert door(sim)(path, method="POST", body={"branch": "main"}).status == 502
         assert not sim.builds
 
     def test_source(self, clock: VirtualClock, door: Any) -> None:
-        """Its source may be `api`."""
+        """The source of a started build may be `api`."""
         sim = BuildsSimulator(clock=clock, behavior=Behavior(started_source="api"))
         (trigger,) = triggers_of(sim, sim.add_worker(), door)
         path = f"triggers/{trigger['trigger_uuid']}/builds"
@@ -96,7 +96,7 @@ class TestStartedBuilds:
         assert body["build_trigger_metadata"]["build_trigger_source"] == "api"
 
     def test_settings(self, path: str, sim: BuildsSimulator, door: Any) -> None:
-        """A build keeps the commands that it was started with; its trigger is shown as it is now."""
+        """A build keeps the commands from its start, and shows its trigger as it is now."""
         uuid = door(sim).result(path, method="POST", body={"branch": "main"})["build_uuid"]
         change = {"build_command": "make", "root_directory": "/app"}
         door(sim).result(path.removesuffix("/builds"), method="PATCH", body=change)
@@ -107,7 +107,7 @@ class TestStartedBuilds:
 
 
 async def test_a_script_can_be_played_later(sim: BuildsSimulator, clock: VirtualClock) -> None:
-    """Its seconds count from then; the rest of the first one goes on."""
+    """A script played later counts its seconds from then, and the rest of the first script continues."""
     build = sim.add_build([(1, "a"), (4, "d"), (5, BuildOutcome.SUCCESS)])
     await clock.sleep(2.0)
     build.play([(1, "c"), (0, "b")])

@@ -1,4 +1,4 @@
-"""Event subscriptions, and the events that they bring into the queues."""
+"""Event subscriptions, and the events that they deliver to queues."""
 
 from base64 import b64decode
 from typing import Any
@@ -37,7 +37,7 @@ def words(events: list[Any]) -> list[tuple[str, str]]:
 
 
 async def test_created_read_updated_deleted(sim: BuildsSimulator, clock: VirtualClock, door: Any) -> None:
-    """Each response is the subscription; fields that an update omits stay."""
+    """Each response is the subscription, and an update keeps omitted fields."""
     sim.add_worker("shop")
     ask, queue = door(sim), sim.add_queue(subscribed=False)
     body = wanted(queue)
@@ -56,8 +56,8 @@ async def test_created_read_updated_deleted(sim: BuildsSimulator, clock: Virtual
         assert ask.error(where, method=method, body={}) == (404, 12000)
 
 
-def test_what_it_names_must_exist(sim: BuildsSimulator, door: Any) -> None:
-    """404 for an unknown queue or Worker, 400 for a bad body, 405 for a second one of a resource."""
+def test_references_must_exist(sim: BuildsSimulator, door: Any) -> None:
+    """An unknown queue or Worker is a 404, a bad body a 400, and a resource's second subscription a 405."""
     sim.add_worker("shop")
     queue = sim.add_queue(subscribed=False)
 
@@ -77,7 +77,7 @@ def test_what_it_names_must_exist(sim: BuildsSimulator, door: Any) -> None:
 
 
 def test_a_queue_is_subscribed_when_it_is_added(sim: BuildsSimulator, door: Any) -> None:
-    """Its events name the subscription that brought them; without one there are none."""
+    """A queue is subscribed when it is added, unless disabled, and its events name the subscription."""
     shop = sim.add_worker("shop")
     queue, bare = sim.add_queue("events", worker_name="shop"), sim.add_queue(subscribed=False)
     (subscription,) = door(sim).result(PATH)
@@ -92,7 +92,7 @@ def test_a_queue_is_subscribed_when_it_is_added(sim: BuildsSimulator, door: Any)
 async def test_events_come_while_it_is_there_and_enabled(
     sim: BuildsSimulator, clock: VirtualClock, door: Any
 ) -> None:
-    """It brings the events that it names from its creation on; those of before a change stay in the queue."""
+    """An enabled subscription delivers its named events from its creation on; earlier ones stay queued."""
     tag, other = sim.add_worker("shop"), sim.add_worker("blog")
     queue = sim.add_queue(subscribed=False)
 
@@ -118,10 +118,10 @@ async def test_events_come_while_it_is_there_and_enabled(
 
 
 @pytest.mark.parametrize(("scope", "expected"), [("worker", ["shop"]), ("account", ["shop", "blog"])])
-def test_a_subscription_may_be_wider_than_it_says(
+def test_a_subscription_may_be_wider_than_stated(
     scope: Any, expected: list[str], clock: VirtualClock, door: Any
 ) -> None:
-    """Whether the Worker's name narrows it is unknown, so it is a switch."""
+    """A switch decides whether the Worker's name narrows a subscription, because the real API is unknown."""
     sim = BuildsSimulator(clock=clock, behavior=Behavior(subscription_scope=scope))
     queue = sim.add_queue(worker_name="shop")
     for name in ("shop", "blog"):
@@ -130,7 +130,7 @@ def test_a_subscription_may_be_wider_than_it_says(
 
 
 async def test_the_list_is_sorted_and_paged(sim: BuildsSimulator, clock: VirtualClock, door: Any) -> None:
-    """By name by default, 20 to a page."""
+    """The list is sorted by name by default and has 20 per page."""
     for number in range(22):
         sim.add_queue(f"queue-{(number * 5) % 22:02}")
         await clock.sleep(1.0)
@@ -147,10 +147,10 @@ async def test_the_list_is_sorted_and_paged(sim: BuildsSimulator, clock: Virtual
         assert door(sim).error(PATH, **query) == (400, 12013)
 
 
-async def test_events_of_a_preview_are_those_of_its_worker(
+async def test_events_of_a_preview_name_its_worker(
     sim: BuildsSimulator, clock: VirtualClock, door: Any
 ) -> None:
-    """By the name that both have."""
+    """A Preview's events have its Worker's name."""
     tag = sim.add_worker("shop")
     queue, preview = sim.add_queue(worker_name="shop"), sim.add_preview(tag, "feature")
     sim.add_build([(1, "line"), (2, BuildOutcome.SUCCESS)], external_script_id=preview)

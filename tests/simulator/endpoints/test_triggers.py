@@ -9,7 +9,7 @@ from tests.simulator.support import UUID, triggers_of
 
 
 def new_trigger(sim: BuildsSimulator, tag: str, door: Any, **fields: Any) -> dict[str, Any]:
-    """The body of a trigger like the one that a Worker has."""
+    """A trigger body with the references of the Worker's first trigger."""
     like = triggers_of(sim, tag, door)[0]
     return {
         "external_script_id": tag,
@@ -24,7 +24,7 @@ def new_trigger(sim: BuildsSimulator, tag: str, door: Any, **fields: Any) -> dic
 
 
 def test_the_trigger_of_a_build_is_the_listed_one(sim: BuildsSimulator, door: Any) -> None:
-    """It is the same in every field but its token, which the build's metadata has."""
+    """A build's trigger equals the listed one, except for its token, which is in the build's metadata."""
     build = sim.add_build(external_script_id=sim.add_worker("shop"))
     body = door(sim).result(f"builds/{build.build_uuid}")
     (trigger,) = triggers_of(sim, build.external_script_id, door)
@@ -35,7 +35,7 @@ def test_the_trigger_of_a_build_is_the_listed_one(sim: BuildsSimulator, door: An
 
 
 def test_each_worker_has_its_own_repository_and_token(sim: BuildsSimulator, door: Any) -> None:
-    """No two Workers share one."""
+    """Each Worker has its own repository and token."""
     (one,), (other,) = (triggers_of(sim, sim.add_worker(), door) for _ in range(2))
     for name in ("trigger_uuid", "build_token_uuid"):
         assert one[name] != other[name]
@@ -44,7 +44,7 @@ def test_each_worker_has_its_own_repository_and_token(sim: BuildsSimulator, door
 
 
 def test_a_worker_may_be_without_builds(sim: BuildsSimulator, door: Any) -> None:
-    """It has no trigger, so it can't have a build, until it gets one."""
+    """An unconnected Worker has no trigger, and no build until it gets one."""
     tag = sim.add_worker("bare", connected=False)
     assert triggers_of(sim, tag, door) == []
     with pytest.raises(ValueError, match="has no such trigger"):
@@ -54,7 +54,7 @@ def test_a_worker_may_be_without_builds(sim: BuildsSimulator, door: Any) -> None
 
 
 def test_a_second_trigger_builds_the_other_branches(sim: BuildsSimulator, door: Any) -> None:
-    """A build belongs to the trigger that takes its branch, or to the named one; there is no third."""
+    """A build belongs to the trigger of its branch or to the named one; a third trigger is refused."""
     tag = sim.add_worker()
     uuid = sim.add_trigger(tag)
     production, other = triggers_of(sim, tag, door)
@@ -81,10 +81,10 @@ def test_a_second_trigger_builds_the_other_branches(sim: BuildsSimulator, door: 
 @pytest.mark.parametrize(
     ("branch", "expected"), [("main", 0), ("fix/a", 1), ("fix/old", 0), ("other", 0), ("fix", 0)]
 )
-def test_a_trigger_takes_the_branches_of_its_patterns(
+def test_a_trigger_builds_the_branches_of_its_patterns(
     branch: str, expected: int, sim: BuildsSimulator, door: Any
 ) -> None:
-    """It takes those that are included and not excluded; production takes what no trigger does."""
+    """A trigger builds included branches that are not excluded; production builds the rest."""
     tag = sim.add_worker()
     sim.add_trigger(tag, branch_includes=["fix/*"], branch_excludes=["fix/old"])
     build = sim.add_build(external_script_id=tag, branch=branch)
@@ -94,7 +94,7 @@ def test_a_trigger_takes_the_branches_of_its_patterns(
 
 
 def test_a_trigger_is_created_with_the_defaults_seen_live(sim: BuildsSimulator, door: Any) -> None:
-    """It is listed then."""
+    """A trigger is created with the defaults seen live, and is listed."""
     tag = sim.add_worker()
     made = door(sim).result("triggers", method="POST", body=new_trigger(sim, tag, door))
     names = ("root_directory", "branch_excludes", "path_includes", "path_excludes", "build_caching_enabled")
@@ -104,8 +104,8 @@ def test_a_trigger_is_created_with_the_defaults_seen_live(sim: BuildsSimulator, 
 
 @pytest.mark.parametrize("status", [400, 404])
 @pytest.mark.parametrize("name", ["external_script_id", "build_token_uuid", "repo_connection_uuid"])
-def test_a_trigger_names_what_exists(name: str, status: Any, clock: VirtualClock, door: Any) -> None:
-    """400 or 404, as the switch says, and nothing is created."""
+def test_a_trigger_needs_existing_references(name: str, status: Any, clock: VirtualClock, door: Any) -> None:
+    """An unknown reference of a trigger is a 400 or 404, as the switch says, and nothing is created."""
     sim = BuildsSimulator(clock=clock, behavior=Behavior(unknown_references=status))
     tag = sim.add_worker()
     body = new_trigger(sim, tag, door, **{name: UUID})
@@ -116,7 +116,7 @@ def test_a_trigger_names_what_exists(name: str, status: Any, clock: VirtualClock
 
 @pytest.mark.parametrize("status", [400, 409])
 def test_a_third_trigger_is_refused(status: Any, clock: VirtualClock, door: Any) -> None:
-    """With 12030, and the status that the switch says."""
+    """A third trigger is refused with 12030 and the switch's status."""
     sim = BuildsSimulator(clock=clock, behavior=Behavior(third_trigger=status))
     tag = sim.add_worker()
     sim.add_trigger(tag)
@@ -124,7 +124,7 @@ def test_a_third_trigger_is_refused(status: Any, clock: VirtualClock, door: Any)
 
 
 def test_a_trigger_must_not_exclude_every_branch(sim: BuildsSimulator, door: Any) -> None:
-    """400 with 12002, for a new one and for a change."""
+    """A trigger that excludes every branch is a 400 with 12002, on creation and on update."""
     tag = sim.add_worker()
     body, uuid = (
         new_trigger(sim, tag, door, branch_excludes=["*"]),
@@ -136,7 +136,7 @@ def test_a_trigger_must_not_exclude_every_branch(sim: BuildsSimulator, door: Any
 
 
 async def test_an_update_keeps_what_it_omits(sim: BuildsSimulator, clock: VirtualClock, door: Any) -> None:
-    """Only what was sent and the date of the change differ; empty lists and texts are values."""
+    """An update changes only the sent fields and the date; empty lists and strings are values."""
     tag = sim.add_worker()
     (before,) = triggers_of(sim, tag, door)
     await clock.sleep(60.0)
@@ -153,7 +153,7 @@ async def test_an_update_keeps_what_it_omits(sim: BuildsSimulator, clock: Virtua
     ids=["null", "text for a list", "number for a bool", "list", "nothing"],
 )
 def test_a_bad_update_changes_nothing(body: Any, sim: BuildsSimulator, door: Any) -> None:
-    """400 with 12002."""
+    """A bad update is a 400 with 12002 and changes nothing."""
     tag = sim.add_worker()
     before = triggers_of(sim, tag, door)
     path = f"triggers/{before[0]['trigger_uuid']}"
@@ -164,7 +164,7 @@ def test_a_bad_update_changes_nothing(body: Any, sim: BuildsSimulator, door: Any
 async def test_deleting_a_trigger_cancels_its_unfinished_builds(
     sim: BuildsSimulator, clock: VirtualClock, door: Any
 ) -> None:
-    """Only those are canceled; its builds stay, and show it with the date of the deletion."""
+    """Deleting a trigger cancels its unfinished builds only, and its builds show the deletion date."""
     tag = sim.add_worker()
     other, done = sim.add_trigger(tag), sim.add_finished_build(external_script_id=tag)
     queued, running = (sim.add_build(external_script_id=tag) for _ in range(2))
@@ -187,7 +187,7 @@ async def test_deleting_a_trigger_cancels_its_unfinished_builds(
 
 
 def test_deleted_triggers_may_be_listed(clock: VirtualClock, door: Any) -> None:
-    """With the date of the deletion, as the switch says."""
+    """Deleted triggers are listed with the date of their deletion, if the switch says so."""
     sim = BuildsSimulator(clock=clock, behavior=Behavior(deleted_triggers="listed"))
     tag = sim.add_worker()
     (trigger,) = triggers_of(sim, tag, door)
@@ -197,7 +197,7 @@ def test_deleted_triggers_may_be_listed(clock: VirtualClock, door: Any) -> None:
 
 
 def test_purging_the_cache_needs_a_trigger(sim: BuildsSimulator, door: Any) -> None:
-    """Null for a known one, 404 for another."""
+    """Purging the cache returns null for a known trigger and a 404 for an unknown one."""
     (trigger,) = triggers_of(sim, sim.add_worker(), door)
     path = f"triggers/{trigger['trigger_uuid']}/purge_build_cache"
     assert door(sim).result(path, method="POST") is None
@@ -206,7 +206,7 @@ def test_purging_the_cache_needs_a_trigger(sim: BuildsSimulator, door: Any) -> N
 
 @pytest.mark.parametrize(("how", "status"), [("empty", 200), ("not_found", 404)])
 def test_an_unknown_tag_has_no_triggers(how: Any, status: int, clock: VirtualClock, door: Any) -> None:
-    """An empty list or 404, as the switch says; a name is no tag at all."""
+    """An unknown tag has an empty list or is a 404, as the switch says; a name is never a tag."""
     sim = BuildsSimulator(clock=clock, behavior=Behavior(unknown_worker=how))
     sim.add_worker("shop")
     for kind in ("triggers", "previews"):
@@ -217,12 +217,12 @@ def test_an_unknown_tag_has_no_triggers(how: Any, status: int, clock: VirtualClo
 class TestVariables:
     @pytest.fixture
     def path(self, sim: BuildsSimulator, door: Any) -> str:
-        """The path of the variables of a trigger."""
+        """The path of a trigger's variables."""
         (trigger,) = triggers_of(sim, sim.add_worker(), door)
         return f"triggers/{trigger['trigger_uuid']}/environment_variables"
 
     async def test_set(self, path: str, sim: BuildsSimulator, clock: VirtualClock, door: Any) -> None:
-        """Sent variables are added or replaced, the others stay, and no secret is returned."""
+        """Sent variables are added or replaced, the others are kept, and no secret is returned."""
         ask = door(sim)
         first = {"A": {"value": "1", "is_secret": False}, "B": {"value": "hush", "is_secret": True}}
         made = ask.result(path, method="PATCH", body=first)
@@ -233,7 +233,7 @@ class TestVariables:
         assert b"hush" not in ask(path).body
 
     def test_changed(self, clock: VirtualClock, door: Any) -> None:
-        """The response may have only what was sent."""
+        """The response has only the sent variables, if the switch says so."""
         sim = BuildsSimulator(clock=clock, behavior=Behavior(variables_answer="changed"))
         uuid = sim.add_trigger(sim.add_worker(), environment_variables={"A": "1"})
         path, body = f"triggers/{uuid}/environment_variables", {"B": {"value": "2", "is_secret": False}}
@@ -253,13 +253,13 @@ class TestVariables:
         ids=["digit", "empty", "dash", "line", "umlaut", "long"],
     )
     def test_limits(self, name: str, length: int, path: str, sim: BuildsSimulator, door: Any) -> None:
-        """Names are identifiers and values have at most 5,000 characters."""
+        """Names are identifiers, and values have at most 5,000 characters."""
         body = {name: {"value": "x" * length, "is_secret": False}}
         assert door(sim).error(path, method="PATCH", body=body) == (400, 12002)
         assert door(sim).result(path) == {}
 
     def test_number(self, path: str, sim: BuildsSimulator, door: Any) -> None:
-        """At most 64 in all."""
+        """A trigger has at most 64 variables."""
         names = [f"V{number}" for number in range(65)]
         body = {name: {"value": "x" * 5000, "is_secret": False} for name in names}
         assert door(sim).error(path, method="PATCH", body=body) == (400, 12002)
@@ -269,7 +269,7 @@ class TestVariables:
         assert door(sim).error(path, method="PATCH", body=more) == (400, 12002)
 
     def test_build(self, path: str, sim: BuildsSimulator, door: Any) -> None:
-        """A build has the variables of the moment at which it was added."""
+        """A build has the variables from the moment it was added."""
         door(sim).result(path, method="PATCH", body={"S": {"value": "hush", "is_secret": True}})
         build = sim.add_build(external_script_id=next(iter(sim.workers.values())))
         door(sim).result(f"{path}/S", method="DELETE")

@@ -20,13 +20,13 @@ from tests.simulator.support import VERIFY, headers
     ids=["nothing", "unknown", "basic", "key"],
 )
 def test_only_a_token_can_be_verified(shown: dict[str, str], clock: VirtualClock, door: Any) -> None:
-    """Anything else is 401 with 1000, the global key included."""
+    """Only a token can be verified; anything else, the global key included, is a 401 with 1000."""
     sim = BuildsSimulator(clock=clock, api_email="a", api_key="k")
     assert door(sim).error(VERIFY, headers=shown) == (401, 1000)
 
 
 def test_a_token_has_an_id(sim: BuildsSimulator, door: Any) -> None:
-    """The same each time, another for each token; the messages of this response are objects."""
+    """Each token has its own constant id, and this endpoint's messages are objects."""
     first, second = door(sim).body(VERIFY), door(sim).body(VERIFY)
     other = door(sim).result(VERIFY, headers=headers(sim, TokenKind.READ_ONLY))
     assert first == second

@@ -35,7 +35,7 @@ class TestWorkerBuild:
         assert "previews_base_config" not in body
 
     def test_create(self, sim: BuildsSimulator, door: Any) -> None:
-        """201; the Worker has a production trigger then, and can't be configured twice."""
+        """A creation is a 201 that adds a production trigger, and a second one is a 409."""
         tag = sim.add_worker("bare", connected=False)
         assert door(sim).error(f"workers/{tag}") == (404, 12000)
         body = configuration(sim, door, tag)
@@ -51,7 +51,7 @@ class TestWorkerBuild:
         assert door(sim).error("workers", method="POST", body=body) == (409, 12049)
 
     def test_create_refused(self, sim: BuildsSimulator, door: Any) -> None:
-        """An unknown Worker, an unknown token and a missing grant are refused."""
+        """An unknown Worker, an unknown token or a missing grant is refused."""
         bare = sim.add_worker("bare", connected=False)
         body = configuration(sim, door, bare)
         no_grant = body["git_repository"] | {"provider_type": "origin"}
@@ -66,7 +66,7 @@ class TestWorkerBuild:
         assert door(sim).result("workers", method="POST", body=granted)["git_repository"]["grant_id"] == "g"
 
     def test_update(self, sim: BuildsSimulator, door: Any) -> None:
-        """Omitted fields stay; a variable that is null is deleted."""
+        """An update keeps omitted fields, and a null variable is deleted."""
         tag = sim.add_worker("bare", connected=False)
         body = configuration(sim, door, tag)
         body["production_settings"]["environment_variables"] = {
@@ -92,7 +92,7 @@ class TestWorkerBuild:
         assert (trigger["branch_includes"], trigger["build_command"]) == (["main"], "npm test")
 
     def test_enabling_previews(self, sim: BuildsSimulator, door: Any) -> None:
-        """It needs a base, existing or in the same request; the first one must be complete."""
+        """Enabling Previews requires a base, existing or in the request; the first base must be complete."""
         tag = sim.add_worker()
         path, enable = f"workers/{tag}", {"previews_enabled": True}
         assert door(sim).error(path, method="PATCH", body=enable) == (400, 12002)
@@ -106,7 +106,7 @@ class TestWorkerBuild:
 
     @pytest.mark.parametrize("everywhere", ["true", "false", None])
     def test_existing_previews(self, everywhere: str | None, sim: BuildsSimulator, door: Any) -> None:
-        """A change of the base changes existing Previews only with the parameter for it."""
+        """A change of the base reaches existing Previews only if the query parameter says so."""
         tag = sim.add_worker()
         preview = sim.add_preview(tag, "feature")
         query = {} if everywhere is None else {"patch_existing_previews": everywhere}
@@ -119,7 +119,7 @@ class TestWorkerBuild:
         assert settings["build_command"] == "make preview"
 
     def test_a_bad_update_changes_nothing(self, sim: BuildsSimulator, door: Any) -> None:
-        """Not even the part that is valid."""
+        """A bad update changes nothing, not even its valid part."""
         tag = sim.add_worker()
         before = door(sim).result(f"workers/{tag}")
         for change in (
@@ -132,7 +132,7 @@ class TestWorkerBuild:
         assert door(sim).result(f"workers/{tag}") == before
 
     def test_deleted(self, sim: BuildsSimulator, door: Any) -> None:
-        """Triggers and Previews are deleted, unfinished builds canceled; the Worker stays."""
+        """A deletion removes triggers and Previews and cancels unfinished builds; the Worker stays."""
         tag = sim.add_worker("shop")
         preview = sim.add_preview(tag, "feature")
         builds = [sim.add_build(external_script_id=it) for it in (tag, preview)]
@@ -150,7 +150,7 @@ class TestWorkerBuild:
 
 class TestMigration:
     def test_legacy(self, sim: BuildsSimulator, door: Any) -> None:
-        """The legacy trigger is replaced by the base of the Previews, with the proposed command."""
+        """The migration replaces the legacy trigger with the Previews' base and the proposed command."""
         tag = sim.add_worker()
         legacy = sim.add_trigger(tag, build_command="make all")
         build = sim.add_build(external_script_id=tag, branch="feature")
@@ -168,7 +168,7 @@ class TestMigration:
         assert again == (400, 12002)
 
     def test_another_command(self, sim: BuildsSimulator, door: Any) -> None:
-        """A command that can't be rewritten needs a new one."""
+        """A command that can't be rewritten requires a new one."""
         tag = sim.add_worker()
         sim.add_trigger(tag, deploy_command="make preview")
         path = f"workers/{tag}/migrate_to_previews"
@@ -189,6 +189,6 @@ class TestMigration:
         assert (production["branch_includes"], legacy["branch_excludes"]) == (["trunk"], ["trunk"])
 
     def test_without_builds(self, sim: BuildsSimulator, door: Any) -> None:
-        """A Worker without a configuration is 404."""
+        """A Worker without a configuration is a 404."""
         path = f"workers/{sim.add_worker(connected=False)}/migrate_to_previews"
         assert door(sim).error(path, method="POST", body={}) == (404, 12000)
