@@ -2,7 +2,7 @@
 
 python examples/events_bot.py WEBHOOK_URL QUEUE_ID
 
-It saves nothing: the queue keeps each event until its text was accepted.
+It saves nothing: the queue keeps each event until its text is accepted.
 """
 
 import asyncio

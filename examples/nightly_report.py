@@ -1,4 +1,4 @@
-"""Report on all Workers: what is live, the latest build, how long it took, and why it failed.
+"""Report on all Workers: the live versions, the latest build, its duration, and why it failed.
 
 python examples/nightly_report.py REPORT.md
 """

@@ -2,7 +2,7 @@
 
 python examples/notify_bot.py WEBHOOK_URL POSITION_FILE [NAME_OR_TAG ...]   (default: all Workers)
 
-The first start begins with the Workers whose latest build has failed. A restart goes on where it was.
+The first start posts the Workers whose latest build has failed. A restart resumes at the saved position.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Positions in PostgreSQL, saved in the transaction that writes the lines: each line is there exactly once.
+"""Save lines and their position in one PostgreSQL transaction, so that each line is stored exactly once.
 
 python examples/postgres_store.py postgresql://localhost/bots redis://localhost/0 TAG...
 
@@ -39,7 +39,7 @@ class PostgresStore:
         self.pool = pool
 
     async def open(self, worker: str, fence: int) -> Saved | None:
-        """What is saved, and from now on refuse smaller fences."""
+        """Return the saved position, and refuse smaller fences from now on."""
         row = await self.pool.fetchrow(OPEN, worker, fence)
         return None if row is None else Saved(row["seq"], row["position"])
 
@@ -51,7 +51,7 @@ class PostgresStore:
         position: str,
         connection: "asyncpg.Connection[asyncpg.Record] | None" = None,
     ) -> bool:
-        """Save a position: in the transaction of `connection`, or by itself where there are no lines."""
+        """Save a position in the transaction of `connection`, or by itself if there are no lines."""
         run = self.pool if connection is None else connection
         return await run.fetchval(SAVE, worker, fence, seq, position) is not None
 

@@ -1,9 +1,9 @@
-"""Several bots follow builds, each build by one of them, with a Cloudflare Queue instead of a Redis.
+"""Let several bots divide the builds among themselves, with a Cloudflare Queue instead of Redis.
 
 python examples/queue_bots.py QUEUE_ID positions.sqlite
 
-Start it as often as you like. A bot holds the event that a build has started for as long as it follows the
-build's log. If it is killed, the queue gives the event to another bot, with a higher number of attempts.
+Start any number of bots. A bot holds the event of a started build for as long as it follows the build's
+log. If the bot is killed, the queue redelivers the event to another bot, with a higher number of attempts.
 """
 
 import asyncio
@@ -27,14 +27,14 @@ where worker = :worker and fence = :fence and seq in (:seq - 1, :seq) returning 
 
 
 class SqliteStore:
-    """A `PositionStore` for bots on one machine; any other store will do as well."""
+    """A `PositionStore` for bots on one machine. Any other store works as well."""
 
     def __init__(self, path: str) -> None:
         self.database = sqlite3.connect(path, isolation_level=None)
         self.database.execute(TABLE)
 
     async def open(self, worker: str, fence: int) -> Saved | None:
-        """What is saved, and from now on refuse smaller fences."""
+        """Return the saved position, and refuse smaller fences from now on."""
         row = self.database.execute(OPEN, {"worker": worker, "fence": fence}).fetchone()
         return None if row is None else Saved(*row)
 
@@ -49,7 +49,7 @@ class SqliteStore:
 
 
 async def follow(client: BuildsClient, store: SqliteStore, event: BuildEvent) -> None:
-    """Print the log of a build from where the last bot was, unless a later bot has the event by now."""
+    """Print the log of a build from the last bot's position, unless a later bot has the event."""
     build, fence = event.build_uuid, event.attempts
     saved = await store.open(build, fence)
     if saved is None:
@@ -65,7 +65,7 @@ async def follow(client: BuildsClient, store: SqliteStore, event: BuildEvent) ->
 
 
 async def work(client: BuildsClient, store: SqliteStore, events: EventStream) -> None:
-    """Follow one build after the other."""
+    """Follow one build after another."""
     async for event in events:  # the event is acknowledged when the next one is requested
         if event.type == BuildEventType.STARTED:
             await follow(client, store, event)

@@ -17,7 +17,7 @@ from builds_async import BuildsClient, BuildsError, NotFoundError
 
 
 class Service:
-    """Answers visitors."""
+    """The handlers of the service."""
 
     def __init__(self, client: BuildsClient) -> None:
         self.client, self.watch = client, client.watch()

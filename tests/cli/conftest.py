@@ -1,4 +1,4 @@
-"""Provides the fixtures of the command's tests."""
+"""Fixtures for the command's tests."""
 
 import itertools
 import os
@@ -18,14 +18,14 @@ collect_ignore = (
 
 @pytest.fixture(scope="session")
 def _caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Paths below which nothing was ever written."""
+    """Paths that nothing has written to."""
     folder = tmp_path_factory.mktemp("caches")
     return map(str, map(folder.joinpath, map(str, itertools.count())))
 
 
 @pytest.fixture(autouse=True)
 def _cache(_caches: Iterator[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give each test an empty cache of its own."""
+    """Give each test its own empty cache."""
     monkeypatch.setenv("XDG_CACHE_HOME", next(_caches))
 
 

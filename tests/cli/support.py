@@ -1,4 +1,4 @@
-"""Provides helpers of the command's tests: a simulator in a thread, and the command as a process."""
+"""Helpers for the command's tests: a simulator in a thread, and the command as a process."""
 
 import asyncio
 import io
@@ -33,7 +33,7 @@ UUID = "8b2c1f0e-5a3d-4f6b-9c7e-1d2a3b4c5d6e"
 """A build that does not exist."""
 SECRET = "cfut_" + "s" * 35
 FULL = Path("/dev/full")
-"""A device that is always full, where there is one."""
+"""A device that is always full, if the system has one."""
 
 
 class Run(NamedTuple):
@@ -66,7 +66,7 @@ class Terminal(io.TextIOWrapper):
 
 
 class Served:
-    """A simulator in a thread of its own, so that a command may block this one."""
+    """A simulator in its own thread, so that a command may block this one."""
 
     def __init__(self, **options: Any) -> None:
         self._loop = asyncio.new_event_loop()

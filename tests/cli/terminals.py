@@ -1,4 +1,4 @@
-"""Runs programs on a pseudo-terminal that tests can look at, resize and type into."""
+"""Programs on a pseudo-terminal that tests can inspect, resize and type into."""
 
 import fcntl
 import os
@@ -16,23 +16,23 @@ from tests.support.vt import VirtualTerminal
 
 
 class OnTerminal:
-    """A program on a terminal of its own."""
+    """A program on its own terminal."""
 
     def __init__(self, master: int, process: subprocess.Popen[bytes], screen: VirtualTerminal) -> None:
         self.process = process
         self.screen = screen
         self.output = ""
-        """All that was written."""
+        """All output so far."""
         self._master = master
 
     @property
     def lines(self) -> list[str]:
-        """What the terminal shows."""
+        """The visible lines of the terminal."""
         return self.screen.lines
 
     @property
     def text(self) -> str:
-        """The same as one text."""
+        """The visible lines as one text."""
         return "\n".join(self.lines)
 
     def wait_until(self, true: Callable[[], object]) -> None:
@@ -50,7 +50,7 @@ class OnTerminal:
         self.wait_until(lambda: text in self.text)
 
     def end(self) -> int:
-        """Read the rest of the output; the exit code."""
+        """Read the rest of the output and return the exit code."""
         while self._read(DEADLINE):
             pass
         return self.process.wait(DEADLINE)
@@ -82,7 +82,7 @@ class OnTerminal:
 def running_on_terminal(
     command: Sequence[str], variables: Mapping[str, str], *, rows: int = 24, columns: int = 80
 ) -> Iterator[OnTerminal]:
-    """The program on a terminal that controls it; killed at the end if still running."""
+    """The program on its controlling terminal; killed at the end if still running."""
     master, slave = pty.openpty()
     _set_size(slave, rows, columns)
     try:

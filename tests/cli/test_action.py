@@ -1,4 +1,4 @@
-"""The composite action that waits for a build, its shell step run as a runner would."""
+"""Tests the composite action that waits for a build: its shell step runs as on a runner."""
 
 import re
 import subprocess
@@ -17,7 +17,7 @@ ACTION = Path(__file__).parents[2] / ".github/actions/wait/action.yml"
 @pytest.mark.skipif(sys.platform == "win32", reason="runs bash")
 @pytest.mark.parametrize(("code", "outcome"), [(0, "success"), (1, "fail")])
 def test_wait(account: Served, shop: str, tmp_path: Path, code: int, outcome: str) -> None:
-    """The step ends with the exit code of the build, and sets every output that the action declares."""
+    """The step ends with the exit code of the build and sets every declared output."""
     text = ACTION.read_text("utf-8")
     script = dedent(text.rpartition("run: |\n")[2])
     command = tmp_path / "builds-async/bin/builds-async"

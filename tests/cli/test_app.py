@@ -1,4 +1,4 @@
-"""Tests the app in process: its help, and errors of one or two lines with their exit codes and no token."""
+"""Tests the app in process: its help, and its short errors with their exit codes and without a token."""
 
 import asyncio
 import re
@@ -64,7 +64,7 @@ USAGE: list[tuple[list[str], str]] = [
 @pytest.mark.usefixtures("account")
 @pytest.mark.parametrize(("words", "expected"), USAGE, ids=[" ".join(words) for words, _ in USAGE])
 def test_usage(words: list[str], expected: str, cli: Cli) -> None:
-    """A usage error or a missing thing gives exit code 2 and one line that names it."""
+    """A usage error or an unknown name gives exit code 2 and one line that names it."""
     run = cli(*words)
     assert (run.code, run.out) == (2, "")
     assert run.err.startswith("builds-async: ")
@@ -87,7 +87,7 @@ KINDS = {TokenKind.ACCOUNT_OWNED: "12006", TokenKind.NO_PERMISSION: "Workers CI 
 def test_no_access(
     kind: TokenKind | None, expected: str, account: Served, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A token that is invalid or lacks permission gives exit code 3, in doctor too, and is never shown."""
+    """An invalid or insufficient token gives exit code 3, also in doctor, and is never shown."""
     token = account.do(lambda: account.sim.add_token(kind)) if kind else "cfut_wrong-" + "w" * 30
     monkeypatch.setenv("CLOUDFLARE_API_TOKEN", token)
     for words in (["logs", UUID], ["logs", UUID, "--debug"], ["wait", UUID], ["doctor"]):
@@ -229,7 +229,7 @@ def test_summary(name: str) -> None:
 
 @cases("name", COMMANDS)
 def test_help(name: str, cli: Cli) -> None:
-    """The help of a command has its usage, and says where the exit codes are."""
+    """The help of a command has its usage and refers to the list of exit codes."""
     run = cli(name, "--help")
     text = " ".join(run.out.split())
     assert run.code == 0
@@ -252,7 +252,7 @@ def test_version(cli: Cli) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_has_an_example(command: str, cli: Cli) -> None:
-    """The help of a command has an example that the command accepts, and not the exit codes again."""
+    """The help of a command has valid examples and does not repeat the exit codes."""
     shown = cli("help", command)
     assert (shown.code, shown.err) == (0, "")
     assert shown == cli(command, "--help")

@@ -78,7 +78,7 @@ def texts(items: Sequence[TailItem]) -> list[str]:
 
 
 async def test_batches() -> None:
-    """The lines that are there are one batch, at most a thousand, and no line beyond it is taken."""
+    """A batch holds all buffered lines up to a thousand, and consumes no more."""
     tail = known("a", "b")
     made = batches(tail)
     assert await made.ready()
@@ -92,8 +92,8 @@ async def test_batches() -> None:
 @pytest.mark.parametrize(
     ("printed", "expected"), [(1, {UUID: 1}), (2, {UUID: 1, OTHER: 1}), (4, {UUID: 2, OTHER: 2})]
 )
-async def test_position_inside_of_a_batch(printed: int, expected: dict[str, int]) -> None:
-    """If a part of a batch is printed, each build's position counts its own lines."""
+async def test_position_within_a_batch(printed: int, expected: dict[str, int]) -> None:
+    """When part of a batch is printed, each build's position counts its own lines."""
     tail = known()
     for uuid in (UUID, OTHER, UUID, OTHER, OTHER):
         tail.give("x", build=uuid)
@@ -128,7 +128,7 @@ FAILURES: list[tuple[BaseException, int]] = [
 
 @pytest.mark.parametrize(("error", "counted"), FAILURES, ids=[type(error).__name__ for error, _ in FAILURES])
 async def test_a_batch_that_is_cut_short(error: BaseException, counted: int, tmp_path: Path) -> None:
-    """The position is after the last line written; if the reader is gone, it is before the batch."""
+    """The position is after the last written line, or before the batch if the pipe is broken."""
     tail = known("a", "b", "c", "d")
     file = resume_file(str(tmp_path / "position"), TailPosition)
     file.follow([TAG])
@@ -165,7 +165,7 @@ async def test_the_position_is_saved_without_a_line(tmp_path: Path) -> None:
     assert resume_file(str(path), TailPosition).load() == tail.position
 
 
-async def test_the_end_saves_what_was_noted(tmp_path: Path) -> None:
+async def test_the_end_saves_the_position(tmp_path: Path) -> None:
     """The last position is saved at the end, even if the disk was too slow to save it earlier."""
     tail = known("a", "b")
     file = resume_file(str(tmp_path / "position"), TailPosition)

@@ -18,8 +18,8 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.usefixtures("directory")
-def test_it_remembers() -> None:
-    """Another command of the same account finds the builds and names; one of another account doesn't."""
+def test_builds_and_names_are_remembered() -> None:
+    """Another command of the same account finds the builds and names, and one of another account does not."""
     cache = Cache.of_account(ACCOUNT)
     cache.add_builds([FIRST])
     Cache.of_account(ACCOUNT).add_builds([SECOND])
@@ -32,7 +32,7 @@ def test_it_remembers() -> None:
 
 
 @pytest.mark.usefixtures("directory")
-def test_it_is_bounded() -> None:
+def test_size_is_bounded() -> None:
     """The oldest builds are forgotten."""
     cache = Cache.of_account(ACCOUNT)
     cache.add_builds([FIRST])
@@ -41,8 +41,8 @@ def test_it_is_bounded() -> None:
     assert cache.builds_starting_with(FIRST) == ()
 
 
-def test_it_is_private(directory: Path) -> None:
-    """Only its owner can read it, and its name does not show the account."""
+def test_file_is_private(directory: Path) -> None:
+    """Only its owner can read the file, and its name does not show the account."""
     Cache.of_account(ACCOUNT).add_builds([FIRST])
     (file,) = directory.iterdir()
     assert ACCOUNT not in file.name
@@ -90,7 +90,7 @@ def test_nothing_hostile_gets_out(directory: Path) -> None:
 
 @pytest.mark.parametrize("home", ["file", "fifo", "none"])
 def test_without_a_directory(home: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where nothing can be saved, the cache works for one command and reports nothing."""
+    """Without a writable directory, the cache works for one command and reports nothing."""
     place = tmp_path / "place"
     if home == "file":
         place.write_text("")

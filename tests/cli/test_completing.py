@@ -1,4 +1,4 @@
-"""Tests which words complete a command line."""
+"""Tests the completion of a command line."""
 
 from pathlib import Path
 
@@ -86,7 +86,7 @@ def words(*line: str) -> list[str]:
     ids=lambda it: " ".join(it) or "-" if isinstance(it, list) else None,
 )
 def test_complete(line: list[str], found: list[str]) -> None:
-    """Commands, options, their values, Workers and printed builds complete, where each can stand."""
+    """Commands, options, values, Workers and printed builds complete wherever they are valid."""
     assert words(*line) == found
 
 

@@ -1,4 +1,4 @@
-"""Tests how the options make the client: the token, the flags, and reports of long waits."""
+"""Tests how options configure the client: the token, the flags, and reports of long waits."""
 
 import io
 import signal
@@ -93,8 +93,8 @@ def test_a_long_retry_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err == "builds-async: retrying in 30s: no^[[2J route\n"
 
 
-def test_an_outage_that_is_over_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
-    """The library warns of an outage; its end is reported here, unless an error says it."""
+def test_the_end_of_an_outage_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
+    """The command reports the end of an outage, unless an error reports it."""
     for error in (None, BuildsConnectionError("no route")):
         _report(OutageEnded(verb="wait", seconds=42.0, error=error))
     assert capsys.readouterr().err == "builds-async: wait: works again after 42s\n"

@@ -1,4 +1,4 @@
-"""Tests the commands of `--exec`: what they are given, how many run at once, and how they end."""
+"""Tests the commands of `--exec`: their input, their concurrency, and their end."""
 
 import asyncio
 import json
@@ -58,7 +58,7 @@ async def run(command: str, finished: Finished, *, timeout: str = "10m") -> Comm
     return running
 
 
-async def test_what_a_command_is_given(tmp_path: Path) -> None:
+async def test_input_of_a_command(tmp_path: Path) -> None:
     """The facts are in variables, all of which are set, and the build is on standard input."""
     file = tmp_path / "told"
     running = await run(python(TELL, file), Finished(build(BuildOutcome.FAIL), "shop", "Error: a"))
@@ -76,7 +76,7 @@ async def test_what_a_command_is_given(tmp_path: Path) -> None:
 
 
 async def test_hostile_facts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Text of a build is never part of the command, has no control characters, and is cut if it is long."""
+    """Text of a build is never part of the command, has no control characters, and is cut if too long."""
     monkeypatch.chdir(tmp_path)
     long = HOSTILE + "x" * 300_000
     await run(
@@ -104,7 +104,7 @@ async def test_hostile_facts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     ],
     ids=repr,
 )
-def test_what_is_no_command(command: str, problem: str) -> None:
+def test_invalid_command(command: str, problem: str) -> None:
     """A command that can't be run is an error at the start, not at the end of the first build."""
     with pytest.raises(CommandError, match=problem):
         commands(command)
@@ -120,21 +120,21 @@ def test_what_is_no_command(command: str, problem: str) -> None:
         ("echo $HOME", None),
     ],
 )
-def test_what_looks_like_a_shell(command: str, word: str | None, capsys: pytest.CaptureFixture[str]) -> None:
-    """A word that only a shell would interpret is noted at the start; the command is run all the same."""
+def test_shell_syntax(command: str, word: str | None, capsys: pytest.CaptureFixture[str]) -> None:
+    """A word that only a shell would interpret is reported at the start, and the command still runs."""
     commands(command)
     told = capsys.readouterr().err
     assert (f"there is no shell: {word} is passed on unchanged" in told) is (word is not None)
 
 
-def test_a_timeout_that_is_none() -> None:
-    """The error names the option."""
+def test_invalid_timeout() -> None:
+    """The error for an invalid timeout names the option."""
     with pytest.raises(CommandError, match="--exec-timeout: 'soon' is not a duration"):
         commands("echo", timeout="soon")
 
 
 def test_without_a_command() -> None:
-    """Without --exec there are no commands."""
+    """Without --exec, there are no commands, and its other options are an error."""
     assert Commands.of(client(), ExecOptions()) is None
     with pytest.raises(CommandError, match="--exec-jobs and --exec-timeout go with --exec"):
         Commands.of(client(), ExecOptions(jobs=2))
@@ -159,8 +159,8 @@ async def test_a_command_that_fails(
     assert not running.pending
 
 
-async def test_a_command_that_can_not_be_started(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A program that is gone by the time is reported, and the next build has its command run too."""
+async def test_a_command_that_fails_to_start(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A program that has disappeared is reported, and the next build still runs its command."""
     program = tmp_path / "notify"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o700)
@@ -175,13 +175,13 @@ async def test_a_command_that_can_not_be_started(tmp_path: Path, capsys: pytest.
 
 
 async def test_a_command_that_reads_nothing() -> None:
-    """A command need not read its standard input."""
+    """A command may ignore its standard input."""
     big = build(branch="x" * 500_000)
     assert not (await run(python("pass"), Finished(big))).pending
 
 
-async def test_how_many_run_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """At most `jobs` commands run at the same time, in order; reading waits while a hundred wait."""
+async def test_concurrency(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At most `jobs` commands run concurrently, in order, and reading pauses while a hundred are waiting."""
     running, most, order, go = 0, 0, list[str](), asyncio.Event()
 
     async def executed(_self: Commands, environ: dict[str, str], _data: bytes) -> None:
@@ -218,7 +218,7 @@ time.sleep(60)
 
 
 async def test_the_end_of_running_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A command that does not end is killed with its children; one that has not begun never does."""
+    """A command that does not end is killed with its children, and a waiting one never starts."""
     monkeypatch.setattr(executing, "_FINISH_SECONDS", 0.0)
     monkeypatch.setattr(executing, "_TERMINATE_SECONDS", 0.1)
     sent = list[int]()
@@ -233,7 +233,7 @@ async def test_the_end_of_running_commands(tmp_path: Path, monkeypatch: pytest.M
     async with commands(python(STUBBORN, file), jobs=1) as running:
         for uuid in ("first", "second"):
             running.add(Finished(build(uuid=uuid)))
-        while not (file.exists() and file.read_text()):  # another process
+        while not (file.exists() and file.read_text()):  # in another process
             await asyncio.sleep(0.01)
     assert running.pending == {"first", "second"}
     assert sent == [signal.SIGTERM, signal.SIGKILL]
@@ -244,18 +244,18 @@ async def test_the_end_of_running_commands(tmp_path: Path, monkeypatch: pytest.M
 
 
 async def test_a_command_may_finish(tmp_path: Path) -> None:
-    """A command that is about to end when the others are stopped may do so, and counts as run."""
+    """A command that is about to end when the others are stopped may end, and counts as run."""
     file = tmp_path / "done"
     script = f"open({str(file)!r}, 'w').close()"
     async with commands(python(script)) as running:
         running.add(Finished(build()))
-        await asyncio.sleep(0)  # it begins
+        await asyncio.sleep(0)  # it starts
     assert file.exists()
     assert not running.pending
 
 
-async def test_the_reason_is_searched_for(tmp_path: Path) -> None:
-    """A failure whose reason is not known yet has it from the log."""
+async def test_the_reason_comes_from_the_log(tmp_path: Path) -> None:
+    """A missing reason for a failure is read from the log."""
     sim = BuildsSimulator(clock=VirtualClock())
     failed = sim.add_finished_build(["Error: no such module"], BuildOutcome.FAIL)
     file = tmp_path / "told"

@@ -1,4 +1,4 @@
-"""Tests what a full screen shows, in process; `test_watching` runs it on a terminal."""
+"""Tests the content of a full screen, in process; `test_watching` runs it on a terminal."""
 
 import io
 import os
@@ -32,7 +32,7 @@ from tests.support.vt import VirtualTerminal
     ids=str,
 )
 def test_fitted(below: int, rows: int, more: int, shown: list[str]) -> None:
-    """Rows that do not fit are counted; the summary is the last thing to go."""
+    """Rows that do not fit are counted, and the summary is dropped last."""
     lines = [Text("header"), *(Text(f"row {number}") for number in range(5))]
     under = [Text(f"below {number}") for number in range(below)]
     assert [line.plain for line in fitted(lines, under, rows, more)] == shown
@@ -44,11 +44,11 @@ FRAMES = [
     (["0123456789a"], ["012345678…"]),
     (["日本語日本語", "y"], ["日本語日…", "y"]),
 ]
-"""The lines that are drawn, one frame after the other, and what the terminal shows."""
+"""The lines of successive frames, and the resulting lines of the terminal."""
 
 
-async def test_a_frame_leaves_nothing_of_the_last_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A frame covers whatever was on the screen, keys that were typed included; full lines stay whole."""
+async def test_a_frame_replaces_the_last_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A frame replaces everything on the screen, including typed keys, and full lines stay whole."""
     monkeypatch.setenv("COLUMNS", "10")
     monkeypatch.setenv("LINES", "3")
     monkeypatch.setenv("TERM", "xterm")
@@ -63,7 +63,7 @@ async def test_a_frame_leaves_nothing_of_the_last_one(monkeypatch: pytest.Monkey
 
 
 def test_notes_are_kept_and_bounded() -> None:
-    """The last 100 lines of standard error are kept, with the number of those that are lost."""
+    """The last 100 lines of standard error are kept, with the number of lost lines."""
     notes = Notes(Terminal(io.BytesIO(), "utf-8"))
     assert (notes.text, notes.latest) == ("", "")
     for number in range(102):
@@ -74,8 +74,8 @@ def test_notes_are_kept_and_bounded() -> None:
     assert notes.isatty()
 
 
-def test_a_line_may_come_in_pieces() -> None:
-    """Pieces of a line are one line, as `print` and tracebacks write them."""
+def test_a_line_may_arrive_in_pieces() -> None:
+    """Pieces of a line, as `print` and tracebacks write them, form one line."""
     notes = Notes(Terminal(io.BytesIO(), "utf-8"))
     for piece in ("Trace", "back", "\nError", "\nlast"):
         notes.write(piece)
@@ -84,7 +84,7 @@ def test_a_line_may_come_in_pieces() -> None:
 
 
 def test_an_old_note_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A note is shown for a minute only, and printed at the end all the same."""
+    """A note is shown for only a minute, and is still printed at the end."""
     notes = Notes(Terminal(io.BytesIO(), "utf-8"))
     notes.write("retrying\n")
     monkeypatch.setattr("builds_async.cli.full_screen._NOTE_SECONDS", -1.0)
@@ -93,7 +93,7 @@ def test_an_old_note_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.skipif(not hasattr(signal, "SIGTSTP"), reason="needs a process group")
 def test_ctrl_z_waits_for_the_end_of_a_frame(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-Z while a frame is written takes effect after it, once."""
+    """Ctrl-Z during the write of a frame takes effect once, after the frame."""
     steps: list[object] = []
     suspension = Suspension(steps.append)
     monkeypatch.setattr(os, "kill", lambda _, number: steps.append(number))

@@ -1,4 +1,4 @@
-"""What the command reports to a job of GitHub Actions."""
+"""Tests the reports to a job of GitHub Actions."""
 
 from pathlib import Path
 
@@ -60,7 +60,7 @@ def test_follow(account: Served, cli: Cli, job: Path) -> None:
     ids=["in a step", "before"],
 )
 def test_a_timeout_closes_the_group(lines: list[str], groups: list[str], account: Served, cli: Cli) -> None:
-    """A group that is open when the time is up is closed: what the job prints next is not part of it."""
+    """A timeout closes the open group, so that later output of the job is not part of it."""
     build = account.do(account.sim.add_build)
     account.do(lambda: build.set_status(BuildStatus.RUNNING))
     account.do(lambda: build.emit(*lines))
@@ -70,7 +70,7 @@ def test_a_timeout_closes_the_group(lines: list[str], groups: list[str], account
 
 
 def test_wait(account: Served, shop: str, cli: Cli, job: Path) -> None:
-    """Without --follow a success has its outputs and its links too, and no error."""
+    """Without --follow, a success has outputs and links, and no error."""
     good = builds_of(account, shop)[1]
     run = cli("wait", shop, "--commit", "c0ffee")
     assert (run.code, commands(run.out + run.err)) == (0, [])
@@ -80,7 +80,7 @@ def test_wait(account: Served, shop: str, cli: Cli, job: Path) -> None:
 
 
 def test_outside(account: Served, shop: str, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Elsewhere, wait --follow prints the log, and standard error says how each step ended."""
+    """Outside a job, wait --follow prints the log, and standard error reports the end of each step."""
     monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
     uuid = account.do(lambda: account.sim.add_finished_build(LINES, "fail")).build_uuid  # type: ignore[arg-type]
     run = cli("wait", uuid, "--follow")

@@ -31,14 +31,14 @@ TAG = "a" * 32
     ids=["no engine", "resume", "build", "odd name"],
 )
 def test_misuse(words: tuple[str, ...], reason: str, cli: Cli) -> None:
-    """What does not go together is a usage error."""
+    """Incompatible options are a usage error."""
     run = cli("tail", *words)
     assert (run.code, run.out) == (2, "")
     assert reason in run.err
 
 
 class Steps:
-    """The batches, the printer and the commands of a tail, and what is done with them."""
+    """The batches, the printer and the commands of a tail, and a record of their calls."""
 
     def __init__(self, *, interrupted: bool) -> None:
         self.done = list[str]()
@@ -66,7 +66,7 @@ class Steps:
 
 @pytest.mark.parametrize("interrupted", [False, True])
 async def test_a_batch_is_committed_after_its_commands(interrupted: bool) -> None:
-    """A batch with the end of a build is committed once its command has ended, and not if that is stopped."""
+    """A batch with the end of a build is committed after its command ends, and not if it is interrupted."""
     steps = Steps(interrupted=interrupted)
     with pytest.raises(asyncio.CancelledError) if interrupted else nullcontext():
         await _print_batches(steps, steps, lambda _tag: "shop", steps)  # type: ignore[arg-type]
@@ -76,7 +76,7 @@ async def test_a_batch_is_committed_after_its_commands(interrupted: bool) -> Non
 
 @pytest.mark.slow
 def test_two_tails(account: Served, tmp_path: Path) -> None:
-    """Two tails of a group print each line once, also when one is stopped and the other goes on."""
+    """Two tails of a group print each line once, even if one is stopped and the other continues."""
     files = [tmp_path / name for name in "ab"]
     build = account.do(lambda: account.sim.add_build(external_script_id=account.sim.add_worker("grouped")))
 

@@ -1,4 +1,4 @@
-"""Tests that a position does not pass the end of a build whose command has not been run."""
+"""Tests that a position does not pass the end of a build before its command has run."""
 
 import pytest
 
@@ -39,7 +39,7 @@ def line(number: int) -> TailLine:
     ids=["no-lines", "lines", "tail", "resumed", "resumed-lines"],
 )
 def test_an_end_is_held(start: LogPosition | None, lines: list[TailLine], place: LogPosition) -> None:
-    """An end is taken out of a position until its command has ended; its lines stay in."""
+    """An end is removed from a position until its command has ended, and its lines are kept."""
     pending = {UUID}
     begun = None if start is None else TailPosition({}, {UUID: TailLog(TAG, start)})
     held = HeldEnds(pending, begun)

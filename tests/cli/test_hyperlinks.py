@@ -1,4 +1,4 @@
-"""Tests the hyperlinks of terminals: which terminals have them, and that no text of a build can be one."""
+"""Tests the hyperlinks of terminals: which terminals get them, and that text of a build never is one."""
 
 import io
 
@@ -46,7 +46,7 @@ LINKS = {"FORCE_HYPERLINK": "1"}
     ids=str,
 )
 def test_wants_links(environ: dict[str, str], has_links: bool) -> None:
-    """Terminals that are known to have links get them; a pipe only where FORCE_HYPERLINK says so."""
+    """Terminals that are known to support links get them, and a pipe only with FORCE_HYPERLINK."""
     assert wants_links(is_tty=True, environ=environ) is has_links
     forced = environ.get("FORCE_HYPERLINK") == "1"
     assert wants_links(is_tty=False, environ=environ) is forced
@@ -85,7 +85,7 @@ def screen_of(data: io.BytesIO, *, color: bool, links: bool) -> Screen:
 @pytest.mark.parametrize("color", [True, False], ids=["color", "no color"])
 @pytest.mark.parametrize("links", [True, False], ids=["links", "no links"])
 def test_links_of_text_and_tables(color: bool, links: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A link is written where the terminal has links, with and without color; elsewhere its text is."""
+    """A link is written if the terminal supports links, with or without color; otherwise its text is."""
     monkeypatch.setenv("TERM", "xterm")
     data = io.BytesIO()
     screen = screen_of(data, color=color, links=links)
@@ -98,8 +98,8 @@ def test_links_of_text_and_tables(color: bool, links: bool, monkeypatch: pytest.
     assert (f";{PAGE}\x1b\\" in two) is links
 
 
-def test_no_other_link_is_written() -> None:
-    """A link in the text of a build is made visible, even next to an own one, and is never a target."""
+def test_foreign_links_are_inert() -> None:
+    """A link in the text of a build is made visible and is never a target, even next to a real link."""
     data = io.BytesIO()
     screen = screen_of(data, color=True, links=True)
     theirs = "\x1b]8;;https://evil.example\x1b\\x\x1b]8;;\x1b\\"
@@ -115,7 +115,7 @@ def test_no_other_link_is_written() -> None:
 def test_builds_are_links(
     command: str, account: Served, shop: str, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The UUID of a build is a link to its page; no request is made for it."""
+    """The UUID of a build is a link to its page, without an extra request."""
     uuid = builds_of(account, shop)[-1].build_uuid
     requests = []
     for forced in ("0", "1"):

@@ -29,7 +29,7 @@ def width_of(columns: dict[str, int]) -> int:
 
 @pytest.mark.parametrize("needed", [NEEDED, LIST], ids=["status", "list"])
 def test_no_table_is_too_wide(needed: dict[str, int]) -> None:
-    """From 24 columns on, a table is never wider than the terminal, and no column wider than it needs."""
+    """From 24 columns on, a table fits the terminal, and no column is wider than it needs."""
     for width in WIDTHS:
         columns = fit(needed, width)
         assert width_of(columns) <= width
@@ -39,7 +39,7 @@ def test_no_table_is_too_wide(needed: dict[str, int]) -> None:
 
 @pytest.mark.parametrize("needed", [NEEDED, LIST], ids=["status", "list"])
 def test_more_room_shows_no_less(needed: dict[str, int]) -> None:
-    """A wider terminal never has fewer columns, but for the whole UUID in place of its digits."""
+    """A wider terminal never has fewer columns, except to show the whole UUID instead of its digits."""
     before: dict[str, int] = {}
     for width in WIDTHS:
         columns = fit(needed, width)
@@ -49,14 +49,14 @@ def test_more_room_shows_no_less(needed: dict[str, int]) -> None:
 
 
 def test_a_uuid_is_whole_or_digits() -> None:
-    """The UUID is shown whole wherever it fits next to the state, and otherwise by its eight digits."""
+    """The UUID is whole if it fits next to the state, and is shortened to eight digits otherwise."""
     assert {width: fit(LIST, width)["Build"] for width in WIDTHS} == {
         width: 36 if width >= 36 + 2 + 10 else DIGITS for width in WIDTHS
     }
 
 
 def test_names_are_shortened_before_columns_are_dropped() -> None:
-    """A column is dropped only once the Worker and the branch are as short as they may be."""
+    """A column is dropped only once the Worker and the branch have their minimum width."""
     full = {name for name in NEEDED if name not in EXTRA}
     for width in WIDTHS:
         columns = fit(NEEDED, width)
@@ -75,7 +75,7 @@ def test_names_are_shortened_before_columns_are_dropped() -> None:
     ],
 )
 def test_columns_by_width(width: int, shown: list[str]) -> None:
-    """The subject and the author come where there is room; State and the name never go."""
+    """The subject and the author appear on wide terminals, and the state and the name always."""
     assert list(fit(NEEDED, width)) == shown
 
 
@@ -99,7 +99,7 @@ def test_shortened(text: str, width: int, in_middle: bool, expected: str) -> Non
 
 
 def test_a_shortened_text_keeps_its_color() -> None:
-    """What is left has the color that it had, and the ellipsis has it too."""
+    """The rest of a text and the ellipsis keep its color."""
     console = Console(force_terminal=True, color_system="standard")
     with console.capture() as drawn:
         console.print(shortened(Text("terminated", "red"), 6))
@@ -110,7 +110,7 @@ def test_a_shortened_text_keeps_its_color() -> None:
 
 @pytest.mark.parametrize(("width", "whole"), [(60, True), (40, False)])
 def test_a_row(width: int, whole: bool) -> None:
-    """A row has the UUID whole or as digits, and no blanks at its end."""
+    """A row has the UUID whole or as digits, and no trailing blanks."""
     widths = fit({"Build": 36, "State": 10, "Age": 6}, width)
     columns = [(column(name), it) for name, it in widths.items()]
     row = laid_out(columns, [Text(UUID), Text("fail"), Text()], "…")

@@ -1,4 +1,4 @@
-"""Tests the lookup of Workers and builds, and that names of Workers delay nothing."""
+"""Tests the lookup of Workers and builds, which never delays output for names of Workers."""
 
 import subprocess
 import sys
@@ -18,7 +18,7 @@ COMMANDS = pytest.mark.parametrize("command", ["show", "logs", "cancel", "wait"]
 
 @COMMANDS
 def test_a_worker_means_its_latest_build(command: str, account: Served, shop: str, cli: Cli) -> None:
-    """Wherever a build is due, the name or tag of a Worker stands for its latest build."""
+    """Wherever a build is expected, the name or tag of a Worker stands for its latest build."""
     latest = builds_of(account, shop)[-1].build_uuid
     expected = cli(command, latest)
     assert expected.code in {0, 1}
@@ -31,7 +31,7 @@ def test_a_worker_means_its_latest_build(command: str, account: Served, shop: st
 def test_the_first_digits_of_a_printed_build(
     command: str, printer: tuple[str, ...], account: Served, shop: str, cli: Cli
 ) -> None:
-    """Eight digits mean the build that was printed, without a request to find it."""
+    """Eight digits identify a printed build without an extra request."""
     latest = builds_of(account, shop)[-1].build_uuid
     name, *options = printer
     assert latest in cli(name, shop, *options).out
@@ -61,7 +61,7 @@ def test_digits_that_were_never_printed(account: Served, shop: str, cli: Cli) ->
 
 
 def test_digits_of_several_builds(account: Served, shop: str, cli: Cli) -> None:
-    """Digits that several printed builds share are refused, and the builds named."""
+    """Digits that several printed builds share are refused, and the error names the builds."""
     uuid = builds_of(account, shop)[-1].build_uuid
     other = f"{uuid[:8]}-0000-4000-8000-{'0' * 12}"
     Cache.of_account(account.sim.account_id).add_builds([uuid, other])
@@ -71,8 +71,8 @@ def test_digits_of_several_builds(account: Served, shop: str, cli: Cli) -> None:
     assert cli("show", uuid[:12]).code == 0
 
 
-def test_a_worker_with_the_name_of_digits(account: Served, cli: Cli) -> None:
-    """A Worker may be called like the first digits of a build."""
+def test_a_worker_named_like_digits(account: Served, cli: Cli) -> None:
+    """A Worker may have the first digits of a build as its name."""
 
     def add() -> str:
         tag = account.sim.add_worker("deadbeef")
@@ -82,7 +82,7 @@ def test_a_worker_with_the_name_of_digits(account: Served, cli: Cli) -> None:
 
 
 def test_a_worker_that_was_never_built(account: Served, cli: Cli) -> None:
-    """A Worker without builds is no build."""
+    """A Worker without builds is a usage error."""
     account.do(lambda: account.sim.add_worker("unbuilt"))
     assert cli("show", "unbuilt") == Run(2, "", "builds-async: unbuilt was never built\n")
 
@@ -101,7 +101,7 @@ LISTING = "/workers/scripts"
 @pytest.mark.parametrize("command", ["tail", "logs"])
 @pytest.mark.parametrize("trouble", ["stall", "server_error"])
 def test_lines_do_not_wait_for_a_name(trouble: str, command: str, account: Served, cli: Cli) -> None:
-    """JSON lines have null for the name of the Worker while its lookup is slow or if it fails."""
+    """JSON lines have null as the name of the Worker while its lookup is slow or if it fails."""
     build = account.do(account.sim.add_finished_build)
     account.do(lambda: account.sim.fault(Fault(trouble, path=LISTING, times=None)))  # type: ignore[arg-type]
     began = time.monotonic()
@@ -135,7 +135,7 @@ def test_workers_by_tag_do_not_wait_for_names(
     words: tuple[str, ...], account: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Workers given by tag are shown by tag while the list of names stalls."""
-    # A command that waits for the names does so for ten minutes, and this test does not get its lines.
+    # A command that waits for the names does so for ten minutes, so this test would time out.
     code = (
         "from builds_async.cli import lookup\n"
         "from builds_async.__main__ import main\n"

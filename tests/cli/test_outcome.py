@@ -1,4 +1,4 @@
-"""Tests the search for the reason for a failure: a best effort, bounded in time and requests."""
+"""Tests the search for the reason of a failure: a best effort, bounded in time and requests."""
 
 import time
 from pathlib import Path
@@ -15,7 +15,7 @@ ERROR = "Error: no such module"
 
 
 def requests_for(account: Served, ending: str) -> int:
-    """The number of requests with a path that has this ending."""
+    """The number of requests whose path has this ending."""
     return sum(it.path.endswith(ending) for it in account.do(lambda: list(account.sim.requests)))
 
 
@@ -31,9 +31,7 @@ COMMANDS: list[tuple[str, ...]] = [("wait", "--timeout", "30"), ("wait",), ("sho
 @pytest.mark.slow
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 @pytest.mark.parametrize("trouble", ["stall", "server_error"])
-def test_a_reason_that_can_not_be_found(
-    trouble: str, words: tuple[str, ...], account: Served, cli: Cli
-) -> None:
+def test_a_reason_that_is_not_found(trouble: str, words: tuple[str, ...], account: Served, cli: Cli) -> None:
     """A log that stalls or fails delays the command briefly and does not change the exit code."""
     uuid = failed(account, 3)
     after = 5 if words[0] == "tail" else 0  # requests of the tail itself
@@ -72,7 +70,7 @@ def test_the_deadline_of_a_wait_bounds_the_reason(
     assert run.records[0]["build_outcome"] == "fail"
 
 
-def test_a_resumed_tail_does_not_guess(account: Served, cli: Cli, tmp_path: Path) -> None:
+def test_a_resumed_tail_reads_the_whole_log(account: Served, cli: Cli, tmp_path: Path) -> None:
     """A tail that printed only part of the log reads all of it to find the reason."""
     uuid = failed(account, 3)
     file = str(tmp_path / "position")

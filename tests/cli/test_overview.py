@@ -1,4 +1,4 @@
-"""Tests how Workers are sorted and counted."""
+"""Tests the order and the counts of Workers."""
 
 import pytest
 
@@ -35,12 +35,12 @@ def names(count: int) -> dict[str, str]:
     ],
 )
 def test_standing(state: str, standing: Standing) -> None:
-    """Each state has its place; a build is running until its outcome is known."""
+    """Each state has its group, and a build is running until its outcome is known."""
     assert standing_of(build(state)) is standing
 
 
 def test_three_kinds_without_a_build() -> None:
-    """A Worker that was never built is told from one that is not known, yet or for an error."""
+    """A Worker without builds differs from one that is unknown, not yet or after an error."""
     latest = {"0": build("queued"), "1": None, "4": build("queued")}
     found = overview(names(5), latest, {"3": ERROR, "4": ERROR}, NO_FILTERS)
     assert {row.name: row.standing for row in found.rows} == {
@@ -48,7 +48,7 @@ def test_three_kinds_without_a_build() -> None:
         "w1": Standing.NEVER_BUILT,
         "w2": Standing.NOT_KNOWN,
         "w3": Standing.NO_RESPONSE,
-        "w4": Standing.QUEUED,  # the state as last seen
+        "w4": Standing.QUEUED,  # the last known state
     }
     assert found.summary == "5 Workers: 2 queued, 1 never built, 1 no response, 1 not known yet"
 
@@ -66,7 +66,7 @@ def test_three_kinds_without_a_build() -> None:
     ids=str,
 )
 def test_summary(states: list[str | None], filters: BuildFilters, summary: str) -> None:
-    """The summary counts what is shown, and says of how many; a filter does not hide what is unknown."""
+    """The summary counts the shown Workers of the total, and a filter does not hide unknown ones."""
     known = {
         str(at): None if it is None else build(it) for at, it in enumerate(states) if it not in {"?", "error"}
     }

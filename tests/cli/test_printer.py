@@ -1,4 +1,4 @@
-"""Tests the choice and the format of printed log lines."""
+"""Tests the selection and the format of printed log lines."""
 
 import io
 from datetime import UTC, datetime
@@ -59,7 +59,7 @@ FORMS: list[tuple[dict[str, object], str]] = [
 
 @cases(("how", "text"), FORMS, ids=[str(number) for number in range(len(FORMS))])
 def test_format(how: dict[str, object], text: str) -> None:
-    """The options determine prefix, time and message; on a terminal all are safe."""
+    """The options determine prefix, time and message, and all are safe on a terminal."""
     assert written(**how) == text  # type: ignore[arg-type]
 
 
@@ -110,7 +110,7 @@ def test_filter_by_time() -> None:
 
 @pytest.mark.parametrize("color", [True, False], ids=["color", "no color"])
 def test_the_digits_of_a_build_are_a_link(color: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a terminal with links, the digits of a build are a link to its page, which takes no column."""
+    """On a terminal with links, the digits of a build link to its page and take no extra column."""
     monkeypatch.setenv("COLUMNS", "60")
     shown = []
     for forced in ("0", "1"):

@@ -13,12 +13,12 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def running(served: Served) -> SimulatedBuild:
-    """A running build, whose log the test writes."""
+    """A running build whose log the test writes."""
     return served.do(served.sim.add_build)
 
 
 def wait_for_the_next_poll(served: Served, build: SimulatedBuild) -> None:
-    """Wait for the next read of the log, before which the command has recorded its output."""
+    """Wait for the next read of the log; before it, the command has recorded its output."""
 
     def polls() -> int:
         paths = [request.path for request in served.do(lambda: list(served.sim.requests))]
@@ -39,7 +39,7 @@ STOPS = [(signal.SIGKILL, False), (signal.SIGINT, False), (signal.SIGTERM, True)
 def test_resume(
     number: signal.Signals, of_worker: bool, served: Served, running: SimulatedBuild, tmp_path: Path
 ) -> None:
-    """A tail that was killed or stopped resumes at its position: each line is printed once and whole."""
+    """A tail that was killed or stopped resumes at its position, and prints each line once and whole."""
     what = served.do(lambda: {tag: name for name, tag in served.sim.workers.items()})[
         running.external_script_id
     ]
@@ -74,8 +74,8 @@ def test_interrupted_in_a_wait(served: Served, running: SimulatedBuild) -> None:
         assert ended(process) == (130, "", "")
 
 
-def test_a_reader_that_goes_away(served: Served) -> None:
-    """A command whose reader goes away ends quietly, in the middle of a log or a table."""
+def test_a_broken_pipe(served: Served) -> None:
+    """A command whose pipe is closed ends quietly, during a log or a table."""
     build = served.do(lambda: served.sim.add_finished_build(["x" * 1000] * 500))
     for words in (("logs", build.build_uuid), ("status",)):
         with started(served.environment, *words) as process:

@@ -63,7 +63,7 @@ def controls(text: str) -> set[str]:
 
 
 def test_hostile_lines(served: Served, hostile: SimulatedBuild) -> None:
-    """Controls are dropped or made visible, colors end with their line, and markup is text."""
+    """Controls are removed or made visible, colors end with their line, and markup is plain text."""
     run = on_terminal(served, "tail", hostile.build_uuid, "--no-timestamps", columns=120)
     assert run.code == 1
     log = run.out[run.out.index(f"build {hostile.build_uuid}") :]  # before it, the state was shown
@@ -84,7 +84,7 @@ def test_hostile_lines(served: Served, hostile: SimulatedBuild) -> None:
 
 
 def test_times_on_a_terminal(served: Served) -> None:
-    """Lines begin with the local time of day, and long ones have a hanging indent."""
+    """Lines start with the local time of day, and long ones have a hanging indent."""
     words = "the quick brown fox jumps over the lazy dog and runs away"
     build = served.do(lambda: served.sim.add_finished_build([words], BuildOutcome.SUCCESS, age=0))
     began = datetime.now(UTC)
@@ -98,7 +98,7 @@ def test_times_on_a_terminal(served: Served) -> None:
 
 
 def test_a_queued_build_shows_its_state(served: Served) -> None:
-    """A tail of a build without a line yet shows the state of the build."""
+    """A tail of a build without lines shows the state of the build."""
     build = served.do(lambda: served.sim.add_build([], branch="trunk"))
     run = on_terminal(served, "tail", build.build_uuid, interrupt_at="trunk")
     assert run.code == 130
@@ -123,7 +123,7 @@ def test_terminal_with_a_small_encoding(served: Served) -> None:
 
 
 def test_narrow_terminal(served: Served, hostile: SimulatedBuild) -> None:
-    """A table fits a narrow terminal, with the UUID of each build still whole."""
+    """A table fits a narrow terminal and keeps the UUID of each build whole."""
     run = on_terminal(served, "list", hostile.external_script_id, columns=46, variables={"NO_COLOR": "1"})
     lines = run.out.splitlines()
     assert max(map(len, lines)) <= 46

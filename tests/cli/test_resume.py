@@ -63,7 +63,7 @@ def test_links(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["device", "FIFO", "directory", "large file"])
 def test_an_unsuitable_file_is_refused(kind: str, tmp_path: Path) -> None:
-    """A device, a FIFO, a directory and a huge file are refused without waiting or reading them."""
+    """A device, a FIFO, a directory and a huge file are refused without waiting for them or reading them."""
     path = tmp_path / "position"
     if kind == "device":
         path.symlink_to("/dev/zero")
@@ -146,7 +146,7 @@ def test_each_worker_has_its_own_position(tmp_path: Path) -> None:
     )
 
 
-def test_it_reaches_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_save_reaches_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The content reaches the disk before the name, and the name before `save` returns."""
     path = tmp_path / "position"
     steps: list[str] = []
@@ -186,7 +186,7 @@ def test_without_fsync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert of_build(path).load() == LogPosition("b")
 
 
-def test_a_disk_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """If fsync fails, saving is an error and the old position stays."""
     path = tmp_path / "position"
     of_build(path).save(LogPosition("a"))

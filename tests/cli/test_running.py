@@ -30,7 +30,7 @@ def send(number: int) -> None:
     ids=["SIGTERM", "SIGHUP", "SIGINT"],
 )
 def test_the_first_signal_cancels_and_waits_for_the_cleanup(number: signal.Signals, code: int | None) -> None:
-    """The first signal cancels the work; then the error names the signal and the old handlers are back."""
+    """The first signal cancels the work, and the error names it after the old handlers are restored."""
     before = [signal.getsignal(it) for it in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)]
     cleaned: list[int] = []
 
@@ -137,7 +137,7 @@ async def _thrice_inside(steps: list[str]) -> int:
 def test_the_second_signal(
     work: Callable[[list[str]], Coroutine[object, object, int]], steps: list[str]
 ) -> None:
-    """A second signal raises at once or at the end of a shielded block; a third one raises even inside."""
+    """A second signal raises at once, or after a shielded block; a third one raises even inside it."""
     taken: list[str] = []
     with pytest.raises(Terminated):
         run_to_end(work(taken))

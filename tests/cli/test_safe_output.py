@@ -1,4 +1,4 @@
-"""Tests that text of the API in the output controls neither a terminal nor a CI job."""
+"""Tests that text of the API controls neither a terminal nor a CI job."""
 
 import pytest
 
@@ -30,7 +30,7 @@ def executed(text: str) -> list[str]:
 @pytest.mark.parametrize("options", [(), ("--timestamps",), ("-o", "json")], ids=str)
 @pytest.mark.parametrize("command", ["logs", "tail"])
 def test_a_log_is_inert(command: str, options: tuple[str, ...], account: Served, cli: Cli) -> None:
-    """Each message is one line, and nothing in it is a command of GitHub Actions or Azure Pipelines."""
+    """Each message is one line without a command of GitHub Actions or Azure Pipelines."""
     build = account.do(lambda: account.sim.add_finished_build(HOSTILE, BuildOutcome.FAIL))
     run = cli(command, build.build_uuid, *options)
     assert executed(run.out) + executed(run.err) == []
@@ -43,7 +43,7 @@ def test_a_log_is_inert(command: str, options: tuple[str, ...], account: Served,
 
 @pytest.mark.parametrize("command", ["show", "wait"])
 def test_a_reason_is_inert(command: str, account: Served, cli: Cli) -> None:
-    """The line of the log that is printed as the reason for a failure is safe too."""
+    """The reason for a failure, which is a line of the log, is printed safely, too."""
     for message in HOSTILE:
         build = account.do(lambda text=message: account.sim.add_finished_build([text], BuildOutcome.FAIL))  # type: ignore[misc]
         run = cli(command, build.build_uuid)

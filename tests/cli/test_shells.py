@@ -1,4 +1,4 @@
-"""Tests completion in real shells: each is started on a terminal, and TAB is pressed."""
+"""Tests completion in real shells, by pressing TAB on a terminal."""
 
 import fcntl
 import os
@@ -45,14 +45,14 @@ class Shell:
         os.write(self._master, text.encode())
 
     def wait_for(self, text: str, seconds: float = 20.0) -> str:
-        """What the terminal showed up to the text."""
+        """The output of the terminal up to the text."""
         end = time.monotonic() + seconds
         while text not in self.shown:
             left = end - time.monotonic()
             assert left > 0, f"{text!r} did not come: {self.shown[-2000:]!r}"
             if select.select([self._master], [], [], left)[0]:
                 data = os.read(self._master, 65536).decode(errors="replace")
-                if "\x1b[c" in data:  # fish asks what the terminal is, and waits for the answer
+                if "\x1b[c" in data:  # fish asks for the type of the terminal and waits for the response
                     self.type("\x1b[?62c")
                 self.shown += _SEQUENCES.sub("", data)
         before, _, self.shown = self.shown.partition(text)
@@ -89,7 +89,7 @@ def started_shell(name: str, tmp_path: Path) -> Iterator[Shell]:
         cwd=tmp_path,
         env=environment(variables),
         start_new_session=True,
-        # fish ends at once unless the terminal controls it.
+        # fish ends at once without a controlling terminal
         preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509
     )
     os.close(slave)
@@ -127,6 +127,6 @@ def shell(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shell]:
     ids=["command", "worker", "option", "file", "choice", "no-file", "filter"],
 )
 def test_tab(typed: str, arguments: str, shell: Shell) -> None:
-    """TAB completes commands, Workers, options, files and values, and no file where none can stand."""
+    """TAB completes commands, Workers, options, files and values, and files only where they are valid."""
     shell.type(f"builds-async {typed}\n")
     shell.wait_for(f"ARGUMENTS{arguments}\r\n")

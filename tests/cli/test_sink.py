@@ -20,7 +20,7 @@ LONG = [b"short\n", b"y" * 20_000 + b"\n", b"", b"z" * 5000 + b"\n"]
 
 
 class Raw(io.RawIOBase):
-    """A raw stream whose writes accept some bytes or none, or fail; cycles through these results."""
+    """A raw stream whose writes accept some bytes, accept none, or fail; it cycles through these results."""
 
     def __init__(self, *results: int | OSError | None) -> None:
         self._results = cycle(results)
@@ -70,7 +70,7 @@ def test_short_writes_are_continued(
 
 
 def test_records_are_counted_as_they_go_out() -> None:
-    """The count is never ahead of the bytes, and is exact if the stream fails."""
+    """The count never exceeds the written bytes, and is exact if the stream fails."""
     raw, counted = Raw(4, 4, OSError(28, "No space left on device")), list[int]()
     with pytest.raises(OSError, match="No space"):
         Sink(unbuffered(raw)).write([b"ab\n", b"", b"cd\n", b"efg\n"], counted.append)
@@ -79,7 +79,7 @@ def test_records_are_counted_as_they_go_out() -> None:
 
 
 def slow_reader(number: int, into: list[bytes]) -> threading.Thread:
-    """A thread that reads everything, in odd pieces."""
+    """A thread that reads everything, in pieces of varying size."""
 
     def read() -> None:
         pieces = cycle((1, 70_000, 100, 4096, 33))
@@ -98,7 +98,7 @@ def slow_reader(number: int, into: list[bytes]) -> threading.Thread:
 @pytest.mark.parametrize("blocking", [True, False], ids=["blocking", "non-blocking"])
 @pytest.mark.parametrize("buffering", [0, -1], ids=["unbuffered", "buffered"])
 def test_every_byte_reaches_a_slow_reader(kind: str, blocking: bool, buffering: int) -> None:
-    """Pipes and terminals get every byte, blocking or not, with or without Python's buffers."""
+    """Pipes and terminals get every byte, blocking or not, buffered or not."""
     reading, writing = os.pipe() if kind == "pipe" else pty.openpty()
     if kind == "terminal":
         tty.setraw(writing)
@@ -176,7 +176,7 @@ def test_a_stop_ends_a_stalled_write_between_records(stops: list[int], signals: 
 
 @pytest.mark.slow
 def test_a_stop_ends_a_stalled_record_after_a_while(stops: list[int]) -> None:
-    """A partly written record is abandoned and not counted if its reader stays away."""
+    """A partly written record is abandoned and not counted if its reader does not return."""
     pipe = Stopped(stops, 15)
     with pytest.raises(WriteAbandoned):
         pipe.write([b"first\n", b"y" * 500_000, b"never\n"])
@@ -186,8 +186,8 @@ def test_a_stop_ends_a_stalled_record_after_a_while(stops: list[int]) -> None:
     assert len(data) < 100_000
 
 
-def test_a_record_that_was_begun_is_finished_after_a_stop(stops: list[int]) -> None:
-    """After a stop signal, a slow reader gets the rest of the current record and nothing after it."""
+def test_a_started_record_is_finished_after_a_stop(stops: list[int]) -> None:
+    """After a stop signal, a slow reader gets the rest of the current record and nothing more."""
     raw, counted = Raw(100), list[int]()
 
     def write(data: memoryview) -> int | None:
@@ -202,7 +202,7 @@ def test_a_record_that_was_begun_is_finished_after_a_stop(stops: list[int]) -> N
 
 @pytest.mark.slow
 def test_a_stop_leaves_a_slow_reader_time(stops: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    """A record is finished if its reader continues within a second."""
+    """A record is finished if its reader resumes within a second."""
     monkeypatch.setattr(sink, "_POLL", 0.05)
     pipe = Stopped(stops, 15)
     got: list[bytes] = []

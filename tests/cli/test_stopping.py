@@ -1,4 +1,4 @@
-"""Tests tails that are stopped, suspended or cut off at an awkward moment, and restarted."""
+"""Tests tails that are stopped, suspended or cut off at an awkward moment, and then restarted."""
 
 import array
 import fcntl
@@ -20,12 +20,12 @@ pytestmark = pytest.mark.slow
 
 
 def lines_of(number: int, length: int) -> list[str]:
-    """Lines that begin and end with their number."""
+    """Lines that start and end with their number."""
     return [f"{at:05} {'x' * length} {at:05}" for at in range(number)]
 
 
 def stalled(reading: int) -> None:
-    """Wait until the pipe is full, that is, nothing is added for a while."""
+    """Wait until the pipe is full: nothing is added for a while."""
     size = array.array("i", [0])
     before = -1
 
@@ -47,7 +47,7 @@ def all_of(reading: int) -> bytes:
 
 
 def rest_of(served: Served, words: list[str], count: int) -> list[str]:
-    """The next `count` lines, printed by a second run, which prints nothing else."""
+    """The next `count` lines of a second run, which prints nothing else."""
     with started(served.environment, *words) as process:
         lines = read_lines(process, count)
         if words[1].startswith("worker"):
@@ -74,7 +74,7 @@ def _name(value: object) -> str | None:
 
 
 @pytest.mark.parametrize(("of", "signals", "variables", "length"), STOPS, ids=_name)
-def test_stopped_while_nobody_reads(  # noqa: PLR0917  # fixtures
+def test_stopped_without_a_reader(  # noqa: PLR0917  # fixtures
     of: str,
     signals: list[signal.Signals],
     variables: dict[str, str],
@@ -82,7 +82,7 @@ def test_stopped_while_nobody_reads(  # noqa: PLR0917  # fixtures
     served: Served,
     tmp_path: Path,
 ) -> None:
-    """The command ends soon, and a second run prints exactly the lines that the first did not."""
+    """A command that is stopped without a reader ends soon, and a second run prints exactly the rest."""
     said = lines_of(2000 if length < 1000 else 200, length)
     build: SimulatedBuild = served.do(served.sim.add_build)
     emit(served, build, *said)
@@ -109,7 +109,7 @@ def test_stopped_while_nobody_reads(  # noqa: PLR0917  # fixtures
 
 @pytest.mark.parametrize("variables", [UNBUFFERED, {}], ids=["unbuffered", "buffered"])
 def test_stopped_and_continued(variables: dict[str, str], served: Served) -> None:
-    """A process that is suspended in the middle of a write continues with the rest."""
+    """A process that is suspended during a write continues with the rest."""
     said = lines_of(5000, 100)
     build = served.do(lambda: served.sim.add_finished_build(said))
     reading, writing = os.pipe()

@@ -1,4 +1,4 @@
-"""Tests the story of a tail: a line when a build begins, and one when it ends."""
+"""Tests the story of a tail: one line at the start of a build, and one at its end."""
 
 import io
 from datetime import UTC, datetime, timedelta
@@ -46,7 +46,7 @@ def line(message: str) -> TailLine:
 
 
 def told(*items: TailItem, **options: object) -> list[str]:
-    """What the story writes for the items."""
+    """The lines that the story writes for the items."""
     data = io.BytesIO()
     story = Story(Screen(io.TextIOWrapper(data, "utf-8")), lambda _item: "shop ", **options)  # type: ignore[arg-type]
     for item in items:
@@ -79,17 +79,17 @@ FAILED = TailEnd(TAG, build("fail"), True)
     ids=["begins", "succeeds", "fails", "no-lines", "fails-silently", "gone", "no-commit", "hostile"],
 )
 def test_story(items: list[TailItem], lines: list[str]) -> None:
-    """A build is announced with its commit, and its end with the outcome, the duration and the reason."""
+    """The start of a build is reported with its commit, and its end with outcome, duration and reason."""
     assert told(*items) == lines
 
 
-def test_a_resumed_build_does_not_begin_again() -> None:
-    """The beginning of a build whose log is resumed was announced before; its end was not."""
+def test_a_resumed_build_does_not_start_again() -> None:
+    """A resumed build is reported only at its end, because its start was reported before."""
     assert told(line("a"), TailEnd(TAG, build(), True), known={UUID}) == ["shop -- success after 1m 12s"]
 
 
 def test_not_shown() -> None:
-    """Nothing is written where the output is for programs."""
+    """Nothing is written if the output is for programs."""
     assert told(line("a"), FAILED, shown=False) == []
 
 
@@ -112,7 +112,7 @@ def test_commit_line(message: str | None, shown: str) -> None:
 
 @pytest.mark.parametrize("links", [False, True], ids=["no links", "links"])
 def test_the_page_of_a_build(links: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A line ends with the address of the build's page, unless the terminal has links for it."""
+    """A line ends with the address of the build's page, unless the terminal shows it as a link."""
     monkeypatch.setenv("FORCE_HYPERLINK", "1" if links else "0")
     page = "" if links else " https://x"
     assert told(line("a"), TailEnd(TAG, build(), True), page=lambda _item: "https://x") == [

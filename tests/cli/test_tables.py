@@ -32,7 +32,7 @@ def build(**about: str) -> Build:
 
 
 def status_table(*, whole: bool = False, **about: str) -> BuildTable:
-    """A row of `status` with a build, and one without."""
+    """The rows of `status` for a Worker with a build and for one without."""
     table = BuildTable("Build", "Worker", *BUILD_COLUMNS)
     table.add(uuid_cell(build(**about), whole=whole), cell(NAME), *build_cells(build(**about), NOW))
     table.add(uuid_cell(None), cell("new"), cell("never built"))
@@ -53,7 +53,7 @@ CELLS = ["8b2c1f0e", NAME, "fail", "main", "c0ffeec0", "30m", "1m 5s", "ann", "S
     ],
 )
 def test_a_row_at_each_width(width: int | None, name: str, missing: slice) -> None:
-    """The row is cut to fit: the UUID never, the name in its middle; the author goes first."""
+    """A row is cut to fit: never the UUID, the name in its middle, and the author's column first."""
     row = [CELLS[0], name, *CELLS[2:]]
     del row[missing]
     header, shown, unbuilt = status_table().lines(width)
@@ -64,7 +64,7 @@ def test_a_row_at_each_width(width: int | None, name: str, missing: slice) -> No
 
 
 def test_without_limit_no_column_is_missing() -> None:
-    """An output for scripts has the same columns for all accounts, even those that are empty."""
+    """Without a width limit, the table has the same columns for all accounts, even empty ones."""
     table = BuildTable("Build", *BUILD_COLUMNS)
     table.add(uuid_cell(None), cell("never built"))
     assert table.lines(None)[0].plain.split() == ["Build", *BUILD_COLUMNS]
@@ -79,7 +79,7 @@ HOSTILE = "a\tb\x1b[2Jc\u202ed\n"
     "text", [HOSTILE, "x" * 100_000, "é✨" * 40, "日本語" * 20], ids=["controls", "long", "accents", "wide"]
 )
 def test_odd_texts_stay_in_their_row(text: str, encoding: str) -> None:
-    """Whatever a branch, an author or a subject contains, a row is one line of the right width."""
+    """With any branch, author or subject, a row is one line of the right width."""
     for width in (40, 80, 120, 200):
         table = status_table(branch=text, author=text, commit_message=text)
         for line in table.lines(width, encoding):
@@ -89,7 +89,7 @@ def test_odd_texts_stay_in_their_row(text: str, encoding: str) -> None:
 
 
 def test_markup_has_no_effect() -> None:
-    """Square brackets are text, in a table and on a line."""
+    """Square brackets are plain text, in a table and on a line."""
     console = Console(width=200)
     with console.capture() as drawn:
         console.print(status_table(branch="[red]x[/red]"))
@@ -98,7 +98,7 @@ def test_markup_has_no_effect() -> None:
     assert "[bold]w[/bold]" in drawn.get()
 
 
-def test_a_line_has_no_blanks_for_what_is_unknown() -> None:
-    """The line of a change has the whole UUID first, the name next, and only what is known."""
+def test_a_line_omits_unknown_facts() -> None:
+    """The line of a change has the whole UUID, then the name, and then only the known facts."""
     line = build_line("shop", Build(build_uuid=UUID, status=BuildStatus.QUEUED), NOW)
     assert line.plain == f"{UUID}  shop  queued"

@@ -1,4 +1,4 @@
-"""Tests templates: the fields of each command, what is refused, and that values stay harmless."""
+"""Tests templates: the fields of each command, invalid templates, and safe values."""
 
 import json
 from functools import partial
@@ -35,7 +35,7 @@ FACTS = {"build": "8b2c1f0e", "outcome": "success"}
     ids=["fields", "formats", "escapes", "braces", "empty", "backslash"],
 )
 def test_template(text: str, line: str) -> None:
-    """A template has fields with formats of text, escapes, and doubled braces."""
+    """A template has fields with text formats, escapes and doubled braces."""
     assert Template(text, FIELDS).line(FACTS) == line
 
 
@@ -55,21 +55,21 @@ def test_template(text: str, line: str) -> None:
         ("}", "Single '}'"),
     ],
 )
-def test_what_is_no_template(text: str, problem: str) -> None:
-    """What is no plain field is an error before anything is printed; for an unknown one with all fields."""
+def test_invalid_template(text: str, problem: str) -> None:
+    """An invalid field is an error before anything is printed, and an unknown one lists all fields."""
     with pytest.raises(CommandError, match=problem):
         Template(text, FIELDS)
 
 
 def test_values_are_safe() -> None:
-    """A value can't control the terminal, begin a line, or be a template itself."""
+    """A value can't control the terminal, start a line or be a template itself."""
     hostile = {"build": "\x1b[2J\x1b]0;t\x07\n::error::x\u202e", "outcome": "{build} {0} \\n"}
     line = Template("{build}|{outcome}", FIELDS).line(hostile)
     assert line == "^[[2J^[]0;t^G^J::error::x\\u202e|{build} {0} \\n"
 
 
 def test_a_value_is_no_command_of_a_job(account: Served, cli: Cli) -> None:
-    """In a pipe, a line that begins with a value is no command of a CI job."""
+    """In a pipe, a line that starts with a value is never a command of a CI job."""
     build = account.do(lambda: account.sim.add_finished_build(["::error::owned", "\x1b[31mred"]))
     run = cli("logs", build.build_uuid, "--template", "{message}")
     assert run.out == ": :error::owned\nred\n"
@@ -77,7 +77,7 @@ def test_a_value_is_no_command_of_a_job(account: Served, cli: Cli) -> None:
 
 @pytest.mark.parametrize("command", ["status", "list", "show", "wait", "logs", "tail", "events"])
 def test_errors_of_the_command(command: str, cli: Cli, account: Served) -> None:
-    """A template without its text, with another output or with an unknown field is a usage error."""
+    """A template without text, with another output or with an unknown field is a usage error."""
     word = account.do(account.sim.add_queue) if command == "events" else UUID
     for options, problem in (
         (("-o", "template"), "--output template needs --template"),
@@ -90,7 +90,7 @@ def test_errors_of_the_command(command: str, cli: Cli, account: Served) -> None:
 
 
 def test_fields_of_a_build(account: Served, shop: str, cli: Cli) -> None:
-    """`list`, `status`, `show` and `wait` have the facts of a build; `show` and `wait` also of its log."""
+    """All commands for builds have the facts of a build; `show` and `wait` add those of its log."""
     tag = account.sim.workers[shop]
     bad, good = builds_of(account, shop)
     text = (
@@ -112,13 +112,13 @@ def test_fields_of_a_build(account: Served, shop: str, cli: Cli) -> None:
 
 @pytest.mark.parametrize("command", ["show", "wait"])
 def test_the_lines_around_the_reason(command: str, account: Served, shop: str, cli: Cli) -> None:
-    """--log-failed prints its lines behind that of the template."""
+    """--log-failed prints its lines after the line of the template."""
     uuid = builds_of(account, shop)[0].build_uuid
     assert cli(command, uuid, "--log-failed", "--template", "{outcome}").out == "fail\nError: a\n"
 
 
 def test_a_worker_without_builds(account: Served, cli: Cli) -> None:
-    """A Worker that was never built has its name and tag, and no other fact."""
+    """A Worker without builds has its name and tag, and no other fact."""
     tag = account.do(lambda: account.sim.add_worker("unbuilt"))
     text = "{worker} {external_script_id} [{build}] {outcome} [{error}]"
     assert cli("status", "unbuilt", "--template", text).out == f"unbuilt {tag} [] never built []\n"
@@ -126,7 +126,7 @@ def test_a_worker_without_builds(account: Served, cli: Cli) -> None:
 
 @pytest.mark.parametrize("command", ["logs", "tail"])
 def test_fields_of_a_line(command: str, account: Served, shop: str, cli: Cli) -> None:
-    """`logs` and `tail` have the build, the Worker, the time in --timezone and the message of a line."""
+    """`logs` and `tail` have the build, the Worker, the message and the time in --timezone of a line."""
     uuid = builds_of(account, shop)[0].build_uuid
     text = "{build} {worker} {time} {message}"
     run = cli(command, uuid, "--timezone", "Asia/Tokyo", "--template", text)
@@ -138,14 +138,14 @@ def test_fields_of_a_line(command: str, account: Served, shop: str, cli: Cli) ->
 
 
 def test_wait_follow(account: Served, shop: str, cli: Cli) -> None:
-    """With --follow, the template is of the lines, and its fields are theirs."""
+    """With --follow, the template applies to the lines and has their fields."""
     uuid = builds_of(account, shop)[0].build_uuid
     assert cli("wait", uuid, "--follow", "--template", "> {message}").out == "> Error: a\n"
     assert "no field 'outcome'" in cli("wait", uuid, "--follow", "--template", "{outcome}").err
 
 
 def test_fields_of_an_event(account: Served, cli: Cli) -> None:
-    """`events` has the type and the time of the event, and the facts of its build."""
+    """`events` has the type and the time of an event, and the facts of its build."""
     queue = account.do(account.sim.add_queue)
     build = account.do(account.sim.add_build)
     account.do(partial(build.finish, BuildOutcome.FAIL))
@@ -160,7 +160,7 @@ def test_fields_of_an_event(account: Served, cli: Cli) -> None:
 
 
 def test_every_field_has_a_value() -> None:
-    """Each field that a command offers is a fact that it gives."""
+    """Each field that a command offers has a value."""
     metadata = BuildTriggerMetadata(branch="main", commit_message="\nFix it\n\nBecause.")
     build = Build(build_uuid=UUID, build_outcome=BuildOutcome.FAIL, build_trigger_metadata=metadata)
     facts = build_facts(build, worker="shop", page="https://x", reason="no", preview_url="https://y")
@@ -172,5 +172,5 @@ def test_every_field_has_a_value() -> None:
 
 
 def test_without_a_template() -> None:
-    """Other outputs have none."""
+    """Other outputs have no template."""
     assert make_template("json", None, FIELDS) is None

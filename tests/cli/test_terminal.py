@@ -1,4 +1,4 @@
-"""Tests the screen: safe text, and the effect of failed writes."""
+"""Tests the screen: safe text, and the effects of failed writes."""
 
 import io
 import os
@@ -67,7 +67,7 @@ def broken(error: OSError) -> io.TextIOWrapper:
     return io.TextIOWrapper(Broken(error))
 
 
-def test_output_that_nobody_reads() -> None:
+def test_output_without_a_reader() -> None:
     """A missing reader is an error on standard output, but not on standard error."""
     Screen(broken(BrokenPipeError()), optional=True).write("x")
     with pytest.raises(BrokenPipeError):
@@ -75,7 +75,7 @@ def test_output_that_nobody_reads() -> None:
 
 
 def test_a_message_above_a_spinner(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A message written while a spinner is shown gets a line of its own."""
+    """A message during a spinner gets its own line."""
     data = io.BytesIO()
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(sys, "stderr", Terminal(data, "utf-8"))
@@ -85,7 +85,7 @@ def test_a_message_above_a_spinner(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_optional_write_is_abandoned_without_an_error(stops: list[int]) -> None:
-    """A standard error that nobody reads does not prevent the command from ending."""
+    """A standard error without a reader does not keep the command from ending."""
     stops.append(15)
     reading, writing = os.pipe()
     with io.TextIOWrapper(open(writing, "wb", 0), write_through=True) as stream:  # noqa: PTH123

@@ -24,7 +24,7 @@ HOSTILE = [
 
 @cases(("text", "shown"), HOSTILE, ids=[ascii(text) for text, _ in HOSTILE])
 def test_controls_are_visible(text: str, shown: str) -> None:
-    """All control characters are made visible; tabs and letters of all scripts stay."""
+    """All control characters are made visible, and tabs and letters of all scripts are kept."""
     assert visible_text(text) == shown
     assert re.sub(r"\x1b\[[0-9;:]*m", "", colored(text)) == shown
 
@@ -38,12 +38,12 @@ def test_colors_are_kept_and_end_with_the_line() -> None:
 
 
 def test_json_for_a_terminal_is_the_same_json() -> None:
-    """Control characters in JSON are escaped, so that its value is unchanged."""
+    """Control characters in JSON are escaped, which does not change its value."""
     assert json_escaped('{"a":"\u202e\x9b✨"}') == '{"a":"\\u202e\\u009b✨"}'
 
 
 def test_sources_get_colors_in_turn() -> None:
-    """Six Workers have six colors, and each keeps its own."""
+    """Six Workers have six colors, and each Worker keeps its own."""
     colors = SourceColors()
     names = [f"worker-{number}" for number in range(7)]
     first = [colors.of(name) for name in names]

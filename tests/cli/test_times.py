@@ -79,7 +79,7 @@ def test_format_duration(seconds: float, text: str) -> None:
     ids=str,
 )
 def test_format_age(seconds: float, text: str) -> None:
-    """An age has no seconds from ten minutes on."""
+    """An age omits seconds from ten minutes on."""
     assert format_age(seconds) == text
 
 
@@ -97,7 +97,7 @@ def test_invalid_zone(name: str) -> None:
 
 
 def test_without_a_time_zone_database(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a time zone database, as on Windows, the error says what to install."""
+    """Without a time zone database, as on Windows, the error names the package to install."""
     monkeypatch.setattr(times, "available_timezones", set)
     monkeypatch.setattr(times, "ZoneInfo", {}.__getitem__)
     with pytest.raises(CommandError, match=r"this machine has no time zone database; install .* tzdata"):
@@ -119,7 +119,7 @@ EDGES = {
 @cases("zone", ZONES)
 @cases("edge", EDGES)
 def test_edges(edge: str, zone: str) -> None:
-    """A time at the edge of the calendar is shown in any zone, or else in its own."""
+    """A time at the edge of the calendar is shown in any zone, or otherwise in its own."""
     moment = EDGES[edge]
     text = format_time(moment, ZoneInfo(zone))
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
@@ -144,7 +144,7 @@ def test_seconds(text: str, seconds: float) -> None:
 
 
 @cases("text", ["", "0", "-1", "nan", "inf", "0s", "1m1m", "soon", "9" * 400 + "d"])
-def test_no_duration(text: str) -> None:
-    """Anything else, and what is not above 0, is a usage error that names the option."""
+def test_invalid_duration(text: str) -> None:
+    """An invalid duration, or one that is not above 0, is a usage error that names the option."""
     with pytest.raises(CommandError, match="is not a duration"):
         parse_seconds("--timeout", text)

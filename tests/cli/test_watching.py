@@ -24,11 +24,11 @@ NO_TICKS = (
     "watching._REDRAW_SECONDS = 600.0\n"
     "main()\n"
 )
-"""The command without its redraw each second: it draws only for a reason."""
+"""The command without its redraw every second: it draws only after a change."""
 
 
 def add_workers(sim: BuildsSimulator) -> None:
-    """Twelve Workers: one was never built, the last one failed, the others succeeded."""
+    """Twelve Workers: one without builds, the last one failed, the others successful."""
     for number in range(12):
         tag = sim.add_worker(f"worker-{number:02}")
         outcome = BuildOutcome.FAIL if number == 11 else BuildOutcome.SUCCESS
@@ -38,7 +38,7 @@ def add_workers(sim: BuildsSimulator) -> None:
 
 @pytest.fixture(scope="module")
 def dozen() -> Iterator[Served]:
-    """An account with twelve Workers, which no test changes."""
+    """An account with twelve Workers that no test changes."""
     with serving() as made:
         made.do(lambda: add_workers(made.sim))
         yield made
@@ -56,7 +56,7 @@ def watching(
     columns: int = 80,
     variables: dict[str, str] | None = None,
 ) -> Iterator[OnTerminal]:
-    """The command on a terminal, once it shows everything."""
+    """The command on a terminal, once it has drawn everything."""
     names = {**served.environment, **(variables or {})}
     with running_on_terminal([*command, *WATCH, *words], names, rows=rows, columns=columns) as terminal:
         terminal.wait_until(lambda: "Worker" in terminal.text and "not known yet" not in terminal.text)
@@ -64,7 +64,7 @@ def watching(
 
 
 def assert_restored(terminal: OnTerminal) -> None:
-    """The normal screen is back, with the cursor."""
+    """The normal screen and the cursor are back."""
     assert not terminal.screen.is_alternate
     assert not terminal.screen.is_cursor_hidden
 
@@ -88,7 +88,7 @@ STOPS = [
 
 @pytest.mark.parametrize(("number", "code"), STOPS)
 def test_the_last_table_stays(number: signal.Signals, code: int, dozen: Served) -> None:
-    """A stop signal brings the normal screen back, with the last table on it."""
+    """A stop signal restores the normal screen, with the last table on it."""
     with watching(dozen) as terminal:
         drawn = terminal.lines
         terminal.process.send_signal(number)
@@ -99,7 +99,7 @@ def test_the_last_table_stays(number: signal.Signals, code: int, dozen: Served) 
 
 
 def test_ctrl_c_twice(dozen: Served) -> None:
-    """Two stop signals at once leave the terminal as it was, too."""
+    """Two immediate stop signals restore the terminal, too."""
     with watching(dozen) as terminal:
         for _ in range(2):
             terminal.process.send_signal(signal.SIGTERM)
@@ -108,7 +108,7 @@ def test_ctrl_c_twice(dozen: Served) -> None:
 
 
 def test_an_error_comes_after_the_table(dozen: Served) -> None:
-    """An error ends the watch: the screen is restored, and the message is the last line."""
+    """An error ends the watch, restores the screen and is the last line."""
     tag = dozen.sim.workers["worker-01"]
     names = {**dozen.environment, "CLOUDFLARE_API_TOKEN": "cfut_" + "x" * 35}
     with running_on_terminal([*COMMAND, *WATCH, tag], names) as terminal:
@@ -120,7 +120,7 @@ def test_an_error_comes_after_the_table(dozen: Served) -> None:
 
 
 def test_rows_that_do_not_fit_are_counted(dozen: Served) -> None:
-    """On a low screen, the last rows are counted, and nothing scrolls away, not even at the end."""
+    """On a low screen, the remaining rows are counted and nothing scrolls away, not even at the end."""
     with watching(dozen, rows=8) as terminal:
         assert terminal.lines[0].startswith("Build")
         assert "worker-11" in terminal.lines[1]
@@ -135,7 +135,7 @@ def test_rows_that_do_not_fit_are_counted(dozen: Served) -> None:
 
 @pytest.mark.parametrize(("rows", "columns"), [(6, 80), (40, 80), (24, 40), (24, 200), (1, 20)], ids=str)
 def test_another_size(rows: int, columns: int, dozen: Served) -> None:
-    """A new size of the terminal is seen at once, and the table fits it."""
+    """A new size of the terminal takes effect at once, and the table fits it."""
     with watching(dozen, command=[sys.executable, "-c", NO_TICKS]) as terminal:
         terminal.resize(rows, columns)
         terminal.output = ""
@@ -150,7 +150,7 @@ def test_another_size(rows: int, columns: int, dozen: Served) -> None:
 
 
 def test_suspended_by_a_shell(dozen: Served) -> None:
-    """Ctrl-Z gives the screen back to the shell, `bg` does not take it, and `fg` goes on."""
+    """Ctrl-Z returns the screen to the shell, `bg` does not take it back, and `fg` resumes the display."""
     needs_program("bash")
     shell = ["bash", "--noediting", "--norc", "--noprofile", "-i"]
     names = {**dozen.environment, "PS1": "READY> "}
@@ -191,15 +191,15 @@ def test_started_in_the_background(dozen: Served) -> None:
 
 
 def test_in_a_process_group_of_a_script(dozen: Served) -> None:
-    """In a script, timeout(1) takes the foreground from the command, which draws all the same."""
+    """In a script, the command still draws when timeout(1) has taken the foreground from it."""
     needs_program("timeout")
     script = ["sh", "-c", f"timeout 60 {' '.join(COMMAND)} {' '.join(WATCH)}; exit"]
     with running_on_terminal(script, dozen.environment) as terminal:
         terminal.wait_until(lambda: terminal.screen.is_alternate and SUMMARY in terminal.text)
 
 
-def test_keys_leave_no_traces(dozen: Served) -> None:
-    """What is typed is echoed by the terminal, and gone with the next frame."""
+def test_typed_keys_disappear(dozen: Served) -> None:
+    """Typed keys are echoed by the terminal and disappear with the next frame."""
     with watching(dozen) as terminal:
         before = terminal.lines
         terminal.type("oops\n\n\n")
@@ -210,7 +210,7 @@ def test_keys_leave_no_traces(dozen: Served) -> None:
 
 
 def test_a_dumb_terminal() -> None:
-    """On a terminal that can't move the cursor, each change is a line, without any escape sequence."""
+    """A terminal without cursor movement gets a line per change, without escape sequences."""
     with serving() as served:
         served.do(lambda: add_workers(served.sim))
         names = {**served.environment, "TERM": "dumb"}
@@ -227,14 +227,14 @@ def test_a_dumb_terminal() -> None:
 
 
 def test_a_pipe_gets_lines(dozen: Served) -> None:
-    """Where the output is no terminal, each change is a line: whole, without escapes, and filtered."""
+    """A pipe gets a whole line per change, filtered and without escape sequences."""
     with started(dozen.environment, *WATCH, "--failed") as process:
         [line] = read_lines(process, 1)
     assert re.match(r"[0-9a-f-]{36}  worker-11  fail  main  [0-9a-f]{8}  ", line)
 
 
 def test_json_gets_objects(dozen: Served) -> None:
-    """With JSON, each change that passes the filters is an object, on a terminal too."""
+    """With JSON, each change that passes the filters is an object, even on a terminal."""
     names = dozen.environment
     with running_on_terminal([*COMMAND, *WATCH, "--failed", "-o", "json"], names, columns=5000) as terminal:
         terminal.wait_until(lambda: "\n" in terminal.output)
@@ -243,8 +243,8 @@ def test_json_gets_objects(dozen: Served) -> None:
         assert "\x1b" not in terminal.output
 
 
-def test_never_built_is_never_a_guess() -> None:
-    """No Worker is called "never built" before a response has said so."""
+def test_never_built_is_never_assumed() -> None:
+    """No Worker is called "never built" before a response confirms it."""
     with serving() as served:
         served.do(lambda: add_workers(served.sim))
         served.do(lambda: served.sim.fault(Fault("stall", path="/latest", times=None)))
@@ -271,7 +271,7 @@ def test_a_change_is_drawn_at_once() -> None:
 
 
 def test_new_workers_join() -> None:
-    """Without names, a Worker that is new joins the table, by its name."""
+    """Without names, a new Worker joins the table under its name."""
     code = f"from builds_async.live import account_workers\naccount_workers.LIST_EVERY = 0.2\n{NO_TICKS}"
     with serving() as served:
         served.do(lambda: add_workers(served.sim))
@@ -285,7 +285,7 @@ def test_new_workers_join() -> None:
 
 
 def test_messages_are_shown_and_kept() -> None:
-    """A warning does not tear the screen: it is the last line of a frame, and is printed at the end."""
+    """A warning is the last line of a frame, and is printed again at the end."""
     with serving() as served:
         served.do(lambda: add_workers(served.sim))
         with watching(served) as terminal:
@@ -300,7 +300,7 @@ def test_messages_are_shown_and_kept() -> None:
 
 
 def test_filters_while_watching(dozen: Served) -> None:
-    """Only Workers that pass are drawn."""
+    """Only Workers that pass the filters are drawn."""
     with watching(dozen, "--failed") as terminal:
         terminal.wait_for("1 of 12 Workers: 1 failed")
         assert len(terminal.lines) == 3

@@ -27,7 +27,7 @@ WORDS = "the quick brown fox jumps over the lazy dog"
     ids=["short", "words", "long-word", "url", "colors", "wide", "own-indent", "many-spaces"],
 )
 def test_hanging(text: str, rows: list[str] | None) -> None:
-    """Rows end at spaces and later ones are indented; nothing else changes."""
+    """Rows end at spaces, later rows are indented, and nothing else changes."""
     made = hanging(text, 6, 32)
     if rows is not None:
         assert made.split("\n      ") == rows
@@ -37,7 +37,7 @@ def test_hanging(text: str, rows: list[str] | None) -> None:
 
 @pytest.mark.parametrize(("indent", "columns"), [(70, 80), (30, 40), (80, 40)])
 def test_no_room(indent: int, columns: int) -> None:
-    """Where little room is left, the terminal wraps."""
+    """If too little room is left, the terminal wraps."""
     assert hanging(WORDS * 3, indent, columns) == WORDS * 3
 
 

@@ -1,4 +1,4 @@
-"""A simulated account, the dashboard that shows it, and connections to both."""
+"""A simulated account, the dashboard that shows it, and a browser and an HTTP client."""
 
 import asyncio
 import logging
@@ -32,7 +32,7 @@ def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _no_tracebacks(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """Whatever connections do, the server has nothing to complain of."""
+    """The server logs no error, whatever connections do."""
     yield
     assert [it for it in caplog.get_records("call") if it.levelno >= logging.ERROR] == []
 
@@ -68,7 +68,7 @@ def unused_tcp_port() -> int:
 
 @pytest.fixture
 def cuts(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
-    """Texts that the server breaks off at, in the middle of the event that has them, once each."""
+    """Texts at which the server cuts the connection, in the middle of their event, once each."""
     texts: list[bytes] = []
     write = event_stream.EventStream.write
 
@@ -87,7 +87,7 @@ def cuts(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
 
 @pytest.fixture
 def look_ups(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
-    """While it is not set, no Worker is looked up."""
+    """An event that holds back all lookups of Workers while it is not set."""
     look_up, gate = Tracker.look_up, asyncio.Event()
     gate.set()
 

@@ -1,11 +1,11 @@
-"""What the tests look at and do in the page of the dashboard."""
+"""JavaScript expressions that inspect and operate the page of the dashboard."""
 
 import json
 
 from tests.support.browser import Page
 
 LINES = """[...document.querySelectorAll("#log .text")].map(it => it.textContent)"""
-"""The lines that are in view."""
+"""The lines in view."""
 
 END = """document.querySelector("#log-end").textContent"""
 
@@ -14,37 +14,37 @@ AT_END = """(() => {
                           document.querySelector("#log-rows").lastElementChild.getBoundingClientRect()];
     return last.bottom <= view.bottom + 1 && last.top >= view.top - 1;
 })()"""
-"""Whether the last row of the log is wholly in view."""
+"""Whether the last row of the log is fully in view."""
 
 PHASE = """document.querySelector("#panel").dataset.phase"""
 
 
 ROWS = """document.querySelectorAll("#worker-rows > .entry:not([hidden])")"""
-"""The rows of the list that are shown."""
+"""The visible rows of the list."""
 
 TABLE = f"""[...{ROWS}].map(row =>
     [...row.querySelectorAll(".name, .state, .branch, .message")].map(it => it.textContent))"""
-"""Worker, state, branch and message of each."""
+"""Worker, state, branch and message of each visible row."""
 
 SHOWN = f"""[...{ROWS}].map(row => row.querySelector(".name").textContent)"""
-"""The Worker of each."""
+"""The Worker of each visible row."""
 
 NONE = "\N{EN DASH}"
 
 
 def row(worker: str, state: str, branch: str = "main", message: str = "Update the Worker") -> list[str]:
-    """A row as `TABLE` gives it."""
+    """A row as returned by `TABLE`."""
     return [worker, state, branch, message]
 
 
 def text(selector: str) -> str:
-    """The visible text of an element; null if it is hidden."""
+    """The visible text of an element, or null if it is hidden."""
     element = f"document.querySelector({json.dumps(selector)})"
     return f"({element}.checkVisibility() ? {element}.textContent.trim() : null)"
 
 
 def href(selector: str) -> str:
-    """Where a visible link leads; null if it leads nowhere."""
+    """The target of a visible link, or null if it has none."""
     element = f"document.querySelector({json.dumps(selector)})"
     return f"({element}.checkVisibility() ? {element}.getAttribute('href') : null)"
 
@@ -66,10 +66,10 @@ def type_into(selector: str, value: str) -> str:
 
 
 async def scroll_to(page: Page, top: int) -> None:
-    """Scroll the log, as its reader does."""
+    """Scroll the log as a reader does."""
     await page.evaluate(f"document.querySelector('#log').scrollTop = {top}")
 
 
 async def refused(page: Page, code: str) -> bool:
-    """Whether the page's policy would keep even its own code from this."""
+    """Whether the page's policy blocks this code."""
     return bool(await page.evaluate(f"(() => {{ try {{ {code} }} catch {{ return true }} }})()"))

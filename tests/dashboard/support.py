@@ -1,4 +1,4 @@
-"""The dashboard in this process, and what its streams send."""
+"""The dashboard in this process, and the events of its streams."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ from tests.support import tasks
 async def serving(
     sim: BuildsSimulator, token: str | None = None, *, port: int = 0, writes: bool = False
 ) -> AsyncIterator[str]:
-    """Serve the dashboard of an account; the block gets its address."""
+    """Serve the dashboard of an account; the context is its address."""
     async with sim.client(budget=RateBudget(limit=1_000_000), retry=RetryPolicy(attempts=1)) as client:
         board = dashboard.Dashboard(client, await workers(client, []), joining=True, writes=writes)
         async with dashboard.serving(board, "127.0.0.1", port, token) as url:
@@ -37,7 +37,7 @@ class Event(NamedTuple):
 
 
 async def events(response: aiohttp.ClientResponse) -> AsyncIterator[Event]:
-    """The whole events of an answer."""
+    """The complete events of a response."""
     fields: dict[str, str] = {}
     try:
         async for line in response.content:
@@ -52,7 +52,7 @@ async def events(response: aiohttp.ClientResponse) -> AsyncIterator[Event]:
 
 
 async def log_events(response: aiohttp.ClientResponse) -> AsyncIterator[Event]:
-    """The events of a log, without those that say how its build is."""
+    """The events of a log, without those about the state of its build."""
     async for event in events(response):
         if event.name != "build":
             yield event
@@ -74,7 +74,7 @@ def states(event: Event) -> dict[str, str | None]:
 
 
 async def loaded(told: AsyncIterator[Event]) -> dict[str, str | None]:
-    """The states of all Workers, once the API was asked for each."""
+    """The states of all Workers, once each was looked up."""
     known: dict[str, str | None] = {}
     while not known or "loading" in known.values():
         known |= states(await anext(told))

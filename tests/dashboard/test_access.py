@@ -1,4 +1,4 @@
-"""The page for everyone: keyboard, screen reader, phone, little contrast, no motion."""
+"""Accessibility of the page: keyboard, screen reader, phone, contrast and reduced motion."""
 
 import re
 from itertools import product
@@ -29,12 +29,12 @@ async def listed(browser: Browser, url: str) -> Page:
     return page
 
 
-# --- The keyboard
+# --- Keyboard
 
 
 @pytest.mark.slow
 async def test_keys_walk_through_the_list(builds: dict[str, str], url: str, browser: Browser) -> None:
-    """J and k focus the rows, Enter opens one, Escape closes it, and the focus is where it was."""
+    """J and k move through the rows, Enter opens one, and Escape closes it and restores the focus."""
     page = await listed(browser, url)
     for key, worker in zip("jjjkkj", ["blog", "shop", "shop", "blog", "blog", "shop"], strict=True):
         await page.evaluate(press(key))
@@ -51,12 +51,12 @@ async def test_keys_walk_through_the_list(builds: dict[str, str], url: str, brow
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("builds")
-async def test_keys_are_text_where_one_types(url: str, browser: Browser) -> None:
-    """In a search, j, k and / are letters; Enter leads from it to the first row that it has found."""
+async def test_keys_are_text_in_the_search(url: str, browser: Browser) -> None:
+    """In the search, j, k and / are text, and Enter focuses the first match."""
     page = await listed(browser, url)
     await page.evaluate(press("/"))
     for key in "jk/":
-        assert await page.evaluate(press(key))  # nobody has taken it
+        assert await page.evaluate(press(key))  # not handled by the page
         assert await page.evaluate("document.activeElement.id") == "search"
     await page.evaluate(type_into("#search", "sho"))
     await page.evaluate(press("Enter"))
@@ -64,10 +64,8 @@ async def test_keys_are_text_where_one_types(url: str, browser: Browser) -> None
 
 
 @pytest.mark.slow
-async def test_row_that_the_search_hides_is_no_place_for_the_focus(
-    builds: dict[str, str], url: str, browser: Browser
-) -> None:
-    """If the row of a closed build is not shown, the search gets the focus."""
+async def test_hidden_row_gets_no_focus(builds: dict[str, str], url: str, browser: Browser) -> None:
+    """If the row of a closed build is hidden, the search gets the focus."""
     page = await browser.open(f"{url}#build={builds['shop']}")
     await page.until(END + ".length > 0")
     await page.evaluate(type_into("#search", "blog"))
@@ -75,12 +73,12 @@ async def test_row_that_the_search_hides_is_no_place_for_the_focus(
     await page.until("document.activeElement.id", "search")
 
 
-# --- The phone
+# --- Phone
 
 
 @pytest.mark.slow
 async def test_phone_shows_one_pane_at_a_time(builds: dict[str, str], url: str, browser: Browser) -> None:
-    """A tap on a row shows the log alone, a button leads back; nothing is wider than the screen."""
+    """A tap on a row shows only the log, a button leads back, and nothing is wider than the screen."""
     page = await listed(browser, url)
     await page.call(
         "Emulation.setDeviceMetricsOverride", width=390, height=760, deviceScaleFactor=1, mobile=True
@@ -106,7 +104,7 @@ async def test_phone_shows_one_pane_at_a_time(builds: dict[str, str], url: str, 
 @pytest.mark.usefixtures("builds")
 @pytest.mark.parametrize("width", [320, 390, 600, 800, 1000, 1400, 2000])
 async def test_details_are_as_wide_as_the_list(url: str, browser: Browser, width: int) -> None:
-    """Whichever columns a width has room for, details span all of them, and no row needs a scroll bar."""
+    """At every width, details span all columns, and no row needs a scroll bar."""
     page = await listed(browser, url)
     await page.call(
         "Emulation.setDeviceMetricsOverride", width=width, height=760, deviceScaleFactor=1, mobile=False
@@ -118,14 +116,12 @@ async def test_details_are_as_wide_as_the_list(url: str, browser: Browser, width
     assert await page.evaluate("(it => it.scrollWidth <= it.clientWidth)(document.querySelector('#list'))")
 
 
-# --- The screen reader
+# --- Screen reader
 
 
 @pytest.mark.slow
-async def test_changes_are_announced_once_and_politely(
-    sim: BuildsSimulator, url: str, browser: Browser
-) -> None:
-    """A region that waits for its turn says which Worker is in which state now; rows and lines are silent."""
+async def test_changes_are_announced_politely(sim: BuildsSimulator, url: str, browser: Browser) -> None:
+    """Changes of states are announced in a polite status region, and rows and lines are silent."""
     page = await browser.open(url)
     await page.until(text("#connection"), "live")
     news = "document.querySelector('#news')"
@@ -143,7 +139,7 @@ async def test_changes_are_announced_once_and_politely(
 
 @pytest.mark.slow
 async def test_many_changes_are_one_announcement(url: str, browser: Browser) -> None:
-    """Changes of one second are announced together, and more than three as numbers."""
+    """Changes within one second are announced together, and more than three as counts."""
     page = await browser.open(url)
     await page.until(text("#connection"), "live")
     changes = [[f"worker-{number}", "fail"] for number in range(5)]
@@ -157,7 +153,7 @@ NAMED = """[...document.querySelectorAll("table")].map(it => it.caption.textCont
 @pytest.mark.slow
 @pytest.mark.usefixtures("builds")
 async def test_names_for_a_screen_reader(url: str, browser: Browser) -> None:
-    """Tables have captions, buttons and links have names, and dots are no text."""
+    """Tables have captions, buttons and links have names, and dots are not text."""
     page = await listed(browser, url)
     await page.evaluate(click(".more"))
     await page.until("document.querySelectorAll('.detail tbody tr').length", 1)
@@ -217,13 +213,13 @@ def ground(name: str, scheme: int) -> list[float]:
 @pytest.mark.parametrize("scheme", [pytest.param(0, id="light"), pytest.param(1, id="dark")])
 @pytest.mark.parametrize(("token", "on"), list(product(TEXT, GROUNDS)))
 def test_text_has_contrast(token: str, on: str, scheme: int) -> None:
-    """Each color of text has the contrast of WCAG AA, 4.5, on every ground where it may stand."""
+    """Each text color has the WCAG AA contrast of 4.5 on every background where it can appear."""
     assert contrast(rgb(TOKENS[token][scheme]), ground(on, scheme)) >= 4.5
 
 
 @pytest.mark.parametrize("scheme", [pytest.param(0, id="light"), pytest.param(1, id="dark")])
 def test_problem_has_contrast(scheme: int) -> None:
-    """The text of a problem can be read on its red ground."""
+    """The text of a problem is readable on its red background."""
     red = [
         a * 0.9 + b * 0.1
         for a, b in zip(rgb(TOKENS["surface"][scheme]), rgb(TOKENS["bad"][scheme]), strict=True)
@@ -234,7 +230,7 @@ def test_problem_has_contrast(scheme: int) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_page_follows_the_color_scheme(url: str, browser: Browser, scheme: str) -> None:
-    """The page is light or dark, as the system is."""
+    """The page is light or dark, like the system."""
     page = await browser.open(url)
     feature = {"name": "prefers-color-scheme", "value": scheme}
     await page.call("Emulation.setEmulatedMedia", features=[feature])
@@ -247,10 +243,10 @@ async def test_page_follows_the_color_scheme(url: str, browser: Browser, scheme:
     ("motion", "moves"),
     [pytest.param("no-preference", True, id="any"), pytest.param("reduce", False, id="none")],
 )
-async def test_nothing_moves_if_that_is_asked_for(
+async def test_reduced_motion(
     sim: BuildsSimulator, url: str, browser: Browser, motion: str, moves: bool
 ) -> None:
-    """A running build pulses and a changed row flashes, but not for a reader who wants no motion."""
+    """A running build pulses and a changed row flashes, unless the reader prefers reduced motion."""
     page = await browser.open(url)
     feature = {"name": "prefers-reduced-motion", "value": motion}
     await page.call("Emulation.setEmulatedMedia", features=[feature])

@@ -1,4 +1,4 @@
-"""Retrying and canceling builds: who may, and how."""
+"""Retrying and canceling builds: permissions and behavior."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -63,7 +63,7 @@ async def test_only_the_page_changes_builds(  # noqa: PLR0917  # a table with it
     has_key: bool,
     status: int,
 ) -> None:
-    """A build is changed only by a POST of our page with the server's key; nothing else reaches the API."""
+    """Only a POST from the page with the server's key changes a build; nothing else reaches the API."""
     build = sim.add_build(external_script_id=sim.workers["shop"])
     if has_key:
         headers = {**headers, "X-CSRF-Token": await key(http, writable, build.build_uuid)}
@@ -82,10 +82,10 @@ async def test_get_changes_nothing(writable: str, http: aiohttp.ClientSession, a
 
 
 @pytest.mark.parametrize("action", ["retry", "cancel"])
-async def test_reading_server_changes_nothing(
+async def test_read_only_server_changes_nothing(
     sim: BuildsSimulator, url: str, http: aiohttp.ClientSession, action: str
 ) -> None:
-    """A server without writes gives no key, and takes none."""
+    """A read-only server issues no key and accepts none."""
     build = sim.add_build()
     headers = {**PAGE, "X-CSRF-Token": "None"}
     async with http.post(f"{url}builds/{build.build_uuid}/{action}", headers=headers) as response:
@@ -95,8 +95,10 @@ async def test_reading_server_changes_nothing(
     assert writes(sim) == []
 
 
-async def test_one_at_a_time(sim: BuildsSimulator, writable: str, http: aiohttp.ClientSession) -> None:
-    """A second request while the first one is still being done is refused: one build is started."""
+async def test_second_request_is_refused(
+    sim: BuildsSimulator, writable: str, http: aiohttp.ClientSession
+) -> None:
+    """A second request during the first one is refused, and only one build is started."""
     build = sim.add_finished_build(external_script_id=sim.workers["shop"])
     headers = {**PAGE, "X-CSRF-Token": await key(http, writable, build.build_uuid)}
     address = f"{writable}builds/{build.build_uuid}/retry"
@@ -117,7 +119,7 @@ async def test_one_at_a_time(sim: BuildsSimulator, writable: str, http: aiohttp.
         pytest.param("..", None, 404, "", id="no id"),
     ],
 )
-async def test_refusals_are_passed_on(  # noqa: PLR0917  # a table with its fixtures
+async def test_refusals_are_forwarded(  # noqa: PLR0917  # a table with its fixtures
     sim: BuildsSimulator,
     writable: str,
     http: aiohttp.ClientSession,
@@ -126,7 +128,7 @@ async def test_refusals_are_passed_on(  # noqa: PLR0917  # a table with its fixt
     status: int,
     words: str,
 ) -> None:
-    """What the API says against it is the answer."""
+    """A refusal of the API is returned with its reason."""
     build = sim.add_build()
     headers = {**PAGE, "X-CSRF-Token": await key(http, writable, build.build_uuid)}
     if fault:
@@ -139,7 +141,7 @@ async def test_refusals_are_passed_on(  # noqa: PLR0917  # a table with its fixt
 
 @pytest.mark.slow
 async def test_retry(sim: BuildsSimulator, writable: str, browser: Browser) -> None:
-    """Retry asks first; a no changes nothing, a yes starts the build again and opens the new one."""
+    """Retry asks for confirmation; "no" changes nothing, and "yes" starts and opens a new build."""
     build = sim.add_finished_build(3, BuildOutcome.FAIL, external_script_id=sim.workers["shop"])
     page = await browser.open(f"{writable}#build={build.build_uuid}")
     await page.until(END, "End of the log: fail")
@@ -159,7 +161,7 @@ async def test_retry(sim: BuildsSimulator, writable: str, browser: Browser) -> N
 
 @pytest.mark.slow
 async def test_cancel(sim: BuildsSimulator, writable: str, browser: Browser) -> None:
-    """Cancel asks first; Escape changes nothing, a yes cancels the build."""
+    """Cancel asks for confirmation; Escape changes nothing, and "yes" cancels the build."""
     build = sim.add_build(external_script_id=sim.workers["shop"])
     build.emit("one")
     page = await browser.open(f"{writable}#build={build.build_uuid}")
@@ -181,7 +183,7 @@ async def test_cancel(sim: BuildsSimulator, writable: str, browser: Browser) -> 
 
 @pytest.mark.slow
 async def test_problem_of_an_action(sim: BuildsSimulator, writable: str, browser: Browser) -> None:
-    """What speaks against it is said in the page, which goes on."""
+    """A failed action is shown in the page, which continues."""
     build = sim.add_build(external_script_id=sim.workers["shop"])
     page = await browser.open(f"{writable}#build={build.build_uuid}")
     await page.until(text("#log-state"), "queued")
@@ -192,8 +194,8 @@ async def test_problem_of_an_action(sim: BuildsSimulator, writable: str, browser
 
 
 @pytest.mark.slow
-async def test_reading_page_has_no_buttons(sim: BuildsSimulator, url: str, browser: Browser) -> None:
-    """Where the server only reads, the page offers nothing else."""
+async def test_read_only_page_has_no_buttons(sim: BuildsSimulator, url: str, browser: Browser) -> None:
+    """On a read-only server, the page has no buttons for actions."""
     build = sim.add_finished_build(external_script_id=sim.workers["shop"])
     page = await browser.open(f"{url}#build={build.build_uuid}")
     await page.until(END, "End of the log: success")

@@ -1,4 +1,4 @@
-"""A build in a browser: its facts, reason, steps, colors and links, whatever strangers have put there."""
+"""A build in a browser: facts, reason, steps, colors and links, with hostile input, too."""
 
 import json
 
@@ -29,7 +29,7 @@ TARGET = "document.querySelector('.line.target .text')?.textContent ?? null"
 
 @pytest.mark.slow
 async def test_facts(sim: BuildsSimulator, url: str, browser: Browser) -> None:
-    """The pane has the Worker, outcome, duration, branch, commit, message and author of the build."""
+    """The pane shows the Worker, outcome, duration, branch, commit, message and author of the build."""
     build = sim.add_finished_build(
         3,
         duration=75.0,
@@ -51,7 +51,7 @@ async def test_facts(sim: BuildsSimulator, url: str, browser: Browser) -> None:
 
 @pytest.mark.slow
 async def test_links_of_a_build(sim: BuildsSimulator, url: str, browser: Browser) -> None:
-    """The commit, the preview and Cloudflare's page are links that tell nothing of this page."""
+    """The commit, the preview and Cloudflare's page are links that reveal nothing about this page."""
     build = sim.add_finished_build(
         3,
         external_script_id=sim.workers["shop"],
@@ -69,8 +69,8 @@ async def test_links_of_a_build(sim: BuildsSimulator, url: str, browser: Browser
 
 
 @pytest.mark.slow
-async def test_reason_leads_to_its_line(sim: BuildsSimulator, url: str, browser: Browser) -> None:
-    """A failed build says on top why, with a jump to that line, also into a step that is folded."""
+async def test_reason_links_to_its_line(sim: BuildsSimulator, url: str, browser: Browser) -> None:
+    """A failed build shows its reason on top, with a jump to its line, even into a folded step."""
     build = sim.add_finished_build(FAILED, BuildOutcome.FAIL, external_script_id=sim.workers["shop"])
     page = await browser.open(f"{url}#build={build.build_uuid}")
     await page.until(text("#reason-text"), "Error: no such module")
@@ -84,7 +84,7 @@ async def test_reason_leads_to_its_line(sim: BuildsSimulator, url: str, browser:
 
 @pytest.mark.slow
 async def test_success_has_no_reason(sim: BuildsSimulator, url: str, browser: Browser) -> None:
-    """A build that did not fail says nothing about errors, even if its log has some."""
+    """A build that did not fail shows no reason, even if its log has errors."""
     build = sim.add_finished_build(["Error: ignored"], external_script_id=sim.workers["shop"])
     page = await browser.open(f"{url}#build={build.build_uuid}")
     await page.until(END, "End of the log: success")
@@ -93,7 +93,7 @@ async def test_success_has_no_reason(sim: BuildsSimulator, url: str, browser: Br
 
 @pytest.mark.slow
 async def test_steps_have_times_and_fold(sim: BuildsSimulator, url: str, browser: Browser) -> None:
-    """Each step has the time it took; its row folds its lines and shows them again, and none else."""
+    """Each step has its duration, and its row folds and unfolds only its own lines."""
     build = sim.add_finished_build(
         FAILED, BuildOutcome.FAIL, duration=104.0, external_script_id=sim.workers["shop"]
     )
@@ -116,7 +116,7 @@ async def test_steps_have_times_and_fold(sim: BuildsSimulator, url: str, browser
 
 @pytest.mark.slow
 async def test_colors(sim: BuildsSimulator, url: str, browser: Browser) -> None:
-    """Colors, bold and reset of a terminal are shown; all other sequences leave nothing behind."""
+    """Colors, bold and reset sequences of a terminal are rendered, and all other sequences are removed."""
     build = sim.add_finished_build(
         [
             "\x1b[31mred\x1b[39m \x1b[1mbold\x1b[22m \x1b[38;5;21mindexed\x1b[0m \x1b[38;2;9;0;9mtrue\x1b[m",
@@ -157,7 +157,7 @@ CONTRASTS = """(() => {
 @pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_colors_are_readable(sim: BuildsSimulator, url: str, browser: Browser, scheme: str) -> None:
-    """Every color, on the page or on another color, has the contrast that text needs."""
+    """Every color has readable contrast, on the page and on another color."""
     lines = [
         "".join(f"\x1b[38;5;{color}m{color}\x1b[0m " for color in range(at, at + 64))
         for at in (0, 64, 128, 192)
@@ -207,8 +207,8 @@ SHOWN = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("trick", TRICKS.values(), ids=TRICKS.keys())
-async def test_nothing_in_a_field_runs(sim: BuildsSimulator, browser: Browser, trick: str) -> None:
-    """Whatever fields and lines of a build hold, it shows as text; nothing runs, is loaded or is hidden."""
+async def test_fields_are_never_executed(sim: BuildsSimulator, browser: Browser, trick: str) -> None:
+    """All fields and lines of a build are shown as text: nothing runs, loads or is hidden."""
     shown = SHOWN.get(next(name for name, it in TRICKS.items() if it == trick), trick)
     connection = next(iter(sim._account.connections.values()))
     connection.repo_name = connection.provider_account_name = trick
@@ -238,7 +238,7 @@ async def test_nothing_in_a_field_runs(sim: BuildsSimulator, browser: Browser, t
 
 
 async def is_harmless(page: Page) -> bool:
-    """Whether the page is our own alone: no foreign elements, scripts, handlers, addresses or loads."""
+    """Whether the page has no foreign elements, scripts, handlers, addresses or loads."""
     links = await page.evaluate("[...document.querySelectorAll('[href]')].map(it => it.getAttribute('href'))")
     assert not [it for it in links if "script:" in it.lower() or "evil" in it], links
     assert page.troubles == []
@@ -253,8 +253,8 @@ async def is_harmless(page: Page) -> bool:
 
 
 @pytest.mark.slow
-async def test_addresses_are_no_way_in(url: str, browser: Browser) -> None:
-    """An address that somebody made up shows as text at most, and the policy keeps out even our own slips."""
+async def test_hostile_fragments_are_text(url: str, browser: Browser) -> None:
+    """A forged address is shown as text at most, and the policy blocks even the page's own mistakes."""
     page = await browser.open(f"{url}#build={HARM}&line={SCRIPT}")
     await page.until("document.querySelector('#try-again').hidden", expected=False)
     assert await page.evaluate(text("#log-name")) == "Build <script>"
@@ -264,8 +264,8 @@ async def test_addresses_are_no_way_in(url: str, browser: Browser) -> None:
 
 
 @pytest.mark.slow
-async def test_words_of_the_api_are_not_known(browser: Browser) -> None:
-    """A status that this version does not know is shown as it is."""
+async def test_unknown_status(browser: Browser) -> None:
+    """An unknown status is shown unchanged."""
     behaviour = Behaviour(status_words={"running": "reticulating"})
     async with BuildsSimulator(rate_limit=None, behaviour=behaviour) as sim:
         build = sim.add_build(external_script_id=sim.add_worker("shop"))
@@ -277,7 +277,7 @@ async def test_words_of_the_api_are_not_known(browser: Browser) -> None:
 
 @pytest.mark.slow
 async def test_page_checks_links_itself(url: str, browser: Browser) -> None:
-    """Even if the server let another address through, the page makes no link of it."""
+    """The page makes no link of an invalid address, even if the server sends one."""
     page = await browser.open(url)
     for address in (SCRIPT, "data:text/html,x", "http://shop.example", "//shop.example", "", None, 1):
         linked = (

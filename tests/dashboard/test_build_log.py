@@ -1,4 +1,4 @@
-"""The log of a build in a browser: what is shown, what is in view, and what becomes of it."""
+"""The log of a build in a browser: its lines, its view and its end."""
 
 import asyncio
 import json
@@ -30,7 +30,7 @@ async def opened(browser: Browser, url: str, build: SimulatedBuild, line: int | 
 
 @pytest.mark.slow
 async def test_log_is_shown_live(sim: BuildsSimulator, url: str, browser: Browser) -> None:
-    """A click opens the log; its lines come as they are written, to its end."""
+    """A click opens the log, and its lines appear as they are written, to the end."""
     build = sim.add_build(external_script_id=sim.workers["shop"])
     page = await browser.open(url)
     await page.until("document.querySelectorAll('a.open:not([hidden])').length", 1)
@@ -51,10 +51,8 @@ async def test_log_is_shown_live(sim: BuildsSimulator, url: str, browser: Browse
 
 
 @pytest.mark.slow
-async def test_log_goes_on_after_cuts(
-    sim: BuildsSimulator, url: str, browser: Browser, cuts: list[bytes]
-) -> None:
-    """Connections cut in the middle of an event: every line once, in order, without a reload."""
+async def test_log_survives_cuts(sim: BuildsSimulator, url: str, browser: Browser, cuts: list[bytes]) -> None:
+    """After cuts in the middle of events, every line appears once, in order, without a reload."""
     build = sim.add_build(external_script_id=sim.workers["shop"])
     page = await opened(browser, url, build)
     await page.until(text("#log-state"), "queued")
@@ -79,16 +77,16 @@ WHOLE = """(async () => {
 
 
 async def whole(page: Page) -> list[str]:
-    """All lines of the log that the page has, in view or not."""
+    """All lines of the log in the page, in view or not."""
     lines: list[str] = await page.evaluate(WHOLE)
     return lines
 
 
 @pytest.mark.slow
-async def test_restart_of_the_server_in_mid_log(
+async def test_server_restart_during_a_log(
     sim: BuildsSimulator, browser: Browser, unused_tcp_port: int
 ) -> None:
-    """The server ends and starts again while lines come: none is lost or doubled, without a reload."""
+    """A restart of the server during a log neither loses nor doubles a line, and needs no reload."""
     build = sim.add_build(external_script_id=sim.workers["shop"])
     written = [f"line {number}" for number in range(20)]
     build.emit(*written)
@@ -112,10 +110,10 @@ async def test_restart_of_the_server_in_mid_log(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 3, 5], ids=["shorter", "as long", "longer"])
-async def test_log_that_was_replaced_is_shown_anew(
+async def test_replaced_log_is_shown_again(
     sim: BuildsSimulator, browser: Browser, unused_tcp_port: int, count: int
 ) -> None:
-    """A log that is another one after a break is shown from its first line, and the page says so."""
+    """A log that was replaced during a disconnection is shown from its first line, with a notice."""
     build = sim.add_build(external_script_id=sim.workers["shop"])
     build.emit("old 1", "old 2", "old 3")
     async with serving(sim, port=unused_tcp_port) as url:
@@ -135,10 +133,10 @@ async def test_log_that_was_replaced_is_shown_anew(
 
 
 @pytest.mark.slow
-async def test_lines_that_come_again(
+async def test_repeated_lines(
     sim: BuildsSimulator, url: str, browser: Browser, cuts: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Lines that a server sends a second time are not in the page a second time."""
+    """Lines that the server sends twice appear once."""
     build = sim.add_build(external_script_id=sim.workers["shop"])
     written = [f"line {number}" for number in range(12)]
     build.emit(*written)
@@ -156,7 +154,7 @@ async def test_lines_that_come_again(
 async def test_log_follows_its_end_unless_scrolled_up(
     sim: BuildsSimulator, url: str, browser: Browser
 ) -> None:
-    """New lines stay in view; who has scrolled up is left there, and gets back by a button."""
+    """New lines stay in view; a reader who has scrolled up keeps the place, and a button leads back."""
     build = sim.add_build(external_script_id=sim.workers["shop"])
     build.emit(*map(str, range(100)))
     page = await opened(browser, url, build)
@@ -178,7 +176,7 @@ async def test_log_follows_its_end_unless_scrolled_up(
 
 @pytest.mark.slow
 async def test_scrolling_while_lines_come(sim: BuildsSimulator, url: str, browser: Browser) -> None:
-    """A line that comes before the page has heard of the reader's scrolling does not undo it."""
+    """A line that arrives before the page handles a scroll does not undo the scroll."""
     build = sim.add_finished_build(100, external_script_id=sim.workers["shop"])
     page = await opened(browser, url, build)
     await page.until(END, "End of the log: success")
@@ -193,7 +191,7 @@ async def test_scrolling_while_lines_come(sim: BuildsSimulator, url: str, browse
 
 @pytest.mark.slow
 async def test_last_line_is_never_hidden(sim: BuildsSimulator, url: str, browser: Browser) -> None:
-    """In a dozen changes between logs of any length, ended or not, the last line is in view."""
+    """After every switch between logs of any length, ended or not, the last line is in view."""
     lengths = [3, 200, 40, 1, 90, 25]
     builds = [
         sim.add_finished_build(length, BuildOutcome.FAIL, external_script_id=sim.workers["shop"])
@@ -218,8 +216,8 @@ async def test_last_line_is_never_hidden(sim: BuildsSimulator, url: str, browser
 
 
 @pytest.mark.slow
-async def test_hidden_page_asks_for_nothing(sim: BuildsSimulator, url: str, browser: Browser) -> None:
-    """A log that is open in a hidden page rests, and goes on where it was when the page is seen again."""
+async def test_hidden_page_sends_no_requests(sim: BuildsSimulator, url: str, browser: Browser) -> None:
+    """The log of a hidden page pauses, and resumes at its position when the page is visible again."""
     build = sim.add_build(external_script_id=sim.workers["shop"])
     build.emit("one")
     page = await opened(browser, url, build)
@@ -242,7 +240,7 @@ async def test_hidden_page_asks_for_nothing(sim: BuildsSimulator, url: str, brow
 
 @pytest.mark.slow
 async def test_line_has_a_link(sim: BuildsSimulator, url: str, browser: Browser) -> None:
-    """The number of a line is a link to it, which survives a reload: the line is marked and in view."""
+    """The number of a line links to it, and after a reload the line is marked and in view."""
     build = sim.add_finished_build([f"line {number}" for number in range(1, 301)])
     page = await opened(browser, url, build, line=120)
     await page.until(END, "End of the log: success")
@@ -258,8 +256,8 @@ async def test_line_has_a_link(sim: BuildsSimulator, url: str, browser: Browser)
 
 
 @pytest.mark.slow
-async def test_line_that_the_log_lacks(sim: BuildsSimulator, url: str, browser: Browser) -> None:
-    """A link to a line behind the end says where the log ends."""
+async def test_missing_line(sim: BuildsSimulator, url: str, browser: Browser) -> None:
+    """A link to a line after the end of the log shows where the log ends."""
     build = sim.add_finished_build(3)
     page = await opened(browser, url, build, line=4)
     await page.until(text("#log-notice"), "The log has no line 4: it ends at line 3.")
@@ -267,7 +265,7 @@ async def test_line_that_the_log_lacks(sim: BuildsSimulator, url: str, browser: 
 
 @pytest.mark.slow
 async def test_search_in_the_log(sim: BuildsSimulator, url: str, browser: Browser) -> None:
-    """The search counts lines, goes to the next and the previous one around the end, and finds new ones."""
+    """The search counts lines, moves in both directions, wraps around, and finds new lines."""
     lines = [f"line {number}{' Needle' if number % 100 == 50 else ''}" for number in range(300)]
     lines[250] = "\x1b[31mline 250 Nee\x1b[32mdle\x1b[0m"
     build = sim.add_build(external_script_id=sim.workers["shop"])
@@ -305,7 +303,7 @@ async def test_search_in_the_log(sim: BuildsSimulator, url: str, browser: Browse
 
 @pytest.mark.slow
 async def test_copy(sim: BuildsSimulator, url: str, browser: Browser) -> None:
-    """Copy takes the whole log as text, also the lines that are not in view."""
+    """Copy takes the whole log as text, including lines that are not in view."""
     build = sim.add_finished_build([f"\x1b[31mline {number}\x1b[0m" for number in range(200)])
     page = await opened(browser, url, build)
     await page.until(END, "End of the log: success")
@@ -339,7 +337,7 @@ async def test_download(sim: BuildsSimulator, url: str, browser: Browser) -> Non
 
 @pytest.mark.slow
 async def test_raw_view(sim: BuildsSimulator, url: str, browser: Browser) -> None:
-    """The raw view is the log as the build wrote it, as plain text that a browser does not interpret."""
+    """The raw view is the log as written, in plain text that a browser does not interpret."""
     build = sim.add_finished_build(["\x1b[31mred\x1b[0m", "<b>bold</b>"])
     page = await opened(browser, url, build)
     await page.until(END, "End of the log: success")
@@ -355,7 +353,7 @@ ALL_OF_IT = """import("./log.js").then(({ count, textOf }) => Array.from({ lengt
 
 @pytest.mark.slow
 async def test_long_log(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
-    """50,000 lines that the server has are in the page within seconds: all of them, few of them elements."""
+    """A log of 50,000 lines appears within seconds and completely, with fewer than 100 line elements."""
     count, patience = 50_000, aiohttp.ClientTimeout(120)
     monkeypatch.setattr("tests.support.browser.PATIENCE", 60.0)
     async with BuildsSimulator(rate_limit=None, page_size=5000) as sim:
@@ -367,7 +365,7 @@ async def test_long_log(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> No
             http.get(f"{url}logs/{build.build_uuid}") as first,
         ):
             read = 0
-            async for event in events(first):  # until the server has all of them
+            async for event in events(first):  # until the server has all lines
                 if event.name == "lines" and (read := read + len(event.data["lines"])) == count:
                     break
             began = time.monotonic()
@@ -380,12 +378,12 @@ async def test_long_log(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> No
             assert await page.evaluate(ALL_OF_IT)
             await scroll_to(page, 20 * 25_000)
             await page.until(LINES + ".includes('line 25000 of a log that is long')")
-            assert took < 30  # the aim is 3 s; other programs may have the machine
+            assert took < 30  # the target is 3 s, but other programs may use the machine
 
 
 @pytest.mark.slow
 async def test_long_line(sim: BuildsSimulator, url: str, browser: Browser) -> None:
-    """A huge line is cut in view, and says so; search, copy and the raw log have all of it."""
+    """A huge line is cut in view, with a notice, while search, copy and the raw log have all of it."""
     line = "x" * 200_000 + "needle"
     build = sim.add_finished_build([line], external_script_id=sim.workers["shop"])
     page = await opened(browser, url, build)
@@ -400,7 +398,7 @@ async def test_long_line(sim: BuildsSimulator, url: str, browser: Browser) -> No
 async def test_progress_of_a_long_log(
     sim: BuildsSimulator, url: str, browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While the lines that the server has are on their way, the page says how many are there."""
+    """While a long log loads, the page shows how many of its lines are loaded."""
     send, gate = EventStream.send, asyncio.Event()
 
     async def send_one(stream: EventStream, event: str, data: object, mark: str | None = None) -> None:
@@ -427,8 +425,8 @@ async def test_progress_of_a_long_log(
 
 
 @pytest.mark.slow
-async def test_log_that_is_gone(browser: Browser) -> None:
-    """A log that Cloudflare no longer has is no end like any other: the page says it in words."""
+async def test_deleted_log(browser: Browser) -> None:
+    """The page reports a log that Cloudflare has deleted."""
     async with BuildsSimulator(rate_limit=None, behaviour=Behaviour(logs_kept=0.0)) as sim:
         old = sim.add_finished_build(3, external_script_id=sim.add_worker("shop"))
         build = sim.add_build(external_script_id=sim.workers["shop"])
@@ -448,7 +446,7 @@ async def test_log_that_is_gone(browser: Browser) -> None:
 
 @pytest.mark.slow
 async def test_build_without_a_log(sim: BuildsSimulator, url: str, browser: Browser) -> None:
-    """A build that ended before it began has no log, and the page says so."""
+    """A build that ended before it started has no log, and the page reports it."""
     build = sim.add_build(external_script_id=sim.workers["shop"])
     page = await opened(browser, url, build)
     await page.until(text("#log-state"), "queued")
@@ -458,7 +456,7 @@ async def test_build_without_a_log(sim: BuildsSimulator, url: str, browser: Brow
 
 @pytest.mark.slow
 async def test_unknown_build(url: str, browser: Browser) -> None:
-    """An id of no build is answered in words, and can be tried again."""
+    """An unknown build is reported in words, with a button to try again."""
     page = await browser.open(url + "#build=00000000-0000-0000-0000-000000000000")
     await page.until(text("#log-problem") + "?.startsWith('There is no such build in this account.')")
     await page.until(text("#try-again"), "Try again")
@@ -469,8 +467,8 @@ async def test_unknown_build(url: str, browser: Browser) -> None:
 
 
 @pytest.mark.slow
-async def test_build_that_is_gone(browser: Browser) -> None:
-    """A build that Cloudflare forgets while it is shown keeps its lines in the page."""
+async def test_deleted_build(browser: Browser) -> None:
+    """A build that Cloudflare deletes while it is shown keeps its lines in the page."""
     async with BuildsSimulator(rate_limit=None, behaviour=Behaviour(builds_kept=0.0)) as sim:
         build = sim.add_build(external_script_id=sim.add_worker("shop"))
         build.emit("one")
@@ -487,7 +485,7 @@ async def test_build_that_is_gone(browser: Browser) -> None:
 async def test_restart_with_another_token(
     sim: BuildsSimulator, browser: Browser, unused_tcp_port: int
 ) -> None:
-    """A page whose token has ended says what to do."""
+    """A page whose token has expired shows how to continue."""
     build = sim.add_build(external_script_id=sim.workers["shop"])
     build.emit("one")
     async with serving(sim, "first", port=unused_tcp_port) as url:
@@ -502,7 +500,7 @@ async def test_restart_with_another_token(
 
 @pytest.mark.slow
 async def test_escape_closes_the_log(sim: BuildsSimulator, url: str, browser: Browser) -> None:
-    """Escape leads from a log back to the table."""
+    """Escape closes the log and returns to the table."""
     build = sim.add_finished_build(external_script_id=sim.workers["shop"])
     page = await opened(browser, url, build)
     await page.until(END, "End of the log: success")

@@ -1,4 +1,4 @@
-"""The build of the dashboard without a browser: its stream, its raw log, its links."""
+"""The build of the dashboard without a browser: its stream, its raw log and its links."""
 
 import asyncio
 from typing import Any
@@ -23,10 +23,10 @@ from tests.dashboard.support import (
 
 
 @pytest.mark.slow
-async def test_log_goes_on_behind_each_event(
+async def test_log_resumes_after_each_event(
     sim: BuildsSimulator, url: str, http: aiohttp.ClientSession
 ) -> None:
-    """From every event of a log the rest can be had by its id, in a header or in the address."""
+    """The log can resume after every event by its id, in a header or in the address."""
     lines = [f"line {number}" for number in range(10)]
     build = sim.add_finished_build(lines, BuildOutcome.FAIL, external_script_id=sim.workers["blog"])
     address = f"{url}logs/{build.build_uuid}"
@@ -39,14 +39,14 @@ async def test_log_goes_on_behind_each_event(
         assert await read_log(http, address, event.id) == whole[number:]
         async with http.get(address, params={"after": event.id}) as response:
             assert [event async for event in log_events(response)] == whole[number:]
-        # A browser that connects again asks for the same address: the header is newer.
+        # A browser that reconnects requests the same address, so the header is newer.
         assert await read_log(http, f"{address}?after={quote(whole[0].id or '')}", event.id) == whole[number:]
 
 
 async def test_cut_in_the_middle_of_an_event(
     sim: BuildsSimulator, url: str, http: aiohttp.ClientSession, cuts: list[bytes]
 ) -> None:
-    """An event that did not arrive whole comes again whole."""
+    """An event that was cut is sent again completely."""
     lines = [f"line {number}" for number in range(10)]
     build = sim.add_finished_build(lines)
     cuts += [b"line 4", b"line 9", b"complete"]
@@ -61,17 +61,17 @@ async def test_cut_in_the_middle_of_an_event(
 async def test_bad_position_is_refused(
     sim: BuildsSimulator, url: str, http: aiohttp.ClientSession, last: str
 ) -> None:
-    """What is no position is 400; EventSource then gives up."""
+    """An invalid position is 400, after which EventSource gives up."""
     build = sim.add_finished_build()
     async with http.get(f"{url}logs/{build.build_uuid}", headers={"Last-Event-ID": last}) as response:
         assert response.status == 400
 
 
 @pytest.mark.slow
-async def test_quiet_log_beats(
+async def test_quiet_log_has_heartbeats(
     sim: BuildsSimulator, url: str, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While nothing comes, comments are sent; the read that waits goes on."""
+    """While no line arrives, comments are sent, and the waiting read continues."""
     monkeypatch.setattr(event_stream, "HEARTBEAT", 0.02)
     build = sim.add_build()
     async with http.get(f"{url}logs/{build.build_uuid}") as response:
@@ -83,10 +83,10 @@ async def test_quiet_log_beats(
         assert [event.name async for event in log_events(response)] == ["lines", "end"]
 
 
-async def test_nothing_is_asked_for_who_has_left(
+async def test_no_requests_after_the_browser_has_left(
     sim: BuildsSimulator, url: str, http: aiohttp.ClientSession
 ) -> None:
-    """With the browser its follower goes."""
+    """When the browser disconnects, its follower ends."""
     build = sim.add_build()
     build.emit("one")
     async with http.get(f"{url}logs/{build.build_uuid}") as response:
@@ -95,10 +95,10 @@ async def test_nothing_is_asked_for_who_has_left(
     await eventually(lambda: not is_following())
 
 
-async def test_errors_end_the_log_or_pass(
+async def test_temporary_and_permanent_errors(
     sim: BuildsSimulator, url: str, http: aiohttp.ClientSession
 ) -> None:
-    """What passes is a problem, after which the log goes on; what stays ends it."""
+    """The log continues after a temporary error, and ends with a permanent one."""
     build = sim.add_finished_build(["one"])
     sim.fault(Fault("server_error", path="/logs"))
     problem, *_, lines, end = await read_log(http, f"{url}logs/{build.build_uuid}")
@@ -128,7 +128,7 @@ LOG = [
 async def test_steps_and_reason_have_their_lines(
     sim: BuildsSimulator, url: str, http: aiohttp.ClientSession
 ) -> None:
-    """A failed build has its steps with the line of each, and the line that explains the failure."""
+    """A failed build has its steps and its reason with their lines."""
     shop = sim.workers["shop"]
     build = sim.add_finished_build(LOG, BuildOutcome.FAIL, external_script_id=shop, author="octo")
     it = await told(http, f"{url}logs/{build.build_uuid}")
@@ -143,10 +143,10 @@ async def test_steps_and_reason_have_their_lines(
     assert it["csrf"] is None
 
 
-async def test_quiet_build_says_when_it_changes(
+async def test_quiet_build_reports_its_changes(
     sim: BuildsSimulator, url: str, http: aiohttp.ClientSession
 ) -> None:
-    """A build without lines is told anew when its state is another one."""
+    """A build without lines is sent again when its state changes."""
     build = sim.add_build()
     async with http.get(f"{url}logs/{build.build_uuid}") as response:
         news = events(response)
@@ -161,7 +161,7 @@ async def test_quiet_build_says_when_it_changes(
 async def test_hundred_viewers_cost_the_requests_of_one(
     sim: BuildsSimulator, url: str, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """100 browsers with one build get all of it, its links included, for the requests of one of them."""
+    """A hundred browsers get a whole build, including its links, for the requests of one."""
     lines = [f"line {number}" for number in range(30)]
     costs = []
     for viewers in (1, 100):
@@ -177,11 +177,11 @@ async def test_hundred_viewers_cost_the_requests_of_one(
         assert all(it == links[0] and it["dashboard_url"] for it in links)
         costs.append([seen.path.count("/logs") for seen in sim.requests if build.build_uuid in seen.path])
     assert costs[0] == costs[1]
-    assert sum(costs[1]) == 11  # pages of three lines, and the empty one at the end
+    assert sum(costs[1]) == 11  # pages of three lines, and the empty last page
 
 
 def all_read_at_once(patch: pytest.MonkeyPatch, viewers: int) -> None:
-    """Nobody reads a log before all viewers are there."""
+    """Delay all reads of the log until all viewers are there."""
     read, here, complete = LogSubscription.read, set[int](), asyncio.Event()
 
     async def read_together(subscription: LogSubscription) -> tuple[LogLine, ...]:
@@ -206,7 +206,7 @@ async def raw(http: aiohttp.ClientSession, address: str) -> tuple[int, str]:
 
 
 async def test_raw_log(sim: BuildsSimulator, url: str, http: aiohttp.ClientSession) -> None:
-    """The raw log is every line as the build wrote it, also of a build that still writes."""
+    """The raw log has every line as written, even while the build is running."""
     build = sim.add_build()
     build.emit("\x1b[31mone\x1b[0m", "", "<b>")
     async with http.get(f"{url}logs/{build.build_uuid}/raw") as response:
@@ -220,8 +220,8 @@ async def test_raw_log(sim: BuildsSimulator, url: str, http: aiohttp.ClientSessi
         assert await response.text() == "two\n"
 
 
-async def test_raw_log_that_breaks_off(sim: BuildsSimulator, http: aiohttp.ClientSession) -> None:
-    """An error in the middle is the last line, so that nobody takes the beginning for all of it."""
+async def test_raw_log_that_fails(sim: BuildsSimulator, http: aiohttp.ClientSession) -> None:
+    """An error midway is the last line of a raw log, so that it is not mistaken for complete."""
     build = sim.add_finished_build([f"line {number}" for number in range(6)])
     sim.fault(Fault("blocked", path="/logs", after=1, times=None))
     async with serving(sim) as url:
@@ -253,8 +253,8 @@ async def test_errors_of_raw_logs(
         assert (await raw(http, f"{url}logs/{build_uuid or build.build_uuid}"))[0] == status
 
 
-async def test_links_that_can_not_be_had(sim: BuildsSimulator, http: aiohttp.ClientSession) -> None:
-    """A link that needs another permission is missing and not asked for again; an outage is asked again."""
+async def test_unavailable_links(sim: BuildsSimulator, http: aiohttp.ClientSession) -> None:
+    """A link without permission is omitted and not requested again, and one with an outage is retried."""
     build = sim.add_finished_build(external_script_id=sim.workers["shop"])
     async with serving(sim) as url:
         address = f"{url}builds/{build.build_uuid}/links"
@@ -271,7 +271,7 @@ async def test_links_that_can_not_be_had(sim: BuildsSimulator, http: aiohttp.Cli
         assert [seen.path for seen in list(sim.requests)[asked:] if "scripts" in seen.path] == []
 
 
-async def test_links_of_no_build(url: str, http: aiohttp.ClientSession) -> None:
+async def test_links_of_an_unknown_build(url: str, http: aiohttp.ClientSession) -> None:
     """The links of an unknown build are an error."""
     async with http.get(f"{url}builds/00000000-0000-0000-0000-000000000000/links") as response:
         assert response.status == 502

@@ -39,7 +39,7 @@ async def process(
 
 @pytest.mark.slow
 async def test_command_until_ctrl_c(sim: BuildsSimulator, http: aiohttp.ClientSession) -> None:
-    """As a command it says where it is, and ends on Ctrl-C without a word, whoever is connected."""
+    """The command prints its address, and Ctrl-C ends it silently, even with open connections."""
     async with process(sim, token=sim.api_token) as command:
         assert command.stdout is not None
         said = (await command.stdout.readline()).decode()
@@ -53,7 +53,7 @@ async def test_command_until_ctrl_c(sim: BuildsSimulator, http: aiohttp.ClientSe
 
 @pytest.mark.slow
 async def test_command_without_workers(http: aiohttp.ClientSession) -> None:
-    """An account without Workers has a page, which gets those that come."""
+    """An account without Workers has a page that later Workers join."""
     async with BuildsSimulator() as sim, process(sim, token=sim.api_token) as command:
         assert command.stdout is not None
         said = (await command.stdout.readline()).decode()
@@ -73,14 +73,14 @@ async def test_command_without_workers(http: aiohttp.ClientSession) -> None:
     ],
 )
 def test_usage_errors(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """A host that others reach needs a token, and no request is sent before that is checked."""
+    """An address that others can reach needs a token, which is checked before any request."""
     assert run(["dashboard", *words]) == 2
     assert message in capsys.readouterr().err
 
 
 @pytest.mark.slow
 async def test_port_in_use(sim: BuildsSimulator) -> None:
-    """A port in use is a usage error with the address."""
+    """A port in use is a usage error that names the address."""
     async with process(sim, "--port", sim.url.split(":")[2].split("/")[0], token=sim.api_token) as command:
         out, errors = await command.communicate()
         assert (out, command.returncode) == (b"", 2)
@@ -90,7 +90,7 @@ async def test_port_in_use(sim: BuildsSimulator) -> None:
 
 @pytest.mark.slow
 async def test_command_with_a_token(sim: BuildsSimulator, http: aiohttp.ClientSession) -> None:
-    """With --token, the printed address lets a browser in, and the bare one doesn't."""
+    """With --token, only the printed address lets a browser in."""
     async with process(sim, "--token", token=sim.api_token) as command:
         assert command.stdout is not None
         address = (await command.stdout.readline()).decode().split()[3]
@@ -103,7 +103,7 @@ async def test_command_with_a_token(sim: BuildsSimulator, http: aiohttp.ClientSe
 @pytest.mark.slow
 @pytest.mark.parametrize("by_name", [True, False])
 async def test_command_with_a_wrong_token(sim: BuildsSimulator, by_name: bool) -> None:
-    """Wrong credentials are one line, whether they show at first or when it runs."""
+    """Wrong credentials are one line, at the start or later."""
     worker = "shop" if by_name else sim.workers["shop"]
     async with process(sim, worker, token="wrong") as command:
         _, errors = await command.communicate()
@@ -122,10 +122,10 @@ async def test_command_with_a_wrong_token(sim: BuildsSimulator, by_name: bool) -
         pytest.param(["--host", "0.0.0.0", "--token", "--writes"], True, id="every address with writes"),  # noqa: S104
     ],
 )
-async def test_who_may_change_builds(sim: BuildsSimulator, words: list[str], may_write: bool) -> None:
-    """On loopback the page may change builds, on other addresses only if that was asked for."""
+async def test_permission_to_change_builds(sim: BuildsSimulator, words: list[str], may_write: bool) -> None:
+    """The page may change builds on loopback, and on other addresses only with --writes."""
     build = sim.add_build()
-    jar = aiohttp.CookieJar(unsafe=True)  # addresses have cookies too
+    jar = aiohttp.CookieJar(unsafe=True)  # addresses have cookies, too
     async with (
         process(sim, *words, token=sim.api_token) as command,
         aiohttp.ClientSession(cookie_jar=jar) as http,

@@ -1,4 +1,4 @@
-"""What the page gets of a build: links that lead where they say, and places in the log."""
+"""The facts of a build for the page: trustworthy links, and places in the log."""
 
 import pytest
 
@@ -32,7 +32,7 @@ HASH = "c0ffee" * 6 + "abcd"
 def test_commit_url(
     provider: str | None, owner: str | None, repo: str | None, commit: str | None, url: str | None
 ) -> None:
-    """A commit has a link only at a known host, and only if its parts are names and a hash."""
+    """A commit has a link only on a known host, and only if its parts are names and a hash."""
     about = BuildTriggerMetadata(
         provider_type=None if provider is None else ProviderType(provider),
         provider_account_name=owner,
@@ -67,7 +67,7 @@ def test_web_url(url: str | None, is_page: bool) -> None:
 
 
 def test_outline_in_pieces() -> None:
-    """However a log is cut, its steps begin at the same lines, and the same line explains the failure."""
+    """However a log is cut into batches, its steps and its reason have the same lines."""
     texts = [
         "Cloning repository...",
         "",

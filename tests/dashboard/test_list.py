@@ -14,10 +14,8 @@ from tests.support.browser import Browser
 pytestmark = pytest.mark.slow
 
 
-async def test_list_changes_by_itself_in_all_browsers(
-    sim: BuildsSimulator, url: str, browser: Browser
-) -> None:
-    """States change without a reload; a later browser sees the present; both go on."""
+async def test_list_updates_in_all_browsers(sim: BuildsSimulator, url: str, browser: Browser) -> None:
+    """States change without a reload in all browsers, including one that was opened later."""
     first = await browser.open(url)
     blog, shop = row("blog", "no build", NONE, ""), row("shop", "no build", NONE, "")
     await first.until(TABLE, [blog, shop])
@@ -50,14 +48,14 @@ def crowd(sim: BuildsSimulator) -> None:
 
 
 @pytest.mark.usefixtures("crowd")
-async def test_failures_come_first_then_what_runs(url: str, browser: Browser) -> None:
-    """Failures, running builds, the rest; in each of them the newest first; Workers without a build last."""
+async def test_failures_come_first(url: str, browser: Browser) -> None:
+    """Failures come first, then running builds, then others, newest first, then Workers without builds."""
     page = await browser.open(url)
     await page.until(SHOWN, ["new-fail", "old-fail", "busy", "off", "good", "blog", "shop"])
 
 
 async def test_search(url: str, browser: Browser) -> None:
-    """`/` focuses the search, which hides other Workers; Escape shows them all again."""
+    """`/` focuses the search, which hides other Workers, and Escape shows them again."""
     page = await browser.open(url)
     await page.until(SHOWN, ["blog", "shop"])
     await page.evaluate(press("/"))
@@ -70,7 +68,7 @@ async def test_search(url: str, browser: Browser) -> None:
 
 
 async def test_rows_are_one_line_high(sim: BuildsSimulator, url: str, browser: Browser) -> None:
-    """However long a branch or message is, its row is as high as the others; the title has all of it."""
+    """A long branch or message does not make its row higher, and the title has the whole text."""
     sim.add_finished_build(
         external_script_id=sim.workers["shop"], branch="b-" * 100, commit_message="word " * 100
     )
@@ -82,10 +80,10 @@ async def test_rows_are_one_line_high(sim: BuildsSimulator, url: str, browser: B
     assert "b-" * 100 in titles
 
 
-async def test_worker_is_loading_until_the_api_was_asked(
+async def test_worker_is_loading_until_its_lookup(
     sim: BuildsSimulator, browser: Browser, look_ups: asyncio.Event
 ) -> None:
-    """Before the first answer a Worker is loading, never "no build"; the page says how far it is."""
+    """Before its lookup, a Worker is loading, not "no build", and the page shows the progress."""
     look_ups.clear()
     async with serving(sim) as url:
         page = await browser.open(url)
@@ -103,7 +101,7 @@ FILTERS = """[...document.querySelectorAll("#filters button")].map(it => [it.tex
 
 @pytest.mark.usefixtures("crowd")
 async def test_counts_filter(url: str, browser: Browser) -> None:
-    """Each count is a button that shows only its Workers, and says that it is on; the search narrows it."""
+    """Each count is a toggle button that shows only its Workers, and the search narrows them."""
     page = await browser.open(url)
     counts = ["All 7", "Failed 2", "Running 1", "Succeeded 1", "Other 3"]
     await page.until(FILTERS, [[it, str(it == "All 7").lower()] for it in counts])
@@ -123,7 +121,7 @@ CELLS = f"""[...{ROWS}].map(row => ["duration", "age"].map(it => row.querySelect
 
 
 async def test_times_tick(sim: BuildsSimulator, url: str, browser: Browser) -> None:
-    """A running build shows how long it has run, a finished one its duration and age; the title is exact."""
+    """A running build shows its elapsed time, a finished one its duration and age; titles are exact."""
     sim.add_finished_build(external_script_id=sim.workers["blog"], age=7200)
     running = sim.add_build(external_script_id=sim.workers["shop"])
     running.set_status(BuildStatus.RUNNING)
@@ -146,7 +144,7 @@ DETAILS = """[...document.querySelectorAll(".detail tbody tr")].map(row =>
 
 
 async def test_details_are_requested_when_opened(sim: BuildsSimulator, url: str, browser: Browser) -> None:
-    """The button of a row shows what is live and the last builds, which lead to their logs, or hides them."""
+    """The button of a row shows or hides the live version and the last builds, which link to their logs."""
     tag = sim.workers["shop"]
     sim.add_finished_build(external_script_id=tag, age=600, commit_message="Sell")
     failed = sim.add_finished_build(
@@ -194,10 +192,10 @@ async def test_open_details_follow_their_worker(sim: BuildsSimulator, url: str, 
         pytest.param("change_secret", "made by a changed secret", id="a secret"),
     ],
 )
-async def test_live_version_without_a_build_says_why(
+async def test_live_version_without_a_build(
     sim: BuildsSimulator, url: str, browser: Browser, how: str, words: str
 ) -> None:
-    """A version that no build made is named, with the reason."""
+    """A live version without a build is shown with the reason."""
     sim.add_finished_build(external_script_id=sim.workers["shop"], age=600)
     getattr(sim, how)(sim.workers["shop"])
     page = await browser.open(url)
@@ -206,8 +204,8 @@ async def test_live_version_without_a_build_says_why(
     await page.until(text(".detail .live") + f".endsWith({json.dumps(words)})")
 
 
-async def test_details_say_what_failed(sim: BuildsSimulator, url: str, browser: Browser) -> None:
-    """A lookup that fails is a line in the details; the other one is shown all the same."""
+async def test_failed_lookup_in_the_details(sim: BuildsSimulator, url: str, browser: Browser) -> None:
+    """A failed lookup is a line in the details, and the other one is still shown."""
     sim.add_finished_build(external_script_id=sim.workers["shop"])
     sim.fault(Fault("server_error", path="/deployments", times=None))
     page = await browser.open(url)
@@ -221,7 +219,7 @@ HARM = "<img src=x onerror=\"document.title='harm'\"><script>document.title='har
 
 
 async def test_markup_in_any_field_is_text(browser: Browser) -> None:
-    """Whatever a Worker, branch, commit, message or author is called, it shows as text, and nothing runs."""
+    """Markup in the name of a Worker or in any field of a build is shown as text, and nothing runs."""
     async with BuildsSimulator(rate_limit=None) as sim:
         tag = sim.add_worker(HARM)
         sim.add_finished_build(
@@ -239,10 +237,8 @@ async def test_markup_in_any_field_is_text(browser: Browser) -> None:
             assert page.troubles == []
 
 
-async def test_text_that_turns_around_stays_in_its_cell(
-    sim: BuildsSimulator, url: str, browser: Browser
-) -> None:
-    """Characters that hide or reverse text are visible as codes."""
+async def test_control_characters_are_visible(sim: BuildsSimulator, url: str, browser: Browser) -> None:
+    """Characters that hide or reverse text are shown as codes."""
     sim.add_finished_build(
         external_script_id=sim.workers["shop"], branch="a\u202eb", commit_message="c\x1b[31md"
     )
@@ -262,8 +258,8 @@ WATCHED = """
 """
 
 
-async def test_change_touches_its_own_row_of_300(browser: Browser) -> None:
-    """With 300 Workers, a build that fails changes its row and moves it to the top; no other is touched."""
+async def test_change_touches_only_its_row(browser: Browser) -> None:
+    """Among 300 Workers, a failed build changes its row, moves it to the top and touches no other."""
     async with BuildsSimulator(rate_limit=None) as sim:
         tags = [sim.add_worker(f"worker-{number:03}") for number in range(300)]
         for number, tag in enumerate(tags):
@@ -280,8 +276,8 @@ async def test_change_touches_its_own_row_of_300(browser: Browser) -> None:
             assert await page.evaluate("[...touched]") == ["worker-200"]
 
 
-async def test_row_that_moves_keeps_the_focus(sim: BuildsSimulator, url: str, browser: Browser) -> None:
-    """A reader who is at a row stays there when it moves."""
+async def test_moving_row_keeps_the_focus(sim: BuildsSimulator, url: str, browser: Browser) -> None:
+    """A focused row keeps the focus when it moves."""
     sim.add_finished_build(external_script_id=sim.workers["blog"], age=60)
     sim.add_finished_build(external_script_id=sim.workers["shop"], age=600)
     page = await browser.open(url)

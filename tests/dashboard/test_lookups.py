@@ -1,4 +1,4 @@
-"""The details of a Worker: its last builds and what it serves, for any number of browsers."""
+"""The details of a Worker, its last builds and its deployment, for any number of browsers."""
 
 import asyncio
 from typing import Any
@@ -21,7 +21,7 @@ async def get(http: aiohttp.ClientSession, url: str, tag: str, what: str) -> Any
 
 
 def count(sim: BuildsSimulator, *parts: str) -> int:
-    """How many requests of the API have one of these in their path."""
+    """The number of API requests with one of these parts in their path."""
     return sum(any(part in seen.path for part in parts) for seen in sim.requests)
 
 
@@ -36,10 +36,10 @@ async def test_last_builds_newest_first(sim: BuildsSimulator, url: str, http: ai
     assert second["seconds"] > 0
 
 
-async def test_nothing_is_requested_before_it_is_opened(
+async def test_no_requests_before_details_are_opened(
     sim: BuildsSimulator, url: str, http: aiohttp.ClientSession
 ) -> None:
-    """The list alone asks for no deployment."""
+    """The list alone requests no deployment."""
     sim.add_finished_build(external_script_id=sim.workers["shop"])
     async with http.get(url + "workers") as response:
         await loaded(events(response))
@@ -47,7 +47,7 @@ async def test_nothing_is_requested_before_it_is_opened(
 
 
 async def known(http: aiohttp.ClientSession, url: str, sim: BuildsSimulator) -> str:
-    """The tag of a Worker whose row is there."""
+    """The tag of a Worker whose row has been loaded."""
     async with http.get(url + "workers") as response:
         await loaded(events(response))
     return sim.workers["blog"]
@@ -74,7 +74,7 @@ async def test_many_viewers_cost_the_requests_of_one(
 async def test_live_costs_two_requests_and_a_third_without_a_build(
     sim: BuildsSimulator, url: str, http: aiohttp.ClientSession
 ) -> None:
-    """A deployment and its build are a request each; a version that no build made is one more."""
+    """A deployment and its build cost a request each, and a version without a build costs one more."""
     shop, blog = sim.workers["shop"], sim.workers["blog"]
     build = sim.add_finished_build(external_script_id=shop)
     sim.deploy(blog)
@@ -89,19 +89,19 @@ async def test_live_costs_two_requests_and_a_third_without_a_build(
     assert count(sim, *paths) - count(sim, "/latest") - before == 5
 
 
-async def test_worker_that_serves_nothing(
+async def test_worker_without_builds_and_deployments(
     sim: BuildsSimulator, url: str, http: aiohttp.ClientSession
 ) -> None:
-    """A Worker that was never built or deployed has empty details, not an error."""
+    """A Worker without builds and deployments has empty details, not an error."""
     tag = sim.workers["blog"]
     assert await get(http, url, tag, "builds") == []
     assert await get(http, url, tag, "live") == {"since": None, "versions": []}
 
 
-async def test_change_of_a_worker_makes_its_details_new(
+async def test_change_of_a_worker_refreshes_its_details(
     sim: BuildsSimulator, url: str, http: aiohttp.ClientSession
 ) -> None:
-    """An answer is kept only while the row of its Worker is the same."""
+    """A response is cached only until the row of its Worker changes."""
     tag = sim.workers["shop"]
     async with http.get(url + "workers") as response:
         told = events(response)
@@ -114,10 +114,10 @@ async def test_change_of_a_worker_makes_its_details_new(
         assert row["build"] == build.build_uuid
 
 
-async def test_answer_is_not_kept_forever(
+async def test_cache_expires(
     sim: BuildsSimulator, url: str, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A deployment by hand, which no row shows, is found once the answer is too old."""
+    """A deployment by hand, which changes no row, is found once the cached response expires."""
     monkeypatch.setattr(lookups, "KEEP", 0.0)
     tag = sim.workers["shop"]
     assert (await get(http, url, tag, "live"))["versions"] == []
@@ -125,10 +125,8 @@ async def test_answer_is_not_kept_forever(
     assert len((await get(http, url, tag, "live"))["versions"]) == 1
 
 
-async def test_error_is_said_and_not_kept(
-    sim: BuildsSimulator, url: str, http: aiohttp.ClientSession
-) -> None:
-    """A failed lookup is 502 with the reason; the next one asks again."""
+async def test_error_is_not_cached(sim: BuildsSimulator, url: str, http: aiohttp.ClientSession) -> None:
+    """A failed lookup is 502 with the reason, and the next one sends a new request."""
     tag = await known(http, url, sim)
     sim.fault(Fault("server_error", path="/deployments", times=2))
     async with http.get(f"{url}workers/{tag}/live") as response:
@@ -138,17 +136,17 @@ async def test_error_is_said_and_not_kept(
 
 
 @pytest.mark.parametrize("what", ["builds", "live"])
-async def test_unknown_worker_costs_nothing(
+async def test_unknown_worker_sends_no_request(
     sim: BuildsSimulator, url: str, http: aiohttp.ClientSession, what: str
 ) -> None:
-    """A tag that is not in the list is refused without a request of the API."""
+    """A tag that is not in the list is refused without an API request."""
     tag = "0" * 32
     async with http.get(f"{url}workers/{tag}/{what}") as response:
         assert response.status == 404
     assert count(sim, tag) == 0
 
 
-async def test_viewer_that_leaves_takes_nothing_from_others(
+async def test_leaving_viewer_does_not_affect_others(
     sim: BuildsSimulator, url: str, http: aiohttp.ClientSession
 ) -> None:
     """A browser that closes the details early does not end the lookup that others wait for."""
@@ -173,8 +171,8 @@ async def test_shutdown_ends_a_lookup(sim: BuildsSimulator) -> None:
             await asking
 
 
-async def test_name_that_no_request_can_have_is_an_error_in_words(http: aiohttp.ClientSession) -> None:
-    """A Worker whose name can't be part of a path has details that say so; the server goes on."""
+async def test_name_that_is_invalid_in_a_path(http: aiohttp.ClientSession) -> None:
+    """A Worker whose name can't be in a path has an error in its details, and the server continues."""
     async with BuildsSimulator(rate_limit=None) as sim:
         tag = sim.add_worker("a/b")
         async with serving(sim) as url:

@@ -1,4 +1,4 @@
-"""Which requests the dashboard serves, and with which headers."""
+"""The requests that the dashboard serves, and their headers."""
 
 import logging
 from uuid import UUID
@@ -15,7 +15,7 @@ from tests.dashboard.support import serving
     "path", ["", "app.js", "style.css", "icon.svg", "workers", "logs/x", "app.py", "nothing"]
 )
 async def test_headers(sim: BuildsSimulator, url: str, http: aiohttp.ClientSession, path: str) -> None:
-    """Every answer forbids foreign code and storing; none has the token."""
+    """Every response forbids foreign code and caching, and none has the token."""
     async with http.get(url + path) as response:
         assert response.status == (404 if path in {"app.py", "nothing"} else 200)
         assert dashboard.HEADERS.items() <= dict(response.headers).items()
@@ -53,23 +53,23 @@ LINK = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
 async def test_foreign_pages_load_nothing(
     path: str, headers: dict[str, str], status: int, url: str, http: aiohttp.ClientSession
 ) -> None:
-    """What a page of somebody else asks for is refused before it costs a call of the user's."""
+    """A request from a foreign page is refused before it costs an API call."""
     async with http.get(url + path, headers=headers) as response:
         assert response.status == status
 
 
 @pytest.mark.parametrize(("path", "status"), [("", 200), ("workers", 403), ("logs/x", 403)])
-async def test_other_sites_may_link_to_the_page_alone(
+async def test_other_sites_may_link_only_to_the_page(
     path: str, status: int, url: str, http: aiohttp.ClientSession
 ) -> None:
-    """A link from elsewhere opens the page; followed to a stream it would cost calls, and is refused."""
+    """A link from another site may open the page, but not a stream, which would cost API calls."""
     async with http.get(url + path, headers=LINK) as response:
         assert response.status == status
 
 
 @pytest.mark.parametrize(("path", "status"), [("", 200), ("app.js", 200), ("workers", 405), ("logs/x", 405)])
 async def test_head_has_no_body(path: str, status: int, url: str, http: aiohttp.ClientSession) -> None:
-    """HEAD describes a file, and opens no stream."""
+    """HEAD describes a file and opens no stream."""
     async with http.head(url + path) as response:
         assert (response.status, await response.read()) == (status, b"")
 
@@ -88,17 +88,17 @@ async def test_head_has_no_body(path: str, status: int, url: str, http: aiohttp.
     ],
 )
 @pytest.mark.parametrize("path", ["", "workers"])
-async def test_host_names_of_others_are_refused(
+async def test_foreign_host_names_are_refused(
     url: str, http: aiohttp.ClientSession, path: str, host: str, status: int
 ) -> None:
-    """A name that somebody has pointed at this address gets nothing."""
+    """A foreign host name that points to this address is refused."""
     async with http.get(url + path, headers={"Host": host}) as response:
         assert response.status == status
 
 
 async def test_token(sim: BuildsSimulator) -> None:
     """A server with a token serves nothing without it; its address sets a cookie that scripts can't read."""
-    jar = aiohttp.CookieJar(unsafe=True)  # addresses have cookies too
+    jar = aiohttp.CookieJar(unsafe=True)  # addresses have cookies, too
     async with serving(sim, token="t&ken") as url, aiohttp.ClientSession(cookie_jar=jar) as http:
         bare = url.partition("?")[0]
         for path in (
@@ -123,10 +123,10 @@ async def test_token(sim: BuildsSimulator) -> None:
             assert response.status == 403
 
 
-async def test_token_stays_out_of_sight(sim: BuildsSimulator, caplog: pytest.LogCaptureFixture) -> None:
-    """The token is in no log record, no body and no address that the page or a link would pass on."""
+async def test_token_is_never_exposed(sim: BuildsSimulator, caplog: pytest.LogCaptureFixture) -> None:
+    """The token is in no log record, body, header or address that the page or a link would pass on."""
     caplog.set_level(logging.DEBUG)
-    jar = aiohttp.CookieJar(unsafe=True)  # addresses have cookies too
+    jar = aiohttp.CookieJar(unsafe=True)  # addresses have cookies, too
     build = sim.add_finished_build()
     async with serving(sim, token="s3cr3t") as url, aiohttp.ClientSession(cookie_jar=jar) as http:
         bare = url.partition("?")[0]

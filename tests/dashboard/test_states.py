@@ -1,4 +1,4 @@
-"""The states of the page in words: what is loading, empty, down, refused or lost."""
+"""The states of the page: loading, empty, down, refused or disconnected."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -42,7 +42,7 @@ async def live(page: Page) -> None:
 
 
 async def test_empty_account(free_browser: Browser) -> None:
-    """An account without Workers says so, and that new ones will come."""
+    """The page of an account without Workers announces that new ones will appear."""
     async with BuildsSimulator() as sim, serving(sim) as url:
         page = await free_browser.open(url)
         await page.until(
@@ -53,7 +53,7 @@ async def test_empty_account(free_browser: Browser) -> None:
 
 
 async def test_outage(sim: BuildsSimulator, url: str, browser: Browser) -> None:
-    """While the API is down, the page says since when and isn't green; the states stay; then it is live."""
+    """During an outage, the page shows its start and the last states, not in green; then it is live again."""
     sim.add_finished_build(external_script_id=sim.workers["shop"])
     page = await browser.open(url)
     await page.until(SHOWN, ["shop", "blog"])
@@ -68,10 +68,10 @@ async def test_outage(sim: BuildsSimulator, url: str, browser: Browser) -> None:
     await live(page)
 
 
-async def test_some_workers_can_not_be_checked(
+async def test_some_workers_fail(
     sim: BuildsSimulator, free_browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Workers that can't be checked are counted and underlined; the others are live."""
+    """Workers that can't be checked are counted and underlined, and the others are live."""
     monkeypatch.setattr(dashboard, "INTERVAL", 0.5)
     tag = sim.workers["shop"]
     async with serving(sim) as url:
@@ -91,7 +91,7 @@ async def test_some_workers_can_not_be_checked(
 async def test_token_that_expires(
     sim: BuildsSimulator, url: str, browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A token that the API refuses is named as the cause, with what to do; if it works again, all is well."""
+    """A refused token is named as the cause, with the remedy, and the page recovers with the token."""
     monkeypatch.setattr("builds_async.dashboard.table.REFUSED_INTERVAL", 0.02)
     page = await browser.open(url)
     await live(page)
@@ -106,7 +106,7 @@ async def test_token_that_expires(
 
 
 async def test_rate_limit(sim: BuildsSimulator, url: str, browser: Browser) -> None:
-    """A used-up rate limit says until when the list stands still."""
+    """A used-up rate limit shows the time at which the list continues."""
     page = await browser.open(url)
     await live(page)
     sim.fault(Fault("rate_limited", path="/latest", retry_after=200))
@@ -115,10 +115,10 @@ async def test_rate_limit(sim: BuildsSimulator, url: str, browser: Browser) -> N
     assert not await page.evaluate(IS_GREEN)
 
 
-async def test_server_that_is_gone_and_comes_back(
+async def test_server_that_stops_and_restarts(
     sim: BuildsSimulator, free_browser: Browser, unused_tcp_port: int
 ) -> None:
-    """A lost connection is said with its time; when the server is back, the same rows go on."""
+    """A lost connection is shown with its time, and the same rows continue when the server is back."""
     async with serving(sim, port=unused_tcp_port) as url:
         page = await free_browser.open(url)
         await live(page)
@@ -133,10 +133,10 @@ async def test_server_that_is_gone_and_comes_back(
         assert await page.evaluate("first.isConnected")
 
 
-async def test_server_that_has_just_started_knows_less_than_the_page(
+async def test_restarted_server(
     sim: BuildsSimulator, free_browser: Browser, unused_tcp_port: int, look_ups: asyncio.Event
 ) -> None:
-    """After a restart the page is loading, not live, and shows the states that it had, not "loading"."""
+    """After a restart, the page is loading, not live, and keeps the known states."""
     sim.add_finished_build(external_script_id=sim.workers["shop"])
     known = [row("shop", "success"), row("blog", "no build", NONE, "")]
     async with serving(sim, port=unused_tcp_port) as url:
@@ -154,7 +154,7 @@ async def test_server_that_has_just_started_knows_less_than_the_page(
 async def test_server_with_another_token(
     sim: BuildsSimulator, free_browser: Browser, unused_tcp_port: int
 ) -> None:
-    """A browser that is not let in any more says how to get in."""
+    """A browser that is no longer authorized shows how to get access."""
     async with serving(sim, "one", port=unused_tcp_port) as url:
         page = await free_browser.open(url)
         await live(page)
@@ -169,7 +169,7 @@ async def test_server_with_another_token(
 async def test_too_many_pages(
     sim: BuildsSimulator, free_browser: Browser, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A page for which there is no place says so, and gets one when another is closed."""
+    """A page above the limit says so, and connects when another page is closed."""
     monkeypatch.setattr(dashboard, "STREAMS", 1)
     async with serving(sim) as url:
         other = await http.get(f"{url}workers")
@@ -182,7 +182,7 @@ async def test_too_many_pages(
 async def test_connection_that_died_silently(
     url: str, browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A connection without a heartbeat counts as lost, as after a laptop has slept, and is made anew."""
+    """A connection without heartbeats, as after sleep, counts as lost and is renewed."""
     monkeypatch.setattr(dashboard, "HEARTBEAT", 0.1)
     page = await browser.open(url)
     await live(page)

@@ -1,4 +1,4 @@
-"""The streams of the dashboard: the table of Workers."""
+"""The stream of the table of Workers."""
 
 import asyncio
 from typing import Any
@@ -23,10 +23,10 @@ from tests.dashboard.support import (
 from tests.support import nothing_left
 
 
-async def test_table_is_told_first_whole_then_by_changes(
+async def test_table_is_sent_whole_and_then_by_changes(
     sim: BuildsSimulator, url: str, http: aiohttp.ClientSession
 ) -> None:
-    """All Workers first, as loading; then only who changes; a newcomer gets the present."""
+    """All Workers are sent first, as loading, then only changes; a new browser gets the present states."""
     async with http.get(url + "workers") as response:
         assert response.content_type == "text/event-stream"
         told = events(response)
@@ -54,10 +54,8 @@ async def test_table_is_told_first_whole_then_by_changes(
         assert states(await anext(events(response))) == {"blog": None, "shop": "fail"}
 
 
-async def test_older_build_that_ends_later_is_not_shown(
-    sim: BuildsSimulator, url: str, http: aiohttp.ClientSession
-) -> None:
-    """A row is the newest build of its Worker, whichever ends last."""
+async def test_older_build_is_not_shown(sim: BuildsSimulator, url: str, http: aiohttp.ClientSession) -> None:
+    """A row shows the newest build of its Worker, whichever build ends last."""
     tag = sim.workers["shop"]
     async with http.get(url + "workers") as response:
         told = events(response)
@@ -79,7 +77,7 @@ async def test_older_build_that_ends_later_is_not_shown(
 async def test_slow_browser_skips_states(
     sim: BuildsSimulator, url: str, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A browser that was slow gets the present state once, not each change that it missed."""
+    """A slow browser gets the present state once, not each change that it missed."""
     send, gate, waiting = EventStream.send, asyncio.Event(), asyncio.Event()
 
     async def send_slowly(stream: EventStream, event: str, data: object) -> None:
@@ -106,7 +104,7 @@ async def test_slow_browser_skips_states(
 async def test_streams_are_bounded(
     sim: BuildsSimulator, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One stream too many is refused, and has its place when another ends."""
+    """A stream above the limit is refused, and can connect when another one ends."""
     monkeypatch.setattr(dashboard, "STREAMS", 2)
     async with serving(sim) as url:
         first, second, third = [await http.get(f"{url}workers") for _ in range(3)]
@@ -123,10 +121,10 @@ async def test_streams_are_bounded(
 
 
 async def test_shutdown_leaves_nothing(sim: BuildsSimulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The server ends at once, with all that are connected."""
+    """The server stops at once with open connections, and leaves nothing behind."""
 
     class Patient(web.AppRunner):
-        """One that waits ten minutes for the streams that the dashboard does not end by itself."""
+        """A runner that waits ten minutes for streams that the dashboard does not end."""
 
         def __init__(self, app: web.Application, **options: Any) -> None:
             super().__init__(app, **{**options, "shutdown_timeout": 600.0})

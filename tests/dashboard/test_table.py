@@ -1,4 +1,4 @@
-"""What the server says of the Workers: loading, and every trouble."""
+"""The server's reports about Workers: loading, and every trouble."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -31,20 +31,16 @@ async def until(it: AsyncIterator[Event], condition: Callable[[Any], bool]) -> A
     return trouble
 
 
-async def test_worker_is_loading_until_the_api_was_asked(
-    sim: BuildsSimulator, http: aiohttp.ClientSession
-) -> None:
-    """No Worker counts as never built before the library has asked for it."""
+async def test_worker_is_loading_until_its_lookup(sim: BuildsSimulator, http: aiohttp.ClientSession) -> None:
+    """No Worker counts as never built before its lookup."""
     sim.fault(Fault("slow", path="/latest", delay=0.3))
     async with serving(sim) as url, told(http, url) as it:
         assert states(await anext(it)) == {"blog": "loading", "shop": "loading"}
         assert await loaded(it) == {"blog": None, "shop": None}
 
 
-async def test_worker_that_could_not_be_asked_for_is_unknown(
-    sim: BuildsSimulator, http: aiohttp.ClientSession
-) -> None:
-    """A failed first request makes neither "never built" nor an endless "loading"."""
+async def test_failed_first_lookup(sim: BuildsSimulator, http: aiohttp.ClientSession) -> None:
+    """A Worker whose first lookup fails is unknown, neither "never built" nor "loading" forever."""
     sim.fault(Fault("server_error", path="/latest", times=None))
     async with serving(sim) as url, told(http, url) as it:
         assert await loaded(it) == {"blog": "unknown", "shop": "unknown"}
@@ -54,8 +50,8 @@ async def test_worker_that_could_not_be_asked_for_is_unknown(
             known |= states(await anext(it))
 
 
-async def test_outage_has_its_beginning(sim: BuildsSimulator, url: str, http: aiohttp.ClientSession) -> None:
-    """An outage is `down`, since the moment when it began however long it lasts, and passes by itself."""
+async def test_outage_keeps_its_start(sim: BuildsSimulator, url: str, http: aiohttp.ClientSession) -> None:
+    """An outage is `down`, keeps its start time however long it lasts, and ends by itself."""
     async with told(http, url) as it:
         await loaded(it)
         sim.fault(Fault("server_error", path="/latest", times=None))
@@ -70,10 +66,10 @@ async def test_outage_has_its_beginning(sim: BuildsSimulator, url: str, http: ai
         await until(it, lambda trouble: trouble is None)
 
 
-async def test_some_workers_that_fail_are_no_outage(
+async def test_partial_failure_is_no_outage(
     sim: BuildsSimulator, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If other Workers can be checked, the trouble is `partial`, without a break while it lasts."""
+    """If other Workers can be checked, the trouble is `partial`, without interruption while it lasts."""
     monkeypatch.setattr(dashboard, "INTERVAL", 0.5)
     tag = sim.workers["shop"]
     async with serving(sim) as url, told(http, url) as it:
@@ -87,10 +83,10 @@ async def test_some_workers_that_fail_are_no_outage(
             assert {**(await anext(it)).data["trouble"], "error": first["error"]} == first
 
 
-async def test_token_that_is_refused_later_does_not_end_the_page(
+async def test_token_that_is_refused_later(
     sim: BuildsSimulator, url: str, http: aiohttp.ClientSession
 ) -> None:
-    """A token that loses its permissions is `refused` until it works again; the states stay."""
+    """A token that loses its permissions is `refused` until it works again, and the states are kept."""
     async with told(http, url) as it:
         await loaded(it)
         sim.add_token(TokenKind.NO_PERMISSION, token=sim.api_token)
@@ -107,10 +103,8 @@ async def changed(it: AsyncIterator[Event]) -> Event:
     return event
 
 
-async def test_firewall_says_nothing_about_the_token(
-    sim: BuildsSimulator, url: str, http: aiohttp.ClientSession
-) -> None:
-    """A 403 of a firewall on the way is an outage, not a refused token."""
+async def test_firewall_is_an_outage(sim: BuildsSimulator, url: str, http: aiohttp.ClientSession) -> None:
+    """A 403 from a firewall is an outage, not a refused token."""
     async with told(http, url) as it:
         await loaded(it)
         sim.fault(Fault("blocked", path="/latest", times=None))
@@ -119,10 +113,8 @@ async def test_firewall_says_nothing_about_the_token(
         await until(it, lambda trouble: trouble is None)
 
 
-async def test_rate_limit_says_until_when(
-    sim: BuildsSimulator, url: str, http: aiohttp.ClientSession
-) -> None:
-    """While a 429 keeps all requests back, the trouble is `limited`, with its end."""
+async def test_rate_limit_has_an_end(sim: BuildsSimulator, url: str, http: aiohttp.ClientSession) -> None:
+    """While a 429 blocks all requests, the trouble is `limited`, with its end."""
     async with told(http, url) as it:
         await loaded(it)
         sim.fault(Fault("rate_limited", path="/latest", retry_after=200))
@@ -130,10 +122,10 @@ async def test_rate_limit_says_until_when(
         assert trouble["since"] < trouble["until"]
 
 
-async def test_workers_that_come_later_join(
+async def test_new_workers_join(
     sim: BuildsSimulator, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A Worker that the account gets later appears by its name."""
+    """A Worker that is created later appears under its name."""
     monkeypatch.setattr("builds_async.live.account_workers.LIST_EVERY", 0.02)
     async with serving(sim) as url, told(http, url) as it:
         await loaded(it)

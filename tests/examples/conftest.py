@@ -1,4 +1,4 @@
-"""Provides the fixtures of the bots' tests."""
+"""Fixtures for the bots' tests."""
 
 from types import ModuleType
 
@@ -10,7 +10,7 @@ from tests.examples.support import Webhook, on_clock
 
 @pytest.fixture
 def hook(bot: ModuleType, builds_simulator: BuildsSimulator, monkeypatch: pytest.MonkeyPatch) -> Webhook:
-    """What a bot posts to, in place of `aiohttp`."""
+    """The webhook of a bot, in place of `aiohttp`."""
     on_clock(monkeypatch, builds_simulator)
     hook = Webhook()
     monkeypatch.setattr(bot, "aiohttp", hook)

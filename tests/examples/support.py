@@ -1,4 +1,4 @@
-"""What tests of the guides' programs share: an outage, a webhook, a bot that is killed and started again."""
+"""Helpers for tests of the guides' programs: an outage, a webhook, and a bot that is killed and restarted."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -21,12 +21,12 @@ OUTAGE = Fault("server_error", times=None)
 
 
 def guide(page: str, name: str) -> ModuleType:
-    """The program as the guide shows it."""
+    """The program in the guide."""
     return program(GUIDES / f"{page}.md", name)
 
 
 def outage(sim: BuildsSimulator, start: float, end: float) -> None:
-    """Let all requests between two moments of the clock fail."""
+    """Let all requests between two times fail."""
     plan: Any = sim._api.faults
     take = plan.take
 
@@ -37,7 +37,7 @@ def outage(sim: BuildsSimulator, start: float, end: float) -> None:
 
 
 class Webhook:
-    """Takes the texts of a bot, in place of `aiohttp`. It can refuse some, or let a bot hang."""
+    """A webhook in place of `aiohttp` that records texts, and can refuse some or let a bot hang."""
 
     ClientError = aiohttp.ClientError
 
@@ -46,7 +46,7 @@ class Webhook:
         self.refusals: list[Exception] = []
         self.posts = 0
         self.hangs: Literal["", "before the post", "after the post"] = ""
-        self.hangs_from = 1  # this post on
+        self.hangs_from = 1  # from this post on
         self.is_hanging = asyncio.Event()
 
     def ClientSession(self, *, raise_for_status: bool) -> Self:  # noqa: N802  # aiohttp's name
@@ -76,7 +76,7 @@ class Webhook:
 
 @asynccontextmanager
 async def running(work: Coroutine[object, object, None], sim: BuildsSimulator) -> AsyncIterator[None]:
-    """Run a bot during the block, then kill it: nothing that it sends while it dies arrives."""
+    """Run a bot during the block, then kill it; requests during its shutdown fail."""
     task = asyncio.create_task(work)
     try:
         yield
@@ -91,7 +91,7 @@ async def running(work: Coroutine[object, object, None], sim: BuildsSimulator) -
 
 
 async def until(condition: Callable[[], object], sim: BuildsSimulator, *, seconds: float = 3600) -> None:
-    """Let time pass on the simulator's clock until the condition holds."""
+    """Let time pass on the simulator's clock until the condition is true."""
     end = sim.clock.now() + seconds
     while not condition():
         assert sim.clock.now() < end, "it did not come to that"
@@ -99,13 +99,13 @@ async def until(condition: Callable[[], object], sim: BuildsSimulator, *, second
 
 
 def on_clock(monkeypatch: pytest.MonkeyPatch, sim: BuildsSimulator) -> None:
-    """Let the pauses of a program pass on the simulator's clock."""
+    """Run the pauses of a program on the simulator's clock."""
     real = asyncio.sleep
     monkeypatch.setattr(asyncio, "sleep", lambda seconds: sim.clock.sleep(seconds) if seconds else real(0))
 
 
 def fail(sim: BuildsSimulator, worker: str = "shop", reason: str = "no cheese") -> SimulatedBuild:
-    """Fail a build now."""
+    """Add a build that fails now."""
     build = sim.add_build(external_script_id=sim.workers[worker])
     build.emit("npm run build", f"Error: {reason}")
     build.finish(BuildOutcome.FAIL)

@@ -1,4 +1,4 @@
-"""What the guide for bots says that each verb costs is what it costs."""
+"""The cost of each verb is the one in the guide for bots."""
 
 import asyncio
 from collections.abc import Callable
@@ -30,7 +30,7 @@ def queued(sim: BuildsSimulator) -> str:
 
 
 async def work(it: Any) -> None:
-    """Wait for what a verb gives, or read it without end."""
+    """Await the result of a verb, or read it endlessly."""
     if hasattr(it, "__aiter__"):
         async for _ in it:
             pass
@@ -74,7 +74,7 @@ COSTS: list[tuple[str, Work, int]] = [
     [pytest.param(*it, id=name, marks=pytest.mark.slow if "1,000" in name else ()) for name, *it in COSTS],
 )
 async def test_requests_in_five_minutes(verb: Work, said: int) -> None:
-    """Each verb costs what the table says, within a fifth. The page on the rate budget says the same."""
+    """Each verb costs the requests of the guide's table, within a fifth; the rate budget page agrees."""
     sim = BuildsSimulator(clock=VirtualClock())
     async with sim.client() as client:
         task = asyncio.ensure_future(work(verb(sim, client)))

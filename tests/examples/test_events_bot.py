@@ -45,7 +45,7 @@ def text(build: SimulatedBuild, sim: BuildsSimulator, worker: str = "shop", reas
 
 
 async def test_posts_failures(sim: BuildsSimulator, hook: Webhook, run: Run, queue: SimulatedQueue) -> None:
-    """Each failure is posted once, with reason and link; other ends are not. The queue is empty then."""
+    """Only failures are posted, each once with reason and link, and the queue is empty afterwards."""
     async with running(run(), sim):
         for outcome in (BuildOutcome.SUCCESS, BuildOutcome.SKIPPED, BuildOutcome.CANCELLED):
             sim.add_build(external_script_id=sim.workers["shop"]).finish(outcome)
@@ -57,7 +57,7 @@ async def test_posts_failures(sim: BuildsSimulator, hook: Webhook, run: Run, que
 
 
 async def test_failure_while_down(sim: BuildsSimulator, hook: Webhook, run: Run) -> None:
-    """Failures while it was down are posted at the next start, also with a newer build after them."""
+    """Failures while the bot was down are posted at the next start, even if newer builds followed."""
     async with running(run(), sim):
         await sim.clock.sleep(60)
     builds = [fail(sim), fail(sim)]
@@ -70,7 +70,7 @@ async def test_failure_while_down(sim: BuildsSimulator, hook: Webhook, run: Run)
 
 @pytest.mark.parametrize("deployed", [True, False], ids=["deployed", "never deployed"])
 async def test_first_build_fails(sim: BuildsSimulator, hook: Webhook, run: Run, deployed: bool) -> None:
-    """The first build of a new Worker that fails at once is posted; a Worker without a page has no link."""
+    """An immediate failure of a new Worker's first build is posted; a Worker without a page has no link."""
     async with running(run(), sim):
         await sim.clock.sleep(60)
         sim.add_worker("new", deployed=deployed)
@@ -83,7 +83,7 @@ async def test_first_build_fails(sim: BuildsSimulator, hook: Webhook, run: Run, 
 @pytest.mark.parametrize("seconds", [60, 900])
 @pytest.mark.parametrize("moment", [0, 30], ids=["at the start", "later"])
 async def test_outage(sim: BuildsSimulator, hook: Webhook, run: Run, seconds: int, moment: int) -> None:
-    """An outage of any length delays a post, and neither ends the bot nor loses or repeats a failure."""
+    """An outage of any length delays posts, but neither ends the bot nor loses or repeats a failure."""
     outage(sim, moment, moment + seconds)
     async with running(run(), sim):
         await sim.clock.sleep(20)
@@ -105,7 +105,7 @@ async def test_killed(
     moment: Literal["before the post", "after the post"],
     seconds: float,
 ) -> None:
-    """Wherever it is killed, no text is lost; the event in hand comes again, and none before it does."""
+    """A kill at any point loses no text, and repeats only the event in hand."""
     builds = [fail(sim), fail(sim, reason="no bread")]
     hook.hangs, hook.hangs_from = moment, 2
     async with running(run(), sim):
@@ -119,7 +119,7 @@ async def test_killed(
 
 
 async def test_restart_within_a_log(sim: BuildsSimulator, hook: Webhook, run: Run) -> None:
-    """Killed while a build writes its log, and started again: one post, with the reason from before."""
+    """A bot that is killed during a log and restarted posts once, with the reason from before the kill."""
     build = sim.add_build(external_script_id=sim.workers["shop"])
     async with running(run(), sim):
         build.emit("npm run build", "Error: no cheese")
@@ -134,7 +134,7 @@ async def test_restart_within_a_log(sim: BuildsSimulator, hook: Webhook, run: Ru
 async def test_webhook_refuses(
     sim: BuildsSimulator, hook: Webhook, run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It posts until the webhook takes the text, and never prints the webhook's address."""
+    """The bot retries until the webhook accepts the text, and never prints the webhook's address."""
     hook.refusals = [aiohttp.ClientConnectionError(HOOK), TimeoutError(HOOK)]
     build = fail(sim)
     async with running(run(), sim):
@@ -144,7 +144,7 @@ async def test_webhook_refuses(
 
 
 async def test_wrong_credentials(sim: BuildsSimulator, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No patience helps against wrong credentials: they end the bot."""
+    """Wrong credentials end the bot, despite its patience."""
     assert sim
     monkeypatch.setenv("CLOUDFLARE_API_TOKEN", "wrong")
     with pytest.raises(AuthenticationError):

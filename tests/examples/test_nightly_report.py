@@ -1,4 +1,4 @@
-"""The nightly report: every Worker in a row, whatever becomes of it."""
+"""The nightly report has a row for every Worker, whatever fails."""
 
 import asyncio
 import csv
@@ -22,7 +22,7 @@ def report() -> ModuleType:
 
 @pytest.fixture
 def sim(builds_environ: dict[str, str], builds_simulator: BuildsSimulator) -> BuildsSimulator:
-    """An account with a Worker for each thing that a report has to tell."""
+    """An account with a Worker for each kind of row."""
     assert builds_environ
     sim = builds_simulator
     tags = {name: sim.add_worker(name) for name in ("broken", "by-hand", "fine", "idle", "split")}
@@ -42,7 +42,7 @@ def sim(builds_environ: dict[str, str], builds_simulator: BuildsSimulator) -> Bu
 
 
 def rows_of(text: str) -> dict[str, list[str]]:
-    """The cells of a Markdown table, by the first one."""
+    """The cells of a Markdown table, by the first cell of their row."""
     head, rule, *lines = text.splitlines()
     assert head == "| Worker | Live | Latest build | Branch | Seconds | Reason |"
     assert set(rule) == set("| -")
@@ -52,7 +52,7 @@ def rows_of(text: str) -> dict[str, list[str]]:
 
 
 def test_markdown(sim: BuildsSimulator, report: ModuleType, tmp_path: Path) -> None:
-    """Each Worker has a row; text of a log is code, and can't add a cell."""
+    """Each Worker has a row, and text of a log is code and can't add a cell."""
     report.main(tmp_path / "report.md")
     rows = rows_of((tmp_path / "report.md").read_text("utf-8"))
     live = f"`100.0% {COMMIT}`"
@@ -88,7 +88,7 @@ def test_csv(sim: BuildsSimulator, report: ModuleType, tmp_path: Path) -> None:
     [("/logs", 4), ("/deployments", 0), ("/builds/latest", 1)],
 )
 def test_part_fails(sim: BuildsSimulator, report: ModuleType, tmp_path: Path, path: str, column: int) -> None:
-    """What can't be read is an error in its own cell; the others are there."""
+    """Data that can't be read is an error in its own cell, and the other cells are complete."""
     sim.fault(Fault("server_error", path=path, times=None))
     report.main(tmp_path / "report.md")
     cells = rows_of((tmp_path / "report.md").read_text("utf-8"))["broken"]
@@ -97,7 +97,7 @@ def test_part_fails(sim: BuildsSimulator, report: ModuleType, tmp_path: Path, pa
 
 
 def test_outage(sim: BuildsSimulator, report: ModuleType, tmp_path: Path) -> None:
-    """A short outage costs nothing."""
+    """A short outage has no effect on the report."""
     outage(sim, 0, 2)
     report.main(tmp_path / "report.md")
     assert "502" not in (tmp_path / "report.md").read_text("utf-8")
@@ -106,7 +106,7 @@ def test_outage(sim: BuildsSimulator, report: ModuleType, tmp_path: Path) -> Non
 def test_wrong_credentials(
     sim: BuildsSimulator, report: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Wrong credentials end the script, and the old report stays."""
+    """Wrong credentials end the script, and the old report is kept."""
     assert sim
     old = tmp_path / "report.md"
     old.write_text("old", "utf-8")

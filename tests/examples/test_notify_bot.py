@@ -22,7 +22,7 @@ def bot() -> ModuleType:
 
 @pytest.fixture
 def sim(builds_environ: dict[str, str], builds_simulator: BuildsSimulator) -> BuildsSimulator:
-    """A simulated account with a Worker `shop`, whose latest build has succeeded."""
+    """A simulated account with a Worker `shop` whose latest build has succeeded."""
     assert builds_environ
     builds_simulator.add_finished_build(external_script_id=builds_simulator.add_worker("shop"))
     return builds_simulator
@@ -30,7 +30,7 @@ def sim(builds_environ: dict[str, str], builds_simulator: BuildsSimulator) -> Bu
 
 @pytest.fixture
 def run(bot: ModuleType, hook: Webhook, tmp_path: Path) -> Run:
-    """Starts the bot; each time it finds what the last one saved."""
+    """A function that starts the bot with the position that the last run saved."""
     assert hook
     return lambda *workers: bot.main(HOOK, tmp_path / "position", list(workers))
 
@@ -41,7 +41,7 @@ def text(build: SimulatedBuild, sim: BuildsSimulator, worker: str = "shop", reas
 
 
 async def test_posts_failures(sim: BuildsSimulator, hook: Webhook, run: Run, tmp_path: Path) -> None:
-    """Each failure is posted once, with reason and link; other ends are not, and one file is kept."""
+    """Only failures are posted, each once with reason and link, and a single file is kept."""
     async with running(run(), sim):
         await until((tmp_path / "position").exists, sim)
         for outcome in (BuildOutcome.SUCCESS, BuildOutcome.SKIPPED, BuildOutcome.CANCELLED):
@@ -55,7 +55,7 @@ async def test_posts_failures(sim: BuildsSimulator, hook: Webhook, run: Run, tmp
 
 
 async def test_first_start(sim: BuildsSimulator, hook: Webhook, run: Run) -> None:
-    """The first start posts what is broken now, and no later start posts that again."""
+    """The first start posts the present failures, and a restart does not repeat them."""
     sim.add_finished_build(3, BuildOutcome.FAIL, external_script_id=sim.workers["shop"], age=9000)
     sim.add_finished_build(external_script_id=sim.workers["shop"], age=90)
     sim.add_worker("blog")
@@ -67,7 +67,7 @@ async def test_first_start(sim: BuildsSimulator, hook: Webhook, run: Run) -> Non
 
 
 async def test_failure_while_down(sim: BuildsSimulator, hook: Webhook, run: Run, tmp_path: Path) -> None:
-    """A failure while it was down is posted at the next start, also with a newer build after it."""
+    """Failures while the bot was down are posted at the next start, even if a newer build followed."""
     async with running(run(), sim):
         await until((tmp_path / "position").exists, sim)
     await sim.clock.sleep(3600)
@@ -84,7 +84,7 @@ async def test_failure_while_down(sim: BuildsSimulator, hook: Webhook, run: Run,
 async def test_first_build_fails(
     sim: BuildsSimulator, hook: Webhook, run: Run, tmp_path: Path, when: str
 ) -> None:
-    """The first build of a Worker that fails at once is posted, whenever the Worker was created."""
+    """An immediate failure of a Worker's first build is posted, whenever the Worker was created."""
     if when == "known before":
         sim.add_worker("new")
     async with running(run(), sim):
@@ -102,7 +102,7 @@ async def test_first_build_fails(
 
 
 async def test_never_deployed(sim: BuildsSimulator, hook: Webhook, run: Run) -> None:
-    """A Worker that was never deployed has no page; named by its tag, its failure is posted without."""
+    """The failure of a never deployed Worker, which has no page, is posted with its tag."""
     tag = sim.add_worker("new", deployed=False)
     async with running(run("shop", tag), sim):
         await sim.clock.sleep(60)
@@ -114,7 +114,7 @@ async def test_never_deployed(sim: BuildsSimulator, hook: Webhook, run: Run) -> 
 @pytest.mark.parametrize("seconds", [60, 900])
 @pytest.mark.parametrize("moment", [0, 30], ids=["at the start", "later"])
 async def test_outage(sim: BuildsSimulator, hook: Webhook, run: Run, seconds: int, moment: int) -> None:
-    """An outage of any length delays a post, and neither ends the bot nor loses a failure."""
+    """An outage of any length delays a post, but neither ends the bot nor loses a failure."""
     outage(sim, moment, moment + seconds)
     async with running(run(), sim):
         await sim.clock.sleep(40)
@@ -126,7 +126,7 @@ async def test_outage(sim: BuildsSimulator, hook: Webhook, run: Run, seconds: in
 
 
 async def test_outage_during_the_search(sim: BuildsSimulator, hook: Webhook, run: Run) -> None:
-    """An outage between the failure and the search for its reason costs neither."""
+    """An outage between a failure and the search for its reason loses neither."""
     sim.fault(Fault("server_error", path="/logs", times=None))
     async with running(run(), sim):
         build = fail(sim)
@@ -138,7 +138,7 @@ async def test_outage_during_the_search(sim: BuildsSimulator, hook: Webhook, run
 
 
 async def test_restart_within_a_log(sim: BuildsSimulator, hook: Webhook, run: Run, tmp_path: Path) -> None:
-    """Killed while a build writes its log, and started again: one post, with the reason from before."""
+    """A bot that is killed during a log and restarted posts once, with the reason from before the kill."""
     position = tmp_path / "position"
     reported = fail(sim)
     async with running(run(), sim):
@@ -162,11 +162,11 @@ async def test_killed(
     run: Run,
     moment: Literal["before the post", "after the post"],
 ) -> None:
-    """Wherever it is killed no text is lost; a kill after the post and before the save repeats that one."""
+    """A kill at any point loses no text; a kill between the post and the save repeats that text."""
     async with running(run(), sim):
         builds = [fail(sim)]
         await until(lambda: hook.texts, sim)
-        await sim.clock.sleep(1)  # it is saved now
+        await sim.clock.sleep(1)  # the position is saved now
         hook.hangs = moment
         builds.append(fail(sim, reason="no bread"))
         await hook.is_hanging.wait()
@@ -180,7 +180,7 @@ async def test_killed(
 async def test_webhook_refuses(
     sim: BuildsSimulator, hook: Webhook, run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It posts until the webhook takes the text, and never prints the webhook's address."""
+    """The bot retries until the webhook accepts the text, and never prints the webhook's address."""
     kinds = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError)
     hook.refusals = [kind(HOOK) for kind in kinds]
     build = fail(sim)
@@ -191,7 +191,7 @@ async def test_webhook_refuses(
 
 
 async def test_wrong_credentials(sim: BuildsSimulator, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No patience helps against wrong credentials: they end the bot."""
+    """Wrong credentials end the bot, despite its patience."""
     monkeypatch.setenv("CLOUDFLARE_API_TOKEN", sim.add_token(TokenKind.ACCOUNT_OWNED))
     with pytest.raises(AuthenticationError):
         await run()

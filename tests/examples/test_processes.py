@@ -1,4 +1,4 @@
-"""The bots as real programs: killed while a build runs, and started again."""
+"""The programs as real processes, which are killed during a build and restarted."""
 
 import asyncio
 import os
@@ -24,7 +24,7 @@ COMMIT = "c0ffee" + "0" * 34
 
 @asynccontextmanager
 async def webhook() -> AsyncIterator[tuple[str, asyncio.Queue[str]]]:
-    """A real receiver: its address, and what it took."""
+    """A real receiver: its address, and the received texts."""
     taken: asyncio.Queue[str] = asyncio.Queue()
 
     async def receive(request: web.Request) -> web.Response:
@@ -53,13 +53,13 @@ async def kill(process: asyncio.subprocess.Process) -> None:
 
 
 async def served(sim: BuildsSimulator, path: str) -> None:
-    """Wait until a request for this path was served."""
+    """Wait until a request for this path has been served."""
     while not any(it.path.endswith(path) for it in sim.requests):
         await asyncio.sleep(0.01)
 
 
 async def test_notify_bot(tmp_path: Path) -> None:
-    """Killed in the middle of a log and started again, it posts the failure once, with its reason."""
+    """A bot that is killed during a log and restarted posts the failure once, with its reason."""
     position = tmp_path / "position"
     async with BuildsSimulator() as sim, webhook() as (url, taken):
         build = sim.add_build(external_script_id=sim.add_worker("shop"))
@@ -76,7 +76,7 @@ async def test_notify_bot(tmp_path: Path) -> None:
 
 
 async def test_events_bot() -> None:
-    """Killed after an acknowledgement, it does not repeat that failure, and posts the next one."""
+    """A bot that is killed after an acknowledgement does not repeat that failure, and posts the next one."""
     async with BuildsSimulator() as sim, webhook() as (url, taken):
         tag, queue = sim.add_worker("shop"), sim.add_queue()
         for reason in ("no cheese", "no bread"):
@@ -94,7 +94,7 @@ async def test_events_bot() -> None:
 
 
 async def test_wait_in_ci() -> None:
-    """Killed in the middle of a log and started again, it exits with the outcome."""
+    """A script that is killed during a log and restarted exits with the outcome of the build."""
     async with BuildsSimulator() as sim:
         build = sim.add_build(external_script_id=sim.add_worker("shop"), commit_hash=COMMIT)
         build.emit("Error: no cheese")

@@ -1,4 +1,4 @@
-"""The web service: what it answers, and what that costs."""
+"""The web service: its responses and their cost."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -33,7 +33,7 @@ async def http(service: ModuleType, sim: BuildsSimulator) -> AsyncIterator[aioht
     port = unused_port()
     task = asyncio.create_task(service.main(port))
     async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as http:
-        while not sim.requests:  # it listens before it asks
+        while not sim.requests:  # it listens before its first request
             await asyncio.sleep(0.001)
         yield http
     task.cancel()
@@ -47,7 +47,7 @@ async def get(http: aiohttp.ClientSession, path: str) -> tuple[int, object]:
 
 
 async def looked_up(http: aiohttp.ClientSession, name: str) -> object:
-    """What the service says of a Worker, once it was looked up."""
+    """The service's response for a Worker, once it was looked up."""
     while (answer := await get(http, f"/workers/{name}"))[0] == 503:
         assert answer[1] == "not looked up yet"
     assert answer[0] == 200
@@ -55,7 +55,7 @@ async def looked_up(http: aiohttp.ClientSession, name: str) -> object:
 
 
 async def test_worker(http: aiohttp.ClientSession, sim: BuildsSimulator) -> None:
-    """The latest build of a Worker is served as it changes; null before the first one."""
+    """The latest build of a Worker is served as it changes, and null before the first one."""
     assert await looked_up(http, "shop") is None
     build = sim.add_build(external_script_id=sim.workers["shop"])
     build.finish(BuildOutcome.FAIL)
@@ -72,12 +72,12 @@ async def test_visitors_are_free(http: aiohttp.ClientSession, sim: BuildsSimulat
         await looked_up(http, "shop")
     paths = [it.path for it in sim.requests]
     assert not any(path.endswith("/builds") for path in paths)
-    # The watch lists them once a minute, and the minutes of this test are short.
+    # The watch lists the Workers once a minute, and the minutes of this test are short.
     assert sum(path.endswith("/workers/scripts") for path in paths) - before <= sim.clock.now() / 60 + 1
 
 
 async def test_build(http: aiohttp.ClientSession, sim: BuildsSimulator) -> None:
-    """A build is served whole."""
+    """A build is served with all fields."""
     build = sim.add_finished_build(external_script_id=sim.workers["shop"])
     status, answer = await get(http, f"/builds/{build.build_uuid}")
     assert status == 200
@@ -95,14 +95,14 @@ async def test_build(http: aiohttp.ClientSession, sim: BuildsSimulator) -> None:
     ],
 )
 async def test_refusals(http: aiohttp.ClientSession, path: str, status: int) -> None:
-    """What does not exist is 404, what can't be an id 400, each with a text that says so."""
+    """An unknown Worker or build is 404 and an invalid id 400, each with a text."""
     answer = await get(http, path)
     assert answer[0] == status
     assert answer[1]
 
 
 async def test_outage(http: aiohttp.ClientSession, sim: BuildsSimulator) -> None:
-    """During an outage a build is 503 while Workers are served as last seen, and all is well after it."""
+    """During an outage, a build is 503 and Workers keep their last state; then builds are served again."""
     build = sim.add_finished_build(external_script_id=sim.workers["shop"])
     while await looked_up(http, "shop") is None:
         pass
@@ -116,7 +116,7 @@ async def test_outage(http: aiohttp.ClientSession, sim: BuildsSimulator) -> None
 async def test_wrong_credentials(
     service: ModuleType, sim: BuildsSimulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The service ends with the error of its watch, rather than serve what is out of date."""
+    """With wrong credentials, the service ends with the error of its watch instead of serving stale data."""
     assert sim
     monkeypatch.setenv("CLOUDFLARE_API_TOKEN", "wrong")
     with pytest.raises(AuthenticationError):

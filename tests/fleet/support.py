@@ -1,4 +1,4 @@
-"""Bots of a fleet on one virtual clock, which are killed, paused and cut off."""
+"""Bots of a fleet on one virtual clock, which can be killed, paused and cut off."""
 
 import asyncio
 import random
@@ -22,7 +22,7 @@ Row = tuple[str, int, str]
 
 
 class PausableClock:
-    """A clock on which a process can stand still while time goes on for others."""
+    """A clock on which a process can be paused while time passes for others."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -37,7 +37,7 @@ class PausableClock:
         await self.pass_through()
 
     async def pass_through(self) -> None:
-        """Go on unless the process stands still or was killed."""
+        """Return unless the process is paused or was killed."""
         if self.is_dead:
             await self._clock.sleep(inf)
         while self.is_paused:
@@ -45,7 +45,7 @@ class PausableClock:
 
 
 class Line(MemoryGroups):
-    """One process's way to a shared engine, which may be cut."""
+    """One process's connection to a shared engine, which can be cut."""
 
     def __init__(self, shared: MemoryGroups, clock: PausableClock, rng: random.Random) -> None:
         super().__init__(clock, now=shared.now)
@@ -62,7 +62,7 @@ class Line(MemoryGroups):
         return LineGroup(self, name)
 
     async def lose(self) -> None:
-        """Lose a request or an answer."""
+        """Maybe lose a request or a response."""
         await self.process.pass_through()
         if self.is_cut or self.rng.random() < self.losses:
             await self.process.sleep(0.5)
@@ -71,7 +71,7 @@ class Line(MemoryGroups):
 
 
 class LineGroup(MemoryGroup):
-    """A group at the other end of a line."""
+    """A group that is reached through a `Line`."""
 
     def __init__(self, line: Line, name: str) -> None:
         super().__init__(line, name)
@@ -108,7 +108,7 @@ class LineGroup(MemoryGroup):
 
 
 class BotWire(Wire):
-    """One process's way to the API."""
+    """One process's connection to the API."""
 
     def __init__(self, sim: BuildsSimulator, clock: PausableClock) -> None:
         super().__init__(sim, 0.02)
@@ -156,7 +156,7 @@ class Bot:
         self.database = database
         self.max_lines = max_lines
         self.rows: list[Row] = []
-        """What a sink without transactions has."""
+        """The rows of a sink without transactions."""
         self.times: list[tuple[float, Row]] = []
         self.lost = 0
         self.on_batch: Callable[[], object] = lambda: None
@@ -178,7 +178,7 @@ class Bot:
             )
             async with batches:
                 async for batch in batches:
-                    await self.clock.sleep(0.01)  # the sink takes its time
+                    await self.clock.sleep(0.01)  # the sink takes time
                     self.on_batch()
                     rows = rows_of(batch)
                     if self.database is None:
@@ -195,16 +195,16 @@ class Bot:
                     self.times += [(self.clock.now(), row) for row in rows]
 
     async def kill(self) -> None:
-        """End it at once: nothing is saved, nothing is handed over."""
+        """Kill the bot at once: it saves nothing and hands nothing over."""
         self.clock.is_dead = True
         tasks = {self.task, *self.fleet._tasks}
         while not all(task.done() for task in tasks):
             for task in tasks:
-                task.cancel()  # again and again: what it does at its end hangs, too
+                task.cancel()  # repeatedly, because its cleanup hangs, too
             await asyncio.sleep(0)
 
     async def leave(self) -> None:
-        """What a bot does on SIGTERM."""
+        """Leave as a bot does on SIGTERM."""
         await self.fleet.leave()
         with suppress(asyncio.CancelledError):
             await self.task

@@ -1,7 +1,7 @@
-"""Members of one budget on bad days, on a virtual clock: whatever happens, the API never sees too many.
+"""On bad days, on a virtual clock, the members of one budget never send too many requests.
 
-But for one thing: requests of a process that has ended are known to the engine alone. If it loses its memory
-within a window, only the API's headers can tell, so the two do not come together here.
+There is one exception. Only the engine knows the requests of a process that has ended. If the engine loses
+its memory within a window, only the API's headers can show them, so the two do not happen together here.
 """
 
 import asyncio
@@ -16,14 +16,14 @@ from builds_async.simulator import VirtualClock
 from tests.support.fleet import WINDOW, Engine, Judge, Member
 
 SEEDS = int(os.environ.get("FLEET_SEEDS", "25"))
-"""How many days are tried; hundreds before a change of the protocol is believed."""
+"""The number of days to try. Try hundreds before you trust a change of the protocol."""
 
 BOUND = 285
-"""The capacity of 270, and half the reserve of 30: what all rations together may add."""
+"""The capacity of 270, and half the reserve of 30, which is the maximum of all rations together."""
 
 
 class Day:
-    """Two to five members, and what happens to them: all by chance, the same for a seed."""
+    """Two to five members and random events, which are the same for the same seed."""
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)  # noqa: S311  # the same every time
@@ -86,7 +86,7 @@ class Day:
         await self.join()
 
     def take_known(self) -> Member | None:
-        """A member that may end. What it sent would be unknown for ever, had the engine just forgotten it."""
+        """A member that may end: the engine has not just forgotten it, so its requests stay known."""
         member = self.members[self.random.randrange(len(self.members))]
         model = self.engine.users.get("default")
         if model is None or member.budget._supply._member not in model.totals:
@@ -113,7 +113,7 @@ class Day:
 
     async def forget(self) -> None:
         if self.clock.now() < self.ended_at + WINDOW + 1:
-            return  # only the engine knows what was sent by a member that has ended
+            return  # only the engine knows the requests of a member that has ended
         await self.go_down()
         self.tell("and forgets")
         self.engine.forget()
@@ -138,7 +138,7 @@ class Day:
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(SEEDS))
 async def test_day(seed: int) -> None:
-    """No request is ever refused, and no window has more than capacity and rations, whatever happens."""
+    """No request is ever refused, and no window has more than the capacity and the rations."""
     day = Day(seed)
     await day.run()
     story = "\n".join([f"at most {day.judge.most} in a window", *day.story])

@@ -1,4 +1,4 @@
-"""The door of the fleet: what it loads, and what it says when the extra is missing."""
+"""The public module of the fleet: its imports, and its error when the extra is missing."""
 
 import subprocess
 import sys
@@ -10,14 +10,14 @@ from builds_async.fleet import _public
 
 
 def run(code: str) -> list[str]:
-    """What a fresh interpreter prints."""
+    """The output of a fresh interpreter."""
     command = [sys.executable, "-W", "error", "-c", code]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()  # noqa: S603
 
 
 @pytest.mark.slow
 def test_lazy() -> None:
-    """The fleet by itself loads no redis, until a name of it is asked for."""
+    """Importing the fleet does not load redis until one of its names is used."""
     assert run(
         "import sys, builds_async.fleet; print('redis' in sys.modules);"
         "from builds_async.fleet import *; print('redis' in sys.modules, EngineError.__name__)"
@@ -26,7 +26,7 @@ def test_lazy() -> None:
 
 @pytest.mark.slow
 def test_without_the_extra() -> None:
-    """Without redis one line says what to install; another error of an import is not mistaken for that."""
+    """Without redis, a single line names the extra to install."""
     assert run(
         "import sys; sys.modules['redis'] = None; sys.modules['redis.asyncio'] = None\n"
         "try:\n    from builds_async.fleet import EngineError\n"
@@ -35,7 +35,7 @@ def test_without_the_extra() -> None:
 
 
 def test_names() -> None:
-    """The door has its names, sorted, and no other."""
+    """The module exports exactly its sorted public names."""
     assert builds_async.fleet.__all__ == sorted(set(_public.__all__))
     assert set(builds_async.fleet.__all__) <= set(dir(builds_async.fleet))
     assert not hasattr(builds_async.fleet, "nope")

@@ -19,7 +19,7 @@ LEASE = 3.0
 def account(
     workers: int = 6, builds: int = 2, lines: int = 25
 ) -> tuple[BuildsSimulator, list[str], MemoryGroups]:
-    """Workers with builds, one after the other, a line a second; and an engine."""
+    """Workers with consecutive builds that write a line per second, and an engine."""
     clock = VirtualClock(idle_turns=15)
     sim = BuildsSimulator(clock=clock, rate_limit=None, page_size=7)
     tags = [sim.add_worker() for _ in range(workers)]
@@ -45,8 +45,8 @@ def share_out(bots: Sequence[Bot]) -> list[int]:
     return sorted(len(bot.fleet.owned) for bot in bots)
 
 
-async def test_they_share() -> None:
-    """Each Worker is followed by one bot, all bots have as many, and each line comes once."""
+async def test_equal_shares() -> None:
+    """Each Worker is followed by one bot, all bots have equal shares, and each line is delivered once."""
     sim, tags, engine = account()
     bots = [Bot(sim, engine, tags) for _ in range(3)]
     await sim.clock.sleep(10.0)
@@ -60,7 +60,7 @@ async def test_they_share() -> None:
 
 
 async def test_join_and_leave() -> None:
-    """A bot that joins has its part within 2 s, one that leaves hands it over within 2 s; nothing repeats."""
+    """A joining bot has its share within 2 s, a leaving bot hands over within 2 s, and nothing repeats."""
     sim, tags, engine = account()
     bots = [Bot(sim, engine, tags, lease=15.0)]
     await sim.clock.sleep(10.0)
@@ -80,7 +80,7 @@ async def test_join_and_leave() -> None:
 
 
 async def test_take_over() -> None:
-    """After a kill the others deliver the lines of the dead bot within lease and 2 s."""
+    """After a kill, the other bots deliver the dead bot's lines within the lease and 2 s."""
     sim, tags, engine = account(builds=1, lines=60)
     bots = [Bot(sim, engine, tags, lease=15.0) for _ in range(2)]
     await sim.clock.sleep(20.7)
@@ -99,8 +99,8 @@ async def test_take_over() -> None:
     assert doubled <= 3 * 20
 
 
-async def test_the_next_of_a_name() -> None:
-    """A new process with the same name takes over at once, and the old one learns why it ends."""
+async def test_new_process_with_the_same_name() -> None:
+    """A new process with the same name takes over at once, and the old one ends with an error."""
     sim, tags, engine = account(builds=1, lines=40)
     old = Bot(sim, engine, tags, lease=15.0, name="pod-0")
     await sim.clock.sleep(10.0)
@@ -116,7 +116,7 @@ async def test_the_next_of_a_name() -> None:
 
 
 async def test_lesson_9_a_position_does_not_grow_with_each_build() -> None:
-    """What the engine has of a Worker is as large after twelve builds as after one."""
+    """The stored position of a Worker is as small after twelve builds as after one."""
     sim, tags, engine = account(workers=1, builds=12, lines=3)
     bot = Bot(sim, engine, tags)
     sizes: dict[int, int] = {}
@@ -132,8 +132,8 @@ async def test_lesson_9_a_position_does_not_grow_with_each_build() -> None:
     assert sizes[12] <= sizes[min(sizes)]
 
 
-async def test_not_while_it_is_unsure() -> None:
-    """A bot that is cut off stops delivering before others can have its Workers."""
+async def test_stops_when_cut_off() -> None:
+    """A bot that is cut off stops delivering before others can get its Workers."""
     sim, tags, engine = account(builds=1, lines=60)
     bots = [Bot(sim, engine, tags, database=Database(only_commit=True)) for _ in range(2)]
     await sim.clock.sleep(10.0)
@@ -147,7 +147,7 @@ async def test_not_while_it_is_unsure() -> None:
 
 @pytest.mark.parametrize("kind", ["kill", "stop", "cut", "forget"])
 async def test_one_fault(kind: str) -> None:
-    """One fault of each kind loses nothing, and a committing sink has nothing twice."""
+    """One fault of each kind loses nothing, and a committing sink has no duplicate."""
     sim, tags, engine = account()
     database = Database(only_commit=True)
     bots = [Bot(sim, engine, tags, database=database) for _ in range(2)]
@@ -173,7 +173,7 @@ async def test_one_fault(kind: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 async def test_chaos_with_a_committing_sink(seed: int) -> None:
-    """Bots are killed, paused, cut off, lose answers, and the engine forgets: 0 lost, 0 doubled."""
+    """A committing sink neither loses nor doubles a line, whatever happens to the bots and the engine."""
     database = Database(only_commit=True)
     sim, _ = await chaos(seed, database)
     assert judge(sim, database.rows) == (0, 0, 0)
@@ -182,7 +182,7 @@ async def test_chaos_with_a_committing_sink(seed: int) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(100, 103))
 async def test_chaos_with_a_plain_sink(seed: int) -> None:
-    """With a sink that takes no part nothing is lost, and at most a batch repeats for each fault."""
+    """A plain sink loses nothing, and at most one batch repeats per fault."""
     sim, rows = await chaos(seed, None)
     lost, doubled, wrong = judge(sim, rows)
     assert (lost, wrong) == (0, 0)
@@ -190,7 +190,7 @@ async def test_chaos_with_a_plain_sink(seed: int) -> None:
 
 
 async def chaos(seed: int, database: Database | None) -> tuple[BuildsSimulator, list[Row]]:
-    """Three bots in trouble for a minute, and then in peace until all is delivered."""
+    """Run three bots with faults for a minute, and then without faults until everything is delivered."""
     rng = random.Random(seed)  # noqa: S311  # the same walk every time
     sim, tags, engine = account()
     bots = [Bot(sim, engine, tags, database=database, rng=rng) for _ in range(3)]
@@ -224,7 +224,7 @@ async def chaos(seed: int, database: Database | None) -> tuple[BuildsSimulator, 
 
 
 async def test_leaving_while_cut_off() -> None:
-    """A bot that is cut off leaves within a lease or two: its loop ends, and its commit is no success."""
+    """A bot that is cut off leaves within three leases, loses nothing and repeats at most two lines."""
     sim, tags, engine = account(workers=2, builds=1)
     bots = [Bot(sim, engine, tags) for _ in range(2)]
     await sim.clock.sleep(8.0)
@@ -242,7 +242,7 @@ async def test_leaving_while_cut_off() -> None:
 
 class TestMisuse:
     async def test_not_open(self) -> None:
-        """A fleet that is not open can't be used, one that was left gives nothing; none opens twice."""
+        """A fleet can't be used before it opens, delivers nothing after it was left, and opens only once."""
         sim, tags, engine = account()
         fleet = Fleet(engine, group="g")
         with pytest.raises(RuntimeError, match="async with"):
@@ -255,7 +255,7 @@ class TestMisuse:
             await fleet.__aenter__()
 
     async def test_twice(self) -> None:
-        """One member follows a Worker in one loop."""
+        """A second loop of one member for the same Worker raises ValueError."""
         _, tags, engine = account()
         async with Fleet(engine, group="g") as fleet:
             fleet.share(tags[:2], lambda: None)
@@ -264,6 +264,6 @@ class TestMisuse:
 
     @pytest.mark.parametrize("name", ["", "a#b", "a|b"])
     def test_names(self, name: str) -> None:
-        """A name that would break a key is a ValueError."""
+        """A name that would break a key raises ValueError."""
         with pytest.raises(ValueError, match="name"):
             Fleet(MemoryGroups(VirtualClock()), group="g", name=name)

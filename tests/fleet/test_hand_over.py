@@ -1,4 +1,4 @@
-"""How long it takes until another bot goes on: real processes over a real engine, timed by the wall clock."""
+"""The time until another bot continues, measured with real processes and a real engine."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ from tests.support.engines import own_server
 
 LEASE = 3.0
 WITHIN = 2.0
-"""Seconds that a hand-over may take, and a take-over beyond the lease."""
+"""The maximum seconds of a handover, and of a takeover after the lease."""
 
 WORKERS = 6
 LINES = 50
@@ -34,31 +34,31 @@ pytestmark = [
 
 
 class Bot:
-    """A bot in a process of its own, with a file for what it delivers."""
+    """A bot in its own process, with a file for its delivered lines."""
 
     def __init__(self, process: Process, file: Path) -> None:
         self.process, self.file = process, file
 
     def rows(self) -> Iterator[tuple[str, int, str]]:
-        """What it has delivered."""
+        """The delivered rows."""
         for text in self.file.read_text("utf-8").splitlines() if self.file.exists() else ():
             build, number, message = json.loads(text)
             yield build, number, message
 
     def count(self) -> Counter[str]:
-        """How many lines of each build it has delivered."""
+        """The number of delivered lines of each build."""
         return Counter(build for build, _, _ in self.rows())
 
 
 class Bots:
-    """Bots of one fleet over one engine, and the account that they follow."""
+    """Bots of one fleet with one engine, and the account that they follow."""
 
     def __init__(self, folder: Path, engine_url: str, sim: BuildsSimulator, tags: list[str]) -> None:
         self.folder, self.engine_url, self.sim, self.tags = folder, engine_url, sim, tags
         self.bots: list[Bot] = []
 
     async def start(self) -> Bot:
-        """Start one more."""
+        """Start one more bot."""
         file = self.folder / f"lines-{len(self.bots)}"
         config = {
             "engine": self.engine_url,
@@ -83,11 +83,11 @@ class Bots:
         return bot
 
     def rows(self) -> list[tuple[str, int, str]]:
-        """What all have delivered."""
+        """The delivered rows of all bots."""
         return [row for bot in self.bots for row in bot.rows()]
 
     def followed_by(self, bot: Bot) -> set[str]:
-        """The builds of which the last line came from this bot."""
+        """The builds whose last line came from this bot."""
         last: dict[str, tuple[int, Bot]] = {}
         for it in self.bots:
             for build, number, _ in it.rows():
@@ -95,7 +95,7 @@ class Bots:
         return {build for build, (_, by) in last.items() if by is bot}
 
     async def until_others_deliver(self, builds: Collection[str], gone: Bot) -> float:
-        """Seconds until each of these builds has a new line from another bot."""
+        """The seconds until each of these builds has a new line from another bot."""
         others = [bot for bot in self.bots if bot is not gone]
         before = sum((bot.count() for bot in others), Counter[str]())
 
@@ -107,7 +107,7 @@ class Bots:
 
 
 async def seconds_until(is_done: Callable[[], bool]) -> float:
-    """How long it takes; TimeoutError after a minute."""
+    """The seconds until a condition is true; TimeoutError after a minute."""
     loop = asyncio.get_running_loop()
     began = loop.time()
     async with asyncio.timeout(60):
@@ -118,7 +118,7 @@ async def seconds_until(is_done: Callable[[], bool]) -> float:
 
 @asynccontextmanager
 async def two_bots(folder: Path) -> AsyncIterator[Bots]:
-    """Two bots that follow six running builds of which each writes two lines a second."""
+    """Two bots that follow six running builds, each with two lines per second."""
     with own_server() as engine:
         async with BuildsSimulator(rate_limit=None) as sim:
             tags = [sim.add_worker() for _ in range(WORKERS)]
@@ -139,14 +139,14 @@ async def two_bots(folder: Path) -> AsyncIterator[Bots]:
 
 
 async def members(url: str, count: int) -> None:
-    """Wait until so many have joined."""
+    """Wait until `count` members have joined."""
     async with Redis.from_url(url) as client, asyncio.timeout(60):
         while await client.zcard(key("group", "chaos", "members")) < count:
             await asyncio.sleep(0.02)
 
 
 async def test_hand_over(tmp_path: Path) -> None:
-    """A bot that joins has its part within 2 s, one that gets SIGTERM hands over as fast: no line repeats."""
+    """A joining bot has its share, and a bot with SIGTERM has handed over, within 2 s; no line repeats."""
     async with two_bots(tmp_path) as it:
         third = await it.start()
         await members(it.engine_url, 3)
@@ -164,7 +164,7 @@ async def test_hand_over(tmp_path: Path) -> None:
 
 
 async def test_take_over(tmp_path: Path) -> None:
-    """After kill -9 the other bot delivers the next line of each build within lease and 2 s."""
+    """After kill -9, the other bot delivers the next line of each build within the lease and 2 s."""
     async with two_bots(tmp_path) as it:
         killed = it.bots[0]
         orphans = it.followed_by(killed)

@@ -1,4 +1,4 @@
-"""The script `lease`: it gives what the model in Python gives, on every engine, whatever comes."""
+"""The script `lease` agrees with the model in Python on every engine."""
 
 from collections.abc import AsyncIterator
 
@@ -19,7 +19,7 @@ START = 1_764_000_000_000
 
 
 def claim(member: str = "a", **more: object) -> Claim:
-    """A claim with the numbers of these tests."""
+    """A claim with the defaults of these tests."""
     usual = {
         "member": member,
         "total": 0,
@@ -58,7 +58,7 @@ STEPS = st.lists(st.tuples(st.sampled_from([0, 1, 30, 400, 2_000, 7_000, 30_000]
 
 @pytest.fixture
 async def budget(each_engine: EngineServer) -> AsyncIterator[RedisBudget]:
-    """The verbs of each engine."""
+    """The budget on each engine."""
     it = RedisBudget(RedisEngine(each_engine.unix_url), owned=True)
     yield it
     await it.aclose()
@@ -68,7 +68,7 @@ async def budget(each_engine: EngineServer) -> AsyncIterator[RedisBudget]:
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
 async def test_model(budget: RedisBudget, each_engine: EngineServer, steps: list[tuple[int, Claim]]) -> None:
-    """Under random traffic the script and its model in Python agree in every grant and in what they keep."""
+    """Under random traffic, the script and its model agree in every grant and in their stored state."""
     each_engine.flush()
     model, now = LeaseModel(), START
     for passed, it in steps:
@@ -83,14 +83,14 @@ async def test_model(budget: RedisBudget, each_engine: EngineServer, steps: list
 
 
 async def lifetimes(budget: RedisBudget) -> dict[str, int]:
-    """For how many ms each key is kept, but the one that stays: -1 for ever, -2 if there is none."""
+    """The lifetime of each key in ms, except the permanent one: -1 without expiry, -2 without a key."""
     times = {part: await budget.engine._command("PTTL", key("budget", "u", part)) for part in PARTS}
     assert times.pop("born") in {-1, -2}
     return times
 
 
 async def test_lesson_6_zero_is_a_number(budget: RedisBudget) -> None:
-    """What the engine keeps is never a negative zero, which the oldest one refuses as a number."""
+    """The stored numbers are never a negative zero, which the oldest engine does not accept as a number."""
     claims = [
         claim(history=(), unused=2),
         claim(),
@@ -105,13 +105,13 @@ async def test_lesson_6_zero_is_a_number(budget: RedisBudget) -> None:
 
 
 async def kept(budget: RedisBudget, field: str) -> int:
-    """A number of the state that an engine keeps."""
+    """A number of the state that an engine stores."""
     value = await budget.engine._command("HGET", key("budget", "u", "state"), field)
     return int(value)
 
 
 class Sequence:
-    """A model of which the time is moved by hand."""
+    """A model whose time is set by hand."""
 
     def __init__(self) -> None:
         self.model = LeaseModel()
@@ -126,7 +126,7 @@ class Sequence:
 
 @pytest.fixture
 def lease() -> Sequence:
-    """An engine that is past its first window, with the members a and b."""
+    """An engine past its first window, with the members a and b."""
     it = Sequence()
     for _ in range(3):
         it.now += SESSION - 1
@@ -138,19 +138,19 @@ def lease() -> Sequence:
 
 class TestGrants:
     def test_block(self, lease: Sequence) -> None:
-        """A member gets half of its part of what is free, and no more than it wants."""
+        """A member gets half of its share of the free tokens, and no more than it wants."""
         assert lease(want=50).tokens == 10
         assert lease("b", want=50).tokens == 7
         assert lease("b", want=3, unused=7).tokens == 3
 
     def test_near_the_limit(self, lease: Sequence) -> None:
-        """Near the limit it is one at a time, and nothing at the limit."""
+        """Tokens are granted one at a time near the limit, and not at all at the limit."""
         lease(total=37)
         granted = [lease("b", want=50, unused=held).tokens for held in (0, 1, 2, 3)]
         assert granted == [1, 1, 1, 0]
 
     def test_wait(self, lease: Sequence) -> None:
-        """Where nothing is left, the member learns when the oldest request leaves the window."""
+        """When nothing is left, the member gets the time at which the oldest request leaves the window."""
         lease(total=40)
         at = lease.now
         wait = lease("b", want=1, after=1_000).wait
@@ -159,13 +159,13 @@ class TestGrants:
         assert lease("b", want=1, after=1).tokens == 1
 
     def test_polls_leave_a_tenth(self, lease: Sequence) -> None:
-        """Polls get nothing of the last tenth, single calls do."""
+        """Polls get none of the last tenth; single calls do."""
         lease(total=36)
         assert lease("b", want_polls=5).polls == 0
         assert lease("b", want=5).tokens == 1
 
     def test_weights(self, lease: Sequence) -> None:
-        """Members learn the sum of all weights; those of a member that is late or leaves do not count."""
+        """Members get the sum of all weights, without those of late and leaving members."""
         assert lease(polling=3).polling == 3
         assert lease("b", polling=5).polling == 8
         assert lease("b", polling=1).polling == 4
@@ -180,25 +180,25 @@ class TestGrants:
         assert lease.model.held == {"a": 7, "b": 0}
 
     def test_lost_grant(self, lease: Sequence) -> None:
-        """Tokens whose grant was lost are free again with the next claim."""
+        """The tokens of a lost grant are free again with the next claim."""
         assert lease(want=50).free == 30
         assert lease().free == 40
 
     def test_leave(self, lease: Sequence) -> None:
-        """A member that leaves gives everything back but what is on its way."""
+        """A leaving member gives everything back except its requests in flight."""
         lease(want=50)
         grant = lease(in_flight=2, leaving=True)
         assert (grant.members, grant.free) == (1, 38)
         assert lease("b", after=TIMEOUT + WINDOW + 200).free == 40
 
     def test_headers(self, lease: Sequence) -> None:
-        """What the API says bounds all members until its reset, less what they hold."""
+        """The API's remaining requests, less the tokens held, bound all members until its reset."""
         assert lease(api_left=10, api_left_for=5_000, in_flight=4, want=50).tokens == 1
         assert lease("b", want=50, after=100).free == 10 - 5 - 1
         assert lease("b", after=5_000).free == 40 - 5 - 0
 
     def test_headers_heal(self, lease: Sequence) -> None:
-        """What was held when the API spoke, and was given back, is free again before its reset."""
+        """Tokens that were held at the API's response and then given back are free before its reset."""
         lease(unused=20)
         assert lease("b", api_left=10, api_left_for=300_000).free == -10
         assert lease().free == 10
@@ -206,22 +206,22 @@ class TestGrants:
 
 class TestLate:
     def test_charged(self, lease: Sequence) -> None:
-        """What a silent member held counts until a window after its last request can have been answered."""
+        """A silent member's tokens count until a window after the latest possible response."""
         tokens = lease(want=50).tokens
         assert lease("b", after=SESSION - 1).free == 30
         assert lease("b", after=1).members == 1
         assert lease("b", after=TIMEOUT + WINDOW - 1).free == 40 - tokens
         assert lease("b", after=WINDOW // 60 + 1).free == 40
 
-    def test_back(self, lease: Sequence) -> None:
-        """When it comes back it is known, and its total counts once."""
+    def test_return(self, lease: Sequence) -> None:
+        """A member that returns within a window is known, and its total counts once."""
         lease(total=5)
         lease("b", after=SESSION)
         assert lease(total=7).free == 40 - 7
         assert lease.model.held["a"] == 0
 
     def test_forgotten(self, lease: Sequence) -> None:
-        """After a window it is unknown, and then tells only what it has sent in the last one."""
+        """After a window, a member is unknown, and then reports only the requests of the last window."""
         lease(total=1_000)
         lease("b", after=WINDOW + 2 * SESSION + TIMEOUT + 200)
         assert lease.model.totals == {"b": 0}
@@ -231,18 +231,18 @@ class TestLate:
 
 class TestClosing:
     def test_all(self, lease: Sequence) -> None:
-        """A 429 closes the gate for all members until it is over."""
+        """A 429 closes the gate for all members until it expires."""
         assert lease(close=2_000, want=5).tokens == 0
         assert lease("b", want=5, after=500).closed == 1_500
 
     def test_published_once(self, lease: Sequence) -> None:
-        """It is published when it closes the gate for longer, not by each member that tells it."""
+        """A 429 is published only when it closes the gate for longer."""
         claims = (("a", 9), ("b", 9), ("b", 20))
         published = [lease.model.lease(claim(name, close=close), lease.now)[1] for name, close in claims]
         assert published == [9, 0, 20]
 
     def test_probe(self, lease: Sequence) -> None:
-        """Then one request of one member goes first; its response opens the gate for the others."""
+        """After a 429, one member sends one request first, and its response opens the gate for the others."""
         lease(close=1_000)
         first = lease("b", want=5, after=1_000)
         assert (first.tokens, first.probing) == (1, True)
@@ -252,7 +252,7 @@ class TestClosing:
         assert lease(want=5).tokens == 5
 
     def test_refused_again(self, lease: Sequence) -> None:
-        """If it is refused as well, the gate closes again and the next request is the first."""
+        """If that request is refused as well, the gate closes again, and the next request probes."""
         lease(close=1_000)
         lease("b", want=5, after=1_000)
         lease("b", total=1, close=1_000)
@@ -260,7 +260,7 @@ class TestClosing:
         assert lease(want=5, after=1).tokens == 1
 
     def test_probe_lost(self, lease: Sequence) -> None:
-        """If the member that goes first gives back its token or vanishes, another one does."""
+        """If the probing member returns its token or disappears, another member probes."""
         lease(close=1_000)
         lease("b", want=5, after=1_000)
         lease("b")
@@ -271,7 +271,7 @@ class TestClosing:
 
 class TestGrace:
     def test_newcomers(self) -> None:
-        """An engine without a memory gives a newcomer one token, and nobody else any, for a session."""
+        """For one session, an empty engine gives one token to the first newcomer and none to others."""
         lease = Sequence()
         assert lease(want=50).tokens == 1
         assert lease("b", want=50, total=900, history=((50, 9),)).tokens == 0
@@ -280,13 +280,13 @@ class TestGrace:
         assert lease("b", want=5, total=900, after=1).tokens == 5
 
     def test_headers(self) -> None:
-        """The API's own word ends it at once."""
+        """The API's headers end the grace at once."""
         lease = Sequence()
         assert lease(want=50).tokens == 1
         assert lease(want=50, total=1, api_left=40, api_left_for=1_000).tokens == 18
 
     def test_history(self) -> None:
-        """What members sent before is known afterwards, and leaves the window when it should."""
+        """Requests that members sent before the grace are counted, and leave the window in time."""
         lease = Sequence()
         lease(total=1_000, history=((2_000, 10), (9_000, 20)))
         assert lease.model.spent == 30
@@ -294,14 +294,14 @@ class TestGrace:
         assert lease.model.spent == 10
 
     def test_not_after_a_quiet_time(self) -> None:
-        """An engine that nobody used for long still has its memory: no grace."""
+        """An engine that was idle for long still has its memory and needs no grace."""
         lease = Sequence()
         lease(leaving=True)
         assert lease("b", want=5, after=10_000_000).tokens == 5
 
 
 async def test_expires(engine: EngineServer) -> None:
-    """All that the engine keeps of a user expires, but for one number that says that it has a memory."""
+    """All stored data of a user expires, except one number that marks the engine as not empty."""
     over = RedisBudget(RedisEngine(engine.url), owned=True)
     await over.lease("u", claim(history=((10, 3),), want=5, want_polls=5, api_left=9, close=3))
     present = [it for it in (await lifetimes(over)).values() if it != -2]
@@ -310,6 +310,6 @@ async def test_expires(engine: EngineServer) -> None:
     await over.aclose()
 
 
-def test_in_the_wheel() -> None:
+def test_packaged() -> None:
     """The script is part of the package."""
     assert "redis.call" in script("lease").source

@@ -1,4 +1,4 @@
-"""The example of a sink in PostgreSQL, on a real one."""
+"""The example of a sink in PostgreSQL, with a real server."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -31,7 +31,7 @@ async def pool(server: str) -> AsyncIterator[Any]:
 
 class TestStore:
     async def test_protocol(self, pool: Any) -> None:
-        """It opens and saves as `PositionStore` says: no older fence, no other number."""
+        """The store follows `PositionStore`: no older fence, and no other number."""
         store = load("postgres_store").PostgresStore(pool)
         assert await store.open("u", 5) == Saved()
         assert await store.save("u", 5, 1, "one")
@@ -42,8 +42,8 @@ class TestStore:
         assert await store.open("u", 7) == Saved(1, "one")
         assert not await store.save("u", 5, 2, "two")
 
-    async def test_with_the_lines_or_not_at_all(self, pool: Any) -> None:
-        """A transaction that rolls back takes the position with it."""
+    async def test_rollback(self, pool: Any) -> None:
+        """A transaction that rolls back also rolls back the position."""
         store = load("postgres_store").PostgresStore(pool)
         await store.open("u", 1)
         async with pool.acquire() as connection:
@@ -55,7 +55,7 @@ class TestStore:
 
 
 async def test_example(pool: Any, server: str, engine: EngineServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two bots of the example, one of which is stopped in the middle, write each line exactly once."""
+    """Two bots of the example, one of them stopped midway, write each line exactly once."""
     monkeypatch.setattr("builds_async.live.log_reader.SETTLE", 0.0)
     example = load("postgres_store")
     async with BuildsSimulator(page_size=3) as sim:

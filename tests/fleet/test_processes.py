@@ -1,4 +1,4 @@
-"""Real processes that share a budget over a real engine, on bad days: the simulator refuses nothing."""
+"""Real processes that share a budget through a real engine, on bad days, and are never refused."""
 
 import asyncio
 import os
@@ -16,7 +16,7 @@ from tests.support.engines import EngineServer, own_server
 
 LIMIT, WINDOW = 60, 3.0
 BOUND = 57
-"""The capacity of 54, and half of the reserve of 6 for rations."""
+"""The capacity of 54, and half the reserve of 6 for rations."""
 
 MEMBER = Path(__file__).parent.parent / "support" / "fleet_member.py"
 
@@ -28,14 +28,14 @@ pytestmark = [
 
 
 class Crowd:
-    """The members, and the account that they ask."""
+    """The members, and the account that they use."""
 
     def __init__(self, engine: EngineServer, sim: BuildsSimulator, build_uuid: str) -> None:
         self.engine, self.sim, self.build_uuid = engine, sim, build_uuid
         self.members: list[Process] = []
 
     async def join(self) -> Process:
-        """Start a member, and wait until it has joined."""
+        """Start a member and wait until it has joined."""
         words = (str(MEMBER), self.engine.url, self.build_uuid, str(LIMIT), str(WINDOW))
         environment = {**os.environ, **self.sim.environ, "PYTHONPATH": str(Path.cwd())}
         member = await asyncio.create_subprocess_exec(sys.executable, *words, stdout=PIPE, env=environment)
@@ -45,18 +45,18 @@ class Crowd:
         return member
 
     async def end(self) -> list[int]:
-        """End all that are left. Returns their exit codes."""
+        """End the remaining members and return their exit codes."""
         left = [member for member in self.members if member.returncode is None]
         for member in left:
             member.terminate()
         return [await asyncio.wait_for(member.wait(), 10) for member in left]
 
     def sent_since(self, moment: int) -> int:
-        """How many requests arrived since a moment, that is a count of them."""
+        """The number of requests since there were `moment` of them."""
         return len(self.sim.requests) - moment
 
     def judge(self) -> None:
-        """Nothing was refused, and no window had more than the bound."""
+        """Nothing was refused, and no window exceeded the bound."""
         assert [seen.status for seen in self.sim.requests if seen.status != 200] == []
         times = sorted(seen.when for seen in self.sim.requests)
         most = max(i + 1 - bisect_left(times, at - WINDOW + 1e-6) for i, at in enumerate(times))
@@ -65,7 +65,7 @@ class Crowd:
 
 @asynccontextmanager
 async def a_crowd() -> AsyncIterator[Crowd]:
-    """Three members at the limit, past the grace of their engine. No headers help them."""
+    """Three members at the limit, past the grace of their engine, without rate limit headers."""
     behavior = Behavior(rate_limit_headers=False)
     with own_server() as engine:
         async with BuildsSimulator(rate_limit=RateLimit(LIMIT, WINDOW), behavior=behavior) as sim:
@@ -84,7 +84,7 @@ async def a_crowd() -> AsyncIterator[Crowd]:
 
 
 async def test_members() -> None:
-    """One member is killed and another one stopped for longer than its session: the third goes on."""
+    """When one member is killed and another is stopped for longer than its session, the third continues."""
     async with a_crowd() as crowd:
         killed, stopped, _ = crowd.members
         killed.kill()
@@ -100,7 +100,7 @@ async def test_members() -> None:
 
 
 async def test_engine() -> None:
-    """The engine stands still for some seconds, and later is killed and comes back empty."""
+    """Members continue after their engine was frozen, and after it was killed and came back empty."""
     async with a_crowd() as crowd:
         crowd.engine.freeze()
         await asyncio.sleep(3)

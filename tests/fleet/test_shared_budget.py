@@ -1,4 +1,4 @@
-"""`SharedBudget` over an engine in memory, on a virtual clock: what one and several members may do."""
+"""`SharedBudget` with an engine in memory, on a virtual clock: the limits of one and several members."""
 
 import asyncio
 import logging
@@ -23,7 +23,7 @@ GRACE = 6.0
 
 
 class World:
-    """An engine past its first window, the API, and members that end with the test."""
+    """An engine past its first window, the API, and members that stop at the end of the test."""
 
     def __init__(self) -> None:
         self.clock = VirtualClock(idle_turns=8, keep_naps=1)
@@ -52,7 +52,7 @@ async def world() -> AsyncIterator[World]:
 
 
 class TestOneMember:
-    async def test_no_round_trip(self, world: World) -> None:
+    async def test_few_round_trips(self, world: World) -> None:
         """A block of tokens is fetched once, and refilled in the background when a quarter is left."""
         member = await world.member()
         for _ in range(30):
@@ -63,7 +63,7 @@ class TestOneMember:
         assert member.link.calls <= 6
 
     async def test_whole_capacity(self, world: World) -> None:
-        """One member alone may send all but the reserve, at once; the rest waits for the window."""
+        """A single member may send all but the reserve at once; the next call waits for the window."""
         member = await world.member()
         began = world.clock.now()
         await asyncio.gather(*(member.send() for _ in range(CAPACITY)))
@@ -73,7 +73,7 @@ class TestOneMember:
         assert (world.judge.refused, world.judge.most) == (0, CAPACITY)
 
     async def test_given_back(self, world: World) -> None:
-        """What is not used is given back after some seconds, and the member costs nothing then."""
+        """Unused tokens are given back after some seconds, and an idle member makes no calls."""
         member = await world.member()
         await member.send()
         assert world.engine.users["default"].held[member.budget._supply._member] > 0
@@ -84,7 +84,7 @@ class TestOneMember:
         assert sum(world.engine.users["default"].held.values()) == 0
 
     async def test_close_gives_back(self, world: World) -> None:
-        """So it is when the budget is closed, and the engine forgets the member."""
+        """Closing the budget gives its tokens back, and the engine forgets the member."""
         member = await world.member()
         await member.send()
         await member.stop()
@@ -92,7 +92,7 @@ class TestOneMember:
         assert (state.held, state.totals, state.spent) == ({}, {}, 1)
 
     async def test_polls_leave_a_tenth(self, world: World) -> None:
-        """Polls leave a tenth for single calls, which never wait behind them."""
+        """Polls leave a tenth for single calls, which never wait for polls."""
         poller = await world.member(callers=5, polls=True)
         await world.clock.sleep(8)
         assert poller.sent < 0.9 * CAPACITY
@@ -101,7 +101,7 @@ class TestOneMember:
         assert world.clock.now() - began < 0.5
 
     async def test_polls_are_spread(self, world: World) -> None:
-        """Beyond a quarter polls are spread evenly over the window, so they never stop."""
+        """Above a quarter of the capacity, polls are spread evenly over the window, so they never stop."""
         poller = await world.member(callers=5, polls=True)
         sent = []
         for _ in range(12):
@@ -111,9 +111,9 @@ class TestOneMember:
         assert all(8 <= rate <= 30 for rate in rates), str(rates)
 
     async def test_horizon(self, world: World) -> None:
-        """Where a verb says how long it will poll, what is left is spread over that time."""
+        """With a horizon, the remaining requests are spread over that time."""
         poller = await world.member()
-        verb = VirtualClock()  # any object that can be referred to weakly
+        verb = VirtualClock()  # any object that can be referenced weakly
         poller.budget.set_horizon(verb, 3.0)
         await poller.call(10, polls=True)
         await world.clock.sleep(3)
@@ -133,7 +133,7 @@ class TestOneMember:
         assert it.resets_in == pytest.approx(WINDOW)
 
     async def test_ready_in(self, world: World) -> None:
-        """A request can go at once, also before there are tokens, until the window is full."""
+        """A request can be sent at once, even before there are tokens, until the window is full."""
         member = await world.member()
         assert member.budget.ready_in(poll=False) == 0
         assert member.budget.ready_in(poll=True) == 0
@@ -151,7 +151,7 @@ class TestOneMember:
         assert world.clock.now() < WINDOW + 2
 
     async def test_max_wait(self, world: World) -> None:
-        """A call that would wait for longer than it may because of a 429 is refused, in the queue too."""
+        """A call that would wait longer than its maximum for a 429 is refused, even in the queue."""
         member = await world.member()
         member.budget.close(100)
         assert member.budget.blocked_for == member.budget.closed_for == 100
@@ -163,7 +163,7 @@ class TestOneMember:
         assert member.budget.closings == 1
 
     async def test_long_wait_is_logged(self, world: World, caplog: pytest.LogCaptureFixture) -> None:
-        """A call that waits for the other members' requests says so, once."""
+        """A call that waits for other members' requests logs a warning once."""
         world.judge.headers = False
         one, two = await world.member(), await world.member()
         await asyncio.gather(*(one.send() for _ in range(CAPACITY)))
@@ -189,7 +189,7 @@ class TestOneMember:
 class TestSeveral:
     @pytest.mark.parametrize("headers", [True, False], ids=["headers", "no headers"])
     async def test_at_the_limit(self, world: World, headers: bool) -> None:
-        """Four members at the limit send what one could, and no more."""
+        """Four members at the limit send as much as one could, and no more."""
         world.judge.headers = headers
         for _ in range(4):
             await world.member(callers=5)
@@ -201,7 +201,7 @@ class TestSeveral:
         assert min(sent) > max(sent) / 3
 
     async def test_other_tools(self, world: World) -> None:
-        """What other tools spend is seen in the headers, by members that got none of them too."""
+        """Members see the requests of other tools in the headers, even those that another member received."""
         one, two = await world.member(), await world.member()
         world.judge.window.spend(280, world.clock.now())
         await one.send()
@@ -212,7 +212,7 @@ class TestSeveral:
         assert world.judge.refused == 0
 
     async def test_gate(self, world: World) -> None:
-        """A 429 of one member closes the gate for the others at once; then one request goes first."""
+        """A 429 of one member closes the gate for the others at once, and then a single request probes."""
         seen: list[Observation] = []
         one, two, three = [await world.member() for _ in range(3)]
         await asyncio.gather(*(it.send() for it in world.members))
@@ -233,7 +233,7 @@ class TestSeveral:
         assert closed.seconds == pytest.approx(5, abs=0.01)
 
     async def test_own_closing(self, world: World) -> None:
-        """One's own 429 is reported as such, and its echo is not heard."""
+        """A member reports its own 429 once and ignores the echo."""
         seen: list[Observation] = []
         member = await world.member()
         stop = member.budget.report_to(seen.append)
@@ -246,10 +246,10 @@ class TestSeveral:
 
 
 class TestLessons:
-    """What a prototype got wrong. `test_lesson_1` to `_10` of this folder are all of its lessons."""
+    """Errors of a prototype. `test_lesson_1` to `_10` of this folder cover all of its lessons."""
 
     async def test_lesson_1_a_closing_during_a_call(self, world: World) -> None:
-        """A 429 that comes while the engine is being called is reported as soon as the call is back."""
+        """A 429 during a call of the engine is reported as soon as the call returns."""
         world.engine.latency = 0.4
         one, two = await world.member(), await world.member()
         await two.send()
@@ -261,13 +261,13 @@ class TestLessons:
         assert two.budget.closed_for > 58
 
     async def test_lesson_3_an_empty_engine(self, world: World) -> None:
-        """An engine that comes back empty grants nothing until all have reported what they sent."""
+        """An engine that comes back empty grants nothing until all members have reported their requests."""
         world.judge.headers = False
         members = [await world.member(callers=5) for _ in range(4)]
         await world.clock.sleep(5)
         world.engine.forget()
         began = world.judge.requests
-        await world.clock.sleep(4.1)  # what was granted before has ended
+        await world.clock.sleep(4.1)  # earlier grants have ended
         assert sum(len(member.budget._turns) for member in members) == 20
         ended = world.judge.requests
         assert ended - began < 200
@@ -278,7 +278,7 @@ class TestLessons:
         assert world.judge.requests > ended
 
     async def test_lesson_4_the_ration(self, world: World) -> None:
-        """All that are cut off send half of the reserve together, so the rest stays within the limit."""
+        """All members that are cut off share half of the reserve, so the total stays within the limit."""
         world.judge.headers = False
         members = [await world.member(callers=5) for _ in range(4)]
         await world.clock.sleep(1)
@@ -291,8 +291,8 @@ class TestLessons:
         assert 6 <= rationed <= 15 * 3 / 4 + 3
         assert (world.judge.refused, world.judge.most <= 285) == (0, True)
 
-    async def test_lesson_5_not_at_once(self, world: World) -> None:
-        """Nothing is sent on a ration before the engine counts the member as late, one session later."""
+    async def test_lesson_5_no_early_ration(self, world: World) -> None:
+        """No ration is used before the engine counts the member as late, one session later."""
         world.judge.headers = False
         member = await world.member()
         await asyncio.gather(*(member.send() for _ in range(CAPACITY)))
@@ -305,7 +305,7 @@ class TestLessons:
         assert world.clock.now() - began > GRACE
 
     async def test_lesson_10_no_await(self, world: World) -> None:
-        """A loop that never waits for a response starves no refill: it waits for it at the last token."""
+        """A loop that never waits for a response waits for the refill at its last token."""
         member = await world.member()
         for _ in range(200):
             assert await member.budget.acquire(poll=False, max_wait=inf)
@@ -315,7 +315,7 @@ class TestLessons:
 
 class TestRation:
     async def test_reported(self, world: World, caplog: pytest.LogCaptureFixture) -> None:
-        """The beginning and the end are logged and reported, once each, and all is as before afterwards."""
+        """Start and end of a ration are logged and reported once each, and the budget recovers afterwards."""
         seen: list[Observation] = []
         member = await world.member()
         member.budget.report_to(seen.append)
@@ -340,7 +340,7 @@ class TestRation:
         await asyncio.gather(*(member.send() for _ in range(50)))
 
     async def test_stop(self, world: World) -> None:
-        """With `when_down="stop"` nothing is sent until the engine is back."""
+        """With `when_down="stop"`, nothing is sent until the engine is back."""
         member = await world.member(callers=2, when_down="stop")
         await world.clock.sleep(1)
         world.engine.is_down = True
@@ -354,7 +354,7 @@ class TestRation:
         assert member.sent > sent
 
     async def test_plenty(self, world: World) -> None:
-        """While the API's headers say that more than half is left, one request at a time goes beyond it."""
+        """While the headers show more than half left, single requests exceed the ration."""
         member = await world.member(callers=3)
         await world.clock.sleep(1)
         world.engine.is_down = True
@@ -365,7 +365,7 @@ class TestRation:
         assert world.judge.refused == 0
 
     async def test_reported_afterwards(self, world: World) -> None:
-        """What was sent on the ration counts once the engine is back."""
+        """Requests sent on a ration count once the engine is back."""
         member = await world.member(callers=3)
         await world.clock.sleep(1)
         world.engine.is_down = True
@@ -377,7 +377,7 @@ class TestRation:
         assert model.spent + sum(model.held.values()) >= len(world.judge.arrived) - 5
 
     async def test_down_from_the_start(self, caplog: pytest.LogCaptureFixture) -> None:
-        """An engine that is out of reach at the start is no error: the ration is that of one of ten."""
+        """An unreachable engine at the start is no error: the ration is that of one in ten members."""
         world = World()
         world.judge.headers = False
         world.engine.is_down = True
@@ -388,7 +388,7 @@ class TestRation:
         await member.stop()
 
     async def test_closing_while_down(self, world: World) -> None:
-        """A 429 during the outage is reported when the engine is back."""
+        """A 429 during an outage is reported when the engine is back."""
         one, two = await world.member(callers=1), await world.member()
         world.engine.is_down = True
         await world.clock.sleep(10)
@@ -401,7 +401,7 @@ class TestRation:
 
 class TestMisuse:
     async def test_not_open(self) -> None:
-        """Before it is opened a call is a RuntimeError, and it is opened only once."""
+        """A call before opening raises RuntimeError, as do a second opening and a call after closing."""
         budget = SharedBudget(MemoryEngine())
         with pytest.raises(RuntimeError, match="is not open: use it as `async with"):
             budget.try_acquire(poll=False)
@@ -413,7 +413,7 @@ class TestMisuse:
         await budget.aclose()
 
     async def test_closed_while_waiting(self, world: World) -> None:
-        """A call that waits when it is closed gets a RuntimeError."""
+        """A call that is waiting when the budget closes gets a RuntimeError."""
         member = await world.member()
         await asyncio.gather(*(member.send() for _ in range(CAPACITY)))
         waiting = asyncio.ensure_future(member.send())
@@ -423,7 +423,7 @@ class TestMisuse:
             await waiting
 
     async def test_fork(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A process that was forked may not use the tokens of its parent."""
+        """A forked process may not use the tokens of its parent."""
         async with SharedBudget(MemoryEngine()) as budget:
             with monkeypatch.context() as patch:
                 patch.setattr(os, "getpid", lambda: 1)
@@ -431,7 +431,7 @@ class TestMisuse:
                     budget.try_acquire(poll=False)
 
     async def test_second_loop(self) -> None:
-        """Neither may another event loop."""
+        """Another event loop may not use the tokens."""
         async with SharedBudget(MemoryEngine()) as budget:
             errors: list[str] = []
 
@@ -462,7 +462,7 @@ class TestMisuse:
             SharedBudget(MemoryEngine(), **arguments)  # type: ignore[arg-type]  # on purpose
 
     async def test_nothing_left(self) -> None:
-        """Closed in any state, it leaves no task behind."""
+        """A budget that is closed in any state leaves no task behind."""
         clock = VirtualClock()
         for down in (False, True):
             async with nothing_left():
@@ -475,7 +475,7 @@ class TestMisuse:
 
 
 def test_repr() -> None:
-    """The repr has the arguments, and no password."""
+    """The repr shows the arguments and no password."""
     budget = SharedBudget("redis://bot:s3cret@cache:1/2?password=s3cret", user="me")
     assert repr(budget) == (
         "SharedBudget('redis://cache:1/2', user='me', limit=1200, window=300.0, reserve=0.1,"
@@ -484,11 +484,11 @@ def test_repr() -> None:
 
 
 class TestNewEngine:
-    """An engine without a memory: other members may have sent requests that it does not know of."""
+    """An engine without memory, which does not know the earlier requests of other members."""
 
     @cases(("headers", "least", "most"), [(True, 0.0, 0.3), (False, GRACE - 0.3, GRACE + 1)])
     async def test_second_request(self, headers: bool, least: float, most: float) -> None:
-        """The second request waits for what the API says is left, or for the reports of all members."""
+        """The second request waits for the API's headers or for the reports of all members."""
         world = World()
         world.judge.headers = headers
         member = await world.member()
@@ -499,7 +499,7 @@ class TestNewEngine:
         await member.stop()
 
     async def test_warning(self, caplog: pytest.LogCaptureFixture) -> None:
-        """The warning of the long wait says why it is."""
+        """The warning of the long wait gives the reason."""
         world = World()
         world.judge.headers = False
         member = await world.member()

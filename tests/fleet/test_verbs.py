@@ -1,4 +1,4 @@
-"""A watch and events that are divided among the members of a fleet, on a virtual clock."""
+"""A watch and events that the members of a fleet divide, on a virtual clock."""
 
 import asyncio
 from collections import Counter
@@ -56,7 +56,7 @@ def account(workers: int) -> tuple[BuildsSimulator, MemoryGroups, list[str]]:
 
 
 async def test_watch() -> None:
-    """Each change comes to one member, and none is missed or repeated when one leaves and another joins."""
+    """Each change reaches one member; none is missed or repeated when members leave and join."""
     sim, engine, tags = account(6)
     async with nothing_left():
         members = [Watching(sim, engine, tags) for _ in range(3)]
@@ -86,7 +86,7 @@ async def test_watch() -> None:
 
 
 async def test_events() -> None:
-    """One member pulls. When it leaves, another goes on; an event that was dealt with does not come again."""
+    """One member pulls, another takes over when it leaves, and no processed event is redelivered."""
     sim, engine, tags = account(1)
     queue_id = sim.add_queue()
     async with nothing_left():
@@ -114,7 +114,7 @@ async def test_events() -> None:
 
 
 async def test_misuse() -> None:
-    """With a fleet a watch needs its Workers, and has no start of its own."""
+    """With a fleet, a watch and a tail need their Workers."""
     sim, engine, _ = account(1)
     member = Watching(sim, engine, [])
     async with member.fleet, member.client() as client:

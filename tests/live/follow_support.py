@@ -41,7 +41,7 @@ NOTHING = page()
 
 
 class Script:
-    """A source that responds from two lists, with the last entry for ever; `asked` has the requests."""
+    """A source that responds from two lists and repeats the last entry; `asked` records the requests."""
 
     def __init__(self, builds: Sequence[Build | BuildsError], pages: Sequence[LogPage | BuildsError]) -> None:
         self.builds = list(builds)

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.slow
     [pytest.param(follow, 60, id="followers"), pytest.param(tail, 60, id="tail")],
 )
 async def test_fifty_builds_and_a_thousand_workers(client: Client, minutes: int) -> None:
-    """No 429 in an hour, every line once and in order, and lines lag at most 1.25 times the best."""
+    """An hour has no 429, delivers every line once and in order, and lags at most 1.25 times the optimum."""
     hour = Hour(seconds=60 * minutes)
     await hour.run(client)
     assert set(hour.statuses) == {200}
@@ -22,7 +22,7 @@ async def test_fifty_builds_and_a_thousand_workers(client: Client, minutes: int)
 
 
 async def test_the_naive_client_is_locked_out() -> None:
-    """Without a budget the same account is blocked most of the time: the simulator enforces its limit."""
+    """Without a budget, the same account is blocked most of the time."""
     hour = Hour(seconds=600)
     await hour.run(naive)
     assert hour.statuses[429] > 1000

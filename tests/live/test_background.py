@@ -1,4 +1,4 @@
-"""Requests that outlive their caller, and tasks between two reads."""
+"""Requests that outlive their caller, and tasks that run between two reads."""
 
 import asyncio
 
@@ -10,7 +10,7 @@ from tests.support import FakeClock, settle
 
 
 class Server:
-    """Responds when the test says so; `sent` counts requests."""
+    """A server that responds on demand of the test; `sent` counts requests."""
 
     def __init__(self) -> None:
         self.sent = 0
@@ -30,7 +30,7 @@ async def cancelled(call: "asyncio.Task[str | None]") -> None:
 
 class TestSharedRequest:
     async def test_taken_over(self) -> None:
-        """A request goes on when its caller is cancelled, and the next caller gets its response."""
+        """A request continues when its caller is canceled, and the next caller gets its response."""
         server = Server()
         shared: SharedRequest[str] = SharedRequest()
         await cancelled(asyncio.create_task(shared.result(server.send)))
@@ -41,7 +41,7 @@ class TestSharedRequest:
         assert not shared.is_running
 
     async def test_error_reaches_all_callers(self) -> None:
-        """Callers that wait for the same request all get its error; the next one sends a new request."""
+        """All callers that wait for the same request get its error, and the next call sends a new request."""
         server = Server()
         shared: SharedRequest[str] = SharedRequest()
         calls = [asyncio.create_task(shared.result(server.send)) for _ in range(2)]
@@ -55,7 +55,7 @@ class TestSharedRequest:
         assert server.sent == 2
 
     async def test_new_request_before_the_other_caller_wakes(self) -> None:
-        """A caller that wakes after another one has sent the next request leaves that one alone."""
+        """A caller that wakes after the next request was sent does not touch that request."""
         server = Server()
         shared: SharedRequest[str] = SharedRequest()
 
@@ -76,25 +76,25 @@ class TestSharedRequest:
 
     @pytest.mark.parametrize("response", ["done", None], ids=["responded", "under way"])
     async def test_end(self, response: str | None) -> None:
-        """Ending takes the request away from its caller, with the response if there is one already."""
+        """Ending a request releases its caller and returns the response if there is one."""
         server = Server()
         shared: SharedRequest[str] = SharedRequest()
         call = asyncio.create_task(shared.result(server.send))
         await settle()
         if response is not None:
             server.response.set_result(response)
-            await asyncio.sleep(0)  # one turn: the request is done, its caller does not know yet
+            await asyncio.sleep(0)  # one turn: the request is done, but its caller does not know yet
         assert await shared.end() == response
         assert await call is None
 
     async def test_end_of_nothing(self) -> None:
-        """Without a request there is nothing to end."""
+        """Without a request, there is nothing to end."""
         assert await SharedRequest[str]().end() is None
 
 
 class TestTasks:
     async def test_error_of_a_task(self, clock: FakeClock) -> None:
-        """The error of a task is raised to the reader that waits, once."""
+        """The error of a task is raised once, in the waiting reader."""
         tasks = Tasks(clock)
 
         async def fail() -> None:
@@ -108,7 +108,7 @@ class TestTasks:
         await tasks.wait_until(10)
 
     async def test_close_wakes_the_reader(self) -> None:
-        """Closing ends all tasks, and a reader that waits goes on without being cancelled."""
+        """Closing ends all tasks, and a waiting reader continues without being canceled."""
 
         class Still(FakeClock):
             async def sleep(self, _: float) -> None:

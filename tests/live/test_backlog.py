@@ -1,6 +1,7 @@
-"""`tail=N`: a log from its last N lines on; none that comes after is lost or repeated.
+"""`tail=N` delivers the last N lines of a log, and each later line once.
 
-Coroutines are driven by hand, against the simulator without a socket: a cancellation can strike at any await.
+The tests drive coroutines by hand, against the simulator without a socket, so a cancellation can strike at
+any await.
 """
 
 import asyncio
@@ -53,19 +54,19 @@ UUID = "5f2b9d64-8f3e-4e0c-9a55-0f6f1f0d7a11"
 
 @dataclass
 class World:
-    """A build whose log has some lines when a reader comes, and gets others later."""
+    """A build whose log has some lines when a reader starts, and gets more later."""
 
     there: int
-    later: list[float]  # when
+    later: list[float]  # times
     ends: Literal["long ago", "just now", "later"]
     page_size: int
     behavior: Behavior
-    failures: set[int] = field(default_factory=set)  # which requests fail
-    latency: float = 0.0  # seconds of a request
+    failures: set[int] = field(default_factory=set)  # numbers of the failing requests
+    latency: float = 0.0  # seconds per request
     requests: int = 0
-    shown_first: int | None = None  # how many lines there were at the first look
-    shown: int = 0  # and at the last
-    asked_log: list[float] = field(default_factory=list)  # when
+    shown_first: int | None = None  # number of lines at the first look
+    shown: int = 0  # number of lines at the last look
+    asked_log: list[float] = field(default_factory=list)  # times
 
     def __post_init__(self) -> None:
         self.clock = LoneClock()
@@ -111,15 +112,15 @@ class World:
             self.shown_first = self.shown if self.shown_first is None else self.shown_first
         response = await self._served.send(request)
         if self.shown_first is None and b'"queued"' in response.body:
-            self.shown_first = 0  # the reader knows then that there are none
+            self.shown_first = 0  # now the reader knows that there are none
         await asyncio.sleep(0)
         return response
 
     def check_open(self) -> None:
-        """Always open."""
+        """Do nothing: it is always open."""
 
     async def aclose(self) -> None:
-        """Nothing to close."""
+        """Do nothing: there is nothing to close."""
 
     def follow(self, tail: int | None, start: LogPosition | None = None) -> LogFollower:
         return LogFollower(
@@ -170,7 +171,7 @@ STEPS = st.lists(
 
 
 def take(log: LogFollower, how: str = "read", cancel_at: int | None = None) -> list[LogLine] | None:
-    """The lines of one step, None at the end of the log."""
+    """The lines of one step, or None at the end of the log."""
     try:
         if how == "read":
             return [*drive(log.read(), cancel_at)] or None
@@ -182,7 +183,7 @@ def take(log: LogFollower, how: str = "read", cancel_at: int | None = None) -> l
 
 
 def rest(log: LogFollower) -> list[LogLine]:
-    """All lines that are left."""
+    """All remaining lines."""
     got: list[LogLine] = []
     while (lines := take(log)) is not None:
         got += lines
@@ -201,10 +202,10 @@ def settled(*, there: int = 3, hollow: int = 0, cursor: str = "tail", late: floa
 @example(world=settled(hollow=1), count=2, walk=[])
 @example(world=settled(hollow=4, cursor="null"), count=1, walk=[])
 def test_last_lines_and_all_that_follow(world: World, count: int, walk: list[tuple[str, int | None]]) -> None:
-    """It skips all but the last lines that exist at first; from then on each line comes once, in order."""
+    """A follower skips all but the last existing lines, and delivers each later line once and in order."""
     log = world.follow(count)
     got: list[LogLine] = []
-    begun: int | None = None  # lines that were there when the first one was given out
+    begun: int | None = None  # number of lines when the first one was delivered
     for how, cancel_at in walk:
         got += take(log, how, cancel_at) or []
         begun = world.shown if got and begun is None else begun
@@ -228,7 +229,7 @@ def test_last_lines_and_all_that_follow(world: World, count: int, walk: list[tup
 @given(world=WORLDS, count=st.integers(0, 12), walk=STEPS)
 @example(world=settled(), count=2, walk=[("read", 2), ("read", 4)])
 def test_position_at_any_moment(world: World, count: int, walk: list[tuple[str, int | None]]) -> None:
-    """A position taken at any moment, even while lines are skipped, loses no line that is still to come."""
+    """A position taken at any moment, even while lines are skipped, loses no later line."""
     log = world.follow(count)
     got: list[LogLine] = []
     for how, cancel_at in walk:
@@ -248,8 +249,8 @@ def test_position_at_any_moment(world: World, count: int, walk: list[tuple[str, 
 @pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(world=WORLDS, count=st.integers(0, 12), done=st.integers(0, 30))
-def test_behind_a_start(world: World, count: int, done: int) -> None:
-    """With a `start`, the last lines are those behind it, and none before it comes."""
+def test_with_a_start(world: World, count: int, done: int) -> None:
+    """With a `start`, only lines after it are delivered, and `tail` counts among those."""
     world.failures = set()
     earlier = world.follow(None)
     given_out = 0
@@ -271,7 +272,7 @@ def test_behind_a_start(world: World, count: int, done: int) -> None:
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(world=QUEUED, count=st.integers(0, 12), walk=STEPS)
 def test_queued_build(world: World, count: int, walk: list[tuple[str, int | None]]) -> None:
-    """Of a build that is queued at first all lines are new, and its log is not asked for before it begins."""
+    """All lines of a queued build are delivered, and its log is not requested before it starts."""
     log = world.follow(count)
     got: list[LogLine] = []
     for how, cancel_at in walk:
@@ -295,7 +296,7 @@ STOPPED = Build(
 
 
 class Script:
-    """A source that has a list of pages for each cursor; it gives the last page of a list for ever."""
+    """A source with a list of pages for each cursor; the last page of a list repeats forever."""
 
     def __init__(self, builds: list[Build], **pages: list[LogPage]) -> None:
         self.builds = builds
@@ -333,7 +334,7 @@ class TestScripted:
         assert log.complete
 
     def test_log_without_a_build(self) -> None:
-        """An unknown build is a NotFoundError with a tail too."""
+        """An unknown build raises NotFoundError with a tail, too."""
 
         class Nothing(Script):
             async def get_dated(self, build_uuid: str) -> tuple[Build, datetime]:
@@ -345,7 +346,7 @@ class TestScripted:
                 drive(log.read())
 
     def test_finished_log_takes_no_time(self) -> None:
-        """The last lines of a log whose build finished before come without a pause."""
+        """The last lines of a build that has already finished arrive without a pause."""
         script = Script(
             [STOPPED],
             none=[page(*"abc", cursor="1", truncated=True)],
@@ -357,7 +358,7 @@ class TestScripted:
 
     @pytest.mark.parametrize("count", [0, 1, 5])
     def test_endless_hollow_pages(self, count: int) -> None:
-        """A log that claims for ever to go on ends with its last lines, and is not complete."""
+        """A log that always claims to continue ends after its last lines and is not complete."""
         cursors = [str(number) for number in range(1, 60)]
         pages = {here: [page(cursor=there, truncated=True)] for here, there in pairwise(cursors)}
         script = Script([STOPPED], none=[page(*"ab", cursor="1", truncated=True)], **pages)
@@ -367,7 +368,7 @@ class TestScripted:
         assert len(script.asked) < 40
 
     def test_hollow_page_within(self) -> None:
-        """A page without lines whose `truncated` says that more is to come is not the end of the log."""
+        """A page without lines that is marked `truncated` is not the end of the log."""
         script = Script(
             [STOPPED],
             none=[page(*"ab", cursor="1", truncated=True)],
@@ -382,12 +383,12 @@ class TestScripted:
 
     @pytest.mark.parametrize("count", [-1, -100])
     def test_misuse(self, count: int) -> None:
-        """A negative number of lines is a ValueError."""
+        """A negative number of lines raises ValueError."""
         with pytest.raises(ValueError, match=f"tail must be a number of lines, 0 or more, not {count}"):
             follower(Script([STOPPED]), count)
 
     def test_bounded(self) -> None:
-        """The memory that a backlog takes depends on the lines that are asked for, not on its length."""
+        """The memory of a backlog depends on the number of requested lines, not on its length."""
         backlog = Backlog(10)
         for number in range(1000):
             backlog.add(LogPosition(str(number), 2, 3 * number), 3)
@@ -411,7 +412,7 @@ class TestClient:
 
     @pytest.mark.parametrize("count", [0, 1, 5, 100])
     async def test_running_build(self, count: int) -> None:
-        """Over a socket: the last lines that exist, and then the others as they come."""
+        """Over a socket, the last existing lines arrive first, and later lines as they are written."""
         sim = BuildsSimulator(clock=VirtualClock(idle_turns=20), page_size=7)
         async with (
             sim,
@@ -446,7 +447,7 @@ async def _take(lines: BuildTail, count: int) -> list[tuple[str, str]]:
 class TestTail:
     @pytest.mark.parametrize("count", [0, 1, 4])
     async def test_each_log_from_its_last_lines(self, count: int) -> None:
-        """Logs that exist begin at their last lines, those of new builds at their first."""
+        """Existing logs start at their last lines, and logs of new builds at their first."""
         sim = BuildsSimulator(clock=VirtualClock(idle_turns=20), page_size=3)
         async with (
             sim,
@@ -470,8 +471,8 @@ class TestTail:
         assert by_build.pop(old[1].build_uuid, []) == last
         assert by_build == {new.build_uuid: ["0", "1", "2", "3"]}
 
-    async def test_start_goes_before_tail(self) -> None:
-        """A position goes before `tail`: all lines behind it come, however few are asked for."""
+    async def test_start_overrides_tail(self) -> None:
+        """A position overrides `tail`: all lines after it are delivered."""
         sim = BuildsSimulator(clock=VirtualClock(idle_turns=20), page_size=3)
         async with (
             sim,

@@ -1,4 +1,4 @@
-"""States of many builds in few requests: which requests are sent, and what each caller gets."""
+"""States of many builds in few requests: which requests are sent, and which state each caller gets."""
 
 import asyncio
 import gc
@@ -43,7 +43,7 @@ def build(name: str, worker: int | None, status: str = "queued", *, created: flo
 
 
 class World:
-    """Builds by name, and the latest of each Worker; `asked` has the requests."""
+    """Builds by name, and the latest of each Worker; `asked` records the requests."""
 
     def __init__(self, *builds: Build) -> None:
         self.clock = ManualClock()
@@ -51,7 +51,7 @@ class World:
         self.latest: dict[str, Build] = {}
         self.asked: list[str | list[str]] = []
         self.latency = 0.1
-        self.failures: list[BuildsError] = []  # of the next requests
+        self.failures: list[BuildsError] = []  # errors of the next requests
         self.failed: dict[str, BuildsError] = {}  # by tag, in each response for the latest builds
         self.put(*builds)
         self.board = Board(self, self.clock)
@@ -85,12 +85,12 @@ class World:
         return BulkResult(found=found, missing=missing, failed=failed), EPOCH
 
     def askers(self, count: int) -> list[Asker]:
-        """Askers of builds that are put here, each of another Worker."""
+        """Askers of new builds, each of another Worker."""
         self.put(*(build(f"b{n}", n) for n in range(count)))
         return [self.board.asker(f"b{n}") for n in range(count)]
 
     async def states(self, askers: Iterable[Asker]) -> list[Build | BaseException]:
-        """The states that they see when they ask now, all at once."""
+        """The states that the askers get when they all ask now."""
         tasks = [asyncio.ensure_future(it.state(max_age=MAX_AGE)) for it in askers]
         await self.clock.run_until(self.clock.now() + 1)
         results = await asyncio.gather(*tasks, return_exceptions=True)
@@ -112,7 +112,7 @@ class TestRequests:
         assert world.asked == ["b0"] * 3
 
     async def test_sixty(self) -> None:
-        """Sixty builds of sixty Workers, once each is known, are three requests a look."""
+        """Sixty known builds of sixty Workers cost three requests per look."""
         world = World()
         askers = world.askers(60)
         await world.states(askers)
@@ -123,8 +123,8 @@ class TestRequests:
             assert [len(tags) for tags in world.asked] == [20, 20, 20]
             assert len({tag for tags in world.asked for tag in tags}) == 60
 
-    async def test_those_who_ask_a_little_later(self) -> None:
-        """A state that came with another's request is good for as long as its asker says."""
+    async def test_askers_within_max_age(self) -> None:
+        """A state from another asker's request is valid for the `max_age` of its own asker."""
         world = World()
         first, second = world.askers(2)
         await world.states([first, second])
@@ -137,7 +137,7 @@ class TestRequests:
         assert len(world.asked) == 2
 
     async def test_oldest_first(self) -> None:
-        """Queued builds come along before others, and those with the oldest states before the rest."""
+        """Queued builds are refreshed before others, and the oldest states first."""
         world = World()
         askers = world.askers(30)
         world.put(*(build(f"b{n}", n, "running") for n in range(5)))
@@ -151,7 +151,7 @@ class TestRequests:
         assert not set(tags) & {tag_of(n) for n in range(5)}
 
     async def test_unknown_worker(self) -> None:
-        """A build that does not say its Worker is asked for by itself."""
+        """A build without a known Worker is requested separately."""
         world = World(build("odd", None))
         askers = [*world.askers(2), world.board.asker("odd")]
         await world.states(askers)
@@ -160,7 +160,7 @@ class TestRequests:
         assert sorted(map(str, world.asked)) == sorted(["odd", str([tag_of(0), tag_of(1)])])
 
     async def test_hidden_build(self) -> None:
-        """A build that a newer one of its Worker hides is asked for by `get`, from then on."""
+        """A build that is hidden by a newer one of its Worker is requested with `get` from then on."""
         world = World()
         askers = world.askers(3)
         await world.states(askers)
@@ -173,7 +173,7 @@ class TestRequests:
             assert [tag_of(1) in it for it in world.asked if isinstance(it, list)] == [number == 0]
 
     async def test_two_builds_of_one_worker(self) -> None:
-        """Of two builds of one Worker, each gets its own state."""
+        """Each of two builds of one Worker gets its own state."""
         world = World(build("old", 7), build("new", 7, "running", created=9))
         askers = [world.board.asker(name) for name in ("old", "new")]
         for _ in range(3):
@@ -181,14 +181,14 @@ class TestRequests:
             await world.later()
 
     async def test_many_askers_of_one_build(self) -> None:
-        """However many ask for one build, it is one request."""
+        """Many askers of one build share one request."""
         world = World(build("b", 1))
         askers = [world.board.asker(name) for name in ("b",) * 5]
         assert await world.states(askers) == [world.builds["b"]] * 5
         assert world.asked == ["b"]
 
     async def test_dropped(self) -> None:
-        """A build whose asker is dropped, or has not asked for a minute, is not asked for any more."""
+        """A build whose asker is dropped, or has been idle for a minute, is no longer requested."""
         world = World()
         askers = world.askers(4)
         await world.states(askers)
@@ -217,7 +217,7 @@ class TestStates:
         assert seen[1].preview_url == "whole"
 
     async def test_state_never_moves_back(self) -> None:
-        """A copy that lags changes nothing, whether it serves single builds or latest ones."""
+        """A stale response never moves a state back, neither for single builds nor for latest ones."""
         world = World()
         askers = world.askers(3)
         world.put(build("b1", 1, "running"))
@@ -229,7 +229,7 @@ class TestStates:
         assert seen[1].status == "running"
 
     async def test_older_build_of_a_copy_that_lags(self) -> None:
-        """A latest build that is older than the one asked for hides nothing: the next look shares again."""
+        """A latest build that is older than the known one hides nothing, and the next look shares again."""
         world = World()
         askers = world.askers(2)
         await world.states(askers)
@@ -248,7 +248,7 @@ class TestErrors:
         "error", [BuildsConnectionError("reset"), PermissionDeniedError("no", status=403)]
     )
     async def test_each_has_its_own(self, error: BuildsError) -> None:
-        """The error of a request reaches each that asked, as an error of its own, and nobody else."""
+        """Each asker of a failed request gets an error of its own, and no other asker gets one."""
         world = World()
         askers = world.askers(4)
         await world.states(askers)
@@ -260,7 +260,7 @@ class TestErrors:
         assert await world.states(askers) == [world.builds[f"b{n}"] for n in range(4)]
 
     async def test_failed_part(self) -> None:
-        """An error that is one Worker's alone makes it ask for the build; a transient one is raised."""
+        """A permanent error of one Worker falls back to the single build, and a transient one is raised."""
         world = World()
         askers = world.askers(3)
         await world.states(askers)
@@ -275,7 +275,7 @@ class TestErrors:
         assert world.asked[1:] == ["b0"]
 
     async def test_unknown_build(self) -> None:
-        """A build that does not exist is a NotFoundError of its own asker."""
+        """An unknown build raises NotFoundError for its own asker."""
         world = World()
         askers = [*world.askers(2), world.board.asker("nothing")]
         world.builds["nothing"] = build("nothing", None)
@@ -285,7 +285,7 @@ class TestErrors:
 
 class TestCancelling:
     async def test_others_wait_on(self) -> None:
-        """The asker whose look sent the request may be cancelled: the others get their states."""
+        """When the asker whose look sent the request is canceled, the others still get their states."""
         world = World()
         askers = world.askers(3)
         await world.states(askers)
@@ -299,7 +299,7 @@ class TestCancelling:
         assert len(world.asked) == 1
 
     async def test_last_one_ends_the_request(self) -> None:
-        """When all that wait are cancelled no task is left, and the next look sends a new request."""
+        """When all waiting askers are canceled, no task is left, and the next look sends a new request."""
         async with nothing_left():
             world = World()
             askers = world.askers(2)
@@ -316,7 +316,7 @@ class TestCancelling:
             assert len(world.asked) == 2
 
     async def test_closed(self) -> None:
-        """Closing the board ends its requests; those who wait ask again, of a closed client."""
+        """Closing the board ends its requests, and waiting askers get the closed client's error."""
         world = World()
         askers = world.askers(2)
         await world.states(askers)
@@ -333,7 +333,7 @@ class TestCancelling:
 class TestClient:
     @pytest.mark.slow
     async def test_sixty_followers(self) -> None:
-        """Sixty followers of queued builds cost three requests every 2.5 s, and see each start within 3 s."""
+        """Sixty followers of queued builds cost three requests per 2.5 s and see each start within 3 s."""
         clock = VirtualClock()
         sim = BuildsSimulator(clock=clock)
         async with sim.client(transport=sim.transport, base_url=None) as client:
@@ -363,7 +363,7 @@ class TestClient:
             assert max(lags) <= 3.0
 
     async def test_waits_share(self) -> None:
-        """Forty waits of running builds, begun at any moment, cost two requests every five seconds."""
+        """Forty staggered waits for running builds cost two requests per five seconds."""
         clock = VirtualClock()
         sim = BuildsSimulator(clock=clock)
         async with sim.client(transport=sim.transport, base_url=None) as client:
@@ -383,7 +383,7 @@ class TestClient:
             assert all(it.succeeded for it in results)
 
     async def test_faults(self) -> None:
-        """Faults of shared requests delay, and change nothing else."""
+        """Faults of shared requests cause delays and change nothing else."""
         clock = VirtualClock()
         sim = BuildsSimulator(clock=clock)
         async with sim.client(transport=sim.transport, base_url=None) as client:

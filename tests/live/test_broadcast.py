@@ -1,4 +1,4 @@
-"""One log for many readers: each gets all of it, for the requests of one, and none disturbs another."""
+"""One log for many readers: each gets all lines at the cost of one reader, and none disturbs another."""
 
 import asyncio
 import sys
@@ -25,15 +25,15 @@ from tests.support import nothing_left, settle, tasks
 
 
 async def texts(reader: LogSubscription) -> list[str]:
-    """All lines, from where the reader is."""
+    """All lines from the reader's position on."""
     return [line.message async for line in reader]
 
 
 async def read_on(reader: LogSubscription, lines: list[LogLine]) -> BuildsError | None:
-    """Add the lines that come to `lines`, until the end of the log, or an error, which is returned."""
+    """Append lines until the log ends or fails; return the error."""
     try:
         async for line in reader:
-            lines.append(line)  # those before an error count
+            lines.append(line)  # lines before an error count
     except BuildsError as error:
         return error
     return None
@@ -45,7 +45,7 @@ def written(build: SimulatedBuild) -> list[str]:
 
 
 def add_build(sim: BuildsSimulator, lines: int, every: float = 1.0) -> SimulatedBuild:
-    """A build that runs from now and writes a line every so often."""
+    """A build that starts now and writes a line every `every` seconds."""
     moments = accumulate([every] * lines)
     script = [(at, f"line {number}") for number, at in enumerate(moments)]
     return sim.add_build([*script, (every * (lines + 1), BuildOutcome.SUCCESS)])
@@ -54,7 +54,7 @@ def add_build(sim: BuildsSimulator, lines: int, every: float = 1.0) -> Simulated
 class TestReaders:
     @pytest.mark.slow
     async def test_hundred_for_the_price_of_one(self) -> None:
-        """A hundred readers cost the requests of one, and each has the whole log, late ones included."""
+        """A hundred readers cost the requests of one, and each gets the whole log, late readers included."""
         costs: dict[int, int] = {}
         for count in (1, 100):
             clock = VirtualClock()
@@ -74,7 +74,7 @@ class TestReaders:
         assert costs[100] <= 1.1 * costs[1]
 
     async def test_one_for_all_calls(self) -> None:
-        """As long as a broadcast is in use, each call for its build gives the same one."""
+        """While a broadcast is in use, each call for its build returns the same one."""
         sim = BuildsSimulator(clock=VirtualClock())
         async with sim.client() as client:
             build = sim.add_finished_build(["one"])
@@ -86,7 +86,7 @@ class TestReaders:
             assert len(client._broadcasts) == 1
 
     async def test_slow_reader(self) -> None:
-        """A reader that is behind neither stops the others nor is asked for."""
+        """A slow reader does not stop the others, and causes no requests."""
         clock = VirtualClock()
         sim = BuildsSimulator(clock=clock)
         async with sim.client() as client:
@@ -99,8 +99,8 @@ class TestReaders:
             assert await texts(slow) == written(build)[1:]
             assert len(sim.requests) == before
 
-    async def test_asked_only_while_somebody_waits(self) -> None:
-        """While all readers are busy with their lines nothing is asked for."""
+    async def test_requests_only_while_a_reader_waits(self) -> None:
+        """While all readers are busy with their lines, no request is sent."""
         clock = VirtualClock()
         sim = BuildsSimulator(clock=clock)
         async with sim.client() as client:
@@ -120,7 +120,7 @@ class TestReaders:
             assert sys.getrefcount(first[0]) > 2
 
     async def test_place(self) -> None:
-        """A reader goes on behind a number of lines, also in a later broadcast; `read` gives many at once."""
+        """A reader resumes after N lines, also in a later broadcast; `read` returns many lines at once."""
         sim = BuildsSimulator(clock=VirtualClock())
         async with sim.client() as client:
             lines = [f"line {number}" for number in range(MAX_READ + 500)]
@@ -138,7 +138,7 @@ class TestReaders:
             assert await again.read() == ()
 
     async def test_misuse(self) -> None:
-        """What can't be an id or a number of lines is a ValueError; no build is known at first."""
+        """An invalid id or number of lines raises ValueError, and no build is known at first."""
         async with BuildsSimulator().client() as client:
             with pytest.raises(ValueError, match="can't be an id"):
                 client.broadcast("a/b")
@@ -152,7 +152,7 @@ class TestReaders:
 
 class TestLeaving:
     async def test_one_leaves(self) -> None:
-        """A reader that is cancelled harms no other, even if its wait has sent the request."""
+        """A canceled reader harms no other, even if its wait has sent the request."""
         clock = VirtualClock()
         sim = BuildsSimulator(clock=clock)
         async with sim.client() as client:
@@ -165,7 +165,7 @@ class TestLeaving:
             assert await reading[4] == written(build)
 
     async def test_last_one_leaves(self) -> None:
-        """When the last reader has left no task is left; a later one continues where the log was."""
+        """When the last reader has left, no task remains, and a later reader resumes the log."""
         async with nothing_left():
             clock = VirtualClock()
             sim = BuildsSimulator(clock=clock)
@@ -186,7 +186,7 @@ class TestLeaving:
                 assert logs.count(None) == 1
 
     async def test_client_closes(self) -> None:
-        """Closing the client ends readers that wait with a RuntimeError."""
+        """Closing the client ends waiting readers with a RuntimeError."""
         async with nothing_left():
             sim = BuildsSimulator(clock=VirtualClock())
             async with sim.client(transport=sim.transport, base_url=None) as client:
@@ -201,7 +201,7 @@ class TestLeaving:
 
 class TestErrors:
     async def test_each_reader_once(self) -> None:
-        """A failure reaches every reader once, those behind included, and all of them may read on."""
+        """A failure reaches every reader once, slow ones included, and all of them may continue reading."""
         clock = VirtualClock()
         sim = BuildsSimulator(clock=clock)
         async with sim.client(patience=10) as client:
@@ -223,8 +223,8 @@ class TestErrors:
             assert seen + rest[2] == written(build)
             assert rest[0] == rest[1] == written(build)[first.number - len(rest[0]) :]
 
-    async def test_failure_that_is_over(self) -> None:
-        """A reader that was behind a failure gets no error if lines have come since, nor does a new one."""
+    async def test_past_failure(self) -> None:
+        """Neither a slow reader nor a new one gets an error that later lines have followed."""
         clock = VirtualClock()
         sim = BuildsSimulator(clock=clock)
         async with sim.client(patience=0) as client:
@@ -241,7 +241,7 @@ class TestErrors:
             assert await texts(broadcast.subscribe()) == written(build)
 
     async def test_unknown_build(self) -> None:
-        """A build that does not exist is a NotFoundError for each reader."""
+        """An unknown build raises NotFoundError for each reader."""
         sim = BuildsSimulator(clock=VirtualClock())
         async with sim.client() as client:
             broadcast = client.broadcast("unknown")
@@ -253,7 +253,7 @@ class TestErrors:
 
 
 class Walk:
-    """Readers of one broadcast that join, read, are cancelled and leave at random."""
+    """Readers of one broadcast that join, read, are canceled and leave at random."""
 
     def __init__(self, clock: VirtualClock, broadcast: LogBroadcast) -> None:
         self.clock = clock
@@ -272,7 +272,7 @@ class Walk:
             await asyncio.gather(*(self.take(*it[:2], action, seconds) for it in reading))
 
     async def take(self, reader: LogSubscription, got: list[str], how: str, seconds: float) -> None:
-        """Read for so long, and be cancelled then."""
+        """Read for `seconds`, then cancel."""
 
         async def read() -> None:
             while lines := await reader.read() if how == "read" else [await anext(reader)]:
@@ -310,7 +310,7 @@ ACTIONS = st.tuples(
 def test_every_reader_has_every_line(
     walk: Iterable[tuple[str, int, float]], faults: Iterable[tuple[str, int]], queued: float
 ) -> None:
-    """Whatever readers do and the network loses, each reader has every line once and in order."""
+    """Each reader gets every line once and in order, whatever readers do and requests fail."""
 
     async def run() -> None:
         async with nothing_left():
@@ -334,8 +334,8 @@ def test_every_reader_has_every_line(
     asyncio.run(run())
 
 
-async def test_what_the_log_says_about_uploads() -> None:
-    """A broadcast has the versions and the preview URL that its lines name, for all readers."""
+async def test_versions_and_preview_url() -> None:
+    """A broadcast exposes the versions and the preview URL that its lines name to all readers."""
     sim = BuildsSimulator(clock=VirtualClock())
     build = sim.add_build(version_id="0f5c2e6a-1b3d-4c7e-9a8b-2d4f6a8c0e1f")
     url = "https://0f5c2e6a-shop.octo.workers.dev"
@@ -348,7 +348,7 @@ async def test_what_the_log_says_about_uploads() -> None:
 
 
 async def test_lines_and_steps_so_far() -> None:
-    """A broadcast counts the lines that have come, and has the steps that they show, for all readers."""
+    """A broadcast counts its lines so far and exposes the steps that they show to all readers."""
     sim = BuildsSimulator(clock=VirtualClock())
     build = sim.add_build()
     async with sim.client() as client:

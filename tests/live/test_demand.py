@@ -1,4 +1,4 @@
-"""What followers tell a budget: for how long their builds will need polls."""
+"""The forecast that followers give a budget: how long their builds will need polls."""
 
 import gc
 from datetime import UTC, datetime, timedelta
@@ -13,7 +13,7 @@ DAY = datetime(2026, 11, 21, tzinfo=UTC)
 
 
 class Budget(RateBudget):
-    """A budget that notes the horizons that are set."""
+    """A budget that records the horizons."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ def finished(seconds: float) -> Build:
 
 
 def test_life_of_a_build(clock: FakeClock) -> None:
-    """None while the build is queued, then its usual duration; none when it has stopped."""
+    """The horizon is None for a queued build, the usual remaining time for a running one, then None."""
     budget, follower = Budget(), Follower()
     demand = Demand(clock, budget)
     demand.see(follower, build(BuildStatus.QUEUED))
@@ -55,7 +55,7 @@ def test_life_of_a_build(clock: FakeClock) -> None:
 
 
 def test_queued_next_to_running(clock: FakeClock) -> None:
-    """Nobody knows how long the load goes on while other builds are queued."""
+    """The horizon is infinite while other builds are queued."""
     budget, queued, running = Budget(), Follower(), Follower()
     demand = Demand(clock, budget)
     demand.see(queued, build(BuildStatus.QUEUED))
@@ -65,7 +65,7 @@ def test_queued_next_to_running(clock: FakeClock) -> None:
 
 
 def test_usual_duration(clock: FakeClock) -> None:
-    """A build is expected to run as long as the last one of its Worker that any follower has seen."""
+    """A build is expected to run as long as the last build of its Worker that any follower has seen."""
     budget, first, second = Budget(), Follower(), Follower()
     demand = Demand(clock, budget)
     demand.see(first, finished(250.0))
@@ -75,7 +75,7 @@ def test_usual_duration(clock: FakeClock) -> None:
 
 
 def test_once_a_second(clock: FakeClock) -> None:
-    """However many followers there are, the horizon is set once a second: a poll costs what it did."""
+    """The horizon is set at most once per second, however many followers there are."""
     budget, followers = Budget(), [Follower() for _ in range(100)]
     demand = Demand(clock, budget)
     for _ in range(30):
@@ -86,7 +86,7 @@ def test_once_a_second(clock: FakeClock) -> None:
 
 
 def test_follower_that_is_dropped(clock: FakeClock) -> None:
-    """A follower that was canceled and dropped does not count any more."""
+    """A follower that was canceled and dropped no longer counts."""
     budget, queued, running = Budget(), Follower(), Follower()
     demand = Demand(clock, budget)
     demand.see(queued, build(BuildStatus.QUEUED))

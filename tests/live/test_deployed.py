@@ -1,4 +1,4 @@
-"""`wait_for_commit(deployed=True)`: whether the build serves, or what serves instead and since when."""
+"""`wait_for_commit(deployed=True)`: whether the build serves traffic, and what serves it otherwise."""
 
 import asyncio
 import logging
@@ -36,13 +36,13 @@ from builds_async.simulator import (
 from tests.support.case import cases
 
 EPOCH = datetime(2031, 1, 1, tzinfo=UTC)
-"""A date that no machine's clock shows: ages count by the server's."""
+"""A date that no machine's clock shows, because ages count by the server's clock."""
 COMMIT = "5f0c1d2e3a4b5c6d7e8f9a0b1c2d3e4f5a6b7c8d"
 WHY = NotDeployedReason
 
 
 def simulated(**behavior: Any) -> BuildsSimulator:
-    """A simulator with the Worker `shop`, which a build of another commit has deployed."""
+    """A simulator with the Worker `shop`, deployed by a build of another commit."""
     sim = BuildsSimulator(clock=VirtualClock(), epoch=EPOCH, behavior=Behavior(**behavior))
     sim.add_finished_build(external_script_id=sim.add_worker("shop"), age=7200.0)
     return sim
@@ -56,20 +56,20 @@ def built(sim: BuildsSimulator, age: float = 300.0, **options: Any) -> Simulated
 
 
 async def waited(sim: BuildsSimulator, **options: Any) -> Build:
-    """What waiting for the commit gives."""
+    """Return the result of waiting for the commit."""
     async with sim.client(**options) as client:
         return await client.wait_for_commit(sim.workers["shop"], COMMIT[:7], deployed=True)
 
 
 async def refused(sim: BuildsSimulator, **options: Any) -> NotDeployedError:
-    """The error of waiting for the commit."""
+    """Return the error of waiting for the commit."""
     with pytest.raises(NotDeployedError) as caught:
         await waited(sim, **options)
     return caught.value
 
 
 async def test_a_build_that_deploys() -> None:
-    """It is returned when it has finished, as soon as its deployment is listed."""
+    """A build that deploys is returned when it has finished and its deployment is listed."""
     sim = simulated(late_deployments=7.0)
     script = build_script(5)
     sim.add_build(script, external_script_id=sim.workers["shop"], commit_hash=COMMIT)
@@ -78,8 +78,8 @@ async def test_a_build_that_deploys() -> None:
     assert script[-1][0] + 7.0 <= sim.clock.now() <= script[-1][0] + 7.0 + 10.0
 
 
-async def test_without_deployed_nothing_is_asked_of_workers() -> None:
-    """The build is returned although it deployed nothing."""
+async def test_without_deployed_no_worker_request() -> None:
+    """Without `deployed`, a build that deployed nothing is returned without reading Workers."""
     sim = simulated()
     built(sim, makes="nothing")
     async with sim.client(api_token=sim.add_token(TokenKind.NO_SCRIPTS)) as client:
@@ -146,10 +146,10 @@ def many(sim: BuildsSimulator, _build: SimulatedBuild) -> None:
         pytest.param({"outcome": BuildOutcome.SKIPPED}, newer, WHY.UNSUCCESSFUL, "with 100%", id="skipped"),
     ],
 )
-async def test_what_serves_instead(
+async def test_not_deployed(
     options: Any, then: Callable[..., None], reason: NotDeployedReason, serves: str
 ) -> None:
-    """The error has the reason, the build, and what serves since when; an old build costs no wait."""
+    """The error names the reason, the build and the serving deployment; an old build costs no wait."""
     sim = simulated()
     build = built(sim, **options)
     then(sim, build)
@@ -167,8 +167,8 @@ async def test_what_serves_instead(
     assert pickle.loads(pickle.dumps(error)).serving == error.serving  # noqa: S301  # made here
 
 
-async def test_a_worker_that_was_never_deployed() -> None:
-    """Nothing serves, whether the list of Workers has it or not."""
+async def test_a_worker_without_a_deployment() -> None:
+    """Without a deployment nothing serves, whether the Worker is listed or not."""
     for deployed in (True, False):
         sim = BuildsSimulator(clock=VirtualClock(), epoch=EPOCH)
         sim.add_worker("shop", deployed=deployed)
@@ -179,7 +179,7 @@ async def test_a_worker_that_was_never_deployed() -> None:
 
 
 async def test_a_share_of_the_traffic(caplog: pytest.LogCaptureFixture) -> None:
-    """A version that serves a part of the traffic serves; the share is in the log as a warning."""
+    """A build with part of the traffic counts as deployed, and a warning in the log gives its share."""
     sim = simulated()
     build, first = built(sim), next(iter(sim.builds.values()))
     sim.deploy(sim.workers["shop"], {first.version_id: 90, build.version_id: 10})
@@ -191,7 +191,7 @@ async def test_a_share_of_the_traffic(caplog: pytest.LogCaptureFixture) -> None:
 
 
 async def test_a_failed_build_that_has_deployed() -> None:
-    """A command behind the deployment has failed: it serves, so it is returned, with its outcome."""
+    """A failed build that deployed before it failed is returned with its outcome."""
     sim = simulated()
     build = built(sim, outcome=BuildOutcome.FAIL)
     uploaded = sim.add_version(sim.workers["shop"], age=299.0)
@@ -202,7 +202,7 @@ async def test_a_failed_build_that_has_deployed() -> None:
 
 @pytest.mark.parametrize("late", [DEPLOY_WAIT - 1, DEPLOY_WAIT + 20])
 async def test_a_deployment_that_appears_late(late: float) -> None:
-    """It has 30 s after the end of the build, with a last look at their end."""
+    """A deployment has 30 s to appear after the end of the build, including a last look."""
     sim = simulated(late_deployments=late)
     build = sim.add_build(external_script_id=sim.workers["shop"], commit_hash=COMMIT)
     build.finish()
@@ -213,8 +213,8 @@ async def test_a_deployment_that_appears_late(late: float) -> None:
     assert sim.clock.now() == pytest.approx(DEPLOY_WAIT, abs=0.5)
 
 
-async def test_a_version_that_is_promoted_meanwhile() -> None:
-    """An upload that somebody deploys within the 30 s serves."""
+async def test_a_version_that_is_promoted_within_the_wait() -> None:
+    """An uploaded version that is deployed within the 30 s counts as deployed."""
     sim = simulated()
     build = sim.add_build(external_script_id=sim.workers["shop"], commit_hash=COMMIT, makes="version")
     build.finish()
@@ -227,8 +227,8 @@ async def test_a_version_that_is_promoted_meanwhile() -> None:
 
 
 @pytest.mark.parametrize("path", ["/workers/scripts", "/deployments", "/builds/builds?", "/versions"])
-async def test_outages_are_sat_out(path: str) -> None:
-    """Each of its requests is repeated for the client's patience, and its error raised after that."""
+async def test_outages_are_retried(path: str) -> None:
+    """Each request is retried until the client's patience ends, and then its error is raised."""
     sim = simulated()
     built(sim, makes="version")
     sim.fault(Fault("server_error", times=8, path=path.rstrip("?")))
@@ -239,7 +239,7 @@ async def test_outages_are_sat_out(path: str) -> None:
 
 
 async def test_a_token_that_may_not_read_workers() -> None:
-    """It is refused before the build is waited for, which may take long."""
+    """A token without access to Workers is refused before the wait for the build starts."""
     sim = simulated()
     sim.add_build(external_script_id=sim.workers["shop"], commit_hash=COMMIT)
     with pytest.raises(PermissionDeniedError):
@@ -248,7 +248,7 @@ async def test_a_token_that_may_not_read_workers() -> None:
 
 
 async def test_misuse_sends_nothing() -> None:
-    """A commit that is none, and a build that need not finish but deploy, are a ValueError at once."""
+    """An invalid commit, and `deployed` without `finished`, raise ValueError without a request."""
     sim = simulated()
     async with sim.client() as client:
         with pytest.raises(ValueError, match="hex digits"):
@@ -259,7 +259,7 @@ async def test_misuse_sends_nothing() -> None:
 
 
 async def test_requests() -> None:
-    """Beside those of the plain wait: the name once, and two for each look at what serves."""
+    """`deployed` adds one request for the name, and two for each look at the deployment."""
     sim = simulated()
     built(sim)
 
@@ -288,8 +288,8 @@ async def test_zero_percent() -> None:
     [(BuildOutcome.SUCCESS, WHY.SUPERSEDED), (BuildOutcome.FAIL, WHY.UNSUCCESSFUL)],
     ids=["replaced", "failed"],
 )
-async def test_what_is_settled_at_once(outcome: BuildOutcome, reason: NotDeployedReason) -> None:
-    """A build that has just ended is not waited for if it failed, or if another deployment followed."""
+async def test_settled_at_once(outcome: BuildOutcome, reason: NotDeployedReason) -> None:
+    """A build that failed or was superseded is not waited for, even if it has just ended."""
     sim = simulated()
     sim.add_build(external_script_id=sim.workers["shop"], commit_hash=COMMIT).finish(outcome)
     sim.edit(sim.workers["shop"])
@@ -299,7 +299,7 @@ async def test_what_is_settled_at_once(outcome: BuildOutcome, reason: NotDeploye
 
 @pytest.mark.parametrize("interval", [20.0, 100.0])
 async def test_the_last_look(interval: float) -> None:
-    """It is made at the end of the 30 s, whatever the interval."""
+    """The last look happens at the end of the 30 s, whatever the interval."""
     sim = simulated()
     sim.add_build(external_script_id=sim.workers["shop"], commit_hash=COMMIT, makes="nothing").finish()
     async with sim.client() as client:
@@ -311,7 +311,7 @@ async def test_the_last_look(interval: float) -> None:
 
 
 async def test_a_build_before_the_hundred_newest_versions() -> None:
-    """Whether it uploaded is not known, so it is not said that it did not."""
+    """A build older than the hundred newest versions is not reported as one that uploaded nothing."""
     sim = simulated()
     built(sim, makes="nothing", age=3600.0)
     for _ in range(101):
@@ -320,7 +320,7 @@ async def test_a_build_before_the_hundred_newest_versions() -> None:
 
 
 async def test_only_versions_of_its_time_are_looked_up() -> None:
-    """What was uploaded long before or after the build costs no request."""
+    """Versions uploaded long before or after the build cost no request."""
     sim = simulated()
     built(sim, makes="version", age=3600.0)
     for age in (*range(7000, 7040), *range(60, 100)):
@@ -331,7 +331,7 @@ async def test_only_versions_of_its_time_are_looked_up() -> None:
 
 
 class Between:
-    """A transport of a simulator that lets a test act before a request, and change its response."""
+    """A simulator's transport that lets a test act before a request and change its response."""
 
     def __init__(
         self,
@@ -349,8 +349,8 @@ class Between:
         return Response(response.status, response.headers, self._after(request, response.body))
 
 
-async def test_deployed_while_the_reason_was_looked_for() -> None:
-    """A build that serves by the time at which that is settled is returned."""
+async def test_deployed_during_the_lookup() -> None:
+    """A build that is deployed while the reason is being looked up is returned."""
     sim = simulated()
     build = built(sim, makes="version")
     looks: list[str] = []
@@ -364,8 +364,8 @@ async def test_deployed_while_the_reason_was_looked_for() -> None:
     assert len(looks) == 2
 
 
-async def test_a_build_that_can_not_be_read() -> None:
-    """If the build of a version can't be read, it may be the one: that is an error, not a "no"."""
+async def test_an_unreadable_build() -> None:
+    """An unreadable build of a version raises an error, because it may be the right one."""
     sim = simulated()
     build = built(sim)
 

@@ -30,14 +30,14 @@ RUNNING, STOPPED = build("running"), build("stopped")
     ],
 )
 def test_stopped_with_an_outcome(clock: FakeClock, seen: Build, final: bool) -> None:
-    """A build has finished when it is stopped and has an outcome, whatever the words are."""
+    """A build has finished when it is stopped and has an outcome, known or unknown."""
     end_detector = EndDetector(clock)
     assert end_detector.is_final(seen) is final
     assert end_detector.has_stopped is seen.is_stopped
 
 
 def test_outcome_is_waited_for_from_the_stop(clock: FakeClock) -> None:
-    """The time that an outcome has to come counts from when the build was first seen stopped."""
+    """The time limit for an outcome counts from when the build was first seen stopped."""
     end_detector = EndDetector(clock)
     clock.advance(1000)
     assert not end_detector.is_final(RUNNING)

@@ -1,4 +1,4 @@
-"""The follower against a scripted source: its requests, their times, its lines and its errors."""
+"""A follower of a scripted source: its requests, their times, its lines and its errors."""
 
 import asyncio
 import sys
@@ -28,8 +28,8 @@ from tests.support.case import cases
 
 
 class TestReady:
-    async def test_it_takes_nothing(self) -> None:
-        """The position is before the lines that are ready, however often it is asked; False at the end."""
+    async def test_ready_consumes_nothing(self) -> None:
+        """`ready` consumes no line, however often it is called, and returns False at the end."""
         it = Followed(
             [FINISHED], [page("a", "b", cursor="1", truncated=True), page("c", cursor="2"), NOTHING]
         )
@@ -44,7 +44,7 @@ class TestReady:
 
 class TestWhere:
     async def test_page_without_cursor_is_read_again_and_skipped(self) -> None:
-        """Where the last page has no cursor it is asked for again, and its lines are not given twice."""
+        """A last page without a cursor is requested again, and its lines are delivered once."""
         it = Followed(
             [RUNNING, RUNNING, FINISHED],
             [
@@ -73,7 +73,7 @@ class TestWhere:
         assert await it.texts() == ["a", "b", "c"]
 
     async def test_offset_beyond_a_page_carries_over(self) -> None:
-        """If a page comes back smaller than it was, the rest is skipped behind it."""
+        """When a page shrinks, the rest of the offset is skipped in the pages after it."""
         it = Followed(
             [FINISHED],
             [
@@ -86,14 +86,14 @@ class TestWhere:
         )
         assert await it.texts() == ["a", "b", "c", "d"]
 
-    async def test_equal_lines_are_all_given(self) -> None:
-        """Neighbors with the same time and text are real lines, within a page and across pages."""
+    async def test_equal_lines_are_all_delivered(self) -> None:
+        """Adjacent lines with equal times and texts are all delivered, within a page and across pages."""
         it = Followed([FINISHED], [page("", "", cursor="1"), page("", cursor="2"), page(cursor="2")])
         assert await it.texts() == ["", "", ""]
 
     @cases("given", range(6))
     async def test_position_hands_over_after_any_line(self, given: int) -> None:
-        """A new follower that starts at a stored position gives exactly the lines that are left."""
+        """A new follower that starts at a stored position delivers exactly the remaining lines."""
         pages = [page("a", "b", "c", cursor="1"), page("d", "e", cursor="2"), page(cursor="2")]
         first = Followed([FINISHED], pages)
         got = [(await anext(first.log)).message for _ in range(given)]
@@ -104,8 +104,8 @@ class TestWhere:
         assert got + await second.texts() == ["a", "b", "c", "d", "e"]
         assert second.script.asked[1] == start.cursor
 
-    async def test_read_and_iteration_take_from_the_same_place(self) -> None:
-        """`read` after some lines gives the rest of the batch, and the loop goes on behind it."""
+    async def test_read_and_iteration_share_a_position(self) -> None:
+        """`read` after some lines returns the rest of the batch, and the loop resumes after it."""
         it = Followed(
             [FINISHED], [page("a", "b", "c", cursor="1"), page("d", "e", cursor="2"), page(cursor="2")]
         )
@@ -115,8 +115,8 @@ class TestWhere:
         assert await it.log.read() == lines("e")
         assert await it.log.read() == ()
 
-    async def test_second_loop_goes_on_after_break(self) -> None:
-        """A loop left with `break` is taken up by the next one."""
+    async def test_second_loop_resumes_after_break(self) -> None:
+        """The next loop resumes after a loop that ended with `break`."""
         it = Followed([FINISHED], [page("a", "b", cursor="1"), page("c", cursor="2"), page(cursor="2")])
         async for line in it.log:
             assert line.message == "a"
@@ -125,24 +125,24 @@ class TestWhere:
 
     @pytest.mark.parametrize("start", [LogPosition("x", -1)])
     def test_negative_offset_is_refused(self, start: LogPosition) -> None:
-        """A position that can't be is a ValueError at once."""
+        """An impossible position raises ValueError at once."""
         with pytest.raises(ValueError, match="offset"):
             Followed([FINISHED], [NOTHING], start=start)
 
-    async def test_page_given_twice_by_a_slip_is_passed_over(self) -> None:
-        """A page that comes once more in place of the page behind it gives no line twice."""
+    async def test_page_repeated_by_mistake_is_skipped(self) -> None:
+        """A page that is repeated instead of the next one delivers no line twice."""
         first = page("a", "b", cursor="1")
         it = Followed([FINISHED], [first, first, page("c", cursor="2"), page(cursor="2")])
         assert await it.texts() == ["a", "b", "c"]
 
     async def test_page_equal_to_the_one_before_is_real(self) -> None:
-        """A page that stays equal to the one before it when it is asked for again is given."""
+        """A page that still equals the previous one when requested again is delivered."""
         it = Followed([FINISHED], [page("", cursor="1"), page("", cursor="1")])
         assert await it.texts() == ["", ""]
         assert it.script.asked == ["build", None, "1", "1", "1"]
 
     async def test_page_that_repeats_itself_at_the_end_is_given_once(self) -> None:
-        """The last page in response to its own cursor, repeated and grown, gives no line twice."""
+        """A last page that repeats and grows in response to its own cursor delivers no line twice."""
         one, two, three = (LogLine(number, str(number)) for number in (1, 2, 3))
         last, grown = LogPage(lines=(one, two), cursor="1"), LogPage(lines=(one, two, three), cursor="1")
         it = Followed(
@@ -152,7 +152,7 @@ class TestWhere:
         assert it.log.complete
 
     async def test_position_before_a_repeated_page_is_the_page_itself(self) -> None:
-        """Until something comes behind a page, a new follower starts in it, so that it can know it again."""
+        """Until something follows a page, a new follower starts inside it and can recognize it."""
         it = Followed([RUNNING], [page("a", "b", cursor="1", truncated=True), page("c", cursor="2"), NOTHING])
         await it.log.read()
         assert it.log.position == LogPosition(None, 2, 2)
@@ -162,7 +162,7 @@ class TestWhere:
 
 class TestPace:
     async def test_pauses_grow_while_nothing_comes_and_shrink_with_lines(self) -> None:
-        """Pauses go from the poll interval up to its maximum, and back when lines come."""
+        """Pauses grow from the poll interval to its maximum and shrink when lines arrive."""
         it = Followed(
             [RUNNING], [NOTHING] * 6 + [page("a", cursor="1"), page(cursor="1"), page("b", cursor="2")]
         )
@@ -181,15 +181,15 @@ class TestPace:
         assert await it.log.read() == lines("c")
         assert it.clock.naps == [0.25, 0.75, 5]
 
-    async def test_build_is_asked_only_when_nothing_is_new(self) -> None:
-        """As long as lines come, a poll is one request."""
+    async def test_build_is_requested_only_without_new_lines(self) -> None:
+        """While lines arrive, a poll is one request."""
         it = Followed([RUNNING], [page(str(i), cursor=str(i)) for i in range(9)])
         for _ in range(9):
             await it.log.read()
         assert it.script.asked.count("build") == 1
 
     async def test_log_that_is_not_there_yet_is_waited_for(self) -> None:
-        """A 404 for the log of a build that exists is silence, not an error."""
+        """A 404 for the log of an existing build means that no line exists yet."""
         it = Followed(
             [build("initializing")] * 3 + [FINISHED],
             [NotFoundError("no log")] * 3 + [page("a", cursor="1"), page(cursor="1")],
@@ -198,7 +198,7 @@ class TestPace:
 
     @pytest.mark.parametrize(("low", "high"), [(0, 5), (-1, 5), (1, 0)])
     def test_pauses_are_above_zero(self, low: float, high: float) -> None:
-        """An interval that would spin is a ValueError."""
+        """An interval of 0 or less raises ValueError."""
         with pytest.raises(ValueError, match="above 0"):
             LogFollower(
                 Script([FINISHED], [NOTHING]),
@@ -209,7 +209,7 @@ class TestPace:
             )
 
     async def test_interval_above_the_maximum_wins(self) -> None:
-        """A poll interval above the default maximum is used as it is."""
+        """A poll interval above the default maximum is used unchanged."""
         clock = FakeClock()
         log = LogFollower(
             Script([RUNNING], [NOTHING, NOTHING, page("a")]), UUID, clock=clock, poll_interval=30
@@ -219,8 +219,8 @@ class TestPace:
 
 
 class TestQueued:
-    async def test_only_the_state_is_asked_for(self) -> None:
-        """A build is asked for every 2.5 s while it is queued, and its log at once when it has begun."""
+    async def test_only_the_state_is_requested(self) -> None:
+        """A queued build is requested every 2.5 s, and its log at once when the build has started."""
         it = Followed(
             [build("queued")] * 3 + [build("initializing"), FINISHED],
             [page("a", cursor="1"), page(cursor="1")],
@@ -230,14 +230,14 @@ class TestQueued:
         assert it.script.asked[:5] == ["build", "build", "build", "build", None]
 
     async def test_longer_interval(self) -> None:
-        """A poll interval above 2.5 s holds for a queued build, too."""
+        """A poll interval above 2.5 s applies to a queued build, too."""
         it = Followed([build("queued"), build("queued"), FINISHED], [NOTHING], poll_interval=7.0)
         assert await it.texts() == []
         assert it.clock.naps[:2] == [7.0, 7.0]
 
     @pytest.mark.parametrize("log", [NOTHING, NotFoundError("no log")], ids=["empty", "not found"])
     async def test_build_that_never_runs(self, log: LogPage | BuildsError) -> None:
-        """A build that is skipped, or canceled while it is queued, ends complete after a look at its log."""
+        """A build that is skipped or canceled while queued ends complete after a look at its log."""
         skipped = build("stopped", "skipped", NOW)
         it = Followed([build("queued"), build("queued"), skipped], [log])
         assert await it.texts() == []
@@ -245,8 +245,8 @@ class TestQueued:
         assert it.log.build is skipped
         assert it.script.asked.count(None) <= 2
 
-    async def test_copy_that_lags(self) -> None:
-        """A build that has begun is not queued again, whatever a copy says, and so is one that had lines."""
+    async def test_stale_status(self) -> None:
+        """A stale status does not move a started build, or one with lines, back to queued."""
         it = Followed(
             [RUNNING, build("queued"), build("queued"), FINISHED], [NOTHING] * 3 + [page("a"), NOTHING]
         )
@@ -259,7 +259,7 @@ class TestQueued:
 
 class TestErrors:
     async def test_unknown_build_is_not_found(self) -> None:
-        """A follower of a build that does not exist says so at the first read, and asks no log."""
+        """A follower of an unknown build raises NotFoundError at the first read and requests no log."""
         it = Followed([NotFoundError("404")], [NOTHING])
         with pytest.raises(NotFoundError):
             await it.log.read()
@@ -268,8 +268,8 @@ class TestErrors:
     @pytest.mark.parametrize(
         "failure", [error(), RateLimitError("no", retry_after=300)], ids=["connection", "429"]
     )
-    async def test_loop_goes_on_after_an_error(self, failure: BuildsError) -> None:
-        """An error is raised as it is; the next loop over the same follower loses and repeats nothing."""
+    async def test_loop_resumes_after_an_error(self, failure: BuildsError) -> None:
+        """An error is raised unchanged, and the next loop of the follower loses and repeats nothing."""
         it = Followed(
             [failure, RUNNING, failure, FINISHED],
             [page("a", cursor="1"), failure, page("b", cursor="2"), page(cursor="2")],
@@ -287,8 +287,8 @@ class TestErrors:
     @pytest.mark.parametrize(
         "builds", [[FINISHED], [RUNNING], [error()]], ids=["finished", "running", "first"]
     )
-    async def test_loop_round_errors_is_paced(self, builds: list[Build | BuildsError]) -> None:
-        """A caller that retries in a loop does not spin, not even if no request is sent."""
+    async def test_loop_around_errors_is_paced(self, builds: list[Build | BuildsError]) -> None:
+        """A caller that retries in a loop does not spin, even if no request is sent."""
         it = Followed(builds, [RateLimitError("not sent", retry_after=300)])
         for _ in range(3):
             with pytest.raises(BuildsError):
@@ -296,13 +296,13 @@ class TestErrors:
         assert it.clock.naps == [1.0, 1.0]
 
     async def test_build_before_the_first_read_is_misuse(self) -> None:
-        """`build` is a RuntimeError that says that nothing is known yet."""
+        """`build` before the first read raises RuntimeError."""
         it = Followed([FINISHED], [NOTHING])
         with pytest.raises(RuntimeError, match="before the first read"):
             _ = it.log.build
 
     async def test_two_readers_are_refused(self) -> None:
-        """A second task that reads while the first one waits gets a RuntimeError; the first goes on."""
+        """A second concurrent reader gets a RuntimeError, and the first one continues."""
         it = Followed([RUNNING], [NOTHING, page("a", cursor="1")])
         first = asyncio.create_task(it.log.read())
         await asyncio.sleep(0)
@@ -312,7 +312,7 @@ class TestErrors:
             await anext(it.log)
         assert await first == lines("a")
 
-    async def test_repr_shows_where_it_is(self) -> None:
+    async def test_repr_shows_the_position(self) -> None:
         """The repr names the build, whether it has ended, and the position."""
         it = Followed([FINISHED], [page("a", cursor="1"), page(cursor="1")])
         await it.texts()
@@ -343,8 +343,8 @@ class TestCancel:
         assert naps == pytest.approx([1.0, 0.7, 0.4, 0.1])
         assert it.script.asked == ["build", None, "build", None]
 
-    async def test_lines_in_hand_survive_the_end_of_a_task(self) -> None:
-        """Lines that came while a reader was cancelled are given to the next one."""
+    async def test_buffered_lines_survive_a_cancelled_reader(self) -> None:
+        """Lines that arrived while a reader was canceled go to the next reader."""
         it = Followed([FINISHED], [page("a", "b", cursor="1"), page(cursor="1")])
         task = asyncio.create_task(it.log.read())
         await asyncio.sleep(0)
@@ -354,7 +354,7 @@ class TestCancel:
         assert await it.texts() == ["a", "b"]
 
     async def test_memory_is_one_page(self) -> None:
-        """Lines that were given out are let go when the next are asked for."""
+        """Delivered lines are released when the next ones are requested."""
         it = Followed([FINISHED], [page("a", "b", cursor="1"), page("c", cursor="2"), page(cursor="2")])
         first = await anext(it.log)
         held = sys.getrefcount(first)

@@ -1,4 +1,4 @@
-"""The end of a followed log: pages that are truncated, late lines, and logs that are gone."""
+"""The end of a followed log: truncated pages, late lines, and logs that no longer exist."""
 
 from datetime import timedelta
 
@@ -14,7 +14,7 @@ from tests.support.case import cases
 
 class TestTheEnd:
     async def test_finished_log_is_read_without_a_pause(self) -> None:
-        """A log whose build finished before is read page by page to an empty one, without any sleep."""
+        """The log of a finished build is read page by page to an empty page, without a pause."""
         it = Followed(
             [FINISHED], [page("a", "b", cursor="1", truncated=True), page("c", cursor="2"), page(cursor="2")]
         )
@@ -25,7 +25,7 @@ class TestTheEnd:
         assert it.log.complete
 
     async def test_stop_seen_while_following_settles(self) -> None:
-        """When the build stops while it is followed, the log is drained, and read again 2 s later."""
+        """When a followed build stops, its log is read to the end, and once more 2 s later."""
         it = Followed(
             [RUNNING, FINISHED],
             [
@@ -61,14 +61,14 @@ class TestTheEnd:
         assert it.clock.naps == naps
 
     async def test_outcome_that_comes_late_is_waited_for(self) -> None:
-        """A stopped build without an outcome is asked again, paced, and its outcome is known at the end."""
+        """A stopped build without an outcome is polled until its outcome is known."""
         it = Followed([STOPPED, STOPPED, STOPPED, FINISHED], [page("a", cursor="1"), page(cursor="1")])
         assert await it.texts() == ["a"]
         assert it.log.build.build_outcome == "success"
         assert it.clock.naps == [1.0, 1.0, 1.5, 2.0]
 
     async def test_outcome_that_never_comes_ends_the_wait(self) -> None:
-        """After about 30 s without an outcome the follower ends without it."""
+        """After about 30 s without an outcome, the follower ends without it."""
         it = Followed([STOPPED], [page("a", cursor="1"), page(cursor="1")])
         assert await it.texts() == ["a"]
         assert it.log.build.build_outcome is None
@@ -76,8 +76,8 @@ class TestTheEnd:
         assert 30 <= it.clock.now() < 40
         assert len(it.script.asked) < 30
 
-    async def test_ended_log_is_never_asked_again(self) -> None:
-        """At the end `read` gives `()` and iteration stops, every time, without a request."""
+    async def test_ended_log_is_never_requested_again(self) -> None:
+        """After the end, `read` returns `()` and iteration stops, without a request."""
         it = Followed([FINISHED], [page("a", cursor="1"), page(cursor="1")])
         assert await it.texts() == ["a"]
         asked = list(it.script.asked)
@@ -88,7 +88,7 @@ class TestTheEnd:
 
     @pytest.mark.parametrize("status", ["initializing", "running", "paused"])
     async def test_unfinished_build_does_not_end_the_log(self, status: str) -> None:
-        """Whatever the status is called, only `stopped` ends a log."""
+        """Only the status `stopped` ends a log."""
         it = Followed(
             [build(status), build(status), FINISHED],
             [NOTHING, NOTHING, page("a", cursor="1"), page(cursor="1")],
@@ -96,7 +96,7 @@ class TestTheEnd:
         assert await it.texts() == ["a"]
 
     async def test_log_without_lines_ends(self) -> None:
-        """A finished build whose log is empty, or was never made, gives no line and ends complete."""
+        """A finished build whose log is empty or missing delivers no line and ends complete."""
         it = Followed([FINISHED], [NotFoundError("no log")])
         assert await it.texts() == []
         assert it.log.complete
@@ -117,15 +117,15 @@ class TestTruncated:
         ],
     )
     async def test_hollow_pages_end_a_finished_log(self, hollow: list[LogPage], asked: int) -> None:
-        """Truncated pages without lines are followed while the cursor moves, ten in a row, and no further."""
+        """At most ten truncated pages without lines in a row are followed, while the cursor moves."""
         it = Followed([FINISHED], [page("a", cursor="1", truncated=True), *hollow])
         assert await it.texts() == ["a"]
         assert not it.log.complete
         assert len(it.script.asked) == asked
         assert it.clock.naps == []
 
-    async def test_lines_behind_hollow_pages_are_found(self) -> None:
-        """A few truncated pages without lines hide nothing that lies behind them."""
+    async def test_lines_after_hollow_pages_are_found(self) -> None:
+        """Lines after a few truncated pages without lines are found."""
         hollow = [page(cursor=str(i), truncated=True) for i in range(MAX_EMPTY_TRUNCATED)]
         it = Followed(
             [FINISHED], [*hollow, page("a", cursor="x"), *hollow, page("b", cursor="y"), page(cursor="y")]
@@ -135,7 +135,7 @@ class TestTruncated:
 
     @pytest.mark.parametrize("cursor", ["1", "2", None])
     async def test_hollow_pages_of_a_running_build_are_paced(self, cursor: str | None) -> None:
-        """A truncated page without lines of a running build neither ends the log nor spins."""
+        """A truncated page without lines of a running build neither ends the log nor causes a busy loop."""
         it = Followed(
             [RUNNING] * 30 + [FINISHED],
             [page(cursor=cursor, truncated=True)] * 30 + [page("a", cursor="3"), page(cursor="3")],
@@ -144,7 +144,7 @@ class TestTruncated:
         assert it.clock.now() > 100
 
     async def test_truncated_page_with_lines_is_followed_at_once(self) -> None:
-        """More lines behind a page are fetched without a pause, also while the build runs."""
+        """The page after a truncated one is fetched without a pause, even while the build runs."""
         it = Followed(
             [RUNNING, FINISHED],
             [page("a", cursor="1", truncated=True), page("b", cursor="2", truncated=True), page(cursor="2")],
@@ -154,7 +154,7 @@ class TestTruncated:
         assert it.clock.naps == []
 
     async def test_same_page_claiming_more_does_not_spin(self) -> None:
-        """A page that says truncated but gives no other cursor is read again at the usual pace."""
+        """A truncated page without another cursor is read again at the usual pace."""
         it = Followed([RUNNING, RUNNING, FINISHED], [page("a", truncated=True), page("a", truncated=True)])
         assert await it.texts() == ["a"]
         assert it.clock.naps[0] == 1.0
@@ -172,23 +172,23 @@ class TestGone:
             pytest.param(LogPosition(None, 3), [], [], id="at a position in the first page"),
         ],
     )
-    async def test_log_that_is_gone_is_incomplete(
+    async def test_deleted_log_is_incomplete(
         self, start: LogPosition | None, pages: list[LogPage | BuildsError], texts: list[str]
     ) -> None:
-        """A 404 where the log had begun ends it incomplete, after one more look 2 s later."""
+        """A 404 for a log that had started ends it incomplete, after one more look 2 s later."""
         it = Followed([FINISHED], [*pages, NotFoundError("gone")], start=start)
         assert await it.texts() == texts
         assert not it.log.complete
         assert it.clock.naps == [2.0]
 
-    async def test_log_that_a_build_must_have_had_is_incomplete(self) -> None:
-        """A build that ran had a log: if there is none, it is gone."""
+    async def test_missing_log_of_a_build_that_ran_is_incomplete(self) -> None:
+        """A missing log of a build that ran is incomplete, because the build had a log."""
         it = Followed([msgspec.structs.replace(FINISHED, running_on=NOW)], [NotFoundError("gone")])
         assert await it.texts() == []
         assert not it.log.complete
 
-    async def test_one_404_of_many_responses_ends_nothing(self) -> None:
-        """A 404 that the next response contradicts costs no line, while the build runs and after it."""
+    async def test_a_single_404_ends_nothing(self) -> None:
+        """A 404 that the next response contradicts loses no line, during the build and after it."""
         gone = NotFoundError("a replica that lags")
         it = Followed(
             [RUNNING, RUNNING, FINISHED],
@@ -198,7 +198,7 @@ class TestGone:
         assert it.log.complete
 
     async def test_log_of_a_running_build_is_waited_for(self) -> None:
-        """A log that is gone is polled at the usual pace until the build ends."""
+        """A log that no longer exists is polled at the usual pace until the build ends."""
         it = Followed([RUNNING] * 5 + [FINISHED], [page("a", cursor="1"), NotFoundError("gone")])
         assert await it.texts() == ["a"]
         assert it.log.build is FINISHED

@@ -1,4 +1,4 @@
-"""What a follower knows of the versions that its log names."""
+"""The versions that a follower finds in its log."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ def sim() -> BuildsSimulator:
 
 
 async def test_filled_while_following(sim: BuildsSimulator) -> None:
-    """A version is known with the batch of its line, while the build still runs."""
+    """A version is known with the batch of its line, while the build is still running."""
     build = sim.add_build()
     async with sim.client() as client:
         log = client.follow(build.build_uuid)
@@ -41,8 +41,8 @@ async def test_filled_while_following(sim: BuildsSimulator) -> None:
         pytest.param({"start": LogPosition(None, 2, 2)}, (SECOND,), id="in front of the start"),
     ],
 )
-async def test_lines_that_are_not_given(options: Any, versions: Any, sim: BuildsSimulator) -> None:
-    """Lines that `tail` skips count; those in front of `start` belong to an earlier reader."""
+async def test_lines_that_are_not_delivered(options: Any, versions: Any, sim: BuildsSimulator) -> None:
+    """Versions in lines that `tail` skips count, and those in lines before `start` do not."""
     texts = [f"line {number}" for number in range(10)]
     texts[1], texts[4] = f"Current Version ID: {FIRST}", f"Current Version ID: {SECOND}"
     build = sim.add_finished_build(texts)
@@ -57,7 +57,7 @@ async def test_lines_that_are_not_given(options: Any, versions: Any, sim: Builds
     ("command", "has_url"), [("npx wrangler deploy", False), ("npx wrangler versions upload", True)]
 )
 async def test_a_simulated_build(command: str, has_url: bool, sim: BuildsSimulator) -> None:
-    """The simulator's own builds write wrangler's lines, as the API's build confirms."""
+    """The simulator's own builds write wrangler's lines, and the API's build confirms them."""
     tag = sim.add_worker("shop")
     async with sim.client() as client:
         [trigger] = await client.triggers.list(tag)
@@ -70,8 +70,8 @@ async def test_a_simulated_build(command: str, has_url: bool, sim: BuildsSimulat
         assert log.preview_url == (log.build.preview_url if has_url else None)
 
 
-async def test_the_builds_own_url_comes_first(sim: BuildsSimulator) -> None:
-    """What the API says is not replaced by what the log says."""
+async def test_the_preview_url_of_the_api_stays(sim: BuildsSimulator) -> None:
+    """The preview URL of the API's build is not replaced by the one in the log."""
     build = sim.add_finished_build(
         [f"Worker Version ID: {FIRST}", f"Version Preview URL: https://{FIRST[:8]}-log.octo.workers.dev"],
         preview_url="https://api.example",
@@ -83,8 +83,8 @@ async def test_the_builds_own_url_comes_first(sim: BuildsSimulator) -> None:
         assert log.preview_url == f"https://{FIRST[:8]}-log.octo.workers.dev"
 
 
-async def test_a_green_log_without_a_version(sim: BuildsSimulator) -> None:
-    """A build that uploaded nothing names no version, although its log says that it succeeded."""
+async def test_a_successful_log_without_a_version(sim: BuildsSimulator) -> None:
+    """A build that uploaded nothing names no version, although its log reports success."""
     build = sim.add_build(build_script(5), makes="nothing")
     async with sim.client() as client:
         log = client.follow(build.build_uuid)

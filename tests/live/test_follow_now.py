@@ -47,10 +47,10 @@ PAGES = {
 
 
 @pytest.mark.parametrize(("built", "pages", "expected"), PAGES.values(), ids=PAGES)
-async def test_ends_behind_the_last_line_that_exists(
+async def test_ends_after_the_last_existing_line(
     built: Build, pages: list[LogPage | BuildsError], expected: str
 ) -> None:
-    """All lines that exist come, page by page and without a pause, whatever the state of the build."""
+    """All existing lines are delivered page by page without a pause, whatever the state of the build."""
     it = Now(built, pages)
     assert "".join(await it.texts()) == expected
     assert it.clock.naps == []
@@ -70,7 +70,7 @@ async def test_ends_behind_the_last_line_that_exists(
 async def test_gone(
     pages: list[LogPage | BuildsError], expected: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The log of a finished build that is gone is not complete, and a warning says why."""
+    """A finished build whose log no longer exists is incomplete, and a warning gives the reason."""
     it = Now(replace(FINISHED, running_on=FINISHED.stopped_on), pages)
     assert "".join(await it.texts()) == expected
     assert not it.log.complete
@@ -81,7 +81,7 @@ async def test_gone(
     ("tail", "expected"), [(0, ""), (1, "c"), (2, "bc"), (9, "abc")], ids=["none", "one", "two", "all"]
 )
 async def test_tail(tail: int, expected: str) -> None:
-    """With `tail`, the last lines that exist."""
+    """`tail` selects the last existing lines."""
     pages = [page("a", "b", cursor="1", truncated=True), page("c", cursor="2")]
     it = Now(RUNNING, [*pages, *(pages if tail > 1 else pages[1:])], tail=tail)
     assert "".join(await it.texts()) == expected
@@ -89,7 +89,7 @@ async def test_tail(tail: int, expected: str) -> None:
 
 
 async def test_error_is_raised_at_once() -> None:
-    """An outage is raised, not sat out for the patience of the client; the next read goes on where it was."""
+    """An outage is raised without the client's patience, and the next read resumes at the same position."""
     clock = VirtualClock()
     sim = BuildsSimulator(clock=clock, page_size=1)
     async with sim.client() as client:
@@ -119,7 +119,7 @@ async def test_error_is_raised_at_once() -> None:
     ids=str,
 )
 async def test_again_and_again(behavior: Behavior) -> None:
-    """Each next look, which starts at the position of the last one, gives the lines that came in between."""
+    """Each look that starts at the last look's position delivers the lines written in between."""
     clock = VirtualClock()
     sim = BuildsSimulator(clock=clock, page_size=4, behavior=behavior)
     lines = [(5 + n * 0.7, f"line {n}") for n in range(40)]

@@ -1,4 +1,4 @@
-"""When a followed log ends, for builds whose dates say little."""
+"""When a followed log ends, for builds with missing or ambiguous dates."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ PATH = f"/builds/builds/{BUILD_UUID}"
 async def test_finished_build_with_no_certain_end(
     stopped_on: str | None, api: MockApi, client: BuildsClient, clock: FakeClock
 ) -> None:
-    """A finished build is followed to its end at once, even if the API can't say when it stopped."""
+    """A finished build is followed to its end at once, even if its stop time is unknown."""
     api.on("GET", PATH, envelope(build(stopped_on=stopped_on)), repeat=True)
     api.on("GET", f"{PATH}/logs", envelope(log_page("a", "b", cursor="1", truncated=True)))
     api.on("GET", f"{PATH}/logs?cursor=1", envelope(log_page("c", cursor="2")))
@@ -31,7 +31,7 @@ async def test_finished_build_with_no_certain_end(
 async def test_late_line_of_a_build_with_no_certain_end(
     stopped_on: str | None, api: MockApi, client: BuildsClient, clock: FakeClock
 ) -> None:
-    """A line that comes a second after the stop is given, even if the API can't say when that was."""
+    """A line that arrives a second after the stop is delivered, even if the stop time is unknown."""
     stops, late = 3.0, 4.0
 
     def status(*_: object, **__: Any) -> CallbackResult:

@@ -1,6 +1,6 @@
-"""Random walks of a follower: every line once and in order, whatever API, network and reader do.
+"""Random walks of a follower deliver every line once and in order.
 
-Coroutines are driven by hand, one step at a time, so that a cancellation can strike at any await, and ten
+The tests drive coroutines by hand, one step at a time, so a cancellation can strike at any await and ten
 minutes of a build cost no time.
 """
 
@@ -32,34 +32,34 @@ EPOCH = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
 @dataclass
 class World:
-    """One build, and the ways in which the API may respond about it."""
+    """One build, and the variations of the API's responses for it."""
 
     written: list[float]  # when each line was written
     texts: list[str]
-    page_sizes: list[int]  # of the requests in turn
+    page_sizes: list[int]  # of successive requests
     last_cursor: Literal["tail", "none", "same"]
-    lag: float  # how much later than written a line shows
+    lag: float  # delay between writing and showing a line
     outcome_lag: float
-    begins: float  # 404 before, if it has not stopped by then
+    begins: float  # 404 before, unless it has stopped by then
     truncated_lies: bool
-    failures: set[int]  # which requests fail
-    repeats: set[int]  # which requests get the last page once more
-    paging: Literal["offsets", "numbers"] = "offsets"  # numbers: behind the last page is the last page again
+    failures: set[int]  # numbers of the failing requests
+    repeats: set[int]  # numbers of the requests that repeat the last page
+    paging: Literal["offsets", "numbers"] = "offsets"  # numbers: the last page repeats at the end
     stamps: list[int] = field(default_factory=lambda: [1784052295481] * 20)
-    lapses: set[int] = field(default_factory=set)  # which requests get a 404 from a replica that lags
-    queued: float = 0.0  # until then the build is queued
-    stale: set[int] = field(default_factory=set)  # which requests see it queued although it has begun
-    gone: float = float("inf")  # from then on there is no log any more
+    lapses: set[int] = field(default_factory=set)  # numbers of the requests with a 404 from a stale replica
+    queued: float = 0.0  # the build is queued until then
+    stale: set[int] = field(default_factory=set)  # numbers of the requests that see a started build as queued
+    gone: float = float("inf")  # the log no longer exists from then on
     clock: LoneClock = field(default_factory=LoneClock)
     requests: int = 0
     last: LogPage = field(default_factory=LogPage)
     repeated: bool = False
     lapsed: bool = False
-    given: dict[int, int] = field(default_factory=dict)  # how many lines of each page
+    given: dict[int, int] = field(default_factory=dict)  # number of lines of each page
 
     @property
     def lines(self) -> tuple[LogLine, ...]:
-        """All lines that the build ever writes."""
+        """All lines that the build writes, now or later."""
         return tuple(map(LogLine, self.stamps, self.texts[: len(self.written)]))
 
     @property
@@ -79,7 +79,7 @@ class World:
         now = self.clock.time
         await asyncio.sleep(0)
         stopped = now >= self.stops
-        # Not at the very end: how long a copy may lag is bounded.
+        # Not at the very end, because the lag of a stale copy is bounded.
         queued = now < self.queued or (number in self.stale and now < self.stops)
         begun = BuildStatus.QUEUED if queued else BuildStatus.RUNNING
         build = Build(
@@ -109,7 +109,7 @@ class World:
             if last >= shown
             else str(last)
         )
-        # A stale page at the very end would be a line that comes later than promised.
+        # A stale page at the very end would be a line that arrives later than the API promises.
         stale = self.last.lines and self.last.cursor == cursor and self.clock.time < self.stops
         if number in self.repeats and stale and not self.repeated:
             self.repeated = True
@@ -123,7 +123,7 @@ class World:
         return self.last
 
     def _numbered(self, asked: int, shown: int) -> LogPage:
-        """The page of that number; the one before it if there is none, or that one was not given in full."""
+        """The page of that number, or the previous page if there is none or the previous one was not full."""
         if not shown:
             return LogPage()
         size = self.page_sizes[0]
@@ -142,7 +142,7 @@ worlds = st.builds(
     texts=st.lists(st.sampled_from(["", "a", "b"]), min_size=12, max_size=12),
     page_sizes=st.lists(st.integers(1, 5), min_size=1, max_size=4),
     last_cursor=st.sampled_from(["tail", "none", "same"]),
-    # A line may show as late as the second look after the end, not later: that is the promise.
+    # The latest moment at which a line may show is the second look after the end.
     lag=st.sampled_from([0.0, 0.5, 1 + SETTLE - 0.01]),
     outcome_lag=st.sampled_from([0.0, 3.0, 20.0]),
     begins=st.sampled_from([0.0, 0.0, 7.0]),
@@ -155,7 +155,7 @@ worlds = st.builds(
 
 
 def queued_first(world: World, seconds: float) -> World:
-    """The same build, after so long in the queue. Without lines it is a build that never ran."""
+    """The same build after `seconds` in the queue. Without lines, it is a build that never ran."""
     world.queued = seconds
     world.written = [seconds + moment for moment in world.written]
     world.begins += seconds
@@ -164,9 +164,9 @@ def queued_first(world: World, seconds: float) -> World:
 
 @st.composite
 def last_pages_again(draw: st.DrawFn) -> World:
-    """A server that numbers pages: behind the last page it gives the last page again, grown or not.
+    """A server that numbers pages and repeats the last page at the end, grown or not.
 
-    Timestamps differ, and lines come in pairs: a follower that has seen one line only can't tell a repeated
+    Timestamps differ, and lines come in pairs: a follower that has seen only one line can't tell a repeated
     page from an equal line.
     """
     world = draw(worlds)
@@ -179,7 +179,7 @@ def last_pages_again(draw: st.DrawFn) -> World:
 
 @st.composite
 def blocks_again(draw: st.DrawFn) -> World:
-    """A log in which a block of lines comes a second time, with its old timestamps."""
+    """A log in which a block of lines repeats with its old timestamps."""
     world = draw(worlds)
     world.last_cursor = "tail"
     count = draw(st.integers(1, 10))
@@ -191,7 +191,7 @@ def blocks_again(draw: st.DrawFn) -> World:
     world.texts = [str(number) for number in numbers]
     world.stamps = [1784052295481 + number for number in numbers]
     world.written = sorted(draw(st.lists(TIMES, min_size=len(numbers), max_size=len(numbers))))
-    world.repeats = set()  # a slip of the server would look the same
+    world.repeats = set()  # a repeated page would look the same
     return world
 
 
@@ -204,7 +204,7 @@ all_worlds = st.builds(
 steps = st.lists(
     st.tuples(
         st.sampled_from(["read", "next", "next", "hand over"]),
-        st.none() | st.integers(0, 4),  # at which wait it is cancelled
+        st.none() | st.integers(0, 4),  # number of the await at which it is canceled
     ),
     max_size=40,
 )
@@ -215,7 +215,7 @@ def follow(world: World, start: LogPosition | None = None) -> LogFollower:
 
 
 def take(log: LogFollower, how: str, cancel_at: int | None) -> list[str] | None:
-    """The texts of one step, None at the end of the log."""
+    """The texts of one step, or None at the end of the log."""
     try:
         if how == "read":
             return [line.message for line in drive(log.read(), cancel_at)] or None
@@ -227,12 +227,12 @@ def take(log: LogFollower, how: str, cancel_at: int | None) -> list[str] | None:
 
 
 def read_all(world: World, walk: list[tuple[str, int | None]]) -> tuple[list[str], LogFollower]:
-    """The texts that the steps of a walk give, and then the rest of the log."""
+    """The texts of the steps of a walk and of the rest of the log."""
     log = follow(world)
     got: list[str] = []
     for how, cancel_at in walk:
         if how == "hand over":
-            world.last = LogPage()  # a new follower can't know a slip that the old one saw
+            world.last = LogPage()  # a new follower can't recognize a repeated page that the old one saw
             stored = msgspec.json.encode(log.position)
             log = follow(world, msgspec.json.decode(stored, type=LogPosition))
         else:
@@ -245,7 +245,7 @@ def read_all(world: World, walk: list[tuple[str, int | None]]) -> tuple[list[str
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(world=all_worlds, walk=steps)
 def test_every_line_once_and_in_order(world: World, walk: list[tuple[str, int | None]]) -> None:
-    """No response, fault, cancellation or hand-over makes a follower lose, repeat or reorder a line."""
+    """No response, fault, cancellation or handover makes a follower lose, repeat or reorder a line."""
     got, log = read_all(world, walk)
     assert got == world.texts[: len(world.written)]
     assert log.build.build_outcome == BuildOutcome.SUCCESS
@@ -254,10 +254,8 @@ def test_every_line_once_and_in_order(world: World, walk: list[tuple[str, int | 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(world=all_worlds, walk=steps, gone=st.floats(0, 70))
-def test_log_that_is_gone_is_never_complete(
-    world: World, walk: list[tuple[str, int | None]], gone: float
-) -> None:
-    """A follower of a log that is deleted meanwhile ends with the build, and is not complete."""
+def test_deleted_log_is_never_complete(world: World, walk: list[tuple[str, int | None]], gone: float) -> None:
+    """A follower whose log is deleted ends with the build, and is complete only with all lines."""
     world.gone = world.queued + gone
     got, log = read_all(world, walk)
     expected = world.texts[: len(world.written)]

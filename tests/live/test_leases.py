@@ -1,4 +1,4 @@
-"""Messages in hand: which of their leases counts."""
+"""Messages in hand, and which of their leases counts."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
@@ -12,7 +12,7 @@ from tests.support import FakeClock
 
 
 class Queue:
-    """Records its requests."""
+    """A queue that records its requests."""
 
     def __init__(self) -> None:
         self.acks: list[str] = []
@@ -38,7 +38,7 @@ class Queue:
 
 
 class StillClock(FakeClock):
-    """A clock that wakes no sleeper: the test calls `renew_due` itself."""
+    """A clock that wakes no sleeper, because the test calls `renew_due` itself."""
 
     async def sleep(self, _: float) -> None:
         await asyncio.Event().wait()
@@ -62,11 +62,11 @@ async def leases(queue: Queue, still: StillClock) -> AsyncIterator[Leases]:
 
 
 async def test_message_that_is_pulled_again(leases: Leases, queue: Queue, still: StillClock) -> None:
-    """A message that comes again while it is held is not given out twice, and its new lease counts."""
+    """A message that is redelivered while held is not delivered twice, and its new lease counts."""
     assert leases.hold(QueueMessage(id="m", lease_id="old"), since=0.0)
     still.advance(60)
     assert not leases.hold(QueueMessage(id="m", lease_id="new"), since=60.0)
-    still.advance(60)  # the old lease is over
+    still.advance(60)  # the old lease has expired
     assert leases.is_leased("m")
     await leases.renew_due()
     assert queue.extended == [["new"]]
@@ -77,8 +77,8 @@ async def test_message_that_is_pulled_again(leases: Leases, queue: Queue, still:
     assert not leases.is_leased("m")
 
 
-async def test_new_lease_that_ends(leases: Leases, still: StillClock) -> None:
-    """The new lease counts from its request."""
+async def test_new_lease_that_expires(leases: Leases, still: StillClock) -> None:
+    """A new lease starts with its request."""
     leases.hold(QueueMessage(id="m", lease_id="old"), since=0.0)
     leases.hold(QueueMessage(id="m", lease_id="new"), since=60.0)
     still.advance(159)
@@ -87,8 +87,8 @@ async def test_new_lease_that_ends(leases: Leases, still: StillClock) -> None:
     assert not leases.is_leased("m")
 
 
-async def test_message_that_was_given_back(leases: Leases, queue: Queue) -> None:
-    """A message that comes again after it was handed back is held anew, and not asked for once more."""
+async def test_message_that_was_handed_back(leases: Leases, queue: Queue) -> None:
+    """A message that returns after it was handed back is held again and not handed back twice."""
     leases.hold(QueueMessage(id="m", lease_id="old"), since=0.0)
     leases.hand_back("m")
     assert leases.hold(QueueMessage(id="m", lease_id="new"), since=1.0)

@@ -32,23 +32,23 @@ def numbers(step: Step) -> list[int]:
 class TestRepeatedPage:
     """A server that repeats its last page in response to that page's cursor."""
 
-    def test_is_given_once(self) -> None:
-        """However often it comes, it gives no line, and causes no request at once while the build runs."""
+    def test_is_delivered_once(self) -> None:
+        """A repeated page delivers no line, and causes no immediate request while the build runs."""
         cursor = LogCursor(START)
         steps = taken(cursor, *[page(1, 2, cursor="a")] * 4)
         assert [numbers(step) for step in steps] == [[1, 2], [], [], []]
         assert not any(step.more for step in steps[2:])
         assert cursor.asked == "a"
 
-    def test_gives_what_it_has_grown_by(self) -> None:
-        """Lines that it gained are given once each; the next page loses none to them."""
+    def test_delivers_only_its_new_lines(self) -> None:
+        """New lines of a repeated page are delivered once each, and the next page loses no line."""
         cursor = LogCursor(START)
         pages = [page(1, 2, cursor="a"), page(1, 2, 3, cursor="a"), page(1, 2, 3, cursor="a")]
         pages += [page(1, 2, 3, 4, cursor="a"), page(5, 6, cursor="b")]
         assert [numbers(step) for step in taken(cursor, *pages)] == [[1, 2], [3], [], [4], [5, 6]]
 
     def test_position_lies_in_it(self) -> None:
-        """A new cursor at the position gives the lines that are left, even those the page has gained."""
+        """A new cursor at the position delivers the remaining lines, including lines that the page gained."""
         cursor, grown = LogCursor(START), page(1, 2, 3, 4, cursor="a")
         taken(cursor, page(1, 2, cursor="a"), grown)
         for left, rest in enumerate([[], [4], [3, 4]]):
@@ -56,51 +56,51 @@ class TestRepeatedPage:
             assert position == LogPosition(None, 4 - left, 4 - left)
             assert numbers(LogCursor(position).take(grown, final=False)) == rest
 
-    def test_is_asked_for_once_more_when_the_log_is_final(self) -> None:
-        """It may have been a slip of the server: only the second repetition in a row ends the log."""
+    def test_is_requested_again_when_the_log_is_final(self) -> None:
+        """Only the second repetition in a row ends a final log, because the first may be a server error."""
         cursor = LogCursor(START)
         pages = [page(1, 2, cursor="a"), page(1, 2, cursor="a"), page(1, 2, cursor="a")]
         assert [step.more for step in taken(cursor, *pages, final=True)[1:]] == [True, False]
 
-    def test_that_has_grown_is_doubted_anew(self) -> None:
+    def test_that_has_grown_is_requested_again(self) -> None:
         """After new lines, one repetition is again not enough to end a final log."""
         cursor = LogCursor(START)
         taken(cursor, page(1, 2, cursor="a"), page(1, 2, cursor="a"))
         grown = page(1, 2, 3, cursor="a")
         assert [step.more for step in taken(cursor, grown, grown, final=True)][1]
 
-    def test_of_one_line_is_known_by_the_lines_before_it(self) -> None:
-        """A page of one line repeats itself too, where the line before had another timestamp."""
+    def test_of_one_line_is_recognized_by_the_line_before_it(self) -> None:
+        """A repeated page of one line is recognized if the line before it has another timestamp."""
         cursor = LogCursor(START)
         pages = [page(1, cursor="a"), page(2, cursor="b"), page(2, cursor="b"), page(2, cursor="b")]
         assert [numbers(step) for step in taken(cursor, *pages, final=True)] == [[1], [2], [], []]
 
-    def test_that_timestamps_cannot_tell_is_new_when_it_stays(self) -> None:
-        """Where all timestamps are equal, it is skipped while the build runs, and given at the end."""
+    def test_with_equal_timestamps_is_new_at_the_end(self) -> None:
+        """A repeated page with equal timestamps is skipped while the build runs, and delivered at the end."""
         cursor, equal = LogCursor(START), page(1, 1, cursor="a")
         assert [numbers(step) for step in taken(cursor, equal, equal, equal)] == [[1, 1], [], []]
         assert [numbers(step) for step in taken(cursor, equal, equal, final=True)] == [[1, 1], []]
 
-    def test_that_is_not_whole_is_new(self) -> None:
-        """A page that begins like the one before it, but lacks some of its lines, is a new one."""
+    def test_with_missing_lines_is_new(self) -> None:
+        """A page that starts like the previous one but lacks some of its lines is a new page."""
         cursor = LogCursor(START)
         steps = taken(cursor, page(1, 2, 3, cursor="a"), page(1, 2, cursor="a"), page(1, 2, 4, cursor="a"))
         assert [numbers(step) for step in steps] == [[1, 2, 3], [1, 2], [4]]
 
     def test_under_another_cursor_is_new(self) -> None:
-        """A block of lines that comes again under another cursor is given as often as the API gives it."""
+        """Equal pages under different cursors are all delivered."""
         cursor = LogCursor(START)
         steps = taken(cursor, page(1, 2, cursor="a"), page(1, 2, cursor="b"), page(1, 2, cursor="c"))
         assert [numbers(step) for step in steps] == [[1, 2]] * 3
 
     def test_after_an_empty_one_is_new(self) -> None:
-        """A server whose response to its last cursor has no lines does not repeat pages."""
+        """After an empty response to the same cursor, an equal page is new."""
         cursor = LogCursor(START)
         steps = taken(cursor, page(1, 2, cursor="a"), page(cursor="a"), page(1, 2, cursor="a"))
         assert [numbers(step) for step in steps] == [[1, 2], [], [1, 2]]
 
-    def test_of_which_more_is_behind_is_new_the_second_time(self) -> None:
-        """Where the API said that a page is behind it, an equal page is that one, unless it was a slip."""
+    def test_after_a_truncated_page_is_new_the_second_time(self) -> None:
+        """After a truncated page, an equal page is skipped once and then delivered as the next page."""
         cursor = LogCursor(START)
         pages = [page(1, 2, cursor="a", truncated=True), page(1, 2, cursor="a"), page(1, 2, cursor="a")]
         steps = taken(cursor, *pages)
@@ -109,8 +109,8 @@ class TestRepeatedPage:
 
 
 class TestPosition:
-    def test_moves_on_when_the_page_behind_has_come(self) -> None:
-        """It stays in a page until the next response, with or without lines, has come from behind it."""
+    def test_advances_with_the_next_page(self) -> None:
+        """The position stays in a page until the next response arrives, with or without lines."""
         for after in (page(cursor="a"), page(cursor="b"), page(3, cursor="b")):
             cursor = LogCursor(START)
             taken(cursor, page(1, 2, cursor="a"))
@@ -120,15 +120,15 @@ class TestPosition:
                 "b" if after == page(cursor="b") else "a", len(after.lines), 2 + len(after.lines)
             )
 
-    def test_carries_what_is_still_to_be_skipped(self) -> None:
-        """Where pages have become smaller, the position counts the lines to skip behind the page."""
+    def test_carries_the_remaining_skip(self) -> None:
+        """When pages have shrunk, the position counts the lines to skip after the page."""
         cursor = LogCursor(LogPosition(None, 5))
         assert numbers(*taken(cursor, page(1, 2, cursor="a"))) == []
         assert cursor.position() == LogPosition("a", 3, 5)
         assert numbers(*taken(cursor, page(3, 4, 5, 6, cursor="b"))) == [6]
 
     def test_goes_back(self) -> None:
-        """A cursor sent back reads on from there, and takes a page that it knows for a new one."""
+        """A cursor that is sent back reads on from there and treats a known page as new."""
         cursor = LogCursor(START)
         taken(cursor, page(1, 2, cursor="a"), page(3, 4, cursor="b"))
         cursor.back_to(LogPosition(None, 1, 1))
@@ -139,8 +139,8 @@ class TestPosition:
         ]
 
     @pytest.mark.parametrize("offset", [2, 3, 9])
-    def test_beyond_the_log_is_no_complete_end(self, offset: int) -> None:
-        """A log that has fewer lines than a position counts is not complete, page by page or as one."""
+    def test_after_the_end_of_the_log_is_incomplete(self, offset: int) -> None:
+        """A log with fewer lines than a position counts is incomplete, in one page or several."""
         for pages in ([page(1, 2)], [page(1, 2, cursor="a"), page(cursor="a")]):
             steps = taken(LogCursor(LogPosition(None, offset)), *pages, final=True)
             assert steps[-1].complete is (offset <= 2)
@@ -162,12 +162,12 @@ class TestMore:
             pytest.param(page(cursor="a", truncated=True), True, True, id="truncated and empty, and final"),
         ],
     )
-    def test_is_said_by_the_page(self, one: LogPage, final: bool, more: bool) -> None:
-        """Whether to ask again at once follows from `truncated`, the cursor, and whether the log is final."""
+    def test_follows_from_the_page(self, one: LogPage, final: bool, more: bool) -> None:
+        """An immediate next request depends on `truncated`, the cursor, and whether the log is final."""
         assert LogCursor(START).take(one, final=final).more is more
 
     def test_ends_after_many_empty_pages(self) -> None:
-        """Truncated pages without lines are followed ten in a row, and lines start the count anew."""
+        """At most ten truncated pages without lines in a row are followed, and lines reset the count."""
         cursor, names = LogCursor(START), map(str, range(99))
         for _ in range(2):
             empty = [page(cursor=next(names), truncated=True) for _ in range(MAX_EMPTY_TRUNCATED + 1)]
@@ -188,10 +188,10 @@ class TestMore:
         pytest.param(START, [], Build(build_uuid="b", running_on=NOW), False, id="the build has run"),
     ],
 )
-def test_404_is_no_log_yet_or_a_log_that_is_gone(
+def test_404_means_no_log_yet_or_a_deleted_log(
     start: LogPosition, pages: list[LogPage], build: Build, complete: bool
 ) -> None:
-    """The meaning of a 404 depends on whether the log has given anything before."""
+    """The meaning of a 404 depends on whether the log has delivered anything before."""
     cursor = LogCursor(start)
     taken(cursor, *pages)
     assert cursor.not_found(build) == Step((), more=False, complete=complete)

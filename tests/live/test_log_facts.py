@@ -1,4 +1,4 @@
-"""What a log says about uploads: the ids of versions, and the preview URL."""
+"""Uploads in a log: the version ids and the preview URL."""
 
 import time
 
@@ -37,7 +37,7 @@ def facts_of(*texts: str) -> LogFacts:
     ],
 )
 def test_lines_that_name_a_version(line: str) -> None:
-    """Of wrangler, with colors, and with the prefix of a task runner."""
+    """Wrangler's lines name a version, with colors and with the prefix of a task runner."""
     assert facts_of("Uploaded shop (1.23 sec)", line, "✨ Success! Build completed.").versions == (VERSION,)
 
 
@@ -58,8 +58,8 @@ def test_lines_that_name_a_version(line: str) -> None:
         pytest.param("Current Version ID: \u0660f5c2e6a-1b3d-4c7e-9a8b-2d4f6a8c0e1f", id="other digits"),
     ],
 )
-def test_lines_that_name_none(line: str) -> None:
-    """What is no version is left out."""
+def test_lines_without_a_version(line: str) -> None:
+    """Lines without a valid version id are ignored."""
     assert facts_of(line).versions == ()
 
 
@@ -82,12 +82,12 @@ def test_lines_that_name_none(line: str) -> None:
     ],
 )
 def test_preview_url(line: str, url: str | None) -> None:
-    """Only the address of a version that the log has named: nothing else is what wrangler writes."""
+    """Only the URL of a version that the log has named is a preview URL."""
     assert facts_of(f"Worker Version ID: {VERSION}", line).preview_url == url
 
 
 def test_a_whole_upload() -> None:
-    """The lines of `wrangler versions upload`; the last URL counts, and the alias never does."""
+    """`wrangler versions upload` yields its versions and its last URL, and never the alias."""
     facts = facts_of(
         "Total Upload: 23.58 KiB / gzip: 5.46 KiB",
         "Worker Startup Time: 12 ms",
@@ -104,7 +104,7 @@ def test_a_whole_upload() -> None:
 
 
 def test_memory_is_bounded() -> None:
-    """A log that names a new version in each line is remembered in part."""
+    """A log that names a new version in each line is remembered only in part."""
     facts = facts_of(*(f"Current Version ID: {number:08x}{VERSION[8:]}" for number in range(1000)))
     assert len(facts.versions) == MAX_VERSIONS
     assert facts.versions[0].startswith("00000000-")

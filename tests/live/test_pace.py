@@ -1,4 +1,4 @@
-"""When a poller is due: intervals, how they grow, and what a failure or a slow consumer does to them."""
+"""When a poller is due: intervals, their growth, and the effects of failures and slow consumers."""
 
 import asyncio
 
@@ -9,7 +9,7 @@ from tests.support import FakeClock
 
 
 async def turns(pace: Pace, clock: FakeClock, count: int, *, took: float = 0.0) -> list[float]:
-    """The moments of some requests that bring nothing, each with a response after `took` seconds."""
+    """The times of requests without progress, each with a response after `took` seconds."""
     moments = []
     for _ in range(count):
         requested_at = await pace.turn()
@@ -21,12 +21,12 @@ async def turns(pace: Pace, clock: FakeClock, count: int, *, took: float = 0.0) 
 
 
 async def test_grows_up_to_the_maximum(clock: FakeClock) -> None:
-    """The first request is due at once; intervals grow by the factor up to the maximum."""
+    """The first request is due at once, and intervals grow by the factor up to the maximum."""
     assert await turns(Pace(clock, 2, 8, growth=2), clock, 6) == [0, 2, 6, 14, 22, 30]
 
 
 async def test_reset(clock: FakeClock) -> None:
-    """After progress the interval is at its minimum again."""
+    """Progress resets the interval to its minimum."""
     pace = Pace(clock, 2, 100, growth=2)
     await turns(pace, clock, 5)
     pace.reset()
@@ -34,8 +34,8 @@ async def test_reset(clock: FakeClock) -> None:
     assert pace.pause == 2
 
 
-async def test_does_not_grow_by_itself(clock: FakeClock) -> None:
-    """Without a maximum all intervals are the same."""
+async def test_constant_without_a_maximum(clock: FakeClock) -> None:
+    """Without a maximum, all intervals are equal."""
     assert await turns(Pace(clock, 3), clock, 4) == [0, 3, 6, 9]
 
 
@@ -45,7 +45,7 @@ async def test_minimum_above_the_maximum(clock: FakeClock) -> None:
 
 
 async def test_counts_from_request_to_request(clock: FakeClock) -> None:
-    """The time that a response took is part of the interval; after a longer one there is no pause."""
+    """The response time is part of the interval, and a longer one leaves no pause."""
     assert await turns(Pace(clock, 5), clock, 3, took=2) == [0, 5, 10]
     clock.naps.clear()
     assert await turns(Pace(clock, 5), clock, 3, took=7) == [12, 19, 26]
@@ -53,7 +53,7 @@ async def test_counts_from_request_to_request(clock: FakeClock) -> None:
 
 
 async def test_factor(clock: FakeClock) -> None:
-    """A factor lengthens one interval only."""
+    """A factor lengthens only one interval."""
     pace = Pace(clock, 5)
     pace.next_after(0, factor=3)
     assert await pace.turn() == 15
@@ -62,7 +62,7 @@ async def test_factor(clock: FakeClock) -> None:
 
 
 async def test_failure(clock: FakeClock) -> None:
-    """After a failure the next request is due one interval later, however long the failed one took."""
+    """After a failure, the next request is due one interval later, however long the failed one took."""
     pace = Pace(clock, 5)
     await pace.turn()
     clock.advance(60)
@@ -71,7 +71,7 @@ async def test_failure(clock: FakeClock) -> None:
 
 
 async def test_cancelled_wait(clock: FakeClock) -> None:
-    """A wait that is cancelled does not begin anew: the time that has passed counts."""
+    """A canceled wait does not start over: the elapsed time counts."""
     pace = Pace(clock, 5)
     pace.next_after(clock.now())
 
@@ -79,7 +79,7 @@ async def test_cancelled_wait(clock: FakeClock) -> None:
         clock.advance(min(seconds, 2))
         raise asyncio.CancelledError
 
-    clock.sleep = interrupted  # type: ignore[method-assign]  # a clock whose sleeper is cancelled
+    clock.sleep = interrupted  # type: ignore[method-assign]  # a clock whose sleeper is canceled
     for left in (5, 3, 1):
         assert pace.pause == left
         with pytest.raises(asyncio.CancelledError):

@@ -1,4 +1,4 @@
-"""Sitting out outages: for how long, at what pace, and how it is reported."""
+"""Patience with outages: its duration, its pace, and its reports."""
 
 import asyncio
 import logging
@@ -33,7 +33,7 @@ RESET = BuildsConnectionError("reset")
 
 
 class Told:
-    """An observer of outages."""
+    """An observer that records outages."""
 
     def __init__(self) -> None:
         self.outages: list[OutageBegan | OutageEnded] = []
@@ -44,7 +44,7 @@ class Told:
 
 
 def attempts(patience: Patience, clock: FakeClock, error: BuildsError, most: int = 100) -> list[float]:
-    """When attempts are made that all fail with `error`, until it is to be raised."""
+    """The times of attempts that all fail with `error`, until it is raised."""
     moments: list[float] = []
     while len(moments) < most:
         moments.append(clock.now())
@@ -67,7 +67,7 @@ class TestPatience:
         ids=lambda error: type(error).__name__,
     )
     def test_transient_errors(self, clock: FakeClock, error: BuildsError) -> None:
-        """They are sat out with growing pauses; the last attempt is made when the patience ends."""
+        """Transient errors are retried with growing pauses, and for the last time when the patience ends."""
         assert attempts(Patience(clock, 60), clock, error) == [0, 1, 3, 7, 15, 30, 45, 60]
 
     @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ class TestPatience:
         ids=lambda error: type(error).__name__,
     )
     def test_other_errors(self, clock: FakeClock, error: BuildsError) -> None:
-        """They are raised at once, also in the middle of an outage, which is over then."""
+        """Other errors are raised at once, even during an outage, which they end."""
         told = Told()
         patience = Patience(clock, 60, verb="follow", outages=Outages(clock, told))
         assert attempts(patience, clock, error) == [0]
@@ -95,19 +95,19 @@ class TestPatience:
         ]
 
     def test_none(self, clock: FakeClock, caplog: pytest.LogCaptureFixture) -> None:
-        """Without patience every error is raised, nothing is said, and no pause is made."""
+        """Without patience, every error is raised without a report or a pause."""
         patience = Patience(clock)
         assert not patience.outlasts(RESET)
         assert patience.due == -inf
         assert caplog.records == []
 
     def test_infinite(self, clock: FakeClock) -> None:
-        """Infinite patience never ends, at the longest pause."""
+        """Infinite patience never ends and keeps the longest pause."""
         moments = attempts(Patience(clock, inf), clock, RESET, most=1000)
         assert {later - earlier for earlier, later in pairwise(moments[5:])} == {15.0}
 
     def test_success_resets(self, clock: FakeClock) -> None:
-        """After a success both the patience and the pauses begin anew."""
+        """A success resets both the patience and the pauses."""
         patience = Patience(clock, 60)
         for _ in range(10):
             start = clock.now()
@@ -115,8 +115,8 @@ class TestPatience:
             patience.succeeded()
             assert patience.due == -inf
 
-    def test_afterwards(self, clock: FakeClock) -> None:
-        """When the patience is at its end, each failure is raised, and a loop around it is paced."""
+    def test_after_the_end(self, clock: FakeClock) -> None:
+        """After the patience has ended, each failure is raised, and a loop around it is paced."""
         patience = Patience(clock, 10)
         attempts(patience, clock, RESET)
         for _ in range(3):
@@ -126,7 +126,7 @@ class TestPatience:
         patience.succeeded()
         assert patience.outlasts(RESET)
 
-    def test_failures_at_the_same_time(self, clock: FakeClock) -> None:
+    def test_simultaneous_failures(self, clock: FakeClock) -> None:
         """Several requests that fail together lengthen the pause once."""
         patience = Patience(clock, 60)
         for _ in range(10):
@@ -135,13 +135,13 @@ class TestPatience:
 
     @pytest.mark.parametrize(("asked", "pause"), [(0.5, 1), (40.0, 40), (3600.0, 300)])
     def test_retry_after_of_a_503(self, clock: FakeClock, asked: float, pause: float) -> None:
-        """It makes a pause longer, never shorter, up to five minutes."""
+        """A Retry-After lengthens a pause to at most five minutes, and never shortens it."""
         patience = Patience(clock, 60)
         assert patience.outlasts(InternalServerError("busy", status=503, retry_after=asked))
         assert patience.due == pause
 
-    def test_what_is_said(self, clock: FakeClock, caplog: pytest.LogCaptureFixture) -> None:
-        """An outage is reported once when it begins and once when it is over."""
+    def test_reports(self, clock: FakeClock, caplog: pytest.LogCaptureFixture) -> None:
+        """An outage is reported once when it begins and once when it ends."""
         caplog.set_level(logging.INFO, "builds_async")
         counters = Counters()
         patience = Patience(clock, 60, verb="wait", outages=Outages(clock, counters))
@@ -156,8 +156,8 @@ class TestPatience:
         ]
         assert counters.outages == 1
 
-    def test_what_is_said_at_the_end(self, clock: FakeClock) -> None:
-        """An outage that ends the verb is reported with the error that is raised, once."""
+    def test_report_of_the_raised_error(self, clock: FakeClock) -> None:
+        """An outage that ends the verb is reported once, with the raised error."""
         told = Told()
         patience = Patience(clock, 60, verb="wait", outages=Outages(clock, told))
         attempts(patience, clock, RESET)
@@ -167,7 +167,7 @@ class TestPatience:
         assert patience.outage is None
 
     def test_weighing(self, clock: FakeClock) -> None:
-        """A pass has failed if all parts did, and not for reasons of their own."""
+        """A pass has failed if all parts failed for reasons that are not their own."""
         own, patience = NotFoundError("no", status=404), Patience(clock, 10)
         for errors in ([RESET, RESET], [RESET], [own, RESET], [own, own], []):
             patience.weigh(errors, parts=2)
@@ -180,7 +180,7 @@ class TestPatience:
 
 
 class Verbs:
-    """Live verbs of one client, each with a patience of its own."""
+    """Live verbs of one client, each with its own patience."""
 
     def __init__(self, clock: FakeClock, count: int) -> None:
         self.clock, self.told = clock, Told()
@@ -201,10 +201,10 @@ class Verbs:
 
 
 class TestOutagesOfOneClient:
-    """An outage is reported once for a client, however many of its verbs it hits."""
+    """An outage is reported once per client, however many of its verbs it affects."""
 
     def test_many_verbs(self, clock: FakeClock, caplog: pytest.LogCaptureFixture) -> None:
-        """The first failure and the first success are reported, and nothing in between or behind."""
+        """Only the first failure and the first success of an outage are reported."""
         caplog.set_level(logging.INFO, "builds_async")
         verbs = Verbs(clock, 60)
         for _ in range(4):
@@ -221,7 +221,7 @@ class TestOutagesOfOneClient:
         assert verbs.reports[2:] == [("Began", "verb 5")]
 
     def test_mixed_beginning(self, clock: FakeClock) -> None:
-        """While an outage sets in some requests succeed: it is still one."""
+        """Requests that succeed while an outage starts do not split it in two."""
         verbs = Verbs(clock, 3)
         verbs.fail(0)
         verbs.succeed(1)
@@ -302,7 +302,7 @@ Verb = Callable[[BuildsClient, BuildsSimulator], Awaitable[object]]
 
 
 def outage(kind: str) -> list[Fault]:
-    """Faults that hit every request."""
+    """Faults that affect every request."""
     limit = Fault("rate_limited", times=None, retry_after=90)
     return [limit if kind == "limit" else Fault("reset", times=None)]
 
@@ -310,8 +310,8 @@ def outage(kind: str) -> list[Fault]:
 @pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.__name__.strip("_"))
 class TestVerbs:
     @pytest.mark.parametrize("kind", ["reset", "limit"])
-    async def test_outage_is_sat_out(self, verb: Verb, kind: str) -> None:
-        """Every live verb goes on after an outage of four minutes, and reports it."""
+    async def test_outage_is_survived(self, verb: Verb, kind: str) -> None:
+        """Every live verb continues after an outage of four minutes and reports it."""
         clock, told = VirtualClock(), Told()
         sim = BuildsSimulator(clock=clock)
         async with sim.client(observer=told) as client:
@@ -329,7 +329,7 @@ class TestVerbs:
         assert (began.verb, ended.verb, ended.error) == (verb_name, verb_name, None)
 
     async def test_longer_outage_is_raised(self, verb: Verb) -> None:
-        """After five minutes of unbroken failure every live verb raises the error, and has not spun."""
+        """After five minutes of unbroken failure, every live verb raises the error without having spun."""
         clock = VirtualClock()
         sim = BuildsSimulator(clock=clock)
         async with sim.client() as client:
@@ -340,7 +340,7 @@ class TestVerbs:
             assert len(sim.requests) < 120
 
     async def test_without_patience(self, verb: Verb) -> None:
-        """With no patience the error is raised after the retries of one call."""
+        """Without patience, the error is raised after the retries of one call."""
         clock = VirtualClock()
         sim = BuildsSimulator(clock=clock)
         async with sim.client() as client:
@@ -351,7 +351,7 @@ class TestVerbs:
 
 
 async def test_outage_in_the_middle_of_a_log() -> None:
-    """A follower goes on behind its last line when an outage is over, and loses nothing."""
+    """A follower resumes after its last line when an outage ends, and loses nothing."""
     clock = VirtualClock()
     sim = BuildsSimulator(clock=clock)
     async with sim.client() as client:
@@ -372,7 +372,7 @@ async def test_outage_in_the_middle_of_a_log() -> None:
 
 
 async def test_watch_of_some() -> None:
-    """As long as one request of a pass succeeds, a watch has no outage."""
+    """A watch has no outage while at least one request of each pass succeeds."""
     clock = VirtualClock()
     sim = BuildsSimulator(clock=clock)
     async with sim.client() as client:
@@ -390,7 +390,7 @@ async def test_watch_of_some() -> None:
 
 @pytest.mark.slow
 async def test_sixty_followers(caplog: pytest.LogCaptureFixture) -> None:
-    """An outage that hits sixty followers is one warning in the log, and one report to the observer."""
+    """An outage that affects sixty followers is one warning in the log and one report to the observer."""
     caplog.set_level(logging.INFO, "builds_async.live")
     clock, told = VirtualClock(idle_turns=20), Told()
     sim = BuildsSimulator(clock=clock)

@@ -1,4 +1,4 @@
-"""What a tail asks next, by itself: no request is sent here."""
+"""The next request of a tail, without sending one."""
 
 import time
 from collections import Counter
@@ -23,8 +23,8 @@ def schedule(workers: int, due: float = 0.0) -> Schedule:
 
 
 class TestOrder:
-    def test_what_has_begun_comes_first(self) -> None:
-        """A build that an event names, then a log never asked for, then a follow-up that a log depends on."""
+    def test_started_builds_come_first(self) -> None:
+        """The order is: a build from an event, a log never requested, then a follow-up that a log needs."""
         made = schedule(5)
         made.set_log("old", -9.0)
         made.add_follow_up("w1")
@@ -35,7 +35,7 @@ class TestOrder:
         assert first == [Single("build"), Log("new"), FollowUp("w2")]
 
     def test_the_longest_due_log(self) -> None:
-        """Of several logs that are due the one that has waited longest is chosen, and each once."""
+        """The log that has been due the longest is chosen, and each log once."""
         made = schedule(0)
         for uuid, due in (("a", 3.0), ("b", 1.0), ("c", 2.0), ("d", 9.0)):
             made.set_log(uuid, due)
@@ -43,7 +43,7 @@ class TestOrder:
         assert made.next_due(5.0) == 9.0
 
     def test_nothing_is_chosen_twice(self) -> None:
-        """What was chosen is under way until it is scheduled anew."""
+        """A chosen item is in flight until it is scheduled again."""
         made = schedule(1)
         made.open_log("a")
         made.add_follow_up("w0")
@@ -55,8 +55,8 @@ class TestOrder:
         made.followed_up("w0")
         assert made.choose(0.0) == FollowUp("w0")
 
-    def test_what_is_held_or_removed(self) -> None:
-        """A log that is held is not chosen, nor a Worker that was removed."""
+    def test_held_or_removed(self) -> None:
+        """A held log and a removed Worker are not chosen."""
         made = schedule(2)
         made.set_log("a", 0.0)
         made.open_log("b")
@@ -71,7 +71,7 @@ class TestOrder:
 
 class TestLooks:
     def test_twenty_at_once(self) -> None:
-        """A look asks for twenty Workers while twenty are due, or will be soon."""
+        """A look covers twenty Workers that are due, or will be soon."""
         made = schedule(45)
         looks = [made.choose(0.0) for _ in range(3)]
         assert [len(look.tags) for look in looks if isinstance(look, Lookup)] == [20, 20, 5]
@@ -83,7 +83,7 @@ class TestLooks:
         assert len(look.tags) == 20
 
     def test_queued_workers_come_more_often(self) -> None:
-        """A Worker with a queued build is due again after 2.5 s; others that are due soon ride along."""
+        """A Worker with a queued build is due again after 2.5 s; others that are due soon share its look."""
         made = schedule(3)
         made.choose(0.0)
         for tag in tags(3):
@@ -101,7 +101,7 @@ class TestLooks:
         [(100, 50, 0.05, 0.15), (1000, 20, 0.3, 0.45), (5000, 20, 0.5, 0.7), (20, 200, 0.0, 0.05)],
     )
     def test_share(self, workers: int, logs: int, least: float, most: float) -> None:
-        """While more is due than can go, looks get the share that makes both waits short; none starves."""
+        """Under overload, looks get the share that keeps both waits short, and nothing starves."""
         made = schedule(workers)
         uuids = [f"b{number}" for number in range(logs)]
         for uuid in uuids:
@@ -122,7 +122,7 @@ class TestLooks:
         assert max(after - before for before, after in pairwise(places)) < 100
 
     def test_queued_looks_are_bounded(self) -> None:
-        """Looks at Workers with queued builds take at most a third of the requests while logs are waiting."""
+        """Looks at queued builds take about a third of the requests while logs are waiting."""
         made = schedule(1000)
         for tag in tags(1000):
             made.looked_up(tag, -10.0, queued=True)
@@ -144,7 +144,7 @@ class TestLooks:
 class TestFollowUps:
     @pytest.mark.slow
     def test_share(self) -> None:
-        """A follow-up for missed builds waits while others wait, but not for ever."""
+        """A follow-up for missed builds yields to other requests, but not forever."""
         made = schedule(100)
         for tag in tags(100):
             made.add_follow_up(tag)
@@ -161,7 +161,7 @@ class TestFollowUps:
                     made.looked_up(tag, turn * 0.3, queued=False)
         assert 5 <= follow_ups <= 20
 
-    def test_all_of_them_when_nothing_else_waits(self) -> None:
+    def test_follow_ups_take_free_turns(self) -> None:
         """While no log and no look is due, follow-ups take every turn."""
         made = schedule(30, due=99.0)
         for tag in tags(30):
@@ -170,7 +170,7 @@ class TestFollowUps:
 
 
 def test_events_find_builds() -> None:
-    """Where events find what begins, looks are rare, and a queued build does not make them more frequent."""
+    """When events find new builds, looks are rare, and a queued build does not make them more frequent."""
     made = Schedule(600.0, lookups_find=False)
     made.add_worker("w0", 0.0)
     made.choose(0.0)
@@ -180,7 +180,7 @@ def test_events_find_builds() -> None:
 
 @pytest.mark.slow
 def test_thousands_of_workers() -> None:
-    """Choosing does not sort all Workers: ten thousand choices among 5,000 take well under a second."""
+    """Ten thousand choices among 5,000 Workers take at most 2 s, because choosing does not sort them."""
     made = schedule(5000)
     began = time.process_time()
     for turn in range(10_000):

@@ -1,4 +1,4 @@
-"""`client.summarize`: why a build failed, and what else its log says."""
+"""`client.summarize`: the reason of a failure, and the other facts of a log."""
 
 import pytest
 
@@ -42,7 +42,7 @@ async def test_reason(before: int, after: int, shown: tuple[int, int]) -> None:
 
 
 async def test_reason_of_two_lines() -> None:
-    """A reason that ends in a colon is joined with the next line; the lines around are those of the first."""
+    """A reason that ends in a colon is joined with the next line, and the context is that of the first."""
     summary = await summary_of(simulated(), ["a", "Error: build failed:", "no such module"])
     assert summary.reason == "Error: build failed: no such module"
     assert [line.message for line in summary.around] == ["a", "Error: build failed:", "no such module"]
@@ -50,7 +50,7 @@ async def test_reason_of_two_lines() -> None:
 
 @pytest.mark.parametrize("outcome", [BuildOutcome.SUCCESS, BuildOutcome.CANCELLED])
 async def test_no_failure(outcome: BuildOutcome) -> None:
-    """A build that has not failed has no reason, whatever its log says."""
+    """A build that has not failed has no reason, whatever its log contains."""
     summary = await summary_of(simulated(), [ERROR], outcome)
     assert (summary.reason, summary.around, summary.complete) == (None, (), True)
 
@@ -63,13 +63,13 @@ async def test_long_log() -> None:
     assert sum(seen.path.endswith("/logs") for seen in sim.requests) <= MAX_PAGES
 
 
-async def test_log_that_is_gone() -> None:
-    """A log that is no longer kept gives an empty summary, not an error."""
+async def test_deleted_log() -> None:
+    """A log that no longer exists yields an empty summary, not an error."""
     assert await summary_of(simulated(behavior=Behavior(logs_kept=0.0)), [ERROR]) == LogSummary()
 
 
 async def test_steps_and_versions() -> None:
-    """The steps and the uploaded versions are those of a follower."""
+    """The steps and the uploaded versions equal those of a follower."""
     sim = simulated()
     async with sim.client() as client:
         uploaded = "Current Version ID: 0a1b2c3d-0000-4000-8000-000000000001"
@@ -83,7 +83,7 @@ async def test_steps_and_versions() -> None:
 
 
 async def test_running_build() -> None:
-    """The log of a build that runs is read as far as it exists, without waiting for the end."""
+    """The log of a running build is read as far as it exists, without waiting for the end."""
     sim = simulated()
     async with sim.client() as client:
         build = sim.add_build([(0, BuildStatus.RUNNING), (0, "Initializing build environment..."), (99, "b")])
@@ -95,7 +95,7 @@ async def test_running_build() -> None:
 
 
 async def test_unknown_build() -> None:
-    """A build that the account does not have is a NotFoundError."""
+    """An unknown build raises NotFoundError."""
     sim = simulated()
     async with sim.client() as client:
         build = await client.builds.get(sim.add_finished_build(1).build_uuid)

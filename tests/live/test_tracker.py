@@ -1,4 +1,4 @@
-"""Which builds are new when dates are missing, wrong or equal, and when responses lag."""
+"""Which builds are new when dates are missing, wrong or equal, and when responses are stale."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -26,7 +26,7 @@ WRONG = DAY + timedelta(days=400)
 
 
 def made(uuid: str, created: datetime | int | None = None, *, running: bool = False) -> Build:
-    """A build that has failed, or is running; `created` may be a second of the day."""
+    """A build that has failed or is running; an integer `created` is a second of the day."""
     return Build(
         build_uuid=uuid,
         status=BuildStatus.RUNNING if running else BuildStatus.STOPPED,
@@ -36,7 +36,7 @@ def made(uuid: str, created: datetime | int | None = None, *, running: bool = Fa
 
 
 class Source:
-    """A Worker with its builds, newest first; `latest` may give another build, and may fail."""
+    """A Worker with its builds, newest first; `latest` may return another build, and may fail."""
 
     def __init__(self, *builds: Build) -> None:
         self.builds = [*builds]
@@ -72,7 +72,7 @@ class Source:
 
 
 async def passed(tracker: Tracker) -> None:
-    """Look at all Workers, and follow up what that has left open."""
+    """Look at all Workers, and follow up on the open ones."""
     await tracker.look_up(tracker.ids)
     for tag in tuple(tracker.unfinished):
         await tracker.follow_up(tag)
@@ -87,7 +87,7 @@ def looked(tracker: Tracker) -> list[str]:
 
 
 def stored(tracker: Tracker) -> dict[str, WorkerMark | None]:
-    """The marks, encoded and decoded."""
+    """The marks after encoding and decoding."""
     data = msgspec.json.encode(tracker.marks)
     return msgspec.json.decode(data, type=dict[str, WorkerMark | None])
 
@@ -103,13 +103,13 @@ ODD: dict[str, datetime | None] = {
 @cases("date", ODD.values(), ids=ODD)
 @cases("restart", [False, True], ids=["one tracker", "restarted"])
 def test_odd_date(date: datetime | None, restart: bool) -> None:
-    """A build with an odd date is new when the list has it first, once; and so is each one after it."""
+    """A build with an odd date is new once, when the list first shows it, and so is each later build."""
     source = Source(made("b1", 1))
     tracker = source.tracker()
     assert looked(tracker) == ["b1"]
     for number, created in enumerate((date, 3, date, 5), 2):
         source.builds.insert(0, made(f"b{number}", created))
-        if restart:  # then the marked build is reported once more, as it is now
+        if restart:  # the marked build is reported once more, in its present state
             tracker = source.tracker(stored(tracker))
         assert [it for it in looked(tracker) if it != f"b{number - 1}"] == [f"b{number}"]
         assert looked(tracker) == []
@@ -117,7 +117,7 @@ def test_odd_date(date: datetime | None, restart: bool) -> None:
 
 @pytest.mark.parametrize("date", ODD.values(), ids=ODD)
 def test_several_at_once(date: datetime | None) -> None:
-    """Several new builds come in the order of the list where their dates can't decide it."""
+    """Several new builds are reported in list order where their dates can't decide."""
     source = Source(made("b1", 1))
     tracker = source.tracker()
     looked(tracker)
@@ -128,7 +128,7 @@ def test_several_at_once(date: datetime | None) -> None:
 
 @pytest.mark.parametrize("date", [None, NEVER, WRONG], ids=["null", "9999", "next year"])
 def test_mark_with_an_odd_date(date: datetime | None) -> None:
-    """A stored mark whose date is missing or wrong does not hide the builds after it."""
+    """A stored mark whose date is missing or wrong does not hide later builds."""
     source = Source(made("b3", 3), made("b2", 2), made("b1", date), made("b0", 0))
     tracker = source.tracker({A: WorkerMark("b1", date)})
     assert [it for it in looked(tracker) if it != "b1"] == ["b2", "b3"]
@@ -138,7 +138,7 @@ def test_mark_with_an_odd_date(date: datetime | None) -> None:
 
 @pytest.mark.parametrize("date", [None, NEVER], ids=["null", "9999"])
 def test_stale_copy(date: datetime | None) -> None:
-    """A look that gives an older build, from a copy that lags, reports nothing, dated or not."""
+    """A look that returns an older build from a stale copy reports nothing, dated or not."""
     source = Source(made("b3", 3), made("b2", date), made("b1", date))
     tracker = source.tracker({A: WorkerMark("b3", DAY + timedelta(seconds=3))})
     for stale in source.builds[1:]:
@@ -151,7 +151,7 @@ def test_stale_copy(date: datetime | None) -> None:
 
 
 def test_lagging_list() -> None:
-    """A new build that the list does not have yet is reported at once, dated or not, and only once."""
+    """A new build that is not listed yet is reported at once and only once, dated or not."""
     for date in (5, None):
         source = Source(made("b1", 1))
         tracker = source.tracker()
@@ -163,7 +163,7 @@ def test_lagging_list() -> None:
 
 
 def test_first_build_while_the_list_lags() -> None:
-    """The first build of a Worker is reported, though its list is still empty."""
+    """The first build of a Worker is reported while its list is still empty."""
     source = Source()
     tracker = source.tracker()
     assert looked(tracker) == []
@@ -172,8 +172,8 @@ def test_first_build_while_the_list_lags() -> None:
     assert tracker.tracks(A, "b1")
 
 
-def test_builds_of_one_moment() -> None:
-    """If the marked build was deleted, builds with its date are not new; later ones are."""
+def test_builds_with_equal_dates() -> None:
+    """If the marked build was deleted, builds with its date are not new, and later ones are."""
     source = Source(made("b4", 2), made("b3", 1), made("b2", 1), made("b0", 0))
     tracker = source.tracker({A: WorkerMark("b1", DAY + timedelta(seconds=1))})
     assert looked(tracker) == ["b4"]
@@ -182,23 +182,23 @@ def test_builds_of_one_moment() -> None:
     assert tracker.marks[A] == WorkerMark("b6", DAY + timedelta(seconds=2))
 
 
-def test_gone_mark_and_no_dates() -> None:
-    """If the marked build was deleted, one without a date is new if it stands before all older ones."""
+def test_deleted_mark_and_no_dates() -> None:
+    """If the marked build was deleted, an undated build is new if it is listed before all older ones."""
     source = Source(made("b4"), made("b3", 3), made("b1", 1), made("b0"))
     tracker = source.tracker({A: WorkerMark("b2", DAY + timedelta(seconds=2))})
     assert looked(tracker) == ["b3", "b4"]
 
 
 def test_mark_without_a_date() -> None:
-    """The mark of a build without a date has none, and one of 9999 has none either."""
+    """The mark of a build without a date, or with one in 9999, has no date."""
     for date in (None, NEVER):
         tracker = Source(made("b1", date)).tracker()
         looked(tracker)
         assert tracker.marks == {A: WorkerMark("b1", None)}
 
 
-def test_marked_build_goes_on_being_tracked() -> None:
-    """After a restart the marked build is tracked again if it still runs, and its end is reported."""
+def test_marked_build_is_tracked_again() -> None:
+    """After a restart, a marked build that still runs is tracked again, and its end is reported."""
     source = Source(made("b1", 1, running=True))
     tracker = source.tracker({A: WorkerMark("b1", DAY + timedelta(seconds=1))})
     assert looked(tracker) == ["b1"]
@@ -211,8 +211,8 @@ def test_marked_build_goes_on_being_tracked() -> None:
 
 
 @pytest.mark.parametrize("uuid", ["a/b", "..", "a\\b"])
-def test_uuid_that_is_none(uuid: str) -> None:
-    """A build whose UUID can't be in a path is left out, and its Worker is in `failures`."""
+def test_invalid_uuid(uuid: str) -> None:
+    """A build whose UUID can't be in a path is skipped, and its Worker is in `failures`."""
     source = Source(made(uuid, 1, running=True))
     tracker = source.tracker()
     assert looked(tracker) == []
@@ -222,8 +222,8 @@ def test_uuid_that_is_none(uuid: str) -> None:
     assert looked(tracker) == []
 
 
-def test_builds_that_are_left_out_of_the_list() -> None:
-    """If a list has builds that can't be read, the Worker is in `failures`, and the others are reported."""
+def test_unreadable_builds_in_the_list() -> None:
+    """If a list has unreadable builds, the Worker is in `failures`, and the other builds are reported."""
     source = Source(made("b1", 1))
     tracker = source.tracker()
     looked(tracker)
@@ -236,8 +236,8 @@ def test_builds_that_are_left_out_of_the_list() -> None:
 
 
 @cases("outcome", list(BuildOutcome))
-def test_finished_under_another_word(outcome: BuildOutcome) -> None:
-    """A build with an outcome and an end is over, whatever its status is, and does not come back to life."""
+def test_finished_with_an_unknown_status(outcome: BuildOutcome) -> None:
+    """A build with an outcome and an end has finished, whatever its status, and never becomes unfinished."""
     running = made("b1", 1, running=True)
     over = msgspec.structs.replace(
         running, status=BuildStatus("completed"), build_outcome=outcome, stopped_on=DAY
@@ -253,8 +253,8 @@ def test_finished_under_another_word(outcome: BuildOutcome) -> None:
     assert len(tracker.changes) == 1
 
 
-async def test_resumed_tail_whose_worker_can_not_be_asked_for() -> None:
-    """The open log of a Worker whose look fails is read on: its build is requested by itself."""
+async def test_resumed_tail_whose_look_fails() -> None:
+    """When the look at a Worker fails, its open log is still read: its build is requested separately."""
     source = Source(made("b1", 1, running=True))
     source.failed = {A: InternalServerError("busy", status=503)}
     log = TailLog(A, LogPosition())
@@ -274,8 +274,8 @@ async def test_resumed_tail_whose_worker_can_not_be_asked_for() -> None:
     await tail.aclose()
 
 
-def test_a_build_heard_of_during_a_lookup() -> None:
-    """A build that an event names after the lookup it follows up is covered by the next lookup only.
+def test_a_build_from_an_event_during_a_lookup() -> None:
+    """A build that an event names after a lookup is covered only by the next lookup.
 
     Until then the Worker is not settled: a tail that forgot the end of this build would deliver it again.
     """
@@ -295,8 +295,8 @@ def test_a_build_heard_of_during_a_lookup() -> None:
 
 
 @pytest.mark.parametrize("newer", [0, 1, 26, 48, 49, 50, 120])
-def test_older_builds_that_run(newer: int) -> None:
-    """A mark that says that older builds may run brings those, wherever the marked one is listed, once."""
+def test_older_running_builds(newer: int) -> None:
+    """A mark with `older_may_run` reports older running builds once, wherever the marked one is listed."""
     old, over, marked = made("old", 1, running=True), made("over", 2), made("marked", 3, running=True)
     source = Source(*(made(f"new {n}", 4 + n) for n in reversed(range(newer))), marked, over, old)
     tracker = source.tracker({A: WorkerMark("marked", DAY + timedelta(seconds=3), older_may_run=True)})

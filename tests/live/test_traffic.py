@@ -1,4 +1,4 @@
-"""Accounts under load, simulated: no line lags longer behind than the project promises."""
+"""Simulated accounts under load keep the lag of lines within the project's promise."""
 
 import asyncio
 
@@ -14,7 +14,7 @@ TAILS = [it for it in SCENARIOS if it.reader is not follow]
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("scenario", TAILS, ids=lambda it: it.name)
 def test_lag(scenario: Scenario) -> None:
-    """Lines lag no more than the gate on average, each comes once, each build ends once, and no 429 comes."""
+    """The average lag stays within the gate, each line and end is delivered once, and no 429 occurs."""
     traffic = asyncio.run(scenario.run())
     assert set(traffic.statuses) == {200}
     assert traffic.complete
@@ -25,8 +25,8 @@ def test_lag(scenario: Scenario) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(120)
-def test_it_is_the_same_every_time() -> None:
-    """One load gives the same numbers in each run: they can be compared, and pinned."""
+def test_runs_are_reproducible() -> None:
+    """One load yields the same numbers in each run, so that they can be compared and pinned."""
     first, second = [asyncio.run(TAILS[3].run()) for _ in range(2)]
     assert first.lags == second.lags
     assert first.asked == second.asked

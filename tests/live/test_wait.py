@@ -1,4 +1,4 @@
-"""Waiting for a build, and for the build of a commit: which requests are made, when, and the result."""
+"""Waiting for a build and for the build of a commit: the requests, their times, and the result."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -52,7 +52,7 @@ def build(
     branch: str | None = "main",
     at: float | None = 0.0,
 ) -> Build:
-    """A build that was created at `at` seconds; without a `commit` it has no metadata."""
+    """A build created at `at` seconds. Without a `commit`, it has no metadata."""
     metadata = BuildTriggerMetadata(commit_hash=commit, branch=branch)
     return Build(
         build_uuid=uuid,
@@ -68,7 +68,7 @@ STOPPED, FINISHED = build(outcome=None), build()
 
 
 class Script:
-    """Responds to `state` from a list, with the last entry for ever; `asked` has the moments."""
+    """A source that responds to `state` from a list and repeats the last entry; `asked` has the times."""
 
     def __init__(self, clock: FakeClock, builds: Sequence[Build | BuildsError], latency: float = 0.0) -> None:
         self.clock = clock
@@ -111,14 +111,14 @@ class TestPace:
         ],
     )
     async def test_pauses(self, clock: FakeClock, builds: list[Build], naps: list[float]) -> None:
-        """The pause follows the phase: three times longer while queued, none once it has finished."""
+        """The pause is three times longer while the build is queued, and a finished build has none."""
         result, asked = await waited(clock, *builds)
         assert result is builds[-1]
         assert clock.naps == naps
         assert len(asked) == len(builds)
 
     async def test_interval_counts_from_one_request_to_the_next(self, clock: FakeClock) -> None:
-        """The time that a response takes is part of the interval; after a longer one there is no pause."""
+        """The response time is part of the interval, and a longer one leaves no pause."""
         _, asked = await waited(clock, RUNNING, RUNNING, FINISHED, latency=2.0)
         assert asked == [0.0, 5.0, 10.0]
         clock.naps.clear()
@@ -127,7 +127,7 @@ class TestPace:
         assert clock.naps == []
 
     async def test_outcome_that_never_comes(self, clock: FakeClock) -> None:
-        """A stopped build without an outcome is returned as it is after 30 s, not before."""
+        """A stopped build without an outcome is returned after 30 s, not before."""
         result, asked = await waited(clock, RUNNING, STOPPED)
         assert result is STOPPED
         assert asked[-1] - asked[1] == OUTCOME_WAIT
@@ -135,21 +135,21 @@ class TestPace:
 
     @pytest.mark.parametrize("interval", [0.0, -1.0])
     async def test_no_interval(self, clock: FakeClock, interval: float) -> None:
-        """An interval of 0 or less is a ValueError, and nothing is requested."""
+        """An interval of 0 or less raises ValueError, and nothing is requested."""
         script = Script(clock, [FINISHED])
         with pytest.raises(ValueError, match="poll_interval"):
             await wait_for_build(script, poll_interval=interval, clock=clock, patience=Patience(clock))
         assert script.asked == []
 
-    async def test_end_under_another_word(self, clock: FakeClock) -> None:
-        """A build with an outcome and an end is over at once, whatever word its status is."""
+    async def test_finished_with_an_unknown_status(self, clock: FakeClock) -> None:
+        """A build with an outcome and an end has finished at once, whatever its status."""
         over = msgspec.structs.replace(FINISHED, status=BuildStatus("completed"), stopped_on=EPOCH)
         assert await waited(clock, over) == (over, [0.0])
         assert clock.naps == []
 
     @pytest.mark.parametrize("error", [NotFoundError("gone"), BuildsConnectionError("reset")])
-    async def test_errors_come_out(self, clock: FakeClock, error: BuildsError) -> None:
-        """The error that a look-up raises after its retries is raised as it is."""
+    async def test_errors_are_raised(self, clock: FakeClock, error: BuildsError) -> None:
+        """The error of a lookup after its retries is raised unchanged."""
         with pytest.raises(BuildsError) as caught:
             await waited(clock, RUNNING, error)
         assert caught.value is error
@@ -165,7 +165,7 @@ class History:
         self.asked: list[str] = []
 
     def at(self, moment: float, *happens: Build) -> None:
-        """Plan new or changed builds for a moment."""
+        """Plan new or changed builds for a point in time."""
         self.plan += [(moment, partial(self.put, new)) for new in happens]
 
     def put(self, new: Build) -> None:
@@ -261,41 +261,41 @@ class TestNewestOfCommit:
         ],
     )
     def test_which(self, builds: list[Build], commit: str, branch: str | None, found: str | None) -> None:
-        """The newest build of just that commit, on that branch if one is given."""
+        """The newest build of exactly that commit, and of that branch if given, is found."""
         newest = newest_of_commit(builds, commit, branch)
         assert (newest and newest.build_uuid) == found
 
     def test_several_commits(self) -> None:
-        """A beginning that several commits share is a ValueError that names them."""
+        """A prefix that several commits share raises a ValueError that names them."""
         with pytest.raises(ValueError, match=f"'5f0c' is the beginning of several.*{COMMIT}.*{OTHER}"):
             newest_of_commit([build(), build(commit=OTHER)], "5f0c", None)
 
 
 class TestCommit:
     @cases("commit", ["", "5f0", "HEAD", "main", COMMIT + "0", f" {COMMIT}", f"{COMMIT}\n", "5f0c%"])
-    async def test_what_is_no_hash(self, clock: FakeClock, commit: str) -> None:
-        """A text that can't be a hash, or is too short, is a ValueError, and nothing is requested."""
+    async def test_invalid_hash(self, clock: FakeClock, commit: str) -> None:
+        """An invalid or too short hash raises ValueError, and nothing is requested."""
         history = History(clock, build(commit=""))
         with pytest.raises(ValueError, match="4 to 40 hex digits"):
             await history.wait(commit)
         assert history.asked == []
 
     async def test_no_interval(self, clock: FakeClock) -> None:
-        """An interval of 0 or less is a ValueError, and nothing is requested."""
+        """An interval of 0 or less raises ValueError, and nothing is requested."""
         history = History(clock, build())
         with pytest.raises(ValueError, match="poll_interval"):
             await history.wait(poll_interval=0)
         assert history.asked == []
 
     async def test_finished_before(self, clock: FakeClock) -> None:
-        """A commit that was built already costs three requests and no pause."""
+        """A commit that was already built costs three requests and no pause."""
         history = History(clock, build())
         assert await history.wait(COMMIT[:9].upper()) == BUILD_UUID
         assert history.asked == ["list", "get", "list"]
         assert clock.naps == []
 
     async def test_appears_later(self, clock: FakeClock) -> None:
-        """It waits until there is a build, then until it has finished, at the pace of its phase."""
+        """The wait lasts until a build exists and has finished, at the pace of each phase."""
         history = History(clock, *others(3))
         history.at(8, build("queued", at=8))
         history.at(30, build("running", at=8))
@@ -305,7 +305,7 @@ class TestCommit:
         assert history.asked == ["list", "list", "list", "get", "get", "get", "get", "list"]
 
     async def test_not_to_the_end(self, clock: FakeClock) -> None:
-        """With `finished` False, the newest build is returned as soon as it is listed."""
+        """With `finished=False`, the newest build is returned as soon as it is listed."""
         history = History(clock, *others(3))
         history.at(8, build("queued", uuid="first", at=7), build("queued", uuid="second", at=8))
         assert await history.wait(finished=False) == "second"
@@ -313,13 +313,13 @@ class TestCommit:
         assert clock.naps == [5.0, 5.0]
 
     async def test_built_again_before(self, clock: FakeClock) -> None:
-        """Of several builds of one commit the newest is waited for, though an older one has finished."""
+        """The newest of several builds of a commit is waited for, even if an older one has finished."""
         history = History(clock, build("running", uuid="second", at=9), build(uuid="first"))
         history.at(20, build(uuid="second", outcome="fail", at=9))
         assert await history.wait() == "second"
 
-    async def test_built_again_meanwhile(self, clock: FakeClock) -> None:
-        """A build of the same commit that begins while one is waited for has the last word."""
+    async def test_built_again_during_the_wait(self, clock: FakeClock) -> None:
+        """A newer build of the same commit that starts during the wait decides the result."""
         history = History(clock, build("running", uuid="first"))
         history.at(9, build("queued", uuid="second", at=9))
         history.at(10, build(uuid="first"))
@@ -338,7 +338,7 @@ class TestCommit:
     async def test_copies_that_differ(
         self, clock: FakeClock, copies: list[list[str]], asked: list[str]
     ) -> None:
-        """Copies of the list that take turns cost at most one more request for each build that they name."""
+        """Alternating copies of the list cost at most one more request for each build that they name."""
         known = {
             "old": build(uuid="old"),
             "new": build(uuid="new", at=9),
@@ -356,8 +356,8 @@ class TestCommit:
         assert history.asked == asked
         assert clock.naps == []
 
-    async def test_list_that_lags(self, clock: FakeClock) -> None:
-        """A list that shows only an older build again does not make that one the newest."""
+    async def test_stale_list(self, clock: FakeClock) -> None:
+        """A stale list that shows only an older build does not make it the newest."""
         history = History(clock, build(uuid="new", at=9), build("running", uuid="old"))
         get = history.get
 
@@ -378,14 +378,14 @@ class TestCommit:
         assert clock.naps == []
 
     async def test_overtaken_by_many(self, clock: FakeClock) -> None:
-        """A finished build is returned, however many builds of other commits began meanwhile."""
+        """A finished build is returned, however many builds of other commits have started since."""
         history = History(clock, build("running"))
         history.at(7, *others(60, at=100)[::-1], build())
         assert await history.wait() == BUILD_UUID
         assert clock.now() < 60
 
     async def test_deleted_after_the_end(self, clock: FakeClock) -> None:
-        """A finished build is returned even if it is no longer listed by then."""
+        """A finished build is returned even if it is no longer listed."""
         history = History(clock, build())
 
         async def wait() -> str:
@@ -398,17 +398,17 @@ class TestCommit:
             history.builds.clear()
             return found
 
-        history.get = last_get  # type: ignore[method-assign]  # it goes right after
+        history.get = last_get  # type: ignore[method-assign]  # it is deleted right after
         assert await wait() == BUILD_UUID
 
-    async def test_beginning_stands_for_the_commit_it_was_found_for(self, clock: FakeClock) -> None:
-        """Another commit with the same beginning that comes while the build runs changes nothing."""
+    async def test_prefix_keeps_its_commit(self, clock: FakeClock) -> None:
+        """Another commit with the same prefix that appears while the build runs changes nothing."""
         history = History(clock, build("running"))
         history.at(7, build("queued", uuid="other", commit=OTHER, at=7), build())
         assert await history.wait("5f0c") == BUILD_UUID
 
-    async def test_shared_beginning(self, clock: FakeClock) -> None:
-        """A beginning of two commits is a ValueError at the first look."""
+    async def test_shared_prefix(self, clock: FakeClock) -> None:
+        """A prefix of two commits raises ValueError at the first look."""
         history = History(clock, build(commit=OTHER), build())
         with pytest.raises(ValueError, match="several commits"):
             await history.wait("5f0c")
@@ -422,7 +422,7 @@ class TestCommit:
 
 
 def routes(sim: BuildsSimulator) -> list[str]:
-    """The last part of each path that was requested."""
+    """The last part of each requested path."""
     return [seen.path.rpartition("/")[2] for seen in sim.requests]
 
 
@@ -443,7 +443,7 @@ class TestSimulated:
             assert QUEUED_FACTOR * 5 * 240 == 3600
 
     async def test_needs_no_log_permission(self) -> None:
-        """Neither verb asks for a log, so a token that may not read logs is enough."""
+        """Neither verb requests a log, so a token without access to logs is enough."""
         sim = BuildsSimulator(clock=VirtualClock())
         async with sim.client(api_token=sim.add_token(TokenKind.READ_ONLY)) as client:
             sim.fault(Fault(kind="blocked", path="/logs", times=None))
@@ -455,7 +455,7 @@ class TestSimulated:
 
     @cases("fault", ["reset", "cut_body", "not_json", "server_error", "rate_limited"])
     async def test_faults(self, fault: Any) -> None:
-        """A fault at any request delays the end, and changes nothing else."""
+        """A fault at any request delays the end and changes nothing else."""
         sim = BuildsSimulator(clock=VirtualClock())
         async with sim.client() as client:
             added = sim.add_build(build_script())
@@ -463,7 +463,7 @@ class TestSimulated:
             assert (await client.wait(added.build_uuid)).succeeded
 
     async def test_commit_built_by_a_push(self) -> None:
-        """The build of a commit is waited for from before the push until it has its outcome."""
+        """The wait for a commit can start before the push, and lasts until the build has its outcome."""
         clock = VirtualClock()
         sim = BuildsSimulator(clock=clock)
         async with sim.client() as client:
@@ -477,14 +477,14 @@ class TestSimulated:
             assert (result.build_uuid, result.build_outcome) == (added.build_uuid, "success")
 
     async def test_unknown_build(self) -> None:
-        """A build that does not exist is a NotFoundError."""
+        """An unknown build raises NotFoundError."""
         async with BuildsSimulator().client() as client:
             with pytest.raises(NotFoundError):
                 await client.wait("unknown")
 
     @pytest.mark.parametrize("wrong", ["", "..", "a/b"])
-    async def test_what_is_no_id(self, wrong: str) -> None:
-        """A text that can't be an id is a ValueError, before anything is sent."""
+    async def test_invalid_id(self, wrong: str) -> None:
+        """An invalid id raises ValueError before any request."""
         sim = BuildsSimulator()
         async with sim.client() as client:
             for call in (client.wait(wrong), client.wait_for_commit(wrong, COMMIT)):
@@ -498,7 +498,7 @@ class TestSimulated:
         ids=["wrong token", "no permission"],
     )
     async def test_wrong_credentials(self, kind: TokenKind | None, error: type[Exception]) -> None:
-        """Wrong credentials are raised at once, as one bare error."""
+        """Wrong credentials raise one bare error at once."""
         sim = BuildsSimulator()
         async with sim.client(api_token="wrong" if kind is None else sim.add_token(kind)) as client:
             with pytest.raises(error):
@@ -507,8 +507,8 @@ class TestSimulated:
                 await client.wait_for_commit(TAG, COMMIT)
             assert len(sim.requests) == 2
 
-    async def test_time_out_and_cancel_leave_nothing(self) -> None:
-        """A wait that times out or is cancelled, in a pause or a request, leaves nothing behind."""
+    async def test_timeout_and_cancel_leave_nothing(self) -> None:
+        """A wait that times out or is canceled, in a pause or a request, leaves nothing behind."""
         async with nothing_left():
             sim = BuildsSimulator(clock=VirtualClock())
             async with sim, sim.client(transport=None) as client:
@@ -529,7 +529,7 @@ class TestSimulated:
                 await asyncio.sleep(0)
 
     async def test_closed_client_ends_the_wait(self) -> None:
-        """Closing the client ends a wait with a RuntimeError when it asks next."""
+        """Closing the client ends a wait with an error at its next request."""
         sim = BuildsSimulator(clock=VirtualClock())
         async with sim.client() as client:
             waiter = asyncio.create_task(client.wait(sim.add_build().build_uuid))
@@ -541,8 +541,8 @@ class TestSimulated:
                 await waiter
 
     @pytest.mark.slow
-    async def test_it_keeps_within_the_budget(self) -> None:
-        """Fifty waits at once never reach the limit of the account."""
+    async def test_waits_stay_within_the_budget(self) -> None:
+        """Fifty concurrent waits never reach the limit of the account."""
         sim = BuildsSimulator(clock=VirtualClock(), rate_limit=RateLimit(limit=200, window=300))
         async with sim.client() as client:
             script = build_script(rate=0.05)
@@ -551,8 +551,8 @@ class TestSimulated:
             assert all(result.succeeded for result in results)
             assert {seen.status for seen in sim.requests} == {200}
 
-    async def test_loop_round_a_long_block_lets_others_run(self) -> None:
-        """During a long block a loop around the error does not block the event loop."""
+    async def test_loop_around_a_long_block_lets_others_run(self) -> None:
+        """During a long block, a loop around the error does not block the event loop."""
         sim = BuildsSimulator(clock=VirtualClock())
         async with sim.client() as client:
             sim.fault(Fault(kind="rate_limited", retry_after=300))
@@ -566,7 +566,7 @@ class TestSimulated:
             assert turned
 
     async def test_a_closed_gate_is_waited_for(self) -> None:
-        """A wait that begins while the gate is closed goes on when it opens, instead of failing."""
+        """A wait that starts while the gate is closed continues when the gate opens, instead of failing."""
         clock = VirtualClock()
         sim = BuildsSimulator(clock=clock)
         async with sim.client() as client:

@@ -1,4 +1,4 @@
-"""Random walks of all live verbs of one client at once, with the simulator's own logs as the judge."""
+"""Random walks of all live verbs of one client, checked against the simulator's own logs."""
 
 import asyncio
 import random
@@ -21,11 +21,11 @@ pytestmark = pytest.mark.slow
 
 WORKERS, BUILDS = 8, 14
 END = 400.0
-"""By then all builds are over, and all that read them have ended."""
+"""By then, all builds have finished and all readers have ended."""
 
 
 class World:
-    """An account with builds, and all that one client reads of it."""
+    """An account with builds, and all data that one client reads from it."""
 
     def __init__(self, seed: int) -> None:
         self.rng = random.Random(seed)  # noqa: S311  # the same walk for each seed
@@ -38,14 +38,14 @@ class World:
         self.ends: Counter[str] = Counter()
         self.watched_since: dict[str, float] = {}
         self.states: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-        """By Worker and build, the states that the watch has reported since the Worker is in it."""
+        """The states that the watch has reported since the Worker was added, by Worker and build."""
         self.work: list[asyncio.Task[None]] = []
 
     def spawn(self, work: Coroutine[object, object, None]) -> None:
         self.work.append(asyncio.ensure_future(work))
 
     def add_build(self) -> SimulatedBuild:
-        """A build that is queued for a while, and canceled there or writes some lines."""
+        """A build that is queued for a while, and is then canceled or writes some lines."""
         rng = self.rng
         queued, every = rng.choice([0.0, 3.0, 20.0]), rng.choice([0.0, 0.4, 3.0])
         lines = rng.randrange(0, 12)
@@ -61,7 +61,7 @@ class World:
         return build
 
     async def outages(self) -> None:
-        """Break all requests for less than the patience of the client, now and then."""
+        """Now and then break all requests, for less than the client's patience."""
         for _ in range(3):
             await self.clock.sleep(self.rng.uniform(5, 40))
             kind = self.rng.choice(["reset", "server_error", "not_json"])
@@ -70,13 +70,13 @@ class World:
             self.sim.clear_faults()
 
     async def interrupted(self, step: Awaitable[object], seconds: float) -> object:
-        """What a step gives; None if it is canceled after `seconds`."""
+        """The result of a step, or None if it is canceled after `seconds`."""
         return await canceled_after(self.clock, step, seconds)
 
     # Followers, waiters and readers of broadcasts, which share the board.
 
     async def follow(self, client: BuildsClient, build: SimulatedBuild) -> None:
-        """Follow a build with cancellations and hand-overs in between."""
+        """Follow a build with cancellations and handovers in between."""
         log, got = client.follow(build.build_uuid), list[str]()
         while (lines := await self.interrupted(log.read(), self.rng.choice([0.3, 5.0, 90.0]))) != ():
             got += [line.message for line in lines or ()]  # type: ignore[attr-defined]
@@ -91,7 +91,7 @@ class World:
         assert (await client.wait(build.build_uuid)).is_finished
 
     async def subscribe(self, client: BuildsClient, build: SimulatedBuild) -> None:
-        """Read a broadcast, from a random moment on, with cancellations in between."""
+        """Read a broadcast from a random moment on, with cancellations in between."""
         broadcast = client.broadcast(build.build_uuid)
         await self.clock.sleep(self.rng.choice([0.0, 7.0, 50.0]))
         reader: LogSubscription = broadcast.subscribe()
@@ -100,10 +100,10 @@ class World:
             got += [line.message for line in lines or ()]  # type: ignore[attr-defined]
         assert got == [line.message for line in build.lines]
 
-    # A tail, whose set of Workers changes.
+    # A tail with a changing set of Workers.
 
     async def tail(self, client: BuildsClient, queue: str | None) -> None:
-        """Read a tail that is canceled, restarted, and gets and loses Workers."""
+        """Read a tail that is canceled and restarted, and whose Workers are added and removed."""
         tail = client.tail(self.ids[:5], events=queue)
         later = self.ids[5:]
         while self.clock.now() < END:
@@ -140,10 +140,10 @@ class World:
                 assert item.complete
                 self.ends[uuid] += 1
 
-    # A watch, whose set of Workers changes.
+    # A watch with a changing set of Workers.
 
     async def watch(self, client: BuildsClient) -> None:
-        """Read a watch that is canceled, restarted, and gets and loses Workers, the same ones again too."""
+        """Read a watch that is canceled and restarted, and whose Workers come, go and come again."""
         watched = self.ids[:4]
         watcher = client.watch(watched)
         while self.clock.now() < END:
@@ -151,7 +151,7 @@ class World:
             if isinstance(change, BuildChange):
                 assert change.external_script_id in watched, "nothing more comes of a removed Worker"
                 self.report(change)
-            for tag in watcher.current:  # looked up by now: later builds are new
+            for tag in watcher.current:  # already looked up: later builds are new
                 self.watched_since.setdefault(tag, self.clock.now())
             turn, tag = self.rng.random(), self.rng.choice(self.ids)
             if turn < 0.06 and tag not in watched:
@@ -166,7 +166,7 @@ class World:
                 watcher = client.watch(watched, start=stored(watcher.position))
 
     def report(self, change: BuildChange) -> None:
-        """Take a change: a build is new once, and its states only go forward."""
+        """Check a change: a build is new once, and its states only move forward."""
         states = self.states[change.external_script_id][change.build.build_uuid]
         assert change.is_new == (not states)
         states.append(word(change.build))
@@ -175,19 +175,19 @@ class World:
 
 
 def stored(position: WatchPosition) -> WatchPosition:
-    """A position after its way through JSON."""
+    """The position after a round trip through JSON."""
     return msgspec.json.decode(msgspec.json.encode(position), type=WatchPosition)
 
 
 @pytest.mark.parametrize("events", [False, True], ids=["polling", "events"])
 @pytest.mark.parametrize("seed", range(12))
 def test_every_line_once_and_every_end_once(seed: int, events: bool) -> None:
-    """No cancellation, hand-over, outage or changing set costs a line, an end, a 429 or a task."""
+    """No cancellation, handover, outage or changing set loses a line or an end, or causes a 429 or a leak."""
     asyncio.run(walk(World(seed), events=events))
 
 
 async def walk(world: World, *, events: bool) -> None:
-    """Let everything happen at once, and compare what was read with what was written."""
+    """Run everything concurrently, and compare the reads with the writes."""
     async with nothing_left(), world.sim.client(clock=world.clock, patience=300) as client:
         queue = world.sim.add_queue() if events else None
         world.spawn(world.tail(client, queue))
@@ -208,7 +208,7 @@ async def walk(world: World, *, events: bool) -> None:
         elif build.external_script_id in world.ids[:5]:
             assert world.lines[uuid] == written
             assert world.ends[uuid] == 1
-        else:  # added while it ran, or after it was over
+        else:  # added while it ran or after it finished
             assert world.lines[uuid] in ([], written)
             assert world.ends[uuid] <= 1
         if world.watched_since.get(build.external_script_id, END) < build.created:

@@ -70,7 +70,7 @@ def test_doctor_with_a_problem(
 
 @pytest.fixture
 def broken(monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
-    """An account of its own with the Worker `shop`, whose build token is dead, and `blog`, which works."""
+    """A separate account with the Worker `shop`, whose build token is dead, and `blog`, which works."""
     with serving() as made:
         for name, value in made.environment.items():
             monkeypatch.setenv(name, value)
@@ -98,7 +98,7 @@ def test_reason_of_a_dead_token(broken: Served, cli: Cli) -> None:
 
 @pytest.mark.parametrize("words", [(), ("shop",)], ids=["account", "Worker"])
 def test_repair(words: tuple[str, ...], broken: Served, cli: Cli) -> None:
-    """It shows the calls and changes nothing; with --yes it makes them; then nothing is left to do."""
+    """The repair lists its calls, makes them only with --yes, and then finds nothing left to do."""
     shown = cli("doctor", "--repair-build-token", *words)
     assert (shown.code, changes(broken)) == (1, 0)
     assert "nothing was changed" in shown.err
@@ -127,7 +127,7 @@ def test_repair_with_a_new_token(broken: Served, cli: Cli, tmp_path: Path) -> No
 
 
 def test_repair_that_fails(broken: Served, cli: Cli) -> None:
-    """It says what was done and what was not, with the exit code of the error; a second run does the rest."""
+    """A failed repair lists the done and the remaining calls, and a second run completes it."""
     broken.do(lambda: broken.sim.fault(Fault("blocked", method="POST", path="/builds/triggers/")))
     run = cli("doctor", "--repair-build-token", "--yes")
     assert run.code == 3
@@ -139,8 +139,8 @@ def test_repair_that_fails(broken: Served, cli: Cli) -> None:
     assert changes(broken) == 3
 
 
-def test_nothing_to_repair_with(broken: Served, cli: Cli) -> None:
-    """Without another build token it says what to do, and how."""
+def test_repair_without_a_build_token(broken: Served, cli: Cli) -> None:
+    """Without another build token, the error explains how to create one."""
     blog = broken.sim.workers["blog"]
     broken.do(lambda: broken.sim.add_dead_build(external_script_id=blog, age=1.0))
     run = cli("doctor", "--repair-build-token")
@@ -168,7 +168,7 @@ def test_repair_misuse(words: tuple[str, ...], cli: Cli) -> None:
 
 
 def test_probe(cli: Cli, tmp_path: Path, account: Served) -> None:
-    """It prints each question with its answer, and writes a report that names nothing of the account."""
+    """The probe prints each question with its answer, and its report contains no name of the account."""
     account.do(lambda: account.sim.add_finished_build(["canary"], external_script_id=_shop(account)))
     file = tmp_path / "report.md"
     file.write_text("old")
@@ -190,7 +190,7 @@ def test_probe(cli: Cli, tmp_path: Path, account: Served) -> None:
 
 
 def test_probe_of_a_build(cli: Cli, account: Served) -> None:
-    """The build that is named is the one whose log is read."""
+    """The probe reads the log of the given build."""
     uuid = account.do(
         lambda: account.sim.add_finished_build(["x"], external_script_id=_shop(account), age=9e5).build_uuid
     )
@@ -201,8 +201,8 @@ def test_probe_of_a_build(cli: Cli, account: Served) -> None:
     assert len(paths) <= 30
 
 
-def test_probe_that_is_turned_away(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a network the questions are unknown, and the exit code says that the probe has no end."""
+def test_probe_without_a_network(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a network, the questions are unknown, and the exit code marks the probe as incomplete."""
     monkeypatch.setenv("CLOUDFLARE_ACCOUNT_ID", "0" * 32)
     monkeypatch.setenv("CLOUDFLARE_API_TOKEN", SECRET)
     monkeypatch.setenv("CLOUDFLARE_BASE_URL", NOBODY)
@@ -215,7 +215,7 @@ def test_probe_that_is_turned_away(cli: Cli, monkeypatch: pytest.MonkeyPatch) ->
 def test_probe_that_is_interrupted(
     cli: Cli, account: Served, tmp_path: Path, stops: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is known by then is printed and written, and the exit code is that of Ctrl-C."""
+    """After Ctrl-C, the answers so far are printed and written, with exit code 130."""
     account.do(lambda: account.sim.add_finished_build(external_script_id=_shop(account)))
     file = tmp_path / "report.md"
 
@@ -244,7 +244,7 @@ def test_probe_that_is_interrupted(
     ids=lambda it: " ".join(it) if isinstance(it, tuple) else "",
 )
 def test_probe_misuse(words: tuple[str, ...], said: str, cli: Cli, account: Served) -> None:
-    """Options that don't fit, and a report that can't be written, are errors before anything is asked."""
+    """Incompatible options and an unwritable report are errors before any request."""
     account.do(account.sim.requests.clear)
     run = cli("doctor", *words)
     assert run.code == 2

@@ -10,7 +10,7 @@ from tests.cli.support import Cli, Served, builds_of, serving
 
 BRANCHES = ("main", "dev")
 OUTCOMES = (*BuildOutcome, None)
-"""None: the build runs."""
+"""None: the build is running."""
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_list(account: Served, shop: str, cli: Cli) -> None:
     ids=str,
 )
 def test_filters(options: tuple[str, ...], states: list[str], cli: Cli) -> None:
-    """Filters combine, and the limit counts what they let through; JSON has the same; the exit code is 0."""
+    """Filters combine, the limit counts matching builds, and JSON has the same ones; the exit code is 0."""
     text, json = cli("list", "shop", *options), cli("list", "shop", *options, "-o", "json")
     assert [line.split()[1] for line in text.out.splitlines()[1:]] == states
     assert [it["build_outcome"] or it["status"] for it in json.records] == states
@@ -67,7 +67,7 @@ def test_filters(options: tuple[str, ...], states: list[str], cli: Cli) -> None:
 
 @pytest.mark.usefixtures("many")
 def test_a_filter_reads_a_bounded_number_of_builds(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A filter that matches little does not read the whole list, and says so."""
+    """A filter with few matches reads a bounded number of builds and reports the limit."""
     monkeypatch.setattr(list_, "_MAX_SEARCHED", 5)
     assert cli("list", "shop", "--failed").err == (
         "2 of the latest 5 builds match --failed: older ones were not read\n"

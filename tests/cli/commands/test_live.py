@@ -1,4 +1,4 @@
-"""`builds-async live`."""
+"""Tests `builds-async live`."""
 
 import re
 
@@ -12,7 +12,7 @@ COMMIT = "c0ffee" + "0" * 34
 
 @pytest.fixture
 def wide(monkeypatch: pytest.MonkeyPatch, cli: Cli) -> Cli:
-    """The command on a terminal that has room for every column."""
+    """The command on a terminal that is wide enough for every column."""
     monkeypatch.setenv("COLUMNS", "200")
     return cli
 
@@ -23,7 +23,7 @@ def rows(out: str) -> list[list[str]]:
 
 
 def test_live(account: Served, shop: str, wide: Cli) -> None:
-    """The version, its share, since when, and the build that made it, given by name or tag."""
+    """A Worker, given by name or tag, is shown with its version, share, age and build."""
     build = builds_of(account, shop)[-1]
     for word in (shop, account.sim.workers[shop]):
         run = wide("live", word)
@@ -35,7 +35,7 @@ def test_live(account: Served, shop: str, wide: Cli) -> None:
 
 
 def test_live_without_a_build(account: Served, shop: str, cli: Cli) -> None:
-    """A gradual deployment has a row for each version; one that no build made says why."""
+    """A gradual deployment has a row per version, and a version without a build has a reason."""
     sim, tag, build = account.sim, account.sim.workers[shop], builds_of(account, shop)[-1]
     account.do(lambda: sim.deploy(tag, {build.version_id: 90, sim.edit(tag): 10}))
     never = account.do(lambda: sim.add_worker(f"{shop}-never")) and f"{shop}-never"
@@ -57,7 +57,7 @@ def test_live_without_a_build(account: Served, shop: str, cli: Cli) -> None:
 
 
 def test_live_of_all(account: Served, shop: str, cli: Cli) -> None:
-    """Without arguments all Workers of the account are shown, sorted by name."""
+    """Without arguments, all Workers of the account are shown, sorted by name."""
     names = [record["worker"] for record in cli("live", "-o", "json").records]
     assert names == sorted(account.sim.workers)
     assert shop in names
@@ -65,7 +65,7 @@ def test_live_of_all(account: Served, shop: str, cli: Cli) -> None:
 
 @pytest.mark.parametrize("commit", [COMMIT, "c0ffee", "C0FFEE00"])
 def test_live_commit(commit: str, account: Served, shop: str, cli: Cli) -> None:
-    """Exit code 0 if each given Worker serves the commit; Workers that do not are named."""
+    """The exit code is 0 if each given Worker serves the commit, and Workers that do not are named."""
     run = cli("live", shop, "--commit", commit)
     assert run.code == 0
     assert shop in run.out
@@ -75,8 +75,8 @@ def test_live_commit(commit: str, account: Served, shop: str, cli: Cli) -> None:
     assert [record["worker"] for record in cli("live", shop, other, "--commit", commit, "-o", "json").records]
 
 
-def test_live_commit_that_the_api_has_shortened(account: Served, shop: str, cli: Cli) -> None:
-    """The API has been seen with 12 digits of a commit: the whole hash is then of the same commit."""
+def test_live_commit_with_a_shortened_hash(account: Served, shop: str, cli: Cli) -> None:
+    """A full hash matches a hash that the API has shortened to 12 digits."""
     tag = account.do(lambda: account.sim.add_worker(f"{shop}-short"))
     account.do(lambda: account.sim.add_finished_build(external_script_id=tag, commit_hash="0123456789ab"))
     assert cli("live", f"{shop}-short", "--commit", "0123456789ab" + "0" * 28).code == 0
@@ -84,7 +84,7 @@ def test_live_commit_that_the_api_has_shortened(account: Served, shop: str, cli:
 
 
 def test_live_commit_anywhere(account: Served, shop: str, cli: Cli) -> None:
-    """Without names one Worker is enough, and no Worker is exit code 1."""
+    """Without names, one Worker that serves the commit is enough; without any, the exit code is 1."""
     tag = account.do(lambda: account.sim.add_worker(f"{shop}-unique"))
     account.do(lambda: account.sim.add_finished_build(external_script_id=tag, commit_hash="ab" * 20))
     run = cli("live", "--commit", "abababab", "-o", "json")
@@ -95,8 +95,8 @@ def test_live_commit_anywhere(account: Served, shop: str, cli: Cli) -> None:
 
 
 @pytest.mark.parametrize("commit", ["abc", "main", "", "0" * 41])
-def test_live_odd_commit(commit: str, account: Served, cli: Cli) -> None:
-    """What is no hash is a usage error, and nothing is sent."""
+def test_live_invalid_commit(commit: str, account: Served, cli: Cli) -> None:
+    """An invalid hash is a usage error, and nothing is sent."""
     sent = len(account.sim.requests)
     run = cli("live", "--commit", commit)
     assert (run.code, len(account.sim.requests)) == (2, sent)
@@ -104,7 +104,7 @@ def test_live_odd_commit(commit: str, account: Served, cli: Cli) -> None:
 
 
 def test_live_failures(account: Served, shop: str, cli: Cli) -> None:
-    """An unknown Worker and a failed lookup are reported, and decide the exit code."""
+    """An unknown Worker and a failed lookup are reported and determine the exit code."""
     run = cli("live", shop, "no-such-worker")
     assert (run.code, "no such Worker" in run.out, shop in run.out) == (2, True, True)
     assert "the Worker's name, not its tag" in run.err
@@ -116,7 +116,7 @@ def test_live_failures(account: Served, shop: str, cli: Cli) -> None:
 def test_live_when_builds_are_refused(
     account: Served, shop: str, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An account-owned token shows what is live, without builds; it can't say whether a commit is."""
+    """An account-owned token shows live versions without builds, and can't check a commit."""
     token = account.do(lambda: account.sim.add_token(TokenKind.ACCOUNT_OWNED))
     monkeypatch.setenv("CLOUDFLARE_API_TOKEN", token)
     run = cli("live", shop)

@@ -55,14 +55,14 @@ def test_last_lines(command: str, words: list[str], failed: SimulatedBuild, cli:
 @pytest.mark.parametrize("flag", ["-f", "--follow"])
 @pytest.mark.parametrize("options", [[], ["-n", "2"], ["-o", "json"]], ids=["all", "the last two", "json"])
 def test_follow(flag: str, options: list[str], failed: SimulatedBuild, cli: Cli) -> None:
-    """With `--follow` it is `tail` of that build: the same output, outcome and exit code."""
+    """With `--follow`, `logs` has the same output, outcome and exit code as `tail`."""
     run = cli("logs", flag, failed.build_uuid[:8], *options)
     assert run.code == 1
     assert run == cli("tail", failed.build_uuid, *options)
 
 
 def test_follow_of_a_worker(account: Served, cli: Cli) -> None:
-    """The name of a Worker means its latest build, where `tail` takes all builds to come."""
+    """With the name of a Worker, `logs -f` follows its latest build."""
     worker = account.do(lambda: account.sim.add_worker("shop"))
     account.do(lambda: account.sim.add_finished_build(["old"], external_script_id=worker))
     build = account.do(lambda: account.sim.add_finished_build(["new"], external_script_id=worker))
@@ -70,7 +70,7 @@ def test_follow_of_a_worker(account: Served, cli: Cli) -> None:
 
 
 def test_timestamps(failed: SimulatedBuild, cli: Cli) -> None:
-    """Each line begins with its time in the given zone."""
+    """Each line starts with its time in the given zone."""
     utc = cli("logs", failed.build_uuid, "--timestamps").out.splitlines()[0]
     berlin = cli("logs", failed.build_uuid, "--timestamps", "--timezone", "Asia/Tokyo").out.splitlines()[0]
     moments = [datetime.fromisoformat(line.partition(" ")[0]) for line in (utc, berlin)]
@@ -80,14 +80,14 @@ def test_timestamps(failed: SimulatedBuild, cli: Cli) -> None:
 
 
 def test_forced_color(failed: SimulatedBuild, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    """FORCE_COLOR highlights in a pipe too; matches of several patterns may overlap."""
+    """FORCE_COLOR also highlights in a pipe, and matches of several patterns may overlap."""
     monkeypatch.setenv("FORCE_COLOR", "1")
     words = ("--include", "first", "--highlight", "ir", "--highlight", "rs", "--highlight", "x*")
     run = cli("logs", failed.build_uuid, *words)
     assert run.out == "f\x1b[1;7mir\x1b[0m\x1b[1;7ms\x1b[0mt\n"
 
 
-def test_a_program_gets_what_the_api_sent(account: Served, cli: Cli) -> None:
+def test_a_pipe_gets_unchanged_messages(account: Served, cli: Cli) -> None:
     """Raw output in a pipe has the messages byte for byte, including colors and control characters."""
     lines = ["\x1b[31mred", "\x1b]0;title\x07", "a\rb", "\u202e", "✨"]
     build = account.do(lambda: account.sim.add_finished_build(lines))
@@ -125,7 +125,7 @@ def test_logs_and_tail_read_alike(behavior: Behavior, cli: Cli, monkeypatch: pyt
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", ["tail", "logs"])
-def test_log_that_is_gone_is_no_success(command: str, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_deleted_log_is_no_success(command: str, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """A log that the service has deleted is reported as incomplete, unlike a log without lines."""
     with serving(behavior=Behavior(logs_kept=60.0)) as it:
         for name, value in it.environment.items():

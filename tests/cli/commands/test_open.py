@@ -11,7 +11,7 @@ from tests.cli.support import Cli, Run, Served, builds_of
 
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The addresses that were opened in the browser of a desktop."""
+    """The addresses that were opened in a desktop browser."""
     for name in ("CI", "BROWSER", "SSH_CONNECTION", "SSH_CLIENT", "SSH_TTY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DISPLAY", ":0")
@@ -37,7 +37,7 @@ def test_open(account: Served, shop: str, cli: Cli, opened: list[str]) -> None:
 
 
 def test_open_a_preview(account: Served, shop: str, cli: Cli, opened: list[str]) -> None:
-    """--preview opens what the build has deployed; without a preview nothing is opened."""
+    """--preview opens the preview URL of the build; without one, nothing is opened."""
     bad, good = builds_of(account, shop)
     run = cli("open", good.build_uuid, "--preview")
     assert run.code == 0
@@ -58,7 +58,7 @@ def test_open_a_preview(account: Served, shop: str, cli: Cli, opened: list[str])
 def test_a_hostile_preview(
     address: str, account: Served, cli: Cli, opened: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is no plain https address is neither opened nor printed as one."""
+    """An address other than plain https is neither opened nor printed."""
 
     async def preview_url(*_: object) -> str:
         return address
@@ -87,16 +87,16 @@ def test_a_hostile_preview(
     ],
     ids=str,
 )
-def test_where_there_is_a_browser(environ: dict[str, str], platform: str, why: str | None) -> None:
-    """There is a browser on a desktop, and where BROWSER names one, but not in CI or over SSH."""
+def test_browser_detection(environ: dict[str, str], platform: str, why: str | None) -> None:
+    """A browser is available on a desktop and where BROWSER names one, but not in CI or over SSH."""
     problem = browsing.why_no_browser(environ, platform)
     assert problem is None if why is None else why in str(problem)
 
 
 @pytest.mark.usefixtures("opened")
 @pytest.mark.parametrize("failure", [False, webbrowser.Error("none"), OSError("gone")], ids=repr)
-def test_a_browser_that_does_not_start(failure: bool | Exception, capsys: pytest.CaptureFixture[str]) -> None:
-    """A browser that can't be started is reported, and is no error: the address is printed."""
+def test_browser_that_fails_to_start(failure: bool | Exception, capsys: pytest.CaptureFixture[str]) -> None:
+    """A browser that can't be started is reported, and is no error."""
 
     def browser(_address: str) -> bool:
         if isinstance(failure, Exception):

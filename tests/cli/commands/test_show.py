@@ -9,7 +9,7 @@ from tests.cli.support import Cli, Served, builds_of
 
 
 def test_show(account: Served, shop: str, cli: Cli) -> None:
-    """All facts about a build are shown, such as the reason for a failure; the exit code is 0."""
+    """All facts about a build are shown, such as the reason for a failure, with exit code 0."""
     bad, good = (cli("show", build.build_uuid) for build in builds_of(account, shop))
     assert (bad.code, good.code) == (0, 0)
     for fact in (
@@ -29,7 +29,7 @@ def test_show(account: Served, shop: str, cli: Cli) -> None:
 
 
 def _with_steps(account: Served) -> str:
-    """The UUID of a failed build of the typical kind, with hostile lines around the reason."""
+    """The UUID of a typical failed build with hostile lines around the reason."""
     lines = [
         "Cloning repository...",
         "Executing user build command: make",
@@ -43,7 +43,7 @@ def _with_steps(account: Served) -> str:
 
 
 def test_steps(account: Served, cli: Cli) -> None:
-    """The steps have their times, in text and in JSON, and the JSON has the reason and the Worker."""
+    """Text and JSON show the steps with their times, and JSON also has the reason and the Worker."""
     uuid = _with_steps(account)
     assert re.search(r"\n +clone +\d+s\n +build +\d+s fail\n", cli("show", uuid).out)
     record = cli("show", uuid, "-o", "json").records[0]
@@ -59,7 +59,7 @@ def test_steps(account: Served, cli: Cli) -> None:
 
 
 def test_log_failed(account: Served, cli: Cli) -> None:
-    """--log-failed prints ten lines before the reason and up to five after it, harmless for a CI job."""
+    """--log-failed prints up to ten lines before the reason and five after it, safe for a CI job."""
     uuid = _with_steps(account)
     out = cli("show", uuid, "--log-failed").out.splitlines()
     at = out.index("Error: the cause")
@@ -72,7 +72,7 @@ def test_log_failed(account: Served, cli: Cli) -> None:
 
 
 def test_a_running_build(account: Served, cli: Cli) -> None:
-    """A build that runs has its steps so far, without a request that waits for more."""
+    """The steps of a running build are shown as far as they exist, without a request that waits."""
     build = account.do(account.sim.add_build)
     account.do(lambda: build.set_status(BuildStatus.RUNNING))
     emitted = ("Cloning repository...", "Executing user build command: make", "working")
@@ -85,7 +85,7 @@ def test_a_running_build(account: Served, cli: Cli) -> None:
 
 
 def test_a_queued_build(account: Served, cli: Cli) -> None:
-    """The log of a queued build is not requested: there is none."""
+    """The log of a queued build is not requested."""
     build = account.do(account.sim.add_build)
     account.do(account.sim.requests.clear)
     assert cli("show", build.build_uuid).code == 0

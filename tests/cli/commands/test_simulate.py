@@ -12,7 +12,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_simulate() -> None:
-    """`simulate` prints variables for a shell and the builds, and serves them with faults until Ctrl-C."""
+    """`simulate` prints variables for a shell and its builds, and serves them with faults until Ctrl-C."""
     words = (
         "simulate",
         "--seed",
@@ -39,8 +39,8 @@ def test_simulate() -> None:
         assert ended(server) == (130, "", "")
 
 
-def test_builds_that_keep_coming() -> None:
-    """With `--every`, builds of each Worker in turn are added while the server runs."""
+def test_builds_at_an_interval() -> None:
+    """With `--every`, new builds of the Workers are added in turn while the server runs."""
     words = ("--workers", "2", "--builds", "0", "--lines", "1", "--rate", "100", "--every", "1")
     with started({}, "simulate", *words) as server:
         variables = dict(re.findall(r"^export (\w+)=(\S+)$", "\n".join(read_lines(server, 7)), re.MULTILINE))
@@ -51,7 +51,7 @@ def test_builds_that_keep_coming() -> None:
 
 
 def test_the_kind_of_the_token() -> None:
-    """The printed token may do what its kind says, so that a refusal can be tried."""
+    """The printed token has exactly the permissions of its kind."""
     with started({}, "simulate", "--token-kind", "account_owned") as server:
         variables = dict(re.findall(r"^export (\w+)=(\S+)$", "\n".join(read_lines(server, 4)), re.MULTILINE))
         with started(variables, "list", "shop") as command:

@@ -1,4 +1,4 @@
-"""The option `--behavior` of `builds-async simulate`."""
+"""Tests the option `--behavior` of `builds-async simulate`."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ def test_switches(words: list[str], switches: Any) -> None:
 @pytest.mark.parametrize(
     "word", ["cursors=round", "cursors", "speed=1", "=", "late_lines=soon", "null_logs_result=1"]
 )
-def test_what_is_no_switch(word: str, cli: Cli) -> None:
+def test_invalid_switch(word: str, cli: Cli) -> None:
     """An unknown name or value is a usage error that lists the switches."""
     with pytest.raises(CommandError, match="last_page_cursor, behind_the_end"):
         _behavior([word])

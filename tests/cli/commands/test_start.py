@@ -19,7 +19,7 @@ def test_start(account: Served, shop: str, cli: Cli, monkeypatch: pytest.MonkeyP
 
 
 def test_start_with_two_triggers(account: Served, shop: str, cli: Cli) -> None:
-    """The branch decides by which trigger, unless one is given; where nothing does, nothing is started."""
+    """The branch selects the trigger unless --trigger does; if neither does, nothing is started."""
     tag = account.sim.workers[shop]
     uuid = account.do(lambda: account.sim.add_trigger(tag, name="previews"))
     before = len(account.sim.builds)
@@ -44,7 +44,7 @@ def test_start_with_two_triggers(account: Served, shop: str, cli: Cli) -> None:
 
 
 def test_start_with_an_ambiguous_trigger(account: Served, cli: Cli) -> None:
-    """A name of several triggers and a name of no trigger have different errors."""
+    """An ambiguous name and an unknown name of a trigger have different errors."""
     tag = account.do(lambda: account.sim.add_worker("twins", connected=False))
     for _ in range(2):
         account.do(lambda: account.sim.add_trigger(tag, name="same"))

@@ -13,7 +13,7 @@ BUILDING = ("running", "queued")
 
 
 def add_workers(sim: BuildsSimulator) -> None:
-    """A Worker for each state, named after it, in an order that is neither that of names nor of states."""
+    """A Worker for each state, named after it, sorted neither by name nor by state."""
     for name in (*OUTCOMES, "none", *BUILDING):
         tag = sim.add_worker(f"w-{name}")
         if name in OUTCOMES:
@@ -25,7 +25,7 @@ def add_workers(sim: BuildsSimulator) -> None:
 
 @pytest.fixture
 def every(monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
-    """An account of its own with a Worker for each state."""
+    """A separate account with a Worker for each state."""
     with serving() as made:
         made.do(lambda: add_workers(made.sim))
         for name, value in made.environment.items():
@@ -102,14 +102,14 @@ def test_filters(options: tuple[str, ...], shown: list[str], cli: Cli) -> None:
 
 
 def test_only_the_shown_workers_are_looked_up_for_live(every: Served, cli: Cli) -> None:
-    """A filter saves the requests of --live for the Workers that it leaves out."""
+    """With a filter, --live makes no requests for the filtered Workers."""
     cli("status", "--live", "--failed")
     asked = [it.path for it in every.sim.requests if it.path.endswith("/deployments")]
     assert [path.split("/")[-2] for path in asked] == ["w-fail", "w-terminated"]
 
 
 def test_no_summary_for_scripts(every: Served, cli: Cli) -> None:
-    """Where the output goes to a script, each line after the header is a Worker, and nothing is shortened."""
+    """In a pipe, each line after the header is a Worker, and nothing is shortened."""
     long = "a-worker-with-a-name-that-is-far-too-long-for-a-terminal-of-80"
     every.do(lambda: every.sim.add_worker(long))
     run = cli("status")
@@ -135,7 +135,7 @@ def test_status_with_a_failed_lookup(account: Served, shop: str, cli: Cli) -> No
 
 
 def test_a_failed_lookup_passes_every_filter(account: Served, shop: str, cli: Cli) -> None:
-    """A Worker of which nothing is known is not taken for one that is fine."""
+    """A Worker with a failed lookup passes every filter, because its state is unknown."""
     account.do(lambda: account.sim.fault(Fault("rate_limited", path="/latest", retry_after=600, times=2)))
     text, json = cli("status", shop, "--failed"), cli("status", shop, "--failed", "-o", "json")
     assert workers_in(text.out) == [shop]

@@ -1,4 +1,4 @@
-"""The column `Live` of `builds-async status --live`."""
+"""Tests the column `Live` of `builds-async status --live`."""
 
 from collections.abc import Callable
 
@@ -17,7 +17,7 @@ def live_column(out: str) -> str:
 
 @pytest.fixture
 def wide(monkeypatch: pytest.MonkeyPatch, cli: Cli) -> Cli:
-    """The command on a terminal that has room for every column."""
+    """The command on a terminal that is wide enough for every column."""
     monkeypatch.setenv("COLUMNS", "200")
     return cli
 
@@ -71,7 +71,7 @@ def test_live(
     shop: str,
     wide: Cli,
 ) -> None:
-    """The share of the latest build, or "no" and why; JSON has the same and what serves."""
+    """The cell is the share of the latest build, or "no" and the reason; JSON adds the live versions."""
     tag, build = account.sim.workers[shop], builds_of(account, shop)[-1]
     account.do(lambda: change(account.sim, tag, build.version_id))
     for word in (shop, tag):
@@ -85,14 +85,14 @@ def test_live(
 
 
 def test_without_the_option(shop: str, cli: Cli) -> None:
-    """Nothing is asked for or shown that was not asked for."""
+    """Without --live, nothing about deployments is requested or shown."""
     assert "Live" not in cli("status", shop).out
     assert "live" not in cli("status", shop, "-o", "json").records[0]
 
 
 @pytest.mark.parametrize("deployed", [True, False])
 def test_workers_without_builds(deployed: bool, account: Served, wide: Cli) -> None:
-    """A Worker that was never built may be live all the same."""
+    """A Worker without builds may still be live."""
     name = f"unbuilt-{len(account.sim.workers)}"
     tag = account.do(lambda: account.sim.add_worker(name))
     if deployed:
@@ -102,20 +102,20 @@ def test_workers_without_builds(deployed: bool, account: Served, wide: Cli) -> N
 
 
 def test_builds_are_refused(account: Served, shop: str, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A token that may read no builds can't show their status either."""
+    """A token without access to builds can't show their status either."""
     token = account.do(lambda: account.sim.add_token(TokenKind.ACCOUNT_OWNED))
     monkeypatch.setenv("CLOUDFLARE_API_TOKEN", token)
     assert cli("status", "--live", shop).code == 3
 
 
-def test_a_failed_look_up(account: Served, shop: str, cli: Cli) -> None:
-    """It is shown, reported, and determines the exit code."""
+def test_a_failed_lookup(account: Served, shop: str, cli: Cli) -> None:
+    """A failed lookup is shown, reported, and determines the exit code."""
     account.do(lambda: account.sim.fault(Fault("rate_limited", path="/deployments", retry_after=600)))
     run = cli("status", "--live", shop)
     assert (run.code, "no response" in run.out, "429" in run.err) == (4, True, True)
 
 
 def test_not_with_watch(shop: str, cli: Cli) -> None:
-    """What is live is not watched."""
+    """--live can't be combined with --watch."""
     run = cli("status", "--live", "--watch", shop)
     assert (run.code, "--watch" in run.err) == (2, True)

@@ -53,14 +53,14 @@ def test_resume_of_another_build(failed: SimulatedBuild, account: Served, cli: C
 
 @pytest.fixture
 def alone() -> Iterator[Served]:
-    """An account of its own, because the test tails all of its Workers."""
+    """A separate account, because the test tails all of its Workers."""
     with serving() as served:
         yield served
 
 
 @pytest.mark.slow
-def test_a_tail_of_workers_tells_the_story(alone: Served) -> None:
-    """Standard error says when a build begins and how it ends; standard output has the log only."""
+def test_a_tail_of_workers_reports_builds(alone: Served) -> None:
+    """Standard error reports the start and the end of a build; standard output has only the log."""
     tag = alone.do(lambda: alone.sim.add_worker("shop"))
     how = {"branch": "trunk", "commit_hash": "c0ffee", "commit_message": "Fix it"}
     build = alone.do(lambda: alone.sim.add_build([], external_script_id=tag, **how))  # type: ignore[arg-type]
@@ -90,7 +90,7 @@ def test_a_tail_of_workers_tells_the_story(alone: Served) -> None:
     ids=["all", "pattern", "both"],
 )
 def test_tail_of_many(words: tuple[str, ...], seen: set[str], alone: Served) -> None:
-    """Without names, all Workers are tailed; with a pattern, those whose name matches."""
+    """Without names, all Workers are tailed; with a pattern, only the matching ones."""
 
     def add() -> None:
         for name in ("shop-a", "shop-b", "blog"):

@@ -1,4 +1,4 @@
-"""Tests `tail --exec` and `events --exec`: each finished build has its command run at least once."""
+"""Tests `tail --exec` and `events --exec`: the command runs at least once for each finished build."""
 
 import json
 import shlex
@@ -24,7 +24,7 @@ sys.exit(int(sys.argv[3]))
 
 
 def note(file: Path, *, seconds: float = 0, code: int = 0) -> str:
-    """A command that adds the build and its outcome to a file."""
+    """A command that appends the build and its outcome to a file."""
     return shlex.join([sys.executable, "-c", NOTE, str(file), str(seconds), str(code)])
 
 
@@ -54,7 +54,7 @@ def test_usage(account: Served, shop: str, cli: Cli) -> None:
 
 
 def test_events(account: Served, cli: Cli, tmp_path: Path) -> None:
-    """An event of a finished build has the command run, and is then acknowledged; others have none."""
+    """The command runs only for an event of a finished build, before its acknowledgement."""
     queue, file = account.do(account.sim.add_queue), tmp_path / "noted"
     build = account.do(account.sim.add_build)
     account.do(partial(build.set_status, BuildStatus.RUNNING))
@@ -67,7 +67,7 @@ def test_events(account: Served, cli: Cli, tmp_path: Path) -> None:
 
 
 def is_behind_the_end(position: Path, build_uuid: str) -> bool:
-    """Whether a tail that resumes at the position does not get the end of the build again."""
+    """Whether a tail that resumes at the position skips the end of the build."""
     log = json.loads(position.read_text())["position"]["logs"].get(build_uuid)
     return log is None or log["ended"]
 
@@ -75,9 +75,9 @@ def is_behind_the_end(position: Path, build_uuid: str) -> bool:
 @pytest.mark.slow
 @pytest.mark.timeout(90)
 def test_a_command_that_was_interrupted_is_run_again(tmp_path: Path) -> None:
-    """With --resume, the position passes an end once its command has ended; Ctrl-C ends both within seconds.
+    """With --resume, the position passes an end only after its command, which Ctrl-C ends within seconds.
 
-    A command that fails counts as run, and the tail goes on.
+    A command that fails counts as run, and the tail continues.
     """
     file, position = tmp_path / "noted", tmp_path / "position"
     with serving() as alone:
@@ -93,7 +93,7 @@ def test_a_command_that_was_interrupted_is_run_again(tmp_path: Path) -> None:
         alone.do(partial(build.finish, BuildOutcome.FAIL))
         with started(alone.environment, *words, "--exec", note(file, seconds=60)) as process:
             eventually(lambda: noted(file))
-            time.sleep(1.5)  # the position is saved meanwhile
+            time.sleep(1.5)  # the position is saved in the meantime
             assert not is_behind_the_end(position, uuid)
             began = time.monotonic()
             process.send_signal(signal.SIGINT)
@@ -112,8 +112,8 @@ def test_a_command_that_was_interrupted_is_run_again(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(90)
-def test_an_event_whose_command_was_interrupted_comes_again(tmp_path: Path) -> None:
-    """An event is acknowledged only after its command: one that was interrupted is delivered again."""
+def test_event_with_an_interrupted_command_is_redelivered(tmp_path: Path) -> None:
+    """An event is acknowledged only after its command, so an interrupted one is redelivered."""
     file = tmp_path / "noted"
     with serving() as alone:
         queue = alone.do(alone.sim.add_queue)

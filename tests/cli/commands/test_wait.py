@@ -15,13 +15,13 @@ def test_wait(account: Served, shop: str, cli: Cli) -> None:
 
 
 def test_wait_for_a_commit(account: Served, shop: str, cli: Cli) -> None:
-    """A commit may be given by the beginning of its hash."""
+    """A commit may be given by a prefix of its hash."""
     good = builds_of(account, shop)[1].build_uuid
     assert cli("wait", shop, "--commit", "c0ffee", "--branch", "main").last == f"build {good}: success"
 
 
 def test_wait_until_deployed(account: Served, shop: str, cli: Cli) -> None:
-    """Exit code 0 if the build serves; 1, with what serves instead, if it does not."""
+    """The exit code is 0 if the build serves traffic; otherwise it is 1, with the serving version."""
     good, tag = builds_of(account, shop)[1], account.sim.workers[shop]
     words = ("wait", shop, "--commit", "c0ffee", "--deployed")
     assert cli(*words) == Run(0, "", f"build {good.build_uuid}: success\n")
@@ -37,7 +37,7 @@ def test_wait_until_deployed(account: Served, shop: str, cli: Cli) -> None:
 
 
 def test_wait_for_the_deployment_of_a_failed_build(account: Served, shop: str, cli: Cli) -> None:
-    """The reason for the failure is what matters, as without --deployed."""
+    """With --deployed, a failed build is reported with the reason for its failure."""
     bad = builds_of(account, shop)[0]
     words = ("wait", shop, "--commit", str(bad.details.commit_hash), "--deployed")
     assert cli(*words) == Run(1, "", f"reason: Error: a\nbuild {bad.build_uuid}: fail\n")
@@ -45,7 +45,7 @@ def test_wait_for_the_deployment_of_a_failed_build(account: Served, shop: str, c
 
 
 def test_wait_for_the_deployment_of_a_build(account: Served, shop: str, cli: Cli) -> None:
-    """A build that is named by its UUID can't be combined with it."""
+    """--deployed can't be combined with the UUID of a build."""
     run = cli("wait", builds_of(account, shop)[1].build_uuid, "--deployed")
     assert (run.code, "--deployed go with a Worker" in run.err) == (2, True)
 
@@ -60,7 +60,7 @@ def test_wait_times_out(account: Served, cli: Cli) -> None:
 
 @pytest.mark.slow
 def test_wait_is_bounded_by_its_timeout_alone(account: Served, cli: Cli) -> None:
-    """However long the API blocks everything, only the timeout ends the wait."""
+    """However long the API blocks all requests, only the timeout ends the wait."""
     running = account.do(account.sim.add_build)
     account.do(lambda: account.sim.fault(Fault("rate_limited", times=None, retry_after=290)))
     try:
@@ -73,7 +73,7 @@ def test_wait_is_bounded_by_its_timeout_alone(account: Served, cli: Cli) -> None
 
 
 def test_log_failed(account: Served, shop: str, cli: Cli) -> None:
-    """--log-failed prints the lines around the reason; the JSON has it, the Worker and the steps."""
+    """--log-failed prints the lines around the reason; JSON adds the reason, the Worker and the steps."""
     bad = builds_of(account, shop)[0].build_uuid
     run = cli("wait", bad, "--log-failed")
     assert (run.code, run.out) == (1, "Error: a\n")

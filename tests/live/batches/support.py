@@ -1,4 +1,4 @@
-"""A sink with transactions that also keeps positions, and batches of a simulated account."""
+"""A sink with transactions that also stores positions, and batches of a simulated account."""
 
 import asyncio
 from collections import Counter, defaultdict
@@ -13,7 +13,7 @@ from tests.support.clock import canceled_after
 
 
 class Transaction:
-    """What is written together or not at all."""
+    """Rows and positions that are written together or not at all."""
 
     def __init__(self) -> None:
         self.rows: list[tuple[str, int, str]] = []
@@ -21,14 +21,14 @@ class Transaction:
 
 
 class Database:
-    """A sink that keeps positions: the rows of a store as `PositionStore` describes it."""
+    """A sink that stores positions, with the rows that `PositionStore` describes."""
 
     def __init__(self, *, only_commit: bool = False) -> None:
         self.only_commit = only_commit
         self.rows: list[tuple[str, int, str]] = []
         self.positions: dict[str, tuple[int, int, str | None]] = {}  # fence, seq, position
         self.fail: Callable[[str], None] = lambda _: None
-        """Is called before and after each write; what it raises is a lost request or a lost answer."""
+        """Called before and after each write; an exception stands for a lost request or response."""
         self.saves = 0
 
     async def open(self, worker: str, fence: int) -> Saved | None:
@@ -60,7 +60,7 @@ class Database:
         return True
 
     def apply(self, transaction: Transaction) -> None:
-        """Commit, unless a position has moved meanwhile, as a row lock would see to."""
+        """Commit. No position has moved in the meantime, because a row lock would prevent it."""
         for worker, (fence, seq, _) in transaction.positions.items():
             known, number, _ = self.positions.get(worker, (0, 0, None))
             assert (fence >= known, number) == (True, seq - 1), "a lock would have kept this from happening"
@@ -88,7 +88,7 @@ async def batch_within(batches: TailBatches, clock: Clock, seconds: float) -> Ta
 
 
 def judge(sim: BuildsSimulator, rows: Iterable[tuple[str, int, str]]) -> tuple[int, int, int]:
-    """Lines lost, lines too many, and lines that are wrong, beside what the simulator wrote."""
+    """Count the lost, duplicated and wrong lines, compared with the lines that the simulator wrote."""
     got: defaultdict[str, Counter[tuple[int, str]]] = defaultdict(Counter)
     for build, number, message in rows:
         got[build][number, message] += 1

@@ -1,4 +1,4 @@
-"""A tail in batches: deliver, then save."""
+"""A tail in batches delivers first and saves afterwards."""
 
 import asyncio
 import random
@@ -18,7 +18,7 @@ from tests.support import nothing_left
 
 
 def busy(it: Wire, workers: int = 3, builds: int = 2, lines: int = 8) -> list[str]:
-    """Workers with builds that run one after the other, and their tags."""
+    """Add Workers with builds that run one after the other, and return their tags."""
     tags = [it.sim.add_worker() for _ in range(workers)]
     for tag in tags:
         for n in range(builds):
@@ -44,7 +44,7 @@ async def write(batch: TailBatch, database: Database) -> None:
 
 class TestBatches:
     async def test_a_batch_has_lines_of_one_worker(self) -> None:
-        """Each batch is of one Worker, has at most `max_lines`, and all batches have each line once."""
+        """Each batch holds at most `max_lines` items of one Worker, and all batches hold each line once."""
         it = wire()
         tags = busy(it)
         rows, ends, sizes = list[tuple[str, int, str]](), list[str](), set[int]()
@@ -61,8 +61,8 @@ class TestBatches:
         assert sorted(ends) == sorted(it.sim.builds)
         assert max(sizes) == 3
 
-    async def test_saved_when_the_next_is_asked_for(self) -> None:
-        """A batch is saved when the next one is asked for, and not before."""
+    async def test_saved_with_the_next_request(self) -> None:
+        """A batch is saved when the next one is requested, and not before."""
         it = wire()
         (tag,) = busy(it, workers=1, builds=1)
         database = Database()
@@ -78,7 +78,7 @@ class TestBatches:
             assert log.position.number == first.lines[-1].number
 
     async def test_killed_in_a_batch(self) -> None:
-        """What was given out and not saved comes again after a crash; what was saved does not."""
+        """After a crash, delivered but unsaved lines are delivered again; saved lines are not."""
         it = wire()
         tags = busy(it)
         database = Database()
@@ -87,7 +87,7 @@ class TestBatches:
         for _ in range(4):
             batch = await anext(batches)
             rows += rows_of(batch)
-        await batches._feed.aclose()  # a crash: nothing is saved any more
+        await batches._feed.aclose()  # a crash: nothing is saved anymore
         async with batches_of(it, tags, database, max_lines=2) as again:
             rows += await all_rows(it, again)
         lost, doubled, wrong = judge(it.sim, rows)
@@ -96,7 +96,7 @@ class TestBatches:
         await batches._keeper._tasks.aclose()
 
     async def test_a_first_look_is_saved(self) -> None:
-        """A build that was queued when the process was killed, and ended before the next, is not missed."""
+        """A build that was queued before a crash and ended before the restart is not missed."""
         it = wire()
         (tag,) = [it.sim.add_worker()]
         it.sim.add_build(script(4, start=20.0), external_script_id=tag)
@@ -111,7 +111,7 @@ class TestBatches:
         assert judge(it.sim, rows) == (0, 0, 0)
 
     async def test_left_loops(self) -> None:
-        """A batch that a loop was left with comes again in the next loop."""
+        """A batch whose loop ended early is delivered again in the next loop."""
         it = wire()
         (tag,) = busy(it, workers=1, builds=1)
         async with batches_of(it, [tag], Database(), max_lines=2) as batches:
@@ -128,7 +128,7 @@ class TestBatches:
                 break
 
     async def test_commit_is_enough(self) -> None:
-        """A batch that is committed does not come again, and a second commit does nothing."""
+        """A committed batch is not delivered again, and a second commit does nothing."""
         it = wire()
         (tag,) = busy(it, workers=1, builds=1)
         database = Database()
@@ -142,7 +142,7 @@ class TestBatches:
             assert after.lines[0].number == batch.lines[-1].number + 1
 
     async def test_after_commit_only_commit_counts(self) -> None:
-        """Once `commit` was called, a batch that is left without comes again, with the same lines."""
+        """After the first `commit`, an uncommitted batch is delivered again with the same lines."""
         it = wire()
         (tag,) = busy(it, workers=1, builds=1)
         async with batches_of(it, [tag], Database(), max_lines=2) as batches:
@@ -154,7 +154,7 @@ class TestBatches:
             assert (await anext(batches)).lines[0].number == left.lines[-1].number + 1
 
     async def test_another_owner(self) -> None:
-        """When another owner has opened the Worker, a commit is a LeaseLostError and nothing is saved."""
+        """When another owner has opened the Worker, a commit raises LeaseLostError and saves nothing."""
         it = wire()
         (tag,) = busy(it, workers=1, builds=1)
         database = Database()
@@ -168,8 +168,8 @@ class TestBatches:
             assert database.positions[tag] == before
             assert [batch async for batch in batches] == []  # there is nothing else to follow
 
-    async def test_a_save_without_an_answer_is_looked_up(self) -> None:
-        """A save whose answer was lost is not mistaken for the next one, which has lines."""
+    async def test_a_save_without_a_response_is_looked_up(self) -> None:
+        """A save whose response was lost is not confused with the next save, which has lines."""
         it = wire()
         tag = it.sim.add_worker()
         database = Database(only_commit=True)
@@ -185,9 +185,9 @@ class TestBatches:
 
         database.fail = fail
         it.sim.add_build(script(6, start=25.0), external_script_id=tag)
-        with pytest.raises(TimeoutError):  # the position has moved: there is a build that is queued
+        with pytest.raises(TimeoutError):  # the position has moved: there is a queued build
             await step
-        await it.sim.clock.sleep(40.0)  # lines come meanwhile
+        await it.sim.clock.sleep(40.0)  # lines arrive in the meantime
         await write(await anext(batches), database)
         await batches._keeper._tasks.aclose()
         await batches._feed.aclose()
@@ -197,7 +197,7 @@ class TestBatches:
         assert judge(it.sim, database.rows) == (0, 0, 0)
 
     async def test_no_nul(self) -> None:
-        """Rows have no NUL, which databases refuse; the lines have it."""
+        """Rows contain no NUL, which databases refuse; the lines keep it."""
         it = wire()
         tag = it.sim.add_worker()
         build = it.sim.add_build(external_script_id=tag)
@@ -208,7 +208,7 @@ class TestBatches:
         assert rows_of(batch) == [(build.build_uuid, 1, "a\N{REPLACEMENT CHARACTER}b")]
 
     async def test_sets(self) -> None:
-        """Workers can be added and removed; a Worker that comes back goes on where it was."""
+        """Workers can be added and removed, and a Worker that is added again resumes at its position."""
         it = wire()
         (one,), other = busy(it, workers=1, builds=2), it.sim.add_worker()
         build = it.sim.add_build(script(8, start=20.0), external_script_id=other)
@@ -227,17 +227,17 @@ class TestBatches:
         assert judge(it.sim, rows) == (0, 0, 0)
 
     async def test_no_workers(self) -> None:
-        """Without Workers the loop ends."""
+        """Without Workers, the loop ends."""
         assert [batch async for batch in batches_of(wire(), [], Database())] == []
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(20))
 async def test_a_committing_sink_has_each_line_once(seed: int) -> None:
-    """Whatever fails between a sink with transactions and the tail, the sink has every line exactly once.
+    """A sink with transactions stores every line exactly once, whatever fails.
 
-    Requests and answers get lost, transactions roll back or their end stays unknown, bodies fail, loops are
-    left, and the process is killed.
+    Requests and responses get lost, transactions roll back or have an unknown result, loop bodies fail, loops
+    end early, and the process is killed.
     """
     rng = random.Random(seed)  # noqa: S311  # the same walk every time
     it = wire()
@@ -277,11 +277,11 @@ async def one_life(
             transaction = Transaction()
             transaction.rows += rows_of(batch)
             if not calm and rng.random() < 0.1:
-                continue  # the body failed before the commit, and the loop goes on
+                continue  # the body failed before the commit, and the loop continues
             await batch.commit(transaction)
             chance = 1.0 if calm else rng.random()
             if chance < 0.1:
-                continue  # rolled back, though the commit was a success
+                continue  # rolled back, although the commit succeeded
             database.apply(transaction)
             if chance < 0.2:  # killed
                 return

@@ -1,4 +1,4 @@
-"""Positions in a file."""
+"""A file that stores positions."""
 
 import asyncio
 import os
@@ -33,7 +33,7 @@ async def position_in(path: Path, tag: str) -> TailPosition | None:
 
 
 async def test_round_trip(tmp_path: Path) -> None:
-    """Each Worker gets back its own position; one that is not in the file gets none."""
+    """Each Worker gets its own position back; a Worker that is not in the file gets none."""
     path = tmp_path / "positions"
     store = FileStore(path)
     for tag in (A, B):
@@ -44,7 +44,7 @@ async def test_round_trip(tmp_path: Path) -> None:
 
 
 async def test_the_file_of_resume(tmp_path: Path) -> None:
-    """The command's `--resume` and the store read each other's files."""
+    """The store and the `--resume` option of the command read each other's files."""
     path = tmp_path / "positions"
     store = FileStore(path)
     await store.open(A, 0)
@@ -70,7 +70,7 @@ async def test_workers_that_are_left_out_are_kept(tmp_path: Path) -> None:
 
 
 async def test_saves_share_a_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Saves at the same time are one write or two, and all are on disk when they return."""
+    """Concurrent saves share at most two writes, and all are on disk when they return."""
     writes, replace = 0, os.replace
 
     def counted(source: str, target: Path) -> None:
@@ -89,7 +89,7 @@ async def test_saves_share_a_write(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 async def test_a_cancelled_save_is_not_torn(tmp_path: Path) -> None:
-    """A save that is cancelled leaves the old content or the new, and the next one works."""
+    """A canceled save leaves either the old or the new content, and the next save works."""
     path = tmp_path / "positions"
     store = FileStore(path)
     await store.open(A, 0)
@@ -107,7 +107,7 @@ async def test_a_cancelled_save_is_not_torn(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("data", [b"{", b'{"build_uuid":"x","position":{}}', b"\0" * 99], ids=ascii)
 async def test_garbage(data: bytes, tmp_path: Path) -> None:
-    """A file of another kind is refused when the first Worker is opened, and stays as it is."""
+    """A file of another kind is refused when the first Worker is opened, and is not changed."""
     path = tmp_path / "positions"
     path.write_bytes(data)
     with pytest.raises(ConfigurationError, match=r"FileStore: positions (was not written|belongs)"):
@@ -116,7 +116,7 @@ async def test_garbage(data: bytes, tmp_path: Path) -> None:
 
 
 async def test_other_workers(tmp_path: Path) -> None:
-    """A file that has only other Workers is refused before it is replaced."""
+    """A file that holds only other Workers is refused before it is replaced."""
     path = tmp_path / "positions"
     store = FileStore(path)
     await store.open(A, 0)
@@ -129,14 +129,14 @@ async def test_other_workers(tmp_path: Path) -> None:
 
 
 async def test_no_fleet(tmp_path: Path) -> None:
-    """With a fleet a file is refused: it can't tell its owners apart."""
+    """A file is refused in a fleet, because it can't tell its owners apart."""
     with pytest.raises(ConfigurationError, match="a FileStore belongs to one process"):
         await FileStore(tmp_path / "positions").open(A, 1)
 
 
 @pytest.mark.slow
 async def test_a_bot_that_is_restarted(tmp_path: Path) -> None:
-    """A bot with a file has every line once if each run ends between two batches."""
+    """A bot with a file gets every line once if each run ends between two batches."""
     async with BuildsSimulator(page_size=3) as sim, sim.client() as client:
         tags = [sim.add_worker() for _ in range(2)]
         builds = [sim.add_build(external_script_id=tag) for tag in tags]

@@ -14,7 +14,7 @@ from tests.live.events.support import Source
 
 @pytest.fixture
 def clock() -> VirtualClock:
-    """A clock on which many may sleep."""
+    """A clock on which many tasks may sleep."""
     return VirtualClock()
 
 
@@ -31,7 +31,7 @@ def source(sim: BuildsSimulator) -> Source:
 
 @pytest.fixture
 def _no_collector() -> Iterator[None]:
-    """Only reference counts free memory."""
+    """Only reference counting frees memory."""
     gc.disable()
     yield
     gc.enable()

@@ -24,10 +24,10 @@ T = TypeVar("T")
 
 
 class Source:
-    """A simulated queue without HTTP. `calls` are (action, moment, body); failures can be planned.
+    """A simulated queue without HTTP, with planned failures.
 
-    `fail(action, error, ...)` makes the next calls fail before they take effect, or after it with
-    `lost`. None stands for a call that succeeds.
+    `calls` holds (action, time, body). `fail(action, error, ...)` makes the next calls fail before they take
+    effect, or after it with `lost`. None stands for a call that succeeds.
     """
 
     def __init__(self, sim: BuildsSimulator, queue_id: str) -> None:
@@ -45,11 +45,11 @@ class Source:
         self._plan.setdefault(action, deque()).extend((error, lost) for error in errors)
 
     def of(self, action: str) -> list[Any]:
-        """The bodies of the calls of one kind."""
+        """The bodies of the calls of one action."""
         return [body for it, _, body in self.calls if it == action]
 
     def when(self, action: str) -> list[float]:
-        """The moments of the calls of one kind."""
+        """The times of the calls of one action."""
         return [when for it, when, _ in self.calls if it == action]
 
     @property
@@ -92,7 +92,7 @@ class Source:
             if error is not None:
                 raise error
         finally:
-            del error  # no cycle of error, traceback and this frame, for dropped streams go at once
+            del error  # no cycle of error, traceback and this frame: a dropped stream is freed at once
         return result
 
 
@@ -103,7 +103,7 @@ def stream_of(source: Source, *, patience: float = 300.0, **options: Any) -> Eve
 
 
 def ended(sim: BuildsSimulator, number: int = 1) -> list[str]:
-    """Add builds that end now; return their UUIDs."""
+    """Add builds that end now, and return their UUIDs."""
     builds = [sim.add_build() for _ in range(number)]
     for build in builds:
         build.finish()
@@ -111,12 +111,12 @@ def ended(sim: BuildsSimulator, number: int = 1) -> list[str]:
 
 
 async def taken(stream: EventStream, number: int) -> list[str]:
-    """The build UUIDs of the next events; the last event is not acknowledged."""
+    """The build UUIDs of the next events. The last event is not acknowledged."""
     return [(await anext(stream)).build_uuid for _ in range(number)]
 
 
 async def within(seconds: float, stream: EventStream) -> BuildEvent | None:
-    """The next event, None if none comes within `seconds` of the virtual clock."""
+    """The next event, or None if none arrives within `seconds` of the virtual clock."""
     clock = stream._poller._clock
     asking = asyncio.ensure_future(anext(stream))
     alarm = asyncio.ensure_future(clock.sleep(seconds))

@@ -1,4 +1,4 @@
-"""When an event is acknowledged, by asking for the next one or by hand, and when it comes again."""
+"""When an event is acknowledged, automatically or by hand, and when it is redelivered."""
 
 import gc
 import logging
@@ -18,8 +18,8 @@ from tests.support import nothing_left, settle, tasks
 
 
 class TestAcknowledging:
-    async def test_when_the_next_is_asked_for(self, source: Source, clock: VirtualClock) -> None:
-        """An event is acknowledged when the next one is asked for, and not before, however long it takes."""
+    async def test_acknowledged_with_the_next_request(self, source: Source, clock: VirtualClock) -> None:
+        """An event is acknowledged when the next one is requested, and not before, however long it takes."""
         ended(source.sim)
         async with stream_of(source) as stream:
             await anext(stream)
@@ -31,7 +31,7 @@ class TestAcknowledging:
             assert source.queue.backlog == 0
 
     async def test_all(self, source: Source) -> None:
-        """Every event comes once, as long as each is asked for, and nothing is left in the queue."""
+        """Every event is delivered once, and nothing is left in the queue."""
         uuids = ended(source.sim, 25)
         async with stream_of(source) as stream:
             assert await taken(stream, 25) == uuids
@@ -39,7 +39,7 @@ class TestAcknowledging:
         assert source.queue.backlog == 0
 
     async def test_in_batches(self, source: Source) -> None:
-        """Acknowledgements go out with one request for each batch that was pulled."""
+        """Acknowledgements go out in one request per pulled batch."""
         ended(source.sim, 25)
         async with stream_of(source) as stream:
             await taken(stream, 25)
@@ -48,7 +48,7 @@ class TestAcknowledging:
             assert source.acked == [10, 10, 5]
 
     async def test_not_too_late(self, source: Source, clock: VirtualClock) -> None:
-        """An acknowledgement waits for no longer than half a visibility timeout."""
+        """An acknowledgement waits no longer than half the visibility timeout."""
         ended(source.sim, 10)
         async with stream_of(source, visibility_timeout=30) as stream:
             asked = []
@@ -56,16 +56,16 @@ class TestAcknowledging:
                 asked.append(clock.now())
                 await anext(stream)
                 await clock.sleep(7)
-        done = asked[1:]  # when each was done with
+        done = asked[1:]  # when each event was done
         sent = [
             when for when, number in zip(source.when("ack"), source.acked, strict=True) for _ in range(number)
         ]
-        assert len(sent) == 9  # the last one was handed back
+        assert len(sent) == 9  # the last event was handed back
         assert all(0 <= at - since <= 15 for at, since in zip(sent, done, strict=True))
         assert len(source.of("ack")) <= 6
 
     async def test_raise(self, source: Source) -> None:
-        """An event whose consumer raises comes again in the next loop, as another attempt."""
+        """An event whose consumer raises is delivered again in the next loop, as another attempt."""
         uuids = ended(source.sim, 3)
         stream = stream_of(source)
         seen: list[tuple[str, int]] = []
@@ -89,14 +89,14 @@ class TestAcknowledging:
         await stream.aclose()
 
     async def test_break_and_drop(self, source: Source, clock: VirtualClock) -> None:
-        """A stream that is dropped leaves no task, and its events come again."""
+        """A dropped stream leaves no task, and its events are redelivered."""
         uuids = ended(source.sim, 3)
 
         async def consume() -> None:
             async for _ in stream_of(source):
                 break
 
-        with clock.hold():  # the keeper does not just wake and see
+        with clock.hold():  # the keeper can't just wake up and notice
             async with nothing_left():
                 await consume()
         async with stream_of(source) as other:
@@ -108,7 +108,7 @@ class TestAcknowledging:
         assert clock.now() - start <= 135
 
     async def test_drop_a_slow_consumer(self, source: Source, clock: VirtualClock) -> None:
-        """The keeper of a stream that is dropped late ends, and extends nothing any more."""
+        """The keeper of a stream that is dropped late ends and extends nothing more."""
         ended(source.sim, 3)
         async with nothing_left():
             stream = stream_of(source, visibility_timeout=30)
@@ -130,7 +130,7 @@ class TestAcknowledging:
     async def test_drop_after_an_error(
         self, action: str, source: Source, clock: VirtualClock, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """No error that was tolerated keeps a dropped stream alive, not even until the next collection."""
+        """No tolerated error keeps a dropped stream alive, not even until the next collection."""
         caplog.set_level(logging.INFO, "builds_async")  # the records are kept
         ended(source.sim, 30)
         source.fail(action, BuildsTimeoutError("slow"), lost=True)
@@ -143,7 +143,7 @@ class TestAcknowledging:
         assert [reference() for reference in alive] == [None, None]
 
     async def test_keeper_ends(self, source: Source, clock: VirtualClock) -> None:
-        """The keeper ends by itself when nothing is in hand."""
+        """The keeper ends by itself when no event is in hand."""
         ended(source.sim)
         stream = stream_of(source)
         event = await anext(stream)
@@ -154,7 +154,7 @@ class TestAcknowledging:
         await stream.aclose()
 
     async def test_two_consumers(self, source: Source) -> None:
-        """Two streams of one queue share its events, and each event comes to one of them."""
+        """Two streams of one queue share its events, and each event goes to one of them."""
         uuids = ended(source.sim, 20)
         async with stream_of(source, batch_size=5) as one, stream_of(source, batch_size=5) as other:
             got = [uuid for _ in range(10) for stream in (one, other) for uuid in await taken(stream, 1)]
@@ -163,7 +163,7 @@ class TestAcknowledging:
 
 class TestByHand:
     async def test_ack(self, source: Source) -> None:
-        """`ack` acknowledges at once, and asking for the next event does not acknowledge it again."""
+        """`ack` acknowledges at once, and requesting the next event does not acknowledge it again."""
         uuids = ended(source.sim, 3)
         async with stream_of(source) as stream:
             first = await anext(stream)
@@ -173,11 +173,11 @@ class TestByHand:
             second = await anext(stream)
             assert [first.build_uuid, second.build_uuid] == uuids[:2]
             await stream.ack(second)
-            await stream.ack(second)  # once more does nothing
+            await stream.ack(second)  # a second call does nothing
             assert source.acked == [1, 1]
 
     async def test_ack_of_the_one_before(self, source: Source) -> None:
-        """`ack` of an earlier event sends the acknowledgements that have not been sent yet."""
+        """`ack` of an earlier event sends the pending acknowledgements."""
         ended(source.sim, 3)
         async with stream_of(source) as stream:
             first = await anext(stream)
@@ -198,7 +198,7 @@ class TestByHand:
         assert source.queue.backlog == 0
 
     async def test_retry(self, source: Source, clock: VirtualClock) -> None:
-        """With `retry` an event comes again after the delay, and not before."""
+        """After `retry`, an event is redelivered after the delay, and not before."""
         uuids = ended(source.sim, 2)
         async with stream_of(source) as stream:
             first = await anext(stream)
@@ -211,7 +211,7 @@ class TestByHand:
             assert 300 <= clock.now() - start <= 316
 
     async def test_retry_at_once(self, source: Source, clock: VirtualClock) -> None:
-        """Without a delay it comes with the next pull."""
+        """`retry` without a delay redelivers the event with the next pull."""
         ended(source.sim, 1)
         async with stream_of(source) as stream:
             await stream.retry(await anext(stream))
@@ -219,7 +219,7 @@ class TestByHand:
             assert clock.now() <= 2
 
     async def test_misuse(self, source: Source) -> None:
-        """Only the event delivered last can be acknowledged or retried."""
+        """Only the most recently delivered event can be acknowledged or retried."""
         ended(source.sim, 3)
         async with stream_of(source) as stream:
             first = await anext(stream)
@@ -237,7 +237,7 @@ class TestByHand:
                 await stream.retry(second)
 
     async def test_error(self, source: Source) -> None:
-        """An error of `ack` is raised; the event counts as done, and is acknowledged with the next one."""
+        """An error of `ack` is raised; the event counts as done and is acknowledged with the next one."""
         ended(source.sim, 1)
         source.fail("ack", InternalServerError("oh", status=500))
         async with stream_of(source) as stream:
@@ -249,7 +249,7 @@ class TestByHand:
             assert source.queue.backlog == 0
 
     async def test_error_of_retry(self, source: Source) -> None:
-        """An error of `retry` is raised, and the event still comes again."""
+        """An error of `retry` is raised, and the event is still redelivered."""
         ended(source.sim, 1)
         source.fail("ack", BuildsTimeoutError("slow"))
         async with stream_of(source) as stream:
@@ -261,7 +261,7 @@ class TestByHand:
 class TestLostAcks:
     @pytest.mark.parametrize("lost", [True, False], ids=["response lost", "request lost"])
     async def test_sent_again(self, lost: bool, source: Source) -> None:
-        """A failed acknowledgement is sent with the next one; no event comes twice because of it."""
+        """A failed acknowledgement is sent with the next one, and causes no duplicate event."""
         uuids = ended(source.sim, 30)
         source.fail("ack", BuildsTimeoutError("slow"), BuildsTimeoutError("slow"), lost=lost)
         async with stream_of(source) as stream:
@@ -281,7 +281,7 @@ class TestLostAcks:
             assert source.queue.backlog == 1
 
     async def test_redelivered(self, source: Source) -> None:
-        """An event that comes again because its acknowledgement failed for long is not given out again."""
+        """An event that the queue redelivers after long-failing acknowledgements is not delivered again."""
         uuids = ended(source.sim, 2)
         source.fail("ack", *[InternalServerError("oh", status=500)] * 12)
         async with stream_of(source, visibility_timeout=10) as stream:
@@ -290,8 +290,8 @@ class TestLostAcks:
         assert source.queue.backlog == 0
         assert len(source.acked) < 40
 
-    async def test_came_by_itself(self, source: Source) -> None:
-        """An event that came again by itself is not asked for once more."""
+    async def test_redelivered_by_the_queue(self, source: Source) -> None:
+        """An event that the queue redelivered is not requested again."""
         ended(source.sim, 1)
         source.fail("ack", *[BuildsTimeoutError("slow")] * 1000)
         async with stream_of(source, visibility_timeout=5) as stream:
@@ -304,7 +304,7 @@ class TestLostAcks:
             assert source.of("ack")[-1]["retries"] == []
 
     async def test_cancelled(self, source: Source, clock: VirtualClock) -> None:
-        """A stream that is cancelled while it acknowledges makes up for it by itself."""
+        """A stream that is canceled during an acknowledgement completes it later by itself."""
         ended(source.sim, 1)
         source.latency = 5.0
         async with stream_of(source, visibility_timeout=40) as stream:
@@ -315,7 +315,7 @@ class TestLostAcks:
             assert source.queue.backlog == 0
 
     async def test_bounded(self, source: Source, clock: VirtualClock) -> None:
-        """Acknowledgements that fail are not repeated for ever while no consumer reads."""
+        """Failing acknowledgements are not repeated forever while no consumer reads."""
         ended(source.sim, 1)
         source.fail("ack", *[InternalServerError("oh", status=500)] * 1000)
         async with nothing_left():

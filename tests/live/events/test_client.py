@@ -30,7 +30,7 @@ class TestClient:
     @pytest.mark.parametrize("words", ["documented", "template"])
     @pytest.mark.parametrize("encoding", ["base64", "plain", "object"])
     async def test_end_to_end(self, words: Any, encoding: Any, sim: BuildsSimulator) -> None:
-        """Over a socket: each event of running builds comes once, in the words of the REST API."""
+        """Over a socket, each event of running builds is delivered once, in the REST API's vocabulary."""
         queue_id = sim.add_queue(words=words, encoding=encoding, duplicate_every=3)
         shop = sim.add_worker("shop")
         outcomes = [BuildOutcome.SUCCESS, BuildOutcome.FAIL, BuildOutcome.CANCELLED]
@@ -63,7 +63,7 @@ class TestClient:
         assert metadata.branch == "main"
 
     async def test_close(self, sim: BuildsSimulator) -> None:
-        """Closing the client ends its streams: events in hand are handed back, and no task is left."""
+        """Closing the client ends its streams, hands back the events in hand and leaves no task."""
         queue_id = sim.add_queue()
         async with nothing_left():
             async with sim.client() as client:
@@ -75,7 +75,7 @@ class TestClient:
         assert len(pulled["messages"]) == 2
 
     async def test_close_while_it_waits(self, sim: BuildsSimulator, clock: VirtualClock) -> None:
-        """Closing the client ends a loop that waits for an event."""
+        """Closing the client ends a loop that is waiting for an event."""
         queue_id = sim.add_queue()
         async with nothing_left():
             client = sim.client()
@@ -89,7 +89,7 @@ class TestClient:
             assert await consumer == []
 
     async def test_closed(self, sim: BuildsSimulator) -> None:
-        """A stream of a closed client is a RuntimeError."""
+        """A stream of a closed client raises RuntimeError."""
         client = sim.client()
         await client.aclose()
         with pytest.raises(RuntimeError, match="this BuildsClient is closed"):
@@ -107,14 +107,14 @@ class TestClient:
             assert not [it for it in client._closables[0] if isinstance(it, EventStream)]
 
     async def test_permission(self, sim: BuildsSimulator) -> None:
-        """The error for a token that may not write names the permission that it lacks."""
+        """The error for a token without write access names the missing permission."""
         queue_id = sim.add_queue()
         async with sim.client(api_token=sim.add_token(TokenKind.READ_ONLY)) as client:
             with pytest.raises(PermissionDeniedError, match='give it "Queues Write"'):
                 await anext(client.events(queue_id))
 
     async def test_unknown(self, sim: BuildsSimulator) -> None:
-        """An unknown queue is a NotFoundError, an id that can't be one a ValueError before any request."""
+        """An unknown queue is a NotFoundError, and an invalid id is a ValueError before any request."""
         async with sim.client() as client:
             with pytest.raises(NotFoundError):
                 await anext(client.events("0" * 32))
@@ -125,7 +125,7 @@ class TestClient:
     @pytest.mark.parametrize("kind", ["cut_body", "reset", "server_error", "empty_body", "not_json"])
     @pytest.mark.parametrize("action", ["pull", "ack", "extend"])
     async def test_faults(self, kind: Any, action: str, sim: BuildsSimulator, clock: VirtualClock) -> None:
-        """Whatever fails on the wire, each event comes once and none is left in the queue."""
+        """With any fault on the wire, each event is delivered once and none is left in the queue."""
         queue_id = sim.add_queue(max_retries=10)
         uuids = ended(sim, 8)
         sim.fault(Fault(kind, path=action, times=3))

@@ -1,4 +1,4 @@
-"""Closing a stream hands back what is in hand and leaves no task."""
+"""Closing a stream hands back the events in hand and leaves no task."""
 
 import asyncio
 
@@ -17,7 +17,7 @@ from tests.support import nothing_left, tasks
 
 class TestClosing:
     async def test_hands_back(self, source: Source) -> None:
-        """Closing acknowledges the events that are done, and hands back the others at once."""
+        """Closing acknowledges the processed events and hands back the others at once."""
         uuids = ended(source.sim, 5)
         async with nothing_left():
             async with stream_of(source) as stream:
@@ -31,7 +31,7 @@ class TestClosing:
             assert sorted(await taken(other, 4)) == sorted(uuids[1:])
 
     async def test_ends_the_loop(self, source: Source, clock: VirtualClock) -> None:
-        """A loop that waits for an event ends at once."""
+        """Closing ends a waiting loop at once."""
         async with nothing_left():
             stream = stream_of(source)
 
@@ -47,7 +47,7 @@ class TestClosing:
         assert repr(stream) == f"<EventStream {source.queue_id} closed>"
 
     async def test_while_it_pulls(self, source: Source, clock: VirtualClock) -> None:
-        """A pull on its way is cancelled, and its reader's loop ends."""
+        """Closing cancels a pull in flight and ends the reader's loop."""
         source.latency = 5.0
         ended(source.sim)
         async with nothing_left():
@@ -58,8 +58,8 @@ class TestClosing:
             with pytest.raises(StopAsyncIteration):
                 await asking
 
-    async def test_pull_nobody_took(self, source: Source, clock: VirtualClock) -> None:
-        """Events that a pull brought after its reader was cancelled are handed back as well."""
+    async def test_pull_without_a_reader(self, source: Source, clock: VirtualClock) -> None:
+        """Events of a pull whose reader was canceled are handed back as well."""
         source.latency = 1.0
         ended(source.sim)
         async with nothing_left():
@@ -72,7 +72,7 @@ class TestClosing:
             assert clock.now() < 20
 
     async def test_failing(self, source: Source, clock: VirtualClock) -> None:
-        """Closing does not fail: an error is logged, and the events come again by themselves."""
+        """Closing does not fail: an error is logged, and the queue redelivers the events."""
         ended(source.sim, 2)
         source.fail("ack", BuildsConnectionError("reset"))
         async with nothing_left():
@@ -84,7 +84,7 @@ class TestClosing:
         assert source.queue.backlog == 2
 
     async def test_while_the_keeper_works(self, source: Source, clock: VirtualClock) -> None:
-        """Closing waits for the request of the keeper, and does not repeat it."""
+        """Closing waits for the keeper's request and does not repeat it."""
         ended(source.sim, 3)
         async with nothing_left():
             stream = stream_of(source, visibility_timeout=40)
@@ -98,7 +98,7 @@ class TestClosing:
         assert source.queue.backlog == 2
 
     async def test_while_the_reader_flushes(self, source: Source, clock: VirtualClock) -> None:
-        """A reader that is cancelled after closing leaves no keeper behind."""
+        """A reader that is canceled after closing leaves no keeper behind."""
         ended(source.sim, 1)
         async with nothing_left():
             stream = stream_of(source)

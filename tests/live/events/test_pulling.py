@@ -1,4 +1,4 @@
-"""When a queue is pulled, which failures are tolerated, and what becomes of a cancelled pull."""
+"""When a queue is pulled, which failures are tolerated, and the fate of a canceled pull."""
 
 import asyncio
 from typing import Any
@@ -29,7 +29,7 @@ from tests.support.case import cases
 
 class TestPace:
     async def test_empty(self, source: Source) -> None:
-        """An empty queue is pulled ever less often, up to the maximum interval; a message resets that."""
+        """An empty queue is pulled at growing intervals up to the maximum; a message resets the pace."""
         async with stream_of(source, poll_interval=2, max_poll_interval=8) as stream:
             assert await within(40, stream) is None
             assert source.when("pull") == [0, 2, 5, 9.5, 16.25, 24.25, 32.25]
@@ -40,7 +40,7 @@ class TestPace:
             assert [round(when - 40.25, 2) for when in source.when("pull")] == [2, 4]
 
     async def test_full(self, source: Source, clock: VirtualClock) -> None:
-        """After a full batch the next pull comes at once, after any other one interval later."""
+        """The next pull follows at once after a full batch, and one interval later after any other."""
         ended(source.sim, 25)
         async with stream_of(source, poll_interval=7) as stream:
             await taken(stream, 25)
@@ -72,7 +72,7 @@ class TestPace:
         ids=str,
     )
     def test_misuse(self, options: Any, said: str, source: Source) -> None:
-        """Values out of range are a ValueError that names the argument."""
+        """Values out of range raise a ValueError that names the argument."""
         with pytest.raises(ValueError, match=said):
             stream_of(source, **options)
 
@@ -90,7 +90,7 @@ class TestErrors:
         ids=lambda error: type(error).__name__,
     )
     async def test_raised(self, error: BuildsError, source: Source) -> None:
-        """A refusal is raised at once; the loop can go on, at the stream's pace."""
+        """A refusal is raised at once, and the loop can continue at the stream's pace."""
         uuids = ended(source.sim)
         source.fail("pull", error)
         async with stream_of(source) as stream:
@@ -113,7 +113,7 @@ class TestErrors:
         ids=lambda error: type(error).__name__,
     )
     async def test_outage(self, error: BuildsError, source: Source, clock: VirtualClock) -> None:
-        """Transient errors are sat out with growing pauses, until only they have come for the patience."""
+        """Transient errors are retried with growing pauses, until they outlast the patience."""
         uuids = ended(source.sim)
         source.fail("pull", *[error] * 5, None, *[error] * 50)
         async with stream_of(source, patience=60) as stream:
@@ -128,14 +128,14 @@ class TestErrors:
             assert [when - start for when in source.when("pull")[14:]] == [77]
 
     async def test_in_a_row(self, source: Source) -> None:
-        """A successful pull makes the patience begin anew."""
+        """A successful pull resets the patience."""
         error = BuildsConnectionError("reset")
         source.fail("pull", *[error, error, error, None] * 5)
         async with stream_of(source, patience=40) as stream:
             assert await within(500, stream) is None
 
-    async def test_lost_answer(self, source: Source) -> None:
-        """Events whose pull was lost on its way back come when their lease ends."""
+    async def test_lost_response(self, source: Source) -> None:
+        """Events of a pull whose response was lost are delivered when their lease expires."""
         uuids = ended(source.sim, 3)
         source.fail("pull", BuildsTimeoutError("slow"), lost=True)
         async with stream_of(source) as stream:
@@ -145,8 +145,8 @@ class TestErrors:
 
 
 class TestCancelling:
-    async def test_time_outs(self, source: Source) -> None:
-        """A timeout around each event loses none, and costs none an attempt."""
+    async def test_timeouts(self, source: Source) -> None:
+        """A timeout around each event loses no event and uses up no attempt."""
         source.latency = 1.0
         uuids = ended(source.sim, 4)
         got: list[BuildEvent] = []
@@ -158,7 +158,7 @@ class TestCancelling:
         assert [event.attempts for event in got] == [1] * 4
 
     async def test_taken_over_too_late(self, source: Source, clock: VirtualClock) -> None:
-        """An event that a cancelled pull brought is not given out if its lease has ended meanwhile."""
+        """An event from a canceled pull is not delivered after its lease has expired."""
         source.latency = 1.0
         ended(source.sim)
         async with stream_of(source, visibility_timeout=10) as stream:
@@ -167,10 +167,10 @@ class TestCancelling:
             assert (await anext(stream)).attempts == 2
 
     @pytest.mark.parametrize("action", ["pull", "ack"])
-    async def test_nobody_comes_back(
+    async def test_caller_that_never_returns(
         self, action: str, source: Source, clock: VirtualClock, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """No error of a request whose caller never comes back is logged by asyncio."""
+        """An error of a request whose caller never returns is not logged by asyncio."""
         ended(source.sim)
         async with nothing_left():
             stream = stream_of(source)
@@ -184,7 +184,7 @@ class TestCancelling:
         assert [record for record in caplog.records if record.name == "asyncio"] == []
 
     async def test_two_readers(self, source: Source) -> None:
-        """A second task that reads while one waits gets a RuntimeError."""
+        """A second task that reads while another waits gets a RuntimeError."""
         async with stream_of(source) as stream:
             first = asyncio.ensure_future(anext(stream))
             await settle()

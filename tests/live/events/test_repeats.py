@@ -1,4 +1,4 @@
-"""Which messages are not given out: repeats, and what is not a build event."""
+"""Which messages are not delivered: duplicates, and messages that are not build events."""
 
 import logging
 
@@ -18,7 +18,7 @@ from tests.support.events import wire
 class TestRepeats:
     @pytest.mark.parametrize("batch_size", [1, 2, 3, 10])
     async def test_at_least_once(self, batch_size: int, sim: BuildsSimulator) -> None:
-        """An event that the queue delivers twice comes once."""
+        """An event that the queue delivers twice reaches the consumer once."""
         source = Source(sim, sim.add_queue(duplicate_every=2, max_retries=9))
         uuids = ended(sim, 20)
         async with stream_of(source, batch_size=batch_size) as stream:
@@ -27,17 +27,17 @@ class TestRepeats:
         assert source.queue.backlog == 0
 
     async def test_newest_lease(self, sim: BuildsSimulator) -> None:
-        """A message that is delivered again while it is in hand is acknowledged with its newest lease."""
+        """A message that is redelivered while in hand is acknowledged with its newest lease."""
         source = Source(sim, sim.add_queue(duplicate_every=1))
         ended(sim)
         async with stream_of(source) as stream:
             await stream.ack(await anext(stream))
         assert [message.number for message in source.queue._messages.waiting] == [
             0
-        ]  # the second was acknowledged
+        ]  # the second message was acknowledged
 
     async def test_other_message(self, source: Source) -> None:
-        """Another message with the same build and type is acknowledged and dropped, another type is not."""
+        """Another message of the same build and type is acknowledged and dropped; another type is not."""
         started, failed = wire("started", "running", None), wire()
         for event in (started, failed, failed, started):
             source.queue.send(event)
@@ -49,7 +49,7 @@ class TestRepeats:
 
     @pytest.mark.slow
     async def test_later(self, source: Source) -> None:
-        """A repeat that comes much later is recognized as well."""
+        """A duplicate that arrives much later is recognized as well."""
         source.queue.send(wire())
         async with stream_of(source) as stream:
             await anext(stream)
@@ -59,7 +59,7 @@ class TestRepeats:
         assert source.queue.backlog == 0
 
     async def test_not_acknowledged(self, source: Source) -> None:
-        """A repeat of an event that was handed back is given out: one of the two must be."""
+        """A duplicate of an event that was handed back is delivered, because one of the two must be."""
         source.queue.send(wire())
         source.queue.send(wire())
         async with stream_of(source) as stream:
@@ -71,7 +71,7 @@ class TestRepeats:
         assert source.queue.backlog == 0
 
     async def test_bounded(self, source: Source) -> None:
-        """The last thousand events are remembered, and no more."""
+        """The stream remembers the last thousand events, and no more."""
         numbers = range(MEMORY + 1)
         for number in numbers:
             source.queue.send(wire(buildUuid=f"b-{number}"))
@@ -86,7 +86,7 @@ class TestRepeats:
 
 class TestUnreadable:
     async def test_left(self, source: Source, caplog: pytest.LogCaptureFixture) -> None:
-        """A message that is not a build event becomes a dead letter, is logged once, and blocks no other."""
+        """A message that is not a build event becomes a dead letter, is logged once and blocks no other."""
         source.queue.send("hello")
         uuids = ended(source.sim, 2)
         with caplog.at_level(logging.WARNING, "builds_async"):
@@ -101,7 +101,7 @@ class TestUnreadable:
         assert source.acked == [2]
 
     async def test_full_of_them(self, source: Source) -> None:
-        """A queue full of such messages does not make the stream spin."""
+        """A queue full of unreadable messages does not make the stream spin."""
         for number in range(50):
             source.queue.send(f"{number}")
         async with stream_of(source, batch_size=1) as stream:

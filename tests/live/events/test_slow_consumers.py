@@ -1,4 +1,4 @@
-"""Leases are extended while a consumer works, and no event is given out without one."""
+"""Leases are extended while a consumer works, and no event is delivered without a lease."""
 
 import asyncio
 import logging
@@ -28,7 +28,7 @@ class TestSlowConsumer:
     async def test_once_each(
         self, extended_leases: str, warnings: str, sim: BuildsSimulator, clock: VirtualClock
     ) -> None:
-        """With ten minutes an event and a visibility of 30 s, each comes once, whatever extending does."""
+        """At ten minutes per event and a visibility of 30 s, each event is delivered once."""
         options: Any = {"extended_leases": extended_leases, "warnings": warnings, "max_retries": 100}
         source = Source(sim, sim.add_queue(**options))
         uuids = ended(sim, 12)
@@ -42,7 +42,7 @@ class TestSlowConsumer:
         assert source.queue.backlog == 0
 
     async def test_first_attempt(self, source: Source, clock: VirtualClock) -> None:
-        """An event that is given out within the hour was never handed back: it is its first attempt."""
+        """An event that is delivered within the hour is on its first attempt: it was never handed back."""
         ended(source.sim, 5)
         async with stream_of(source, visibility_timeout=30) as stream:
             for _ in range(5):
@@ -50,7 +50,7 @@ class TestSlowConsumer:
                 await clock.sleep(600)
 
     async def test_pace(self, source: Source, clock: VirtualClock) -> None:
-        """Leases are extended when half of the visibility timeout is over, all in one request."""
+        """All leases are extended in one request when half of the visibility timeout has passed."""
         ended(source.sim, 5)
         async with stream_of(source, visibility_timeout=40) as stream:
             await anext(stream)
@@ -60,14 +60,14 @@ class TestSlowConsumer:
         assert {body["visibility_timeout_ms"] for body in source.of("extend")} == {40_000}
 
     async def test_quick(self, source: Source) -> None:
-        """A quick consumer extends nothing."""
+        """A quick consumer extends no lease."""
         ended(source.sim, 30)
         async with stream_of(source) as stream:
             await taken(stream, 30)
         assert source.of("extend") == []
 
     async def test_an_hour(self, source: Source, clock: VirtualClock) -> None:
-        """No event is held for longer than an hour; its late acknowledgement still counts."""
+        """No event is held longer than an hour, and its late acknowledgement still counts."""
         ended(source.sim)
         async with stream_of(source, visibility_timeout=60) as stream:
             event = await anext(stream)
@@ -81,7 +81,7 @@ class TestSlowConsumer:
         assert source.queue.backlog == 0
 
     async def test_failing_extension(self, source: Source) -> None:
-        """An extension that fails is tried again before the lease ends, and the event stays where it is."""
+        """A failed extension is retried before the lease expires, and no other consumer gets the event."""
         uuids = ended(source.sim, 2)
         source.fail("extend", BuildsTimeoutError("slow"), InternalServerError("oh", status=500))
         async with stream_of(source, visibility_timeout=40) as stream, stream_of(source) as other:
@@ -91,7 +91,7 @@ class TestSlowConsumer:
         assert source.when("extend")[:4] == [20, 25, 30, 50]
 
     async def test_new_lease_ids(self, sim: BuildsSimulator, clock: VirtualClock) -> None:
-        """If the response names new lease ids, those are used."""
+        """New lease ids in the response replace the old ones."""
         source = Source(sim, sim.add_queue(extended_leases="listed"))
         ended(sim, 2)
         async with stream_of(source, visibility_timeout=40) as stream:
@@ -102,7 +102,7 @@ class TestSlowConsumer:
                 assert source.queue.backlog == left
 
     async def test_refused_extension(self, sim: BuildsSimulator, clock: VirtualClock) -> None:
-        """An event whose extension the response warns about is not given out without a lease."""
+        """An event whose extension draws a warning is not delivered without a lease."""
         source = Source(sim, sim.add_queue(extended_leases="hidden"))
         ended(sim, 2)
         async with stream_of(source, visibility_timeout=40) as stream:
@@ -111,7 +111,7 @@ class TestSlowConsumer:
             assert (await anext(stream)).attempts == 2
 
     async def test_lost_lease(self, source: Source, clock: VirtualClock) -> None:
-        """An event whose lease could not be held is not given out; it comes when it is pulled again."""
+        """An event whose lease was lost is not delivered until it is pulled again."""
         uuids = ended(source.sim, 2)
         source.fail("extend", *[InternalServerError("oh", status=500)] * 10)
         async with stream_of(source, visibility_timeout=40) as stream:
@@ -125,13 +125,13 @@ class TestSlowConsumer:
 
 
 class TestLeases:
-    """States that a stream alone does not get into."""
+    """States that a stream never reaches by itself."""
 
     def leases(self, source: Source) -> Leases:
         return Leases(source, source.queue_id, visibility=60, clock=source.sim.clock)
 
     async def test_ages(self, source: Source, clock: VirtualClock) -> None:
-        """The hour is counted for each message by itself."""
+        """The hour is counted separately for each message."""
         leases = self.leases(source)
         leases.hold(QueueMessage(id="old", lease_id="old"), clock.now())
         await clock.sleep(1800)
@@ -143,7 +143,7 @@ class TestLeases:
         await leases.aclose()
 
     async def test_not_in_hand(self, source: Source) -> None:
-        """A message that is not in hand can't be given up: nothing is sent for it."""
+        """Nothing is sent for a message that is not in hand."""
         leases = self.leases(source)
         leases.acknowledge("m")
         leases.hand_back("m")
@@ -153,7 +153,7 @@ class TestLeases:
         assert source.calls == []
 
     async def test_delivered_during_a_flush(self, source: Source, clock: VirtualClock) -> None:
-        """A message that arrives while a request for it fails is not asked for once more."""
+        """A message that arrives while its request fails is not requested again."""
         leases, message = self.leases(source), QueueMessage(id="m", lease_id="l")
         source.latency = 5.0
         source.fail("ack", BuildsTimeoutError("slow"))
@@ -173,7 +173,7 @@ class TestWarnings:
     async def test_logged(
         self, shape: Any, sim: BuildsSimulator, clock: VirtualClock, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """The queue's warnings are logged, and are not an error."""
+        """The queue's warnings are logged and are not an error."""
         source = Source(sim, sim.add_queue(warnings=shape))
         ended(sim)
         async with stream_of(source) as stream:

@@ -1,4 +1,4 @@
-"""Random walks of a consumer: no event is lost."""
+"""Random walks of a consumer lose no event."""
 
 import asyncio
 from contextlib import suppress
@@ -36,7 +36,7 @@ class Walker:
         self.stream = self.new_stream()
         self.current: BuildEvent | None = None
         self.got: list[str] = []
-        self.done: set[str] = set()  # acknowledged by this stream, which so never gives them again
+        self.done: set[str] = set()  # acknowledged by this stream, which never delivers them again
 
     def new_stream(self) -> EventStream:
         return stream_of(self.source, patience=5, batch_size=self.batch_size)
@@ -57,7 +57,7 @@ class Walker:
         self.current = None
         try:
             self.current = await within(seconds, self.stream)
-        except BuildsTimeoutError:  # for longer than the patience
+        except BuildsTimeoutError:  # longer than the patience
             return True
         if self.current:
             assert self.current.build_uuid not in self.done
@@ -89,7 +89,7 @@ class Walker:
 
     async def drop(self) -> None:
         self.current = None
-        self.done.clear()  # unsent acknowledgements are lost, so events come once more
+        self.done.clear()  # unsent acknowledgements are lost, so events are redelivered
         self.stream = self.new_stream()
 
     async def close(self) -> None:
@@ -115,7 +115,7 @@ ACTIONS = ["take"] * 3 + ["hurry", "work", "ack", "retry", "loop", "drop", "clos
     extended_leases=st.sampled_from(["same", "listed", "hidden"]),
 )
 def test_no_event_is_lost(actions: list[str], batch_size: int, **options: Any) -> None:
-    """Whatever a consumer does and the network loses: every event comes, none after it was acknowledged."""
+    """No sequence of consumer actions and lost requests loses an event or redelivers an acknowledged one."""
 
     async def run() -> None:
         async with nothing_left():

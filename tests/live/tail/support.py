@@ -34,7 +34,7 @@ from tests.support.clock import canceled_after
 
 
 class Wire:
-    """The simulator's API without a socket: a response takes `latency` seconds of the clock."""
+    """The simulator's API without a socket. A response takes `latency` seconds of the clock."""
 
     def __init__(self, sim: BuildsSimulator, latency: float = 0.0) -> None:
         self.sim = sim
@@ -43,9 +43,9 @@ class Wire:
         self.most: Counter[str] = Counter()
         self.responded: Counter[str] = Counter()
         self.broken: dict[str, BuildsError] = {}
-        self.planned: list[tuple[float, BuildDetails, list[Moment]]] = []  # builds to come
+        self.planned: list[tuple[float, BuildDetails, list[Moment]]] = []  # future builds
         self.first_look: float | None = None
-        self.stale: dict[str, SimulatedBuild] = {}  # what the looks give as the latest build
+        self.stale: dict[str, SimulatedBuild] = {}  # stale latest builds, by Worker
         latest = sim._account.latest
         sim._account.latest = lambda tag: self.stale.get(tag) or latest(tag)  # type: ignore[method-assign]
         self._served = sim.transport
@@ -107,7 +107,7 @@ class Wire:
         )
 
     def asked(self) -> Counter[str]:
-        """How many requests of each kind had a response since the last call."""
+        """Return the number of responses of each kind since the last call."""
         responded, self.responded = self.responded, Counter()
         return responded
 
@@ -118,7 +118,7 @@ def wire(latency: float = 0.0, **options: Any) -> Wire:
 
 
 async def next_line(tail: BuildTail) -> TailLine:
-    """The next line; ends are passed over."""
+    """The next line. Ends are skipped."""
     async for item in tail:
         if isinstance(item, TailLine):
             return item
@@ -126,7 +126,7 @@ async def next_line(tail: BuildTail) -> TailLine:
 
 
 async def within(tail: BuildTail, seconds: float) -> TailLine | None:
-    """The next line; if none comes within `seconds`, cancel the step and return None."""
+    """The next line. If none arrives within `seconds`, cancel the step and return None."""
     until = tail._clock.now() + seconds
     while True:
         item = await item_within(tail, until - tail._clock.now())
@@ -135,7 +135,7 @@ async def within(tail: BuildTail, seconds: float) -> TailLine | None:
 
 
 async def item_within(tail: BuildTail, seconds: float) -> TailItem | None:
-    """The next line or end; if none comes within `seconds`, cancel the step and return None."""
+    """The next line or end. If none arrives within `seconds`, cancel the step and return None."""
     return await canceled_after(tail._clock, anext(tail), seconds)
 
 
@@ -143,7 +143,7 @@ Got = dict[str, list[str]]
 
 
 async def collect(tail: BuildTail, until: float, got: Got | None = None) -> Got:
-    """The texts that come until a moment of the clock, by build UUID."""
+    """The texts that arrive before a point in time, by build UUID."""
     got = defaultdict(list) if got is None else got
     while (left := until - tail._clock.now()) > 0:
         if (line := await within(tail, left)) is not None:
@@ -156,14 +156,14 @@ def texts(*builds: SimulatedBuild) -> Got:
 
 
 def kept(position: TailPosition) -> TailPosition:
-    """A position after its way through JSON."""
+    """The position after a round trip through JSON."""
     decoded = msgspec.json.decode(msgspec.json.encode(position), type=TailPosition)
     assert decoded == position
     return decoded
 
 
 def script(lines: int, *, start: float = 0.0, every: float = 1.0, end: float | None = None) -> list[Moment]:
-    """A build that begins to run after `start` seconds and writes a line every `every` seconds."""
+    """A build that starts running after `start` seconds and writes a line every `every` seconds."""
     after = start + lines * every if end is None else end
     return [
         (start, BuildStatus.RUNNING),

@@ -28,7 +28,7 @@ from tests.support.case import cases
 class TestSimulated:
     @pytest.mark.slow
     async def test_a_day_of_a_bot(self) -> None:
-        """A bot that is restarted several times, with a new client each time, sees every line once."""
+        """A bot that restarts several times, with a new client each time, gets every line once."""
         sim = BuildsSimulator(clock=VirtualClock(), page_size=20)
         async with sim:
             ids = [sim.add_worker() for _ in range(30)]
@@ -56,7 +56,7 @@ class TestSimulated:
         "fault", ["reset", "cut_body", "not_json", "server_error", "rate_limited", "repeated_page"]
     )
     async def test_faults(self, fault: FaultKind) -> None:
-        """Faults of any kind lose no line and repeat none."""
+        """A fault of any kind loses no line and repeats none."""
         sim = BuildsSimulator(clock=VirtualClock(), page_size=7)
         async with sim.client() as client:
             builds = [sim.add_build(build_script(20, queued=wait)) for wait in range(3)]
@@ -70,7 +70,7 @@ class TestSimulated:
         ids=["wrong token", "no permission"],
     )
     async def test_wrong_credentials(self, kind: TokenKind | None, error: type[Exception]) -> None:
-        """Wrong credentials are raised at once, as one bare error."""
+        """Wrong credentials raise one bare error at once."""
         sim = BuildsSimulator(clock=VirtualClock())
         with no_complaints():
             async with sim.client(api_token="wrong" if kind is None else sim.add_token(kind)) as client:
@@ -79,8 +79,8 @@ class TestSimulated:
                 assert len(sim.requests) <= 10
 
     @cases("wrong", ["", "..", "a/b", "a,b", "my-worker"])
-    async def test_what_is_no_id(self, wrong: str) -> None:
-        """A text that can't be an id is a ValueError when the tail is made."""
+    async def test_invalid_id(self, wrong: str) -> None:
+        """An invalid id raises ValueError when the tail is created."""
         async with BuildsSimulator().client() as client:
             with pytest.raises(ValueError, match=r"can't be an id|is not the tag"):
                 client.tail([*tags(1), wrong])
@@ -110,7 +110,7 @@ class TestSimulated:
                 await asyncio.sleep(0)
 
     async def test_closing_the_client_ends_the_reader(self) -> None:
-        """A reader that waits when its client is closed gets a RuntimeError."""
+        """A reader that is waiting when its client closes gets a RuntimeError."""
         sim = BuildsSimulator(clock=VirtualClock())
         with no_complaints():
             async with sim:
@@ -130,7 +130,7 @@ class TestSimulated:
                     await anext(tail)
 
     async def test_closing_that_is_cancelled(self) -> None:
-        """A client whose `aclose` is cancelled has closed its session nevertheless."""
+        """A client whose `aclose` is canceled has still closed its session."""
         sim = BuildsSimulator(clock=VirtualClock())
         async with nothing_left(), sim:
             client = sim.client(transport=None)
@@ -151,7 +151,7 @@ class TestSimulated:
                 await client.aclose()
 
     async def test_closed_client(self) -> None:
-        """A tail of a closed client is a RuntimeError that says so."""
+        """A tail of a closed client raises a RuntimeError that names the cause."""
         sim = BuildsSimulator(clock=VirtualClock())
         with no_complaints():
             async with sim.client() as client:

@@ -1,4 +1,4 @@
-"""The end of each build: what it says, and that it comes once."""
+"""The end of each build: its content, and its delivery exactly once."""
 
 import asyncio
 
@@ -12,7 +12,7 @@ from tests.live.tail.support import item_within, kept, script, wire
 
 
 async def items(tail: BuildTail, until: float) -> list[TailItem]:
-    """All that comes until a moment of the clock."""
+    """All items that arrive before a point in time."""
     got: list[TailItem] = []
     while (left := until - tail._clock.now()) > 0:
         if (item := await item_within(tail, left)) is not None:
@@ -26,8 +26,8 @@ def ends(got: list[TailItem]) -> list[str]:
 
 class TestEnds:
     @pytest.mark.parametrize("outcome", [BuildOutcome.SUCCESS, BuildOutcome.FAIL])
-    async def test_behind_the_last_line(self, outcome: BuildOutcome) -> None:
-        """Behind the last line comes the end, once, with the final build; lines are numbered from 1."""
+    async def test_end_follows_the_last_line(self, outcome: BuildOutcome) -> None:
+        """The end follows the last line once, with the final build; lines are numbered from 1."""
         it = wire()
         build = it.sim.add_build([*script(5)[:-1], (7.0, outcome)])
         tail = it.tail([build.external_script_id])
@@ -41,7 +41,7 @@ class TestEnds:
 
     @pytest.mark.parametrize("outcome", [BuildOutcome.SKIPPED, BuildOutcome.CANCELLED])
     async def test_without_a_line(self, outcome: BuildOutcome) -> None:
-        """A build that was skipped or canceled while it was queued has an end, too."""
+        """A build that was skipped or canceled while queued has an end, too."""
         it = wire()
         tag = it.sim.add_worker()
         tail = it.tail([tag])
@@ -53,7 +53,7 @@ class TestEnds:
         await tail.aclose()
 
     async def test_no_request_for_the_log_of_a_queued_build(self) -> None:
-        """While a build is queued its log is not asked for, and its start is seen within 3 s."""
+        """The log of a queued build is not requested, and its start is seen within 3 s."""
         it = wire()
         build = it.sim.add_build(script(5, start=61.0))
         tail = it.tail([build.external_script_id])
@@ -65,7 +65,7 @@ class TestEnds:
         await tail.aclose()
 
     async def test_last_lines_say_that_it_stopped(self) -> None:
-        """Lines that come when the build is known to have stopped say so."""
+        """Lines that arrive after the build has stopped carry the stopped build."""
         it = wire(page_size=3)
         tag = it.sim.add_worker()
         tail = it.tail([tag])
@@ -78,7 +78,7 @@ class TestEnds:
         await tail.aclose()
 
     async def test_build_that_is_deleted(self) -> None:
-        """Of a build that was deleted while it ran, the end has the last state seen, and is not complete."""
+        """The end of a build that was deleted while running has the last known state and is not complete."""
         it = wire()
         build = it.sim.add_build(script(3, end=500.0))
         tail = it.tail([build.external_script_id])
@@ -94,7 +94,7 @@ class TestEnds:
 
 class TestPosition:
     async def test_end_that_was_not_given(self) -> None:
-        """A restart between the last line and the end neither loses the end nor repeats it."""
+        """A restart between the last line and the end neither loses nor repeats the end."""
         it = wire()
         builds = [it.sim.add_build(script(2)) for _ in range(3)]
         ids = [build.external_script_id for build in builds]
@@ -112,7 +112,7 @@ class TestPosition:
         await tail.aclose()
 
     async def test_worker_that_is_new(self) -> None:
-        """A build of a Worker that the position does not know counts, though it is over by now."""
+        """A build of a Worker that the position does not know is delivered, even if it has finished."""
         it = wire()
         old, new = it.sim.add_build(script(3)), it.sim.add_worker()
         tail = it.tail([old.external_script_id])
@@ -127,7 +127,7 @@ class TestPosition:
         await tail.aclose()
 
     async def test_worker_that_is_new_with_an_old_build(self) -> None:
-        """A build that was over before the newest one that the position knows does not count."""
+        """A build that finished before the newest build in the position is not delivered."""
         it = wire()
         past = it.sim.add_build(script(3))
         await it.sim.clock.sleep(60)
@@ -140,7 +140,7 @@ class TestPosition:
         await tail.aclose()
 
     async def test_old_position(self) -> None:
-        """A position without numbers is understood; on the first page the offset is the number."""
+        """A position without line numbers is accepted; on the first page, the offset is the number."""
         stored = (
             b'{"workers":{},"logs":{"b":{"external_script_id":"t","position":{"cursor":null,"offset":2}}}}'
         )
@@ -157,7 +157,7 @@ class TestPosition:
 
 class TestRead:
     async def test_batches(self) -> None:
-        """`read` gives all that is in hand, lines and ends, and waits while there is nothing."""
+        """`read` returns all buffered lines and ends, and waits while there are none."""
         it = wire()
         build = it.sim.add_finished_build(5)
         running = it.sim.add_build(script(4, every=0.0, end=30.0))
@@ -169,5 +169,5 @@ class TestRead:
         await tail.aclose()
 
     async def test_no_workers(self) -> None:
-        """Without Workers there is nothing to read."""
+        """Without Workers, there is nothing to read."""
         assert await wire().tail([]).read() == ()

@@ -1,4 +1,4 @@
-"""Failing requests: what is raised, what is in `failures`, and how fast it is tried again."""
+"""Failing requests: which errors are raised, which are in `failures`, and how fast they are retried."""
 
 import msgspec
 import pytest
@@ -25,7 +25,7 @@ from tests.support import settle
 
 class TestFailures:
     async def test_log_that_stays_broken(self) -> None:
-        """The error of one log is in `failures`; it is retried at the usual pace, and the others go on."""
+        """A failing log is in `failures` and is retried at the usual pace; the others continue."""
         it = wire()
         bad, good = (it.sim.add_build(script(20, end=100)) for _ in range(2))
         it.broken[f"{bad.build_uuid}/logs"] = InternalServerError("502", status=502)
@@ -44,7 +44,7 @@ class TestFailures:
         await tail.aclose()
 
     async def test_look_that_stays_broken(self) -> None:
-        """While no look succeeds, open logs go on, and `failures` has the error by Worker."""
+        """While no look succeeds, open logs continue, and `failures` holds the error by Worker."""
         it = wire()
         build = it.sim.add_build(script(30))
         tail = it.tail([build.external_script_id])
@@ -61,7 +61,7 @@ class TestFailures:
         assert tail.position.logs == {}
         await tail.aclose()
 
-    async def test_restored_log_that_is_gone(self) -> None:
+    async def test_restored_log_of_a_deleted_build(self) -> None:
         """A log in the position whose build no longer exists is dropped."""
         it = wire()
         tag = it.sim.add_worker()
@@ -76,7 +76,7 @@ class TestFailures:
     @pytest.mark.slow
     @pytest.mark.parametrize("kind", [AuthenticationError, PermissionDeniedError])
     async def test_wrong_credentials(self, kind: type[BuildsError]) -> None:
-        """Credentials that go wrong are one bare error; a loop around it is throttled and loses nothing."""
+        """Credentials that become invalid raise one bare error, and a loop that retries is throttled."""
         it = wire()
         builds = [it.sim.add_build(script(60)) for _ in range(20)]
         tail = it.tail([build.external_script_id for build in builds])
@@ -135,11 +135,11 @@ class TestFailures:
             await it.sim.clock.sleep(5)
             if closed:
                 await tail.aclose()
-            it.broken.clear()  # else its traceback keeps the tasks
+            it.broken.clear()  # otherwise its traceback keeps the tasks alive
             del tail
 
     async def test_long_block_does_not_spin(self) -> None:
-        """While the API blocks all requests, none is sent, and none is tried more often than usual."""
+        """While the API blocks all requests, none is sent, and no log is tried more often than usual."""
         it = wire()
         builds = [it.sim.add_build(script(50, every=5.0)) for _ in range(11)]
         source, tried = it.source(), []
@@ -166,7 +166,7 @@ class TestFailures:
 
     @pytest.mark.slow
     async def test_limit_is_never_met(self) -> None:
-        """Sixty builds at once stay within the account's limit, and all lines come."""
+        """Sixty concurrent builds stay within the account's limit, and all lines arrive."""
         it = wire(rate_limit=RateLimit())
         builds = [it.sim.add_build(script(30, every=5.0)) for _ in range(60)]
         tail = it.tail([build.external_script_id for build in builds])
@@ -176,10 +176,10 @@ class TestFailures:
 
 
 class TestReports:
-    """What goes wrong is one warning in the log, however many requests fail."""
+    """An outage is one warning in the log, however many requests fail."""
 
     async def test_one_log_alone(self, caplog: pytest.LogCaptureFixture) -> None:
-        """A log that stays broken is one outage, which is over at the next success, and one warning."""
+        """A log that stays broken is one outage, which ends at the next success, and one warning."""
         sim = BuildsSimulator(clock=VirtualClock(idle_turns=20))
         counters = Counters()
         async with sim.client(clock=sim.clock, observer=counters) as client:
@@ -197,7 +197,7 @@ class TestReports:
 
     @pytest.mark.slow
     async def test_outage(self, caplog: pytest.LogCaptureFixture) -> None:
-        """An outage is one warning for all logs, and one for all Workers."""
+        """An outage is one warning for all logs and one for all Workers."""
         sim = BuildsSimulator(clock=VirtualClock(idle_turns=20))
         counters = Counters()
         async with sim.client(clock=sim.clock, observer=counters) as client:

@@ -17,18 +17,18 @@ from tests.support import ACCOUNT, nothing_left, settle, tags
 
 class TestTheIterator:
     async def test_no_workers(self) -> None:
-        """Without Workers there is nothing to wait for, and the loop ends."""
+        """Without Workers, there is nothing to wait for, and the loop ends."""
         assert [line async for line in wire().tail([])] == []
 
     @pytest.mark.parametrize("name", ["interval", "poll_interval", "max_poll_interval"])
     async def test_no_interval(self, name: str) -> None:
-        """An interval of 0 or less is a ValueError when the tail is made, not when it is read."""
+        """An interval of 0 or less raises ValueError when the tail is created, not when it is read."""
         async with BuildsClient(account_id=ACCOUNT, api_token="t") as client:
             with pytest.raises(ValueError, match="interval"):
                 client.tail(tags(2), **{name: 0.0})  # type: ignore[call-overload]
 
-    async def test_second_loop_goes_on(self) -> None:
-        """A loop left with `break` is taken up by the next one."""
+    async def test_second_loop_resumes(self) -> None:
+        """The next loop resumes after a loop that ended with `break`."""
         it = wire()
         build = it.sim.add_build(script(20))
         tail = it.tail([build.external_script_id])
@@ -41,8 +41,8 @@ class TestTheIterator:
         assert got == texts(build)
         await tail.aclose()
 
-    async def test_loop_of_time_outs(self) -> None:
-        """Timeouts shorter than a response lose nothing, repeat nothing, and cost no request."""
+    async def test_loop_of_timeouts(self) -> None:
+        """Timeouts shorter than a response lose nothing, repeat nothing and cost no request."""
         it = wire(latency=0.7)
         builds = [it.sim.add_build(script(20)) for _ in range(3)]
         tail = it.tail([build.external_script_id for build in builds])
@@ -55,7 +55,7 @@ class TestTheIterator:
         await tail.aclose()
 
     async def test_second_reader(self) -> None:
-        """A second task that reads at the same time gets a RuntimeError, and the first one its line."""
+        """A second concurrent reader gets a RuntimeError, and the first one gets its line."""
         it = wire(latency=0.5)
         build = it.sim.add_build(script(20))
         tail = it.tail([build.external_script_id])
@@ -71,7 +71,7 @@ class TestTheIterator:
 class TestClosing:
     @pytest.mark.parametrize("kind", ["look", "logs"])
     async def test_reader_that_waits(self, kind: str) -> None:
-        """A reader that waits when the tail is closed gets a RuntimeError, and is not cancelled."""
+        """A reader that is waiting when the tail closes gets a RuntimeError and is not canceled."""
         it = wire(latency=0.6)
         build = it.sim.add_build([(0.0, BuildStatus.RUNNING)])
         async with nothing_left():
@@ -87,7 +87,7 @@ class TestClosing:
             assert not it.under_way.total()
 
     async def test_reader_that_pauses(self) -> None:
-        """A reader that sleeps between two polls when the tail is closed gets a RuntimeError at once."""
+        """A reader that is pausing between polls when the tail closes gets a RuntimeError at once."""
         it = wire()
         build = it.sim.add_build([(0.0, BuildStatus.RUNNING)])
         before = asyncio.all_tasks()
@@ -103,7 +103,7 @@ class TestClosing:
             assert type(reader.exception()) is RuntimeError
 
     async def test_break_and_forget(self) -> None:
-        """A tail that is dropped after a `break` ends when the requests on their way are done."""
+        """A tail that is dropped after a `break` ends when its requests in flight are done."""
         it = wire(latency=0.6)
         builds = [it.sim.add_build(script(20)) for _ in range(12)]
         async with nothing_left():
@@ -113,7 +113,7 @@ class TestClosing:
             assert not it.under_way.total()
 
     async def test_async_with(self) -> None:
-        """After an `async with` no request is on its way; the position stays good."""
+        """After an `async with` block, no request is in flight, and the position stays valid."""
         it = wire(latency=0.6)
         build = it.sim.add_build(script(20))
         async with nothing_left():
@@ -124,13 +124,13 @@ class TestClosing:
         assert line.line == build.lines[0]
 
     async def test_close_twice(self) -> None:
-        """Closing again does nothing, and the position stays good."""
+        """Closing again does nothing, and the position stays valid."""
         it = wire()
         build = it.sim.add_build(script(20))
         tail = it.tail([build.external_script_id])
         before = asyncio.all_tasks()
         got = await collect(tail, 5)
-        with it.sim.clock.hold():  # type: ignore[attr-defined]  # it may not end a sleep by itself
+        with it.sim.clock.hold():  # type: ignore[attr-defined]  # no sleep ends by itself
             await tail.aclose()
             await tail.aclose()
             await settle()

@@ -1,4 +1,4 @@
-"""Each line of each build comes once and in order."""
+"""Each line of each build is delivered once and in order."""
 
 import pytest
 
@@ -14,7 +14,7 @@ from tests.live.tail.support import collect, kept, next_line, script, texts, wir
 
 class TestLines:
     async def test_builds_that_run_are_merged(self) -> None:
-        """Lines of builds that run at once come as they are written, each with its Worker and build."""
+        """Lines of concurrent builds arrive as they are written, each with its Worker and build."""
         it = wire()
         builds = [it.sim.add_build(script(20, every=2.0)) for _ in range(5)]
         tail = it.tail([build.external_script_id for build in builds])
@@ -31,8 +31,8 @@ class TestLines:
         assert it.sim.clock.now() < 20 * 2 + 5
         await tail.aclose()
 
-    async def test_where_it_begins(self) -> None:
-        """A build that runs comes from its first line, one that has finished does not come at all."""
+    async def test_first_line(self) -> None:
+        """A running build is delivered from its first line, and a finished one is not delivered."""
         it = wire()
         old = it.sim.add_finished_build(5)
         running = it.sim.add_build(script(30))
@@ -44,7 +44,7 @@ class TestLines:
         await tail.aclose()
 
     async def test_all_builds_that_run_at_first(self) -> None:
-        """Of a Worker with two builds that run when the tail begins, both come."""
+        """Two builds of one Worker that are running when the tail starts are both delivered."""
         it = wire()
         first = it.sim.add_build(script(30))
         await it.sim.clock.sleep(3)
@@ -54,7 +54,7 @@ class TestLines:
         await tail.aclose()
 
     async def test_new_builds_are_picked_up(self) -> None:
-        """Each new build comes by itself, also when it was over, or superseded, before it was seen."""
+        """Each new build is delivered, even if it finished or was superseded before it was seen."""
         it = wire()
         old = it.sim.add_finished_build(5)
         tag = old.external_script_id
@@ -68,7 +68,7 @@ class TestLines:
         await tail.aclose()
 
     async def test_first_build_of_a_worker(self) -> None:
-        """The first build of a Worker comes whole, also when it is over by the next look."""
+        """The first build of a Worker is delivered whole, even if it finished before the next look."""
         it = wire()
         ids = [it.sim.add_worker() for _ in range(2)]
         tail = it.tail(ids)
@@ -79,8 +79,8 @@ class TestLines:
         assert got == texts(slow, quick)
         await tail.aclose()
 
-    async def test_superseded_build_goes_on(self) -> None:
-        """A build that runs on after a newer one began comes to its last line."""
+    async def test_superseded_build_continues(self) -> None:
+        """A build that keeps running after a newer one starts is delivered to its last line."""
         it = wire()
         first = it.sim.add_build(script(60))
         tail = it.tail([first.external_script_id])
@@ -104,8 +104,8 @@ class TestLines:
         ],
         ids=str,
     )
-    async def test_whatever_the_service_does(self, behavior: Behavior) -> None:
-        """With each possible response, each line comes once and the log is closed in the end."""
+    async def test_every_behavior_of_the_service(self, behavior: Behavior) -> None:
+        """With every possible response, each line is delivered once and the log is closed at the end."""
         it = wire(behavior=behavior, page_size=7)
         builds = [it.sim.add_build(build_script(lines, queued=3)) for lines in (3, 40)]
         tail = it.tail([build.external_script_id for build in builds])
@@ -114,7 +114,7 @@ class TestLines:
         await tail.aclose()
 
     async def test_same_moment(self) -> None:
-        """Builds of one Worker with the same `created_on` come once each."""
+        """Builds of one Worker with the same `created_on` are each delivered once."""
         it = wire()
         tag = it.sim.add_finished_build(1).external_script_id
         tail = it.tail([tag])
@@ -129,7 +129,7 @@ class TestLines:
         await tail.aclose()
 
     async def test_deleted_build(self) -> None:
-        """A build that was deleted is not asked for any more, and nothing is repeated."""
+        """A deleted build is no longer requested, and nothing is repeated."""
         it = wire()
         first = it.sim.add_build(script(3))
         tag = first.external_script_id

@@ -1,4 +1,4 @@
-"""A tail that starts with the position of an earlier one gives exactly what is left."""
+"""A tail that starts at an earlier tail's position delivers exactly the remaining lines."""
 
 import time
 from collections import defaultdict
@@ -16,7 +16,7 @@ from tests.support import tags
 
 class TestPosition:
     async def test_hand_over_after_each_line(self) -> None:
-        """A new tail at a stored position gives exactly the lines that are left, wherever it was taken."""
+        """A new tail at any stored position delivers exactly the remaining lines."""
         it = wire(page_size=3)
         builds = [it.sim.add_build(script(8)) for _ in range(3)]
         ids = [build.external_script_id for build in builds]
@@ -36,7 +36,7 @@ class TestPosition:
         await tail.aclose()
 
     async def test_while_it_was_away(self) -> None:
-        """Builds that went on, ended, or began and ended while no tail was running are made up for."""
+        """Builds that continued, ended, or started and ended while no tail was running are delivered."""
         it = wire()
         ids = [it.sim.add_worker() for _ in range(4)]
         done = it.sim.add_finished_build(5, external_script_id=ids[0])
@@ -46,7 +46,7 @@ class TestPosition:
         await tail.aclose()
         start = kept(tail.position)
         builds = [running]
-        for tag in (ids[0], ids[0], ids[1], ids[2]):  # a Worker without builds as well
+        for tag in (ids[0], ids[0], ids[1], ids[2]):  # including a Worker without builds
             builds.append(it.sim.add_build(script(5), external_script_id=tag))
             await it.sim.clock.sleep(9)
         await it.sim.clock.sleep(100)
@@ -58,7 +58,7 @@ class TestPosition:
         await tail.aclose()
 
     async def test_quiet_workers(self) -> None:
-        """A restart for hundreds of Workers without a new build costs looks, and nothing else."""
+        """A restart for hundreds of Workers without a new build costs only looks."""
         it = wire()
         ids = [it.sim.add_finished_build(1).external_script_id for _ in range(400)]
         tail = it.tail(ids)
@@ -70,8 +70,8 @@ class TestPosition:
         assert it.asked() == {"look": 20}
         await tail.aclose()
 
-    async def test_stale_answer_after_a_restart(self) -> None:
-        """A look that gives an older build than the position knows repeats nothing of that build."""
+    async def test_stale_response_after_a_restart(self) -> None:
+        """A look that returns an older build than the one in the position repeats nothing of that build."""
         it = wire()
         first = it.sim.add_build(script(5))
         tag = first.external_script_id
@@ -88,8 +88,8 @@ class TestPosition:
         assert got == texts(first, second)
         await tail.aclose()
 
-    async def test_build_that_begins_within_the_first_look(self) -> None:
-        """A build that begins during the first look comes once, even across a restart."""
+    async def test_build_that_starts_during_the_first_look(self) -> None:
+        """A build that starts during the first look is delivered once, even across a restart."""
         it = wire(latency=1.0)
         first = it.sim.add_build(script(30))
         tag = first.external_script_id
@@ -103,7 +103,7 @@ class TestPosition:
         await tail.aclose()
 
     async def test_in_the_middle_of_a_look(self) -> None:
-        """A position that is taken during a look has all that the look has found by then."""
+        """A position taken during a look includes all builds that the look has found so far."""
         it = wire(latency=1.0)
         ids = [it.sim.add_finished_build(1).external_script_id for _ in range(4)]
         tail = it.tail(ids)
@@ -121,7 +121,7 @@ class TestPosition:
     @pytest.mark.parametrize("away", [0.0, 9.0, 200.0], ids=["at once", "soon", "when all is over"])
     @pytest.mark.parametrize("queued", [0.0, 30.0], ids=["two run", "one is queued"])
     async def test_killed_at_any_moment(self, away: float, queued: float) -> None:
-        """From the first look on, the position has each build that runs, also one that is not listed yet."""
+        """From the first look on, the position includes each running build, even an unlisted one."""
         for tenths in range(1, 30):
             it = wire(latency=0.5)
             older = it.sim.add_build(script(20))
@@ -144,7 +144,7 @@ class TestPosition:
             await tail.aclose()
 
     async def test_before_the_first_look(self) -> None:
-        """The position of a tail that has not looked yet is where it started."""
+        """The position of a tail before its first look is its start."""
         it = wire()
         tail = it.tail([it.sim.add_worker()])
         assert tail.position == TailPosition()
@@ -152,7 +152,7 @@ class TestPosition:
         assert it.tail([it.sim.add_worker()], start).position == start
 
     async def test_other_workers(self) -> None:
-        """A position works for a tail of other Workers too: those it does not know begin anew."""
+        """A position also works for a tail of other Workers: the unknown ones start fresh."""
         it = wire()
         builds = [it.sim.add_build(script(20)) for _ in range(3)]
         a, b, c = (build.external_script_id for build in builds)

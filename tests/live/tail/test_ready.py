@@ -1,4 +1,4 @@
-"""`ready` and `position.after`: a batch that is processed in part, and a tail that goes on behind it."""
+"""`ready` and `position.after`: a partly processed batch, and a tail that resumes after it."""
 
 from collections import defaultdict
 
@@ -11,12 +11,12 @@ from tests.support.clock import canceled_after
 
 
 async def test_without_workers() -> None:
-    """There is nothing to wait for."""
+    """Without Workers, `ready` returns False."""
     assert not await wire().tail([]).ready()
 
 
-async def test_it_takes_nothing() -> None:
-    """Ready again and again, canceled or not, gives nothing away: the position stays."""
+async def test_ready_consumes_nothing() -> None:
+    """Repeated calls of `ready`, canceled or not, consume nothing and keep the position."""
     it = wire()
     build = it.sim.add_build(script(3))
     tail = it.tail([build.external_script_id])
@@ -34,7 +34,7 @@ async def test_it_takes_nothing() -> None:
 @pytest.mark.parametrize("tail_lines", [None, 4], ids=["from the first line", "the last lines"])
 @pytest.mark.parametrize("part", [1, 2, 5])
 async def test_batches_processed_in_part(part: int, tail_lines: int | None) -> None:
-    """A tail that starts behind a part of a batch gives the rest, whatever builds and ends it has."""
+    """A tail that starts after part of a batch delivers the rest, across builds and ends."""
     it = wire(page_size=7)
     builds = [it.sim.add_build(script(9, every=0.5)) for _ in range(3)]
     await it.sim.clock.sleep(3.2)
@@ -62,6 +62,6 @@ async def test_batches_processed_in_part(part: int, tail_lines: int | None) -> N
         for item in got_lines:
             got[item.build.build_uuid].append(item.line.message)
         ends += [item.build.build_uuid for item in done if isinstance(item, TailEnd)]
-    skipped = 0 if tail_lines is None else 3  # at first there are seven lines
+    skipped = 0 if tail_lines is None else 3  # there are seven lines at first
     assert got == {uuid: lines[skipped:] for uuid, lines in texts(*builds).items()}
     assert len(set(ends)) == 3

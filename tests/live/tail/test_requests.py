@@ -14,7 +14,7 @@ from tests.live.tail.support import Got, collect, next_line, script, texts, wire
 class TestRequests:
     @pytest.mark.slow
     async def test_fifty_builds_are_not_polled_one_by_one(self) -> None:
-        """Fifty builds of fifty Workers cost three requests for all their statuses, every ten seconds."""
+        """Fifty builds of fifty Workers cost three requests per ten seconds for all their statuses."""
         it = wire()
         builds = [it.sim.add_build(script(20, every=2.0)) for _ in range(50)]
         tail = it.tail(
@@ -30,7 +30,7 @@ class TestRequests:
 
     @pytest.mark.slow
     async def test_fifty_builds_of_one_worker(self) -> None:
-        """The statuses of fifty builds of one Worker are not asked for one by one either."""
+        """The statuses of fifty builds of one Worker are not requested one by one."""
         it = wire()
         tag = it.sim.add_finished_build(1).external_script_id
         tail = it.tail([tag])
@@ -46,7 +46,7 @@ class TestRequests:
 
     @pytest.mark.slow
     async def test_quiet_workers(self) -> None:
-        """A thousand Workers without a running build cost 50 requests a look, and nothing else."""
+        """A thousand Workers without a running build cost 50 requests per look, and nothing else."""
         it = wire()
         ids = [it.sim.add_worker() for _ in range(1000)]
         tail = it.tail(ids)
@@ -55,7 +55,7 @@ class TestRequests:
         await tail.aclose()
 
     async def test_pace_of_a_log(self) -> None:
-        """A log is polled each second while lines come, less often up to every five seconds while none do."""
+        """A log is polled every second while lines arrive, and down to every five seconds while none do."""
         it = wire()
         build = it.sim.add_build([*script(10, end=110), (100.5, "late")])
         tail = it.tail([build.external_script_id])
@@ -69,7 +69,7 @@ class TestRequests:
 
     @pytest.mark.slow
     async def test_no_more_than_ten_at_once(self) -> None:
-        """Of sixty logs at most ten are asked for at the same time, and each gets its turn."""
+        """At most ten of sixty logs are requested concurrently, and each gets its turn."""
         it = wire(latency=0.05)
         builds = [it.sim.add_build(script(20)) for _ in range(60)]
         tail = it.tail(
@@ -99,7 +99,7 @@ class TestRequests:
         await tail.aclose()
 
     async def test_slow_reader_loses_nothing(self) -> None:
-        """However slow the reader, all lines come, those of each build in order."""
+        """A slow reader gets all lines, those of each build in order."""
         it = wire(page_size=5)
         builds = [it.sim.add_build(script(12)) for _ in range(12)]
         tail = it.tail([build.external_script_id for build in builds])

@@ -1,4 +1,4 @@
-"""Sets of Workers that change while a tail runs, and builds that events find."""
+"""Sets of Workers that change while a tail runs, and builds that are found through events."""
 
 import asyncio
 from collections import Counter
@@ -16,14 +16,14 @@ T = TypeVar("T")
 
 
 def simulated() -> tuple[BuildsSimulator, BuildsClient]:
-    """A simulator, and a client of it without a socket."""
+    """A simulator and a client for it without a socket."""
     sim = BuildsSimulator(clock=VirtualClock(idle_turns=20))
     return sim, sim.client(clock=sim.clock)
 
 
 class TestSets:
     async def test_add_while_another_task_reads(self) -> None:
-        """A Worker that is added while a reader waits is looked at within a moment."""
+        """A Worker that is added while a reader waits is looked at within two seconds."""
         it = wire()
         first, second = it.sim.add_worker(), it.sim.add_build(script(30))
         tail = it.tail([first])
@@ -38,7 +38,7 @@ class TestSets:
         await tail.aclose()
 
     async def test_remove_while_another_task_reads(self) -> None:
-        """Of a Worker that was removed nothing more comes, and the position forgets it."""
+        """A removed Worker delivers nothing more, and the position drops it."""
         it = wire()
         gone, kept_build = (it.sim.add_build(script(30)) for _ in range(2))
         tail = it.tail([gone.external_script_id, kept_build.external_script_id])
@@ -55,7 +55,7 @@ class TestSets:
         await tail.aclose()
 
     async def test_all_workers_of_the_account(self) -> None:
-        """Without ids all Workers are tailed, and a new one with all of its builds, over or not."""
+        """Without ids, all Workers are tailed, and a new Worker with all of its builds, finished or not."""
         sim, client = simulated()
         async with client:
             old = sim.add_build(script(3))
@@ -70,7 +70,7 @@ class TestSets:
             assert await collect(again, 180) == {}
 
     async def test_list_of_workers_that_takes_time(self) -> None:
-        """A reader sleeps while the list of Workers is retried: no turn of the loop is spent on waiting."""
+        """A reader sleeps while the list of Workers is retried, and does not spin."""
         sim, client = simulated()
         async with client:
             sim.add_build(script(60))
@@ -81,7 +81,7 @@ class TestSets:
 
 
 async def turns_at_most(turns: int, reading: Awaitable[T]) -> T:
-    """What `reading` gives, within so many turns of the event loop: virtual time has no other limit."""
+    """Return the result of `reading` within `turns` of the event loop. Virtual time has no other limit."""
     task = asyncio.ensure_future(reading)
     for _ in range(turns):
         if task.done():
@@ -96,7 +96,7 @@ async def turns_at_most(turns: int, reading: Awaitable[T]) -> T:
 
 class TestEvents:
     async def test_builds_and_their_ends(self) -> None:
-        """With events, new builds and ends come within seconds, while Workers are looked at only once."""
+        """With events, new builds and ends arrive within seconds, and Workers are looked at only once."""
         sim, client = simulated()
         async with client:
             ids = [sim.add_finished_build(1).external_script_id for _ in range(100)]
@@ -108,7 +108,7 @@ class TestEvents:
             await tail.aclose()
 
     async def test_event_that_is_lost(self) -> None:
-        """A build whose events were lost is found by the look that comes every 10 minutes."""
+        """A build whose events were lost is found by the look that runs every 10 minutes."""
         sim, client = simulated()
         async with client:
             tag, queue = sim.add_worker(), sim.add_queue()
@@ -123,7 +123,7 @@ class TestEvents:
             await tail.aclose()
 
     async def test_restarts(self) -> None:
-        """A tail that is restarted again and again loses and repeats no line and no end."""
+        """A tail that is restarted repeatedly neither loses nor repeats a line or an end."""
         sim, client = simulated()
         async with client:
             ids, queue = [sim.add_worker() for _ in range(5)], sim.add_queue()
@@ -150,7 +150,7 @@ class TestEvents:
             await tail.aclose()
 
     async def test_stream_that_is_closed(self) -> None:
-        """When the client closes the events first, the reader of the tail sleeps until its turn comes."""
+        """When the client closes the events first, the reader of the tail sleeps until it is closed."""
         sim, client = simulated()
         async with client:
             tail = client.tail([sim.add_worker()], events=sim.add_queue())

@@ -1,4 +1,4 @@
-"""Random walks of a tail: every line once and in order, and then the end of its build."""
+"""Random walks of a tail deliver every line once and in order, and then the end of its build."""
 
 import asyncio
 from collections import Counter, defaultdict
@@ -29,7 +29,7 @@ class Planned(NamedTuple):
     lines: int
     every: float
     rest: float  # seconds from the last line to the end
-    ran: bool  # else it is canceled while it is queued
+    ran: bool  # otherwise it is canceled while queued
 
 
 class Step(NamedTuple):
@@ -83,7 +83,7 @@ behaviors = st.builds(
     walk=st.lists(steps, max_size=10),
     plan=st.lists(faults, max_size=3),
     behavior=behaviors,
-    served=st.tuples(st.integers(1, 5), st.sampled_from([0.0, 0.4])),  # lines in a page, and seconds
+    served=st.tuples(st.integers(1, 5), st.sampled_from([0.0, 0.4])),  # lines per page, and seconds
 )
 def test_every_line_once_and_in_order(
     builds: list[Planned],
@@ -127,7 +127,7 @@ def test_every_line_once_and_in_order(
 
 
 async def walked(it: Wire, ids: list[str], walk: list[Step]) -> tuple[Got, Counter[str]]:
-    """All texts and ends by build, for a reader that takes a walk and then reads to the end of all builds."""
+    """All texts and ends by build, for a reader that takes a walk and then reads all builds to the end."""
     before = asyncio.all_tasks()
     tail = it.tail(ids)
     got: Got = defaultdict(list)

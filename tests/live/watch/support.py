@@ -1,4 +1,4 @@
-"""Workers whose builds follow a script, as a source for a watch."""
+"""Workers with scripted builds, as a source for a watch."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -30,16 +30,16 @@ ENDLESS = [(0.0, "running")]
 
 
 class Over(Exception):  # noqa: N818  # not an error
-    """The scripted time is over."""
+    """The scripted time has ended."""
 
 
 class Life(msgspec.Struct):
-    """One build of a scripted world, with the moments of its states; `created` None: it has no date."""
+    """One build of a scripted world and the times of its states. With `created=None`, it has no date."""
 
     tag: str
     uuid: str
     begins: float
-    states: list[tuple[float, str]]  # seconds from its beginning: a status or an outcome
+    states: list[tuple[float, str]]  # seconds from its start: a status or an outcome
     created: float | None = None
     gone: float = float("inf")
 
@@ -56,10 +56,10 @@ class Life(msgspec.Struct):
 
 
 class World:
-    """Workers and builds on a clock that moves by sleeping and, if `latency` is given, with each request.
+    """Workers and builds on a clock that moves by sleeping and by `latency` for each request.
 
-    A source for a watcher. `fails` are the numbers of the requests that fail, by what; a look asks for
-    `chunk` Workers in a request, and fails for those with a Worker that is `broken`.
+    The world is a source for a watcher. `fails` maps the numbers of failing requests to their errors. A look
+    requests `chunk` Workers at once, and fails for a chunk that has a `broken` Worker.
     """
 
     def __init__(self, *lives: Life, latency: float = 0.0, chunk: int = 20, until: float = 1e9) -> None:
@@ -95,7 +95,7 @@ class World:
         await asyncio.sleep(0)
 
     def of(self, tag: str) -> list[Life]:
-        """The builds of a Worker by now, newest first."""
+        """The present builds of a Worker, newest first."""
         lives = [it for it in self.lives if it.tag == tag and it.begins <= self.time < it.gone]
         return sorted(lives, key=lambda it: it.begins)[::-1]
 
@@ -145,7 +145,7 @@ def life(uuid: str, begins: float, states: list[tuple[float, str]] = LIFE, *, ta
 
 
 def word(build: Build) -> str:
-    """The outcome of a build, or else its status."""
+    """The outcome of a build, or its status if it has none."""
     return str(build.build_outcome or build.status)
 
 
@@ -155,7 +155,7 @@ def short(change: BuildChange) -> str:
 
 
 async def everything(watcher: BuildWatcher) -> list[str]:
-    """All changes until the scripted time is over."""
+    """All changes until the scripted time has ended."""
     changes: list[str] = []
     try:
         async for change in watcher:

@@ -1,4 +1,4 @@
-"""Each change of a build comes once, whatever happens in between."""
+"""Each change of a build is reported once, whatever happens in between."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from tests.support.case import cases
 
 class TestChanges:
     async def test_present_state_first(self) -> None:
-        """The first pass gives the latest build of each Worker that has one, in the order of the Workers."""
+        """The first pass reports the latest build of each Worker that has one, in Worker order."""
         world = World(life("a0", -200), life("a", -99), life("c", -1, tag=C), until=5)
         watcher = world.watch(C, B, A, C)
         changes = [await anext(watcher), await anext(watcher)]
@@ -22,7 +22,7 @@ class TestChanges:
         assert world.naps == []
 
     async def test_life_of_a_build(self) -> None:
-        """Each status that a pass sees comes once, then the outcome, and then nothing any more."""
+        """Each status that a pass sees is reported once, then the outcome, and then nothing more."""
         world = World(life("a", 0), until=3600)
         assert await everything(world.watch()) == [
             "+a queued",
@@ -33,8 +33,8 @@ class TestChanges:
         assert len(world.asked) <= 241 + 1
         assert world.naps == [15.0] * 241
 
-    async def test_previous_is_what_was_reported_last(self) -> None:
-        """`previous` is the same build as before, for a new one the newest until then."""
+    async def test_previous_is_the_last_reported_build(self) -> None:
+        """`previous` is the build's last reported state, or for a new build the previously newest build."""
         world = World(life("a", 0, [(0.0, "queued"), (20.0, "running")]), life("b", 40, ENDLESS), until=100)
         changes = []
         watcher = world.watch()
@@ -43,8 +43,8 @@ class TestChanges:
             changes.append((change.previous and short_build(change.previous), short(change)))
         assert changes == [(None, "+a queued"), ("a queued", "a running"), ("a running", "+b running")]
 
-    async def test_outcome_that_comes_after_the_stop(self) -> None:
-        """`stopped` and the outcome are two changes if they come one after the other."""
+    async def test_outcome_after_the_stop(self) -> None:
+        """`stopped` and a later outcome are two changes."""
         world = World(life("a", 0, [(0.0, "running"), (20.0, "stopped"), (50.0, "fail")]), until=99)
         assert await everything(world.watch()) == ["+a running", "a stopped", "a fail"]
 
@@ -57,8 +57,8 @@ class TestChanges:
         with pytest.raises(Over):
             await anext(watcher)
 
-    async def test_superseded_build_goes_on(self) -> None:
-        """A build that runs on while newer ones begin is requested by itself until its outcome is known."""
+    async def test_superseded_build_continues(self) -> None:
+        """A superseded build that keeps running is requested separately until its outcome is known."""
         world = World(life("a", 0), life("b", 20, ENDLESS), life("c", 31, ENDLESS), until=99)
         assert await everything(world.watch()) == [
             "+a queued",
@@ -70,7 +70,7 @@ class TestChanges:
         assert world.asked.count("a") <= 2
 
     async def test_builds_between_two_passes(self) -> None:
-        """Builds that began and ended within one interval are reported, in the order in which they began."""
+        """Builds that started and ended within one interval are reported in the order of their start."""
         quick = [life(f"b{n}", 16 + n, QUICK) for n in range(9)]
         world = World(life("a", -99), *quick, life("c", 26, ENDLESS), until=99)
         assert await everything(world.watch()) == [
@@ -88,32 +88,32 @@ class TestChanges:
         assert await everything(world.watch()) == ["+a success", *(f"+b{n} fail" for n in range(count))]
 
     async def test_stop_of_a_superseded_build_without_outcome(self) -> None:
-        """A superseded build that never gets an outcome is asked for until about 30 s after its stop."""
+        """A superseded build that never gets an outcome is requested until about 30 s after its stop."""
         world = World(life("a", 0, [(0.0, "running"), (20.0, "stopped")]), life("b", 1, ENDLESS), until=900)
         assert await everything(world.watch()) == ["+a running", "+b running", "a stopped"]
         assert world.asked.count("a") <= 3 + OUTCOME_WAIT / 15
 
     async def test_superseded_build_that_is_deleted(self) -> None:
-        """A superseded build that was deleted is not asked for again, and is not a failure."""
+        """A superseded build that was deleted is not requested again and is not a failure."""
         world = World(life("a", 0, ENDLESS), life("b", 1, ENDLESS), until=200)
         world.lives[0].gone = 50
         watcher = world.watch()
         assert await everything(watcher) == ["+a running", "+b running"]
-        assert world.asked.count("a") == 3  # the list that showed b showed it as well
+        assert world.asked.count("a") == 3  # the list that showed b showed it, too
         assert watcher.failures == {}
 
     async def test_first_build_of_a_worker(self) -> None:
-        """A Worker that had no build at first is watched all the same."""
+        """A Worker without a build at first is watched nevertheless."""
         world = World(life("a", 20), until=200)
         assert await everything(world.watch()) == ["+a running", "a success"]
 
     async def test_first_builds_within_one_interval(self) -> None:
-        """When a Worker's first builds begin within one interval, none of them is missed."""
+        """No build is missed when a Worker's first builds start within one interval."""
         world = World(life("a", 16, QUICK), life("b", 18), until=99)
         assert await everything(world.watch()) == ["+a fail", "+b running", "b success"]
 
-    async def test_builds_of_the_same_moment(self) -> None:
-        """Builds with the same `created_on` come once each, in the order of the list."""
+    async def test_builds_with_equal_dates(self) -> None:
+        """Builds with the same `created_on` are each reported once, in list order."""
         together = [life(f"b{n}", 16 + n / 100, QUICK) for n in range(3)]
         for it in together:
             it.created = 16.0
@@ -122,22 +122,22 @@ class TestChanges:
             *("+a success", "+b0 fail", "+b1 fail", "+b2 fail", "+c fail", "+d fail")
         ]
 
-    async def test_builds_of_the_same_moment_in_two_passes(self) -> None:
-        """A build is not reported again because the next one has the same `created_on`."""
+    async def test_builds_with_equal_dates_in_two_passes(self) -> None:
+        """A build is not reported again when the next one has the same `created_on`."""
         world = World(life("a", 0, QUICK), life("b", 16, QUICK), life("c", 40, QUICK), until=99)
         world.lives[1].created = 0.0
         assert await everything(world.watch()) == ["+a queued", "a fail", "+b fail", "+c fail"]
 
     @pytest.mark.slow
     async def test_memory_is_bounded(self) -> None:
-        """The memory that a Worker takes does not grow with the number of its builds."""
+        """The memory for a Worker does not grow with the number of its builds."""
         world = World(*(life(f"b{n}", n * 5.0, QUICK) for n in range(2000)), until=10_000)
         watcher = world.watch()
         assert len(await everything(watcher)) >= 2000
         assert sum(len(it.builds) for it in watcher._tracker._histories.values()) < 100
 
     async def test_no_dates(self) -> None:
-        """If the API does not date builds, the order of the list decides which are new."""
+        """If the API does not date builds, the list order decides which are new."""
         lives = [life(f"b{n}", n * 10 - 51.0, QUICK) for n in range(10)]
         for it in lives:
             it.created = None
@@ -152,19 +152,19 @@ def short_build(build: Build) -> str:
 class TestRaces:
     """Responses may be seconds apart: the latest builds come first, then lists and single builds."""
 
-    async def test_state_moves_between_two_answers(self) -> None:
-        """A build that ends between `latest` and the list does not come back to life."""
+    async def test_state_changes_between_two_responses(self) -> None:
+        """A build that ends between `latest` and the list does not become unfinished again."""
         world = World(life("a", -99), life("b", 10, [(0.0, "running"), (7.0, "stopped"), (7.0, "success")]))
         world.until, world.latency = 99, 1.5  # the second `latest` responds at 16.5, the list at 18
         assert await everything(world.watch()) == ["+a success", "+b success"]
 
-    async def test_build_begins_between_two_answers(self) -> None:
-        """A build that begins between `latest` and the list repeats no other one."""
+    async def test_build_starts_between_two_responses(self) -> None:
+        """A build that starts between `latest` and the list repeats no other build."""
         world = World(life("a", -99), life("b", 10, QUICK), life("c", 17, ENDLESS), until=99, latency=1.5)
         assert await everything(world.watch()) == ["+a success", "+b fail", "+c running"]
 
-    async def test_quick_build_begins_between_two_answers(self) -> None:
-        """The same when the later build is over by the next pass."""
+    async def test_quick_build_starts_between_two_responses(self) -> None:
+        """A quick build that starts between `latest` and the list repeats no other build."""
         world = World(life("a", -99), life("b", 10, QUICK), life("c", 17), until=150, latency=1.5)
         assert await everything(world.watch()) == [
             "+a success",
@@ -172,14 +172,14 @@ class TestRaces:
             *("+c queued", "c running", "c success"),
         ]
 
-    async def test_stale_answer(self) -> None:
-        """A response from a copy that lags, which gives the build before the latest, repeats nothing."""
+    async def test_stale_response(self) -> None:
+        """A stale response with the previous build repeats nothing."""
         world = World(life("a", -99), life("b", 10), until=200)
         world.stale = lambda _, lives: lives[1] if 35 < world.time < 50 else lives[0]
         assert await everything(world.watch()) == ["+a success", "+b initializing", "b running", "b success"]
 
-    async def test_stale_answer_after_the_first(self) -> None:
-        """The same for a build that was over before the first look, and so was never reported."""
+    async def test_stale_response_after_the_first(self) -> None:
+        """A stale response with a build that was never reported reports nothing."""
         world = World(life("a", -99), life("b", -50), life("c", 70, QUICK), until=200)
         world.stale = lambda _, lives: lives[-1] if 20 < world.time < 50 else lives[0]
         assert await everything(world.watch()) == ["+b success", "+c fail"]
@@ -190,8 +190,8 @@ class TestRaces:
         world.lives[1].gone = 35
         assert await everything(world.watch()) == ["+a success", "+b running"]
 
-    async def test_build_comes_and_goes_within_the_first_pass(self) -> None:
-        """A build that began and ended between the first two requests, before a newer one, is seen."""
+    async def test_build_starts_and_ends_within_the_first_pass(self) -> None:
+        """A build that started and ended between the first two requests, before a newer one, is reported."""
         quick = [(0.0, "stopped"), (0.0, "fail")]
         world = World(
             life("a", 0, ENDLESS), life("b", 3, quick), life("c", 4, ENDLESS), latency=2.1, until=60

@@ -26,7 +26,7 @@ from tests.support.case import cases
 
 
 async def changes_until(watcher: BuildWatcher, clock: VirtualClock, moment: float) -> list[BuildChange]:
-    """The changes that come until a moment of the clock."""
+    """The changes that arrive before a point in time."""
     changes: list[BuildChange] = []
 
     async def collect() -> None:
@@ -47,7 +47,7 @@ async def changes_until(watcher: BuildWatcher, clock: VirtualClock, moment: floa
 class TestSimulated:
     @pytest.mark.slow
     async def test_a_thousand_workers(self) -> None:
-        """A thousand Workers are 50 requests a pass, and their builds are seen to their outcomes."""
+        """A thousand Workers cost 50 requests per pass, and their builds are followed to their outcomes."""
         clock = VirtualClock()
         sim = BuildsSimulator(clock=clock, rate_limit=RateLimit())
         async with sim.client() as client:
@@ -71,7 +71,7 @@ class TestSimulated:
         ]
 
     async def test_many_builds_of_one_worker(self) -> None:
-        """Fifty queued builds of one Worker are not requested one by one, pass after pass."""
+        """Fifty queued builds of one Worker are not requested one by one in each pass."""
         clock = VirtualClock()
         sim = BuildsSimulator(clock=clock)
         async with sim.client() as client:
@@ -87,7 +87,7 @@ class TestSimulated:
             assert len(sim.requests) <= 4 * 5
 
     async def test_many_builds_of_a_busy_worker(self) -> None:
-        """The same on a Worker that gets another build with each pass."""
+        """Forty builds of a Worker that gets a new one in each pass are not requested one by one."""
         clock = VirtualClock()
         sim = BuildsSimulator(clock=clock)
         async with sim.client() as client:
@@ -124,7 +124,7 @@ class TestSimulated:
         )
 
     async def test_all_chunks_stay_broken(self) -> None:
-        """A service that is down shows in `failures`; once it is back, the watch goes on by itself."""
+        """Errors of a failing service are in `failures`, and the watch continues when it recovers."""
         clock = VirtualClock()
         sim = BuildsSimulator(clock=clock)
         async with sim.client() as client:
@@ -143,7 +143,7 @@ class TestSimulated:
             assert watcher.failures == {}
 
     async def test_long_block(self) -> None:
-        """A block of five minutes costs one request, and afterwards the watch goes on."""
+        """A block of five minutes costs one request, and then the watch continues."""
         clock = VirtualClock()
         sim = BuildsSimulator(clock=clock)
         async with sim.client() as client:
@@ -169,8 +169,8 @@ class TestSimulated:
             assert len(sim.requests) <= 10
 
     @cases("wrong", ["", "..", "a/b", "a,b", "my-worker"])
-    async def test_what_is_no_id(self, wrong: str) -> None:
-        """A text that can't be an id is a ValueError when the watch is made."""
+    async def test_invalid_id(self, wrong: str) -> None:
+        """An invalid id raises ValueError when the watch is created."""
         async with BuildsSimulator().client() as client:
             with pytest.raises(ValueError, match=r"can't be an id|is not the tag"):
                 client.watch([A, wrong])
@@ -202,8 +202,8 @@ class TestSimulated:
             gc.collect()
 
     @pytest.mark.slow
-    async def test_loop_of_time_outs_gets_on(self) -> None:
-        """Timeouts shorter than a pass over many Workers do not keep a loop from getting to its end."""
+    async def test_loop_of_timeouts_makes_progress(self) -> None:
+        """Timeouts shorter than a pass over many Workers do not keep a loop from completing it."""
         clock = VirtualClock()
         sim = BuildsSimulator(clock=clock, rate_limit=None)
         async with sim.client() as client:

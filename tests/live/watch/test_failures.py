@@ -1,4 +1,4 @@
-"""Failing requests: what is raised, and what is in `failures`."""
+"""Failing requests: which errors are raised, and which are in `failures`."""
 
 from itertools import pairwise
 
@@ -20,7 +20,7 @@ from tests.support.case import cases
 
 class TestFailures:
     async def test_failed_chunk_stops_no_other(self) -> None:
-        """Other Workers go on; the error of those that failed is in `failures` until it passes."""
+        """A failing chunk of Workers stops no other, and stays in `failures` until it succeeds."""
         world = World(life("a", 0, ENDLESS), life("b", 0, ENDLESS, tag=B), life("c", 0, ENDLESS, tag=C))
         world.chunk, world.until = 1, 40
         failure = InternalServerError("502")
@@ -37,8 +37,8 @@ class TestFailures:
         assert watcher.failures == {}
         assert await everything(watcher) == []
 
-    async def test_failed_list_is_made_up_for(self) -> None:
-        """If the list of a Worker fails, the next pass makes up for it."""
+    async def test_failed_list_is_repeated(self) -> None:
+        """The next pass catches up on a list that failed."""
         world = World(life("a", -99), life("b", 1, QUICK), life("c", 3, QUICK), until=40)
         world.fails = {3: BuildsConnectionError("reset")}
         watcher = world.watch()
@@ -46,7 +46,7 @@ class TestFailures:
         assert world.asked == ["latest", "latest", "list", "latest", "list"]
 
     async def test_failed_look_at_a_superseded_build(self) -> None:
-        """A superseded build that can't be asked for does not stop the others."""
+        """A superseded build that can't be requested does not stop the others."""
         world = World(
             life("a", 0), life("b", 1, [*ENDLESS, (30.0, "stopped"), (30.0, "fail")]), life("c", 2, ENDLESS)
         )
@@ -71,7 +71,7 @@ class TestFailures:
     @cases("number", [3, 4, 5])
     @cases("kind", [AuthenticationError, PermissionDeniedError])
     async def test_wrong_credentials(self, number: int, kind: type[BuildsError]) -> None:
-        """Wrong credentials are raised, at any request; a loop around them is throttled and loses nothing."""
+        """Wrong credentials at any request are raised, and a retrying loop is throttled and loses nothing."""
         world = World(life("a", 0, ENDLESS), life("b", 1), life("c", 2), life("d", 17, QUICK), until=200)
         world.fails = dict.fromkeys(range(number, number + 5), kind("no"))
         watcher = world.watch()
@@ -94,7 +94,7 @@ class TestFailures:
     @pytest.mark.parametrize("what", ["list", "status"])
     @pytest.mark.parametrize("kind", [AuthenticationError, PermissionDeniedError])
     async def test_wrong_credentials_for_one_request(self, what: str, kind: type[BuildsError]) -> None:
-        """A refusal is raised even if it hits only one list, or one build."""
+        """A refusal is raised even if it affects only one list or one build."""
         world = World(life("a", 0, ENDLESS), life("b", 16, ENDLESS), until=99)
         watcher = world.watch()
         changes = [await anext(watcher), await anext(watcher)]
@@ -108,7 +108,7 @@ class TestFailures:
         assert await everything(watcher) == (["+c fail"] if what == "list" else [])
 
     async def test_long_block_is_paced(self) -> None:
-        """While every request is refused, passes are as far apart as usual, and the error is visible."""
+        """While every request is refused, passes keep their interval, and the error is visible."""
         world = World(life("a", 0, ENDLESS), until=299)
         blocked = RateLimitError("not sent", retry_after=300)
         world.fails = dict.fromkeys(range(1, 5000), blocked)
@@ -117,8 +117,8 @@ class TestFailures:
         assert watcher.failures == {A: blocked}
         assert len(world.asked) == 20
 
-    async def test_defect_comes_out(self) -> None:
-        """An error that is not from the API, like that of a closed client, is raised."""
+    async def test_other_errors_are_raised(self) -> None:
+        """An error that is not from the API, such as that of a closed client, is raised."""
         world = World()
         world.fails = {1: RuntimeError("closed")}  # type: ignore[dict-item]  # the point
         with pytest.raises(RuntimeError, match="closed"):

@@ -10,18 +10,18 @@ from tests.support.case import cases
 
 class TestTheIterator:
     async def test_no_workers(self) -> None:
-        """Without Workers there is nothing to wait for, and the loop ends."""
+        """Without Workers, there is nothing to wait for, and the loop ends."""
         world = World()
         assert [change async for change in BuildWatcher(world, [], interval=1, clock=world)] == []
 
     @pytest.mark.parametrize("interval", [0, -1])
     def test_no_interval(self, interval: float) -> None:
-        """An interval of 0 or less is a ValueError."""
+        """An interval of 0 or less raises ValueError."""
         with pytest.raises(ValueError, match="interval"):
             BuildWatcher(World(), [A], interval=interval, clock=World())
 
-    async def test_second_loop_goes_on(self) -> None:
-        """After a `break` the next loop has the changes that are left, and no pass begins before its time."""
+    async def test_second_loop_resumes(self) -> None:
+        """After a `break`, the next loop gets the remaining changes, and no pass starts early."""
         world = World(*(life(tag[-1], 0, ENDLESS, tag=tag) for tag in (A, B, C)), until=10)
         watcher = world.watch(A, B, C)
         async for change in watcher:
@@ -31,7 +31,7 @@ class TestTheIterator:
         assert world.asked.count("latest") == 1
 
     async def test_interval_counts_from_one_pass_to_the_next(self) -> None:
-        """The time that a pass and its consumer take is part of the interval; lost passes stay lost."""
+        """The time of a pass and its consumer is part of the interval, and missed passes are not repeated."""
         world = World(life("a", -99), latency=4, until=40)
         watcher = world.watch()
         await anext(watcher)
@@ -45,7 +45,7 @@ class TestTheIterator:
 
     @cases("wait", range(14))
     async def test_cancel_anywhere(self, wait: int) -> None:
-        """A pass that is cancelled, at any await, loses nothing for the next one."""
+        """A pass that is canceled at any await loses nothing for the next one."""
         world = World(life("a", 0), life("b", 1), life("c", 2, QUICK), until=99)
         watcher = world.watch()
         changes = [short(await anext(watcher))]

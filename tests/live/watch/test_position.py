@@ -1,4 +1,4 @@
-"""A watch that goes on from a position, its present state, and Workers that come and go."""
+"""A watch that resumes from a position, its present state, and Workers that are added and removed."""
 
 from contextlib import suppress
 from typing import Any
@@ -15,22 +15,22 @@ from tests.support import CancelledStep, stepped
 
 
 def resumed(world: World, watcher: BuildWatcher, *ids: str) -> BuildWatcher:
-    """A watch at the position of another one, after its way through JSON."""
+    """A watch at the position of another one, after a round trip through JSON."""
     start = msgspec.json.decode(msgspec.json.encode(watcher.position), type=WatchPosition)
     return BuildWatcher(world, ids or (A,), interval=15.0, clock=world, start=start)
 
 
 class TestPosition:
     async def test_while_it_was_away(self) -> None:
-        """Ends and builds that came while no watch was running are reported once, nothing else is."""
+        """Only ends and builds that happened while no watch was running are reported, each once."""
         world = World(life("a", 0), life("b", 100, QUICK), life("c", 110, ENDLESS), until=10)
         watcher = world.watch()
         assert await everything(watcher) == ["+a queued"]
         world.time, world.until = 200.0, 230.0
         assert await everything(resumed(world, watcher)) == ["a success", "+b fail", "+c running"]
 
-    async def test_what_is_in_hand(self) -> None:
-        """A change that was found and not given out is not behind the position."""
+    async def test_undelivered_change(self) -> None:
+        """A change that was found but not delivered is not covered by the position."""
         world = World(*(life(tag[-1], 0, ENDLESS, tag=tag) for tag in (A, B, C)), until=10)
         watcher = world.watch(A, B, C)
         assert short(await anext(watcher)) == "+1 running"
@@ -39,7 +39,7 @@ class TestPosition:
     @pytest.mark.parametrize("taken", [0, 1, 2])
     @pytest.mark.parametrize("away", [0.0, 100.0], ids=["at once", "when all is over"])
     async def test_killed_at_any_turn(self, taken: int, away: float) -> None:
-        """From the first look on, each build that runs is reported, and its end, listed yet or not."""
+        """From the first look on, each running build and its end are reported, listed or not."""
         for turns in range(1, 25):
             world = World(life("old", 0), life("new", 1))
             world.time = 20.0
@@ -59,7 +59,7 @@ class TestPosition:
             } == builds
 
     async def test_previous(self) -> None:
-        """After a restart `previous` is the build as it was last reported."""
+        """After a restart, `previous` is the last reported state of the build."""
         world = World(life("a", 0), until=10)
         watcher = world.watch()
         await everything(watcher)
@@ -68,7 +68,7 @@ class TestPosition:
         assert (change.is_new, change.previous and word(change.previous)) == (False, "queued")
 
     async def test_wrong_type(self) -> None:
-        """A position that was not decoded is a TypeError."""
+        """A position that was not decoded raises TypeError."""
         start: Any = {"workers": {}}
         with pytest.raises(TypeError, match="decode it with msgspec"):
             BuildWatcher(World(), [A], interval=1.0, clock=World(), start=start)
@@ -76,7 +76,7 @@ class TestPosition:
 
 class TestCurrent:
     async def test_three_states(self) -> None:
-        """A Worker that was never built is None; one that was not asked for yet, or failed, is absent."""
+        """A Worker without builds is None, and one not looked up yet, or failed, is absent."""
         world = World(life("a", 0, ENDLESS), until=10)
         world.broken = {}
         watcher = world.watch(A, B)
@@ -95,7 +95,7 @@ class TestCurrent:
 
 class TestSets:
     async def test_add_and_remove(self) -> None:
-        """A Worker that was added is reported from then on, one that was removed no longer."""
+        """An added Worker is reported from then on, and a removed one no longer."""
         world = World(life("a", 0, ENDLESS), life("b", 20, ENDLESS, tag=B), life("c", 70, ENDLESS), until=30)
         watcher = world.watch()
         assert await everything(watcher) == ["+a running"]
@@ -110,7 +110,7 @@ class TestSets:
         assert list(watcher.position.workers) == [B]
 
     async def test_all_workers_of_the_account(self) -> None:
-        """Without ids all Workers are watched, and a new one with all of its builds."""
+        """Without ids, all Workers are watched, and a new Worker with all of its builds."""
         world = World(life("a", -99, ENDLESS), life("b1", 30, QUICK, tag=B), life("b2", 35, QUICK, tag=B))
         world.until = 100
 

@@ -1,4 +1,4 @@
-"""Random walks of a watch: no build and no outcome is missed."""
+"""Random walks of a watch miss no build and no outcome."""
 
 import asyncio
 from collections import defaultdict
@@ -19,7 +19,7 @@ from tests.live.watch.support import ORDER, A, B, C, Life, Over, World, word
 from tests.support import CancelledStep, stepped
 
 Step: TypeAlias = int | Literal["restart"] | None
-"""Read on and cancel that after some turns, or a new watch at the position, or a change."""
+"""Cancel a read after some turns, restart at the position, or read a change."""
 
 pytestmark = pytest.mark.slow
 
@@ -28,12 +28,12 @@ durations = st.sampled_from([0.0, 0.0, 0.7, 4.0, 11.0, 16.0, 40.0])
 
 @st.composite
 def lives(draw: st.DrawFn) -> Life:
-    """A build on one of three Workers, from before the first look until a minute after it."""
+    """A build of one of three Workers that starts up to a minute after the first look."""
     states, after = [(0.0, "queued")], 0.0
     for status in ("initializing", "running", "stopped"):
         after += draw(durations)
         states.append((after, status))
-    # An outcome is waited for at most 30 s from when the stop was seen.
+    # The wait for an outcome is limited to 30 s from when the stop was seen.
     states.append(
         (after + draw(st.sampled_from([0.0, 0.0, 3.0, 14.0])), draw(st.sampled_from(["success", "fail"])))
     )
@@ -57,7 +57,7 @@ def lives(draw: st.DrawFn) -> Life:
 def test_no_build_and_no_outcome_is_missed(
     made: list[Life], latency: float, chunk: int, fails: set[int], walk: list[Step]
 ) -> None:
-    """Whatever fails, is canceled or restarted, each build comes once, with its changes to its outcome."""
+    """Whatever fails or is canceled or restarted, each build is new once and reaches its outcome."""
     for number, it in enumerate(made):
         it.uuid = f"b{number}"
     world = World(*made, latency=latency, chunk=chunk, until=400)
@@ -83,7 +83,7 @@ def test_no_build_and_no_outcome_is_missed(
 
 
 async def walked(world: World, walk: list[Step]) -> list[BuildChange]:
-    """All changes, for a reader that is canceled and restarted many times, and then reads to the end."""
+    """All changes for a reader that is canceled and restarted many times and then reads to the end."""
     watcher = world.watch(A, B, C)
     changes: list[BuildChange] = []
     for cancel_at in [*walk, *([None] * 500)]:
@@ -96,7 +96,7 @@ async def walked(world: World, walk: list[Step]) -> list[BuildChange]:
         try:
             changes.append(await stepped(watcher.__anext__(), cancel_at))
         except CancelledStep:
-            world.first_seen = first_seen  # that look may have come to nothing
+            world.first_seen = first_seen  # that look may have failed
             continue
         except Over:
             break
@@ -104,7 +104,7 @@ async def walked(world: World, walk: list[Step]) -> list[BuildChange]:
 
 
 def kept(position: WatchPosition) -> WatchPosition:
-    """A position after its way through JSON."""
+    """The position after a round trip through JSON."""
     decoded = msgspec.json.decode(msgspec.json.encode(position), type=WatchPosition)
     assert decoded == position
     return decoded
