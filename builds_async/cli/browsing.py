@@ -32,7 +32,10 @@ def why_no_browser(environ: Mapping[str, str], platform: str = sys.platform) -> 
 
 
 def open_address(address: str, browser: Browser | None = None) -> None:
-    """Open an address, which has passed `is_address`, in the browser, or say why that is not possible."""
+    """Open an address in the browser, or say why that is not possible.
+
+    The address is our own, or has passed `is_address`.
+    """
     problem = why_no_browser(os.environ)
     if problem is None:
         try:

@@ -22,7 +22,7 @@ from builds_async import (
     NotFoundError,
 )
 from builds_async.dashboard.event_stream import EventStream
-from builds_async.dashboard.facts import Outline, facts, state, web_url
+from builds_async.dashboard.facts import Outline, facts, web_url
 from builds_async.dashboard.links import Links
 
 POLL_INTERVAL, LOOK = 1.0, 1.0
@@ -166,7 +166,7 @@ class _Viewer:
     async def _end(self) -> None:
         await self._news()
         build = self._log.build
-        end = {"state": state(build), "complete": self._log.complete, "lines": self._log.number}
+        end = {"state": build.state, "complete": self._log.complete, "lines": self._log.number}
         await self._stream.send("end", end)
 
     async def _news(self) -> bool:

@@ -44,17 +44,12 @@ class Outline:
             self._reason.add((line.message,))
 
 
-def state(build: Build) -> str:
-    """The outcome of a build, or its status until it has one."""
-    return str(build.build_outcome or build.status or "unknown")
-
-
 def summary(build: Build) -> dict[str, object]:
     """The fields of a build in one line of the page."""
     about = build.build_trigger_metadata or BuildTriggerMetadata()
     return {
         "build": build.build_uuid,
-        "state": state(build),
+        "state": build.state,
         "since": build.stopped_on or build.running_on or build.initializing_on or build.created_on,
         "began": build.initializing_on or build.running_on or build.created_on,
         "seconds": build.duration,

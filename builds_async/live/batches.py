@@ -206,6 +206,10 @@ class _TailFeed:
         """The tag of an item's Worker in lowercase."""
         return normalized_id(item.external_script_id)
 
+    def tag_of(self, key: str) -> str:
+        """The tag: it is the key."""
+        return key
+
     def position_of(self, key: str) -> TailPosition:
         """The position of one Worker."""
         return TailPosition() if self._tail is None else self._tail.position_of(key)

@@ -35,7 +35,11 @@ class Feed(Protocol[Item, Pos]):
         ...
 
     def key_of(self, item: Item) -> str:
-        """The Worker that an item belongs to."""
+        """The key of the Worker that an item belongs to."""
+        ...
+
+    def tag_of(self, key: str) -> str:
+        """The tag of the Worker with this key."""
         ...
 
     def position_of(self, key: str) -> Pos:
@@ -322,12 +326,14 @@ class Keeper(Generic[Item, Pos]):
             if self._observer is not None:
                 for owner in opened.values():
                     if owner.fence:
-                        self._observer(LeaseTaken(external_script_id=owner.key, fence=owner.fence))
+                        self._observer(
+                            LeaseTaken(external_script_id=self._feed.tag_of(owner.key), fence=owner.fence)
+                        )
 
     async def _lose(self, owner: Followed[Pos]) -> None:
         await self._forget(owner.key)
         if self._observer is not None and owner.fence and self._share.wants(owner.key):
-            self._observer(LeaseLost(external_script_id=owner.key, fence=owner.fence))
+            self._observer(LeaseLost(external_script_id=self._feed.tag_of(owner.key), fence=owner.fence))
 
     async def _forget(self, key: str) -> None:
         if self._followed.pop(key, None) is not None:

@@ -108,9 +108,13 @@ class _WatchFeed:
         """The Worker of a change."""
         return PREFIX + normalized_id(item.external_script_id)
 
+    def tag_of(self, key: str) -> str:
+        """The tag in a key."""
+        return key.removeprefix(PREFIX)
+
     def position_of(self, key: str) -> WatchPosition:
         """The position of one Worker."""
-        return self._watcher.position_of(key.removeprefix(PREFIX))
+        return self._watcher.position_of(self.tag_of(key))
 
     def positions(self) -> Mapping[str, WatchPosition]:
         """The positions of the Workers that were looked up."""
@@ -121,13 +125,13 @@ class _WatchFeed:
         """Watch more Workers."""
         for key, start in starts.items():
             self._keys.add(key)
-            await self._watcher.add(key.removeprefix(PREFIX), start=start)
+            await self._watcher.add(self.tag_of(key), start=start)
         self._again()
 
     async def drop(self, key: str) -> None:
         """Watch a Worker no longer."""
         self._keys.discard(key)
-        await self._watcher.remove(key.removeprefix(PREFIX))
+        await self._watcher.remove(self.tag_of(key))
 
     def encode(self, position: WatchPosition) -> str:
         """The position as JSON."""

@@ -1,6 +1,5 @@
 """Makes the `Call` of `client.request`. Its arguments come from the caller, so all of them are checked."""
 
-import re
 from collections.abc import Mapping
 from types import NoneType
 from typing import Any, Final, TypeAlias, get_args, get_origin
@@ -15,12 +14,12 @@ from builds_async.session.decode import receipts
 from builds_async.session.encode import encoded
 from builds_async.session.ids import segment
 from builds_async.session.redact import NOT_SHOWN, Secret, has_token_prefix, hidden, quoted
+from builds_async.session.transport import HOOK
 
 QueryValue: TypeAlias = str | int | float | bool | None
 Query: TypeAlias = Mapping[str, QueryValue] | None
 
 _METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
-_HOOKS = re.compile(r"(?<=/deploy_hooks/)[^/]+")
 
 
 def custom_call(
@@ -37,7 +36,7 @@ def custom_call(
     if method not in _METHODS:
         raise ValueError(f"method must be one of {', '.join(_METHODS)}, not {method!r}")
     checked = _path(path)
-    secrets = hidden(_HOOKS.findall(checked))  # the UUID of a deploy hook starts builds without a token
+    secrets = hidden(HOOK.findall(checked))
     return Call(
         method,
         Secret(checked) if secrets else checked,

@@ -9,7 +9,8 @@ from typing import Protocol
 
 import msgspec
 
-_HOOK = re.compile(r"(?<=/deploy_hooks/)[^/]+")
+HOOK: re.Pattern[str] = re.compile(r"(?<=/deploy_hooks/)[^/]+")
+"""The UUID of a deploy hook in a path. It starts builds without a token, so it is secret."""
 
 
 class Request(msgspec.Struct, frozen=True, gc=False):
@@ -45,7 +46,7 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     @property
     def shown_path(self) -> str:
         """The path, with `***` for a secret in it: the UUID of a deploy hook, which can start builds."""
-        return _HOOK.sub("***", self.path) if self.secrets else self.path
+        return HOOK.sub("***", self.path) if self.secrets else self.path
 
 
 class Response(msgspec.Struct, frozen=True, gc=False):

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import pytest
 
-from builds_async import BuildChange, BuildEvent, BuildsClient
+from builds_async import BuildChange, BuildEvent, BuildsClient, LeaseTaken, Observation
 from builds_async.fleet import Fleet
 from builds_async.fleet.memory_group import MemoryGroups
 from builds_async.models.builds import BuildOutcome, BuildStatus
@@ -24,18 +24,28 @@ class Watching:
         self.fleet = Fleet(engine, group="g", lease=LEASE)
         self.changes: list[BuildChange] = []
         self.events: list[BuildEvent] = []
+        self.observed: list[Observation] = []
         self.task: asyncio.Task[None] | None = None
 
     def client(self) -> BuildsClient:
         sim = self.sim
         return BuildsClient(
-            account_id=sim.account_id, api_token=sim.api_token, transport=sim.transport, clock=sim.clock
+            account_id=sim.account_id,
+            api_token=sim.api_token,
+            transport=sim.transport,
+            clock=sim.clock,
+            observer=self.observed.append,
         )
 
     async def watch(self) -> None:
         async with self.fleet, self.client() as client:
             async for change in client.watch(self.tags, fleet=self.fleet, interval=5.0):
                 self.changes.append(change)
+
+    async def tail(self) -> None:
+        async with self.fleet, self.client() as client, client.tail(self.tags, fleet=self.fleet) as batches:
+            async for _ in batches:
+                pass
 
     async def listen(self, queue_id: str) -> None:
         async with self.fleet, self.client() as client:
@@ -83,6 +93,19 @@ async def test_watch() -> None:
     assert all(member.changes for member in members)
     assert [state for state, count in Counter(seen).items() if count > 1] == []
     assert {tag for tag, _, outcome in seen if outcome == BuildOutcome.SUCCESS} == set(tags)
+
+
+@pytest.mark.parametrize("verb", ["watch", "tail"])
+async def test_leases_name_workers(verb: str) -> None:
+    """An observer gets the tag of each Worker that the member has taken, whatever the verb."""
+    sim, engine, tags = account(3)
+    async with nothing_left():
+        member = Watching(sim, engine, tags)
+        member.task = asyncio.create_task(member.watch() if verb == "watch" else member.tail())
+        await sim.clock.sleep(10.0)
+        await member.leave()
+    taken = [it.external_script_id for it in member.observed if isinstance(it, LeaseTaken)]
+    assert sorted(taken) == sorted(tags)
 
 
 async def test_events() -> None:

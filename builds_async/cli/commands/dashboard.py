@@ -2,13 +2,13 @@
 
 import asyncio
 import secrets
-import webbrowser
 from ipaddress import ip_address
 from typing import Annotated
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from builds_async.cli.browsing import open_address
 from builds_async.cli.connect import connect
 from builds_async.cli.exits import OK, CommandError
 from builds_async.cli.options import CONNECTION, Connection
@@ -52,7 +52,7 @@ async def dashboard_command(
             async with serving(board, host, port, secret) as url:
                 stdout().write(f"{len(found)} Workers at {url} (Ctrl-C stops it)\n")
                 if open_:
-                    await asyncio.to_thread(webbrowser.open, url)
+                    await asyncio.to_thread(open_address, url)
                 await board.watch()
         except OSError as error:
             raise CommandError(f"can't serve at {host}, port {port}: {error.strerror or error}") from error
