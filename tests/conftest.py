@@ -29,6 +29,8 @@ SLOW_FIXTURES = {
 """What makes a test slow, so that the fast run has one test of each file with it: the first."""
 
 SLOW_FILES = {
+    "dashboard/test_build_pane.py": "a server behind a socket, and real pauses",
+    "dashboard/test_table.py": "the same",
     "examples/test_costs.py": "whole programs, and hours of them",
     "examples/test_events_bot.py": "whole programs",
     "examples/test_notify_bot.py": "whole programs",

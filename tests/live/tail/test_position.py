@@ -118,6 +118,7 @@ class TestPosition:
         assert got == texts(*builds)
         await tail.aclose()
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("away", [0.0, 9.0, 200.0], ids=["at once", "soon", "when all is over"])
     @pytest.mark.parametrize("queued", [0.0, 30.0], ids=["two run", "one is queued"])
     async def test_killed_at_any_moment(self, away: float, queued: float) -> None:
