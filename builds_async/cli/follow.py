@@ -108,44 +108,66 @@ async def follow_workers(
         def name_of(tag: str) -> str:
             return known.of(tag) or names.get(tag, tag)
 
-        def page(source: Source) -> str | None:
-            return page_of(client, source.build_uuid, source.worker)
-
-        printer = make_line_printer(options, stdout(), map(name_of, names), page)
-        cache, ends = Cache.of(client), TailCommands(commands, start)
-        story = Story(
-            stderr(),
-            lambda item: printer.format.prefix(_source(item, name_of), _time(item), stderr()),
-            page=lambda item: page(_source(item, name_of)),
-            known=() if start is None else start.logs,
-            shown=options.output == "text",
-            keep=commands is not None,
-        )
-
-        def write(items: Sequence[TailItem], wrote: Callable[[int], None]) -> None:
-            cache.add_builds(item.build for item in items)
-            lines: list[tuple[Source, LogLine]] = []
-            for item in items:
-                if story.has(item):  # the lines before it come first
-                    printer.print(lines, wrote)
-                    lines = []
-                ends.take(item, _source(item, name_of).worker, story.add(item))
-                if isinstance(item, TailLine):
-                    lines.append((_source(item, name_of), item.line))
-                else:
-                    wrote(1)
-            printer.print(lines, wrote)
-
+        ends = TailCommands(commands, start)
+        shown = list(map(name_of, names))
+        output = _TailOutput(client, options, names=shown, name_of=name_of, start=start, ends=ends)
         if stderr().is_tty:
-            listed = ", ".join(visible_text(name_of(tag)) for tag in names) if words else "all Workers"
+            listed = ", ".join(map(visible_text, shown)) if words else "all Workers"
             stderr().write(f"following {listed} until Ctrl-C\n")
         with usage_errors("--resume"):
             tail = client.tail(
                 names if words else None, start=start, tail=options.tail if start is None else None
             )
         async with tail:
-            await ends.print(WorkerBatches(tail), write, Checkpoint(file, start))
+            await ends.print(WorkerBatches(tail), output.write, Checkpoint(file, start))
     return OK
+
+
+class _TailOutput:
+    """Writes the items of a tail of Workers: its lines, the story of its builds, and their commands."""
+
+    def __init__(
+        self,
+        client: BuildsClient,
+        options: LineOptions,
+        *,
+        names: Sequence[str],
+        name_of: Callable[[str], str],
+        start: TailPosition | None,
+        ends: TailCommands,
+    ) -> None:
+        self._client = client
+        self._name_of = name_of
+        self._printer: LinePrinter = make_line_printer(options, stdout(), names, self._page)
+        self._cache = Cache.of(client)
+        self._ends = ends
+        self._story = Story(
+            stderr(),
+            lambda item: self._printer.format.prefix(_source(item, name_of), _time(item), stderr()),
+            page=lambda item: self._page(_source(item, name_of)),
+            known=() if start is None else start.logs,
+            shown=options.output == "text",
+            keep=ends.wanted,
+        )
+
+    def write(self, items: Sequence[TailItem], wrote: Callable[[int], None]) -> None:
+        """Write the items in order; call `wrote` with the number of items that each write completes."""
+        self._cache.add_builds(item.build for item in items)
+        lines: list[tuple[Source, LogLine]] = []
+        for item in items:
+            source = _source(item, self._name_of)
+            if self._story.has(item):  # the lines before it come first
+                self._printer.print(lines, wrote)
+                lines = []
+            self._ends.take(item, source.worker, self._story.add(item))
+            if isinstance(item, TailLine):
+                lines.append((source, item.line))
+            else:
+                wrote(1)
+        self._printer.print(lines, wrote)
+
+    def _page(self, source: Source) -> str | None:
+        return page_of(self._client, source.build_uuid, source.worker)
 
 
 async def follow_group(

@@ -24,6 +24,11 @@ class TailCommands:
         self._commands = commands
         self._held = HeldEnds(() if commands is None else commands.pending, start)
 
+    @property
+    def wanted(self) -> bool:
+        """Whether there are commands to run."""
+        return self._commands is not None
+
     def take(self, item: TailItem, worker: str | None, reason: str | None) -> None:
         """Take an item before it counts as printed. The end of a build has its command run."""
         if self._commands is None:
