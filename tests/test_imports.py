@@ -17,7 +17,7 @@ from tests.support.case import Case, cases
 
 ROOT = Path(builds_async.__file__).parent
 LOWER = ["_version", "models", "errors", "results", "session", "resources", "live"]
-CLIENT = ["diagnose", "repair", "probe", "live_verbs", "client"]
+CLIENT = ["diagnose", "repair", "probe", "build_verbs", "live_verbs", "client"]
 LAYERS = [*LOWER, *CLIENT, "_public", "__init__", "fleet", "testing", "dashboard", "cli"]
 KNOW_THE_SIMULATOR = {"testing", "cli"}
 """The fixtures and the command's demo use it."""
