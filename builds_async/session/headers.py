@@ -93,11 +93,10 @@ class AllowanceReader:
     """Reads the rate limit headers of a series of responses, and skips those that say nothing new.
 
     Parsing the headers of every response would add 3% to the time of a call. A client counts its own requests
-    anyway: a header only says something new when other tools use the same allowance. A header is skipped if
-    it has the usual form, at least 256 requests left, and the same name, policy and reset as the last one
-    that was read, with a count within 16 of it. So the budget's count is off by fewer than 16 requests, and
-    exact
-    when few are left.
+    anyway: a header only says something new when other tools use the same allowance. At most 15 headers in
+    a row are skipped. Each has the usual form, at least 256 requests left, the name, policy and reset of the
+    last one that was read, and a count within 16 of it. So the budget's count is off by fewer than 16
+    requests, and exact when few are left.
     """
 
     def __init__(self) -> None:
@@ -105,6 +104,7 @@ class AllowanceReader:
         self._end: str = ""
         self._policy: str = ""
         self._left: int = 0
+        self._skipped: int = 0
 
     def news(self, headers: Mapping[str, str]) -> Mapping[str, Allowance]:
         """The items of the headers; empty if they need not be read."""
@@ -120,8 +120,11 @@ class AllowanceReader:
             and start == self._start
             and end == self._end
             and policy == self._policy
+            and self._skipped < _STEP - 1
         ):
+            self._skipped += 1
             return _NOTHING
+        self._skipped = 0
         self._start, self._left, self._end, self._policy = start, left, end, policy
         return allowances(headers)
 

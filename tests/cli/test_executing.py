@@ -239,8 +239,8 @@ async def test_the_end_of_running_commands(tmp_path: Path, monkeypatch: pytest.M
     assert sent == [signal.SIGTERM, signal.SIGKILL]
     child = Path(f"/proc/{file.read_text()}/stat")
     if child.parent.parent.is_dir():
-        state = child.read_text().rpartition(")")[2].split()[0] if child.exists() else "gone"
-        assert state in {"Z", "X", "gone"}
+        while child.exists() and child.read_text().rpartition(")")[2].split()[0] not in "ZX":
+            await asyncio.sleep(0.01)  # the signal is sent, but the kernel may not have ended it yet
 
 
 async def test_a_command_may_finish(tmp_path: Path) -> None:

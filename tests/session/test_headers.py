@@ -11,6 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
+from builds_async import RateBudget
 from builds_async.session.headers import Allowance, AllowanceReader, allowances, retry_after
 from tests.support.case import cases
 
@@ -200,6 +201,16 @@ class TestAllowanceReader:
         reader = AllowanceReader()
         rows = ({"Ratelimit": f'"default";r={1200 - i};t=60'} for i in range(100))
         assert sum(bool(reader.news(headers)) for headers in rows) == 7
+
+    def test_same_count(self) -> None:
+        """A count that stays the same never holds a request back, however many are sent."""
+        reader, budget = AllowanceReader(), RateBudget(limit=10**6)
+        headers = {"Ratelimit": '"default";r=300;t=60'}
+        for _ in range(2000):
+            assert budget.try_acquire(poll=False)
+            budget.done()
+            if said := reader.news(headers):
+                budget.observe(said)
 
     def test_none(self) -> None:
         """Without the header nothing is read, and the next header is compared with the last one."""
