@@ -70,7 +70,8 @@ class Dashboard:
                 "workers", {"workers": changed, "trouble": table.trouble, "heartbeat": HEARTBEAT}
             )
             with suppress(TimeoutError):  # then the next event is the heartbeat
-                await asyncio.wait_for(news.wait(), HEARTBEAT)
+                async with asyncio.timeout(HEARTBEAT):
+                    await news.wait()
 
 
 class Gate:

@@ -132,7 +132,8 @@ class WorkerTable:
             if self.watcher.current.keys() - self.names.keys():
                 await self._name_new_ones()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._dirty.wait(), self._beat)
+                async with asyncio.timeout(self._beat):
+                    await self._dirty.wait()
 
     async def _name_new_ones(self) -> None:
         with suppress(BuildsError):  # then the next beat tries again

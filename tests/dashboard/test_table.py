@@ -1,5 +1,6 @@
 """The server's reports about Workers: loading, and every trouble."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -8,6 +9,7 @@ import aiohttp
 import pytest
 
 from builds_async.dashboard import server as dashboard
+from builds_async.dashboard.table import WorkerTable
 from builds_async.simulator import BuildsSimulator, Fault, TokenKind
 from tests.dashboard.support import Event, events, loaded, serving, states
 
@@ -37,6 +39,21 @@ async def test_worker_is_loading_until_its_lookup(sim: BuildsSimulator, http: ai
     async with serving(sim) as url, told(http, url) as it:
         assert states(await anext(it)) == {"blog": "loading", "shop": "loading"}
         assert await loaded(it) == {"blog": None, "shop": None}
+
+
+async def test_cancellation_at_a_change(sim: BuildsSimulator) -> None:
+    """A watch that is canceled just as a change arrives ends, at whatever moment of that."""
+    async with sim.client() as client:
+        table = WorkerTable(client, {}, interval=60.0, beat=60.0)
+        for turns in range(5):
+            refreshing = asyncio.create_task(table._refresh_often())
+            await asyncio.sleep(0.01)
+            table._dirty.set()
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            refreshing.cancel()
+            await asyncio.wait({refreshing}, timeout=1.0)
+            assert refreshing.cancelled()
 
 
 async def test_failed_first_lookup(sim: BuildsSimulator, http: aiohttp.ClientSession) -> None:

@@ -24,6 +24,9 @@ CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
 
 PATIENCE = 10.0
 
+ATTEMPTS = 2
+"""On a busy machine the browser hangs at its start once in a long while."""
+
 _FLAGS = (
     "--headless=new",
     "--no-sandbox",  # the sandbox does not run as root; only test pages load
@@ -42,6 +45,17 @@ _FLAGS = (
 @contextmanager
 def chromium() -> Iterator[str]:
     """Run the browser; the block gets the address of its DevTools."""
+    for _ in range(ATTEMPTS):
+        with _started() as (process, file):
+            if (address := _address(file, process)) is not None:
+                yield address
+                return
+    raise AssertionError("Chromium did not start")
+
+
+@contextmanager
+def _started() -> Iterator[tuple["subprocess.Popen[bytes]", Path]]:
+    """The process of the browser, and the file that will have its address."""
     assert CHROMIUM is not None
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:  # its last children still write
         command = [CHROMIUM, *_FLAGS, f"--user-data-dir={profile}", "about:blank"]
@@ -52,18 +66,19 @@ def chromium() -> Iterator[str]:
             stderr=subprocess.DEVNULL,
         ) as process:
             try:
-                yield _address(Path(profile, "DevToolsActivePort"), process)
+                yield process, Path(profile, "DevToolsActivePort")
             finally:
                 process.terminate()
 
 
-def _address(file: Path, process: "subprocess.Popen[bytes]") -> str:
+def _address(file: Path, process: "subprocess.Popen[bytes]") -> str | None:
+    """The address of the browser; None if it does not start in time."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline and process.poll() is None:
         if file.exists() and len(lines := file.read_text("utf-8").splitlines()) == 2:
             return f"ws://127.0.0.1:{lines[0]}{lines[1]}"
         time.sleep(0.01)
-    raise AssertionError("Chromium did not start")
+    return None
 
 
 class DevTools:
