@@ -76,6 +76,7 @@ class Schedule:
         self._polled: set[str] = set()  # logs that may be requested, in flight or not
         self._openings: dict[str, None] = {}
         self._singles: dict[str, None] = {}
+        self._singles_again = _Due()
         self._urgent: dict[str, None] = {}  # follow-ups
         self._follow_ups: dict[str, None] = {}
         self._followed: set[str] = set()  # Workers whose follow-up is in flight
@@ -117,6 +118,10 @@ class Schedule:
         """Request a single build as soon as possible."""
         self._singles[build_uuid] = None
 
+    def set_single(self, build_uuid: str, due: float) -> None:
+        """Request a single build again when it is due."""
+        self._singles_again.set(build_uuid, due)
+
     def open_log(self, build_uuid: str) -> None:
         """Request a log that has begun and was never requested, as soon as possible."""
         self._polled.add(build_uuid)
@@ -145,7 +150,7 @@ class Schedule:
             return now
         if self._next_of(self._urgent) is not None or self._next_of(self._follow_ups) is not None:
             return now
-        return min(self._workers.first, self._queued.first, self._logs.first)
+        return min(self._workers.first, self._queued.first, self._logs.first, self._singles_again.first)
 
     def choose(self, now: float) -> Choice | None:
         """The request that matters most now; None if nothing is due."""
@@ -155,8 +160,8 @@ class Schedule:
         return choice
 
     def _chosen(self, now: float) -> Choice | None:
-        if self._singles:
-            return Single(_popped(self._singles))
+        if self._singles or self._singles_again.first <= now:
+            return Single(_popped(self._singles) if self._singles else self._singles_again.pop())
         if self._openings:
             return Log(_popped(self._openings))
         if (urgent := self._next_of(self._urgent)) is not None:

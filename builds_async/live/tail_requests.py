@@ -10,7 +10,7 @@ from builds_async.live.background import Tasks
 from builds_async.live.build_log import BuildLog
 from builds_async.live.events import EventStream
 from builds_async.live.open_logs import OpenLogs
-from builds_async.live.patience import Patience
+from builds_async.live.patience import LONGEST_PAUSE, Patience
 from builds_async.live.schedule import Choice, FollowUp, Log, Lookup, Schedule, Single
 from builds_async.live.sources import BuildSource
 from builds_async.live.tracker import Tracker
@@ -77,6 +77,7 @@ class TailRequests:
         self._tasks = Tasks(clock)
         self._followed_up_at: dict[str, float] = {}  # when the last follow-up of a Worker began
         self._foreign: dict[str, None] = {}  # builds of other Workers that events have named
+        self._unread: dict[str, float] = {}  # builds that events have named, since when they can't be read
         self._horizon_due = clock.now()
         self._in_flight = 0
         self._turn_at: float | None = None  # when the next request may join the queue of the budget
@@ -283,17 +284,28 @@ class TailRequests:
         elif event.build_uuid not in self._foreign:
             self._schedule.add_single(event.build_uuid)
 
+    def _read_later(self, build_uuid: str, error: BuildsError) -> None:
+        """Try again after a temporary error, until a lookup of all Workers has made up for it."""
+        now = self._clock.now()
+        if build_uuid not in self._unread:
+            logger.warning("build %s, named by an event, can't be read: %s", build_uuid, str(error))
+        if error.transient and now < self._unread.setdefault(build_uuid, now) + SAFETY_NET:
+            self._schedule.set_single(build_uuid, now + LONGEST_PAUSE)
+        else:
+            self._unread.pop(build_uuid, None)
+
     async def _get(self, build_uuid: str) -> None:
         """Get a build that an event has named."""
         try:
             build = await self._source.get(build_uuid)
         except (AuthenticationError, PermissionDeniedError):
             raise
-        except BuildsError as error:  # the next lookup makes up for it
-            if not self._patience.outlasts_part(error):
+        except BuildsError as error:
+            if not self._patience.outlasts_part(error, repeated=build_uuid in self._unread):
                 raise
-            logger.warning("build %s, named by an event, can't be read: %s", build_uuid, str(error))
+            self._read_later(build_uuid, error)
             return
+        self._unread.pop(build_uuid, None)
         self._patience.succeeded()
         tag = normalized_id((build.trigger and build.trigger.external_script_id) or "")
         if tag not in self._tracker:

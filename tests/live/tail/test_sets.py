@@ -122,6 +122,19 @@ class TestEvents:
             assert await collect(tail, 650) == texts(build)
             await tail.aclose()
 
+    async def test_build_that_can_not_be_read(self) -> None:
+        """A build whose event arrives in an outage is delivered soon after it, not after 10 minutes."""
+        sim, client = simulated()
+        async with client:
+            tag, other, queue = sim.add_worker(), sim.add_worker(), sim.add_queue()
+            tail = client.tail([tag, other], events=queue)
+            await collect(tail, 30)
+            build = sim.add_build(script(5), external_script_id=tag)
+            sim.fault(Fault("server_error", path=f"/builds/{build.build_uuid}", times=12))
+            running = sim.add_build(script(5), external_script_id=other)
+            assert await collect(tail, 120) == texts(build, running)
+            await tail.aclose()
+
     async def test_restarts(self) -> None:
         """A tail that is restarted repeatedly neither loses nor repeats a line or an end."""
         sim, client = simulated()
