@@ -98,7 +98,7 @@ def test_part_fails(sim: BuildsSimulator, report: ModuleType, tmp_path: Path, pa
 
 def test_outage(sim: BuildsSimulator, report: ModuleType, tmp_path: Path) -> None:
     """A short outage has no effect on the report."""
-    outage(sim, 0, 2)
+    outage(sim, 0, 1)
     report.main(tmp_path / "report.md")
     assert "502" not in (tmp_path / "report.md").read_text("utf-8")
 
