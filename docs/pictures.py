@@ -256,7 +256,9 @@ async def main() -> int:
     async with BuildsSimulator(seed=5) as sim:
         add_account(sim)
         draw("tail", "builds-async tail shop blog api", await recorded(sim, ["tail", *OUTPUT], seconds=10))
-        draw("status", "builds-async status", await asyncio.to_thread(on_terminal, sim, ["status"]))
+        for name, words in {"status": ["status"], "show": ["show", "api"]}.items():
+            output = await asyncio.to_thread(on_terminal, sim, words)
+            draw(name, " ".join(["builds-async", *words]), output)
         if CHROMIUM is None:
             print("There is no Chromium on this machine: the pictures of the dashboard stay as they are.")
             return 1
