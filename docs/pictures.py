@@ -231,7 +231,7 @@ async def photograph_list(url: str) -> None:
 
 
 async def photograph(sim: BuildsSimulator, url: str) -> None:
-    """A build that failed, beside the list, and alone on a light page, a dark page and a phone."""
+    """A failed build: next to the list, and alone on a light page, a dark page and a phone."""
     build = sim.add_finished_build(
         FAILED,
         BuildOutcome.FAIL,

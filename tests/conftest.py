@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent
 
 if sys.dont_write_bytecode:
     # Without byte code, each worker rewrites the asserts of all files in each run: that takes longer than the
-    # fast tests. Whoever wants none beside the sources gets it in the folder of pytest's caches.
+    # fast tests. So it is kept in the folder of pytest's caches, and not next to the sources.
     sys.pycache_prefix = str(ROOT / ".pytest_cache" / "bytecode")
     sys.dont_write_bytecode = False
 

@@ -166,9 +166,8 @@ class Keeper(Generic[Item, Pos]):
         try:
             return await self._next()
         except BuildsError as error:
-            if not self._share.ended:
+            if not self._has_left(error):
                 raise
-            logger.warning("%s; this process has left the fleet, and others go on", str(error))
             return None
         finally:
             self._reading = False
@@ -195,11 +194,16 @@ class Keeper(Generic[Item, Pos]):
             try:
                 await self._save_batch(batch, args)
             except BuildsError as error:
-                if not self._share.ended:
+                if not self._has_left(error):
                     raise
-                logger.warning("%s; this process has left the fleet, and others go on", str(error))
                 batch.state = "lost"
         return batch.state == "saved"
+
+    def _has_left(self, error: BuildsError) -> bool:
+        """Whether the share has ended. The error then only means that other members go on; it is logged."""
+        if self._share.ended:
+            logger.warning("%s; this process has left the fleet, and others go on", str(error))
+        return self._share.ended
 
     async def aclose(self) -> None:
         """Save the positions that have moved, give up all Workers, and end the requests."""

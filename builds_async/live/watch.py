@@ -104,13 +104,7 @@ class BuildWatcher:
     @property
     def position(self) -> WatchPosition:
         """The position after the last delivered change."""
-        pending = {change.build.build_uuid for change in self._tracker.changes}
-        builds = {
-            uuid: watched
-            for uuid, watched in self._builds.items()
-            if uuid in pending or self._tracker.is_open(normalized_id(watched.external_script_id), uuid)
-        }
-        return WatchPosition(self._tracker.taken_marks, builds)
+        return WatchPosition(self._tracker.taken_marks, self._open_builds())
 
     def position_of(self, external_script_id: str) -> WatchPosition:
         """The part of `position` that belongs to one Worker; empty as long as it is uncertain."""
@@ -118,14 +112,17 @@ class BuildWatcher:
         mark = self._tracker.taken_mark(tag)
         if mark is False:
             return WatchPosition()
-        in_hand = {change.build.build_uuid for change in self._tracker.changes}
-        builds = {
-            uuid: watched
-            for uuid, watched in self._builds.items()
-            if normalized_id(watched.external_script_id) == tag
-            and (uuid in in_hand or self._tracker.is_open(tag, uuid))
-        }
-        return WatchPosition({tag: mark}, builds)
+        return WatchPosition({tag: mark}, self._open_builds(only=tag))
+
+    def _open_builds(self, *, only: str | None = None) -> dict[str, WatchedBuild]:
+        """The delivered builds, of one Worker or of all, that may change or have a change to deliver."""
+        pending = {change.build.build_uuid for change in self._tracker.changes}
+        builds = {}
+        for uuid, watched in self._builds.items():
+            tag = normalized_id(watched.external_script_id)
+            if only in {None, tag} and (uuid in pending or self._tracker.is_open(tag, uuid)):
+                builds[uuid] = watched
+        return builds
 
     async def add(self, external_script_id: str, *, start: WatchPosition | None = None) -> None:
         """Watch another Worker, from the next requests on. Does nothing if it is watched already.
