@@ -10,6 +10,7 @@ MAX_IDS = 20
 """The maximum number of ids in one request of a bulk lookup. With more, the API responds with 400."""
 
 _PLAIN = re.compile(r"[A-Za-z0-9_-]+").fullmatch
+_NORMAL = re.compile(r"(?!cf)[a-z0-9_-]+").fullmatch  # needs no change, and is no credential
 _TAG = re.compile(r"[0-9a-fA-F]{32}").fullmatch
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").fullmatch
 
@@ -21,7 +22,7 @@ def segment(value: str) -> str:
     """
     if not isinstance(value, str):
         raise TypeError(f"an id must be a str, not {type(value).__name__}")
-    if value[:2] == "cf" and has_token_prefix(value):  # the cheap check first, because every call does this
+    if has_token_prefix(value):
         raise ValueError(f"{NOT_SHOWN}: pass the id; if it is a credential, revoke it: it may be in logs")
     if _PLAIN(value):
         return value
@@ -36,8 +37,9 @@ def identifier(value: str) -> str:
 
     UUIDs and ids of 32 hex digits become lowercase. For the name of a Worker, use `segment`.
     """
-    text = segment(value)
-    return text if text.islower() else normalized_id(text)  # `islower` is cheap, and true for nearly all ids
+    if isinstance(value, str) and _NORMAL(value):  # nearly all ids, and every call does this
+        return value
+    return normalized_id(segment(value))
 
 
 def normalized_id(value: str) -> str:

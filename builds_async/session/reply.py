@@ -51,8 +51,8 @@ class Reply(msgspec.Struct, Generic[T], frozen=True, gc=False):
 
 def read(
     response: Response, call: Call[T], request: Request, *, attempts: int = 1, secrets: Iterable[str] = ()
-) -> Reply[T]:
-    """Return the reply to `call`, or raise the complete error.
+) -> Envelope[T]:
+    """Return the envelope of a successful response to `call`, or raise the complete error.
 
     A response is a success if its status is below 300, `success` is not false, and there is a `result`.
     `secrets` are the client's own. If the body echoes them, they are redacted in the error.
@@ -63,14 +63,16 @@ def read(
             envelope = decode(call.decoder, response.body)
         except UNREADABLE as error:
             if is_receipt(call.decoder.type) and not response.body.strip():
-                return Reply(call.decoder.decode(b"{}"), response.headers)
+                return call.decoder.decode(b"{}")
             if not _is_refusal(response.body):
                 why, is_garbled = str(error), not isinstance(error, msgspec.ValidationError)
         else:
             if envelope.success is not False:
-                why = _complaint(envelope, call)
+                result = envelope.result
+                if result is msgspec.UNSET or (result is None and not call.nullable):
+                    why = _complaint(result, call)
                 if why is None:
-                    return Reply(envelope, response.headers)
+                    return envelope
     # Raised here, so that its context is not a decoder's error, whose frames have the body.
     facts: CallFacts = {"method": call.method, "path": request.shown_path, "attempts": attempts}
     hides = call.hides_response or (call.hides_result and why is not None)
@@ -80,16 +82,13 @@ def read(
     raise refusal(shown, secrets, **facts)
 
 
-def _complaint(envelope: Envelope[T], call: Call[T]) -> str | None:
-    """The problem with the `result` of a success; None if there is none."""
-    result = envelope.result
-    if (result is None and not call.nullable) or result is msgspec.UNSET:
-        if is_receipt(call.decoder.type):
-            return None
-        if result is None:
-            return "the `result` of the response is null, and this call always has one"
-        return "it has no `result`"
-    return None
+def _complaint(result: object, call: Call[T]) -> str | None:
+    """The problem with a success that has no `result`; None if the call needs none."""
+    if is_receipt(call.decoder.type):
+        return None
+    if result is None:
+        return "the `result` of the response is null, and this call always has one"
+    return "it has no `result`"
 
 
 def _is_refusal(body: bytes) -> bool:

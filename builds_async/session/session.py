@@ -4,14 +4,16 @@ import asyncio
 import copy
 import logging
 import random
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from math import inf
 from typing import Self, TypeVar
 
 import msgspec
+from multidict import CIMultiDict
 
 from builds_async.errors import BuildsError, CallFacts, RateLimitError, with_call
-from builds_async.models.envelope import Envelope
+from builds_async.models.envelope import Envelope, MendedEnvelope
+from builds_async.models.lenient import Loss
 from builds_async.session.admission import Admission, InFlightLimit
 from builds_async.session.budget import Budget
 from builds_async.session.call import Call
@@ -60,7 +62,8 @@ class ApiSession:
         self._gate = Admission(budget, InFlightLimit(max_in_flight))
         self._allowances = AllowanceReader()
         self._clock = clock
-        self._credentials = {} if credentials is None else credentials
+        # Of aiohttp's own type, which spares each request a conversion.
+        self._credentials: CIMultiDict[str] = CIMultiDict(credentials or {})
         self._secrets = secrets
         self._unmistakable = unmistakable(secrets)
         self._observer = observer
@@ -176,12 +179,15 @@ class ApiSession:
         `on_sent` is called each time a request of this call is sent. Raises the error of the last attempt. A
         path or query that contains the client's own credential is a ValueError, and nothing is sent.
         """
-        return self._perform(call, _whole, on_sent)
+        return self._perform(call, Reply, on_sent)
 
     async def _perform(
-        self, call: Call[T], part: Callable[[Reply[T]], R], on_sent: Callable[[], object] | None
+        self,
+        call: Call[T],
+        part: Callable[[Envelope[T], Mapping[str, str]], R],
+        on_sent: Callable[[], object] | None,
     ) -> R:
-        """Send a call as often as needed, and return the `part` of its reply that the caller wants.
+        """Send a call as often as needed, and return the `part` of envelope and headers that is wanted.
 
         This is the only coroutine between a method and the transport: each further one costs a call 1%.
         """
@@ -203,7 +209,7 @@ class ApiSession:
             # Outside of the `except`, so that no error below gets the transport's error as its context.
             if isinstance(outcome, Response):
                 try:
-                    return part(self._read(call, request, outcome, attempts))
+                    return part(self._read(call, request, outcome, attempts), outcome.headers)
                 except BuildsError as error:
                     outcome = error
             delays = delays or self._retry.delays(self._rng)
@@ -226,14 +232,12 @@ class ApiSession:
                 raise PastedCredentialError(
                     "the client's own credential was passed in place of an id (it is not shown): pass the id"
                 )
-        credentials = {} if call.anonymous else self._credentials
-        path = self._account_path + call.path
         return Request(
             call.method,
-            path,
+            self._account_path + call.path,
             call.query,
             call.body,
-            credentials,
+            {} if call.anonymous else self._credentials,
             call.secrets,
             call.anonymous,
             self._timeout,
@@ -245,14 +249,14 @@ class ApiSession:
         if self._observer is not None or logger.isEnabledFor(logging.DEBUG):
             self._report_done(request, outcome, self._clock.now() - began)
 
-    def _read(self, call: Call[T], request: Request, response: Response, attempts: int) -> Reply[T]:
-        """Pass the response's rate limit to the budget, and return the reply or raise its error."""
+    def _read(self, call: Call[T], request: Request, response: Response, attempts: int) -> Envelope[T]:
+        """Pass the response's rate limit to the budget, and return the envelope or raise the error."""
         if not call.anonymous and (said := self._allowances.news(response.headers)):
             self._budget.observe(said)
-        reply = read(response, call, request, attempts=attempts, secrets=self._secrets)
-        if reply.losses:
-            self._report_losses(reply, request)
-        return reply
+        envelope = read(response, call, request, attempts=attempts, secrets=self._secrets)
+        if isinstance(envelope, MendedEnvelope):
+            self._report_losses(envelope.losses, request)
+        return envelope
 
     async def _wait_to_enter(self, request: Request, attempts: int) -> None:
         self.check_open()
@@ -305,11 +309,11 @@ class ApiSession:
                 )
             )
 
-    def _report_losses(self, reply: Reply[T], request: Request) -> None:
-        """Log the values that were left out of a reply. The first time it is a warning, later DEBUG."""
+    def _report_losses(self, losses: Iterable[Loss], request: Request) -> None:
+        """Log the values that were left out of a response. The first time it is a warning, later DEBUG."""
         text = (
             f"{request.method} {request.shown_path}: unreadable values of the response are left out:"
-            f" {described(reply.losses)}"
+            f" {described(losses)}"
         )
         logger.log(logging.DEBUG if text in self._losses else logging.WARNING, "%s", text)
         self._losses[text] = None
@@ -331,9 +335,5 @@ def _facts(request: Request, attempts: int) -> CallFacts:
     return {"method": request.method, "path": request.shown_path, "attempts": attempts}
 
 
-def _result(reply: Reply[T]) -> T:
-    return reply.envelope.result
-
-
-def _whole(reply: Reply[T]) -> Reply[T]:
-    return reply
+def _result(envelope: Envelope[T], _headers: Mapping[str, str]) -> T:
+    return envelope.result

@@ -12,7 +12,6 @@ from builds_async import BuildsError
 from builds_async.models.envelope import Envelope
 from builds_async.session import reply
 from builds_async.session.call import Call
-from builds_async.session.reply import Reply
 from builds_async.session.transport import Request, Response
 
 T = TypeVar("T")
@@ -29,8 +28,8 @@ def read(
     path: str = "",
     nullable: bool = True,
     secrets: Iterable[str] = (),
-) -> Reply[T]:
-    """The reply in a response; raises its error otherwise."""
+) -> Envelope[T]:
+    """The envelope of a response; raises its error otherwise."""
     call = Call(method, path, decoder, nullable=nullable)
     return reply.read(response, call, Request(method, path), secrets=secrets)
 
