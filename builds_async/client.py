@@ -9,7 +9,6 @@ from typing import Any, Self, TypeVar, overload
 import aiohttp
 from msgspec import UNSET
 
-from builds_async.diagnose import diagnose
 from builds_async.live.summary import read_summary
 from builds_async.live_verbs import LiveVerbs
 from builds_async.models.builds import Build
@@ -358,6 +357,8 @@ class BuildsClient(LiveVerbs):
 
         Errors become findings and are not raised, even when the network is down. Needs no permission.
         """
+        from builds_async.diagnose import diagnose  # noqa: PLC0415  # most programs never do
+
         return await diagnose(
             verify=self.tokens.verify,
             limits=self.account.limits,

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import NamedTuple
 
 import msgspec
 
@@ -46,7 +45,7 @@ class TokenRepairReport(msgspec.Struct, frozen=True, kw_only=True):
         return brief(self)
 
 
-class _Worker(NamedTuple):
+class _Worker(msgspec.Struct, frozen=True):
     """The triggers and builds of one Worker."""
 
     tag: str

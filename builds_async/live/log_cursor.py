@@ -4,7 +4,7 @@ All code that reads a log uses `LogCursor`, which yields each line once and in o
 cursors.
 """
 
-from typing import NamedTuple
+import msgspec
 
 from builds_async.models.builds import Build
 from builds_async.models.logs import LogLine, LogPage, LogPosition
@@ -13,7 +13,7 @@ MAX_EMPTY_TRUNCATED = 10
 """How many truncated pages without lines are followed in a row at the end of a log."""
 
 
-class Step(NamedTuple):
+class Step(msgspec.Struct, frozen=True):
     """The result of one page."""
 
     lines: tuple[LogLine, ...]
@@ -26,7 +26,7 @@ class Step(NamedTuple):
     """False if the page was truncated, if the log is gone, or if it has fewer lines than were delivered."""
 
 
-class _Fingerprint(NamedTuple):
+class _Fingerprint(msgspec.Struct, frozen=True):
     """Enough of a page to recognize it, with the cursor of its request. It holds two lines, not all."""
 
     requested_with: str | None

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from operator import length_hint
 
+from msgspec.structs import replace
+
 from builds_async.errors import BuildsError, NotFoundError
 from builds_async.live.backlog import Backlog
 from builds_async.live.board import MAX_AGE, OwnState
@@ -184,7 +186,7 @@ class LogReader:
             if not step.more:
                 # Of a build that has not stopped, the log may not have begun.
                 is_early = not build.is_stopped and self._cursor.position() == LogPosition()
-                self._end(step._replace(complete=step.complete or is_early))
+                self._end(replace(step, complete=step.complete or is_early))
             return self._ended
         if step.more or self._finished:
             self.pace.due = requested_at  # at once, because more lines exist already or none will come

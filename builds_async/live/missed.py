@@ -1,6 +1,6 @@
 """The builds of one Worker that began since its mark, found page by page in the Worker's list of builds."""
 
-from typing import NamedTuple
+import msgspec
 
 from builds_async.live import marks
 from builds_async.live.history import History
@@ -15,7 +15,7 @@ PAGE = 50
 """How many builds one page of the list has."""
 
 
-class Missed(NamedTuple):
+class Missed(msgspec.Struct, frozen=True):
     """The result of a search for missed builds."""
 
     builds: tuple[Build, ...]

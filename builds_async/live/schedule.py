@@ -7,7 +7,9 @@ makes a choice only when the budget lets a request go, so the most urgent reques
 import heapq
 from collections.abc import Iterator
 from math import inf, sqrt
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
+
+import msgspec
 
 from builds_async.live.tracker import AT_ONCE
 
@@ -22,25 +24,25 @@ _BUSY_WEIGHT = 1 / 4
 _SAFETY_SHARE = 1 / 16
 
 
-class Lookup(NamedTuple):
+class Lookup(msgspec.Struct, frozen=True):
     """Request the latest builds of these Workers."""
 
     tags: tuple[str, ...]
 
 
-class FollowUp(NamedTuple):
+class FollowUp(msgspec.Struct, frozen=True):
     """Request the builds that the latest build of this Worker hides."""
 
     tag: str
 
 
-class Single(NamedTuple):
+class Single(msgspec.Struct, frozen=True):
     """Request this build."""
 
     build_uuid: str
 
 
-class Log(NamedTuple):
+class Log(msgspec.Struct, frozen=True):
     """Request the next page of this build's log."""
 
     build_uuid: str

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import Protocol
+
+import msgspec
 
 from builds_async.models.builds import Build
 from builds_async.models.envelope import Page
@@ -68,7 +70,7 @@ class BoardSource(DatedSource, Protocol):
         ...
 
 
-class Seen(NamedTuple):
+class Seen(msgspec.Struct, frozen=True):
     """The state of a build, and when it was seen."""
 
     build: Build

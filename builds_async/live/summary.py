@@ -31,7 +31,7 @@ async def read_summary(log: LogFollower, build: Build) -> LogSummary:
         found = find_reason(line.message for line in recent)
     around = () if found is None else tuple(recent)[max(0, found.at - _BEFORE) : found.at + 1 + _AFTER]
     return LogSummary(
-        reason=found and found.text,
+        reason=None if found is None else found.text,
         around=around,
         steps=log.steps,
         versions=log.versions,

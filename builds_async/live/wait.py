@@ -32,15 +32,16 @@ async def wait_for_build(
     while True:
         await pace.turn(not_before=patience.due)
         try:
-            build, _, seen_at = await source.state(max_age=max_age)
+            seen = await source.state(max_age=max_age)
         except BuildsError as error:
             if not patience.outlasts(error):
                 raise
             continue
         patience.succeeded()
-        if end_detector.is_final(build):
-            return build
-        pace.next_after(seen_at, factor=QUEUED_FACTOR if build.status == BuildStatus.QUEUED else 1)
+        if end_detector.is_final(seen.build):
+            return seen.build
+        is_queued = seen.build.status == BuildStatus.QUEUED
+        pace.next_after(seen.at, factor=QUEUED_FACTOR if is_queued else 1)
 
 
 async def wait_for_commit(

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import UNSET, inspect
@@ -36,7 +36,7 @@ class Unusable(ValueError):  # noqa: N818  # never leaves the package
     """The value can't be read as the expected type."""
 
 
-class Loss(NamedTuple):
+class Loss(msgspec.Struct, frozen=True):
     """A value that was left out: its place as field names, and its key if it was an entry of a map."""
 
     place: str

@@ -8,7 +8,7 @@ from typing import Any, Final, TypeAlias
 from builds_async.models.scalars import MAX_DIGITS
 
 _SURROGATE_ESCAPE: Final = re.compile(r"\\u[dD][89a-fA-F]")
-_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_SURROGATE: Final = "[\ud800-\udfff]"
 # Possessive quantifiers, so that megabytes of white space do not cause backtracking.
 _SEPARATOR: Final = re.compile(r"[ \t\r\n]*+([\[,])[ \t\r\n]*+")
 _Value: TypeAlias = Any
@@ -58,7 +58,7 @@ _ITEMS: Final = json.JSONDecoder(strict=False, parse_int=_integer)
 def _without_surrogates(value: _Value) -> _Value:
     """The value with U+FFFD for each lone surrogate, which could be neither encoded nor printed."""
     if isinstance(value, str):
-        return value if value.isascii() else _SURROGATE.sub("\ufffd", value)
+        return value if value.isascii() else re.sub(_SURROGATE, "\ufffd", value)
     if isinstance(value, list):
         return [_without_surrogates(item) for item in value]
     if isinstance(value, dict):

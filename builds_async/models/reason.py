@@ -3,7 +3,8 @@
 # Plain strings, which `re` compiles and caches on first use: few programs need them.
 import re
 from collections.abc import Iterable
-from typing import NamedTuple
+
+import msgspec
 
 from builds_async.models.text import SEQUENCES, plain
 
@@ -30,7 +31,7 @@ _NPM_NOISE = (
 )
 
 
-class Reason(NamedTuple):
+class Reason(msgspec.Struct, frozen=True):
     """Why a build failed."""
 
     text: str
@@ -43,7 +44,7 @@ class Reason(NamedTuple):
 def failure_reason(texts: Iterable[str]) -> str | None:
     """The reason that `find_reason` finds."""
     reason = find_reason(texts)
-    return reason and reason.text
+    return None if reason is None else reason.text
 
 
 def find_reason(texts: Iterable[str]) -> Reason | None:
@@ -77,7 +78,7 @@ class ReasonFinder:
     def reason(self) -> Reason | None:
         """The reason in the lines so far; None if they have no text."""
         reason = self._found or self._noise or self._general or self._last
-        return reason and reason._replace(text=_brief(reason.text))
+        return None if reason is None else Reason(_brief(reason.text), reason.at)
 
     def add(self, texts: Iterable[str]) -> None:
         """Take the next lines of the log."""
@@ -90,7 +91,7 @@ class ReasonFinder:
         text, found = line.text, self._found
         self._last = line
         if found is not None and found.text.endswith(":") and len(found.text) < _LONGEST:
-            self._found = found = found._replace(text=f"{found.text} {text}")
+            self._found = found = Reason(f"{found.text} {text}", found.at)
         if re.match(_GENERAL, text):
             self._general = line
         elif text.startswith(_FINAL):

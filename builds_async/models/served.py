@@ -1,12 +1,13 @@
 """The versions that one build has uploaded, and the recent deployments that may serve them. Not public."""
 
 from datetime import datetime
-from typing import NamedTuple
+
+import msgspec
 
 from builds_async.models.deployments import Deployment, Version
 
 
-class RecentDeployments(NamedTuple):
+class RecentDeployments(msgspec.Struct, frozen=True):
     """The newest deployments of a Worker, and the versions in them that one build has made."""
 
     deployments: tuple[Deployment, ...]
@@ -19,7 +20,7 @@ class RecentDeployments(NamedTuple):
     """The server's date; None if it is unknown."""
 
 
-class Uploads(NamedTuple):
+class Uploads(msgspec.Struct, frozen=True):
     """The versions that one build has uploaded."""
 
     versions: tuple[Version, ...]

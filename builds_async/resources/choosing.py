@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+
+import msgspec
 
 from builds_async.errors import NotFoundError
 from builds_async.models.builds import Trigger
@@ -12,7 +13,7 @@ _EXACT, _PARTIAL, _ALL = range(3)
 """How closely a filter names a branch: `main`, `release/*`, `*`."""
 
 
-class Choice(NamedTuple):
+class Choice(msgspec.Struct, frozen=True):
     """The trigger to start, and the branch; None if only a commit is built."""
 
     trigger_uuid: str

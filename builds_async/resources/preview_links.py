@@ -14,7 +14,7 @@ from builds_async.session.session import ApiSession
 _LONGEST_LABEL = 63
 """The maximum length of a part of a host name, in characters."""
 
-_HOST = re.compile(r"[0-9a-f]{8}-[a-z0-9-]+\.[a-z0-9-]+\.workers\.dev")
+_HOST = r"[0-9a-f]{8}-[a-z0-9-]+\.[a-z0-9-]+\.workers\.dev"
 
 
 class PreviewLinks:
@@ -54,5 +54,5 @@ def _address(version_id: str, script_name: str, subdomain: str | None) -> str | 
     """The URL of a version; None if its parts don't make a valid host name."""
     label = f"{version_id[:8]}-{script_name}"
     host = f"{label}.{subdomain}.workers.dev"
-    is_host = subdomain is not None and _HOST.fullmatch(host) is not None
+    is_host = subdomain is not None and re.fullmatch(_HOST, host) is not None
     return f"https://{host}" if is_host and len(label) <= _LONGEST_LABEL else None

@@ -4,7 +4,6 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
 from weakref import WeakValueDictionary
 
 import msgspec
@@ -47,7 +46,7 @@ _AUTOMATIC = frozenset(
 )
 
 
-class LookupResult(NamedTuple):
+class LookupResult(msgspec.Struct, frozen=True):
     """The builds that a lookup found, newest first, and the server's date of its last response."""
 
     builds: Iterable[Build]

@@ -4,7 +4,8 @@ import ipaddress
 import os
 import re
 from collections.abc import Mapping
-from typing import NamedTuple
+
+import msgspec
 
 from builds_async.errors import ConfigurationError
 from builds_async.models.diagnosis import CredentialKind
@@ -17,7 +18,7 @@ class PastedCredentialError(ConfigurationError, ValueError):
     """The client's own credential was passed in place of an id. It is a ValueError, as for any invalid id."""
 
 
-class Settings(NamedTuple):
+class Settings(msgspec.Struct, frozen=True):
     """The account and the base URL of every request, and the headers that authenticate it."""
 
     account_id: str
@@ -153,7 +154,7 @@ def _header_value(value: str, name: str) -> Secret:
     return Secret(value)
 
 
-_ASSIGNMENT = re.compile(r"(?i)(?:export\s+)?[a-z_]*(?:token|key)[a-z_]*\s*=").match
+_ASSIGNMENT = r"(?i)(?:export\s+)?[a-z_]*(?:token|key)[a-z_]*\s*="
 _QUOTES = "\"'`\u2018\u2019\u201c\u201d"
 
 
@@ -161,7 +162,7 @@ def _damage(value: str) -> str | None:
     """The visible mistake in a copied token; None if there is none. It shows no text of the token."""
     if value.startswith("\ufeff"):
         return "it begins with a byte order mark: save the file without one"
-    if _ASSIGNMENT(value):  # before the check for quotes, which its value may have
+    if re.match(_ASSIGNMENT, value):  # before the check for quotes, which its value may have
         return "it is a whole assignment, NAME=value: pass the value alone"
     if value[:1] in _QUOTES or value[-1:] in _QUOTES:
         return "there are quotes around it: pass it without them"

@@ -4,9 +4,9 @@ import os
 import re
 import urllib.request
 from base64 import b64encode
-from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
+import msgspec
 from yarl import URL
 
 from builds_async.errors import ConfigurationError
@@ -14,11 +14,11 @@ from builds_async.session.credentials import is_host, is_loopback
 from builds_async.session.redact import Secret
 
 _SOCKS = frozenset({"socks", "socks4", "socks4a", "socks5", "socks5h"})
-_HOST_AND_PORT = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9_.-]+)(?::(\d{1,5}))?(?:/.*)?", re.DOTALL)
+_HOST_AND_PORT = r"(?s)(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9_.-]+)(?::(\d{1,5}))?(?:/.*)?"
 _ADVICE = "set it to http://host:port or http://user:password@host:port"
 
 
-class Proxy(NamedTuple):
+class Proxy(msgspec.Struct, frozen=True):
     """The URL of a proxy without user and password, and the headers that are only for the proxy."""
 
     url: URL
@@ -63,7 +63,7 @@ def _parsed(value: Secret, source: str, host: str) -> Proxy:
             f" NO_PROXY={host} to use none"
         )
     user, separator, place = (Secret(part) for part in rest.rpartition("@"))
-    found = _HOST_AND_PORT.fullmatch(place)
+    found = re.fullmatch(_HOST_AND_PORT, place)
     if scheme.lower() not in {"http", "https"} or found is None or not is_host(found[1]):
         raise ConfigurationError(f"{source} must be the URL of a proxy (it is not shown): {_ADVICE}")
     port = None if found[2] is None else int(found[2])

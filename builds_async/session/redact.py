@@ -15,7 +15,7 @@ TOKEN_KINDS = {
 KEY_PREFIX = "cfk"  # of the global keys
 _PREFIXED = re.compile(rf"(?:{'|'.join([*TOKEN_KINDS, KEY_PREFIX])})_[A-Za-z0-9_-]{{16,}}")
 # Older tokens: 30 characters or more, with upper case, lower case and a digit. Older keys: 37 hex digits.
-_RANDOM = re.compile(
+_RANDOM = (
     r"(?<![\w-])(?:(?=[A-Z0-9_-]*[a-z])(?=[a-z0-9_-]*[A-Z])(?=[A-Za-z_-]*[0-9])[A-Za-z0-9_-]{30,}|[0-9a-f]{37})"
     r"(?![\w-])"
 )
@@ -56,7 +56,7 @@ def quoted(value: str) -> str:
 
     A credential has one of Cloudflare's prefixes, or is as long and random as older tokens and global keys.
     """
-    if _PREFIXED.search(value) or _RANDOM.search(value):
+    if _PREFIXED.search(value) or re.search(_RANDOM, value):
         return f"({NOT_SHOWN})"
     return repr(value)
 

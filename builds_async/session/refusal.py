@@ -29,7 +29,7 @@ from builds_async.session.transport import Response
 _EXCERPT = 300
 _MOST_ERRORS = 20
 _LONGEST_ERRORS = 64 * 1024
-_PAGE = re.compile(rb"\s*<(?:!doctype|html|head|body|p|div)\b", re.IGNORECASE)
+_PAGE = rb"(?i)\s*<(?:!doctype|html|head|body|p|div)\b"
 _STYLE = r"(?i)<style\b[^<]*</style>|<script\b[^<]*</script>"
 _MARKUP = r"<[^<>]{0,500}>"
 _ERRORS = msgspec.json.Decoder(ErrorEnvelope)
@@ -128,7 +128,7 @@ def _no_text(response: Response, secrets: Iterable[str]) -> str:
 
 
 def _said(body: bytes, secrets: Iterable[str]) -> str:
-    if _PAGE.match(body) and (text := _excerpt(body, secrets, of_page=True)):
+    if re.match(_PAGE, body) and (text := _excerpt(body, secrets, of_page=True)):
         return f"the page says {text!r}"
     return f"the body starts with {_excerpt(body, secrets)!r}"
 
