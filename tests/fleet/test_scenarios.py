@@ -129,20 +129,23 @@ def test_no_429(scenario: Callable[[Crowd], Awaitable[None]], seed: int, headers
     """No request is refused, no window has more than 285 of 300, and all members continue afterwards."""
     judge, after = asyncio.run(_day(scenario, seed, headers=headers))
     assert (judge.refused, judge.most <= BOUND) == (0, True), f"at most {judge.most} in a window"
-    assert after > CAPACITY  # of twice as many that fit
+    assert after > 4 * CAPACITY * 2 / 3
 
 
 async def _day(
     scenario: Callable[[Crowd], Awaitable[None]], seed: int, *, headers: bool
 ) -> tuple[Judge, int]:
-    """The judge, and the number of requests in two windows after the scenario."""
+    """The judge, and the number of requests in the four windows after the scenario.
+
+    Callers at the limit send in bursts, one for each window. The API's headers have whole seconds, so a burst
+    waits up to a second longer than a window, and one of the four may have a burst less.
+    """
     crowd = Crowd(seed, headers=headers)
     for _ in range(MEMBERS):
         await crowd.join()
     await scenario(crowd)
-    await crowd.pause(WINDOW, WINDOW)
     before = crowd.judge.requests
-    await crowd.pause(2 * WINDOW, 2 * WINDOW)
+    await crowd.pause(4 * WINDOW, 4 * WINDOW)
     after = crowd.judge.requests - before
     await crowd.leave()
     return crowd.judge, after
