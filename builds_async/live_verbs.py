@@ -41,7 +41,7 @@ class LiveVerbs(BuildVerbs):
     ) -> BuildWatcher: ...
     @overload
     def watch(
-        self, external_script_ids: Iterable[str], *, fleet: Ownership, interval: float = 15.0
+        self, external_script_ids: Iterable[str] | None = None, *, fleet: Ownership, interval: float = 15.0
     ) -> SharedWatcher: ...
     def watch(
         self,
@@ -60,24 +60,26 @@ class LiveVerbs(BuildVerbs):
         "Workers CI Read"; without ids "Workers Scripts Read" as well.
 
         With `fleet` each Worker is watched by one member of the fleet, and positions are stored in the
-        fleet's engine: see `SharedWatcher`. A fleet needs the tags of the Workers, and allows no `start`:
-        otherwise ValueError.
+        fleet's engine: see `SharedWatcher`. A fleet allows no `start`: ValueError.
         """
-        if fleet is not None and (external_script_ids is None or start is not None):
-            raise ValueError("with a fleet, pass the tags of the Workers, and no start")
+        if fleet is not None and start is not None:
+            raise ValueError("with a fleet, pass no start: the fleet has the positions")
         ids = () if external_script_ids is None else checked_tags(external_script_ids)
+        account = self._all_workers() if external_script_ids is None else None
         watcher = BuildWatcher(
             self._polls,
             ids if fleet is None else (),
             interval=interval,
             clock=self._clock,
             start=start,
-            account=self._all_workers() if external_script_ids is None else None,
+            account=account if fleet is None else None,
             patience=self._patience_of("watch"),
         )
         if fleet is None:
             return watcher
-        shared = SharedWatcher(ids, watcher, fleet=fleet, clock=self._clock, observer=self._observer)
+        shared = SharedWatcher(
+            ids, watcher, fleet=fleet, clock=self._clock, account=account, observer=self._observer
+        )
         return self._closed_with_me(shared)
 
     @overload
@@ -95,7 +97,7 @@ class LiveVerbs(BuildVerbs):
     @overload
     def tail(
         self,
-        external_script_ids: Iterable[str],
+        external_script_ids: Iterable[str] | None = None,
         *,
         fleet: Ownership | None = None,
         store: PositionStore,
@@ -108,7 +110,7 @@ class LiveVerbs(BuildVerbs):
     @overload
     def tail(
         self,
-        external_script_ids: Iterable[str],
+        external_script_ids: Iterable[str] | None = None,
         *,
         fleet: Ownership,
         store: PositionStore | None = None,
@@ -146,10 +148,8 @@ class LiveVerbs(BuildVerbs):
         With `store` the lines come in batches of one Worker, at most `max_lines` (100), and the position of
         each Worker is stored: `async for batch in client.tail(tags, store=FileStore("bot.json"))` continues
         where the last run ended. With `fleet` each Worker is read by one member of the fleet; without
-        `store`, the fleet stores the positions. `TailBatches` says what is guaranteed. Both need the tags of
-        the
-        Workers (`client.workers.names()` lists them), and allow neither `start` nor `events`: otherwise
-        ValueError.
+        `store`, the fleet stores the positions. `TailBatches` says what is guaranteed. Neither allows `start`
+        or `events`: ValueError.
         """
         if store is None and fleet is None:
             return self._tail(
@@ -161,10 +161,8 @@ class LiveVerbs(BuildVerbs):
                 poll_interval=poll_interval,
                 max_poll_interval=max_poll_interval,
             )
-        if external_script_ids is None or start is not None or events is not None:
-            raise ValueError(
-                "with a store or a fleet, pass the tags of the Workers, and no start and no events"
-            )
+        if start is not None or events is not None:
+            raise ValueError("with a store or a fleet, pass neither start nor events")
         make = partial(
             self._tail,
             tail=tail,
@@ -173,12 +171,13 @@ class LiveVerbs(BuildVerbs):
             max_poll_interval=max_poll_interval,
         )
         batches = TailBatches(
-            external_script_ids,
+            () if external_script_ids is None else external_script_ids,
             make,
             store=store,
             fleet=fleet,
             clock=self._clock,
             max_lines=max_lines,
+            account=self._all_workers() if external_script_ids is None else None,
             observer=self._observer,
         )
         return self._closed_with_me(batches)

@@ -1,8 +1,8 @@
 """Follows logs for the commands: of one build until it has finished, or of Workers until a stop signal."""
 
 from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext, suppress
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, nullcontext, suppress
 from datetime import datetime
 
 from builds_async import (
@@ -98,16 +98,9 @@ async def follow_workers(
     """
     file = None if resume is None else resume_file(resume, TailPosition)
     start = None if file is None else file.load()
-    names = await (find_workers(client, words) if words else all_workers(client))
-    if file is not None:
-        file.follow(names)
-    has_tags = any(tag == name for tag, name in names.items())
-    async with WorkerNames(client, wanted=has_tags or not words, names=None if words else names) as known:
-        await known.settle()
-
-        def name_of(tag: str) -> str:
-            return known.of(tag) or names.get(tag, tag)
-
+    async with _workers(client, words) as (names, name_of):
+        if file is not None:
+            file.follow(names)
         ends = TailCommands(commands, start)
         shown = list(map(name_of, names))
         output = _TailOutput(client, options, names=shown, name_of=name_of, start=start, ends=ends)
@@ -121,6 +114,18 @@ async def follow_workers(
         async with tail:
             await ends.print(WorkerBatches(tail), output.write, Checkpoint(file, start))
     return OK
+
+
+@asynccontextmanager
+async def _workers(
+    client: BuildsClient, words: Sequence[str]
+) -> AsyncIterator[tuple[dict[str, str], Callable[[str], str]]]:
+    """The Workers that the words name, or all of the account, and a function for the name of each Worker."""
+    names = await (find_workers(client, words) if words else all_workers(client))
+    has_tags = any(tag == name for tag, name in names.items())
+    async with WorkerNames(client, wanted=has_tags or not words, names=None if words else names) as known:
+        await known.settle()
+        yield names, lambda tag: known.of(tag) or names.get(tag, tag)
 
 
 class _TailOutput:
@@ -179,18 +184,15 @@ async def follow_group(
     group: str,
     commands: Commands | None = None,
 ) -> int:
-    """Print the part of the Workers that this member of a group has, until a stop signal."""
+    """Print the part of the Workers that this member of a group has, until a stop signal.
+
+    Without words: of all Workers of the account, including new ones.
+    """
     from builds_async.fleet import Fleet  # noqa: PLC0415  # an extra
 
     with usage_errors("--group"):
         fleet = Fleet(engine, group=group)
-    names = await find_workers(client, words)
-    async with WorkerNames(client, wanted=any(tag == name for tag, name in names.items())) as known:
-        await known.settle()
-
-        def name_of(tag: str) -> str:
-            return known.of(tag) or names[tag]
-
+    async with _workers(client, words) as (names, name_of):
         printer = make_line_printer(
             options,
             stdout(),
@@ -199,7 +201,7 @@ async def follow_group(
         )
         async with (
             fleet,
-            client.tail(names, fleet=fleet, tail=options.tail) as batches,
+            client.tail(names if words else None, fleet=fleet, tail=options.tail) as batches,
             commands or nullcontext(),
         ):
             await _print_batches(batches, printer, name_of, commands)

@@ -6,7 +6,6 @@ from typing import Protocol
 
 from builds_async.errors import AuthenticationError, BuildsError, PermissionDeniedError
 from builds_async.live.pace import Pace
-from builds_async.live.tracker import Tracker
 from builds_async.models.workers import WorkerScript
 from builds_async.session.clock import Clock
 from builds_async.session.ids import normalized_id
@@ -25,8 +24,20 @@ class WorkerSource(Protocol):
         ...
 
 
+class Group(Protocol):
+    """The Workers that a verb follows: a `Tracker`, or a `Roster`."""
+
+    def add(self, external_script_id: str, /) -> bool:
+        """Add a Worker. Returns False if it was there already."""
+        ...
+
+    def add_new(self, external_script_id: str, /) -> bool:
+        """Add a Worker that did not exist before: all of its builds are new."""
+        ...
+
+
 class AccountWorkers:
-    """Adds the Workers of an account to a tracker: all that exist at the beginning, then each new one."""
+    """Adds the Workers of an account to a group: all that exist at the beginning, then each new one."""
 
     def __init__(self, source: WorkerSource, clock: Clock) -> None:
         self.pace: Pace = Pace(clock, LIST_EVERY)
@@ -37,7 +48,7 @@ class AccountWorkers:
         self._known: set[str] | None = None
         self._failing = False
 
-    async def find(self, tracker: Tracker) -> list[str]:
+    async def find(self, group: Group) -> list[str]:
         """Request the list, and return the tags that were added. Raises only wrong credentials.
 
         After any other failure, the next list finds the new Workers.
@@ -57,7 +68,7 @@ class AccountWorkers:
         self._failing = False
         tags = [normalized_id(script.tag) for script in scripts if script.tag]
         # A Worker that the last list did not have is new, and so are all of its builds.
-        add = tracker.add if self._known is None else tracker.add_new
+        add = group.add if self._known is None else group.add_new
         added = [tag for tag in tags if tag not in (self._known or ()) and add(tag)]
         # All existing Workers are known now. Those that the caller has removed do not come back.
         self._known = set(tags)

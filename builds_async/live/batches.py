@@ -1,15 +1,17 @@
 """The lines of many Workers in batches of one Worker each, with the position of each Worker in a store."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Self, TypeAlias
 
 import msgspec
 
 from builds_async.errors import BuildsError, ConfigurationError, LeaseLostError
+from builds_async.live.account_workers import AccountWorkers
 from builds_async.live.closing import ClosedAtExit
 from builds_async.live.keeper import Batch, Keeper
 from builds_async.live.ownership import Alone, Ownership, Share
+from builds_async.live.roster import Roster
 from builds_async.live.stores import PositionStore
 from builds_async.live.tail import BuildTail
 from builds_async.models.changes import WorkerMark
@@ -115,6 +117,7 @@ class TailBatches(ClosedAtExit):
         fleet: Ownership | None,
         clock: Clock,
         max_lines: int,
+        account: AccountWorkers | None = None,
         observer: Observer | None = None,
     ) -> None:
         self._spelled: dict[str, str] = {}
@@ -127,13 +130,15 @@ class TailBatches(ClosedAtExit):
         else:
             store = fleet.store if store is None else store
             self._share = fleet.share(self._spelled, self._wake)
-        self._feed = _TailFeed(make_tail, self._spelled)
+        roster = None if account is None else Roster(account, self._join)
+        self._feed = _TailFeed(make_tail, self._spelled, () if roster is None else roster.created)
         self._keeper = Keeper(
             self._feed,
             store,
             self._share,
             clock=clock,
             most=whole("max_lines", max_lines, at_least=1),
+            roster=roster,
             observer=observer,
         )
 
@@ -150,10 +155,7 @@ class TailBatches(ClosedAtExit):
     async def add(self, external_script_id: str) -> None:
         """Add a Worker. Does nothing if it was added before. ValueError for anything but a tag."""
         (checked,) = checked_tags([external_script_id])
-        key = normalized_id(checked)
-        if key not in self._spelled:
-            self._spelled[key] = checked
-            await self._share.add(key)
+        await self._join(checked)
 
     async def remove(self, external_script_id: str) -> None:
         """Remove a Worker. Its position stays in the store. Does nothing if it was not added."""
@@ -181,16 +183,23 @@ class TailBatches(ClosedAtExit):
         """Save the positions of processed batches, hand over the Workers, and end the requests."""
         await self._keeper.aclose()
 
+    async def _join(self, tag: str) -> None:
+        key = normalized_id(tag)
+        if key not in self._spelled:
+            self._spelled[key] = tag
+            await self._share.add(key)
+
     def _wake(self) -> None:
         self._keeper.wake()
 
 
 class _TailFeed:
-    """A `BuildTail` whose Workers come and go."""
+    """A `BuildTail` whose Workers come and go. All builds of the `created` Workers are new."""
 
-    def __init__(self, make: _MakeTail, spelled: Mapping[str, str]) -> None:
+    def __init__(self, make: _MakeTail, spelled: Mapping[str, str], created: Collection[str]) -> None:
         self._make = make
         self._spelled = spelled
+        self._created = created
         self._tail: BuildTail | None = None
 
     @property
@@ -229,6 +238,8 @@ class _TailFeed:
 
     async def follow(self, starts: Mapping[str, TailPosition | None]) -> None:
         """Follow more Workers."""
+        new = {key: TailPosition({key: None}) for key in self._created if starts.get(key, False) is None}
+        starts = {**starts, **new}
         if self._tail is not None:
             for key, start in starts.items():
                 await self._tail.add(self._spelled.get(key, key), start=start)

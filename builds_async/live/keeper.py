@@ -9,6 +9,7 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 from builds_async.errors import BuildsError
 from builds_async.live.background import Tasks, together
 from builds_async.live.ownership import Share
+from builds_async.live.roster import Roster
 from builds_async.live.stores import PositionStore
 from builds_async.session.clock import Clock
 from builds_async.session.observe import LeaseLost, LeaseTaken, Observer
@@ -22,7 +23,7 @@ SAVE_EVERY = 1.0
 _AT_ONCE = 20
 """How many positions are loaded or saved at the same time."""
 
-_READ = "read"
+_READ, _LIST = "read", "list"
 
 logger: logging.Logger = logging.getLogger("builds_async")
 
@@ -126,8 +127,10 @@ class Keeper(Generic[Item, Pos]):
         *,
         clock: Clock,
         most: int,
+        roster: Roster | None = None,
         observer: Observer | None = None,
     ) -> None:
+        self._roster = roster
         self._observer = observer
         self._feed: Feed[Item, Pos] = feed
         self._store = store
@@ -289,7 +292,8 @@ class Keeper(Generic[Item, Pos]):
 
     @property
     def _is_over(self) -> bool:
-        return not self._followed and (self._share.ended or self._share.is_empty)
+        is_empty = self._share.is_empty and self._roster is None
+        return not self._followed and (self._share.ended or is_empty)
 
     async def _reconcile(self) -> None:
         """Follow exactly the Workers that the share holds."""
@@ -377,8 +381,11 @@ class Keeper(Generic[Item, Pos]):
         """Wait for items, for a change of the share, or until it is time to save."""
         if self._version != self._share.version:
             return
-        if self._followed and not self._ready and _READ not in self._tasks.names:
+        names = self._tasks.names
+        if self._followed and not self._ready and _READ not in names:
             self._tasks.start(_READ, self._read())
+        if self._roster is not None and self._roster.due <= self._clock.now() and _LIST not in names:
+            self._tasks.start(_LIST, self._roster.refresh())
         await self._tasks.wait_until(self._save_due)
 
     async def _read(self) -> None:

@@ -1,15 +1,17 @@
 """A watch whose Workers are divided among the members of a fleet."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Self
 
 import msgspec
 
 from builds_async.errors import BuildsError, ConfigurationError
+from builds_async.live.account_workers import AccountWorkers
 from builds_async.live.closing import ClosedAtExit
 from builds_async.live.keeper import Keeper
 from builds_async.live.ownership import Ownership
+from builds_async.live.roster import Roster
 from builds_async.live.watch import BuildWatcher
 from builds_async.models.changes import BuildChange, WatchPosition
 from builds_async.session.clock import Clock
@@ -38,16 +40,20 @@ class SharedWatcher(ClosedAtExit):
         *,
         fleet: Ownership,
         clock: Clock,
+        account: AccountWorkers | None = None,
         observer: Observer | None = None,
     ) -> None:
         keys = [PREFIX + normalized_id(tag) for tag in checked_tags(external_script_ids)]
+        roster = None if account is None else Roster(account, self._join)
         self._watcher = watcher
+        self._share = fleet.share(keys, self._wake)
         self._keeper = Keeper(
-            _WatchFeed(watcher),
+            _WatchFeed(watcher, () if roster is None else roster.created),
             fleet.store,
-            fleet.share(keys, self._wake),
+            self._share,
             clock=clock,
             most=1,
+            roster=roster,
             observer=observer,
         )
 
@@ -77,15 +83,19 @@ class SharedWatcher(ClosedAtExit):
         """Save the positions of processed changes, and hand over the Workers."""
         await self._keeper.aclose()
 
+    async def _join(self, tag: str) -> None:
+        await self._share.add(PREFIX + tag)
+
     def _wake(self) -> None:
         self._keeper.wake()
 
 
 class _WatchFeed:
-    """A `BuildWatcher` whose Workers come and go."""
+    """A `BuildWatcher` whose Workers come and go. All builds of the `created` Workers are new."""
 
-    def __init__(self, watcher: BuildWatcher) -> None:
+    def __init__(self, watcher: BuildWatcher, created: Collection[str]) -> None:
         self._watcher = watcher
+        self._created = created
         self._keys: set[str] = set()
         self._again: Callable[[], object] = bool
 
@@ -125,7 +135,9 @@ class _WatchFeed:
         """Watch more Workers."""
         for key, start in starts.items():
             self._keys.add(key)
-            await self._watcher.add(self.tag_of(key), start=start)
+            tag = self.tag_of(key)
+            is_new = start is None and tag in self._created
+            await self._watcher.add(tag, start=WatchPosition({tag: None}) if is_new else start)
         self._again()
 
     async def drop(self, key: str) -> None:

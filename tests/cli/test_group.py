@@ -75,10 +75,12 @@ async def test_a_batch_is_committed_after_its_commands(interrupted: bool) -> Non
 
 
 @pytest.mark.slow
-def test_two_tails(account: Served, tmp_path: Path) -> None:
+@pytest.mark.parametrize("named", [True, False], ids=["one Worker", "all Workers"])
+def test_two_tails(account: Served, tmp_path: Path, named: bool) -> None:
     """Two tails of a group print each line once, even if one is stopped and the other continues."""
+    name = "grouped" if named else "one-of-all"
     files = [tmp_path / name for name in "ab"]
-    build = account.do(lambda: account.sim.add_build(external_script_id=account.sim.add_worker("grouped")))
+    build = account.do(lambda: account.sim.add_build(external_script_id=account.sim.add_worker(name)))
 
     def wait_for(count: int) -> None:
         end = time.monotonic() + DEADLINE
@@ -88,11 +90,12 @@ def test_two_tails(account: Served, tmp_path: Path) -> None:
 
     def read() -> list[str]:
         lines = [line for file in files for line in file.read_text().splitlines()]
-        return sorted(json.loads(line)["message"] for line in lines)
+        printed = [json.loads(line) for line in lines]
+        return sorted(line["message"] for line in printed if line["build_uuid"] == build.build_uuid)
 
     with own_server() as engine:
         variables = account.environment | {"BUILDS_ASYNC_SHARED": engine.url}
-        words = ("tail", "grouped", "--group", "g", "-o", "json")
+        words = ("tail", *([name] if named else []), "--group", "g", "-o", "json")
         with (
             files[0].open("wb") as first,
             files[1].open("wb") as second,

@@ -6,11 +6,20 @@ from contextlib import suppress
 
 import pytest
 
-from builds_async import BuildChange, BuildEvent, BuildsClient, LeaseTaken, Observation
+from builds_async import (
+    BuildChange,
+    BuildEvent,
+    BuildsClient,
+    LeaseTaken,
+    Observation,
+    TailPosition,
+    WatchPosition,
+)
 from builds_async.fleet import Fleet
 from builds_async.fleet.memory_group import MemoryGroups
 from builds_async.models.builds import BuildOutcome, BuildStatus
 from builds_async.simulator import BuildsSimulator, VirtualClock
+from tests.live.tail.support import script
 from tests.support import nothing_left
 
 LEASE = 4.0
@@ -19,10 +28,11 @@ LEASE = 4.0
 class Watching:
     """A member that watches until it is stopped."""
 
-    def __init__(self, sim: BuildsSimulator, engine: MemoryGroups, tags: list[str]) -> None:
+    def __init__(self, sim: BuildsSimulator, engine: MemoryGroups, tags: list[str] | None) -> None:
         self.sim, self.engine, self.tags = sim, engine, tags
         self.fleet = Fleet(engine, group="g", lease=LEASE)
         self.changes: list[BuildChange] = []
+        self.lines: list[tuple[str, str, int]] = []
         self.events: list[BuildEvent] = []
         self.observed: list[Observation] = []
         self.task: asyncio.Task[None] | None = None
@@ -44,8 +54,8 @@ class Watching:
 
     async def tail(self) -> None:
         async with self.fleet, self.client() as client, client.tail(self.tags, fleet=self.fleet) as batches:
-            async for _ in batches:
-                pass
+            async for batch in batches:
+                self.lines += [(batch.external_script_id, uuid, n) for uuid, n, *_ in batch.rows()]
 
     async def listen(self, queue_id: str) -> None:
         async with self.fleet, self.client() as client:
@@ -136,12 +146,45 @@ async def test_events() -> None:
     assert len(keys) == len(set(keys))
 
 
+@pytest.mark.parametrize("verb", ["watch", "tail"])
+async def test_all_workers_of_the_account(verb: str) -> None:
+    """Without tags, members divide all Workers of the account, and later ones with all of their builds."""
+    sim, engine, tags = account(3)
+    async with nothing_left():
+        members = [Watching(sim, engine, None) for _ in range(2)]
+        for member in members:
+            member.task = asyncio.create_task(member.watch() if verb == "watch" else member.tail())
+        await sim.clock.sleep(20.0)
+        tags.append(sim.add_worker())
+        for tag in tags:
+            sim.add_build(script(3, every=0.1), external_script_id=tag)
+        await sim.clock.sleep(120.0)
+        owned = [name.removeprefix("watch:") for member in members for name in member.fleet.owned]
+        assert sorted(owned) == sorted(tags)
+        for member in members:
+            await member.leave()
+    ended = [
+        change.external_script_id
+        for member in members
+        for change in member.changes
+        if change.build.build_outcome == BuildOutcome.SUCCESS
+    ]
+    lines = [line for member in members for line in member.lines]
+    if verb == "watch":
+        assert sorted(ended) == sorted(tags)
+    else:
+        assert Counter(tag for tag, _, _ in lines) == dict.fromkeys(tags, 3)
+        assert len(set(lines)) == len(lines)
+
+
 async def test_misuse() -> None:
-    """With a fleet, a watch and a tail need their Workers."""
-    sim, engine, _ = account(1)
+    """With a fleet, a watch and a tail have no `start`, and a tail has no `events`."""
+    sim, engine, tags = account(1)
     member = Watching(sim, engine, [])
     async with member.fleet, member.client() as client:
-        with pytest.raises(ValueError, match="pass the tags"):
-            client.watch(None, fleet=member.fleet)  # type: ignore[call-overload]
-        with pytest.raises(ValueError, match="pass the tags"):
-            client.tail(None, fleet=member.fleet)  # type: ignore[call-overload]
+        with pytest.raises(ValueError, match="no start"):
+            client.watch(tags, fleet=member.fleet, start=WatchPosition())  # type: ignore[call-overload]
+        with pytest.raises(ValueError, match="neither start nor events"):
+            client.tail(tags, fleet=member.fleet, start=TailPosition())  # type: ignore[call-overload]
+        with pytest.raises(ValueError, match="neither start nor events"):
+            client.tail(tags, fleet=member.fleet, events="0" * 32)  # type: ignore[call-overload]

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from builds_async import (
+    BuildsClient,
     BuildsError,
     RateBudget,
     RetryPolicy,
@@ -115,6 +116,12 @@ class Wire:
 def wire(latency: float = 0.0, **options: Any) -> Wire:
     options = {"rate_limit": None, **options}
     return Wire(BuildsSimulator(clock=VirtualClock(idle_turns=15), **options), latency)
+
+
+def simulated() -> tuple[BuildsSimulator, BuildsClient]:
+    """A simulator and a client for it without a socket."""
+    sim = BuildsSimulator(clock=VirtualClock(idle_turns=20))
+    return sim, sim.client(clock=sim.clock)
 
 
 async def next_line(tail: BuildTail) -> TailLine:

@@ -7,18 +7,12 @@ from typing import TypeVar
 
 import pytest
 
-from builds_async import BuildsClient, EventStream, TailEnd, TailLine
+from builds_async import EventStream, TailEnd, TailLine
 from builds_async.live.tail import BuildTail
-from builds_async.simulator import BuildsSimulator, Fault, VirtualClock
-from tests.live.tail.support import collect, item_within, kept, script, texts, wire
+from builds_async.simulator import Fault
+from tests.live.tail.support import collect, item_within, kept, script, simulated, texts, wire
 
 T = TypeVar("T")
-
-
-def simulated() -> tuple[BuildsSimulator, BuildsClient]:
-    """A simulator and a client for it without a socket."""
-    sim = BuildsSimulator(clock=VirtualClock(idle_turns=20))
-    return sim, sim.client(clock=sim.clock)
 
 
 class TestSets:
