@@ -34,7 +34,7 @@ The fleet is above the live verbs, and the client does not import it.
 """
 MODULES = sorted(ROOT.rglob("*.py"))
 SIMULATOR = [path for path in MODULES if path.is_relative_to(ROOT / "simulator")]
-SIMULATOR_KNOWS = ["models", "errors", "session.clock", "session.transport", "simulator"]
+SIMULATOR_KNOWS = ["models", "errors", "session.clock", "session.hosts", "session.transport", "simulator"]
 LAYERED = [path for path in MODULES if path not in SIMULATOR]
 
 
@@ -127,6 +127,8 @@ NOT_PUBLIC = {
     "builds_async.session.ids",
     "builds_async.session.redact",
     "builds_async.fleet.address",
+    # Whether an address to listen on is this machine.
+    "builds_async.session.hosts",
     # The exit code for the status of a finding.
     "builds_async.session.refusal",
     # The URL of a page if the name is known; `client.dashboard_url` looks it up.

@@ -9,6 +9,7 @@ from builds_async.live.closing import ClosedAtExit
 from builds_async.live.leases import Leases
 from builds_async.live.patience import Patience
 from builds_async.live.queue_poller import QueuePoller
+from builds_async.live.single_reader import SingleReader
 from builds_async.live.sources import QueueSource
 from builds_async.models.events import BuildEvent, read_event
 from builds_async.models.queues import MAX_BATCH, MAX_DELAY, MAX_VISIBILITY, QueueBatch, QueueMessage
@@ -88,7 +89,7 @@ class EventStream(ClosedAtExit):
         for key in acknowledged:
             self._acknowledged.add(key)
         self._unreadable: _Recent[str] = _Recent(MEMORY)
-        self._reading = False
+        self._single = SingleReader("this stream")
         self._closed = False
 
     def __repr__(self) -> str:
@@ -106,10 +107,7 @@ class EventStream(ClosedAtExit):
 
         Canceling it is safe.
         """
-        if self._reading:
-            raise RuntimeError("another task is already reading this stream; give each its own")
-        self._reading = True
-        try:
+        with self._single:
             # A consumer that requests the next event has processed the one before.
             self._finish_current()
             while not self._closed:
@@ -117,8 +115,6 @@ class EventStream(ClosedAtExit):
                     self._current = event
                     return event
                 await self._fetch()
-        finally:
-            self._reading = False
         raise StopAsyncIteration
 
     async def ack(self, event: BuildEvent) -> None:

@@ -9,6 +9,7 @@ from builds_async.errors import BuildsError
 from builds_async.live.demand import Demand
 from builds_async.live.log_reader import LogReader
 from builds_async.live.patience import Patience
+from builds_async.live.single_reader import SingleReader
 from builds_async.live.sources import LogSource, StateSource
 from builds_async.models.builds import Build
 from builds_async.models.logs import LogLine, LogPosition
@@ -82,7 +83,7 @@ class LogFollower:
         self._demand = demand
         self._buffered = self._reader.buffered
         self._build_uuid = build_uuid
-        self._reading = False
+        self._single = SingleReader("this log")
 
     def __repr__(self) -> str:
         state = "ended" if self._reader.ended else "open"
@@ -188,21 +189,21 @@ class LogFollower:
 
     async def _fetch(self) -> None:
         """Put the next lines into the reader's buffer, or none at the end."""
-        if self._reading:
-            raise RuntimeError("another task is already reading this log; give each its own follower")
-        self._reading = True
+        with self._single:
+            try:
+                while not (length_hint(self._reader.buffered) or self._reader.ended):
+                    await self._step()
+            finally:
+                self._buffered = self._reader.buffered  # kept here too: it is read for each line
+
+    async def _step(self) -> None:
+        await self._reader.pace.turn(not_before=self._patience.due)
         try:
-            while not (length_hint(self._reader.buffered) or self._reader.ended):
-                await self._reader.pace.turn(not_before=self._patience.due)
-                try:
-                    await self._reader.step()
-                except BuildsError as error:
-                    if not self._patience.outlasts(error):
-                        raise
-                else:
-                    self._patience.succeeded()
-                if self._demand is not None and self._reader.build is not None:
-                    self._demand.see(self, self._reader.build)
-        finally:
-            self._buffered = self._reader.buffered  # kept here too: it is read for each line
-            self._reading = False
+            await self._reader.step()
+        except BuildsError as error:
+            if not self._patience.outlasts(error):
+                raise
+        else:
+            self._patience.succeeded()
+        if self._demand is not None and self._reader.build is not None:
+            self._demand.see(self, self._reader.build)

@@ -10,6 +10,7 @@ from builds_async.errors import BuildsError
 from builds_async.live.background import Tasks, together
 from builds_async.live.ownership import Share
 from builds_async.live.roster import Roster
+from builds_async.live.single_reader import SingleReader
 from builds_async.live.stores import PositionStore
 from builds_async.session.clock import Clock
 from builds_async.session.observe import LeaseLost, LeaseTaken, Observer
@@ -144,7 +145,7 @@ class Keeper(Generic[Item, Pos]):
         self._only_commit: bool = getattr(store, "only_commit", False)
         self._save_due = clock.now()
         self._tasks = Tasks(clock)
-        self._reading = False
+        self._single = SingleReader("this")
         self._closed = False
 
     @property
@@ -158,22 +159,18 @@ class Keeper(Generic[Item, Pos]):
 
     def begin(self) -> None:
         """Begin a loop. A batch that an interrupted loop left unsaved comes again."""
-        if self._current is not None and not self._reading:
+        if self._current is not None and not self._single.is_reading:
             self._take_back(self._current)
 
     async def next(self) -> Batch[Item, Pos] | None:
         """Save the position after the last batch, and return the next one; None at the end."""
-        if self._reading:
-            raise RuntimeError("another task is already reading this; give each its own")
-        self._reading = True
-        try:
-            return await self._next()
-        except BuildsError as error:
-            if not self._has_left(error):
-                raise
-            return None
-        finally:
-            self._reading = False
+        with self._single:
+            try:
+                return await self._next()
+            except BuildsError as error:
+                if not self._has_left(error):
+                    raise
+                return None
 
     async def _next(self) -> Batch[Item, Pos] | None:
         await self._settle()

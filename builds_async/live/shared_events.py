@@ -10,6 +10,7 @@ from builds_async.live.background import Tasks
 from builds_async.live.closing import ClosedAtExit
 from builds_async.live.events import EventStream
 from builds_async.live.ownership import Ownership
+from builds_async.live.single_reader import SingleReader
 from builds_async.models.events import BuildEvent
 from builds_async.session.clock import Clock
 
@@ -51,7 +52,7 @@ class SharedEvents(ClosedAtExit):
         self._done: list[_Key] = []
         self._current: BuildEvent | None = None
         self._ready: BuildEvent | None = None
-        self._reading = False
+        self._single = SingleReader("these events")
         self._closed = False
 
     def __aiter__(self) -> Self:
@@ -59,10 +60,7 @@ class SharedEvents(ClosedAtExit):
 
     async def __anext__(self) -> BuildEvent:
         """Acknowledge the last event, and return the next one. Canceling it is safe."""
-        if self._reading:
-            raise RuntimeError("another task is already reading these events; give each its own")
-        self._reading = True
-        try:
+        with self._single:
             await self._settle()
             while not self._closed and not (self._share.ended and self._stream is None):
                 await self._reconcile()
@@ -72,8 +70,6 @@ class SharedEvents(ClosedAtExit):
                 if self._stream is not None and self._ready is None and not len(self._tasks):
                     self._tasks.start(_EVENT, self._pull(self._stream))
                 await self._tasks.wait_until(self._clock.now() + 1.0)
-        finally:
-            self._reading = False
         raise StopAsyncIteration
 
     async def aclose(self) -> None:

@@ -12,6 +12,7 @@ from builds_async.live.events import EventStream
 from builds_async.live.open_logs import OpenLogs
 from builds_async.live.patience import Patience
 from builds_async.live.schedule import Schedule
+from builds_async.live.single_reader import SingleReader
 from builds_async.live.sources import TailSource
 from builds_async.live.tail_requests import SAFETY_NET, TailRequests
 from builds_async.live.tracker import Tracker
@@ -113,7 +114,7 @@ class BuildTail(ClosedAtExit):
             account=account,
             events=events,
         )
-        self._reading = False
+        self._single = SingleReader("this tail")
         self._closed = False
 
     @property
@@ -203,10 +204,7 @@ class BuildTail(ClosedAtExit):
 
     async def _fetch(self) -> None:
         """Wait until something can be delivered; without Workers, return at once."""
-        if self._reading:
-            raise RuntimeError("another task is already reading this tail; give each its own")
-        self._reading = True
-        try:
+        with self._single:
             while not self._logs.has_next:
                 if not self._tracker and self._account is None:
                     return
@@ -215,8 +213,6 @@ class BuildTail(ClosedAtExit):
                 await self._requests.start_due()
                 if not self._logs.has_next:
                     await self._requests.wait()
-        finally:
-            self._reading = False
 
 
 def _checked(start: TailPosition | None) -> TailPosition:

@@ -10,6 +10,7 @@ from builds_async.live.account_workers import AccountWorkers
 from builds_async.live.background import together
 from builds_async.live.pace import Pace
 from builds_async.live.patience import Patience
+from builds_async.live.single_reader import SingleReader
 from builds_async.live.sources import WatchSource
 from builds_async.live.tracker import AT_ONCE, Tracker
 from builds_async.models.builds import Build
@@ -75,7 +76,7 @@ class BuildWatcher:
         self._added: list[str] = []
         self._began: float | None = None  # when this pass began; None between two passes
         self._clock = clock
-        self._reading = False
+        self._single = SingleReader("this watch")
         self._builds: dict[str, WatchedBuild] = {}  # delivered builds that may still change
         self._restore(start)
 
@@ -157,16 +158,11 @@ class BuildWatcher:
         return self
 
     async def __anext__(self) -> BuildChange:
-        if self._reading:
-            raise RuntimeError("another task is already reading this watch; give each its own")
-        self._reading = True
-        try:
+        with self._single:
             while not self._tracker.changes:
                 if not self._tracker and self._account is None:
                     raise StopAsyncIteration
                 await self._continue()
-        finally:
-            self._reading = False
         return self._next_buffered()
 
     def _next_buffered(self) -> BuildChange:

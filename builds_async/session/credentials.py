@@ -1,6 +1,5 @@
 """Reads the client's account, credentials and base URL from the arguments, and then from the environment."""
 
-import ipaddress
 import os
 import re
 from collections.abc import Mapping
@@ -9,6 +8,7 @@ import msgspec
 
 from builds_async.errors import ConfigurationError
 from builds_async.models.diagnosis import CredentialKind
+from builds_async.session.hosts import is_host, is_loopback
 from builds_async.session.redact import KEY_PREFIX, TOKEN_KINDS, Secret
 
 DEFAULT_BASE_URL = "https://api.cloudflare.com/client/v4"
@@ -66,28 +66,6 @@ def resolve(
     """
     credentials, secrets = _credentials(api_token, api_key, api_email, environ)
     return Settings(_account(account_id, environ), _base_url(base_url, environ), credentials, secrets)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether `host` is this machine."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def is_host(host: str) -> bool:
-    """Whether `host` is an IPv6 address in brackets, or a name with labels of 1 to 63 characters."""
-    if host.startswith("["):
-        try:
-            ipaddress.IPv6Address(host.strip("[]"))
-        except ValueError:
-            return False
-        return True
-    labels = host.removesuffix(".").split(".")
-    return len(host) <= 253 and all(1 <= len(label) <= 63 for label in labels)
 
 
 def _account(account_id: str | None, environ: Mapping[str, str]) -> str:

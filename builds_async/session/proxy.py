@@ -10,7 +10,7 @@ import msgspec
 from yarl import URL
 
 from builds_async.errors import ConfigurationError
-from builds_async.session.credentials import is_host, is_loopback
+from builds_async.session.hosts import is_host, is_loopback
 from builds_async.session.redact import Secret
 
 _SOCKS = frozenset({"socks", "socks4", "socks4a", "socks5", "socks5h"})

@@ -1,7 +1,6 @@
 """Serves the simulated API over a socket, and applies connection faults."""
 
 import asyncio
-import ipaddress
 import socket
 import struct
 from contextlib import suppress
@@ -9,6 +8,7 @@ from contextlib import suppress
 from aiohttp import web
 
 from builds_async.session.clock import Clock
+from builds_async.session.hosts import is_loopback
 from builds_async.simulator.api import Api
 from builds_async.simulator.faults import Fault
 from builds_async.simulator.messages import Request, Response
@@ -36,7 +36,7 @@ class ApiServer:
     async def start(self, host: str, port: int) -> int:
         """Listen, and return the port. ValueError unless `host` is loopback; OSError if the port is taken."""
         # Requests and tokens are not encrypted, so other machines must not reach the server.
-        if host != "localhost" and not ipaddress.ip_address(host).is_loopback:
+        if not is_loopback(host):
             raise ValueError(f"the simulator serves loopback addresses only, not {host!r}")
         # Handlers are canceled with their connection: one that stalls must not outlive its client.
         self._server = web.Server(self._handle, handler_cancellation=True, access_log=None)

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from builds_async import BuildsClient, BuildsError, ConfigurationError
-from builds_async.session.credentials import Settings, is_loopback, resolve
+from builds_async.session.credentials import Settings, resolve
+from builds_async.session.hosts import is_loopback
 from builds_async.session.redact import Secret
 from tests.support import ACCOUNT, BASE_URL, TOKEN
 from tests.support.case import cases

@@ -2,7 +2,6 @@
 
 import asyncio
 import secrets
-from ipaddress import ip_address
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -14,6 +13,7 @@ from builds_async.cli.exits import OK, CommandError
 from builds_async.cli.options import CONNECTION, Connection
 from builds_async.cli.terminal import stdout
 from builds_async.dashboard import Dashboard, serving, workers
+from builds_async.session.hosts import is_loopback
 
 
 async def dashboard_command(
@@ -41,12 +41,12 @@ async def dashboard_command(
     connection: Connection = CONNECTION,
 ) -> int:
     """Serve a page with the builds of all Workers and their live logs, until Ctrl-C."""
-    if not token and not _is_loopback(host):
+    if not token and not is_loopback(host):
         raise CommandError(f"--host {host} lets other machines read your logs: add --token")
     secret = secrets.token_urlsafe() if token else None
     async with connect(connection) as client:
         found = await workers(client, names)
-        allowed = _is_loopback(host) if writes is None else writes
+        allowed = is_loopback(host) if writes is None else writes
         board = Dashboard(client, found, joining=not names, writes=allowed)
         try:
             async with serving(board, host, port, secret) as url:
@@ -57,10 +57,3 @@ async def dashboard_command(
         except OSError as error:
             raise CommandError(f"can't serve at {host}, port {port}: {error.strerror or error}") from error
     return OK
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
