@@ -148,6 +148,10 @@ class Tracker:
         in_hand = any(normalized_id(change.external_script_id) == tag for change in self.changes)
         return self._marks.stored_of(tag, in_hand=in_hand)
 
+    def is_listing(self, tag: str) -> bool:
+        """Whether a watch that starts at the taken changes lists a Worker's older running builds again."""
+        return self._marks.is_listing(tag)
+
     def spelling(self, tag: str) -> str:
         """The tag of a Worker as the caller wrote it."""
         return self._spelled.get(tag, tag)

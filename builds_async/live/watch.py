@@ -78,6 +78,7 @@ class BuildWatcher:
         self._clock = clock
         self._single = SingleReader("this watch")
         self._builds: dict[str, WatchedBuild] = {}  # delivered builds that may still change
+        self._listing: set[str] = set()  # Workers whose older builds were delivered in part
         self._restore(start)
 
     def _restore(self, start: WatchPosition, *, only: str | None = None) -> None:
@@ -86,6 +87,8 @@ class BuildWatcher:
             tag = normalized_id(watched.external_script_id)
             if tag in self._tracker.marks and only in {None, tag}:
                 self._builds[uuid] = watched
+                if watched.build.is_finished:
+                    self._listing.add(tag)
                 open_builds.setdefault(tag, []).append(watched.build)
         self._tracker.restore(open_builds, only=only)
 
@@ -121,7 +124,8 @@ class BuildWatcher:
         builds = {}
         for uuid, watched in self._builds.items():
             tag = normalized_id(watched.external_script_id)
-            if only in {None, tag} and (uuid in pending or self._tracker.is_open(tag, uuid)):
+            is_listed = watched.build.is_finished and self._tracker.is_listing(tag)
+            if only in {None, tag} and (is_listed or uuid in pending or self._tracker.is_open(tag, uuid)):
                 builds[uuid] = watched
         return builds
 
@@ -148,6 +152,7 @@ class BuildWatcher:
         (checked,) = checked_tags([external_script_id])
         tag = normalized_id(checked)
         self._tracker.remove(tag)
+        self._listing.discard(tag)
         for waiting in (self._pending, self._following):
             waiting.pop(tag, None)
         self._builds = {
@@ -167,11 +172,21 @@ class BuildWatcher:
 
     def _next_buffered(self) -> BuildChange:
         change = self._tracker.take()
-        uuid = change.build.build_uuid
-        if change.build.is_finished:
-            self._builds.pop(uuid, None)
-        else:
-            self._builds[uuid] = WatchedBuild(change.external_script_id, change.build)
+        tag, uuid = normalized_id(change.external_script_id), change.build.build_uuid
+        self._builds[uuid] = WatchedBuild(change.external_script_id, change.build)
+        # If only a part of a Worker's older builds was delivered, a restart lists all of them again. So the
+        # finished ones of that part stay in the position until the rest is delivered.
+        if self._tracker.is_listing(tag):
+            self._listing.add(tag)
+        elif tag in self._listing:
+            self._listing.discard(tag)
+            self._builds = {
+                key: it
+                for key, it in self._builds.items()
+                if not it.build.is_finished or normalized_id(it.external_script_id) != tag
+            }
+        elif change.build.is_finished:
+            del self._builds[uuid]
         return change
 
     async def _continue(self) -> None:

@@ -56,6 +56,11 @@ class WorkerMarks:
         mark = self.found.get(tag)
         return mark is not None and mark.older_may_run
 
+    def is_listing(self, tag: str) -> bool:
+        """Whether a position stored now would list a Worker's older running builds again."""
+        mark = self._taken.get(tag)
+        return mark is not None and mark.older_may_run
+
     def listed(self, tag: str, *, until: str | None) -> None:
         """Note that a Worker's older running builds were listed.
 

@@ -31,7 +31,7 @@ class BuildChange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WatchedBuild(msgspec.Struct, frozen=True):
-    """A build that may still change, as it was last reported."""
+    """A build of a watch's position, as it was last reported."""
 
     external_script_id: str
     """The tag of the Worker."""
@@ -63,4 +63,4 @@ class WatchPosition(msgspec.Struct, frozen=True):
     """The newest build reported of each Worker, by tag in lower case; None for a Worker that had no build."""
 
     builds: dict[str, WatchedBuild] = {}
-    """The reported builds that may still change, by build UUID."""
+    """The reported builds that may still change or be reported again, by build UUID."""

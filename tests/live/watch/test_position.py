@@ -58,6 +58,22 @@ class TestPosition:
                 uuid for uuid in builds if seen.count(f"{uuid} success") + seen.count(f"+{uuid} success") == 1
             } == builds
 
+    @pytest.mark.parametrize("every", [1, 2, 3])
+    async def test_older_builds_that_have_ended(self, every: int) -> None:
+        """Older builds that may have run come once each, even if the watch restarts between them."""
+        older = [life(f"old{n}", 0, QUICK) for n in range(5)]
+        world = World(*older, life("new", 1, ENDLESS))
+        world.time = 20.0
+        watcher = world.watch()
+        seen = [short(await anext(watcher))]
+        world.until = 100.0
+        while len(seen) < 6:
+            watcher = resumed(world, watcher)
+            seen += [short(await anext(watcher)) for _ in range(min(every, 6 - len(seen)))]
+        assert sorted(seen) == ["+new running", *(f"+{it.uuid} fail" for it in older)]
+        assert set(watcher.position.builds) == set(watcher._builds) == {"new"}  # nothing else is kept
+        assert await everything(resumed(world, watcher)) == []
+
     async def test_previous(self) -> None:
         """After a restart, `previous` is the last reported state of the build."""
         world = World(life("a", 0), until=10)
