@@ -33,7 +33,7 @@ INSERT = "insert into lines values ($1, $2, $3, $4)"
 class PostgresStore:
     """A `PositionStore` in one table."""
 
-    only_commit = True  # the position is saved with the lines, never by itself
+    only_commit = True  # the position after lines is saved only together with them
 
     def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
         self.pool = pool

@@ -25,7 +25,7 @@ class Service:
     async def worker(self, request: web.Request) -> web.Response:
         """The latest build of a Worker; null if it was never built."""
         name = request.match_info["name"]
-        tag = (await self.client.workers.tags([name]))[name]  # lists the Workers once, and for a new name
+        tag = (await self.client.workers.tags([name]))[name]  # lists the Workers once, again for a new name
         if tag not in self.watch.current:
             return web.Response(status=503, text="not looked up yet")
         return web.json_response(to_builtins(self.watch.current[tag]))

@@ -21,7 +21,7 @@ async def explain(client: BuildsClient, build: Build) -> str | None:
     try:
         async with asyncio.timeout(60):
             return build.failure_reason([line async for line in client.follow(build.build_uuid)])
-    except (BuildsError, TimeoutError) as error:  # no reason for another exit code: the outcome is known
+    except (BuildsError, TimeoutError) as error:  # the exit code stays, because the outcome is known
         return f"unknown, because the log can't be read: {str(error) or 'timeout'}"
 
 
