@@ -40,6 +40,7 @@ OUTPUT = {
     "shop": [
         "Cloning repository...",
         "Installing project dependencies: npm clean-install",
+        "Executing user build command: npm run build",
         "vite v7.1.4 building for production...",
         "✓ 214 modules transformed.",
         "Success: Build command completed",
@@ -47,12 +48,14 @@ OUTPUT = {
     ],
     "blog": [
         "Cloning repository...",
+        "Executing user build command: astro build",
         "astro v5.13.2: generating static routes",
         "✓ 48 pages built in 2.31s",
         "Success! Build completed.",
     ],
     "api": [
         "Cloning repository...",
+        "Executing user build command: npm run build",
         "> tsc --noEmit",
         "src/limits.ts(41,7): error TS2322: Type 'null' is not assignable to type 'number'",
         "Failed: error occurred while running build command",
