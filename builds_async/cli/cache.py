@@ -88,7 +88,7 @@ class Cache:
         try:
             data, _ = read_file(self._path, _MAX_BYTES)
             content = msgspec.json.decode(data, type=_Content)
-        except (OSError, ValueError, UnsuitableFileError):  # msgspec's errors are ValueErrors
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError, UnsuitableFileError):
             return _Content()
         # Other programs can write the file: whatever is not a UUID or a name is ignored.
         return _Content(

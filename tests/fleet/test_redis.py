@@ -151,10 +151,10 @@ class TestRefused:
     async def test_no_redis(self) -> None:
         """A server that does not speak Redis is refused."""
 
-        async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             writer.write(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+            await reader.read()
             writer.close()
-            await writer.wait_closed()
 
         async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
             over = RedisEngine(f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}")
