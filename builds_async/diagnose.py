@@ -184,8 +184,12 @@ def _unusable(seen: _Results) -> Finding:
             message=f"The token can't be used as it was passed: {seen.damage}",
             advice="Correct CLOUDFLARE_API_TOKEN, or wherever the token comes from",
         )
-    what = "The key and the email address" if seen.kind == CredentialKind.GLOBAL_KEY else "The token"
-    return _bad(f"{what} can't be used: wrong, expired or revoked", "Check CLOUDFLARE_API_TOKEN. ")
+    if seen.kind == CredentialKind.GLOBAL_KEY:
+        what = "The key and the email address"
+        check = "Check CLOUDFLARE_API_KEY and CLOUDFLARE_EMAIL, or use a token. "
+    else:
+        what, check = "The token", "Check CLOUDFLARE_API_TOKEN. "
+    return _bad(f"{what} can't be used: wrong, expired or revoked", check)
 
 
 def _account(seen: _Results) -> Finding:

@@ -339,6 +339,13 @@ async def test_a_damaged_token(token: str, said: str, replies: dict[str, Reply])
     assert not shows_secret(found)
 
 
+async def test_a_wrong_key() -> None:
+    """The advice for a wrong global key names the variables of the key, not that of a token."""
+    finding = by_check((await diagnosed(KEY, ALL_WRONG))[0])["credentials"]
+    assert finding.message.startswith("The key and the email address can't be used")
+    assert finding.advice.startswith("Check CLOUDFLARE_API_KEY and CLOUDFLARE_EMAIL, or use a token. Create")
+
+
 async def test_an_odd_token_that_works() -> None:
     """A malformed token that the API accepts is not a problem."""
     checks = by_check((await diagnosed(f"CLOUDFLARE_API_TOKEN={USER}", {}))[0])
