@@ -180,18 +180,26 @@ _BY_CODE_HINTS = {
         " them, or delete it first"
     ),
 }
-_NOT_FOUND = {
-    "/builds/builds/": "Check the UUID of the build and the account; builds are kept for 90 days",
-    "/deploy_hooks": (
-        "Check the deploy hook and the account; deploy hooks need the Worker's name, not its tag"
-    ),
-    "/workers/scripts/": (
-        "Check the Worker and the account; this call needs the Worker's name, not its tag, and a wrangler"
-        " environment is a Worker of its own, name-env"
-    ),
-    "/workers/subdomain": "The account has no workers.dev subdomain yet: the dashboard creates one",
+_BY_PATH_HINTS: dict[type[APIError], dict[str, str]] = {
+    NotFoundError: {
+        "/builds/builds/": "Check the UUID of the build and the account; builds are kept for 90 days",
+        "/deploy_hooks": (
+            "Check the deploy hook and the account; deploy hooks need the Worker's name, not its tag"
+        ),
+        "/workers/scripts/": (
+            "Check the Worker and the account; this call needs the Worker's name, not its tag, and a wrangler"
+            " environment is a Worker of its own, name-env"
+        ),
+        "/workers/subdomain": "The account has no workers.dev subdomain yet: the dashboard creates one",
+    },
+    RateLimitError: {
+        # A hook is triggered without a token, so the user's limit does not apply.
+        "/workers/builds/deploy_hooks/": (
+            "Deploy hooks start at most 10 builds a minute for one Worker, and 100 for the account; wait"
+        ),
+    },
 }
-"""The hints for a 404, by a part of the path."""
+"""The hints for some errors, by a part of the path."""
 _PROXY = "A proxy requires a user and a password: put them into the URL of HTTPS_PROXY"
 _HINTS: dict[type[APIError], str] = {
     AuthenticationError: "Check the token (CLOUDFLARE_API_TOKEN): it is missing, wrong or expired",
@@ -212,8 +220,9 @@ def _hint(kind: type[APIError], status: int, details: Sequence[ErrorDetail], met
         return f"The token may not do this in this account: give it {_permission(method, path)}"
     if kind is InternalServerError and method not in {"", "GET"}:
         return "Cloudflare failed to process the request: check whether it took effect before you repeat it"
-    if kind is NotFoundError:
-        return next((hint for part, hint in _NOT_FOUND.items() if part in path), _HINTS[kind])
+    for part, hint in _BY_PATH_HINTS.get(kind, {}).items():
+        if part in path:
+            return hint
     if 300 <= status < 400:
         return "Redirects are not followed, because the token would be sent there: check base_url"
     return _HINTS.get(kind, _PROXY if status == 407 else "Change the request")

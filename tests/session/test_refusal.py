@@ -234,6 +234,14 @@ class TestRefusal:
         """The advice is to check whether a failed write took effect, and to repeat a failed read."""
         assert advice in str(refused(a_response(b"", status), method=method))
 
+    def test_a_limited_deploy_hook(self) -> None:
+        """A hook is triggered without a token, so its 429 names the limit of hooks, not of the user."""
+        limited = a_response(refusal(12051, "Rate limit exceeded"), 429, retry_after="60")
+        error = refused(limited, method="POST", path="/workers/builds/deploy_hooks/***")
+        assert isinstance(error, RateLimitError)
+        assert "10 builds a minute for one Worker, and 100 for the account; wait 60 s" in error.message
+        assert "user" not in error.message
+
     @cases(
         ("status", "value", "wait"),
         [(503, "6", 6.0), (503, "soon", None), (503, None, None), (500, "6", None)],
