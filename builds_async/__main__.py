@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 
 def main() -> None:
-    """Run the command line, or say which extra to install. Ctrl-C is quiet, also while modules load."""
+    """Run the command, or say which extra it needs. Ctrl-C prints no traceback, even while modules load."""
     try:
         code = _command()(sys.argv[1:])
     except KeyboardInterrupt:

@@ -56,7 +56,7 @@ class BuildVerbs:
         self.budget, self._clock, self._observer = budget, clock, observer
         self._set_patience(patience)
         self._outages, self._demand = Outages(clock, observer), Demand(clock, budget)
-        # Objects with requests in flight: one set for each client that this one derives from, its own last.
+        # What a client ends when it closes: one set for each client that this one derives from, its own last.
         self._closables: tuple[WeakSet[_Closable], ...] = (WeakSet(),)
 
     def _derive_verbs(self, patience: float | None) -> None:
@@ -66,11 +66,11 @@ class BuildVerbs:
         self._closables = (*self._closables, WeakSet())
         self._broadcasts = WeakValueDictionary()
 
-    def _share_requests(self) -> None:
-        """Make the parts that the verbs share and that send requests over the session."""
+    def _set_up_shared_parts(self) -> None:
+        """Make the shared parts of the verbs that send requests over the session."""
         self._single_calls = DatedBuilds(self._session)
         self._polls = DatedBuilds(self._session.polling())
-        self._board = self._closed_with_me(Board(self._polls, self._clock))
+        self._board = self._closed_with_client(Board(self._polls, self._clock))
         self._broadcasts = WeakValueDictionary()
 
     async def _close_verbs(self) -> None:
@@ -141,7 +141,7 @@ class BuildVerbs:
             log = self._follower(
                 "broadcast", build_uuid, poll_interval=poll_interval, max_poll_interval=max_poll_interval
             )
-            broadcast = self._closed_with_me(LogBroadcast(log))
+            broadcast = self._closed_with_client(LogBroadcast(log))
             self._broadcasts[key] = broadcast
         return broadcast
 
@@ -152,9 +152,10 @@ class BuildVerbs:
         never faster than the rate budget allows. A build that has no outcome 30 s after it stopped is
         returned without one.
 
-        It has no time limit of its own, and a build may be queued for hours: use
-        `async with asyncio.timeout(...)`. An outage is sat out for the client's `patience`; any other error
-        of `builds.get` is raised at once. Needs "Workers CI Read".
+        It has no time limit of its own, and a build may be queued for hours: put `asyncio.timeout` around it.
+        An outage is sat out for the client's `patience`; any other error of `builds.get` is raised at once.
+
+        Needs "Workers CI Read".
         """
         segment(build_uuid)
         return await wait.wait_for_build(
@@ -179,17 +180,16 @@ class BuildVerbs:
         `commit_hash` is the full hash or its beginning, at least 4 digits; ValueError if several commits
         begin with it. With `branch`, only builds of that branch count. If the commit is built more than once,
         the newest build counts, even if it starts during the wait. Only the Worker's last 200 builds are
-        searched. A build that was started without a commit is never found: `wait` for it by
-        its `build_uuid`. With `finished=False` the build is returned as soon as it exists, for example to
-        follow its log.
+        searched. A build that was started without a commit is never found: `wait` for it by its `build_uuid`.
+        With `finished=False` the build is returned as soon as it exists, for example to follow its log.
 
         A successful build does not always deploy. With `deployed=True` the build is returned only once a
         version of it serves traffic, whatever its share. `client.live` gives the share; if it is less than
         100 percent, the logger `builds_async` gets a warning. The returned build has the outcome `fail` if a
         command after its deployment failed.
 
-        If no version of the build serves traffic, a NotDeployedError names the versions that do, with their
-        date. It is raised:
+        If no version of the build serves traffic, a NotDeployedError names the versions that do, and since
+        when. It is raised:
 
         - at once, if the build has neither succeeded nor deployed;
         - as soon as a later deployment has replaced the deployment of the build;
@@ -226,7 +226,7 @@ class BuildVerbs:
             await deployment.until_deployed(build)
         return build
 
-    def _closed_with_me(self, it: _C) -> _C:
+    def _closed_with_client(self, it: _C) -> _C:
         for closables in self._closables:
             closables.add(it)
         return it

@@ -63,9 +63,9 @@ class BuildsClient(LiveVerbs):
     `api_token` from CLOUDFLARE_API_TOKEN, else `api_key` and `api_email` from CLOUDFLARE_API_KEY and
     CLOUDFLARE_EMAIL, `base_url` from CLOUDFLARE_BASE_URL or https://api.cloudflare.com/client/v4. A missing
     or invalid value is a ConfigurationError, and so is an empty credential. If only `api_key` or only
-    `api_email` is passed, the other one is read from the environment, where a token is then ignored. Plain
-    http is allowed for loopback addresses only. The account id is 32 hex digits;
-    dashes and spaces in it are dropped.
+    `api_email` is passed, the other one is read from the environment, and a token there is ignored. Plain
+    http is allowed for loopback addresses only. The account id is 32 hex digits; dashes and spaces in it are
+    dropped.
 
     The token must be owned by a user and needs "Workers CI Read" ("Workers Builds Configuration: Read" in
     the dashboard); canceling a build needs "Workers CI Write".
@@ -87,8 +87,8 @@ class BuildsClient(LiveVerbs):
       errors are sat out: failed connections, timeouts, 5xx, garbled bodies, and 429 however long it lasts.
       After the retries of a call, the verb pauses for 1 second. Each further pause is twice as long, up to 15
       seconds. With 0 the first failure is raised; with infinity none is.
-    - `budget`: a `RateBudget`, or another `Budget`; pass one object to several
-      clients of the same user. By default each client has its own.
+    - `budget`: a `RateBudget`, or another `Budget`; pass one object to several clients of the same user. By
+      default each client has its own.
     - `max_in_flight`: the maximum number of requests in flight (10), over all calls of the client.
     - `clock`: replaces the machine's monotonic clock in tests.
     - `observer`: is called with each `Observation`, for metrics: requests, retries, waits, outages, leases,
@@ -187,8 +187,8 @@ class BuildsClient(LiveVerbs):
         self._set_up()
 
     def _set_up(self) -> None:
-        """Make the resources and the shared parts of the live verbs over the session."""
-        self._share_requests()
+        """Make the resources, and the shared parts of the live verbs, over the session."""
+        self._set_up_shared_parts()
         self.workers = Workers(self._session)
         starts = TriggerStarts(self._session, self._single_calls, self.workers)
         self.builds = Builds(self._session, starts)
@@ -219,8 +219,8 @@ class BuildsClient(LiveVerbs):
         `client.with_options(patience=0).follow(build_uuid)` raises on the first outage. Session, budget and
         the limit on requests in flight are shared, so a derived client costs nothing and need not be closed.
         Closing it ends its own tails, event streams and broadcasts; closing this client ends those of all
-        derived clients too. TypeError or ValueError for an invalid number. A
-        `transport` of your own finds the `timeout` in each request.
+        derived clients too. A `transport` of your own finds the `timeout` in each request. TypeError or
+        ValueError for an invalid number.
         """
         derived = copy.copy(self)
         derived._derive(timeout, retry, patience)  # noqa: SLF001  # a copy of ourselves
@@ -293,16 +293,15 @@ class BuildsClient(LiveVerbs):
         texts, numbers and bools; a None is left out. `body` is sent as JSON: anything that `msgspec` encodes,
         None for no body. For a list in pages, pass `page` in the query.
 
-        The result is decoded as `type`: a model of this package, a Struct or dataclass of yours,
-        `dict[str, int]` and so on. By default it is the decoded JSON, or None if the response to a change has
-        no result.
+        The result is decoded as `type`, such as a model of this package, a Struct or dataclass of your own,
+        or `dict[str, int]`. By default it is the decoded JSON, or None if the response to a change has no
+        result.
 
-        Budget, retries, timeout and errors are those of every call: a POST, PATCH or DELETE is repeated only
-        if it can't have arrived, and a result that is not of `type` is a ResponseDecodeError, which does not
+        Budget, retries, timeout and errors are those of every call. A POST, PATCH or DELETE is repeated only
+        if it can't have taken effect. A result that is not of `type` is a ResponseDecodeError, which does not
         show the result. A path that would leave the base URL (another host, `..`, `//`) is a ValueError, and
         so is a credential in path or query; nothing is sent then. A secret in `body` is in an error only if
-        the API
-        repeats it in its own message.
+        the API repeats it in its own message.
 
         Needs the permission of the call.
         https://developers.cloudflare.com/api/
@@ -315,8 +314,8 @@ class BuildsClient(LiveVerbs):
         """The address of a build's page in Cloudflare's dashboard.
 
         The address contains the name of the Worker, which a build lacks. So the account's Workers are listed
-        once, and again for an unknown tag. NotFoundError if the name can't be found. The form is that
-        of Cloudflare's own notifications template; it is not documented, and may change.
+        once, and again for an unknown tag. NotFoundError if the name can't be found. The form of the address
+        is that of Cloudflare's own notifications template. It is not documented, and may change.
 
         Needs "Workers Scripts Read".
         """
@@ -326,13 +325,13 @@ class BuildsClient(LiveVerbs):
         """The preview URL of the version that a build uploaded; None if there is none.
 
         It is `build.preview_url`, which a follower also reads from the log; else the one from `builds.get`;
-        else `https://{first 8 digits of the version}-{name}.{subdomain}.workers.dev`. The last
-        form is used only if the API confirms that the build made the version, the version has a preview, and
-        the Worker has previews enabled. Otherwise the address would show a placeholder or nothing. None for a
+        else `https://{first 8 digits of the version}-{name}.{subdomain}.workers.dev`. That last form is used
+        only if the API confirms that the build made the version, that the version has a preview, and that the
+        Worker has previews enabled. Otherwise the address would show a placeholder or nothing. None for a
         build that was not successful, unless it has a `preview_url`.
 
-        Up to six requests, none for a build that has a `preview_url`. Needs "Workers CI Read", and "Workers
-        Scripts Read" to derive the address.
+        It takes up to six requests, and none for a build that has a `preview_url`. Needs "Workers CI Read",
+        and "Workers Scripts Read" to derive the address.
         """
         return await PreviewLinks(self._session).of_build(build)
 
@@ -340,9 +339,9 @@ class BuildsClient(LiveVerbs):
         """Summarize a build's log: the reason for a failure with the lines around it, steps and versions.
 
         Reads at most 20 pages. The log of a finished build is read to its end, as `follow` does, even if the
-        last lines are late. The log of any other build is read up to its current end. No reason is
-        given unless the whole log was read, and none for a build that has not failed. Errors are those of
-        `follow`. To show lines as they arrive, follow the build and pass its lines to `build.failure_reason`.
+        last lines are late. The log of any other build is read up to its current end. A reason is given only
+        if the build has failed and the whole log was read. Errors are those of `follow`. To show lines as
+        they arrive, follow the build and pass its lines to `build.failure_reason`.
 
         Needs "Workers CI Read".
         """
@@ -371,13 +370,13 @@ class BuildsClient(LiveVerbs):
         )
 
     def probe(self, build_uuid: str | None = None) -> AccountProbe:
-        """Compares the API of this account with the assumptions of this package.
+        """A probe, which compares the API of this account with the assumptions of this package.
 
         `report = await client.probe().run()` takes at most 30 requests that only read. `report.markdown` can
-        be pasted into an issue. It reads the build `build_uuid` and its Worker, or by default the newest
-        builds.
+        be pasted into an issue. The probe reads the build `build_uuid` and its Worker, or by default the
+        newest builds.
 
-        Nothing is sent by this call. Needs "Workers CI Read".
+        This call itself sends nothing. Needs "Workers CI Read".
         """
         return AccountProbe(
             self._session.with_options(retry=RetryPolicy(attempts=1)),
@@ -393,14 +392,14 @@ class BuildsClient(LiveVerbs):
         build_token_uuid: str | None = None,
         new_token: NewBuildToken | None = None,
     ) -> TokenRepair:
-        """Repairs triggers with a dead build token, which makes each of their builds fail within seconds.
+        """A repair of the triggers with a dead build token, whose builds all fail within seconds.
 
-        Call `await repair.plan()`, which only reads, show its `calls`, then call `await repair.apply(plan)`.
+        `plan = await repair.plan()` only reads. Show its `calls`, then `await repair.apply(plan)` makes them.
         `external_script_ids` are the tags of Workers; None covers the whole account. `build_token_uuid` is
-        the registered build
-        token to use, `new_token` an API token to register; None for both lets the plan choose.
+        the registered build token to use, `new_token` an API token to register. Without either, the plan
+        chooses. ValueError for both.
 
-        Nothing is sent by this call. Needs "Workers CI Read", `apply` "Workers CI Write".
+        This call itself sends nothing. Needs "Workers CI Read", `apply` "Workers CI Write".
         """
         return TokenRepair(
             builds=self.builds,
@@ -420,10 +419,11 @@ class BuildsClient(LiveVerbs):
         successful build need not be live: a rollback, a changed secret or a deployment by hand may follow it,
         and a build may upload without deploying. In a gradual deployment two versions are live.
 
-        Pass any number of Worker names; the result is keyed by the names as passed. A
-        Worker that was never deployed is in `missing`, an unknown one in `failed` as a NotFoundError. A token
-        without access to builds is a `reason`, not an error, because deployments accept account-owned tokens.
-        A token without access to deployments raises AuthenticationError or PermissionDeniedError.
+        Pass any number of Worker names; the result is keyed by the names as passed. A Worker that was never
+        deployed is in `missing`, an unknown one in `failed` with a NotFoundError. If the token has no access
+        to builds, that is the `reason` of each version, not an error, because account-owned tokens can read
+        deployments. A token without access to deployments raises AuthenticationError or
+        PermissionDeniedError.
 
         It takes one request for each Worker, one for 20 versions, and one for each version without a build;
         they run concurrently within `max_in_flight` and budget. Needs "Workers Scripts Read", and "Workers CI

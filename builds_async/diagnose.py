@@ -30,7 +30,11 @@ _PERMISSIONS = {
         "every call for builds needs it",
     ),
     "scripts": ("The list of Workers", '"Workers Scripts Read"', "only the names of Workers need it"),
-    "queues": ("Event subscriptions", '"Queues Read"', "only queues and client.events (Write) need it"),
+    "queues": (
+        "Event subscriptions",
+        '"Queues Read"',
+        "only client.subscriptions needs it, and client.events needs Write",
+    ),
 }
 
 Probe: TypeAlias = Callable[[], Awaitable[T]]

@@ -91,7 +91,7 @@ class ConfigurationError(BuildsError):
 class BuildsConnectionError(BuildsError, ConnectionError):
     """There was no complete response: DNS, the connection or TLS failed, or the body was cut off.
 
-    A GET was already repeated as often as the `RetryPolicy` allows.
+    A GET or PUT was already repeated as often as the `RetryPolicy` allows.
     """
 
     transient: bool = True
@@ -122,8 +122,8 @@ class ResponseDecodeError(BuildsError):
     """An unreadable response: not JSON, not what the call expects, or too large.
 
     `transient` is True when the body was garbled (HTML, empty, cut off) and another attempt may succeed. A
-    GET was already repeated. `transient` is False for a complete response in a form that this version does
-    not know, and for one larger than 64 MiB: please report it.
+    GET or PUT was already repeated. `transient` is False for a complete response in a form that this version
+    does not know, and for one larger than 64 MiB: please report it.
     """
 
     status: int
@@ -254,8 +254,8 @@ class ConflictError(APIError):
 class RateLimitError(APIError):
     """Too many requests (429), counted for the user together with the dashboard and all other tools.
 
-    It is raised at once when the API requires a wait that is longer than the policy's `max_wait`. `attempts`
-    is 0 when nothing was sent because an earlier response required such a wait.
+    It is raised at once if the API requires a wait that is longer than the policy's `max_wait`. `attempts` is
+    0 if nothing was sent, because an earlier response required such a wait.
     """
 
     transient: bool = True
@@ -272,7 +272,7 @@ class RateLimitError(APIError):
 
 
 class InternalServerError(APIError):
-    """Cloudflare failed to process the request (5xx). A GET was already repeated."""
+    """Cloudflare failed to process the request (5xx). A GET or PUT was already repeated."""
 
     transient: bool = True
 

@@ -56,8 +56,8 @@ class LiveVerbs(BuildVerbs):
         Without ids it watches all Workers of the account, including later ones. It yields the latest build of
         each Worker, then each new build, status and outcome once. All Workers are looked up every `interval`
         seconds (15), or as the rate budget allows, 20 per request: a thousand Workers take 50 requests.
-        `start` is the `position` of an earlier watch. `BuildWatcher` says what is guaranteed. Needs
-        "Workers CI Read"; without ids "Workers Scripts Read" as well.
+        `start` is the `position` of an earlier watch. `BuildWatcher` says what is guaranteed. Needs "Workers
+        CI Read"; without ids "Workers Scripts Read" as well.
 
         With `fleet` each Worker is watched by one member of the fleet, and positions are stored in the
         fleet's engine: see `SharedWatcher`. A fleet allows no `start`: ValueError.
@@ -80,7 +80,7 @@ class LiveVerbs(BuildVerbs):
         shared = SharedWatcher(
             ids, watcher, fleet=fleet, clock=self._clock, account=account, observer=self._observer
         )
-        return self._closed_with_me(shared)
+        return self._closed_with_client(shared)
 
     @overload
     def tail(
@@ -139,11 +139,11 @@ class LiveVerbs(BuildVerbs):
         Without ids it reads all Workers of the account, including later ones. It never ends. The log of a
         build that runs now starts at its first line, or with `tail` at its last `tail` lines so far. New
         builds are looked for every `interval` seconds (10). With `events`, the id of a queue, they are found
-        by its build events; the queue must have no other consumer. Each log is polled every
-        `poll_interval` seconds (1), and the pauses grow up to `max_poll_interval` (5) while there are no new
-        lines, or further if the rate budget runs low. `start` is the `position` of an earlier tail.
-        `BuildTail` says what is guaranteed. Needs "Workers CI Read"; without ids "Workers Scripts Read", with
-        `events` "Queues Write" as well.
+        by its build events; the queue must have no other consumer. Each log is polled every `poll_interval`
+        seconds (1), and the pauses grow up to `max_poll_interval` (5) while there are no new lines, or
+        further if the rate budget runs low. `start` is the `position` of an earlier tail. `BuildTail` says
+        what is guaranteed. Needs "Workers CI Read"; without ids "Workers Scripts Read", with `events` "Queues
+        Write" as well.
 
         With `store` the lines come in batches of one Worker, at most `max_lines` (100), and the position of
         each Worker is stored: `async for batch in client.tail(tags, store=FileStore("bot.json"))` continues
@@ -180,7 +180,7 @@ class LiveVerbs(BuildVerbs):
             account=self._all_workers() if external_script_ids is None else None,
             observer=self._observer,
         )
-        return self._closed_with_me(batches)
+        return self._closed_with_client(batches)
 
     def _tail(
         self,
@@ -201,7 +201,7 @@ class LiveVerbs(BuildVerbs):
             events=None if events is None else self._events_for_tail(events),
             **options,
         )
-        return self._closed_with_me(stream)
+        return self._closed_with_client(stream)
 
     def _events_for_tail(self, queue_id: str) -> EventStream:
         return self.events(queue_id, batch_size=100, poll_interval=4.0, max_poll_interval=5.0)
@@ -246,8 +246,8 @@ class LiveVerbs(BuildVerbs):
         (10) for `visibility_timeout` seconds (120). An empty queue is pulled every `poll_interval` seconds
         (2). The pauses grow up to `max_poll_interval` (15) while the queue stays empty, or further if the
         rate budget runs low. ValueError for a `batch_size` above 100 or a `visibility_timeout` above 12
-        hours. `EventStream` lists the guarantees. The queue needs an event subscription to
-        Workers Builds and an HTTP pull consumer. Needs "Queues Write" ("Queues Edit" in the dashboard).
+        hours. `EventStream` says what is guaranteed. The queue needs an event subscription to Workers Builds
+        and an HTTP pull consumer. Needs "Queues Write" ("Queues Edit" in the dashboard).
 
         With `fleet` one member of the fleet pulls, and another takes over if it leaves: see `SharedEvents`.
         """
@@ -267,5 +267,5 @@ class LiveVerbs(BuildVerbs):
             )
 
         if fleet is None:
-            return self._closed_with_me(make())
-        return self._closed_with_me(SharedEvents(queue_id, make, fleet=fleet, clock=self._clock))
+            return self._closed_with_client(make())
+        return self._closed_with_client(SharedEvents(queue_id, make, fleet=fleet, clock=self._clock))

@@ -26,7 +26,7 @@ from builds_async.session.ids import checked_tags, normalized_id
 _QUICK = 120.0
 """Seconds. A build with a dead token fails sooner; a longer build has run its commands."""
 
-_FULL_HASH = 40
+_FULL_HASH = 40  # digits; with a shorter hash the build would fail when it clones the repository
 _UNREGISTERED = "(the UUID of the new build token)"
 _REGISTER_ONE = "create an API token and pass it, to be registered as a new build token"
 
@@ -88,11 +88,12 @@ class TokenRepair:
         Triggers with a dead or deleted build token get another one: the new one that was passed, else the one
         whose UUID was passed, else the one of the latest successful build, else the only one that is left. If
         there is none, or if several are possible, `problem` says so and there are no calls. The last build of
-        each such trigger is started again, with its branch and commit.
+        each such trigger is started again, with its branch and commit. Builds of Previews are ignored.
 
-        For given Workers this costs two requests each. For the whole account it costs one for each 20
-        Workers, and two for each Worker whose latest build failed within two minutes. Builds of Previews are
-        ignored.
+        For given Workers this takes two requests each. For the whole account it takes one to list the
+        Workers, one for 20 of them, and two for each Worker that may be affected: its latest build failed
+        within two minutes, or used a token that is dead or deleted. In both cases the build tokens are listed
+        too, and one log is read for each token that may be dead.
 
         Raises the `BuildsError` of the first request that fails, because a plan from partial data may be
         wrong. Needs "Workers CI Read", and for the whole account "Workers Scripts Read" too.
@@ -132,7 +133,7 @@ class TokenRepair:
         """Make the calls of a plan in order, until one fails. Its error is in the report, and not raised.
 
         A second `plan` and `apply` continue with the calls that are left, and repeat none. RuntimeError for a
-        plan with a `problem`, or a plan that registers a token which this repair does not have.
+        plan with a `problem`, and for a plan that registers a token that this repair does not have.
 
         Needs "Workers CI Write".
         """
@@ -170,7 +171,7 @@ class TokenRepair:
         return None
 
     async def _suspects(self, tokens: Mapping[str, BuildToken]) -> tuple[list[_Worker], list[Build]]:
-        """The Workers that may be broken, and the latest builds of all others."""
+        """The Workers whose triggers may be broken, and the latest builds of all others."""
         if self._tags is not None:
             return [await self._worker(tag) for tag in dict.fromkeys(map(normalized_id, self._tags))], []
         tags = [script.tag for script in await self._workers.list() if script.tag]
@@ -178,9 +179,9 @@ class TokenRepair:
         result.raise_for_failures()
         latest = {tag: build for tag, build in result.found.items() if build is not None}
         suspects = {tag for tag, build in latest.items() if _is_suspicious(build, tokens)}
-        # Other Workers with the same token are broken too, although their last builds may be older.
-        dead = {_token_of_build(latest[tag]) for tag in suspects} - {None}
-        suspects |= {tag for tag, build in latest.items() if _token_of_build(build) in dead}
+        # If such a token is dead, it breaks other Workers too, although their latest builds may be older.
+        used = {_token_of_build(latest[tag]) for tag in suspects} - {None}
+        suspects |= {tag for tag, build in latest.items() if _token_of_build(build) in used}
         workers = [await self._worker(tag) for tag in latest if tag in suspects]
         return workers, [build for tag, build in latest.items() if tag not in suspects]
 
@@ -231,10 +232,10 @@ class TokenRepair:
         """The build token for the broken triggers, or None for the new one; and the problem, if any."""
         if self._new is not None:
             same = (it for it in usable.values() if it.cloudflare_token_id == self._new.cloudflare_token_id)
-            return next(same, None), ""  # it may have been registered by an earlier, interrupted repair
+            return next(same, None), ""  # an earlier repair that was interrupted may have registered it
         if self._wanted:
             found = usable.get(self._wanted)
-            why = f"{self._wanted} is no build token that works: take another one, or {_REGISTER_ONE}"
+            why = f"{self._wanted} is not a build token that works: pass another one, or {_REGISTER_ONE}"
             return found, "" if found else why
         proven = max((uuid for uuid in usable if uuid in alive), key=lambda uuid: alive[uuid], default=None)
         if proven is not None:

@@ -1,8 +1,8 @@
 """A pytest plugin with a simulated account: fixtures for tests of programs that use `builds_async`.
 
-pytest finds it by itself. A test that takes none of the fixtures pays nothing: what they need is imported by
-the first one that is used. They are plain functions, so they work in tests without a plugin for coroutines,
-and with pytest-asyncio (both modes) and the plugin of anyio (on asyncio).
+pytest finds it by itself. A test that uses none of the fixtures pays nothing: the first fixture that is used
+imports what they need. They are plain functions, so they work in tests without a plugin for coroutines, and
+with pytest-asyncio (both modes) and the plugin of anyio (on asyncio).
 """
 
 from typing import TYPE_CHECKING, Any
@@ -43,12 +43,13 @@ def builds_client(builds_simulator: "BuildsSimulator") -> "BuildsClient":
 def builds_environ(
     builds_simulator: "BuildsSimulator", builds_clock: "VirtualClock", monkeypatch: pytest.MonkeyPatch
 ) -> dict[str, str]:
-    """Make every `BuildsClient()` of this process one of `builds_simulator`, on `builds_clock`.
+    """Connect every `BuildsClient()` of this process to `builds_simulator`, on `builds_clock`.
 
     Until the test ends, the environment names the simulated account, requests go to the simulator without a
-    socket whatever the client's `base_url` and `session`, and the clock is the default one. A program under
-    test is not changed for it. A `clock`, a `transport` or credentials that it passes stay as they are. The
-    variables are the value, for an assertion; other processes can't reach the simulator by them.
+    socket, whatever the client's `base_url` and `session`, and `builds_clock` is the default clock. The
+    program under test needs no change. A `clock`, a `transport` or credentials that it passes stay as they
+    are. The value is the variables that were set, for assertions; other processes can't reach the simulator
+    by them.
     """
     from builds_async import client  # noqa: PLC0415  # see above
 
@@ -59,7 +60,8 @@ def builds_environ(
     }
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
-    # Two places decide, and a program can have imported the class before: so its defaults are changed.
+    # The program may have imported the class already. So the class stays, and only the factory of its
+    # transport and the default of its clock are replaced.
     monkeypatch.setattr(client, "_over_aiohttp", lambda *_: builds_simulator.transport)
     defaults: Any = client.BuildsClient.__init__.__kwdefaults__
     monkeypatch.setitem(defaults, "clock", builds_clock)

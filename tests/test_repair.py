@@ -193,7 +193,7 @@ async def test_several_unproven_tokens() -> None:
             assert (chosen.replacement.build_token_uuid, chosen.is_proven) == (uuid, False)
         for useless in (dead, "8d3b7a4e-3c57-4e0a-9a39-0a3f6c0f3b11"):
             assert (
-                "no build token that works"
+                "is not a build token that works"
                 in (await client.token_repair([tag], build_token_uuid=useless).plan()).problem
             )
 
