@@ -10,8 +10,7 @@ class InFlightLimit:
     """Allows at most `limit` requests in flight, of which `limit - 1` may be polls (1 if `limit` is 1).
 
     With a limit above 1, polls that hang never hold up a single call. Single calls go before polls; otherwise
-    it is first come,
-    first served. A canceled wait takes nothing.
+    it is first come, first served. A canceled wait takes nothing.
     """
 
     def __init__(self, limit: int) -> None:
@@ -23,7 +22,7 @@ class InFlightLimit:
         self._polls: deque[asyncio.Future[None]] = deque()
 
     def try_acquire(self, *, poll: bool) -> bool:
-        """Take a place if one is free and no other request waits for it."""
+        """Take a place if one is free and no request waits that goes first."""
         if self._taken >= self.limit or self._singles:
             return False
         if poll:
@@ -43,7 +42,7 @@ class InFlightLimit:
         try:
             await turn
         except asyncio.CancelledError:
-            if not turn.cancelled():  # it got its place just before it was canceled
+            if not turn.cancelled():  # the place was already given to this request
                 self.release(poll=poll)
             elif turn in queue:
                 queue.remove(turn)
@@ -62,8 +61,8 @@ class InFlightLimit:
     def _wake_next(self, queue: deque[asyncio.Future[None]], *, poll: bool) -> None:
         while queue and self._has_room(poll=poll):
             turn = queue.popleft()
-            if not turn.done():  # a done one is being canceled
-                # Counted here and not when the task runs, since another call could take the place before.
+            if not turn.done():  # a done one was canceled
+                # Counted now and not when its task runs, because another call could take the place first.
                 self._taken += 1
                 if poll:
                     self._taken_by_polls += 1

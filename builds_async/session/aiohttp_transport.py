@@ -33,7 +33,6 @@ MAX_BODY = 64 * 1024 * 1024
 MAX_REFUSAL = 1024 * 1024
 """The maximum number of bytes that are read of any other body. The rest is dropped with its connection."""
 
-
 _HEADERS = {"User-Agent": f"builds-async/{__version__}", "Accept": "application/json"}
 
 
@@ -52,8 +51,8 @@ class AiohttpTransport:
 
     The transport's own session is created at the first request, inside the running loop, and closed with the
     transport. A borrowed session is never closed. Its settings for proxy, TLS and tracing apply, and so do
-    its default headers. If a kept-alive connection of a borrowed session breaks, aiohttp repeats all methods
-    but POST and PATCH. The timeout is that of this transport in both cases.
+    its default headers. If a kept-alive connection of a borrowed session breaks, aiohttp itself repeats the
+    request, unless it is a POST or PATCH. The timeout is always that of this transport.
 
     `secrets` are redacted in the texts of aiohttp's errors, because a server may have echoed them.
 
@@ -221,9 +220,9 @@ class AiohttpTransport:
         # When a kept-alive connection breaks, aiohttp repeats a GET, PUT or DELETE by itself, and has no
         # option against it. Here every request counts, in the budget and in `attempts`, so this is switched
         # off by the attribute that aiohttp's own tests use (3.11 to 3.14). If a release drops or renames it,
-        # nothing breaks: the session has no __slots__, so this sets an unused attribute, and a broken
-        # connection costs one request that is not counted. But two tests fail then: one looks for the
-        # attribute in a new session, the other counts the requests over a connection that a server breaks.
+        # a client still works: the line sets an unused attribute, and a broken connection costs one request
+        # that is not counted. Two tests would fail: one looks for the attribute in a new session, the other
+        # counts the requests over a connection that a server breaks.
         session._retry_connection = False  # noqa: SLF001
         return session
 
@@ -367,7 +366,7 @@ def _usable(session: aiohttp.ClientSession, url: URL) -> aiohttp.ClientSession:
     """A borrowed session, checked before its first request."""
     if session.auth is not None:
         raise _unusable(session)
-    # Plain http is allowed to loopback only. A proxy would read the token, and its loopback is not ours.
+    # Plain http is allowed to loopback only. A proxy would read the token, and send it to its own loopback.
     if url.scheme == "http" and _has_proxy(session, url):
         raise ConfigurationError(
             f"the aiohttp.ClientSession that was passed sends plain http to {url.host} through a proxy, which"

@@ -75,13 +75,13 @@ class RateBudget(WindowBudget):
 
         Returns False without counting if the API blocks all requests for longer than `max_wait` seconds;
         `max_wait` does not limit a wait for the budget's own window. A canceled wait counts nothing, and the
-        next request in the queue moves up.
+        next request in the queue takes its turn.
         """
         with self._turns.queue(poll=poll) as turn:
             if turn is not None:
                 if self.blocked_for > max_wait:
                     return False
-                if not poll:  # polls wait all the time, since they are paced
+                if not poll:  # polls are paced, so it is normal that they wait
                     ahead = len(self._turns.singles) - 1
                     self._warn(self._ready_at(self._clock.now(), poll=poll, ahead=ahead))
                 await turn

@@ -75,7 +75,7 @@ class Budget(Protocol):
 
     @property
     def closings(self) -> int:
-        """How often `close` was called. A request counted before the last call may no longer be sent."""
+        """How often `close` was called. A request counted before and not sent yet is given back."""
         ...
 
     @property
@@ -92,11 +92,12 @@ class Budget(Protocol):
         ...
 
     def set_horizon(self, poller: object, seconds: float | None, *, builds: int = 1) -> None:
-        """Announce for how many seconds from now a live verb expects to poll, until its builds are over.
+        """Announce for how many seconds from now a live verb expects to poll, until its builds have ended.
 
-        `builds` is how many builds it polls for: a shared budget gives more polls to a process with more of
-        them. None means that it has nothing to poll for. The largest of all horizons counts; one ends with
-        its time or with its `poller`. A budget may ignore horizons.
+        This is the horizon of the verb, `poller`. With None the verb has nothing to poll. `builds` is the
+        number of builds that it polls: a shared budget gives more polls to a process with more builds. The
+        largest horizon counts. A horizon ends when its time is over or its `poller` is gone. A budget may
+        ignore horizons.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""`Call`: one call of the API as a value. It has everything from the method's path to the decoder."""
+"""`Call`: one call of the API as a value, from its HTTP method to the decoder of its result."""
 
 from typing import Generic, TypeVar
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class Call(msgspec.Struct, Generic[T], frozen=True, gc=False):
-    """A request of a resource method, and how to read its response."""
+    """The request that a method makes, and how to read its response."""
 
     method: str
     """The HTTP method."""
@@ -44,7 +44,7 @@ class Call(msgspec.Struct, Generic[T], frozen=True, gc=False):
     """Whether the error for an unreadable result shows none of its text, because its content is unknown."""
 
     def __repr__(self) -> str:
-        return f"<Call {self.method}>"  # no path: it may stand in a traceback
+        return f"<Call {self.method}>"  # no path: tracebacks show it, and it may contain a secret
 
     @property
     def hides_response(self) -> bool:

@@ -152,16 +152,14 @@ def _damage(value: str) -> str | None:
 
 
 _URL = r"(?ai)(https?)://(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(?::(\d{1,5}))?(?:/[!-~]*)?"
-
-
-_DOTS = {".", "..", "%2e", "%2e%2e", ".%2e", "%2e."}
+_DOT_SEGMENTS = {".", "..", "%2e", "%2e%2e", ".%2e", "%2e."}
 
 
 def _base_url(base_url: str | None, environ: Mapping[str, str]) -> str:
     url = (base_url or environ.get("CLOUDFLARE_BASE_URL") or DEFAULT_BASE_URL).strip().rstrip("/")
     parts = re.fullmatch(_URL, url)
-    odd = not set("?#@\\").isdisjoint(url) or any(dots in _DOTS for dots in url.lower().split("/")[3:])
-    if odd or parts is None or not 0 < int(parts[3] or 443) <= 65535 or not is_host(parts[2]):
+    is_odd = not set("?#@\\").isdisjoint(url) or not _DOT_SEGMENTS.isdisjoint(url.lower().split("/")[3:])
+    if is_odd or parts is None or not 0 < int(parts[3] or 443) <= 65535 or not is_host(parts[2]):
         # The URL itself is not shown: it may contain a password.
         surplus = not set(url).isdisjoint("@?#") and "://" in url
         wanted = (

@@ -24,8 +24,8 @@ MOST_OBJECTS: Final = 1_000_000
 MOST_MARKS: Final = 250_000
 """The maximum number of commas and opening brackets in a body that is read field by field.
 
-There is at most one value for each, which takes up to 200 bytes and some microseconds. So a second reading
-costs at most about 50 MB in addition to the texts, and less than a second.
+Each value has one of these marks, and takes up to 200 bytes and some microseconds. So a second reading costs
+at most about 50 MB, in addition to the texts, and less than a second.
 """
 
 MOST_PLACES: Final = 5
@@ -52,7 +52,7 @@ _MARKS: Final = (b",", b"[", b"{")
 
 
 def _decode_again(decoder: msgspec.json.Decoder[T], body: bytes, error: Exception) -> T:
-    if not isinstance(error, msgspec.ValidationError) and (text := _as_utf8(body)) is not None:
+    if not isinstance(error, msgspec.ValidationError) and (text := _repaired_text(body)) is not None:
         try:
             return decoder.decode(text)
         except UNREADABLE:
@@ -73,7 +73,7 @@ def _loaded(body: bytes, error: Exception) -> object:
         return loads(body)
     except ValueError as other:
         # msgspec stops at the first value of a wrong type. If the text after it is not JSON, the body was cut
-        # off. That is the error to raise, because another attempt may succeed.
+        # off. The error says that instead, because another attempt may succeed.
         if isinstance(error, msgspec.ValidationError):
             error = msgspec.DecodeError(str(other))
     except RecursionError:
@@ -81,8 +81,8 @@ def _loaded(body: bytes, error: Exception) -> object:
     raise error from None
 
 
-def _as_utf8(body: bytes) -> str | None:
-    """A body with U+FFFD for each invalid byte; None if it is valid UTF-8, or too large."""
+def _repaired_text(body: bytes) -> str | None:
+    """A body as text with U+FFFD for its invalid bytes; None if it is valid UTF-8, or too large."""
     if len(body) > LARGEST_TEXT:
         return None
     text = body.decode("utf-8", "replace")

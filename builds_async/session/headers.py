@@ -9,7 +9,8 @@ from functools import lru_cache
 import msgspec
 from multidict import istr
 
-_BLOCK = 300.0  # seconds for which the API blocks a user
+LONGEST_BLOCK = 300.0
+"""The longest time, in seconds, for which the API blocks a user after a 429."""
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
@@ -29,7 +30,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
             return None
         sent = date(headers)
         seconds = (until - (sent or datetime.now(UTC))).total_seconds()
-        if sent is None and seconds > _BLOCK:
+        if sent is None and seconds > LONGEST_BLOCK:
             return None
     return max(seconds, 0.0) if seconds < float("inf") else None
 
@@ -93,10 +94,10 @@ class AllowanceReader:
     """Reads the rate limit headers of a series of responses, and skips those that say nothing new.
 
     Parsing the headers of every response would add 3% to the time of a call. A client counts its own requests
-    anyway: a header only says something new when other tools use the same allowance. At most 15 headers in
-    a row are skipped. Each has the usual form, at least 256 requests left, the name, policy and reset of the
-    last one that was read, and a count within 16 of it. So the budget's count is off by fewer than 16
-    requests, and exact when few are left.
+    anyway: a header only says something new when other tools use the same allowance. A header is skipped if
+    it has the usual form, says that at least 256 requests are left, has the name, policy and reset of the
+    last one that was read, and differs from its count by less than 16. At most 15 in a row are skipped. So
+    the budget's count is off by fewer than 16 requests, and exact when few are left.
     """
 
     def __init__(self) -> None:
@@ -144,11 +145,11 @@ _NOTHING: dict[str, Allowance] = {}
 _NO_LINES = ("",)
 _NO_POLICY = (None, None)
 _LONG = 32
-_FEW = 256  # with fewer left, each response is read; much more than the requests in flight of a client
+_FEW = 256  # with fewer left, each response is read; a client has far fewer requests in flight
 _STEP = 16
 _QUOTED = re.compile(r'"([^"\\]*)"').fullmatch
-# A string without an end is read to the end of the header, and quantifiers are possessive. So no character is
-# read twice, and a hostile header can't cost quadratic time.
+# A string without a closing quote matches to the end of the header, and quantifiers are possessive. So no
+# character is read twice, and a hostile header can't cost quadratic time.
 _ITEM = r'"((?:[^"\\]|\\.)*+)(?:"((?:\s*+;\s*+[a-z*][a-z0-9_.*-]*+=[0-9.]++)*+)|)'
 _PARAMETER = r";\s*([a-z*][a-z0-9_.*-]*)=(\d{1,15}(?:\.\d{1,15})?)(?![\d.])"
 

@@ -10,7 +10,7 @@ MAX_IDS = 20
 """The maximum number of ids in one request of a bulk lookup. With more, the API responds with 400."""
 
 _PLAIN = re.compile(r"[A-Za-z0-9_-]+").fullmatch
-_NORMAL = re.compile(r"(?!cf)[a-z0-9_-]+").fullmatch  # needs no change, and is no credential
+_NORMAL = re.compile(r"(?!cf)[a-z0-9_-]+").fullmatch  # an id that needs no change, and is no credential
 _TAG = re.compile(r"[0-9a-fA-F]{32}").fullmatch
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").fullmatch
 

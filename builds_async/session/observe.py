@@ -43,7 +43,7 @@ class RetryPlanned(msgspec.Struct, frozen=True, kw_only=True):
     """How many requests were sent for the call so far."""
 
     delay: float
-    """Seconds until it is sent again. After a 429 it may be later, since other calls wait too."""
+    """Seconds until it is sent again. After a 429 it may take longer, because other calls wait too."""
 
     error: BuildsError
     """The error of the last attempt."""
@@ -66,7 +66,7 @@ class OutageBegan(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     verb: str
-    """The method of the client that failed first: `follow`, `wait`, `watch`, `tail`, ...."""
+    """The method of the client that failed first, such as `follow`."""
 
     patience: float
     """For how many seconds from now that verb keeps trying."""

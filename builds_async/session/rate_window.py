@@ -9,10 +9,10 @@ from weakref import WeakKeyDictionary
 import msgspec
 
 from builds_async.session.budget_protocol import BudgetSnapshot
-from builds_async.session.headers import Allowance
+from builds_async.session.headers import LONGEST_BLOCK, Allowance
 
-LONGEST_CLOSURE = 300.0
-"""The longest time in seconds for which a 429 closes the gate: the API's own block is no longer."""
+LONGEST_CLOSURE = LONGEST_BLOCK
+"""The longest time, in seconds, for which a 429 closes the gate, whatever its Retry-After."""
 
 _LONGEST_RESET = 3600.0  # seconds; a later reset is taken for an error of the server
 _SAMPLES = 8  # moments of the window at which a steady rate is checked
@@ -52,7 +52,7 @@ class RateWindow:
 
     def _set_limit(self, limit: int) -> None:
         self._narrowest = limit
-        # 10 * (1 - 0.1) must not end up below 9.
+        # 1e-9 against rounding errors: 10 * (1 - 0.1) must not become 8.
         self.capacity = max(1, int(limit * self._share + 1e-9))
         self._even_spacing = self.length / self.capacity
         self.poll_capacity = max(1, self.capacity - max(1, self.capacity // 10))
@@ -91,14 +91,15 @@ class RateWindow:
             self._next_at = now + self._even_spacing if self._staggered else now
 
     def respond(self, now: float, *, poll: bool) -> bool:
-        """End a request that was sent. True if it was the probe: others may be ready now."""
+        """End a request that was sent. True if that ends the probe, so that others may be ready now."""
         self._in_flight -= 1
         self._responded.append(now)
         if not poll:
             self._responded_singles.append(now)
         if self._responded[0] <= now - self.length:
             self._forget(now)
-        # Requests from before the 429 may still be in flight, so the probe has ended when all have.
+        # Requests from before the 429 may be in flight too, and only their number is known. So the probe has
+        # certainly ended when none is left.
         if self._probing and not self._in_flight:
             self._probing = False
             return True
@@ -123,8 +124,8 @@ class RateWindow:
         """Apply the limits that the server reported."""
         for name, allowance in allowances.items():
             # The server may not have counted the requests in flight yet, so they are subtracted from its
-            # `left`. The limit is stored as a value of `_taken`, so that `take` and `give_back` need not
-            # update it.
+            # `left`. The result is stored as the value of `_taken` at which nothing is left, so that `take`
+            # and `give_back` need not update it.
             last = self._taken - self._in_flight + int(allowance.left * self._share)
             reset_at = now + min(allowance.reset, _LONGEST_RESET)
             limit = self._server_limits.get(name)
@@ -148,7 +149,7 @@ class RateWindow:
     def ready_at(self, now: float, *, poll: bool, ahead: int = 0, behind_singles: bool = False) -> float:
         """When a request with `ahead` others before it may be sent, as far as is known now.
 
-        Infinity while a probe is in flight, because it is unknown when that ends.
+        Infinity while a probe is in flight, because its end is unknown.
         """
         self._forget(now)
         if self._probing:
@@ -157,7 +158,7 @@ class RateWindow:
         capacity = self.poll_capacity if poll else self.capacity
         over = self._in_flight + len(self._responded) + 1 + ahead - capacity
         if over > 0:
-            # It is unknown when requests in flight end, but not before now.
+            # When requests in flight end is unknown, but it is not before now.
             oldest = self._responded[over - 1] if over <= len(self._responded) else now
             at = max(at, oldest + self.length)
         for limit in self._server_limits.values():

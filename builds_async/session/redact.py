@@ -62,12 +62,12 @@ def quoted(value: str) -> str:
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:
-    """`text` from a server, without the credentials that it echoes.
+    """`text` from a server, with `***` for the credentials that it echoes.
 
-    A real credential never appears in a text by chance, so it is removed everywhere. A credential that reads
-    like a word or a number, as in tests, is removed only after `Bearer`, `X-Auth-Key:`, `token`, `key` and
+    A real credential never appears in a text by chance, so it is replaced everywhere. A credential that reads
+    like a word or a number, as in tests, is replaced only after `Bearer`, `X-Auth-Key:`, `token`, `key` and
     similar words, so that ordinary messages stay intact. Any text with the form and the prefix of a
-    Cloudflare token is removed too, whoever owns the token.
+    Cloudflare token is replaced too, whoever owns the token.
     """
     for secret in secrets:
         if secret and secret in text:
@@ -76,7 +76,7 @@ def redact(text: str, secrets: Iterable[str]) -> str:
 
 
 def unmistakable(secrets: Iterable[str]) -> tuple[str, ...]:
-    """The credentials that never appear in a text by chance. In a URL, one was passed in place of an id."""
+    """The credentials that never appear in a text by chance. One in a URL was passed in place of an id."""
     return tuple(secret for secret in secrets if not _reads_like_a_word(secret))
 
 

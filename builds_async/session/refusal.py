@@ -43,8 +43,8 @@ BY_STATUS: dict[int, type[APIError]] = {
     422: BadRequestError,
     429: RateLimitError,
 }
-# The API's codes. The error class is for a refusal with a status of success. The text is shown in place of a
-# response that may contain a secret.
+# The API's codes. The error class is used if the status of the refusal is 2xx. The text is shown if the
+# response may contain a secret.
 _CODES: dict[int, tuple[type[APIError], str]] = {
     971: (RateLimitError, ""),
     10000: (PermissionDeniedError, "Authentication error"),
@@ -251,7 +251,8 @@ def _ray(ray: str | None) -> str:
 
 def _excerpt(body: bytes, secrets: Iterable[str], *, of_page: bool = False) -> str:
     # The text is redacted before it is cut, so that no part of a secret is left at the end. A character has
-    # at most 4 bytes, so this is enough of the body for the text and a secret that begins in it.
+    # at most 4 bytes. So this is enough of the body for 64 times the excerpt (most of a page is markup), and
+    # for a secret that begins in it.
     secrets = tuple(secrets)
     longest = max(map(len, secrets), default=0)
     start = body[: 4 * (64 * _EXCERPT + longest)]

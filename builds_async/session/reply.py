@@ -73,7 +73,7 @@ def read(
                     why = _complaint(result, call)
                 if why is None:
                     return envelope
-    # Raised here, so that its context is not a decoder's error, whose frames have the body.
+    # Raised outside the handler, so that its context is not a decoder's error, whose frames have the body.
     facts: CallFacts = {"method": call.method, "path": request.shown_path, "attempts": attempts}
     hides = call.hides_response or (call.hides_result and why is not None)
     shown = without_text(response) if hides else response

@@ -14,7 +14,7 @@ _REPEATABLE = frozenset({"GET", "HEAD", "PUT"})
 class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """How often a call is repeated, and after which delays.
 
-    Retry-After of a 429 or 503 makes a delay longer, never shorter.
+    The Retry-After of a 429 or 503 makes a delay longer, never shorter.
 
     A call is repeated only if its error is `transient`. GET and PUT are repeated after each such error. Other
     methods are repeated only if the request can't have taken effect: there was no connection, or the response
@@ -39,9 +39,9 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """The longest wait in seconds that a single call accepts when the API requires one.
 
     The API requires a wait by Retry-After, by an earlier 429, or by a `Ratelimit` header with no requests
-    left. It can block a user for five minutes, and a call should then fail at once rather than hang. So a
-    longer wait raises `RateLimitError` (`InternalServerError` for a 503). With infinity, a call waits as long
-    as required.
+    left. It can block a user for five minutes, and then a call should fail at once rather than hang. So if
+    the API requires a longer wait, the call raises `RateLimitError` (`InternalServerError` for a 503). With
+    infinity, a call waits as long as required.
 
     Live verbs such as `follow` wait for the budget without a limit. `max_wait` does not limit waits for the
     client's own pacing (see `RateBudget`): put `asyncio.timeout` around the call for that.

@@ -32,13 +32,14 @@ R = TypeVar("R")
 
 logger: logging.Logger = logging.getLogger("builds_async")
 
-_REMEMBERED = 1000
+_REMEMBERED = 1000  # texts about lost values that were logged as a warning
 
 
 class ApiSession:
-    """Makes the calls of one client: it waits for the gate, sends a request, reads the response, and retries.
+    """Makes the calls of one client: waits for the gate, sends a request, reads the response, and retries.
 
-    Unless a call has to wait for the budget or for a place in flight, it awaits nothing but the transport.
+    Unless a call has to wait for the budget, for a place in flight or before a retry, it awaits nothing but
+    the transport.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class ApiSession:
         self._gate = Admission(budget, InFlightLimit(max_in_flight))
         self._allowances = AllowanceReader()
         self._clock = clock
-        # Of aiohttp's own type, which spares each request a conversion.
+        # aiohttp's own type for headers, which saves a conversion for each request.
         self._credentials: CIMultiDict[str] = CIMultiDict(credentials or {})
         self._secrets = secrets
         self._unmistakable = unmistakable(secrets)
@@ -70,7 +71,7 @@ class ApiSession:
         self._rng = rng
         self._poll = False
         self._timeout: float | None = None  # of each request; None for the transport's own
-        self._losses: dict[str, None] = {}  # logged already: a poll would repeat them forever
+        self._losses: dict[str, None] = {}  # warned of already: each poll would repeat them
         budget.bind(clock)
         self._end_reports: Callable[[], None] | None = None
         if observer is not None and isinstance(budget, Reporting):
@@ -131,7 +132,7 @@ class ApiSession:
         confidential: bool = False,
         anonymous: bool = False,
     ) -> Awaitable[T]:
-        """The result of a POST, which is repeated only if it can't have arrived."""
+        """The result of a POST, which is repeated only if it can't have taken effect."""
         return self.send(Call("POST", path, decoder, "", body, nullable, secrets, confidential, anonymous))
 
     def put(
@@ -154,7 +155,7 @@ class ApiSession:
         *,
         secrets: tuple[Secret, ...] = (),
     ) -> Awaitable[T]:
-        """The result of a PATCH, which is repeated only if it can't have arrived."""
+        """The result of a PATCH, which is repeated only if it can't have taken effect."""
         return self.send(Call("PATCH", path, decoder, query, body, secrets=secrets))
 
     def delete(
@@ -164,7 +165,7 @@ class ApiSession:
         *,
         secrets: tuple[Secret, ...] = (),
     ) -> Awaitable[T]:
-        """The result of a DELETE, which is repeated only if it can't have arrived."""
+        """The result of a DELETE, which is repeated only if it can't have taken effect."""
         return self.send(Call("DELETE", path, decoder, secrets=secrets))
 
     def send(self, call: Call[T]) -> Coroutine[object, object, T]:
@@ -187,9 +188,9 @@ class ApiSession:
         part: Callable[[Envelope[T], Mapping[str, str]], R],
         on_sent: Callable[[], object] | None,
     ) -> R:
-        """Send a call as often as needed, and return the `part` of envelope and headers that is wanted.
+        """Send a call as often as needed, and return `part` of its envelope and headers.
 
-        This is the only coroutine between a method and the transport: each further one costs a call 1%.
+        This is the only coroutine between a method and the transport. Another one would cost a call 1% more.
         """
         request, delays, attempts = self._request(call), None, 0
         while True:
@@ -206,7 +207,7 @@ class ApiSession:
                 outcome = with_call(error, **_facts(request, attempts))
             finally:  # also after a cancellation, since the request was sent
                 self._leave(request, outcome, began)
-            # Outside of the `except`, so that no error below gets the transport's error as its context.
+            # Outside the `except`, so that no error below gets the transport's error as its context.
             if isinstance(outcome, Response):
                 try:
                     return part(self._read(call, request, outcome, attempts), outcome.headers)
@@ -223,7 +224,7 @@ class ApiSession:
                 finally:
                     del outcome  # breaks the cycle of the error, its traceback and this frame
             self._report_retry(outcome, delay)
-            if not limited:  # after a 429 the gate holds this call back, in line with all others
+            if not limited:  # after a 429 the gate holds this call back, like all others
                 await self._clock.sleep(delay)
 
     def _request(self, call: Call[T]) -> Request:
@@ -279,7 +280,7 @@ class ApiSession:
                 raise
 
     def _report_done(self, request: Request, outcome: Response | BuildsError | None, seconds: float) -> None:
-        """Log a request that has ended, and report it to the observer. None as the outcome: canceled."""
+        """Log a request that has ended, and report it to the observer. Without `outcome` it was canceled."""
         response = outcome if isinstance(outcome, Response) else None
         failure = outcome if isinstance(outcome, BuildsError) else None
         status = None if response is None else response.status

@@ -10,7 +10,7 @@ from typing import Protocol
 import msgspec
 
 HOOK: re.Pattern[str] = re.compile(r"(?<=/deploy_hooks/)[^/]+")
-"""The UUID of a deploy hook in a path. It starts builds without a token, so it is secret."""
+"""The UUID of a deploy hook in a path. Whoever has it can start builds without a token, so it is secret."""
 
 
 class Request(msgspec.Struct, frozen=True, gc=False):
@@ -45,7 +45,7 @@ class Request(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def shown_path(self) -> str:
-        """The path, with `***` for a secret in it: the UUID of a deploy hook, which can start builds."""
+        """The path, with `***` for a secret in it: the UUID of a deploy hook."""
         return HOOK.sub("***", self.path) if self.secrets else self.path
 
 
@@ -68,7 +68,7 @@ class Response(msgspec.Struct, frozen=True, gc=False):
 class Transport(Protocol):
     """Sends requests.
 
-    It has nothing to do with credentials, budgets or retries: a request has everything to send, and is sent
+    It knows nothing of credentials, budgets or retries: a request contains all that is sent, and is sent
     once.
     """
 

@@ -25,7 +25,7 @@ class Turns:
 
     @contextmanager
     def queue(self, *, poll: bool) -> Iterator[asyncio.Future[None] | None]:
-        """Stand in the queue while the block runs. Yields None at the head, else a future to await the turn.
+        """Stand in the queue while the block runs. Yields None at the head, else a future that ends the wait.
 
         However the block ends, even by cancellation, the next request in the queue gets its turn.
         """

@@ -34,13 +34,14 @@ class WindowBudget:
 
     @property
     def closings(self) -> int:
-        """How often the gate was closed. Requests counted before the last time must be given back."""
+        """How often the gate was closed. A request counted before and not sent yet is given back."""
         return self._window.closings
 
     def set_horizon(self, poller: object, seconds: float | None, *, builds: int = 1) -> None:
         """Spread polls so that the budget lasts while `poller` polls; None removes its horizon.
 
-        The largest of all horizons counts, up to the window. A horizon ends with its time or its `poller`.
+        The largest horizon counts, up to the window. A horizon ends when its time is over or its `poller` is
+        gone.
         """
         self._window.set_horizon(poller, self._clock.now(), seconds, builds)
 
