@@ -11,7 +11,7 @@ from msgspec import UnsetType
 from builds_async.models.brief import brief, brief_fields, written
 
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
-"""A datetime with a time zone. Without one, the strict decode fails, and the lenient pass reads it as UTC."""
+"""A datetime with a time zone. Without a zone the strict decode fails, and the lenient pass adds UTC."""
 
 Id = Annotated[str, msgspec.Meta(min_length=1)]
 """An identifier, never empty. A model without its id is unusable."""

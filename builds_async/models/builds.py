@@ -263,7 +263,7 @@ class Build(Model, frozen=True, kw_only=True):
     def queued_for(self) -> float | None:
         """How many seconds the build was in the queue: until it was initialized, or else until it stopped.
 
-        None while it is queued, and if a date is missing or absurd.
+        None while it is queued, or if a date is missing or absurd.
         """
         return _seconds(self.created_on, self.initializing_on or self.running_on or self.stopped_on)
 
@@ -271,15 +271,15 @@ class Build(Model, frozen=True, kw_only=True):
     def duration(self) -> float | None:
         """How many seconds the build took from its initialization to its end, without its time in the queue.
 
-        None while it runs, if it stopped in the queue, and if a date is missing or absurd.
+        None while it runs, if it stopped in the queue, or if a date is missing or absurd.
         """
         return _seconds(self.initializing_on or self.running_on, self.stopped_on)
 
     @property
     def is_stopped(self) -> bool:
-        """True when the build has stopped, with any outcome.
+        """True when the build has stopped, with any outcome or none yet.
 
-        It has if its status is `stopped`, or if it has both an outcome and `stopped_on`, whatever its status.
+        That is the case if its status is `stopped`, or if it has both an outcome and `stopped_on`.
         """
         return self.status == BuildStatus.STOPPED or (
             bool(self.build_outcome) and self.stopped_on is not None
@@ -337,8 +337,8 @@ _PLAUSIBLE_YEARS = range(2000, 2200)
 def usable_date(date: datetime | None) -> datetime | None:
     """A date for ordering builds; None if it is missing or absurd.
 
-    A build from the year 9999 would hide every later one, and one from the year 1 would never be found. A
-    date without a time zone is read as UTC.
+    A build from the year 9999 would always be the newest, and one from the year 1 would never be. A date
+    without a time zone is read as UTC.
     """
     if date is None or date.year not in _PLAUSIBLE_YEARS:
         return None

@@ -50,7 +50,7 @@ class WorkerMark(msgspec.Struct, frozen=True, omit_defaults=True, repr_omit_defa
     """When the build was created; None if the API gave no date, or an absurd one."""
 
     older_may_run: bool = False
-    """True if older builds may run that are not listed yet: a tail or watch that starts here lists them."""
+    """True if older builds that are not listed yet may run: a tail or watch that starts here lists them."""
 
 
 class WatchPosition(msgspec.Struct, frozen=True):

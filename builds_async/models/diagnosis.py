@@ -24,7 +24,7 @@ class CredentialKind(OpenStrEnum):
 
 
 class Finding(Model, frozen=True, kw_only=True):
-    """One check of a diagnosis: its result, and how to fix a problem."""
+    """The result of one check, and how to fix its problem."""
 
     check: str
     """The subject: `credentials`, `account`, `builds`, `scripts`, `queues`, `write` or `build_minutes`.

@@ -64,7 +64,7 @@ class Receipt(Envelope[T], Generic[T], frozen=True, kw_only=True):
 class Exact(Envelope[T], Generic[T], frozen=True, kw_only=True):
     """A response whose result has a type of the caller's own, and is decoded strictly or not at all.
 
-    There is no lenient pass, which knows only the models of this package and their optional parts.
+    The lenient pass is not used, because it knows only the models of this package.
     """
 
 

@@ -11,7 +11,7 @@ only the unreadable values themselves:
 - A model is also unusable if a field in its `_essential` is present but unreadable: the rest is worthless
   without that field, and its default would be false.
 - A model may have a class method `_normalized(value, note)` for repairs that involve more than one field. It
-  returns the repaired value, and calls `note` with the place of everything that it leaves out.
+  returns the repaired value, and calls `note` with the place of each value that it leaves out.
 
 `losses` lists the values that were left out by their field names, never by content, which may be secret.
 """

@@ -19,8 +19,8 @@ def loads(body: bytes | str) -> object:
     """Decode `body` as JSON, even if its strings are invalid. Takes linear time.
 
     Bytes that are not UTF-8 and lone surrogates become U+FFFD, raw control characters are kept, and an
-    integer of more than 64 digits becomes infinity. ValueError or RecursionError for anything
-    that is not JSON.
+    integer of more than 64 digits becomes infinity. ValueError for anything else that is not JSON, or
+    RecursionError if it is nested too deeply.
     """
     text = body if isinstance(body, str) else body.decode("utf-8", "replace")
     value = json.loads(text.removeprefix("\ufeff"), strict=False, parse_int=_integer)
@@ -28,7 +28,7 @@ def loads(body: bytes | str) -> object:
 
 
 def first_items(start: bytes, most: int) -> list[object]:
-    """The first items, at most `most`, of a JSON array, of which `start` is the beginning.
+    """The first items of the JSON array that begins with `start`, at most `most` of them.
 
     Stops at the first item that is invalid or cut off. Empty if `start` does not begin an array.
     """

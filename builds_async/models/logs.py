@@ -95,7 +95,7 @@ class LogPage(Model, frozen=True, kw_only=True):
 
 
 def _pairs(lines: list[Any], note: Callable[[str], None]) -> list[list[Any]]:
-    """Repaired lines as pairs of timestamp and text: one for each line, because positions count lines."""
+    """The lines as pairs of timestamp and text: one pair for each line, because positions count lines."""
     pairs = list[list[Any]]()
     before: float = 0
     for line in lines:
@@ -142,8 +142,7 @@ def _text(value: object) -> str:
 class LogPosition(msgspec.Struct, frozen=True):
     """A place in a build's log.
 
-    Store it with `msgspec.json.encode(position)`, load it with
-    `msgspec.json.decode(data, type=LogPosition)`.
+    `msgspec.json.encode(position)` and `msgspec.json.decode(data, type=LogPosition)` store and load it.
     """
 
     cursor: str | None = None

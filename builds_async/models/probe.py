@@ -14,7 +14,10 @@ class ProbeFinding(Model, frozen=True, kw_only=True):
     question: str
     """The name of the question. If the simulator has a switch for it, it is the name of the switch."""
     state: Literal["holds", "differs", "seen", "unknown"]
-    """Whether the answer is the one that this package assumes; `seen` if it assumes none."""
+    """Whether the answer is the one that this package assumes; `seen` if it assumes none.
+
+    `unknown` if there is no answer.
+    """
     assumption: str
     """The assumption of this package, or the question if there is none."""
     answer: str = ""

@@ -12,7 +12,8 @@ _LONGEST = 300
 # The service's last line, which reports that a command failed, but not why.
 _GENERAL = r"Failed: error occurred while \w+"
 _FINAL = "Failed: "
-# The last of the three lines in the log of a build with a dead token. Bounded, so that the advice still fits.
+# The last of the three lines in the log of a build with a dead token. Its parts are bounded, so that the
+# advice after them still fits.
 _DIED = r"(?i)(failed: .{0,60}\bbuild token\b.{0,80}?\b(?:deleted|rolled|revoked|expired)\b[^.]{0,60})"
 _REPAIR = "To repair it, run `builds-async doctor --repair-build-token`"
 _ERROR = r"""(?x)✘\s*\[ERROR\] | \[ERROR\] | ❌
@@ -103,7 +104,7 @@ class ReasonFinder:
 
 
 def _shown(raw: str) -> str:
-    """A line in one line, without sequences, and as it is in the end if it was overwritten."""
+    """The text of a line, as a terminal would finally show it, without line breaks and sequences."""
     if "\r" in raw or "\b" in raw or "\x1b" in raw:
         from builds_async.models.render import render  # noqa: PLC0415  # slow to load, and rarely needed
 
@@ -114,7 +115,8 @@ def _shown(raw: str) -> str:
 def _brief(reason: str) -> str:
     if dead := re.match(_DIED, reason):
         reason = f"{dead[1].rstrip()}. {_REPAIR}"
-    # Cut before `plain`, so that a huge line is cheap, and after it, because a control character grows.
+    # Cut before `plain`, so that a huge line costs no time, and after it, because it makes control characters
+    # longer.
     return plain(reason[:_LONGEST])[:_LONGEST]
 
 

@@ -19,7 +19,7 @@ _MAX_MARKS: Final = 8
 _MAX_STYLES: Final = 16
 _MAX_STYLE_LENGTH: Final = 100
 
-_JOINING: Final = "\u200d\ufe0e\ufe0f"
+_JOINING: Final = "\u200d\ufe0e\ufe0f"  # the joiner and the variation selectors of emoji
 
 _PARTS = re.compile(
     r"\x1b\[(?P<parameters>[0-?]*)[ -/]*(?P<final>[@-~])"
@@ -130,7 +130,7 @@ class _Row:
             self._go_to(max(1, number) - 1)
 
     def _go_to(self, column: int) -> None:
-        # Plain text may have moved it past the limit: going back is always allowed.
+        # Plain text may have moved the cursor past the limit: going back is always allowed.
         if column < self._column or column <= _MAX_COLUMN:
             self._column = column
 
@@ -171,7 +171,7 @@ def _cells(text: str) -> list[str]:
 
 
 def _styled(style: str, change: str) -> str:
-    """The style after an SGR sequence. Without a reset, only the last 16 sequences count."""
+    """The style after the SGR sequence `change`. Of those since the last reset, only the last 16 count."""
     if re.fullmatch(r"\x1b\[[0;:]*m", change):  # a reset: `ESC [ m` or `ESC [ 0 m`
         return ""
     if len(change) > _MAX_STYLE_LENGTH:

@@ -14,7 +14,7 @@ class NewBuildToken(RedactedRepr, frozen=True, kw_only=True):
     build_token_secret: str
     """The API token itself. It must be owned by a user, and builds get its permissions."""
     cloudflare_token_id: str
-    """The id of the API token. A client that uses it gets the id by `(await client.tokens.verify()).id`."""
+    """The id of the API token: `(await client.tokens.verify()).id`, with a client that has this token."""
     build_token_name: str = "Workers Builds"  # noqa: S105  # a name
     """The display name of the new build token."""
 

@@ -8,7 +8,7 @@ MAX_DIGITS: Final = 64
 """The maximum number of digits of an id or count. Converting longer numbers would take quadratic time."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-# The second day of the calendar, which is valid in every time zone.
+# The second day of the calendar. In time zones west of UTC, the first one begins before the calendar.
 _FIRST_SECOND: Final = (datetime(1, 1, 2, tzinfo=UTC) - _EPOCH).total_seconds()
 # Below this, a number is in seconds (up to the year 5138); from here on, in milliseconds (from March 1973).
 _SECONDS_END: Final = 100_000_000_000

@@ -45,4 +45,4 @@ class SeedRepo(Body, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if not isinstance(self.files, UnsetType) and len(self.files) > MAX_FILES:
-            raise ValueError(f"a seed has at most {MAX_FILES} files, not {len(self.files)}")
+            raise ValueError(f"a seed must have at most {MAX_FILES} files, not {len(self.files)}")

@@ -99,7 +99,7 @@ class StepFinder:
         if mark in _ORDER:
             if self._steps and _ORDER.index(mark) <= _ORDER.index(self._steps[-1].name):
                 return
-            # A later step begins only if this one succeeded, whatever it printed.
+            # A later step begins only if the last one succeeded, whatever that printed.
             if self._steps and self._steps[-1].outcome != BuildOutcome.SUCCESS:
                 self._end(time, BuildOutcome.SUCCESS)
             self._steps.append(BuildStep(name=mark, started_on=time))
@@ -110,7 +110,7 @@ class StepFinder:
         self._steps[-1] = msgspec.structs.replace(self._steps[-1], ended_on=time, outcome=outcome)
 
     def _with_event(self) -> list[BuildStep]:
-        """The steps. The first has the exact times of the log's events, if there are any."""
+        """The steps. The first one has the exact times of its event, if the log has it."""
         event = self._event
         if event is None or (started_on := usable_date(event.started_on)) is None:
             return list(self._steps)

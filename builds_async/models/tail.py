@@ -70,8 +70,7 @@ TailItem: TypeAlias = TailLine | TailEnd
 class TailPosition(msgspec.Struct, frozen=True):
     """The position of a tail.
 
-    Store it with `msgspec.json.encode(position)`, load it with
-    `msgspec.json.decode(data, type=TailPosition)`.
+    `msgspec.json.encode(position)` and `msgspec.json.decode(data, type=TailPosition)` store and load it.
     """
 
     workers: dict[str, WorkerMark | None] = {}

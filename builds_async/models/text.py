@@ -22,8 +22,8 @@ SEQUENCES = rf"\x1b\[[0-?]*[ -/]*[@-~]|{OTHER_SEQUENCES}"
 """A complete escape sequence. The first alternative is CSI: colors, erasing, cursor movement."""
 
 # C0 except the tab, DEL, C1, characters that change the text direction or start a new line, zero-width
-# characters, and tags, which spell invisible text. Joiners are unsafe only next to ASCII, where they have no
-# use. Between emoji and in some scripts they are ordinary text.
+# characters, and tag characters, which spell invisible text. Joiners are unsafe only next to ASCII, where
+# they have no use. Between emoji and in some scripts they are ordinary text.
 _UNSAFE = (
     "[\\x00-\\x08\\x0a-\\x1f\\x7f-\\x9f\\u00ad\\u061c\\u180e\\u200b\\u200e\\u200f\\u2028-\\u202e\\u2060-\\u206f"
     "\\ufeff\\ufff9-\\ufffb\\ud800-\\udfff\\U000e0000-\\U000e007f]"

@@ -25,7 +25,7 @@ class NewVariable(RedactedRepr, Body, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if len(self.value) > MAX_VALUE:
-            raise ValueError(f"a variable has at most {MAX_VALUE} characters, not {len(self.value)}")
+            raise ValueError(f"a variable must have at most {MAX_VALUE} characters, not {len(self.value)}")
 
     def _is_secret(self) -> bool:
         return self.is_secret

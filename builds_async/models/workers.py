@@ -154,7 +154,7 @@ class NewGitRepository(Body, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         checked_branch(self.branch)
         if self.grant_id == "":
-            raise ValueError("grant_id has at least 1 character")
+            raise ValueError("grant_id must have at least 1 character")
 
 
 class NewBuildSettings(Body, frozen=True, kw_only=True):
@@ -234,7 +234,7 @@ def _secrets(settings: NewBuildSettings | BuildSettingsUpdate | UnsetType) -> tu
 def checked_branch(branch: str) -> str:
     """`branch`, if the API accepts its length; else ValueError."""
     if not 1 <= len(branch) <= MAX_BRANCH:
-        raise ValueError(f"a branch has 1 to {MAX_BRANCH} characters, not {len(branch)}")
+        raise ValueError(f"a branch must have 1 to {MAX_BRANCH} characters, not {len(branch)}")
     return branch
 
 

@@ -19,7 +19,7 @@ MOST_REQUESTS: Final = 30
 """The maximum number of requests of a probe."""
 
 _MOST_BROKEN = 2
-"""After this many requests in a row without a response, the probe ends: each may take a whole timeout."""
+"""How many requests in a row without a response end the probe: each may take a whole timeout."""
 
 
 class Answer(NamedTuple):
@@ -93,10 +93,9 @@ class Asker:
     def _failed(self, error: BuildsError, *, for_builds: bool) -> Reply:
         if isinstance(error, BuildsConnectionError):
             self._broken += 1
-            nothing = NotAsked("there was no complete response")
             if self._broken >= _MOST_BROKEN:
                 self._closed = NotAsked("the API can't be reached")
-            return nothing
+            return NotAsked("there was no complete response")
         self._broken = 0
         if isinstance(error, RateLimitError):
             self._closed = NotAsked("the rate limit was reached")

@@ -1,4 +1,4 @@
-"""The responses to a probe so far, as raw JSON: models would hide any difference from them. No I/O."""
+"""The responses to a probe so far, as raw JSON: models would hide what they do not expect. No I/O."""
 
 import re
 from collections.abc import Iterator
@@ -87,13 +87,13 @@ class Evidence:
 
     @property
     def now(self) -> datetime | None:
-        """The server's date of its last response, or else the date of the newest build."""
+        """The server's date in its last response, or else the creation date of the newest build."""
         dates = [it.date for it in self.replies.values() if isinstance(it, Answer) and it.date]
         dates = dates or [date for build in self.builds.values() if (date := date_of(build, "created_on"))]
         return max(dates, default=None)
 
     def age(self, build: Json, field: str) -> float | None:
-        """How many days ago a build had this date."""
+        """How many days ago the date in this field of a build was; None if it is unknown."""
         date, now = date_of(build, field), self.now
         return None if date is None or now is None else (now - date).total_seconds() / 86400
 
@@ -150,5 +150,5 @@ def as_list(value: object) -> list[Any]:
 
 
 def word(value: object) -> str:
-    """A word of the API that may be published; other texts are not shown."""
+    """A text of the API if it is a plain word, which may be published; else a placeholder."""
     return value if isinstance(value, str) and _WORD(value) else _ODD

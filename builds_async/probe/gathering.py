@@ -13,8 +13,8 @@ NO_UUID = "5f1d0c7e-9b3a-48d2-a6e4-c8f0b7d19352"
 NO_NAME = "no-worker-has-this-name"
 """Ids and a name that no account has. They were generated at random once."""
 
-_PAGES = 5  # of a finished log
-_HOLLOW = 3  # pages in a row without lines
+_PAGES = 5  # the most of a finished log
+_HOLLOW = 3  # after this many pages in a row without lines, the log is not read on
 _PAUSE = 5.0  # seconds in which a running build may write lines
 
 

@@ -53,7 +53,7 @@ def _behind_the_end(seen: Evidence) -> Found:
 def _truncated_hollow(seen: Evidence) -> Found:
     if not seen.log:
         return _no_log(seen)
-    # Counts the pages, from the last one with lines on, that say `truncated`: no lines follow them.
+    # The pages that say `truncated` although no lines follow: the last one with lines, and those after it.
     last = max((number for number, page in enumerate(seen.log) if page.lines), default=0)
     hollow = sum(page.is_truncated for page in seen.log[last:])
     if hollow >= _ENDLESS:
@@ -127,7 +127,7 @@ def _cursor_kind(seen: Evidence) -> Found:
     cursors = _cursors(seen)
     if not cursors:
         return NotAsked("no page had a cursor") if seen.log else _no_log(seen)
-    # After the last page the place stays the same, so another text is a second cursor for the same place.
+    # Behind the last page the place in the log stays the same, so another text is another cursor for it.
     behind = seen.behind
     moved = behind and not behind.lines and behind.cursor not in {None, seen.log[-1].cursor}
     if moved or (seen.log and seen.again and seen.again.cursor not in {None, seen.log[0].cursor}):

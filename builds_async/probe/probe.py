@@ -1,4 +1,4 @@
-"""`AccountProbe`, the public class of the probe. The other modules are imported when one is created."""
+"""`AccountProbe`, the public class of the probe. Creating one imports the other modules."""
 
 from collections.abc import Awaitable, Callable
 
@@ -11,8 +11,9 @@ class AccountProbe:
     """Finds out how the API behaves where that is undocumented: `report = await client.probe().run()`.
 
     It sends at most 30 requests, all of them GETs, and repeats none. If a request fails, its questions stay
-    unknown, and the probe goes on. Only a rate limit, refused credentials or a broken network end it early.
-    `report` has the findings so far, also after a cancellation. It contains no ids, names, lines or secrets.
+    unknown, and the probe goes on. Only a rate limit or a broken network ends it early. If the credentials
+    are refused, it sends no more requests for builds. `report` has the findings so far, even after a
+    cancellation. It contains no ids, names, log lines or secrets.
     """
 
     def __init__(

@@ -22,7 +22,7 @@ Found: TypeAlias = str | NotAsked
 """An answer, or why there is none."""
 
 _DAYS_KEPT = 90
-_SETTLED = 1 / 144  # days, 10 minutes: long after the end of a build
+_SETTLED = 1 / 144  # days: 10 minutes after its end, a build surely has its outcome
 
 
 class Question(NamedTuple):

@@ -98,7 +98,7 @@ class BuildReads:
     async def by_version(self, version_ids: Iterable[str]) -> BulkResult[Build]:
         """The build that made each of these Worker versions, by version id.
 
-        Use it to find out where a deployed version came from: a successful build alone does not prove a
+        Use it to find out which build a deployed version came from: a successful build alone does not prove a
         deployment. A version that no build made is in `missing`. Everything else is as in `latest`.
 
         Needs "Workers CI Read".
@@ -107,7 +107,7 @@ class BuildReads:
         return await self._look_up("/builds/builds", "version_ids", version_ids)
 
     async def list(self, external_script_id: str, *, page: int = 1, per_page: int = 50) -> Page[Build]:
-        """One page of a Worker's builds. Live pages were newest first, but the API guarantees no order.
+        """One page of a Worker's builds: newest first, as seen live. The API guarantees no order.
 
         `page` counts from 1 (1), `per_page` is 1 to 200 (50). The API has no filter, and no list of all
         builds of an account. Builds of pull requests may be missing: see `client.previews.builds`.
@@ -121,7 +121,8 @@ class BuildReads:
     def iter(self, external_script_id: str, *, per_page: int = 50) -> Pages[Build]:
         """All builds of a Worker, each once, in the API's order. Pages are fetched as the loop reaches them.
 
-        `async for build in client.builds.iter(tag)`. After a `break` the same object continues where it was.
+        `async for build in client.builds.iter(tag)`. After a `break`, another loop over the same object
+        continues there.
 
         Needs "Workers CI Read".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/builds/methods/list/
@@ -192,19 +193,19 @@ class Builds(BuildReads):
     ) -> Build:
         """Start a build of a Worker with the trigger that a push to `branch` would use.
 
-        That is the trigger that names the branch, or else the one for `*`. A trigger that excludes the branch
-        is never used. `commit_hash` is the full hash of a commit, which is built as a commit of `branch`.
+        That is the trigger that names the branch, or else the one for `*`, unless it excludes the branch.
+        `commit_hash` is the full hash of a commit, which is built as a commit of `branch`.
 
         - A commit without a branch needs a Worker with only one trigger.
         - Without branch and commit, the only branch that the triggers name is built. With the usual two
           triggers, for `main` and for all but `main`, that is `main`.
-        - `trigger` is the UUID or the name of the trigger to use. If it names exactly one branch, you need to
-          pass neither a branch nor a commit.
+        - `trigger` is the UUID or the name of the trigger to use instead, even for a branch that it excludes.
+          If it names exactly one branch, you need to pass neither a branch nor a commit.
 
         NotFoundError if the Worker has no trigger, or none for this branch or with this name. ValueError if
         several triggers are possible: pass the `trigger`, or the branch. As with
         `client.triggers.start_build`, the build is never started twice, and is found again after a lost
-        response. This costs one more request, to list the triggers.
+        response. One more request lists the triggers.
 
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/triggers/methods/create_build/
@@ -217,14 +218,13 @@ class Builds(BuildReads):
     async def retry(self, build_uuid: str) -> Build:
         """Start a new build with the trigger, branch and commit of a build. It gets its own `build_uuid`.
 
-        The commands and variables are those that the trigger has now. If the build was started without a
-        commit, the newest commit of its branch is built. The build may still be running.
+        The commands and variables are those that the trigger has now. If the old build was started without a
+        commit, the newest commit of its branch is built. The old build may still be running.
 
         NotFoundError if the account has no such build, if its trigger is deleted, or if the API does not say
         what was built: no trigger (for a Preview, use `client.previews.start_build`), neither branch nor
         commit, or only a shortened commit hash. As with `client.triggers.start_build`, the new build is never
-        started twice, and is found again after a lost response. This costs one more request, to read the
-        build.
+        started twice, and is found again after a lost response. One more request reads the old build.
 
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/triggers/methods/create_build/
@@ -232,7 +232,7 @@ class Builds(BuildReads):
         build = await self.get(build_uuid)
         trigger, branch, commit_hash = build.trigger, build.branch, build.commit_hash
         if trigger is None or not trigger.trigger_uuid:
-            raise _not_repeatable(build, "the API names no trigger of it")
+            raise _not_repeatable(build, "the API does not name its trigger")
         if branch is None and commit_hash is None:
             raise _not_repeatable(build, "the API gives neither its branch nor its commit")
         try:

@@ -24,8 +24,8 @@ async def fan_out(
     differ only in case are the same. Without ids, nothing is sent.
 
     `fetch` may return an error for a single id. An error that it raises counts for each id of its chunk, and
-    does not stop the other chunks. But wrong credentials would fail every chunk, so the first error of that
-    kind ends the lookup, and is raised without an exception group.
+    does not stop the other chunks. But with wrong credentials every chunk would fail, so the first error of
+    that kind ends the lookup, and is raised without an exception group.
     """
     spelled = {it: normalized_id(it) for it in checked_ids(ids)}
     unique = list(dict.fromkeys(spelled.values()))
@@ -47,7 +47,7 @@ async def fan_out(
 
 
 def bulk_result(results: Mapping[str, T | BuildsError | None]) -> BulkResult[T]:
-    """Results by id, sorted into those that were found, are missing (None) or failed."""
+    """The results by id, as found, missing (None) and failed."""
     found, missing, failed = dict[str, T](), list[str](), dict[str, BuildsError]()
     for key, value in results.items():
         if value is None:
@@ -77,7 +77,7 @@ async def _run(work: Callable[[], Coroutine[object, object, None]], workers: int
 
 
 def _raise_first(errors: BaseExceptionGroup[BaseException]) -> NoReturn:
-    """Raise the first error in a group, without the group as its context."""
+    """Raise the first error in a group. Its traceback does not show the group."""
     first = errors.exceptions[0]
     if isinstance(first, BaseExceptionGroup):
         _raise_first(first)

@@ -25,9 +25,10 @@ def choose(
 ) -> Choice:
     """The trigger that a push to `branch` would use, or the one with this `name` or UUID.
 
-    A trigger that excludes the branch is never used. Of the others, a trigger that names the branch comes
-    first, then one with a matching pattern, then one for `*`. A commit without a branch needs a Worker with
-    only one trigger. Without branch and commit, the branch is the only one that the triggers name.
+    Without a `name`, a trigger that excludes the branch is never used. Of the others, a trigger that names
+    the branch comes first, then one with a matching pattern, then one for `*`. A commit without a branch
+    needs a Worker with only one trigger. Without branch and commit, the only branch that the triggers name is
+    built.
 
     NotFoundError if the Worker has no trigger, or none for this branch or with this name. ValueError if
     several are possible.

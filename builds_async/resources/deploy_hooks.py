@@ -104,9 +104,10 @@ class DeployHooks:
     async def trigger(self, deploy_hook_uuid: str) -> DeployHookBuild:
         """Start a build of the hook's branch, or return the one that is pending: see `already_exists`.
 
-        The UUID is the secret, so no token is sent. The request is sent once. If its response is lost (a
-        `BuildsConnectionError` with `sent`, a 5xx), you may trigger again as long as the build is pending,
-        because the API then starts no second one. Once the build runs, another trigger starts a second build.
+        The UUID is the secret, so no token is sent. The request is repeated only if it can't have taken
+        effect. If its response is lost (a `BuildsConnectionError` with `sent`, a 5xx), you may trigger the
+        hook again while the build is pending, because the API then starts no second one. Once the build runs,
+        another request starts a second build.
 
         NotFoundError for an unknown hook. RateLimitError above 10 builds a minute for one Worker, or 100 for
         the account.
@@ -142,5 +143,6 @@ def _segment(deploy_hook_uuid: str) -> Secret:
 
 def _hook_body(deploy_hook_name: str, branch: str) -> bytes:
     if not 1 <= len(deploy_hook_name) <= MAX_NAME:
-        raise ValueError(f"deploy_hook_name has 1 to {MAX_NAME} characters, not {len(deploy_hook_name)}")
+        length = len(deploy_hook_name)
+        raise ValueError(f"deploy_hook_name must have 1 to {MAX_NAME} characters, not {length}")
     return body(deploy_hook_name=deploy_hook_name, branch=branch)

@@ -63,7 +63,7 @@ class Deployments:
     async def _all(self, script_name: str) -> Reply[DeploymentList]:
         """The complete list. ResponseDecodeError if a deployment can't be read."""
         reply = await self._read(script_name)
-        # Decoding leaves out an unreadable deployment, so it is unknown whether that was the newest one.
+        # Decoding leaves out an unreadable deployment, and that may have been the newest one.
         if reply.lost(".result.deployments[]"):
             raise ResponseDecodeError(
                 "the current deployment is unknown: a deployment in the response can't be read",

@@ -49,8 +49,8 @@ class Pages(Generic[T]):
 
     - After a timeout, an error or a `break`, another loop continues where the last one was. Between two items
       no connection is held.
-    - Every item comes once, even if the list grows at its front while it is read, which moves items to the
-      next page. For that, the last 1,000 keys are remembered.
+    - Every item comes once, even if the list grows at its front while it is read, which moves items to later
+      pages. For that, the last 1,000 keys are remembered.
     - The list ends after an empty page, a page with only known items, a short page, or a page that the API
       calls the last. If these signs disagree, the loop reads on: a page is not the last one if it is full, or
       if any sign says that another follows.
@@ -66,8 +66,9 @@ class Pages(Generic[T]):
         self._items: list[T] = []  # of the last page, not delivered yet, in reverse order
         self._seen: dict[str, None] = {}
         self._total: int | None = None
-        # A list that grows by n items at its front moves n known items to later pages.
-        self._moved = 0  # how many of the moved items have not come again yet
+        # A list that grows by n items at its front moves n known items to the next page. This counts those
+        # that have not come again yet.
+        self._moved = 0
         self._unreadable = 0  # pages in a row that had only unreadable items
 
     def __aiter__(self) -> Self:

@@ -80,7 +80,7 @@ class Queues:
     ) -> QueueExtension:
         """Extend leases to `visibility_timeout_ms` milliseconds from now, at most 12 hours.
 
-        The API's documentation does not say clearly whether a message gets a new lease id: see
+        The API's documentation is unclear about whether a message gets a new lease id: see
         `QueueExtension.lease_ids`. Without lease ids, nothing is sent.
 
         Needs "Queues Write".

@@ -47,11 +47,13 @@ class ServedBuilds:
         end = usable_date(build.stopped_on)
         near = [it for it in page if is_id(it.id) and "," not in it.id and _is_between(it, begin, end)]
         oldest = _created(page[-1]) if page else None
-        reaches_back = len(page) < _PAGE or (
+        # Later pages have older versions only. If the oldest one here is from before the build, none of those
+        # is of the build.
+        is_certain = len(page) < _PAGE or (
             begin is not None and oldest is not None and oldest < begin - _SKEW
         )
         own = await self._made_by(build.build_uuid, [it.id for it in near])
-        return Uploads(tuple(it for it in near if it.id in own), reaches_back)
+        return Uploads(tuple(it for it in near if it.id in own), is_certain)
 
     async def live(self, script_name: str) -> LiveWorker | None:
         """The versions that serve now, with builds and reasons; None for a Worker that was never deployed."""
@@ -60,7 +62,7 @@ class ServedBuilds:
         return result.found.get(script_name)
 
     async def _made_by(self, build_uuid: str, version_ids: Iterable[str]) -> list[str]:
-        """Those of the versions that a build has made."""
+        """The ids among `version_ids` whose version a build has made."""
         result = await self._builds.by_version(version_ids)
         wanted = normalized_id(build_uuid)
         own = [it for it, build in result.found.items() if normalized_id(build.build_uuid) == wanted]

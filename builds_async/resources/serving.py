@@ -89,7 +89,7 @@ class _Join:
         self._reasons = reasons
 
     def worker(self, script_name: str, deployment: Deployment) -> LiveWorker | BuildsError:
-        """The result for a Worker: the first error if the lookup of one of its versions failed."""
+        """The result for a Worker; if the lookup of a version failed, the first such error."""
         versions = [self._version(it) for it in deployment.versions or ()]
         for version in versions:
             if isinstance(version, BuildsError):
@@ -115,7 +115,7 @@ def usable_versions(deployment: Deployment) -> Iterator[DeployedVersion]:
 def _reason(version: Version, deployment: Deployment, now: datetime) -> NoBuildReason:
     created = (version.metadata and version.metadata.created_on) or deployment.created_on
     words = {version.triggered_by, deployment.triggered_by}
-    # Age comes first: a build may have made such an old version, so no other reason would be certain.
+    # Age comes first: a build that is gone may have made the version, so no other reason is certain.
     if created is not None and now - created > BUILDS_KEPT:
         return NoBuildReason.EXPIRED
     if "secret" in words:

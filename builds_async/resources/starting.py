@@ -133,8 +133,8 @@ class BuildStarter:
 def _date_before(date: datetime | None, seconds: float) -> datetime:
     """The date `seconds` before a response, by the server's clock, which also dates builds.
 
-    The server's date is cut to whole seconds. So the result may be up to a second early but never late, and
-    the build of this request is not missed.
+    The server's date is cut to whole seconds. So the result may be up to a second early but never late: a
+    build that the request started is not older.
     """
     return (date or datetime.now(UTC) - CLOCK_SKEW) - timedelta(seconds=seconds)
 

@@ -93,7 +93,7 @@ class Subscriptions:
         return await self._session.post(_ROOT, _SUBSCRIPTION, data)
 
     async def get(self, subscription_id: str) -> Subscription:
-        """One subscription. NotFoundError if there is none. The API requires the permission to write.
+        """One subscription. NotFoundError if there is none. The API requires write permission for it.
 
         Needs "Queues Write".
         https://developers.cloudflare.com/api/resources/queues/subresources/subscriptions/methods/get/

@@ -60,9 +60,8 @@ class Tokens:
         """Register an existing API token, so that builds can deploy with it. This creates no API token.
 
         `build_token_secret` is the token itself. The API never returns it, and errors redact it.
-        `cloudflare_token_id` is the id of the token. A client that uses the token gets the id by
-        `(await client.tokens.verify()).id`. The token must be owned by a user, and builds get its
-        permissions.
+        `cloudflare_token_id` is the id of the token: `(await client.tokens.verify()).id`, with a client that
+        has this token. The token must be owned by a user, and builds get its permissions.
 
         Needs "Workers CI Write".
         https://developers.cloudflare.com/api/resources/workers_builds/subresources/tokens/methods/create/

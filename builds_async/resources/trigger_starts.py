@@ -61,8 +61,8 @@ class TriggerStarts:
     async def _latest(self, trigger_uuid: str) -> LookupResult:
         """The latest build of the trigger's Worker, if this trigger started it."""
         known = self._tags.get(trigger_uuid)
-        # An unknown trigger may belong to any Worker, so all are looked up, 20 in each request. The result is
-        # remembered.
+        # A trigger of an unknown Worker may belong to any, so all are looked up, 20 in each request. If the
+        # build is found, its Worker is remembered, and `_listed` and later lookups need not search.
         tags = [known] if known else [it.tag for it in await self._workers.list() if is_tag(it.tag or "")]
         result, date = await self._builds.latest_dated(filter(None, tags))
         found = [build for build in result.found.values() if _is_started_by(build, trigger_uuid)]
@@ -83,7 +83,7 @@ class TriggerStarts:
 
 
 def _is_unreadable(error: BuildsError) -> bool:
-    """Whether a build can't be read, now or later. It usually belongs to another Worker."""
+    """Whether a build can't be read, now or later. Usually it is another Worker's, so it ends no lookup."""
     return isinstance(error, ResponseDecodeError) and not error.transient
 
 

@@ -252,8 +252,8 @@ class Workers:
         if refresh or not self._tags.keys() >= set(names):
             async with self._listing:
                 # While this call waited for the lock, another call may have fetched the list. A fetch that
-                # began after this call is as good as a new one. An earlier fetch is good for the names that
-                # it has, but does not prove that another name does not exist.
+                # began after this call is as good as a new one. An earlier one is good for the names in it,
+                # but does not prove that other names do not exist.
                 if self._listed <= begun and (refresh or not self._tags.keys() >= set(names)):
                     await self._fetch_tags()
         for name in names:

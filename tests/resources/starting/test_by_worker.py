@@ -107,8 +107,8 @@ async def test_retry(branch: str, commit: str, shop: Shop) -> None:
 @pytest.mark.parametrize(
     ("part", "said"),
     [
-        pytest.param({"trigger": None}, "names no trigger", id="no trigger"),
-        pytest.param({"trigger": {"trigger_name": "x"}}, "names no trigger", id="no trigger id"),
+        pytest.param({"trigger": None}, "does not name its trigger", id="no trigger"),
+        pytest.param({"trigger": {"trigger_name": "x"}}, "does not name its trigger", id="no trigger id"),
         pytest.param({"build_trigger_metadata": None}, "neither its branch nor its commit", id="no metadata"),
         pytest.param(
             {"build_trigger_metadata": {"branch": "", "commit_hash": ""}}, "neither", id="empty metadata"
