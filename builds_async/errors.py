@@ -222,7 +222,7 @@ class APIError(BuildsError):
         self.status = status
         self.errors = tuple(errors)
         self.ray_id = ray_id
-        if status >= 500 or status in _TRANSIENT:
+        if is_transient(status):
             self.transient = True
 
     @property
@@ -284,6 +284,11 @@ class InternalServerError(APIError):
     ) -> None:
         super().__init__(message, **facts)
         self.retry_after = retry_after
+
+
+def is_transient(status: int) -> bool:
+    """Whether a request that was refused with this status may succeed later."""
+    return status >= 500 or status in _TRANSIENT
 
 
 def with_call(error: E, **call: Unpack[CallFacts]) -> E:

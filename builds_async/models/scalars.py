@@ -7,11 +7,12 @@ from typing import Any, Final, TypeAlias
 MAX_DIGITS: Final = 64
 """The maximum number of digits of an id or count. Converting longer numbers would take quadratic time."""
 
+SECONDS_END: Final = 100_000_000_000
+"""A smaller epoch number is in seconds (up to the year 5138), others in milliseconds (from March 1973)."""
+
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 # The second day of the calendar. In time zones west of UTC, the first one begins before the calendar.
 _FIRST_SECOND: Final = (datetime(1, 1, 2, tzinfo=UTC) - _EPOCH).total_seconds()
-# Below this, a number is in seconds (up to the year 5138); from here on, in milliseconds (from March 1973).
-_SECONDS_END: Final = 100_000_000_000
 # Larger than any date or count. Infinity is above it, and NaN is not below it.
 _LARGEST: Final = 1e300
 _NUMBER: Final = re.compile(rf"\s*[+-]?\d{{1,{MAX_DIGITS}}}(?:\.\d{{0,{MAX_DIGITS}}})?\s*", re.ASCII)
@@ -28,7 +29,7 @@ def moment(number: float) -> datetime:
     if not abs(number) < _LARGEST:  # not `>=`, which would be False for NaN
         return _EPOCH
     seconds = max(number, _FIRST_SECOND)
-    while seconds >= _SECONDS_END:  # milliseconds, then microseconds, then nanoseconds
+    while seconds >= SECONDS_END:  # milliseconds, then microseconds, then nanoseconds
         seconds /= 1000
     return _EPOCH + timedelta(seconds=seconds)
 

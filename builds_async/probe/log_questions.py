@@ -7,12 +7,12 @@ from urllib.parse import quote
 
 import msgspec
 
+from builds_async.models.scalars import SECONDS_END
 from builds_async.probe.asking import Answer, NotAsked, Refused
 from builds_async.probe.evidence import Evidence, LogPage, as_dict, as_list, word
 from builds_async.probe.questions import Found, Question
 
-_SECONDS_BELOW: Final = 10**11
-_MICROSECONDS_FROM: Final = 10**14
+_MICROSECONDS_FROM: Final = SECONDS_END * 1000
 _ENDLESS: Final = 3
 _LONG: Final = 500
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]+=*").fullmatch
@@ -81,7 +81,7 @@ def _timestamp_unit(seen: Evidence) -> Found:
     numbers = [line[0] for line in seen.all_lines() if isinstance(line[0], int | float)]
     if not numbers:
         return _no_lines(seen)
-    if max(numbers) < _SECONDS_BELOW:
+    if max(numbers) < SECONDS_END:
         return "seconds"
     return "milliseconds" if max(numbers) < _MICROSECONDS_FROM else "smaller than milliseconds"
 

@@ -16,12 +16,12 @@ from builds_async.probe.evidence import (
     word,
 )
 from builds_async.probe.gathering import NO_TAG, NO_UUID
+from builds_async.resources.serving import BUILDS_KEPT
 from builds_async.session.headers import allowances
 
 Found: TypeAlias = str | NotAsked
 """An answer, or why there is none."""
 
-_DAYS_KEPT = 90
 _SETTLED = 1 / 144  # days: 10 minutes after its end, a build surely has its outcome
 
 
@@ -200,7 +200,7 @@ def _builds_kept(seen: Evidence) -> Found:
     ages = [age for it in seen.builds.values() if (age := seen.age(it, "stopped_on")) is not None]
     if not ages:
         return _no_builds(seen)
-    if max(ages) > _DAYS_KEPT + 1:
+    if max(ages) > BUILDS_KEPT.days + 1:
         return f"longer: {max(ages):.0f} days"
     return NotAsked(f"the oldest build that was found is {max(ages):.0f} days old")
 

@@ -12,7 +12,7 @@ from builds_async.resources.deployments import DatedDeployments
 from builds_async.resources.serving import Serving, usable_versions
 from builds_async.resources.versions import Versions
 from builds_async.resources.workers import Workers
-from builds_async.session.ids import is_id, normalized_id
+from builds_async.session.ids import is_bulk_id, normalized_id
 from builds_async.session.session import ApiSession
 
 _PAGE = 100
@@ -45,7 +45,7 @@ class ServedBuilds:
         page = (await self._versions.list(script_name, per_page=_PAGE)).result
         begin = usable_date(build.initializing_on or build.created_on)
         end = usable_date(build.stopped_on)
-        near = [it for it in page if is_id(it.id) and "," not in it.id and _is_between(it, begin, end)]
+        near = [it for it in page if is_bulk_id(it.id) and _is_between(it, begin, end)]
         oldest = _created(page[-1]) if page else None
         # Later pages have older versions only. If the oldest one here is from before the build, none of those
         # is of the build.

@@ -18,7 +18,7 @@ from builds_async.resources.bulk import bulk_result, fan_out
 from builds_async.resources.deployments import Deployments
 from builds_async.resources.versions import DatedVersions
 from builds_async.results import BulkResult
-from builds_async.session.ids import checked_ids, is_id, normalized_id
+from builds_async.session.ids import checked_ids, is_bulk_id, normalized_id
 from builds_async.session.session import ApiSession
 
 BUILDS_KEPT = timedelta(days=90)
@@ -109,7 +109,7 @@ class _Join:
 
 def usable_versions(deployment: Deployment) -> Iterator[DeployedVersion]:
     """The versions that can be looked up."""
-    return (it for it in deployment.versions or () if is_id(it.version_id) and "," not in it.version_id)
+    return (it for it in deployment.versions or () if is_bulk_id(it.version_id))
 
 
 def _reason(version: Version, deployment: Deployment, now: datetime) -> NoBuildReason:

@@ -21,6 +21,7 @@ from builds_async.errors import (
     BuildsTimeoutError,
     ConfigurationError,
     ResponseDecodeError,
+    is_transient,
 )
 from builds_async.session.headers import ray_id
 from builds_async.session.proxy import proxy_for
@@ -333,7 +334,7 @@ def _refused_by_proxy(status: int) -> BuildsConnectionError:
             sent=False,
             transient=False,
         )
-    transient = status >= 500 or status in {408, 425, 429}
+    transient = is_transient(status)
     advice = "try again later" if transient else "check HTTPS_PROXY, and what the proxy allows"
     return BuildsConnectionError(f"{said}; {advice}", sent=False, transient=transient)
 

@@ -56,6 +56,11 @@ def is_id(value: str) -> bool:
     return True
 
 
+def is_bulk_id(value: str) -> bool:
+    """Whether a text can be an id of a bulk lookup, which separates ids by commas."""
+    return is_id(value) and "," not in value
+
+
 def id_list(values: Iterable[str]) -> str:
     """`values` as the comma-separated list of a bulk lookup. ValueError if one can't be an id."""
     if isinstance(values, str):
