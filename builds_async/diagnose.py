@@ -77,7 +77,7 @@ class _Results(msgspec.Struct, frozen=True, kw_only=True):
             return self.looks_like
         if isinstance(self.token, TokenStatus):
             return CredentialKind.USER_TOKEN
-        if not _is_wrong(self.token) or not self.works:
+        if not _blames_credentials(self.token) or not self.works:
             return CredentialKind.UNKNOWN
         # Some calls work, but this is not an API token of a user. The Builds API responds with 401 to a token
         # of an account, and with 403 to the OAuth token of `wrangler login`, which has no scope for builds.
@@ -172,7 +172,7 @@ def _credentials(seen: _Results) -> Finding:
         until = token.expires_on if isinstance(token, TokenStatus) else None
         what = _KINDS.get(kind, "The credentials are accepted")
         return _good("credentials", f"{what}, valid until {_date(until)}" if until else what)
-    if _is_wrong(token) or _is_wrong(seen.limits):
+    if _blames_credentials(token) or _blames_credentials(seen.limits):
         return _unusable(seen)
     refusal = seen.limits if token is None else token
     return Finding(
@@ -200,7 +200,7 @@ def _account(seen: _Results) -> Finding:
     if seen.works:
         return _good("account", "The account can be reached")
     refusals = [it for it in (seen.limits, seen.scripts, seen.queues) if isinstance(it, BuildsError)]
-    if all(map(_is_wrong, refusals)):
+    if all(map(_blames_credentials, refusals)):
         return Finding(check="account", state="unknown", message="Can't be checked without valid credentials")
     advice = "Check CLOUDFLARE_ACCOUNT_ID (32 hex digits), and that the token includes this account"
     if any(isinstance(it, PermissionDeniedError) and it.errors for it in refusals):
@@ -212,7 +212,7 @@ def _account(seen: _Results) -> Finding:
     return _problem("account", seen.limits)
 
 
-def _is_wrong(result: object) -> bool:
+def _blames_credentials(result: object) -> bool:
     """Whether a result is an error that blames the credentials themselves."""
     return isinstance(result, AuthenticationError) or (
         isinstance(result, BadRequestError) and not _MALFORMED_TOKEN.isdisjoint(result.codes)

@@ -204,6 +204,7 @@ class LiveVerbs(BuildVerbs):
         return self._closed_with_client(stream)
 
     def _events_for_tail(self, queue_id: str) -> EventStream:
+        # The largest batch and short pauses: events should find builds sooner than lookups, each 10 s, would.
         return self.events(queue_id, batch_size=100, poll_interval=4.0, max_poll_interval=5.0)
 
     def _all_workers(self) -> AccountWorkers:

@@ -108,11 +108,11 @@ class TokenRepair:
             for trigger in worker.triggers
             if _token_of(trigger) in dead or (_token_of(trigger) and _token_of(trigger) not in tokens)
         )
-        starts = tuple(_starts(workers, dead, {it.trigger_uuid for it in broken}))
-        if not broken and not starts:
+        restarts = tuple(_restarts(workers, dead, {it.trigger_uuid for it in broken}))
+        if not broken and not restarts:
             return TokenRepairPlan()
         if not broken:
-            return TokenRepairPlan(calls=tuple(self._start(tag, build) for tag, build in starts))
+            return TokenRepairPlan(calls=tuple(self._restart_call(tag, build) for tag, build in restarts))
         usable = {uuid: token for uuid, token in tokens.items() if uuid not in dead}
         replacement, problem = self._replacement(usable, alive)
         if problem:
@@ -123,9 +123,9 @@ class TokenRepair:
             replacement=replacement,
             is_proven=uuid in alive,
             calls=(
-                *(() if replacement is not None else (self._register(),)),
-                *(self._point(it, uuid) for it in broken),
-                *(self._start(tag, build) for tag, build in starts),
+                *(() if replacement is not None else (self._registration_call(),)),
+                *(self._pointing_call(it, uuid) for it in broken),
+                *(self._restart_call(tag, build) for tag, build in restarts),
             ),
         )
 
@@ -247,7 +247,7 @@ class TokenRepair:
         names = ", ".join(f"{it.build_token_uuid} ({it.build_token_name})" for it in usable.values())
         return None, f"several build tokens may work, none of them proven: pass the UUID of one of {names}"
 
-    def _register(self) -> RepairCall:
+    def _registration_call(self) -> RepairCall:
         new = self._new or NewBuildToken(build_token_secret="", cloudflare_token_id="")
         return RepairCall(
             action=RepairAction.REGISTER,
@@ -260,7 +260,7 @@ class TokenRepair:
             },
         )
 
-    def _point(self, broken: BrokenTrigger, uuid: str) -> RepairCall:
+    def _pointing_call(self, broken: BrokenTrigger, uuid: str) -> RepairCall:
         return RepairCall(
             action=RepairAction.POINT,
             method="PATCH",
@@ -269,7 +269,7 @@ class TokenRepair:
             external_script_id=broken.external_script_id,
         )
 
-    def _start(self, tag: str, build: Build) -> RepairCall:
+    def _restart_call(self, tag: str, build: Build) -> RepairCall:
         commit = build.commit_hash if len(build.commit_hash or "") >= _FULL_HASH else None
         trigger_uuid = build.trigger and build.trigger.trigger_uuid
         return RepairCall(
@@ -313,7 +313,7 @@ def _broken(tag: str, trigger: Trigger, tokens: Mapping[str, BuildToken]) -> Bro
     )
 
 
-def _starts(workers: Iterable[_Worker], dead: set[str], broken: set[str]) -> Iterable[tuple[str, Build]]:
+def _restarts(workers: Iterable[_Worker], dead: set[str], broken: set[str]) -> Iterable[tuple[str, Build]]:
     """The last build of each trigger, if it failed with a dead token and can be started again."""
     for worker in workers:
         listed = {it.trigger_uuid for it in worker.triggers}

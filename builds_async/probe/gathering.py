@@ -37,7 +37,7 @@ class Gatherer:
         await self._account()
         await self._unknown_ids()
         await self._workers()
-        tag = self._worker()
+        tag = self._tag_to_examine()
         if tag is None:
             none = NotAsked("no build of the account was found")
             names = ("list", "triggers", "previews", "preview_builds", "last_page", "old_log")
@@ -86,7 +86,7 @@ class Gatherer:
             if isinstance(latest, Answer):
                 self._seen.add_builds(as_dict(latest.result).get("builds"))
 
-    def _worker(self) -> str | None:
+    def _tag_to_examine(self) -> str | None:
         """The Worker to examine: that of the given build, or of the newest one."""
         builds = sorted(self._seen.builds.values(), key=lambda it: str(it.get("created_on")), reverse=True)
         given = [build for build in builds if build.get("build_uuid") == self._given]

@@ -128,14 +128,14 @@ class AiohttpTransport:
                 raise error.with_traceback(None)  # noqa: B904  # the same error without its frames
             raise
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError, RuntimeError, BuildsError) as error:
-            failure: Exception = self._meaning(error, request)
+            failure: Exception = self._our_error(error, request)
             cause = self._cause(error, request.secrets)
         # Raised outside the handler, so that its context is not aiohttp's error, whose frames have the URL.
         # The response is dropped, because some tools show the local variables of a traceback.
         response = content = None  # type: ignore[assignment]
         raise failure from cause
 
-    def _meaning(self, error: Exception, request: Request) -> Exception:
+    def _our_error(self, error: Exception, request: Request) -> Exception:
         """Our error for an error of aiohttp."""
         if isinstance(error, ResponseDecodeError):  # it is our own already
             return error.with_traceback(None)
@@ -206,7 +206,7 @@ class AiohttpTransport:
             self._session = (
                 self._new_session()
                 if self._borrowed is None
-                else _usable(self._borrowed, URL(self._base_url))
+                else _checked_session(self._borrowed, URL(self._base_url))
             )
         return self._session
 
@@ -363,7 +363,7 @@ def _unusable(session: aiohttp.ClientSession | None) -> ConfigurationError:
     )
 
 
-def _usable(session: aiohttp.ClientSession, url: URL) -> aiohttp.ClientSession:
+def _checked_session(session: aiohttp.ClientSession, url: URL) -> aiohttp.ClientSession:
     """A borrowed session, checked before its first request."""
     if session.auth is not None:
         raise _unusable(session)

@@ -79,7 +79,7 @@ class RateBudget(WindowBudget):
         """
         with self._turns.queue(poll=poll) as turn:
             if turn is not None:
-                if self.blocked_for > max_wait:
+                if self.blocked_for > max_wait:  # now, rather than when its turn comes
                     return False
                 if not poll:  # polls are paced, so it is normal that they wait
                     ahead = len(self._turns.singles) - 1

@@ -134,6 +134,7 @@ class RateWindow:
             else:
                 limit.last, limit.reset_at = last, reset_at
             quota = allowance.quota
+            # Only a lower quota counts: the limit that the user has set is not exceeded.
             if quota and quota < self._narrowest and allowance.window == self.length:
                 self._set_limit(quota)
 
@@ -166,7 +167,7 @@ class RateWindow:
                 at = max(at, limit.reset_at)
         if poll:
             at = max(at, self.next_poll_at)
-            if behind_singles:
+            if behind_singles:  # single calls go first, so a poll looks again after about one of them
                 at = max(at, now + self._even_spacing)
         return at
 
@@ -249,7 +250,7 @@ class RateWindow:
                 rate = max(rate, self._burst_rate(now, left, horizon))
         for limit in self._server_limits.values():
             left = limit.last - self._taken
-            if 4 * left < 3 * self.capacity:
+            if 4 * left < 3 * self.capacity:  # a quarter is used, perhaps by other tools
                 until = limit.reset_at - now
                 rate = min(rate, max(1, left) / (until if horizon is None else min(horizon, until)))
         return 1 / rate
@@ -281,7 +282,8 @@ class RateWindow:
         """
         even = self._even_rate
         oldest = self._responded[0] if self._responded else now
-        # Regular single calls, such as a lookup each minute, need room as well.
+        # Regular single calls, such as a lookup each minute, need room as well, at most a third of it: see
+        # `_freed`.
         singles = min(len(self._responded_singles) / max(now - oldest, _SETTLED), even / 3)
         floor = _FLOOR * even
         surplus = left - (floor + singles) * (oldest + self.length - now)
