@@ -18,6 +18,7 @@ from builds_async.models.repair import (
 )
 from builds_async.models.tokens import BuildToken
 from builds_async.resources.builds import Builds
+from builds_async.resources.starting import checked_commit
 from builds_async.resources.tokens import Tokens
 from builds_async.resources.triggers import Triggers
 from builds_async.resources.workers import Workers
@@ -26,7 +27,6 @@ from builds_async.session.ids import checked_tags, normalized_id
 _QUICK = 120.0
 """Seconds. A build with a dead token fails sooner; a longer build has run its commands."""
 
-_FULL_HASH = 40  # digits; with a shorter hash the build would fail when it clones the repository
 _UNREGISTERED = "(the UUID of the new build token)"
 _REGISTER_ONE = "create an API token and pass it, to be registered as a new build token"
 
@@ -88,7 +88,8 @@ class TokenRepair:
         Triggers with a dead or deleted build token get another one: the new one that was passed, else the one
         whose UUID was passed, else the one of the latest successful build, else the only one that is left. If
         there is none, or if several are possible, `problem` says so and there are no calls. The last build of
-        each such trigger is started again, with its branch and commit. Builds of Previews are ignored.
+        each such trigger is started again with its branch and commit, unless the API gives neither a branch
+        nor a full commit hash. Builds of Previews are ignored.
 
         For given Workers this takes two requests each. For the whole account it takes one to list the
         Workers, one for 20 of them, and two for each Worker that may be affected: its latest build failed
@@ -270,13 +271,12 @@ class TokenRepair:
         )
 
     def _restart_call(self, tag: str, build: Build) -> RepairCall:
-        commit = build.commit_hash if len(build.commit_hash or "") >= _FULL_HASH else None
         trigger_uuid = build.trigger and build.trigger.trigger_uuid
         return RepairCall(
             action=RepairAction.START,
             method="POST",
             path=f"{self._account_path}/builds/triggers/{trigger_uuid}/builds",
-            body={name: it for name, it in (("branch", build.branch), ("commit_hash", commit)) if it},
+            body=_start_body(build),
             external_script_id=tag,
         )
 
@@ -288,6 +288,15 @@ def _token_of(trigger: Trigger) -> str | None:
 def _token_of_build(build: Build) -> str | None:
     uuid = build.build_trigger_metadata and build.build_trigger_metadata.build_token_uuid
     return normalized_id(uuid) if uuid else None
+
+
+def _start_body(build: Build) -> dict[str, str]:
+    """What to build again: the branch, and the commit if its hash is complete. Empty if there is neither."""
+    try:
+        commit = checked_commit(build.commit_hash)
+    except ValueError:
+        commit = None
+    return {name: it for name, it in (("branch", build.branch), ("commit_hash", commit)) if it}
 
 
 def _failed_fast(build: Build) -> bool:
@@ -324,5 +333,5 @@ def _restarts(workers: Iterable[_Worker], dead: set[str], broken: set[str]) -> I
             listed.discard(uuid)  # only the newest build of each trigger counts
             token = _token_of_build(build)
             died = token in dead if token else uuid in broken
-            if died and _failed_fast(build) and (build.branch or build.commit_hash):
+            if died and _failed_fast(build) and _start_body(build):
                 yield worker.tag, build

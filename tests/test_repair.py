@@ -163,6 +163,19 @@ async def test_a_long_build_is_not_read() -> None:
     assert not any(it.path.endswith("/logs") for it in sim.requests)
 
 
+async def test_a_build_that_can_not_be_started_again() -> None:
+    """A build with neither a branch nor a full commit hash is not planned to start: the API needs one."""
+    sim = account()
+    healthy = add_healthy(sim, "blog")
+    tag = sim.add_worker("shop")
+    sim.add_dead_build(external_script_id=tag, branch="", commit_hash="c0ffee0")
+    async with client_of(sim) as client:
+        repair = client.token_repair([tag], build_token_uuid=healthy)
+        plan = await repair.plan()
+        assert actions(plan) == [POINT]
+        assert (await repair.apply(plan)).error is None
+
+
 async def test_no_other_token() -> None:
     """Without another build token, the plan has no calls and says what to do."""
     sim = account()
