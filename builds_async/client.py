@@ -397,7 +397,7 @@ class BuildsClient(LiveVerbs):
         `plan = await repair.plan()` only reads. Show its `calls`, then `await repair.apply(plan)` makes them.
         `external_script_ids` are the tags of Workers; None covers the whole account. `build_token_uuid` is
         the registered build token to use, `new_token` an API token to register. Without either, the plan
-        chooses. ValueError for both.
+        chooses. ValueError for both, or for an invalid id.
 
         This call itself sends nothing. Needs "Workers CI Read", `apply` "Workers CI Write".
         """

@@ -22,7 +22,8 @@ from builds_async.resources.starting import checked_commit
 from builds_async.resources.tokens import Tokens
 from builds_async.resources.triggers import Triggers
 from builds_async.resources.workers import Workers
-from builds_async.session.ids import checked_tags, normalized_id
+from builds_async.session.ids import checked_tags, identifier, normalized_id
+from builds_async.session.redact import quoted
 
 _QUICK = 120.0
 """Seconds. A build with a dead token fails sooner; a longer build has run its commands."""
@@ -79,7 +80,7 @@ class TokenRepair:
         self._tokens, self._workers = tokens, workers
         self._account_path = account_path
         self._tags = None if external_script_ids is None else checked_tags(external_script_ids)
-        self._wanted = build_token_uuid and normalized_id(build_token_uuid)
+        self._wanted = None if build_token_uuid is None else identifier(build_token_uuid)
         self._new = new_token
 
     async def plan(self) -> TokenRepairPlan:
@@ -236,7 +237,8 @@ class TokenRepair:
             return next(same, None), ""  # an earlier repair that was interrupted may have registered it
         if self._wanted:
             found = usable.get(self._wanted)
-            why = f"{self._wanted} is not a build token that works: pass another one, or {_REGISTER_ONE}"
+            shown = quoted(self._wanted)
+            why = f"{shown} is not a build token that works: pass another one, or {_REGISTER_ONE}"
             return found, "" if found else why
         proven = max((uuid for uuid in usable if uuid in alive), key=lambda uuid: alive[uuid], default=None)
         if proven is not None:

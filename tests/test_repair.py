@@ -295,7 +295,7 @@ async def test_a_read_only_token() -> None:
 
 
 async def test_misuse() -> None:
-    """Two replacements are a ValueError, and a plan with a new token needs the repair that has it."""
+    """Invalid arguments are a ValueError, and a plan with a new token needs the repair that has it."""
     sim = account()
     tag = add_dead(sim, "shop")
     new = NewBuildToken(build_token_secret=SECRET, cloudflare_token_id="id")
@@ -304,6 +304,22 @@ async def test_misuse() -> None:
             client.token_repair(build_token_uuid="x", new_token=new)
         with pytest.raises(ValueError, match="tag"):
             client.token_repair(["shop"])
+        with pytest.raises(ValueError, match="empty"):
+            client.token_repair(build_token_uuid="")
         plan = await client.token_repair([tag], new_token=new).plan()
         with pytest.raises(RuntimeError, match="new token"):
             await client.token_repair([tag]).apply(plan)
+
+
+async def test_a_token_in_place_of_a_build_token() -> None:
+    """An API token that is passed in place of the UUID of a build token is never shown."""
+    sim = account()
+    tag = add_dead(sim, "shop")
+    old = "Ab1" + "x" * 37
+    async with client_of(sim) as client:
+        with pytest.raises(ValueError, match="looks like a credential") as caught:
+            client.token_repair([tag], build_token_uuid=SECRET)
+        assert SECRET not in str(caught.value)
+        plan = await client.token_repair([tag], build_token_uuid=old).plan()
+        assert "is not a build token that works" in plan.problem
+        assert old not in plan.problem
