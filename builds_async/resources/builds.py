@@ -150,7 +150,8 @@ class BuildReads:
         builds = (reply.result and reply.result.builds) or {}
         # Decoding leaves out an unreadable build. Without an error in its place, its Worker would be missing,
         # as if it had no builds.
-        unreadable = {loss.key: _unreadable(path) for loss in reply.lost(".result.builds{}") if loss.key}
+        place = self._session.full_path(path)
+        unreadable = {loss.key: _unreadable(place) for loss in reply.lost(".result.builds{}") if loss.key}
         return {normalized_id(key): it for key, it in {**builds, **unreadable}.items()}
 
 

@@ -69,7 +69,7 @@ class Deployments:
                 "the current deployment is unknown: a deployment in the response can't be read",
                 status=200,
                 method="GET",
-                path=_path(script_name),
+                path=self._session.full_path(_path(script_name)),
                 attempts=1,
             )
         return reply

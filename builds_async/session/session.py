@@ -87,6 +87,10 @@ class ApiSession:
         """The clock of the client."""
         return self._clock
 
+    def full_path(self, path: str) -> str:
+        """A path below the account as the path of a request, for errors that a resource raises itself."""
+        return self._account_path + path
+
     def polling(self) -> Self:
         """The same session for polls, which slow down before single calls do."""
         poller = copy.copy(self)

@@ -111,7 +111,8 @@ async def test_the_current_deployment_is_never_guessed(odd: object, client: Buil
         assert await client.deployments.list("shop") == (Deployment(id="d"),)
         with pytest.raises(ResponseDecodeError, match="current deployment is unknown") as caught:
             await client.deployments.current("shop")
-    assert (caught.value.path.endswith(DEPLOYMENTS), caught.value.transient) == (True, False)
+    path = f"/accounts/{client.account_id}{DEPLOYMENTS}"
+    assert (caught.value.path, caught.value.transient) == (path, False)
 
 
 @pytest.mark.parametrize("result", [None, [], {"deployments": None}, {"deployments": {}}], ids=repr)

@@ -61,6 +61,7 @@ async def test_unreadable_build(odd: object, client: BuildsClient, api: MockApi)
     [(key, error)] = result.failed.items()
     assert key == TAG.upper()
     assert "is not an object" in str(error)
+    assert error.path == f"/accounts/{client.account_id}/builds/builds/latest"
 
 
 async def test_tags(client: BuildsClient, api: MockApi) -> None:
