@@ -38,14 +38,14 @@ _C = TypeVar("_C", bound=_Closable)
 
 
 class BuildVerbs:
-    """The live verbs of a client for one build, and what all live verbs of one client share.
+    """The live verbs of a client for one build, and the parts that all live verbs of one client share.
 
-    They share the states of builds, the demand for polls, and the report of an outage. An invalid argument is
-    a ValueError or TypeError.
+    These parts are the states of builds, the demand for polls, and the report of an outage. An invalid
+    argument is a ValueError or TypeError.
     """
 
     budget: Budget
-    """The rate budget of this client; `client.budget.snapshot()` says what is left and until when."""
+    """The rate budget of this client; `client.budget.snapshot()` is its present state."""
 
     _session: ApiSession
     _broadcasts: WeakValueDictionary[str, LogBroadcast]
@@ -95,8 +95,8 @@ class BuildVerbs:
         `follow(build_uuid, start=log.position)` gives the later lines.
 
         A running build is polled every `poll_interval` seconds (1). The pauses grow up to `max_poll_interval`
-        (5) while there are no new lines, and further when the rate budget runs low. `LogFollower` says what
-        is guaranteed and what is raised. Needs "Workers CI Read".
+        (5) while there are no new lines, and further when the rate budget runs low. `LogFollower` lists the
+        guarantees and the errors. Needs "Workers CI Read".
         """
         segment(build_uuid)
         if not wait:
@@ -131,8 +131,8 @@ class BuildVerbs:
 
         All readers together cost the requests of one `follow`. Each reader gets the whole log from its first
         line, even one that starts late. While a broadcast is in use, further calls for the same build return
-        it, with the intervals of the first call. The intervals are those of `follow`. `LogBroadcast` says
-        what is guaranteed. Needs "Workers CI Read".
+        it, with the intervals of the first call. The intervals are those of `follow`. `LogBroadcast` lists
+        the guarantees. Needs "Workers CI Read".
         """
         segment(build_uuid)
         key = normalized_id(build_uuid)

@@ -125,7 +125,7 @@ class BuildsClient(LiveVerbs):
     """The API tokens with which builds deploy."""
 
     deployments: Deployments
-    """What Workers serve."""
+    """Deployments of Workers: the versions that serve traffic."""
 
     versions: Versions
     """The uploads of Workers, whether they serve or not."""
@@ -288,8 +288,8 @@ class BuildsClient(LiveVerbs):
     ) -> Any:
         """Call any endpoint of Cloudflare's API that has no method here; return its `result`.
 
-        `path` is what follows the base URL, as in `f"/accounts/{client.account_id}/queues"`: it begins with a
-        slash, and names in it are percent-encoded. `method` is GET, POST, PUT, PATCH or DELETE. `query` has
+        `path` is the part after the base URL, as in `f"/accounts/{client.account_id}/queues"`: it begins with
+        a slash, and names in it are percent-encoded. `method` is GET, POST, PUT, PATCH or DELETE. `query` has
         texts, numbers and bools; a None is left out. `body` is sent as JSON: anything that `msgspec` encodes,
         None for no body. For a list in pages, pass `page` in the query.
 
@@ -348,7 +348,7 @@ class BuildsClient(LiveVerbs):
         return await read_summary(self.follow(build.build_uuid, wait=build.is_finished), build)
 
     async def diagnose(self) -> Diagnosis:
-        """Check the credentials and the account before work starts, and say what is wrong and what to do.
+        """Check the credentials and the account before work starts, and report each problem with its remedy.
 
         It checks the kind of the token (by its prefix and the API's response), access to the account, each
         permission that a read can prove, and the remaining build minutes. It makes four reads and no writes,
@@ -413,7 +413,7 @@ class BuildsClient(LiveVerbs):
         )
 
     async def live(self, script_names: Iterable[str]) -> BulkResult[LiveWorker]:
-        """What these Workers serve now: each version, its share of the traffic, and the build that made it.
+        """The versions that these Workers serve now, each with its share of the traffic and its build.
 
         A version has its `build`, or the `reason` why there is none: see `NoBuildReason`. The latest
         successful build need not be live: a rollback, a changed secret or a deployment by hand may follow it,

@@ -56,8 +56,8 @@ class LiveVerbs(BuildVerbs):
         Without ids it watches all Workers of the account, including later ones. It yields the latest build of
         each Worker, then each new build, status and outcome once. All Workers are looked up every `interval`
         seconds (15), or as the rate budget allows, 20 per request: a thousand Workers take 50 requests.
-        `start` is the `position` of an earlier watch. `BuildWatcher` says what is guaranteed. Needs "Workers
-        CI Read"; without ids "Workers Scripts Read" as well.
+        `start` is the `position` of an earlier watch. `BuildWatcher` lists the guarantees. Needs "Workers CI
+        Read"; without ids "Workers Scripts Read" as well.
 
         With `fleet` each Worker is watched by one member of the fleet, and positions are stored in the
         fleet's engine: see `SharedWatcher`. A fleet allows no `start`: ValueError.
@@ -141,15 +141,15 @@ class LiveVerbs(BuildVerbs):
         builds are looked for every `interval` seconds (10). With `events`, the id of a queue, they are found
         by its build events; the queue must have no other consumer. Each log is polled every `poll_interval`
         seconds (1), and the pauses grow up to `max_poll_interval` (5) while there are no new lines, or
-        further if the rate budget runs low. `start` is the `position` of an earlier tail. `BuildTail` says
-        what is guaranteed. Needs "Workers CI Read"; without ids "Workers Scripts Read", with `events` "Queues
-        Write" as well.
+        further if the rate budget runs low. `start` is the `position` of an earlier tail. `BuildTail` lists
+        the guarantees. Needs "Workers CI Read"; without ids "Workers Scripts Read" as well, and with `events`
+        "Queues Write".
 
         With `store` the lines come in batches of one Worker, at most `max_lines` (100), and the position of
         each Worker is stored: `async for batch in client.tail(tags, store=FileStore("bot.json"))` continues
         where the last run ended. With `fleet` each Worker is read by one member of the fleet; without
-        `store`, the fleet stores the positions. `TailBatches` says what is guaranteed. Neither allows `start`
-        or `events`: ValueError.
+        `store`, the fleet stores the positions. `TailBatches` lists the guarantees. Neither allows `start` or
+        `events`: ValueError.
         """
         if store is None and fleet is None:
             return self._tail(
@@ -247,8 +247,8 @@ class LiveVerbs(BuildVerbs):
         (10) for `visibility_timeout` seconds (120). An empty queue is pulled every `poll_interval` seconds
         (2). The pauses grow up to `max_poll_interval` (15) while the queue stays empty, or further if the
         rate budget runs low. ValueError for a `batch_size` above 100 or a `visibility_timeout` above 12
-        hours. `EventStream` says what is guaranteed. The queue needs an event subscription to Workers Builds
-        and an HTTP pull consumer. Needs "Queues Write" ("Queues Edit" in the dashboard).
+        hours. `EventStream` lists the guarantees. The queue needs an event subscription to Workers Builds and
+        an HTTP pull consumer. Needs "Queues Write" ("Queues Edit" in the dashboard).
 
         With `fleet` one member of the fleet pulls, and another takes over if it leaves: see `SharedEvents`.
         """

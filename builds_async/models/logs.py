@@ -157,6 +157,6 @@ class LogPosition(msgspec.Struct, frozen=True):
     """
 
     def after(self, lines: int) -> "LogPosition":
-        """The place `lines` lines further on, for a reader that has processed a part of what it has read."""
+        """The place `lines` lines further on, for a reader that has processed a part of its lines."""
         # An offset may reach beyond its page, into the next ones.
         return LogPosition(self.cursor, self.offset + lines, self.number + lines)

@@ -76,7 +76,7 @@ class TokenRepairPlan(Model, frozen=True, kw_only=True):
     calls: tuple[RepairCall, ...] = ()
     """The calls, in order; empty if nothing is broken, or if nothing can be done: see `problem`."""
     problem: str = ""
-    """Why the triggers can't be repaired, and what to do; empty if they can."""
+    """Why the triggers can't be repaired, and the remedy; empty if they can."""
 
     @property
     def is_needed(self) -> bool:

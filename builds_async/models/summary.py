@@ -1,4 +1,4 @@
-"""What the log of a build says about it."""
+"""A summary of a build's log."""
 
 import msgspec
 

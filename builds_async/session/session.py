@@ -120,7 +120,7 @@ class ApiSession:
         secrets: tuple[Secret, ...] = (),
         confidential: bool = False,
     ) -> Awaitable[T]:
-        """The result of a GET. See `Call` for the arguments and `exchange` for what it raises."""
+        """The result of a GET. See `Call` for the arguments and `exchange` for the errors."""
         return self.send(
             Call("GET", path, decoder, query, None, nullable, secrets, confidential=confidential)
         )
@@ -173,7 +173,7 @@ class ApiSession:
         return self.send(Call("DELETE", path, decoder, secrets=secrets))
 
     def send(self, call: Call[T]) -> Coroutine[object, object, T]:
-        """The result of a call. Raises what `exchange` raises."""
+        """The result of a call. See `exchange` for the errors."""
         return self._perform(call, _result, None)
 
     def exchange(
