@@ -49,7 +49,10 @@ class Cache(Generic[T]):
         try:
             return await self._ask(tag)
         except (BuildsError, ValueError):
-            del self._kept[tag]
+            # A change of the Worker may have started a newer lookup meanwhile, which stays.
+            kept = self._kept.get(tag)
+            if kept is not None and kept.answer is asyncio.current_task():
+                del self._kept[tag]
             raise
 
     async def close(self) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from builds_async import BuildOutcome
+from builds_async import BuildOutcome, BuildsConnectionError
 from builds_async.dashboard import lookups
 from builds_async.simulator import BuildsSimulator, Fault
 from tests.dashboard.support import events, eventually, loaded, serving, states
@@ -133,6 +133,29 @@ async def test_error_is_not_cached(sim: BuildsSimulator, url: str, http: aiohttp
         assert response.status == 502
         assert (await response.text()).startswith("GET /")
     assert await get(http, url, tag, "live") == {"since": None, "versions": []}
+
+
+async def test_older_lookup_that_fails_later() -> None:
+    """A lookup that fails leaves the newer one of its Worker alone, whether that succeeds or fails."""
+    sent: list[asyncio.Future[str]] = []
+
+    def ask(_: str) -> asyncio.Future[str]:
+        sent.append(asyncio.get_running_loop().create_future())
+        return sent[-1]
+
+    cache = lookups.Cache(ask)
+    first, second = (asyncio.ensure_future(cache.get("shop", version)) for version in (1, 2))
+    await eventually(lambda: len(sent) == 2)
+    sent[0].set_exception(BuildsConnectionError("old"))
+    with pytest.raises(BuildsConnectionError, match="old"):
+        await first
+    third = asyncio.ensure_future(cache.get("shop", 2))
+    await asyncio.sleep(0.01)
+    assert len(sent) == 2
+    sent[1].set_exception(BuildsConnectionError("new"))
+    for waiting in (second, third):
+        with pytest.raises(BuildsConnectionError, match="new"):
+            await waiting
 
 
 @pytest.mark.parametrize("what", ["builds", "live"])
