@@ -115,6 +115,19 @@ class Fleet:
             raise RuntimeError("a fleet is opened once; make another one")
         self._was_opened = True
         try:
+            await self._open_group()
+            await self._budget.__aenter__()
+        except BaseException:
+            await self._group.aclose()  # no `aclose` follows: Python calls no `__aexit__`
+            raise
+        self._tasks = [
+            asyncio.create_task(self._member.run()),
+            asyncio.create_task(self._group.listen(self._member.wake)),
+        ]
+        return self
+
+    async def _open_group(self) -> None:
+        try:
             is_persistent = await self._group.open()
         except EngineError as error:
             logger.warning("%s; the fleet waits for it", str(error))
@@ -124,12 +137,6 @@ class Fleet:
                     "the engine of the fleet loses its data when it restarts: switch on its persistence"
                     " (appendonly yes), or keep positions in a store of your own"
                 )
-        await self._budget.__aenter__()
-        self._tasks = [
-            asyncio.create_task(self._member.run()),
-            asyncio.create_task(self._group.listen(self._member.wake)),
-        ]
-        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

