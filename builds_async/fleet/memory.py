@@ -8,7 +8,7 @@ from math import inf
 from builds_async.fleet.engine import Claim, Grant
 from builds_async.session.clock import Clock, SystemClock
 
-_AGAIN = 250  # milliseconds until the next claim, where it is unknown when tokens become free
+_DEFAULT_WAIT = 250  # milliseconds until the next claim, where it is unknown when tokens become free
 _SHORTEST_STEP = 50
 _STEPS = 60
 
@@ -30,8 +30,9 @@ class LeaseModel:
         self.heard: dict[str, int] = {}
         self.polling: dict[str, int] = {}
         self.closed: int = 0
-        self.said: int = 0
-        self.said_until: int = 0
+        # By the API's headers: how many requests are left, and until when that holds.
+        self.left: int = 0
+        self.left_until: int = 0
         self.probe: str = ""
         self.probe_until: int = 0
 
@@ -54,7 +55,7 @@ class LeaseModel:
         if not is_known:
             for age, count in claim.history or ():
                 self._charge(claim, now, now - age, count)
-        self.said -= answered
+        self.left -= answered
         publish = self._close(claim, now)
         if claim.leaving:
             self._charge(claim, now, now + claim.timeout, claim.in_flight)
@@ -67,9 +68,9 @@ class LeaseModel:
             self.heard[me] = now
             self.polling[me] = claim.polling
         self._advance_probe(claim, now, answered)
-        if claim.api_left >= 0 and (self.said_until <= now or claim.api_left < self.said):
-            self.said, self.said_until = claim.api_left, now + claim.api_left_for
-        return self._grant(claim, now, is_newcomer=_is_blank(claim)), publish
+        if claim.api_left >= 0 and (self.left_until <= now or claim.api_left < self.left):
+            self.left, self.left_until = claim.api_left, now + claim.api_left_for
+        return self._grant(claim, now), publish
 
     def _drop_old(self, now: int) -> None:
         for end in [end for end in self.charged if end + self.window <= now]:
@@ -107,27 +108,15 @@ class LeaseModel:
         elif self.probe not in {"", "due"} and self.probe_until <= now:
             self.probe = "due"
 
-    def _grant(self, claim: Claim, now: int, *, is_newcomer: bool) -> Grant:
-        want, want_polls = (0, 0) if claim.leaving else (claim.want, claim.want_polls)
+    def _grant(self, claim: Claim, now: int) -> Grant:
         held, born = sum(self.held.values()), 0 if self.born is None else self.born
         free = claim.capacity - self.spent - held
-        if self.said_until > now:
+        if self.left_until > now:
             unheard = claim.capacity // 10 if now < born + claim.window else 0
-            free = min(free, self.said - held - unheard)
-        grant = polls = 0
-        in_grace = now < born + claim.session and self.said_until <= now
-        if now >= self.closed and not claim.leaving:
-            if self.probe:
-                if self.probe == "due" and free > 0 and want + want_polls:
-                    grant, polls = (1, 0) if want else (0, 1)
-                    self.probe, self.probe_until = claim.member, now + claim.session + claim.timeout
-            elif in_grace:
-                grant = max(0, min(want, 1, free)) if is_newcomer else 0
-            else:
-                share = 2 * len(self.deadlines)
-                grant = max(0, min(want, max(1, free // share), free))
-                free_polls = free - grant - max(1, claim.capacity // 10)
-                polls = max(0, min(want_polls, max(1, free_polls // share), free_polls))
+            free = min(free, self.left - held - unheard)
+        in_grace = now < born + claim.session and self.left_until <= now
+        want = 0 if claim.leaving else claim.want + claim.want_polls
+        grant, polls = self._tokens(claim, now, free, in_grace=in_grace)
         if not claim.leaving:
             self.held[claim.member] += grant + polls
         return Grant(
@@ -137,16 +126,33 @@ class LeaseModel:
             members=len(self.deadlines),
             polling=sum(self.polling.values()),
             free=free - grant - polls,
-            wait=0 if grant + polls >= want + want_polls else self._wait(now, born + claim.session, in_grace),
+            wait=0 if grant + polls >= want else self._wait(now, born + claim.session, in_grace),
             probing=self.probe == claim.member,
         )
 
+    def _tokens(self, claim: Claim, now: int, free: int, *, in_grace: bool) -> tuple[int, int]:
+        """How many of the `free` tokens a member gets, for single calls and for polls."""
+        want, want_polls = claim.want, claim.want_polls
+        if now < self.closed or claim.leaving:
+            return 0, 0
+        if self.probe:
+            if self.probe != "due" or free <= 0 or not want + want_polls:
+                return 0, 0
+            self.probe, self.probe_until = claim.member, now + claim.session + claim.timeout
+            return (1, 0) if want else (0, 1)
+        if in_grace:
+            return max(0, min(want, 1, free)) if _is_blank(claim) else 0, 0
+        share = 2 * len(self.deadlines)
+        grant = max(0, min(want, max(1, free // share), free))
+        free_polls = free - grant - max(1, claim.capacity // 10)
+        return grant, max(0, min(want_polls, max(1, free_polls // share), free_polls))
+
     def _wait(self, now: int, grace_ends: int, in_grace: bool) -> int:
-        wait = _AGAIN
+        wait = _DEFAULT_WAIT
         if now < self.closed:
             wait = self.closed - now
         elif self.probe:
-            wait = _AGAIN
+            wait = _DEFAULT_WAIT
         elif in_grace:
             wait = grace_ends - now
         elif self.charged:

@@ -24,7 +24,7 @@ if now == 0 then
 end
 local step = math.max(50, math.floor(window / 60))
 
-local s = redis.call('HMGET', STATE, 'spent', 'held', 'closed', 'said', 'said_until', 'probe', 'probe_until',
+local s = redis.call('HMGET', STATE, 'spent', 'held', 'closed', 'left', 'left_until', 'probe', 'probe_until',
   'renewed', 'polling', 't|' .. me, 'h|' .. me, 'p|' .. me)
 local polling, known, mine = tonumber(s[9] or '0'), s[10], s[11]
 local weight_before = tonumber(s[12] or '0')
@@ -33,7 +33,9 @@ if not known and joining == 0 and leaving == 0 then return {1} end
 local born = redis.call('GET', BORN)
 born = born and tonumber(born) or now
 local spent, held, closed = tonumber(s[1] or '0'), tonumber(s[2] or '0'), tonumber(s[3] or '0')
-local said, said_until, renewed = tonumber(s[4] or '0'), tonumber(s[5] or '0'), tonumber(s[8] or '0')
+-- By the API's headers: how many requests are left, and until when that holds.
+local left, left_until = tonumber(s[4] or '0'), tonumber(s[5] or '0')
+local renewed = tonumber(s[8] or '0')
 local probe, probe_until = s[6] or '', tonumber(s[7] or '0')
 
 -- A request counts until one window after its response, because the server counts it at some time before that. To
@@ -72,7 +74,7 @@ charge(now, answered)
 if not known then
   for i = FIRST_AGE, #n, 2 do charge(now - n[i], n[i + 1]) end
 end
-said = said - answered
+left = left - answered
 if leaving == 1 then
   charge(now + timeout, in_flight)
   in_flight, unused, want, want_polls, weight = 0, 0, 0, 0, 0
@@ -96,14 +98,14 @@ elseif probe ~= '' and probe ~= 'due' and probe_until <= now then
 end
 
 -- The API's own headers also count the requests of other tools, and those that this engine has forgotten.
-if api_left >= 0 and (said_until <= now or api_left < said) then said, said_until = api_left, now + api_left_for end
+if api_left >= 0 and (left_until <= now or api_left < left) then left, left_until = api_left, now + api_left_for end
 local free = capacity - spent - held
 -- In the engine's first window some members may not have reported their requests yet: a tenth is kept for them.
 local unheard = now < born + window and math.floor(capacity / 10) or 0
-if said_until > now then free = math.min(free, said - held - unheard) end
+if left_until > now then free = math.min(free, left - held - unheard) end
 
 local grant, polls, wait = 0, 0, 0
-local in_grace = now < born + session and said_until <= now
+local in_grace = now < born + session and left_until <= now
 if now >= closed and leaving == 0 then
   if probe ~= '' then
     if probe == 'due' and free > 0 and want + want_polls > 0 then
@@ -155,7 +157,7 @@ local silent = redis.call('ZRANGEBYSCORE', HEARD, '-inf', now - remembered)
 if #silent > 0 then redis.call('ZREM', HEARD, unpack(silent)) end
 for i = 1, #silent do dropped[#dropped + 1] = 't|' .. silent[i] end
 if #dropped > 0 then redis.call('HDEL', STATE, unpack(dropped)) end
-local fields = {'spent', spent, 'held', held, 'closed', closed, 'said', said, 'said_until', said_until,
+local fields = {'spent', spent, 'held', held, 'closed', closed, 'left', left, 'left_until', left_until,
   'probe', probe, 'probe_until', probe_until, 'renewed', renew and now or renewed, 'polling', polling}
 if leaving == 0 then
   for _, it in ipairs({'h|' .. me, keep + grant + polls, 't|' .. me, total, 'p|' .. me, weight}) do
