@@ -2,20 +2,17 @@
 
 from weakref import WeakKeyDictionary
 
-from builds_async.live.horizon import Horizon
+from builds_async.live.horizon import UPDATE_EVERY, Horizon
 from builds_async.models.builds import Build, BuildStatus
 from builds_async.session.budget import Budget
 from builds_async.session.clock import Clock
 from builds_async.session.ids import normalized_id
 
-_EVERY = 1.0
-
 
 class Demand:
     """Sets the horizon of a budget from the builds that are followed. A dropped follower leaves by itself.
 
-    There is one horizon for all followers, updated once a second, because a budget reads all its horizons
-    with each poll.
+    There is one horizon for all followers, updated once a second.
 
     Waiters are not counted. They poll rarely and share requests; a horizon would only slow them down.
     """
@@ -40,7 +37,7 @@ class Demand:
                 since = now
             self._followed[follower] = tag, since
         if now >= self._due or not self._followed:
-            self._due = now + _EVERY
+            self._due = now + UPDATE_EVERY
             self._update(now)
 
     def _update(self, now: float) -> None:

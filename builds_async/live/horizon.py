@@ -5,6 +5,9 @@ from math import inf
 
 from builds_async.models.builds import Build
 
+UPDATE_EVERY = 1.0
+"""Seconds between two updates of a budget's horizon: a budget reads all its horizons with each poll."""
+
 _USUAL = 120.0
 """Seconds that a build is expected to run if no earlier build of its Worker is known."""
 

@@ -9,6 +9,7 @@ from builds_async.live.account_workers import AccountWorkers
 from builds_async.live.background import Tasks
 from builds_async.live.build_log import BuildLog
 from builds_async.live.events import EventStream
+from builds_async.live.horizon import UPDATE_EVERY
 from builds_async.live.open_logs import OpenLogs
 from builds_async.live.patience import LONGEST_PAUSE, Patience
 from builds_async.live.schedule import Choice, FollowUp, Log, Lookup, Schedule, Single
@@ -35,9 +36,6 @@ _CHOSEN = "chosen"
 
 _LONGEST_WAIT = 1.0
 """Seconds after which a request joins the queue of the budget, if other verbs take each free place first."""
-
-_HORIZON_EVERY = 1.0
-"""Seconds between two updates of the budget's horizon."""
 
 _FOREIGN_BUILDS = 1000
 """How many builds of other Workers are remembered, so that their later events cost no request."""
@@ -136,7 +134,7 @@ class TailRequests:
     def _set_horizon(self, now: float) -> None:
         """Set in the budget for how long polls will be needed."""
         if self._budget is not None and now >= self._horizon_due:
-            self._horizon_due = now + _HORIZON_EVERY
+            self._horizon_due = now + UPDATE_EVERY
             self._budget.set_horizon(self, self._logs.polled_for(now), builds=self._schedule.polled)
 
     # Waiting.
