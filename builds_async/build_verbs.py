@@ -70,7 +70,7 @@ class BuildVerbs:
         """Make the shared parts of the verbs that send requests over the session."""
         self._single_calls = DatedBuilds(self._session)
         self._polls = DatedBuilds(self._session.polling())
-        self._board = self._closed_with_client(Board(self._polls, self._clock))
+        self._board = self._register(Board(self._polls, self._clock))
         self._broadcasts = WeakValueDictionary()
 
     async def _close_verbs(self) -> None:
@@ -141,7 +141,7 @@ class BuildVerbs:
             log = self._follower(
                 "broadcast", build_uuid, poll_interval=poll_interval, max_poll_interval=max_poll_interval
             )
-            broadcast = self._closed_with_client(LogBroadcast(log))
+            broadcast = self._register(LogBroadcast(log))
             self._broadcasts[key] = broadcast
         return broadcast
 
@@ -226,7 +226,8 @@ class BuildVerbs:
             await deployment.until_deployed(build)
         return build
 
-    def _closed_with_client(self, it: _C) -> _C:
+    def _register(self, it: _C) -> _C:
+        """Have a verb closed with the client, and return it."""
         for closables in self._closables:
             closables.add(it)
         return it

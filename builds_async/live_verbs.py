@@ -80,7 +80,7 @@ class LiveVerbs(BuildVerbs):
         shared = SharedWatcher(
             ids, watcher, fleet=fleet, clock=self._clock, account=account, observer=self._observer
         )
-        return self._closed_with_client(shared)
+        return self._register(shared)
 
     @overload
     def tail(
@@ -180,7 +180,7 @@ class LiveVerbs(BuildVerbs):
             account=self._all_workers() if external_script_ids is None else None,
             observer=self._observer,
         )
-        return self._closed_with_client(batches)
+        return self._register(batches)
 
     def _tail(
         self,
@@ -201,7 +201,7 @@ class LiveVerbs(BuildVerbs):
             events=None if events is None else self._events_for_tail(events),
             **options,
         )
-        return self._closed_with_client(stream)
+        return self._register(stream)
 
     def _events_for_tail(self, queue_id: str) -> EventStream:
         # The largest batch and short pauses: events should find builds sooner than lookups, each 10 s, would.
@@ -268,5 +268,5 @@ class LiveVerbs(BuildVerbs):
             )
 
         if fleet is None:
-            return self._closed_with_client(make())
-        return self._closed_with_client(SharedEvents(queue_id, make, fleet=fleet, clock=self._clock))
+            return self._register(make())
+        return self._register(SharedEvents(queue_id, make, fleet=fleet, clock=self._clock))

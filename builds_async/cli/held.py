@@ -69,7 +69,7 @@ class HeldEnds:
         """Take an item before it counts as printed, and before an end is removed from `pending`."""
         uuid = item.build.build_uuid
         if isinstance(item, TailLine):
-            self._places[uuid] = self._behind(item)
+            self._places[uuid] = self._after(item)
         elif uuid in self._pending:
             place = self._places.pop(uuid, LogPosition())
             self._held[uuid] = TailLog(normalized_id(item.external_script_id), place)
@@ -89,7 +89,7 @@ class HeldEnds:
             del self._held[uuid]
         return TailPosition(position.workers, logs | self._held)
 
-    def _behind(self, item: TailLine) -> LogPosition:
+    def _after(self, item: TailLine) -> LogPosition:
         """The position after a line. An offset may reach beyond its page, into the next ones."""
         before = self._places.get(item.build.build_uuid)
         if before is None:

@@ -25,7 +25,7 @@ class Column(NamedTuple):
     """Whether the ellipsis replaces the middle of a cell instead of its end."""
 
 
-_MANNERS: Final[Mapping[str, Column]] = {
+_SHORTENED: Final[Mapping[str, Column]] = {
     column.name: column
     for column in (
         # The ends of such names differ most: `acme-shop-staging`, `acme-shop-production`.
@@ -49,7 +49,7 @@ EXTRA: Final = ("Author", "Subject")
 
 def column(name: str) -> Column:
     """The column with this name."""
-    return _MANNERS.get(name, Column(name))
+    return _SHORTENED.get(name, Column(name))
 
 
 def fit(needed: Mapping[str, int], width: int) -> dict[str, int]:
@@ -58,10 +58,10 @@ def fit(needed: Mapping[str, int], width: int) -> dict[str, int]:
     A column that needs nothing is left out. The UUIDs of builds are shown whole, or else by their first
     digits: only if no column is left to drop. If nothing fits, the table is wider than `width`.
     """
-    attempts = _attempts({name: it for name, it in needed.items() if it})
-    widths, leasts = next(attempts)
-    while _total(leasts) > width and (attempt := next(attempts, None)):
-        widths, leasts = attempt
+    choices = _choices({name: it for name, it in needed.items() if it})
+    widths, leasts = next(choices)
+    while _total(leasts) > width and (choice := next(choices, None)):
+        widths, leasts = choice
     return _narrowed(widths, leasts, width)
 
 
@@ -90,16 +90,16 @@ def ellipsis_in(encoding: str) -> str:
 def laid_out(columns: Iterable[tuple[Column, int]], cells: Sequence[Text], mark: str) -> Text:
     """One row of the table, without blanks at its end. `mark` is the ellipsis."""
     row = Text(no_wrap=True, overflow="ignore")
-    for (manner, width), text in zip(columns, cells, strict=True):
+    for (rule, width), text in zip(columns, cells, strict=True):
         short = text[:DIGITS] if width < text.cell_len and is_build_uuid(text.plain) else text
-        shown = shortened(short, width, in_middle=manner.in_middle, mark=mark)
+        shown = shortened(short, width, in_middle=rule.in_middle, mark=mark)
         row.append_text(shown)
         row.append(" " * (width - shown.cell_len + GAP))
     row.rstrip()
     return row
 
 
-def _attempts(needed: dict[str, int]) -> Iterator[tuple[dict[str, int], dict[str, int]]]:
+def _choices(needed: dict[str, int]) -> Iterator[tuple[dict[str, int], dict[str, int]]]:
     """Choices of columns with their widths and their least widths, the most columns first."""
     columns = needed
     if "Subject" in needed:
@@ -122,8 +122,8 @@ def _without(needed: Mapping[str, int], *names: str) -> dict[str, int]:
 def _leasts(needed: Mapping[str, int], *, for_extra: bool = False) -> dict[str, int]:
     leasts = {}
     for name, it in needed.items():
-        manner = column(name)
-        leasts[name] = min(it, (manner.enough if for_extra else manner.least) or it)
+        rule = column(name)
+        leasts[name] = min(it, (rule.enough if for_extra else rule.least) or it)
     return leasts
 
 

@@ -21,7 +21,7 @@ from builds_async.session.observe import GateClosed, Observation, Observer
 from builds_async.session.rate_window import RateWindow
 from builds_async.session.window_budget import WindowBudget
 
-_SAME = 1.0  # seconds; two closings whose ends differ by less come from the same 429
+_SAME_CLOSING = 1.0  # seconds; two closings whose ends differ by less come from the same 429
 
 
 class SharedSnapshot(BudgetSnapshot, frozen=True, kw_only=True):
@@ -288,7 +288,7 @@ class SharedBudget(WindowBudget):
     def _close_by_other(self, seconds: float) -> None:
         """Close the gate because another member got a 429. The message may also echo a 429 of our own."""
         now = self._clock.now()
-        if now + seconds <= self._window.closed_until + _SAME:
+        if now + seconds <= self._window.closed_until + _SAME_CLOSING:
             return
         seconds = self._window.close(now, seconds)
         self._supply.drop()

@@ -8,7 +8,7 @@ from builds_async.fleet.engine import EngineError
 
 IS_A_CLUSTER = "this is a node of a cluster, which the fleet does not support: use a single instance"
 
-_LOOKS = ("INFO", "CONFIG GET")
+_READS = ("INFO", "CONFIG GET")  # the commands that read settings
 _REFUSED = ("NOAUTH", "WRONGPASS", "invalid password", "invalid username-password", "without any password")
 _CLUSTER = ("MOVED ", "ASK ", "CROSSSLOT", "CLUSTERDOWN Hash slot")
 
@@ -30,7 +30,7 @@ class Explanations:
     def __call__(self, error: BaseException, what: str) -> BuildsError:
         """Our error for one that the client library raised in the command `what`."""
         text = redacted(str(error), self._hidden)
-        if what in _LOOKS and (self._is_forbidden(error, text) or "unknown command" in text.lower()):
+        if what in _READS and (self._is_forbidden(error, text) or "unknown command" in text.lower()):
             return ForbiddenError(text)
         if advice := self._advice(error, text, what):
             return ConfigurationError(f"{self._name}: {advice}")

@@ -24,8 +24,8 @@ another member takes over, even if its clock is slower by a fifth.
 MOST = 50
 """The maximum number of Workers that a member takes with one heartbeat. The next one follows at once."""
 
-_BEATS = 4  # in a lease
-_AT_LEAST = 0.02  # seconds between two heartbeats
+_BEATS_PER_LEASE = 4  # in a lease
+_SHORTEST_PAUSE = 0.02  # seconds between two heartbeats
 
 
 class Member:
@@ -147,7 +147,7 @@ class Member:
                 pause = await self._beat()
             except EngineError as error:
                 self._note_outage(error)
-                pause = self._lease / _BEATS / 2
+                pause = self._lease / _BEATS_PER_LEASE / 2
             except BuildsError as error:
                 self.failure = error
                 self._changed()
@@ -156,10 +156,10 @@ class Member:
 
     async def _sleep(self, pause: float) -> None:
         """Wait until the next heartbeat is due, or until something has changed."""
-        await self._clock.sleep(min(pause, _AT_LEAST))
-        if pause <= _AT_LEAST or self._news.is_set():
+        await self._clock.sleep(min(pause, _SHORTEST_PAUSE))
+        if pause <= _SHORTEST_PAUSE or self._news.is_set():
             return
-        alarm = asyncio.create_task(self._clock.sleep(pause - _AT_LEAST))
+        alarm = asyncio.create_task(self._clock.sleep(pause - _SHORTEST_PAUSE))
         alarm.add_done_callback(lambda _: self._news.set())
         try:
             await self._news.wait()
@@ -173,7 +173,7 @@ class Member:
             if self._incarnation:
                 await self._group.leave(self._incarnation)
                 self._incarnation, self.members = "", ()
-            return self._lease / _BEATS
+            return self._lease / _BEATS_PER_LEASE
         if not self._incarnation:
             self._incarnation = f"{self._name or os.getpid()}#{secrets.token_hex(4)}"
             self._is_known = False
@@ -199,13 +199,13 @@ class Member:
             self._is_known = self._is_known and not names_workers
             raise
         if isinstance(answer, Standing):
-            return await self._stand(answer, asked)
+            return await self._take_standing(answer, asked)
         self._is_known = False
         if isinstance(answer, Dead):
             self._die(superseded=answer.superseded)
         return 0.0
 
-    async def _stand(self, answer: Standing, asked: float) -> float:
+    async def _take_standing(self, answer: Standing, asked: float) -> float:
         was_sure = self.is_sure
         self._sure_until, self.members = asked + SURE * self._lease, answer.members
         version = answer.version if self._is_as_sent else 0
@@ -222,8 +222,8 @@ class Member:
             await self.give_up(unwanted)
         if len(answer.taken) >= MOST:
             return 0.0
-        pause = self._lease / _BEATS
-        return min(pause, answer.lapse + _AT_LEAST) if answer.lapse else pause
+        pause = self._lease / _BEATS_PER_LEASE
+        return min(pause, answer.lapse + _SHORTEST_PAUSE) if answer.lapse else pause
 
     def _die(self, *, superseded: bool) -> None:
         if superseded:

@@ -33,7 +33,7 @@ TIMEOUT: Final = 1.0
 """Seconds for one call of the engine, connect included."""
 
 _QUIET = 10.0  # seconds without a message after which a subscription sends a ping
-_AGAIN = 0.5  # seconds between two attempts to subscribe
+_RETRY_EVERY = 0.5  # seconds between two attempts to subscribe
 
 
 class RedisEngine:
@@ -91,9 +91,9 @@ class RedisEngine:
             )
             await self._command("PING")
             return None
-        said = _parsed(info)
-        facts = _facts(said, persistent=said.get("aof_enabled") == "1" or await self._saves())
-        _check(facts, said, self.name)
+        fields = _parsed(info)
+        facts = _facts(fields, persistent=fields.get("aof_enabled") == "1" or await self._saves())
+        _check(facts, fields, self.name)
         return facts
 
     async def _saves(self) -> bool | None:
@@ -132,7 +132,7 @@ class RedisEngine:
             if isinstance(explained, ConfigurationError) and not warned:
                 warned = True
                 logger.warning("%s", explained)
-            await self.clock.sleep(_AGAIN)
+            await self.clock.sleep(_RETRY_EVERY)
 
     async def aclose(self) -> None:
         """Close the connections, unless they are borrowed."""

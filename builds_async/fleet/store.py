@@ -16,7 +16,7 @@ T = TypeVar("T")
 PATIENCE = 300.0
 """Seconds for which a store repeats a call that gets no response."""
 
-_LOOK = 0.5  # seconds between two checks whether the member has left
+_CHECK_EVERY = 0.5  # seconds between two checks whether the member has left
 
 
 class GroupStore:
@@ -53,7 +53,7 @@ class GroupStore:
                 if not self._patience.outlasts(error):
                     raise
                 while (pause := self._patience.due - self._clock.now()) > 0 and not self._has_ended:
-                    await self._clock.sleep(min(pause, _LOOK))
+                    await self._clock.sleep(min(pause, _CHECK_EVERY))
             else:
                 self._patience.succeeded()
                 return result

@@ -86,7 +86,7 @@ class Supply:
         self._close_until = -inf  # of a 429 that was not yet reported to the engine
         # How many requests are left by the API's headers, and until when; None once that was reported.
         self._api_left: tuple[int, float] | None = None
-        self._has_said = False  # whether this member has reported the API's remaining requests to the engine
+        self._has_reported_left = False  # whether the engine knows such a number from this member
         self._failing_since = inf
         self._refilling: asyncio.Task[None] | None = None
         self._background: list[asyncio.Task[None]] = []
@@ -200,7 +200,7 @@ class Supply:
         # Minus the whole reserve, not a share of what is left: members on a ration may use the reserve.
         left = allowance.left - (self.terms.limit - self._window.capacity)
         self._api_left = (max(0, left), now + min(allowance.reset, _LONGEST_RESET))
-        if not self._has_said and self._failing_since == inf:
+        if not self._has_reported_left and self._failing_since == inf:
             self.next_try_at = -inf  # see `_succeed`
         if self.ration is not None and allowance.quota and allowance.window == self._window.length:
             self.ration.observe(now, allowance.left, allowance.quota)
@@ -245,11 +245,11 @@ class Supply:
         if not grant.known:  # this member is new, or the engine has lost its data
             claim = msgspec.structs.replace(claim, history=self._history(asked))
             grant = await self.engine.lease(self.terms.user, claim)
-            self._has_said = False
+            self._has_reported_left = False
         self._is_known = True
         self.tokens.reported = claim.total
         if self._api_left is api_left:
-            self._has_said = self._has_said or api_left is not None
+            self._has_reported_left = self._has_reported_left or api_left is not None
             self._api_left = None
         if self._close_until == close_until:
             self._close_until = -inf
@@ -300,7 +300,7 @@ class Supply:
     def _succeed(self, grant: Grant, *, wanted: int) -> None:
         now = self.clock.now()
         # An engine without a memory grants nothing until it knows what the API says is left.
-        has_news = self._api_left is not None and not self._has_said
+        has_news = self._api_left is not None and not self._has_reported_left
         if wanted and not grant.tokens + grant.polls and not has_news:
             self.next_try_at = now + min(grant.wait / 1000, _LONGEST_WAIT)
         else:

@@ -156,12 +156,12 @@ class Schedule:
 
     def choose(self, now: float) -> Choice | None:
         """The request that matters most now; None if nothing is due."""
-        choice = self._chosen(now)
+        choice = self._next_choice(now)
         if choice is not None:
             self._count(choice)
         return choice
 
-    def _chosen(self, now: float) -> Choice | None:
+    def _next_choice(self, now: float) -> Choice | None:
         if self._singles or self._singles_again.first <= now:
             return Single(_popped(self._singles) if self._singles else self._singles_again.pop())
         if self._openings:

@@ -20,7 +20,7 @@ local me, name, lease, digest = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local most, joins, follows, version = tonumber(ARGV[5]), ARGV[6] == '1', tonumber(ARGV[7]), ARGV[8]
 local us = tonumber(ARGV[9])
 local FIRST = 10
-local SOME = 500  -- Workers in one call: the call itself costs more than its work
+local SLICE = 500  -- Workers in one call: the call itself costs more than its work
 if not us then
   local t = redis.call('TIME')
   us = t[1] * 1000000 + t[2]
@@ -39,7 +39,7 @@ local function finish(reply)
   return reply
 end
 local function in_slices(list, act, first)
-  for start = first or 1, #list, SOME do act({unpack(list, start, math.min(start + SOME - 1, #list))}) end
+  for start = first or 1, #list, SLICE do act({unpack(list, start, math.min(start + SLICE - 1, #list))}) end
 end
 local function held_by(member)
   local workers = redis.call('ZRANGEBYLEX', HELD, '[' .. member .. '|', '(' .. member .. '}')
