@@ -27,7 +27,7 @@ _SAME_CLOSING = 1.0  # seconds; two closings whose ends differ by less come from
 class SharedSnapshot(BudgetSnapshot, frozen=True, kw_only=True):
     """The state of a `SharedBudget`: `capacity`, `used` and `left` are those of all members together.
 
-    They are from the engine's last reply, which is a few seconds old at most while requests are sent.
+    They are from the engine's last reply, which is at most a few seconds old while requests are sent.
     """
 
     members: int

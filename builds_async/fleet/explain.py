@@ -52,7 +52,7 @@ class Explanations:
         if isinstance(error, kinds.AuthenticationError) or any(it in text for it in _REFUSED):
             return "the engine refuses the user or the password: correct them in its URL"
         if isinstance(error, kinds.InvalidResponse) or "Protocol Error" in text:
-            return "the server at this address is no Redis or Valkey: correct the URL"
+            return "the server at this address is not a Redis or Valkey: correct the URL"
         if isinstance(error, (kinds.MovedError, kinds.AskError)) or text.startswith(_CLUSTER):
             return IS_A_CLUSTER
         return self._advice_on_tls(text)

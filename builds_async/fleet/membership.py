@@ -24,7 +24,7 @@ another member takes over, even if its clock is slower by a fifth.
 MOST = 50
 """The maximum number of Workers that a member takes with one heartbeat. The next one follows at once."""
 
-_BEATS_PER_LEASE = 4  # in a lease
+_BEATS_PER_LEASE = 4
 _SHORTEST_PAUSE = 0.02  # seconds between two heartbeats
 
 
@@ -147,7 +147,7 @@ class Member:
                 pause = await self._beat()
             except EngineError as error:
                 self._note_outage(error)
-                pause = self._lease / _BEATS_PER_LEASE / 2
+                pause = self._lease / _BEATS_PER_LEASE / 2  # sooner, while the lease still holds
             except BuildsError as error:
                 self.failure = error
                 self._changed()
@@ -156,6 +156,7 @@ class Member:
 
     async def _sleep(self, pause: float) -> None:
         """Wait until the next heartbeat is due, or until something has changed."""
+        # First without listening to news: a burst of changes must not cause a burst of heartbeats.
         await self._clock.sleep(min(pause, _SHORTEST_PAUSE))
         if pause <= _SHORTEST_PAUSE or self._news.is_set():
             return
@@ -213,6 +214,7 @@ class Member:
         self.held |= answer.taken
         self._version = version
         excess = len(self.held) if self._is_leaving else answer.excess
+        # The Workers that were taken last have the highest fences, and leave first.
         leaving = set(sorted(self.held, key=lambda key: -self.held[key])[: max(0, excess)])
         if answer.taken or leaving != self.leaving or not was_sure:
             self.leaving = leaving
@@ -223,6 +225,7 @@ class Member:
         if len(answer.taken) >= MOST:
             return 0.0
         pause = self._lease / _BEATS_PER_LEASE
+        # Just after the lease of another member ends, so that its Workers are taken over soon.
         return min(pause, answer.lapse + _SHORTEST_PAUSE) if answer.lapse else pause
 
     def _die(self, *, superseded: bool) -> None:

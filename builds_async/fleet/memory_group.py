@@ -40,9 +40,9 @@ class _State:
     workers: dict[str, _Worker] = field(default_factory=dict)
     free: dict[str, int] = field(default_factory=dict)  # since when, in ms
     fence: int = 0
-    lists: dict[str, list[str | bytes]] = field(default_factory=dict)
 
     def bury(self, member: str, now: int) -> None:
+        """Forget a member that has left or died, and free its Workers."""
         for worker in self.held_by(member):
             self.release(worker, now)
         self.members.pop(member, None)

@@ -2,7 +2,7 @@
 
 from math import inf
 
-_FRESH = 60  # the API's headers are believed for this fraction of a window: 1/60
+_FRESH = 60  # the API's headers are believed for a sixtieth of a window
 
 
 def tokens_for(seconds: float, spacing: float, most: int) -> int:

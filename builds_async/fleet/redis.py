@@ -144,7 +144,7 @@ class RedisEngine:
                 async with asyncio.timeout(self._timeout):
                     await client.aclose()
             except self._errors:
-                pass  # an engine that is gone can't say goodbye
+                pass  # the engine is gone, and the connection with it
 
     async def _listen(self, channel: str, heard: Callable[[bytes], object]) -> NoReturn:
         async with self._listener.pubsub() as subscription:
@@ -197,7 +197,7 @@ class RedisEngine:
             if task is not None and task.cancelling() > before:
                 raise asyncio.CancelledError  # redis-py swallows a cancellation while it connects
             return reply
-        # Raised out here so that the client's error, which may show the URL, is not our error's context.
+        # Raised out here, so that the client's error, which may show the URL, is not our error's context.
         raise failure
 
 

@@ -24,7 +24,7 @@ class Membership(Protocol):
         ...
 
     def update(self) -> None:
-        """Tell the engine that the Workers of a share have changed."""
+        """List all wanted Workers in the next heartbeat: those of a share have changed."""
         ...
 
     def forget(self, share: "FleetShare") -> None:

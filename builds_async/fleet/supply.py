@@ -151,6 +151,7 @@ class Supply:
         """
         if self.ration is not None:
             return inf if self.terms.when_down == "stop" else self.ration.next_at
+        # It counts as used already: a claim requests only tokens of the kinds that are in use.
         if poll:
             self.tokens.used_polls += 1
         else:
@@ -186,7 +187,7 @@ class Supply:
             self.tokens.singles += 1
 
     def close(self, now: float, seconds: float) -> None:
-        """Tell the other members that this one got a 429."""
+        """Report to the other members that this one got a 429."""
         self.tokens.drop()
         self._close_until = max(self._close_until, now + seconds)
         self._start(now)
@@ -248,6 +249,7 @@ class Supply:
             self._has_reported_left = False
         self._is_known = True
         self.tokens.reported = claim.total
+        # A value that changed while the claim was in flight is left for the next claim.
         if self._api_left is api_left:
             self._has_reported_left = self._has_reported_left or api_left is not None
             self._api_left = None

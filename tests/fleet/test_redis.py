@@ -158,7 +158,7 @@ class TestRefused:
 
         async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
             over = RedisEngine(f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}")
-            with pytest.raises(ConfigurationError, match="no Redis or Valkey: correct the URL"):
+            with pytest.raises(ConfigurationError, match="is not a Redis or Valkey: correct the URL"):
                 await over.open()
             await over.aclose()
 

@@ -19,7 +19,7 @@ local MEMBERS, WANTS, WORKERS, HELD, FREE, FENCE, NEWS, KNOWN = unpack(KEYS)
 local me, name, lease, digest = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local most, joins, follows, version = tonumber(ARGV[5]), ARGV[6] == '1', tonumber(ARGV[7]), ARGV[8]
 local us = tonumber(ARGV[9])
-local FIRST = 10
+local FIRST = 10  -- the first argument after the fixed ones
 local SLICE = 500  -- Workers in one call: the call itself costs more than its work
 if not us then
   local t = redis.call('TIME')
@@ -156,6 +156,7 @@ for i = 1, #members, 2 do
   names[#names + 1] = members[i]
   if members[i] ~= me and lapse == 0 then lapse = tonumber(members[i + 1]) - now end
 end
+-- The members that want the same Workers, this one included even if it has just joined.
 local alike = before and begins(before, digest .. '|') and 0 or 1
 for _, value in ipairs(redis.call('HVALS', WANTS)) do
   if begins(value, digest .. '|') then alike = alike + 1 end

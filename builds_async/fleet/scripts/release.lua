@@ -28,7 +28,7 @@ if ARGV[2] == '1' then
   redis.call('ZREM', KEYS[1], me)
   redis.call('HDEL', KEYS[2], me)
 elseif count > 0 then
-  -- The member has another number of workers now: its next beat has to say them.
+  -- The version no longer stands for the Workers that the member has: version 0 makes its next beat list them.
   local digest = string.match(redis.call('HGET', KEYS[2], me) or '', '^(.*)|%d+|%d+$')
   if digest then redis.call('HSET', KEYS[2], me, digest .. '|0|0') end
 end
