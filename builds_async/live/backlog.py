@@ -1,4 +1,4 @@
-"""Where the last N lines of a log begin, found while reading it forward: the API has no way back."""
+"""Where the last N lines of a log begin, found while reading it forward: the API can't read backward."""
 
 from collections import deque
 

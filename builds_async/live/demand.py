@@ -1,4 +1,4 @@
-"""Tells the budget of a client for how long its followers will need polls, so that it can spread them."""
+"""Sets in a client's budget for how long its followers will need polls, so that it can spread them."""
 
 from weakref import WeakKeyDictionary
 

@@ -283,7 +283,7 @@ class Keeper(Generic[Item, Pos]):
             owner.key,
         )
         await self._lose(owner)
-        self._version = 0
+        self._version = 0  # so that `_reconcile` looks at the share again
 
     # The Workers that are followed.
 

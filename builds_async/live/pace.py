@@ -11,8 +11,8 @@ class Pace:
     """The next moment at which a poller is due, and the interval that leads to it.
 
     The interval starts at `minimum` seconds, grows by the factor `growth` up to `maximum` while nothing
-    comes, and is `minimum` again as soon as something does. A `minimum` above `maximum` wins, so that
-    a caller that sets a long interval need not raise the default maximum too.
+    comes, and is `minimum` again as soon as something does. A `minimum` above `maximum` wins, so that a
+    caller that sets a long interval need not raise the default maximum too.
 
     Intervals are measured from request to request, so the time that a response and its consumer take is part
     of the interval. Lost time is not made up for.

@@ -17,11 +17,11 @@ QUEUED_EVERY = 2.5
 """Seconds between two lookups of a Worker whose latest build is queued: its start is seen within 3 s."""
 
 _DECAY = 0.98  # 1 / (1 - 0.98) = 50: the shares hold over about the last 50 requests
-_QUEUED_SHARE = 1 / 3
+_QUEUED_SHARE = 1 / 3  # of the requests, for lookups of Workers with a queued build
 _FOLLOW_UP_SHARE = 1 / 60
-_LOG_WEIGHT = 2.5
+_LOG_WEIGHT = 2.5  # see `_lookup_share`, as for the next one
 _BUSY_WEIGHT = 1 / 4
-_SAFETY_SHARE = 1 / 16
+_SAFETY_SHARE = 1 / 16  # for lookups where events find the builds: lookups only find what events miss
 
 
 class Lookup(msgspec.Struct, frozen=True):
@@ -260,7 +260,7 @@ class _Due:
 
     def pop(self) -> str:
         """Remove and return the first key."""
-        key = self._heap[0][2] if self.first < inf else ""
+        key = self._heap[0][2] if self.first < inf else ""  # `first` drops stale entries from the front
         del self._due[key]
         return key
 

@@ -97,7 +97,7 @@ class _WatchFeed:
         self._watcher = watcher
         self._created = created
         self._keys: set[str] = set()
-        self._again: Callable[[], object] = bool
+        self._again: Callable[[], object] = bool  # begins a waiting pass again; at first, does nothing
 
     async def read(self, most: int) -> Sequence[BuildChange]:  # noqa: ARG002  # one at a time
         """The next change."""

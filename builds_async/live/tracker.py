@@ -406,10 +406,7 @@ class Tracker:
     async def _list_missed(
         self, history: History, latest: Build
     ) -> tuple[tuple[Build, ...], tuple[Build, ...]]:
-        """The builds of a Worker after the marked one with the present state of open ones, and older ones.
-
-        Both oldest first.
-        """
+        """The `builds` and the `older` ones of a Worker; see `Missed`."""
         missed = await find_missed(self._source, history, self.marks[history.tag], latest)
         if missed.unreadable:
             self.failures[self.spelling(history.tag)] = ResponseDecodeError(

@@ -58,8 +58,8 @@ async def wait_for_commit(
 ) -> Build:
     """Wait until there is a build of the commit, then, if `finished`, until the newest one has finished.
 
-    `states` returns the source of a build's state, by the UUID of the build. A build is waited for once, and
-    never after a newer one: copies of the list that lag can't make this loop.
+    `states` returns the source of a build's state, by the UUID of the build. Each build is waited for once,
+    and never after a newer one. Otherwise copies of the list that lag could make this wait endless.
     """
     pace = _pace(clock, poll_interval)
     commit = checked_commit(commit_hash)

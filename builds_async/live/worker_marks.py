@@ -52,7 +52,7 @@ class WorkerMarks:
         return (self._taken if in_hand else self.found).get(tag, False)
 
     def is_unlisted(self, tag: str) -> bool:
-        """Whether a Worker's older running builds are still to be listed."""
+        """Whether a Worker's older running builds have yet to be listed."""
         mark = self.found.get(tag)
         return mark is not None and mark.older_may_run
 
