@@ -2,9 +2,8 @@
 
 `TailBatches` with a `FileStore` does the same for a program that processes each batch whole. The command
 needs more: its batches mix the lines of all Workers, including new ones, in the order of their arrival. And
-if a write is cut
-short, it needs the position after the last line that was written whole. So it uses `ready`, `position` and
-`after` of the library, which are there for such programs, and only counts what was written.
+if a write is cut short, it needs the position after the last line that was written whole. So it uses `ready`,
+`position` and `after` of the library, which are there for such programs, and only counts what was written.
 """
 
 import asyncio

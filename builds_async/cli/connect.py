@@ -26,12 +26,11 @@ async def connect(
 ) -> AsyncGenerator[BuildsClient]:
     """The client for the account, with the token from its file or from the environment.
 
-    With None as `patience`, the client's default applies.
-    It shares its rate budget with other processes if the options say so and `is_shared` is True.
+    With None as `patience`, the client's default applies. The client shares its rate budget with other
+    processes if the options say so and `is_shared` is True.
 
-    Reports on standard error why a retry takes more than 3 s, and when an outage is over. The library itself
-    warns
-    of an outage, and of long waits for the rate budget.
+    Reports on standard error each retry that is delayed by 3 s or more, and the end of an outage. The library
+    itself warns of the beginning of an outage, and of long waits for the rate budget.
     """
     async with (
         _budget(shared_url(connection) if is_shared else None) as budget,

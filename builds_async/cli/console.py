@@ -80,7 +80,7 @@ class Suspension:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Delay Ctrl-Z to the end of the block, which must be short: it draws what must not be torn apart."""
+        """Delay Ctrl-Z until the end of the block, which must be short: it draws something whole."""
         self._is_held = True
         try:
             yield

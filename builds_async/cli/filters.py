@@ -43,7 +43,7 @@ class BuildFilters:
         """Whether a build passes. None, for a Worker that was never built, passes no filter."""
         if build is None:
             return not self
-        # Git allows no wildcard in the name of a branch.
+        # Git allows no wildcard in the name of a branch, so a name is never taken for a pattern.
         is_on_branch = self.branch is None or fnmatchcase(build.branch or "", self.branch)
         return is_on_branch and self._is_wanted(build)
 

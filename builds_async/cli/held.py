@@ -30,7 +30,7 @@ class TailCommands:
         return self._commands is not None
 
     def take(self, item: TailItem, worker: str | None, reason: str | None) -> None:
-        """Take an item before it counts as printed. The end of a build has its command run."""
+        """Take an item before it counts as printed. For the end of a build, add its command."""
         if self._commands is None:
             return
         if isinstance(item, TailEnd):

@@ -41,7 +41,7 @@ _DISPENSABLE: Final = ("Took", "Version", "Commit", "Branch", "Age", "Since")
 """Which columns to drop where even shortened cells are too wide, in this order."""
 
 _TINY: Final = 6
-"""The least width of cells that can be shortened, on a screen that is too narrow for all else."""
+"""The least width of cells that can be shortened, on a screen that is too narrow for anything else."""
 
 EXTRA: Final = ("Author", "Subject")
 """Which columns are shown only where there is room after all others; this is the order of dropping them."""
@@ -55,8 +55,9 @@ def column(name: str) -> Column:
 def fit(needed: Mapping[str, int], width: int) -> dict[str, int]:
     """The columns to show, in the same order, and their widths; `needed` has the widths of their contents.
 
-    A column that needs nothing is left out. The UUIDs of builds are shown whole, or else by their first
-    digits: only if no column is left to drop. If nothing fits, the table is wider than `width`.
+    A column that needs nothing is left out. If the table is too wide even without the columns that can be
+    dropped, the UUIDs of builds are cut to their first digits, which leaves room for some of these columns.
+    If nothing fits, the table is wider than `width`.
     """
     choices = _choices({name: it for name, it in needed.items() if it})
     widths, leasts = next(choices)

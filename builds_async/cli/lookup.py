@@ -92,10 +92,11 @@ async def _printed_build(client: BuildsClient, digits: str) -> str | None:
 
 
 async def find_workers(client: BuildsClient, words: Iterable[str]) -> dict[str, str]:
-    """The Workers that the words name, in their order: the word by tag, and the name if it is given as well.
+    """The Workers that the words name, in that order: by tag, the word that names the Worker.
 
-    A word with `*`, `?` or `[` is a pattern for names. NotFoundError, raised by `client.workers.tags`, for an
-    unknown name; CommandError if a pattern matches no name.
+    If one Worker is named both by its tag and by its name, the name counts. A word with `*`, `?` or `[` is a
+    pattern for names. NotFoundError, raised by `client.workers.tags`, for an unknown name; CommandError if a
+    pattern matches no name.
     """
     words = tuple(words)
     patterns = {word for word in words if _WILDCARDS.intersection(word)}
@@ -178,8 +179,8 @@ class WorkerNames:
     """Looks up the names of Workers by tag, in the background while the context is open.
 
     The lookup is a best effort, and delays the command by at most half a second, or 5 s if it is `needed`.
-    With `wanted` False it never starts. With the `names` of all Workers, it starts for a Worker that is not
-    among them: it is new.
+    With `wanted` False it never starts. With the `names` of all Workers, it starts only for a Worker that is
+    not among them, and so is new.
     """
 
     def __init__(

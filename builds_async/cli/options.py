@@ -22,14 +22,14 @@ Output: TypeAlias = Annotated[
 
 Wide: TypeAlias = Annotated[
     bool,
-    Parameter(help="Show whole UUIDs and all columns, and shorten nothing, even if it does not fit."),
+    Parameter(help="Show whole UUIDs and all columns, and shorten nothing, even if the table does not fit."),
 ]
 
 TemplateOutput: TypeAlias = Annotated[
     Literal["text", "json", "template"],
     Parameter(
         name=("--output", "-o"),
-        help="text (the default), json: one object per line, or template: one line by --template each.",
+        help="text (the default); json: one object per line; template: one line per object, by --template.",
     ),
 ]
 TemplateText: TypeAlias = Annotated[

@@ -28,7 +28,7 @@ async def probe(connection: Connection, build: str | None, *, file: str | None, 
         build_uuid = None if build is None else await find_build(client, build)
         probing = client.probe(build_uuid)
         try:
-            with Spinner(stderr(), "asking at most 30 questions"):
+            with Spinner(stderr(), "sending at most 30 requests"):
                 await probing.run()
         except asyncio.CancelledError:
             _publish(probing.report, path, output)

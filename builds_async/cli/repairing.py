@@ -78,7 +78,7 @@ async def _apply(repairing: TokenRepair, plan: TokenRepairPlan, output: str) -> 
 
 
 async def _new_token(connection: Connection, file: str) -> NewBuildToken:
-    """The API token in the file, with its id, which the API gives to nobody but the token itself."""
+    """The API token in the file, with its id, which only a request with that token returns."""
     if file == connection.token_file == "-":
         raise CommandError(f"{OPTION} and --token-file can't both be standard input")
     token = read_token(file, OPTION)

@@ -110,7 +110,7 @@ def mark_stop_delivered() -> None:
 
 @contextmanager
 def shielded() -> Iterator[None]:
-    """Delay the effect of a second stop signal to the end of the block, which must be short.
+    """Delay the effect of a second stop signal until the end of the block, which must be short.
 
     For two steps that belong together: writing some output, and recording that it was written.
     """

@@ -22,7 +22,7 @@ Wait: TypeAlias = Annotated[bool, Parameter(help="Wait until the build has finis
 
 
 def check_follow_or_wait(*, follow: bool, wait: bool) -> None:
-    """CommandError if both are given. For before anything is started."""
+    """Raise CommandError if both are given. Call it before anything is started."""
     if follow and wait:
         raise CommandError("--follow waits too: omit --wait")
 

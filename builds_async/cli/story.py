@@ -56,7 +56,7 @@ class Story:
         return self._shown and (isinstance(item, TailEnd) or item.build.build_uuid not in self._recent)
 
     def add(self, item: TailItem) -> str | None:
-        """Write the beginning or the end of the item's build, if it is one; remember its line.
+        """Write a line if the item is the first or the last one of its build; remember its log line.
 
         Returns the reason for a failure if the item is an end.
         """

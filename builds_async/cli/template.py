@@ -65,7 +65,7 @@ def make_template(
 
 
 def _checked(part: tuple[str, str | None, str | None, str | None]) -> str:
-    """The format of a field, such as `<20`; ValueError if it is none for text."""
+    """The format of a field, such as `<20`; ValueError if it is not valid for text."""
     _, field, spec, conversion = part
     if conversion is not None:
         raise ValueError(f"{field!r} has a conversion, !{conversion}, but each field is text")

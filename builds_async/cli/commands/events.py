@@ -79,7 +79,7 @@ def _facts(client: BuildsClient, event: BuildEvent) -> Mapping[str, str]:
 
 
 def _time(event: BuildEvent) -> str:
-    """When the event happened, as far as it says so."""
+    """When the event happened; "" if the event has no date."""
     time = event.event_timestamp or event.stopped_on or event.created_on
     return format_time(time, UTC) if time else ""
 

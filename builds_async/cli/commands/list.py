@@ -24,7 +24,7 @@ from builds_async.cli.terminal import stderr, stdout
 from builds_async.session.ids import is_tag
 
 _MAX_SEARCHED = 1000
-"""How many builds are read for a filter. The API has none, and a request gives 50 builds."""
+"""How many builds are read for a filter. The API has no filters, and a request returns 50 builds."""
 
 
 async def list_command(
