@@ -1,4 +1,4 @@
-"""Retries and cancels builds for the page: by POST, from the page itself, with the server's own key."""
+"""Retries and cancels builds for the page: by POST, from the page itself, with the server's CSRF token."""
 
 import hmac
 import secrets

@@ -103,7 +103,7 @@ class BuildPane:
         return response
 
     def about(self, log: LogBroadcast, outline: Outline) -> dict[str, object] | None:
-        """The facts of a build, with the key to change it; None before its first response."""
+        """The facts of a build, with the CSRF token for changes; None before the first response."""
         while lines := log.lines(outline.number, 1000):
             outline.add(lines)
         try:

@@ -45,7 +45,7 @@ class Links:
         build = known.build = known.build or await client.builds.get(build_uuid)
         if "dashboard" not in known.asked:
             known.dashboard_url = web_url(await known.ask("dashboard", client.dashboard_url(build)))
-        if "preview" not in known.asked and build.is_finished:  # there is none before
+        if "preview" not in known.asked and build.is_finished:  # an unfinished build has none
             known.preview_url = web_url(await known.ask("preview", client.preview_url(build)))
 
 
@@ -68,6 +68,6 @@ class _Known:
                 return None
             url = None  # it may need another permission
         except ValueError:
-            url = None  # a name that makes no address
+            url = None  # a name that can't be in an address
         self.asked.add(name)
         return url

@@ -56,7 +56,7 @@ class Cache(Generic[T]):
             raise
 
     async def close(self) -> None:
-        """Cancel the requests that are on their way."""
+        """Cancel the requests in flight."""
         answers = {kept.answer for kept in self._kept.values()}
         for answer in answers:
             answer.cancel()
@@ -82,17 +82,17 @@ class Lookups:
         return await self._answer(request, self._live)
 
     async def close(self, _: web.Application) -> None:
-        """End what is on its way."""
+        """End the requests in flight."""
         await self._builds.close()
         await self._live.close()
 
     async def _answer(self, request: web.Request, cache: Cache[object]) -> web.Response:
         tag = request.match_info["tag"]
-        if tag not in self._table.versions:  # costs no request of the API
+        if tag not in self._table.versions:  # checked without a request to the API
             raise web.HTTPNotFound(text="no such Worker")
         try:
             answer = await cache.get(tag, self._table.versions[tag])
-        except (BuildsError, ValueError) as error:  # a Worker's name may be one that no request can have
+        except (BuildsError, ValueError) as error:  # ValueError: a name that can't be in a path
             raise web.HTTPBadGateway(text=str(error)) from None
         return web.Response(body=msgspec.json.encode(answer), content_type="application/json")
 

@@ -53,7 +53,7 @@ class Trouble(msgspec.Struct, frozen=True, kw_only=True):
     """When it began."""
 
     count: int = 0
-    """How many Workers it hits."""
+    """How many Workers it affects."""
 
     until: datetime | None = None
     """When it ends; None if unknown."""
@@ -139,7 +139,8 @@ class WorkerTable:
         with suppress(BuildsError):  # then the next beat tries again
             names = await self._client.workers.names()
             new = [tag for tag in self.watcher.current if tag not in self.names]
-            self.names |= {tag: names.get(tag, tag) for tag in new}  # by its tag, if it is gone already
+            # A Worker that is gone already is named by its tag.
+            self.names |= {tag: names.get(tag, tag) for tag in new}
             self._dirty.set()
 
     def refresh(self) -> None:
@@ -165,7 +166,7 @@ class WorkerTable:
             build, error = seen = (current.get(tag, _LOADING), failures.get(tag))
             before = self._seen.get(tag)
             if before is not None and before[0] is build and before[1] is error:
-                continue  # most are
+                continue  # unchanged, as nearly all rows are
             self._seen[tag] = seen
             row = {"tag": tag, "worker": name, **_state_of(build, error)}
             if row != self.rows.get(tag):
@@ -186,7 +187,7 @@ class WorkerTable:
             return None
         since = now
         if self.trouble is not None and self.trouble.kind == kind:
-            since, until = self.trouble.since, self.trouble.until  # computed anew, it varies by a second
+            since, until = self.trouble.since, self.trouble.until  # new ones would vary by a second
         return Trouble(kind=kind, since=since, count=count, until=until, error=str(error or ""))
 
     def _failing(self, count: int) -> tuple[TroubleKind, int] | None:

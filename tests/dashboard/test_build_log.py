@@ -128,7 +128,7 @@ async def test_replaced_log_is_shown_again(
         await page.until(LINES, new)
         await page.until(END, "End of the log: success")
         assert await page.evaluate(text("#log-notice")) == (
-            "Cloudflare has replaced this log since the page loaded it. It is shown anew from its first line."
+            "Cloudflare has replaced this log since the page loaded it. It is now shown from its first line."
         )
 
 
@@ -309,7 +309,7 @@ async def test_copy(sim: BuildsSimulator, url: str, browser: Browser) -> None:
     await page.until(END, "End of the log: success")
     await page.evaluate("navigator.clipboard.writeText = async text => { window.copied = text }")
     await page.evaluate(click("#copy"))
-    await page.until(text("#log-said"), "200 lines copied")
+    await page.until(text("#log-copied"), "200 lines copied")
     assert contents(await page.evaluate("copied")) == [f"line {number}" for number in range(200)]
 
 
@@ -493,9 +493,7 @@ async def test_restart_with_another_token(
         await page.until(LINES, ["one"])
         assert "first" not in await page.evaluate("location.href")
     async with serving(sim, "second", port=unused_tcp_port):
-        await page.until(
-            text("#log-problem"), "The server was started anew: open the address that it has printed."
-        )
+        await page.until(text("#log-problem"), "The server was restarted: open the address that it printed.")
 
 
 @pytest.mark.slow

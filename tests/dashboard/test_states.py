@@ -79,7 +79,7 @@ async def test_some_workers_fail(
         await live(page)
         sim.fault(Fault("server_error", path=tag, times=None))
         sim.add_build(external_script_id=tag)
-        await page.until(LABEL, "live, but for 1")
+        await page.until(LABEL, "live, except for 1")
         assert (await page.evaluate(WORDS)).startswith("One Worker could not be checked since ")
         assert not await page.evaluate(IS_GREEN)
         unchecked = (
@@ -111,7 +111,7 @@ async def test_rate_limit(sim: BuildsSimulator, url: str, browser: Browser) -> N
     await live(page)
     sim.fault(Fault("rate_limited", path="/latest", retry_after=200))
     await page.until(f"/^rate limit until \\d\\d:\\d\\d$/.test({LABEL})")
-    assert "goes on by itself at" in await page.evaluate(WORDS)
+    assert "continues by itself at" in await page.evaluate(WORDS)
     assert not await page.evaluate(IS_GREEN)
 
 
@@ -174,7 +174,7 @@ async def test_too_many_pages(
     async with serving(sim) as url:
         other = await http.get(f"{url}workers")
         page = await free_browser.open(url)
-        await page.until(WORDS, "Too many pages are open: close some of them. This one goes on by itself.")
+        await page.until(WORDS, "Too many pages are open: close some of them. This one continues by itself.")
         other.close()
         await page.until("dispatchEvent(new Event('online')), " + LABEL, "live")
 

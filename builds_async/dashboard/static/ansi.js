@@ -1,4 +1,4 @@
-// Text of strangers, made safe to show: styles of a terminal become segments, all other escape sequences are
+// Untrusted text, made safe to show: styles of a terminal become segments, all other escape sequences are
 // dropped, and characters that hide or reverse text become visible.
 
 const SGR = /\x1b\[([\d;:]*)m/g;
@@ -12,7 +12,7 @@ const code = (character) => {
 };
 const visible = (text) => text.replace(UNSAFE, code);
 
-// The text without styles, and all that a terminal would obey.
+// The text without styles and without anything that a terminal would obey.
 export const plain = (text) => visible(text.replace(OTHER, "").replace(/\r$/, ""));
 
 // What a terminal shows of a line in which a progress bar goes back to the start to overwrite itself.
@@ -99,7 +99,7 @@ export function contrast(one, other) {
   return (light + 0.05) / (dark + 0.05);
 }
 
-// The color, moved towards black or white until it can be read on this ground.
+// The color, moved toward black or white until it can be read on this ground.
 function readable(color, ground) {
   const goal = contrast(LIGHT, ground) > contrast([0, 0, 0], ground) ? 255 : 0;
   let result = color;

@@ -5,7 +5,7 @@ import * as log from "./log.js";
 
 const panel = find("#panel");
 let build = ""; // the id
-let facts = null; // what the server has sent of it
+let facts = null; // what the server has sent about it
 let mark = ""; // the id of the last event, at which a new stream resumes
 let ended = false;
 let stream = null;
@@ -120,7 +120,7 @@ function follow() {
   show("#log-problem", "");
   stream = new EventSource(`logs/${encodeURIComponent(build)}?after=${encodeURIComponent(mark)}`);
   stream.onopen = () => show("#log-problem", "");
-  stream.onerror = () => (stream.readyState === EventSource.CLOSED ? refused() : show("#log-problem", "Connection lost. Connecting again …"));
+  stream.onerror = () => (stream.readyState === EventSource.CLOSED ? refused() : show("#log-problem", "Connection lost. Reconnecting …"));
   const on = (name, handle) => stream.addEventListener(name, ({ data, lastEventId }) => handle(JSON.parse(data), lastEventId));
   on("build", tell);
   on("lines", take);
@@ -140,7 +140,7 @@ function tell(news) {
 }
 
 function take({ first, total, lines }, id) {
-  if (first > log.count()) return follow(); // a gap: continue behind the lines that are here
+  if (first > log.count()) return follow(); // a gap: continue after the lines that are here
   mark = id;
   log.append(lines.slice(log.count() - first));
   const all = log.count();
@@ -158,7 +158,7 @@ function reset() {
   mark = "";
   log.clear(0, (number) => addressOf(build, number));
   log.search.reset();
-  show("#log-notice", "Cloudflare has replaced this log since the page loaded it. It is shown anew from its first line.");
+  show("#log-notice", "Cloudflare has replaced this log since the page loaded it. It is now shown from its first line.");
 }
 
 const had = () => log.count() > 0 || facts;
@@ -167,7 +167,7 @@ function fail({ kind, text }) {
   const words = {
     missing: had()
       ? "This build is gone: Cloudflare no longer has it. The lines that were loaded stay until you leave it."
-      : "There is no such build in this account. It may be older than Cloudflare keeps builds, or the link may be of another account.",
+      : "There is no such build in this account. It may be older than Cloudflare keeps builds, or the link may belong to another account.",
   };
   stop(words[kind] ?? text);
 }
@@ -202,7 +202,7 @@ async function refused() {
   panel.dataset.phase = "refused";
   const response = await fetch("workers", { method: "HEAD" }).catch(() => null);
   if (id !== build) return;
-  if (response?.status === 401) stop("The server was started anew: open the address that it has printed.");
+  if (response?.status === 401) stop("The server was restarted: open the address that it printed.");
   else if (response) stop("The server did not send this log: this is not the id of a build, or too many logs are open.");
   else setTimeout(() => id === build && follow(), 1000);
 }
@@ -250,8 +250,8 @@ async function copyText(text) {
 
 find("#copy").addEventListener("click", async () => {
   const done = await copyText(log.wholeText()).then(() => true, () => false);
-  show("#log-said", done ? `${log.amount(log.count())} copied` : "The browser did not allow to copy");
-  setTimeout(() => show("#log-said", ""), 4000);
+  show("#log-copied", done ? `${log.amount(log.count())} copied` : "The browser did not allow copying");
+  setTimeout(() => show("#log-copied", ""), 4000);
 });
 
 find("#download").addEventListener("click", () => {

@@ -20,7 +20,7 @@ export function isWanted({ worker, state, branch, commit, message, author }) {
   return text.includes(search.value.trim().toLowerCase());
 }
 
-// Call `take` when the user wants to see others.
+// Call `take` when the user has chosen other Workers.
 export function onFilter(take) {
   changed = take;
 }

@@ -32,7 +32,7 @@ export function refresh(entry) {
   if (!detail) return;
   const name = plain(data.worker);
   show(".builds-title", `The last builds of ${name}`, detail);
-  const wanted = (entry.wanted = Symbol()); // an older answer may come later
+  const wanted = (entry.wanted = Symbol()); // an older response may come later
   const isWanted = () => entry.detail === detail && entry.wanted === wanted;
   get(`workers/${encodeURIComponent(data.tag)}/live`).then(
     (live) => isWanted() && showLive(entry, live),
@@ -46,7 +46,7 @@ export function refresh(entry) {
 
 async function get(path) {
   const response = await fetch(path).catch(() => {
-    throw new Error("the dashboard's server does not answer");
+    throw new Error("the dashboard's server does not respond");
   });
   if (!response.ok) throw new Error(await response.text());
   return response.json();

@@ -6,15 +6,15 @@ import { count, groupOf, isWanted, onFilter } from "./filter.js";
 import { refresh, toggle } from "./history.js";
 import { absolute, ago, took } from "./times.js";
 
-const MANY = 20; // from so many changes on, the whole list is put in order at once
+const MANY = 20; // from this many changes on, the whole list is sorted at once
 const RANKS = { failed: 0, running: 1 };
 
 const body = find("#worker-rows");
 const still = matchMedia("(prefers-reduced-motion: reduce)");
-const entries = new Map(); // by tag: what the server says of a Worker, and its row
+const entries = new Map(); // by tag: what the server has sent about a Worker, and its row
 let order = []; // the entries as they are shown
 
-// Take what the server says. Returns [worker, state] for each Worker that was known in another state.
+// Take what the server sends. Returns [worker, state] for each Worker that was known in another state.
 export function update({ workers, whole }) {
   if (whole) keep(new Set(workers.map(({ tag }) => tag)));
   const changed = workers.map((worker) => take(worker, whole)).filter(Boolean);
@@ -72,7 +72,7 @@ function take(worker, whole) {
   const entry = entries.get(worker.tag) ?? added(worker.tag);
   const { state: before, build } = entry.data ?? {};
   entry.isLoading = worker.state === "loading";
-  // A server that has just started has yet to ask: what is shown is newer.
+  // A server that has just started knows nothing yet: what is shown is newer.
   if (whole && before && entry.isLoading) return null;
   entry.data = { ...worker, state: worker.state ?? "no build" };
   entry.rank = RANKS[groupOf(entry.data.state)] ?? 2;

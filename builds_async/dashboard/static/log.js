@@ -81,7 +81,7 @@ function arrange() {
   hold();
 }
 
-// Keep in view what was: the end, or the line gone to. Also after the view has changed its size.
+// Keep in view what was in view: the end, or the line gone to. Also after a resize of the view.
 export function settle() {
   heed();
   hold();
@@ -232,7 +232,7 @@ export const search = {
     this.more();
     redraw();
   },
-  // Search all lines anew.
+  // Search all lines again.
   reset() {
     [this.hits, this.current, this.seen] = [[], -1, 0];
   },
@@ -279,8 +279,8 @@ function redraw() {
 
 // --- Scrolling
 
-// Take notice of where the reader has scrolled to: before rows change, as its event may come later. What the page
-// itself has scrolled to is no wish of the reader.
+// Note where the reader has scrolled to, before rows change: the scroll event may come later. A place to which the page
+// itself has scrolled does not count.
 function heed() {
   if (view.scrollTop === top) return;
   [top, pinned, held] = [view.scrollTop, atEnd(), -1];

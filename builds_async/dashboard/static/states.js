@@ -3,17 +3,17 @@
 import { find, plain, show } from "./dom.js";
 import { moment } from "./times.js";
 
-const PATIENCE = 2000; // ms: a connection that is back sooner is not worth a word
+const PATIENCE = 2000; // ms: a connection that is back sooner is not mentioned
 const AGAIN = 10000; // ms between two attempts when the server has refused
 const OPEN_IT = "Open the address that `builds-async dashboard` printed.";
 
 const TROUBLE = {
   down: ({ since }) => [
     `API down since ${moment(since)}`,
-    `Cloudflare's API has not worked since ${moment(since)}. The list shows the builds as they were then; it goes on by itself.`,
+    `Cloudflare's API has not worked since ${moment(since)}. The list shows the builds as they were then; it continues by itself.`,
   ],
   partial: ({ count, since }) => [
-    `live, but for ${count}`,
+    `live, except for ${count}`,
     `${count === 1 ? "One Worker" : `${count} Workers`} could not be checked since ${moment(since)}.`,
   ],
   refused: ({ since }) => [
@@ -23,23 +23,23 @@ const TROUBLE = {
   ],
   limited: ({ until }) => [
     `rate limit until ${moment(until)}`,
-    `Your rate limit at Cloudflare is used up, perhaps by other tools. The list goes on by itself at ${moment(until)}.`,
+    `Your rate limit at Cloudflare is used up, perhaps by other tools. The list continues by itself at ${moment(until)}.`,
   ],
 };
 const REFUSALS = {
   401: `This browser may not read the dashboard any more. ${OPEN_IT}`,
-  403: `The server lets only its own page read. ${OPEN_IT}`,
-  421: `The server does not go by this name. ${OPEN_IT}`,
-  503: "Too many pages are open: close some of them. This one goes on by itself.",
+  403: `Only the dashboard's own page may read from this server. ${OPEN_IT}`,
+  421: `The server does not accept this host name. ${OPEN_IT}`,
+  503: "Too many pages are open: close some of them. This one continues by itself.",
 };
 
 let stream = null;
-let heard = Date.now(); // when the server said something
-let heartbeat = Infinity; // seconds in which it says something
+let heard = Date.now(); // when the server last sent something
+let heartbeat = Infinity; // seconds within which it sends something
 let lost = null; // when the connection was lost
 let news = { trouble: null, loading: 0, total: 0 };
 
-// Follow the Workers. `take` gets what the server says, all of them (`whole`) after each connection, and returns
+// Follow the Workers. `take` gets what the server sends, all of them (`whole`) after each connection, and returns
 // how many Workers there are (`total`), and how many of them were not looked up yet (`loading`).
 export function connect(take) {
   clearTimeout(connect.again);
@@ -55,10 +55,10 @@ export function connect(take) {
     if (stream.readyState === EventSource.CLOSED) refused(() => connect(take)); // the browser has given up
   };
   stream.addEventListener("workers", ({ data }) => {
-    const said = JSON.parse(data);
-    heartbeat = said.heartbeat;
+    const sent = JSON.parse(data);
+    heartbeat = sent.heartbeat;
     [heard, lost] = [Date.now(), null];
-    news = { trouble: said.trouble, ...take({ ...said, whole }) };
+    news = { trouble: sent.trouble, ...take({ ...sent, whole }) };
     whole = false;
     tell();
   });
@@ -72,7 +72,7 @@ function lose() {
     if (!lost || Date.now() - lost < PATIENCE) return;
     banner(
       `The connection to the dashboard was lost at ${moment(lost)}. The list shows the builds as they were then. ` +
-        "It goes on by itself once `builds-async dashboard` runs again.",
+        "It continues by itself once `builds-async dashboard` runs again.",
     );
   }, PATIENCE);
 }
@@ -86,9 +86,9 @@ async function refused(again) {
     const { status } = await fetch("workers", { signal: asking.signal });
     if (status === 200) return again();
     label("refused", "refused");
-    banner(REFUSALS[status] ?? `The server answers with the error ${status}. ${OPEN_IT}`);
+    banner(REFUSALS[status] ?? `The server responds with the error ${status}. ${OPEN_IT}`);
   } catch {
-    // It does not answer, as the words say already.
+    // The server does not respond, which the page says already.
   } finally {
     asking.abort();
   }
