@@ -163,6 +163,7 @@ def _is_public(request: Request) -> bool:
 
 
 def _may(kind: TokenKind, route: Route) -> bool:
+    """Whether a token of this kind has the permission for a route."""
     group, _, access = route.permission.partition(":")
     if (kind, group) in {(TokenKind.NO_SCRIPTS, "scripts"), (TokenKind.NO_QUEUES, "queues")}:
         return False

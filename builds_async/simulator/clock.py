@@ -14,13 +14,13 @@ from contextlib import contextmanager
 class VirtualClock:
     """A `Clock` that, once every task waits, jumps to the next moment at which a sleeping task is due.
 
-    Any number of tasks may sleep at once. Time moves only while all tasks wait: when at least one task
-    sleeps on this clock and the event loop has made `idle_turns` turns in a row (50) without a call of it,
-    time jumps to the earliest due moment. It jumps at once if nothing else is ready in a loop of asyncio
-    that has no socket, pipe or thread to hear from. All sleepers of that moment wake together, in the order
-    in which they went to sleep; no others do. A simulator and a client that share the clock both read it
-    with each request, so a request in flight on a loopback socket stops time, and a program on this clock
-    behaves identically in every run. More `idle_turns` are safer and slower.
+    Any number of tasks may sleep at once. Time moves only while all tasks wait: when at least one task sleeps
+    on this clock, and the event loop has made `idle_turns` turns in a row (50) without a call of this clock,
+    time jumps to the earliest due moment. It jumps at once in a loop of asyncio in which nothing else is
+    ready, and which has no open socket, pipe or thread that could wake it. All sleepers of that moment wake
+    together, in the order in which they went to sleep; no others do. A simulator and a client that share the
+    clock both read it with each request, so a request in flight on a loopback socket stops time, and a
+    program on this clock behaves identically in every run. More `idle_turns` are safer and slower.
 
     It can't see real waiting. A real timer, a thread (such as a name lookup), a process or a peer outside
     this loop looks like idleness, and time runs ahead of it. Wrap such code in `hold()` or `real_time()`. A

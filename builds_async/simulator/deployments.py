@@ -61,7 +61,7 @@ def makes(details: BuildDetails) -> Makes:
 
 
 def share(versions: str | Mapping[str, float]) -> dict[str, float]:
-    """The percentage of each version: 100 for a single one. ValueError if they are not a valid deployment."""
+    """The percentage of each version: 100 for a single one. ValueError if they can't be a deployment."""
     shares = {versions: 100.0} if isinstance(versions, str) else dict(versions)
     if not 1 <= len(shares) <= 2 or sum(shares.values()) != 100 or min(shares.values()) <= 0:
         raise ValueError(f"a deployment has one or two versions with 100 percent together, not {shares}")

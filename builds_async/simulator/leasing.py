@@ -1,4 +1,4 @@
-"""The messages of a queue and their leases: visible, leased, or delivered too often."""
+"""The messages of a queue, which are visible, leased, or delivered too often, and their leases."""
 
 from collections.abc import Callable, Iterable, Mapping
 from itertools import count, islice

@@ -16,7 +16,7 @@ _SALTS = {
     "raw": "&cursor=%2F#? +;\u00e9\U0001f6e0",
     "long": "." * 1500,
 }
-_EXAMPLE_TIMESTAMP = 1636472400  # the schema's
+_EXAMPLE_TIMESTAMP = 1636472400  # of the schema's example
 
 
 class BadCursorError(ValueError):
@@ -37,7 +37,7 @@ class Cursor(msgspec.Struct, frozen=True, array_like=True):
     """How many pages were read before, if each of them has another cursor; else None."""
 
     def encode(self, style: CursorStyle) -> str:
-        """The cursor as the API would give it."""
+        """The cursor as the API would return it."""
         fields: list[Any] = list(msgspec.structs.astuple(self))
         if style == "object":
             names = self.__struct_fields__

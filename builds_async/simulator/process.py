@@ -112,7 +112,7 @@ class ProcessRunner:
     async def _wait_for(
         self, job: _Job, process: asyncio.subprocess.Process, output: asyncio.StreamReader
     ) -> int:
-        # Copied in a task: a child process may hold the pipe open after the process has ended.
+        # Copied in a task, because a child process may hold the pipe open after the process has ended.
         copying = asyncio.create_task(_copy(output, job.build))
         ending = asyncio.create_task(self._end_when(job.ended, process))
         try:

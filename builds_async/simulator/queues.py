@@ -141,7 +141,7 @@ class SimulatedQueue:
         return tuple(message.body for message in self._messages.dead)
 
     def send(self, body: object) -> None:
-        """Add a message from another producer: a str as it is, anything else in the encoding of events."""
+        """Add a message of another producer: a str unchanged, anything else in the encoding of events."""
         now = self.catch_up()
         self._add(f"{self._made}", body if isinstance(body, str) else self._encoded(body), now)
 

@@ -261,7 +261,7 @@ class AccountSetup(DeploymentSetup):
         if name in names:
             raise ValueError(f"there is another queue with the name {name!r}")
         details = QueueDetails(**options)
-        # The feed is created before the subscription: earlier changes of builds are no events.
+        # The feed is created before the subscription, so that earlier changes of builds make no events.
         queue_id = self._account.ids.tag()
         feed = EventFeed(self._account, queue_id, details.words)
         self._account.queues[queue_id] = SimulatedQueue(

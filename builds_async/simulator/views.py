@@ -28,7 +28,7 @@ _CONNECTION_ONLY = ("repo_connection_uuid", "created_on", "modified_on", "delete
 
 
 _AUTHOR, _AUTHOR_ID = "octocat@example.com", "0" * 32
-"""The user who uploads and deploys everything."""
+"""The user who uploads and deploys everything, by email address and id."""
 
 
 @cache

@@ -91,7 +91,7 @@ def changed(call: Call, settings: Settings, change: SettingsChange) -> Settings:
         result.token = named_token(call, sent.pop("build_token_uuid"))
     if "environment_variables" in sent:
         result.variables = merged(call, result.variables, sent.pop("environment_variables"))
-    # A trigger's change also has fields that are no settings; its endpoint applies them.
+    # A trigger's change also has fields that are not settings; its endpoint applies them.
     for name in sent.keys() & set(result.__struct_fields__):
         setattr(result, name, sent[name])
     return result

@@ -206,7 +206,7 @@ def _new_base(call: Call, worker: Worker, change: WorkerBuildChange) -> Settings
 
 
 def _set_base(worker: Worker, base: Settings | None) -> None:
-    # A legacy trigger serves as the base of Previews, so it takes the change.
+    # A legacy trigger serves as the base of Previews, so it gets the change.
     if worker.legacy is not None and base is not None:
         worker.legacy.settings = base
     else:
