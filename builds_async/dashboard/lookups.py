@@ -36,13 +36,17 @@ class Cache(Generic[T]):
     def __init__(self, ask: Callable[[str], Awaitable[T]]) -> None:
         self._ask = ask
         self._kept: dict[str, _Kept[T]] = {}
+        self._running: set[asyncio.Task[T]] = set()  # also those that a newer one has replaced
 
     async def get(self, tag: str, version: int) -> T:
         """The answer for a Worker. BuildsError or ValueError, as the client raises it, if there is none."""
         now = asyncio.get_running_loop().time()
         kept = self._kept.get(tag)
         if kept is None or kept.version != version or (kept.until <= now and kept.answer.done()):
-            kept = self._kept[tag] = _Kept(version, now + KEEP, asyncio.ensure_future(self._asked(tag)))
+            lookup = asyncio.ensure_future(self._asked(tag))
+            self._running.add(lookup)
+            lookup.add_done_callback(self._running.discard)
+            kept = self._kept[tag] = _Kept(version, now + KEEP, lookup)
         return await asyncio.shield(kept.answer)
 
     async def _asked(self, tag: str) -> T:
@@ -57,11 +61,11 @@ class Cache(Generic[T]):
 
     async def close(self) -> None:
         """Cancel the requests in flight."""
-        answers = {kept.answer for kept in self._kept.values()}
-        for answer in answers:
-            answer.cancel()
-        if answers:
-            await asyncio.wait(answers)
+        running = tuple(self._running)
+        for lookup in running:
+            lookup.cancel()
+        if running:
+            await asyncio.wait(running)
 
 
 class Lookups:

@@ -158,6 +158,17 @@ async def test_older_lookup_that_fails_later() -> None:
             await waiting
 
 
+async def test_closing_ends_an_older_lookup() -> None:
+    """Closing also cancels a lookup that a newer one of its Worker has replaced."""
+    async with nothing_left():
+        cache = lookups.Cache[None](lambda _: asyncio.sleep(60))
+        viewers = [asyncio.ensure_future(cache.get("shop", version)) for version in (1, 2)]
+        await asyncio.sleep(0)
+        await cache.close()
+        await asyncio.wait(viewers, timeout=1)
+        assert all(viewer.cancelled() for viewer in viewers)
+
+
 @pytest.mark.parametrize("what", ["builds", "live"])
 async def test_unknown_worker_sends_no_request(
     sim: BuildsSimulator, url: str, http: aiohttp.ClientSession, what: str
