@@ -7,6 +7,7 @@ from functools import partial
 from typing import Protocol, TypeVar
 
 from builds_async.errors import BuildsError, NotDeployedError
+from builds_async.live.finish import OUTCOME_WAIT
 from builds_async.live.pace import Pace
 from builds_async.live.patience import Patience
 from builds_async.models.builds import Build, usable_date
@@ -17,11 +18,10 @@ from builds_async.session.clock import Clock
 from builds_async.session.ids import normalized_id, tag
 from builds_async.session.numbers import seconds
 
-DEPLOY_WAIT = 30.0
-"""Seconds that a deployment has to appear after its build has stopped.
+DEPLOY_WAIT = OUTCOME_WAIT
+"""Seconds that a deployment has to appear after its build has stopped: as long as a late outcome has.
 
-A build makes its deployment while it runs, so only a copy that lags can hide it. The limit is the same as for
-a late outcome.
+A build makes its deployment while it runs, so only a copy that lags can hide it.
 """
 
 _MAX_LISTED = 10  # the API lists no more deployments

@@ -28,7 +28,7 @@ SETTLE = 2.0
 """Seconds after which a log is read once more if its build has just stopped: its last lines may be late."""
 
 QUEUED_INTERVAL = 2.5
-"""Seconds between two lookups of a queued build, so that its start is seen within 3 s."""
+"""Seconds between two lookups of a queued build, or of its Worker, so that its start is seen within 3 s."""
 
 _JUST_NOW = timedelta(seconds=5)
 

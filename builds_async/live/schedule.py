@@ -11,10 +11,8 @@ from typing import TypeAlias
 
 import msgspec
 
+from builds_async.live.log_reader import QUEUED_INTERVAL
 from builds_async.live.tracker import AT_ONCE
-
-QUEUED_EVERY = 2.5
-"""Seconds between two lookups of a Worker whose latest build is queued: its start is seen within 3 s."""
 
 _DECAY = 0.98  # 1 / (1 - 0.98) = 50: the shares hold over about the last 50 requests
 _QUEUED_SHARE = 1 / 3  # of the requests, for lookups of Workers with a queued build
@@ -70,7 +68,7 @@ class Schedule:
         self._interval = interval
         self._lookups_find = lookups_find
         # If events announce new builds, nothing waits for a lookup: queued builds need no shorter interval.
-        self._queued_every = min(QUEUED_EVERY, interval) if lookups_find else interval
+        self._queued_every = min(QUEUED_INTERVAL, interval) if lookups_find else interval
         self._workers = _Due()  # Workers without a queued build
         self._queued = _Due()
         self._tags: set[str] = set()

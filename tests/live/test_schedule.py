@@ -6,7 +6,8 @@ from itertools import pairwise
 
 import pytest
 
-from builds_async.live.schedule import QUEUED_EVERY, FollowUp, Log, Lookup, Schedule, Single
+from builds_async.live.log_reader import QUEUED_INTERVAL
+from builds_async.live.schedule import FollowUp, Log, Lookup, Schedule, Single
 
 INTERVAL = 10.0
 
@@ -88,8 +89,8 @@ class TestLooks:
         made.choose(0.0)
         for tag in tags(3):
             made.looked_up(tag, 0.0, queued=tag == "w1")
-        assert made.next_due(0.0) == QUEUED_EVERY
-        assert made.choose(QUEUED_EVERY) == Lookup(("w1",))
+        assert made.next_due(0.0) == QUEUED_INTERVAL
+        assert made.choose(QUEUED_INTERVAL) == Lookup(("w1",))
         made.looked_up("w1", 6.0, queued=True)
         look = made.choose(8.5)
         assert isinstance(look, Lookup)
