@@ -70,10 +70,10 @@ async def status_command(
             result = None if watch else await client.builds.latest(names)
             await known.settle()
             names = {tag: known.of(tag) or name for tag, name in names.items()}
-        look = _Look(names, filters, partial(page_of, client), whole=wide or not form.out.is_tty)
+        selection = _Selection(names, filters, partial(page_of, client), whole=wide or not form.out.is_tty)
         if result is None:
-            return await _watch(client, look, form, interval=interval, with_new=not workers)
-        found = look.at({**dict.fromkeys(result.missing), **result.found}, result.failed)
+            return await _watch(client, selection, form, interval=interval, with_new=not workers)
+        found = selection.at({**dict.fromkeys(result.missing), **result.found}, result.failed)
         shown = {row.tag: names[row.tag] for row in found.rows}
         states, failed = await _live(client, shown, result) if live else ({}, {})
     Cache.of(client).add_builds(row.build for row in found.rows if row.build is not None)
@@ -81,9 +81,9 @@ async def status_command(
         for tag in names:
             if tag in shown:
                 worker = _Worker(tag, names[tag], result.found.get(tag), result.failed.get(tag))
-                form.print(look, worker, states.get(tag))
+                form.print(selection, worker, states.get(tag))
     elif shown:
-        look.view(found, states).print(form.out, wide=wide)
+        selection.view(found, states).print(form.out, wide=wide)
     if not shown and output != "json":
         stderr().write(f"{found.summary} match {filters.words}\n")
     return report_failures({**result.failed, **failed})
@@ -103,37 +103,39 @@ async def _live(
 
 async def _watch(
     client: BuildsClient,
-    look: "_Look",
+    selection: "_Selection",
     form: "_Form",
     *,
     interval: float,
     with_new: bool,
 ) -> int:
     """Show each change until a stop signal; `with_new` includes those of new Workers."""
-    watcher = client.watch(None if with_new else look.names, interval=interval)
-    async with WorkerNames(client, wanted=with_new, names=look.names) as known:
-        present = _Present(look, watcher, known, Cache.of(client))
+    watcher = client.watch(None if with_new else selection.names, interval=interval)
+    async with WorkerNames(client, wanted=with_new, names=selection.names) as known:
+        watched = _WatchedBuilds(selection, watcher, known, Cache.of(client))
         if form.is_table and form.out.can_redraw:
             every = format_duration(interval) if interval >= 1 else f"{interval:g}s"
             hint = f"every {every}, until Ctrl-C"
-            await draw_changes(present.changes(), present.view, form.out, wide=form.wide, hint=hint)
+            await draw_changes(watched.changes(), watched.view, form.out, wide=form.wide, hint=hint)
             return OK
-        async for change in present.changes():
-            present.remember()
+        async for change in watched.changes():
+            watched.remember()
             tag = change.external_script_id
-            name = present.name_of(tag)
+            name = watched.name_of(tag)
             if form.is_table:
                 form.out.print(build_line(name, change.build, datetime.now(UTC)), wide=True)
             else:
-                form.print(look, _Worker(tag, name, change.build))
+                form.print(selection, _Worker(tag, name, change.build))
     return OK
 
 
-class _Present:
+class _WatchedBuilds:
     """The present state of watched Workers, and its changes."""
 
-    def __init__(self, look: "_Look", watcher: BuildWatcher, known: WorkerNames, cache: Cache) -> None:
-        self._look = look
+    def __init__(
+        self, selection: "_Selection", watcher: BuildWatcher, known: WorkerNames, cache: Cache
+    ) -> None:
+        self._selection = selection
         self._watcher = watcher
         self._known = known
         self._cache = cache
@@ -141,12 +143,12 @@ class _Present:
 
     def name_of(self, tag: str) -> str:
         """The name of a Worker; its tag if it is new and its name not known yet."""
-        return self._look.names.get(tag) or self._known.of(tag) or tag
+        return self._selection.names.get(tag) or self._known.of(tag) or tag
 
     async def changes(self) -> AsyncIterator[BuildChange]:
         """The changes that pass the filters."""
         async for change in self._watcher:
-            if self._look.filters.match(change.build):
+            if self._selection.filters.match(change.build):
                 self._printed.append(change.build)
                 yield change
 
@@ -159,12 +161,12 @@ class _Present:
         """The table with at most `most` rows."""
         self.remember()  # once for a frame: at the beginning, the changes of all Workers come at once
         current = self._watcher.current
-        names = {tag: self.name_of(tag) for tag in {**self._look.names, **current}}
-        look = self._look._replace(names=names)
-        return look.view(look.at(current, self._watcher.failures), most=most)
+        names = {tag: self.name_of(tag) for tag in {**self._selection.names, **current}}
+        selection = self._selection._replace(names=names)
+        return selection.view(selection.at(current, self._watcher.failures), most=most)
 
 
-class _Look(NamedTuple):
+class _Selection(NamedTuple):
     """The choice of Workers, named by tag, and how builds are shown."""
 
     names: Mapping[str, str]
@@ -239,11 +241,11 @@ class _Form(NamedTuple):
         """Whether it is for people."""
         return self.template is None and not self.is_json
 
-    def print(self, look: _Look, worker: _Worker, state: LiveState | None = None) -> None:
+    def print(self, selection: _Selection, worker: _Worker, state: LiveState | None = None) -> None:
         """Print one Worker as JSON or by the template."""
         if self.template is not None:
             build = worker.build
-            page = None if build is None else look.page(build.build_uuid, worker.name)
+            page = None if build is None else selection.page(build.build_uuid, worker.name)
             self.template.print(self.out, worker.facts(page))
         else:
             record = worker.record()
