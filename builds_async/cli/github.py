@@ -11,6 +11,7 @@ from pathlib import Path
 
 from builds_async import Build
 from builds_async.cli.exits import UNAVAILABLE, CommandError
+from builds_async.cli.facts import DIGITS
 from builds_async.cli.hyperlinks import is_address
 from builds_async.cli.terminal import Screen
 from builds_async.cli.text import visible_text
@@ -49,7 +50,7 @@ def report(
         "Dashboard": _link(dashboard_url),
     }
     table = "".join(f"| {name} | {value} |\n" for name, value in rows.items() if value)
-    title = f"Build {escaped(build.build_uuid[:8])}"
+    title = f"Build {escaped(build.build_uuid[:DIGITS])}"
     _append("GITHUB_STEP_SUMMARY", f"### {title}\n\n| | |\n| --- | --- |\n{table}\n")
     outputs = {
         "build": build.build_uuid,

@@ -6,6 +6,7 @@ from typing import Final
 from rich.text import Text
 
 from builds_async import Build, BuildsError, BulkResult, LiveVersion, LiveWorker, NoBuildReason
+from builds_async.cli.facts import DIGITS
 from builds_async.cli.tables import cell
 
 _WORDS: Final = {
@@ -57,7 +58,7 @@ class LiveState:
             return cell(share, "green" if self._percentage in {None, 100} else "yellow")
         if self._reason == _OTHER_BUILD:
             build = next((it.build for it in self._versions if it.build is not None), None)
-            return cell(f"no: build {build.build_uuid[:8]}" if build else "no", "yellow")
+            return cell(f"no: build {build.build_uuid[:DIGITS]}" if build else "no", "yellow")
         return cell(_WORDS.get(self._reason or "", "no"), "yellow")
 
     def record(self) -> dict[str, object]:

@@ -155,7 +155,7 @@ class LineFormat:
         if self.width is not None:
             name = source.worker or source.external_script_id or ""
             screen = screen or self.screen
-            digits = visible_text(source.build_uuid[:8])
+            digits = visible_text(source.build_uuid[:DIGITS])
             build = screen.link(digits, self.page(source)) if screen.links else digits
             text = f"{self._paint(f'{visible_text(name):{self.width}} {build}', self.colors.of(name))} "
         if self.times is not None:

@@ -103,7 +103,7 @@ def uuid_cell(build: Build | None, page: str | None = None, *, whole: bool = Tru
 
 def commit_cells(build: Build | None) -> tuple[Text, Text]:
     """The branch and the commit of a build; empty without one."""
-    return cell(build and build.branch), cell(((build and build.commit_hash) or "")[:8])
+    return cell(build and build.branch), cell(((build and build.commit_hash) or "")[:DIGITS])
 
 
 def age_cell(time: datetime | None, now: datetime) -> Text:

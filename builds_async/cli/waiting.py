@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from builds_async import Build, LogFollower
+from builds_async.cli.facts import DIGITS
 from builds_async.cli.story import commit_line
 from builds_async.cli.terminal import Spinner, stderr
 from builds_async.cli.text import visible_text
@@ -50,7 +51,7 @@ class Waiting:
     async def _refresh(self) -> None:
         while self._spinner is not None:
             if (build := self._build) is not None:
-                words = (f"build {build.build_uuid[:8]}", build.state, commit_line(build))
+                words = (f"build {build.build_uuid[:DIGITS]}", build.state, commit_line(build))
                 self._spinner.update(" ".join(filter(None, words)))
             await asyncio.sleep(_REFRESH_SECONDS)
 
