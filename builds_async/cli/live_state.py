@@ -22,7 +22,7 @@ _OTHER_BUILD: Final = "other_build"
 
 
 class LiveState:
-    """What a Worker serves, compared with its latest build."""
+    """The versions that a Worker serves, compared with its latest build."""
 
     def __init__(self, build: Build | None, worker: LiveWorker | None, error: BuildsError | None) -> None:
         self._worker = worker
@@ -62,7 +62,7 @@ class LiveState:
         return cell(_WORDS.get(self._reason or "", "no"), "yellow")
 
     def record(self) -> dict[str, object]:
-        """The same for JSON, with what serves."""
+        """The same for JSON, with the deployment and all its versions."""
         is_unknown = self._error is not None or self._reason == "refused"
         record: dict[str, object] = {
             "is_live": None if is_unknown else self._is_live,

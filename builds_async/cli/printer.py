@@ -207,7 +207,7 @@ class LinePrinter(NamedTuple):
         # Asked each time, because a terminal can be resized.
         formatted = replace(self.format, columns=self.format.screen.columns).format
         passes = self.filter.passes
-        # A pattern of the user may backtrack forever on a line of somebody else: Ctrl-C must end it.
+        # A pattern may backtrack forever on a line of a build: Ctrl-C must end it.
         with stopped_at_once() if self._has_patterns else nullcontext():
             texts = [f"{formatted(source, line)}\n" if passes(line) else "" for source, line in lines]
         self.format.screen.write_records(texts, wrote, trusted=self.format.is_trusted)

@@ -126,7 +126,7 @@ class Screen:
         self.write(self.drawn(what, wide=wide))
 
     def drawn(self, what: "RenderableType", *, wide: bool = False) -> str:
-        """What `print` writes."""
+        """The text that `print` writes."""
         console = self._console(UNLIMITED_WIDTH) if wide or not self.is_tty else self.console
         with console.capture() as captured:
             console.print(what)
@@ -134,7 +134,7 @@ class Screen:
         return "\n".join(line.rstrip(" ") for line in self.adapted(captured.get()).split("\n"))
 
     def adapted(self, text: str) -> str:
-        """What rich has drawn, with links and colors only if this screen has them."""
+        """Text that rich has drawn, with links and colors only if this screen has them."""
         text = drawn(text, links=self.links)
         return text if self.color else without_colors(text)
 

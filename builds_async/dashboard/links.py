@@ -50,7 +50,7 @@ class Links:
 
 
 class _Known:
-    """What is known of one build."""
+    """One build, and its links as far as they are known."""
 
     def __init__(self) -> None:
         self.lock: asyncio.Lock = asyncio.Lock()

@@ -82,7 +82,7 @@ class Lookups:
         return await self._answer(request, self._builds)
 
     async def live(self, request: web.Request) -> web.Response:
-        """What a Worker serves."""
+        """The versions that a Worker serves."""
         return await self._answer(request, self._live)
 
     async def close(self, _: web.Application) -> None:

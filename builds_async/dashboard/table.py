@@ -47,7 +47,7 @@ class Trouble(msgspec.Struct, frozen=True, kw_only=True):
     """Why states may be out of date."""
 
     kind: TroubleKind
-    """What kind it is."""
+    """Its kind."""
 
     since: datetime
     """When it began."""

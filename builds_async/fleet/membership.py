@@ -17,8 +17,8 @@ logger: logging.Logger = logging.getLogger("builds_async")
 SURE = 0.8
 """The part of a lease for which a member delivers lines.
 
-It counts from before the heartbeat was sent. So a member stops before its lease ends in the engine and
-another member takes over, even if its clock is slower by a fifth.
+It counts from before the heartbeat was sent. So a member stops before its lease ends in the engine, which
+lets another member take over, even if its clock is slower by a fifth.
 """
 
 MOST = 50

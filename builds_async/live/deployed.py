@@ -164,7 +164,7 @@ def _is_live(serving: LiveWorker, build: Build) -> bool:
 
 
 def _is_settled(recent: RecentDeployments, build: Build) -> bool:
-    """Whether no later lookup can show that the build serves, unless somebody deploys it again."""
+    """Whether no later lookup can show that the build serves, unless it is deployed again."""
     if recent.own or not build.succeeded:
         return True
     stopped = usable_date(build.stopped_on)

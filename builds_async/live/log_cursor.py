@@ -96,7 +96,7 @@ class LogCursor:
     def take(self, page: LogPage, *, final: bool, last_read: bool = False) -> Step:
         """Take the page after `asked`. `final`: no more lines will be written, so read to the last one.
 
-        `last_read`: lines may still be written, but nobody will come back for them: read to the last one.
+        `last_read`: lines may still be written, but this is the last read: read to the last line so far.
         """
         moved = page.cursor is not None and page.cursor != self._asked
         last = self._last

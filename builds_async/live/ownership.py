@@ -93,7 +93,7 @@ class Alone:
         return key in self._held
 
     def leaving(self) -> Collection[str]:
-        """No Workers: nobody waits for them."""
+        """No Workers: no other process waits for them."""
         return ()
 
     def is_sure(self, key: str) -> bool:

@@ -42,7 +42,7 @@ class Account:
     """The state of an account, and the changes that both the API and a test's setup make to it.
 
     It validates little: the endpoints refuse invalid requests before they call it. A build plays its script
-    only when it is read, so builds that nobody reads cost nothing.
+    only when it is read, so a build that is never read costs nothing.
     """
 
     def __init__(

@@ -28,7 +28,7 @@ export function ago(text) {
   return `${Math.floor(seconds / size)} ${unit} ago`;
 }
 
-// How long a build took, or has taken so far; empty if nobody knows.
+// How long a build took, or has taken so far; empty if unknown.
 export function took({ seconds, began, state }) {
   if (typeof seconds === "number") return duration(seconds);
   return isRunning(state) && date(began) ? duration(Math.max(0, Math.floor((Date.now() - date(began)) / 1000))) : "";

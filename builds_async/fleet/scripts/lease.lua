@@ -117,6 +117,8 @@ if now >= closed and leaving == 0 then
     -- gets one token at once.
     if newcomer then grant = math.max(0, math.min(want, 1, free)) end
   else
+    -- At most half of an equal share of the free tokens, so that members which ask later also get some, but at
+    -- least one. Polls leave a tenth of the capacity to single calls.
     local share = 2 * alive
     grant = math.max(0, math.min(want, math.max(1, math.floor(free / share)), free))
     local free_polls = free - grant - math.max(1, math.floor(capacity / 10))
@@ -174,10 +176,10 @@ if publish then redis.call('PUBLISH', STATE, closed - now) end
 if grant + polls < want + want_polls then
   local first = redis.call('ZRANGE', ENDS, 0, 0, 'WITHSCORES')
   if now < closed then wait = closed - now
-  elseif probe ~= '' then wait = 250
+  elseif probe ~= '' then wait = 250  -- the response to the probe may come at any time
   elseif in_grace then wait = born + session - now
   elseif first[2] then wait = tonumber(first[2]) - now
   else wait = 250 end
-  wait = math.max(10, wait)
+  wait = math.max(10, wait)  -- a shorter pause would only cost claims
 end
 return {0, grant, polls, math.max(0, closed - now), alive, polling, free, wait, probe == me and 1 or 0}
