@@ -3,6 +3,7 @@
 from typing import Protocol, TypedDict, TypeVar, Unpack
 from weakref import WeakSet, WeakValueDictionary
 
+from builds_async.errors import BuildsError
 from builds_async.live import wait
 from builds_async.live.board import Board
 from builds_async.live.broadcast import LogBroadcast
@@ -74,8 +75,15 @@ class BuildVerbs:
         self._broadcasts = WeakValueDictionary()
 
     async def _close_verbs(self) -> None:
+        """Close all verbs, then raise the first error."""
+        failures = list[BuildsError]()
         for closable in tuple(self._closables[-1]):
-            await closable.aclose()
+            try:
+                await closable.aclose()
+            except BuildsError as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]
 
     def follow(
         self,

@@ -123,7 +123,7 @@ class TokenRepair:
         return TokenRepairPlan(
             broken=broken,
             replacement=replacement,
-            is_proven=uuid in alive,
+            is_proven=normalized_id(uuid) in alive,
             calls=(
                 *(() if replacement is not None else (self._registration_call(),)),
                 *(self._pointing_call(it, uuid) for it in broken),

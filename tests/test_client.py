@@ -11,6 +11,7 @@ import pytest
 
 from builds_async import (
     BuildsClient,
+    BuildsConnectionError,
     BuildsError,
     ConfigurationError,
     RateBudget,
@@ -113,6 +114,24 @@ class TestLife:
             await client.aclose()
             await client.aclose()
             await asyncio.gather(client.aclose(), client.aclose())
+
+    async def test_a_verb_that_fails_to_close(self) -> None:
+        """Closing closes every verb and the session, even if a verb fails, and raises the first error."""
+
+        class Verb:
+            closed = 0
+
+            async def aclose(self) -> None:
+                Verb.closed += 1
+                raise BuildsConnectionError(f"failure {Verb.closed}")
+
+        client = a_client()
+        verbs = [client._register(Verb()) for _ in range(3)]
+        with pytest.raises(BuildsConnectionError, match="failure 1"):
+            await client.aclose()
+        assert Verb.closed == len(verbs)
+        with pytest.raises(RuntimeError, match="closed"):
+            await client.builds.get(BUILD_UUID)
 
     async def test_closed_by_an_error(self, api: MockApi) -> None:
         """A block that ends with an error closes the client and propagates the error."""

@@ -6,6 +6,7 @@ from typing import Self, TypeAlias
 
 import msgspec
 
+from builds_async.errors import ConfigurationError
 from builds_async.live.background import Tasks
 from builds_async.live.closing import ClosedAtExit
 from builds_async.live.events import EventStream
@@ -104,7 +105,7 @@ class SharedEvents(ClosedAtExit):
             if saved is None:
                 await self._share.give_up([self._key])
                 return
-            done = msgspec.json.decode(saved.position or "[]", type=list[_Key])
+            done = _decoded(saved.position)
             self._fence, self._seq, self._done = fence, saved.seq, done
             self._stream = self._make(done)
 
@@ -119,3 +120,12 @@ class SharedEvents(ClosedAtExit):
         stream, self._stream, self._ready = self._stream, None, None
         if stream is not None:
             await asyncio.shield(stream.aclose())
+
+
+def _decoded(position: str | None) -> list[_Key]:
+    if position is None:
+        return []
+    try:
+        return msgspec.json.decode(position, type=list[_Key])
+    except (msgspec.DecodeError, UnicodeError):
+        raise ConfigurationError("the position in the store is not that of events") from None

@@ -109,9 +109,13 @@ class Admission:
             if self.budget.closings == closings:
                 return True
             # A 429 closed the gate while this request waited for its place, so it has to wait for the gate.
-            self.in_flight.release(poll=poll)
-            self.budget.give_back()
+            self.turn_back(poll=poll)
         return False
+
+    def turn_back(self, *, poll: bool) -> None:
+        """Undo the entry of a request that was not sent."""
+        self.in_flight.release(poll=poll)
+        self.budget.give_back()
 
     def leave(self, *, poll: bool) -> None:
         """End a request that has entered, whatever the outcome."""

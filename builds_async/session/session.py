@@ -280,7 +280,7 @@ class ApiSession:
             try:
                 self._observer(Waited(seconds=self._clock.now() - began, poll=self._poll))
             except BaseException:
-                self._gate.leave(poll=self._poll)
+                self._gate.turn_back(poll=self._poll)
                 raise
 
     def _report_done(self, request: Request, outcome: Response | BuildsError | None, seconds: float) -> None:

@@ -10,6 +10,7 @@ from builds_async import (
     BuildChange,
     BuildEvent,
     BuildsClient,
+    ConfigurationError,
     LeaseTaken,
     Observation,
     TailPosition,
@@ -188,3 +189,18 @@ async def test_misuse() -> None:
             client.tail(tags, fleet=member.fleet, start=TailPosition())  # type: ignore[call-overload]
         with pytest.raises(ValueError, match="neither start nor events"):
             client.tail(tags, fleet=member.fleet, events="0" * 32)  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize("verb", ["watch", "tail", "listen"])
+async def test_position_of_another_verb(verb: str) -> None:
+    """A stored position that another program has written is an error that says so."""
+    sim, engine, tags = account(1)
+    queue_id = sim.add_queue()
+    key = {"watch": f"watch:{tags[0]}", "tail": tags[0], "listen": f"queue:{queue_id}"}[verb]
+    member = Watching(sim, engine, tags)
+    async with Fleet(engine, group="g") as fleet:
+        assert await fleet.store.save(key, 0, 1, '"another"')
+    run = member.listen(queue_id) if verb == "listen" else getattr(member, verb)()
+    async with nothing_left():
+        with pytest.raises(ConfigurationError, match="the position in the store is not that of"):
+            await run
