@@ -98,10 +98,10 @@ class TestSecondLoop:
     async def test_a_full_client(self, other: Thread) -> None:
         """A call in another loop raises even at the in-flight limit, and does not wait forever."""
         async with RawServer(GOOD) as server, a_client(base_url=server.url, max_in_flight=1) as client:
-            assert client._session._gate.in_flight.try_acquire(poll=False)
+            assert client._session._gate.try_enter(poll=False)
             with pytest.raises(RuntimeError, match=self.SAID):
                 await other.run(call(client))
-            client._session._gate.in_flight.release(poll=False)
+            client._session._gate.leave(poll=False)
 
     async def test_entered(self, other: Thread) -> None:
         """Entering a client in another loop raises an error."""

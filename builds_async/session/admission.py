@@ -6,91 +6,39 @@ from collections import deque
 from builds_async.session.budget import Budget
 
 
-class InFlightLimit:
-    """Allows at most `limit` requests in flight, of which `limit - 1` may be polls (1 if `limit` is 1).
-
-    With a limit above 1, polls that hang never hold up a single call. Single calls go before polls; otherwise
-    it is first come, first served. A canceled wait takes nothing.
-    """
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self._poll_limit = max(1, limit - 1)
-        self._taken = 0
-        self._taken_by_polls = 0
-        self._singles: deque[asyncio.Future[None]] = deque()
-        self._polls: deque[asyncio.Future[None]] = deque()
-
-    def try_acquire(self, *, poll: bool) -> bool:
-        """Take a place if one is free and no request waits that goes first."""
-        if self._taken >= self.limit or self._singles:
-            return False
-        if poll:
-            if self._polls or self._taken_by_polls >= self._poll_limit:
-                return False
-            self._taken_by_polls += 1
-        self._taken += 1
-        return True
-
-    async def acquire(self, *, poll: bool) -> None:
-        """Wait for a place and take it."""
-        if self.try_acquire(poll=poll):
-            return
-        queue = self._polls if poll else self._singles
-        turn = asyncio.get_running_loop().create_future()
-        queue.append(turn)
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if not turn.cancelled():  # the place was already given to this request
-                self.release(poll=poll)
-            elif turn in queue:
-                queue.remove(turn)
-            raise
-
-    def release(self, *, poll: bool) -> None:
-        """Return a place. It goes to the next request in line."""
-        self._taken -= 1
-        if poll:
-            self._taken_by_polls -= 1
-        if self._singles:
-            self._wake_next(self._singles, poll=False)
-        if self._polls:
-            self._wake_next(self._polls, poll=True)
-
-    def _wake_next(self, queue: deque[asyncio.Future[None]], *, poll: bool) -> None:
-        while queue and self._has_room(poll=poll):
-            turn = queue.popleft()
-            if not turn.done():  # a done one was canceled
-                # Counted now and not when its task runs, because another call could take the place first.
-                self._taken += 1
-                if poll:
-                    self._taken_by_polls += 1
-                turn.set_result(None)
-
-    def _has_room(self, *, poll: bool) -> bool:
-        return self._taken < self.limit and not (poll and self._taken_by_polls >= self._poll_limit)
-
-
 class Admission:
-    """Admits a request when the budget has room for it and a place in flight is free.
+    """Admits a request when the budget has room for it and fewer than `limit` requests are in flight.
 
-    Each request that enters leaves exactly once, whatever the outcome. `poll` marks a request of a live verb:
-    single calls go first.
+    `poll` marks a request of a live verb. At most `limit - 1` requests in flight are polls (1 if `limit` is
+    1), so with a limit above 1, polls that hang never hold up a single call. Single calls go before polls;
+    otherwise it is first come, first served.
+
+    Each request that enters leaves exactly once, whatever the outcome.
     """
 
-    def __init__(self, budget: Budget, in_flight: InFlightLimit) -> None:
-        self.budget = budget
-        self.in_flight = in_flight
+    def __init__(self, budget: Budget, limit: int) -> None:
+        self.limit = limit
+        """The maximum number of requests in flight."""
+
+        self._budget = budget
+        self._poll_limit = max(1, limit - 1)
+        self._in_flight = 0
+        self._polls_in_flight = 0
+        self._singles: deque[asyncio.Future[None]] = deque()  # the requests that wait for a place
+        self._polls: deque[asyncio.Future[None]] = deque()
 
     def try_enter(self, *, poll: bool) -> bool:
         """Enter if that is possible without waiting."""
-        if not self.in_flight.try_acquire(poll=poll):
+        # Every request passes here and through `leave`, so neither calls more than it must.
+        if self._singles or self._in_flight >= self.limit:
             return False
-        if self.budget.try_acquire(poll=poll):
-            return True
-        self.in_flight.release(poll=poll)
-        return False
+        if poll and (self._polls or self._polls_in_flight >= self._poll_limit):
+            return False
+        if not self._budget.try_acquire(poll=poll):
+            return False
+        self._in_flight += 1
+        self._polls_in_flight += poll
+        return True
 
     async def enter(self, *, poll: bool, max_wait: float) -> bool:
         """Wait for the budget and for a place in flight, and enter.
@@ -99,14 +47,14 @@ class Admission:
         A canceled wait takes nothing.
         """
         # The budget comes first: a request may wait for it for minutes, and must not hold a place meanwhile.
-        while await self.budget.acquire(poll=poll, max_wait=max_wait):
-            closings = self.budget.closings
+        while await self._budget.acquire(poll=poll, max_wait=max_wait):
+            closings = self._budget.closings
             try:
-                await self.in_flight.acquire(poll=poll)
+                await self._take_place(poll=poll)
             except asyncio.CancelledError:
-                self.budget.give_back()
+                self._budget.give_back()
                 raise
-            if self.budget.closings == closings:
+            if self._budget.closings == closings:
                 return True
             # A 429 closed the gate while this request waited for its place, so it has to wait for the gate.
             self.turn_back(poll=poll)
@@ -114,10 +62,45 @@ class Admission:
 
     def turn_back(self, *, poll: bool) -> None:
         """Undo the entry of a request that was not sent."""
-        self.in_flight.release(poll=poll)
-        self.budget.give_back()
+        self._free_place(poll=poll)
+        self._budget.give_back()
 
     def leave(self, *, poll: bool) -> None:
-        """End a request that has entered, whatever the outcome."""
-        self.budget.done(poll=poll)
-        self.in_flight.release(poll=poll)
+        """End a request that was sent, whatever the outcome."""
+        self._budget.done(poll=poll)
+        self._in_flight -= 1
+        self._polls_in_flight -= poll
+        if self._singles or self._polls:
+            self._wake()
+
+    async def _take_place(self, *, poll: bool) -> None:
+        queue = self._polls if poll else self._singles
+        turn = asyncio.get_running_loop().create_future()
+        queue.append(turn)
+        self._wake()  # this one, if a place is free
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if not turn.cancelled():  # it got its place just before it was canceled
+                self._free_place(poll=poll)
+            elif turn in queue:
+                queue.remove(turn)
+            raise
+
+    def _free_place(self, *, poll: bool) -> None:
+        self._in_flight -= 1
+        self._polls_in_flight -= poll
+        self._wake()
+
+    def _wake(self) -> None:
+        """Give free places to the next requests in line."""
+        for queue, poll in ((self._singles, False), (self._polls, True)):
+            while queue and self._in_flight < self.limit:
+                if poll and self._polls_in_flight >= self._poll_limit:
+                    break
+                turn = queue.popleft()
+                if not turn.done():  # a done one is being canceled
+                    # Counted here and not when the task runs, since another call could take the place before.
+                    self._in_flight += 1
+                    self._polls_in_flight += poll
+                    turn.set_result(None)

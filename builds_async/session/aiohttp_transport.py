@@ -92,7 +92,11 @@ class AiohttpTransport:
 
         One timeout covers the connection, the headers and the body.
         """
-        session = self._open_session()
+        session, loop = self._session, self._loop
+        # A thread runs one event loop at a time. So if ours is running and this is its thread, it is the
+        # running loop. Before Python 3.12, asking asyncio would cost each request a system call.
+        if session is None or loop is None or self._thread != get_ident() or not loop.is_running():
+            session = self._open_session()
         headers = request.headers
         if self._borrowed is not None:
             headers = {**_HEADERS, **headers}
@@ -179,8 +183,9 @@ class AiohttpTransport:
     async def aclose(self) -> None:
         """Close the session if it is our own. Every later request is a RuntimeError."""
         self._closed = True
-        if self._session is not None and self._borrowed is None:
-            await self._session.close()
+        session, self._session = self._session, None
+        if session is not None and self._borrowed is None:
+            await session.close()
 
     def check_open(self) -> None:
         """Raise RuntimeError if the transport was closed, or belongs to another event loop."""
@@ -197,11 +202,7 @@ class AiohttpTransport:
             self._loop, self._thread = loop, get_ident()
 
     def _open_session(self) -> aiohttp.ClientSession:
-        # A thread runs one event loop at a time. So if ours is running and this is its thread, it is the
-        # running loop. Before Python 3.12, asking asyncio would cost each request a system call.
-        loop = self._loop
-        if self._closed or loop is None or self._thread != get_ident() or not loop.is_running():
-            self.check_open()
+        self.check_open()
         if self._session is None:
             self._session = (
                 self._new_session()

@@ -14,7 +14,7 @@ from multidict import CIMultiDict
 from builds_async.errors import BuildsError, CallFacts, RateLimitError, with_call
 from builds_async.models.envelope import Envelope, MendedEnvelope
 from builds_async.models.lenient import Loss
-from builds_async.session.admission import Admission, InFlightLimit
+from builds_async.session.admission import Admission
 from builds_async.session.budget import Budget
 from builds_async.session.call import Call
 from builds_async.session.clock import Clock
@@ -60,7 +60,7 @@ class ApiSession:
         self._account_path = account_path
         self._retry = retry
         self._budget = budget
-        self._gate = Admission(budget, InFlightLimit(max_in_flight))
+        self._gate = Admission(budget, max_in_flight)
         self._allowances = AllowanceReader()
         self._clock = clock
         # aiohttp's own type for headers, which saves a conversion for each request.
@@ -80,7 +80,7 @@ class ApiSession:
     @property
     def max_in_flight(self) -> int:
         """How many requests may be in flight at once."""
-        return self._gate.in_flight.limit
+        return self._gate.limit
 
     @property
     def clock(self) -> Clock:
@@ -121,9 +121,8 @@ class ApiSession:
         confidential: bool = False,
     ) -> Awaitable[T]:
         """The result of a GET. See `Call` for the arguments and `exchange` for the errors."""
-        return self.send(
-            Call("GET", path, decoder, query, None, nullable, secrets, confidential=confidential)
-        )
+        call = Call("GET", path, decoder, query, None, nullable, secrets, confidential=confidential)
+        return self._perform(call, _result)
 
     def post(
         self,
@@ -174,7 +173,7 @@ class ApiSession:
 
     def send(self, call: Call[T]) -> Coroutine[object, object, T]:
         """The result of a call. See `exchange` for the errors."""
-        return self._perform(call, _result, None)
+        return self._perform(call, _result)
 
     def exchange(
         self, call: Call[T], *, on_sent: Callable[[], object] | None = None
@@ -190,7 +189,7 @@ class ApiSession:
         self,
         call: Call[T],
         part: Callable[[Envelope[T], Mapping[str, str]], R],
-        on_sent: Callable[[], object] | None,
+        on_sent: Callable[[], object] | None = None,
     ) -> R:
         """Send a call as often as needed, and return `part` of its envelope and headers.
 

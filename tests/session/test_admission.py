@@ -6,14 +6,14 @@ from collections.abc import Mapping
 
 import pytest
 
-from builds_async import BudgetSnapshot, BuildsClient, Clock
-from builds_async.session.admission import Admission, InFlightLimit
+from builds_async import BudgetSnapshot, BuildsClient, Clock, RateBudget
+from builds_async.session.admission import Admission
 from builds_async.session.headers import Allowance
 from tests.support import ACCOUNT, BUILD_UUID, TOKEN, FakeClock, MockApi, build, envelope, refusal, settle
 from tests.support.case import Case
 
 
-class TestInFlightLimit:
+class TestLimit:
     @pytest.mark.parametrize("limit", [1, 2, 5])
     async def test_random(self, limit: int) -> None:
         """The bounds hold and no slot is lost, however callers arrive, hold, leave and are canceled."""
@@ -23,13 +23,13 @@ class TestInFlightLimit:
 
     async def _come_and_go(self, limit: int, seed: int) -> None:
         rng = random.Random(seed)  # noqa: S311  # no secret
-        places = InFlightLimit(limit)
+        gate = Admission(RateBudget(limit=10**6), limit)
         held = {True: 0, False: 0}
 
         async def call(*, poll: bool) -> None:
             await settle(rng.randrange(10))
-            if rng.random() < 0.5 or not places.try_acquire(poll=poll):
-                await places.acquire(poll=poll)
+            if rng.random() < 0.5 or not gate.try_enter(poll=poll):
+                await gate.enter(poll=poll, max_wait=0)
             held[poll] += 1
             try:
                 assert held[True] + held[False] <= limit
@@ -37,7 +37,7 @@ class TestInFlightLimit:
                 await settle(rng.randrange(5))
             finally:
                 held[poll] -= 1
-                places.release(poll=poll)
+                gate.leave(poll=poll)
 
         calls = [asyncio.create_task(call(poll=rng.random() < 0.5)) for _ in range(40)]
         for _ in range(30):
@@ -45,34 +45,34 @@ class TestInFlightLimit:
             rng.choice(calls).cancel()
         await asyncio.gather(*calls, return_exceptions=True)
         assert [task for task in calls if not task.cancelled() and task.exception()] == []
-        assert [places.try_acquire(poll=True) for _ in range(limit)].count(True) == max(1, limit - 1)
-        assert places.try_acquire(poll=False) is (limit > 1)
-        assert not places.try_acquire(poll=False)
+        assert [gate.try_enter(poll=True) for _ in range(limit)].count(True) == max(1, limit - 1)
+        assert gate.try_enter(poll=False) is (limit > 1)
+        assert not gate.try_enter(poll=False)
 
     async def test_cancelled_when_called_up(self) -> None:
         """A waiter that is canceled at the moment it gets a slot passes the slot on."""
-        places = InFlightLimit(1)
-        await places.acquire(poll=False)
-        first, second = (asyncio.create_task(places.acquire(poll=False)) for _ in range(2))
+        gate = Admission(RateBudget(), 1)
+        await gate.enter(poll=False, max_wait=0)
+        first, second = (asyncio.create_task(gate.enter(poll=False, max_wait=0)) for _ in range(2))
         await settle(3)
-        places.release(poll=False)
+        gate.leave(poll=False)
         first.cancel()
         await settle(3)
         assert (first.cancelled(), second.done()) == (True, True)
 
     async def test_singles_first(self) -> None:
         """A single call gets the next slot before polls that have waited longer."""
-        places = InFlightLimit(2)
-        await places.acquire(poll=False)
-        await places.acquire(poll=False)
-        poll = asyncio.create_task(places.acquire(poll=True))
+        gate = Admission(RateBudget(), 2)
+        await gate.enter(poll=False, max_wait=0)
+        await gate.enter(poll=False, max_wait=0)
+        poll = asyncio.create_task(gate.enter(poll=True, max_wait=0))
         await settle(3)
-        single = asyncio.create_task(places.acquire(poll=False))
+        single = asyncio.create_task(gate.enter(poll=False, max_wait=0))
         await settle(3)
-        places.release(poll=False)
+        gate.leave(poll=False)
         await settle(3)
         assert (single.done(), poll.done()) == (True, False)
-        places.release(poll=False)
+        gate.leave(poll=False)
         await settle(3)
         assert poll.done()
 
@@ -135,8 +135,8 @@ class TestAdmission:
     @pytest.mark.parametrize("poll", [False, True], ids=["call", "poll"])
     async def test_both(self, poll: bool) -> None:
         """A request enters when both the budget and the limit admit it, and it leaves both."""
-        budget, limit = StrictBudget(), InFlightLimit(2)
-        gate = Admission(budget, limit)
+        budget = StrictBudget()
+        gate = Admission(budget, 2)
         assert gate.try_enter(poll=poll)
         assert not gate.try_enter(poll=poll)
         gate.leave(poll=poll)
@@ -145,8 +145,8 @@ class TestAdmission:
 
     async def test_nothing_kept(self) -> None:
         """A request that the budget or the limit refuses leaves the other unchanged."""
-        budget, limit = StrictBudget(), InFlightLimit(1)
-        gate = Admission(budget, limit)
+        budget = StrictBudget()
+        gate = Admission(budget, 1)
         budget.out.append(False)
         assert not gate.try_enter(poll=False)
         budget.out.clear()
@@ -154,16 +154,20 @@ class TestAdmission:
 
     async def test_blocked(self) -> None:
         """A block longer than the request's `max_wait` refuses entry and takes nothing."""
-        budget, limit = StrictBudget(), InFlightLimit(1)
+        budget = StrictBudget()
         budget.blocked_for = 60.0
-        assert not await Admission(budget, limit).enter(poll=False, max_wait=59.0)
-        assert (budget.out, limit.try_acquire(poll=False)) == ([], True)
+        gate = Admission(budget, 1)
+        assert not await gate.enter(poll=False, max_wait=59.0)
+        assert budget.out == []
+        assert gate.try_enter(poll=False)
 
     async def test_cancelled(self) -> None:
         """A request canceled while it waits for a slot returns its budget."""
-        budget, limit = StrictBudget(), InFlightLimit(1)
-        assert limit.try_acquire(poll=False)
-        waiting = asyncio.create_task(Admission(budget, limit).enter(poll=False, max_wait=1.0))
+        budget = StrictBudget()
+        gate = Admission(budget, 1)
+        assert gate.try_enter(poll=False)
+        budget.out.clear()
+        waiting = asyncio.create_task(gate.enter(poll=False, max_wait=1.0))
         await settle(3)
         waiting.cancel()
         await settle(3)

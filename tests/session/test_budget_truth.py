@@ -208,14 +208,14 @@ class TestProbe:
         clock = StillClock()
         api.on("GET", GET, json=envelope(build()))
         async with BuildsClient(account_id=ACCOUNT, api_token=TOKEN, clock=clock, max_in_flight=1) as client:
-            places, budget = client._session._gate.in_flight, client.budget
-            assert places.try_acquire(poll=False)
+            gate, budget = client._session._gate, client.budget
+            assert gate.try_enter(poll=False)
             call = asyncio.create_task(client.builds.get(BUILD_UUID))
             await settle()
             budget.close(5)
             await clock.run_until(5)
             assert await budget.acquire(poll=False, max_wait=0)  # the probe
-            places.release(poll=False)
+            gate.leave(poll=False)
             await settle()
             assert api.sent == []
             budget.done()
