@@ -18,12 +18,12 @@ import msgspec
 
 from builds_async import Build, BuildsClient
 from builds_async.live.files import UnsuitableFileError, read_file, replace_file
+from builds_async.session.ids import is_uuid, normalized_id
 
 MAX_BUILDS = 500
 MAX_WORKERS = 10_000
 _MAX_BYTES = 2_000_000
 
-_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # The names end up in a shell: nothing passes that a shell would interpret.
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}", re.ASCII)
 
@@ -65,9 +65,9 @@ class Cache:
 
     def add_builds(self, builds: Iterable[Build | str]) -> None:
         """Remember builds that were printed, at most the latest 500."""
-        uuids = [it if isinstance(it, str) else it.build_uuid for it in builds]
+        uuids = [normalized_id(it if isinstance(it, str) else it.build_uuid) for it in builds]
         new = [uuid for uuid in dict.fromkeys(uuids) if uuid not in self._content.builds]
-        if not (new := [uuid for uuid in new if _UUID.fullmatch(uuid)]):
+        if not (new := [uuid for uuid in new if is_uuid(uuid)]):
             return
         self._content = self._load()  # another command may have written since
         kept = [uuid for uuid in self._content.builds if uuid not in new]
@@ -91,9 +91,7 @@ class Cache:
         except (OSError, msgspec.DecodeError, UnicodeDecodeError, UnsuitableFileError):
             return _Content()
         # Other programs can write the file: whatever is not a UUID or a name is ignored.
-        return _Content(
-            list(filter(_UUID.fullmatch, content.builds)), list(filter(_NAME.fullmatch, content.workers))
-        )
+        return _Content(list(filter(is_uuid, content.builds)), list(filter(_NAME.fullmatch, content.workers)))
 
     def _save(self) -> None:
         if self._path is None:

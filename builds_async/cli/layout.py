@@ -7,7 +7,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from builds_async.cli.facts import DIGITS
-from builds_async.cli.lookup import is_build_uuid
+from builds_async.session.ids import is_uuid
 
 GAP: Final = 2
 """The number of blanks between two columns."""
@@ -92,7 +92,7 @@ def laid_out(columns: Iterable[tuple[Column, int]], cells: Sequence[Text], mark:
     """One row of the table, without blanks at its end. `mark` is the ellipsis."""
     row = Text(no_wrap=True, overflow="ignore")
     for (rule, width), text in zip(columns, cells, strict=True):
-        short = text[:DIGITS] if width < text.cell_len and is_build_uuid(text.plain) else text
+        short = text[:DIGITS] if width < text.cell_len and is_uuid(text.plain) else text
         shown = shortened(short, width, in_middle=rule.in_middle, mark=mark)
         row.append_text(shown)
         row.append(" " * (width - shown.cell_len + GAP))

@@ -11,22 +11,16 @@ from typing import Self, TypeVar
 from builds_async import Build, BuildsClient, BuildsError
 from builds_async.cli.cache import Cache
 from builds_async.cli.exits import CommandError
-from builds_async.session.ids import is_tag
+from builds_async.session.ids import is_tag, is_uuid
 
 T = TypeVar("T")
 
 _BEST_EFFORT_SECONDS = 5.0
 _NAME_DELAY = 0.5
 
-_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _WILDCARDS = frozenset("*?[")
 # At least the eight digits that commands print. The tag of a Worker, 32 digits, has no hyphen.
 _DIGITS = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f-]{0,27})?")
-
-
-def is_build_uuid(word: str) -> bool:
-    """Whether the word is a build UUID. The name or tag of a Worker never is."""
-    return _UUID.fullmatch(word) is not None
 
 
 def is_build(word: str) -> bool:
@@ -44,7 +38,7 @@ async def find_build(client: BuildsClient, word: str) -> str:
     tag of a Worker, which stands for its latest build. A UUID takes no request. CommandError if the digits
     mean no build or several, or if the Worker was never built; NotFoundError for an unknown Worker.
     """
-    if is_build_uuid(word):
+    if is_uuid(word):
         return word.lower()
     if is_build(word) and (found := await _printed_build(client, word.lower())):
         return found
@@ -53,7 +47,7 @@ async def find_build(client: BuildsClient, word: str) -> str:
 
 async def find_printed_build(client: BuildsClient, word: str) -> str | None:
     """The UUID of the build that the word names by its UUID or first digits; None if it names a Worker."""
-    if is_build_uuid(word):
+    if is_uuid(word):
         return word.lower()
     return await _printed_build(client, word.lower()) if is_build(word) else None
 
@@ -135,7 +129,7 @@ async def find_names(client: BuildsClient, words: Iterable[str]) -> tuple[str, .
 
 
 def _checked_worker(word: str) -> str:
-    if is_build_uuid(word):
+    if is_uuid(word):
         raise CommandError(
             f"{word} is the UUID of a build, but the name or tag of a Worker is expected;"
             f" `builds-async show {word}` shows the Worker of a build"

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from builds_async.models.logs import LogLine
 from builds_async.models.text import SEQUENCES
+from builds_async.session.ids import UUID
 
 MAX_VERSIONS = 100
 """The maximum number of version ids: a build of a large monorepo may deploy that many Workers."""
@@ -18,8 +19,7 @@ _LONGEST = 1000
 
 # A task runner may write a prefix before the label, such as `web:deploy: `.
 _BEFORE = r"(?a)(?:.*\s)?"
-_UUID = r"([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})"
-_VERSION = rf"{_BEFORE}(?:Current|Worker) Version ID:\s*{_UUID}\s*$"
+_VERSION = rf"{_BEFORE}(?:Current|Worker) Version ID:\s*({UUID})\s*$"
 _ADDRESS = r"(https://([0-9a-f]{8})-[a-z0-9-]{1,54}\.[a-z0-9-]{1,63}\.workers\.dev)"
 _PREVIEW = rf"{_BEFORE}Version Preview URL:\s*{_ADDRESS}/?\s*$"
 

@@ -9,10 +9,13 @@ from builds_async.session.redact import NOT_SHOWN, has_token_prefix, quoted
 MAX_IDS = 20
 """The maximum number of ids in one request of a bulk lookup. With more, the API responds with 400."""
 
+UUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+"""The pattern of a UUID, in lower or upper case."""
+
 _PLAIN = re.compile(r"[A-Za-z0-9_-]+").fullmatch
 _NORMAL = re.compile(r"(?!cf)[a-z0-9_-]+").fullmatch  # an id that needs no change, and is no credential
 _TAG = re.compile(r"[0-9a-fA-F]{32}").fullmatch
-_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").fullmatch
+_UUID = re.compile(UUID).fullmatch
 
 
 def segment(value: str) -> str:
@@ -45,6 +48,11 @@ def identifier(value: str) -> str:
 def normalized_id(value: str) -> str:
     """An id in the API's spelling: a UUID, or an id of 32 hex digits, becomes lowercase."""
     return value.lower() if _UUID(value) or _TAG(value) else value
+
+
+def is_uuid(value: str) -> bool:
+    """Whether a text is a UUID, in lower or upper case."""
+    return _UUID(value) is not None
 
 
 def is_id(value: str) -> bool:

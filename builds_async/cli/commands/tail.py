@@ -9,7 +9,7 @@ from builds_async.cli.connect import connect, shared_url
 from builds_async.cli.executing import Commands
 from builds_async.cli.exits import CommandError
 from builds_async.cli.follow import follow_build, follow_group, follow_workers
-from builds_async.cli.lookup import find_printed_build, is_build_uuid
+from builds_async.cli.lookup import find_printed_build
 from builds_async.cli.options import (
     CONNECTION,
     EXEC_OPTIONS,
@@ -18,6 +18,7 @@ from builds_async.cli.options import (
     ExecOptions,
     LineOptions,
 )
+from builds_async.session.ids import is_uuid
 
 
 async def tail_command(
@@ -51,7 +52,7 @@ async def tail_command(
     connection: Connection = CONNECTION,
 ) -> int:
     """Follow the logs of Workers, or of one build until it has finished."""
-    has_build = any(map(is_build_uuid, what))
+    has_build = any(map(is_uuid, what))
     if has_build and len(what) > 1:
         raise CommandError("tail takes one build, or Workers by name or tag")
     if group is not None:

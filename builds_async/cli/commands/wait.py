@@ -11,7 +11,7 @@ from builds_async.cli.connect import connect
 from builds_async.cli.exits import TIMED_OUT, CommandError, usage_errors
 from builds_async.cli.facts import BUILD_FIELDS, LINE_FIELDS, LOG_FIELDS
 from builds_async.cli.follow import follow_build
-from builds_async.cli.lookup import find_build, find_worker, is_build_uuid
+from builds_async.cli.lookup import find_build, find_worker
 from builds_async.cli.options import (
     CONNECTION,
     Connection,
@@ -24,6 +24,7 @@ from builds_async.cli.outcome import print_build, report_finished
 from builds_async.cli.template import Template, make_template
 from builds_async.cli.terminal import Spinner, stderr
 from builds_async.cli.times import parse_seconds
+from builds_async.session.ids import is_uuid
 
 
 async def wait_command(
@@ -121,7 +122,7 @@ async def _finished(
 
 
 def _check(what: str, commit: str | None, branch: str | None, *, deployed: bool) -> None:
-    if is_build_uuid(what) and (commit is not None or branch is not None or deployed):
+    if is_uuid(what) and (commit is not None or branch is not None or deployed):
         raise CommandError("--commit, --branch and --deployed go with a Worker, not with a build UUID")
     if commit is None and (branch is not None or deployed):
         raise CommandError(f"{'--deployed' if deployed else '--branch'} goes with --commit")
