@@ -24,6 +24,11 @@ def usable(mark: WorkerMark | None) -> WorkerMark | None:
     return mark and replace(mark, created_on=usable_date(mark.created_on))
 
 
+def is_marked(build: Build, mark: WorkerMark | None) -> bool:
+    """Whether the build is the marked one."""
+    return mark is not None and mark.build_uuid == build.build_uuid
+
+
 def place_of(newest_first: Sequence[Build], mark: WorkerMark | None) -> int | None:
     """The place of the marked build in a list; None if it is not there."""
     if mark is None:
