@@ -1,9 +1,11 @@
 """`builds-async doctor --repair-build-token`: shows the plan of a repair, and applies it on request."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Annotated
 
 import msgspec
+from cyclopts import Group, Parameter
 
 from builds_async import (
     BrokenTrigger,
@@ -25,11 +27,34 @@ from builds_async.cli.text import visible_text
 OPTION = "--new-token-file"
 
 
-class Replacement(NamedTuple):
+REPAIR = Group("Repair", sort_key=3)
+"""The options of a repair, in the help of `doctor`."""
+
+
+@Parameter(name="*", group=REPAIR)
+@dataclass(frozen=True, kw_only=True)
+class Replacement:
     """The user's replacement for a dead build token. If both are None, the plan chooses."""
 
-    build_token: str | None
-    new_token_file: str | None
+    build_token: Annotated[
+        str | None,
+        Parameter(
+            help="The UUID of the build token to use. Default: the one with which the latest successful"
+            " build deployed, or the only other one.",
+        ),
+    ] = None
+
+    new_token_file: Annotated[
+        str | None,
+        Parameter(
+            allow_leading_hyphen=True,
+            help="Register the API token in this file as a new build token and use that; - reads standard"
+            " input. A user must own it, and builds get its permissions.",
+        ),
+    ] = None
+
+
+CHOSEN_BY_PLAN = Replacement()
 
 
 async def repair(
@@ -42,6 +67,8 @@ async def repair(
 ) -> int:
     """Plan a repair, print its calls, and make them with `yes`; return the exit code."""
     file = replacement.new_token_file
+    if file is not None and replacement.build_token is not None:
+        raise CommandError(f"--build-token and {OPTION} exclude each other")
     new = None if file is None else await _new_token(connection, file)
     async with connect(connection) as client:
         tags = None if worker is None else [await find_worker(client, worker)]

@@ -18,12 +18,11 @@ from builds_async.cli.exits import (
 from builds_async.cli.options import CONNECTION, Connection, Output
 from builds_async.cli.printer import print_record
 from builds_async.cli.probing import probe as run_probe
-from builds_async.cli.repairing import OPTION, Replacement, repair
+from builds_async.cli.repairing import CHOSEN_BY_PLAN, REPAIR, Replacement, repair
 from builds_async.cli.tables import diagnosis_table
 from builds_async.cli.terminal import stdout
 from builds_async.session.refusal import BY_STATUS
 
-_REPAIR = Group("Repair", sort_key=3)
 _PROBE = Group("Probe", sort_key=4)
 
 
@@ -41,29 +40,13 @@ async def doctor_command(
     repair_build_token: Annotated[
         bool,
         Parameter(
-            group=_REPAIR,
+            group=REPAIR,
             help="Find triggers whose build token is dead, for one Worker or for all, and show the calls that"
             " repair them.",
         ),
     ] = False,
-    yes: Annotated[bool, Parameter(group=_REPAIR, help="Make these calls.")] = False,
-    build_token: Annotated[
-        str | None,
-        Parameter(
-            group=_REPAIR,
-            help="The UUID of the build token to use. Default: the one with which the latest successful"
-            " build deployed, or the only other one.",
-        ),
-    ] = None,
-    new_token_file: Annotated[
-        str | None,
-        Parameter(
-            allow_leading_hyphen=True,
-            group=_REPAIR,
-            help="Register the API token in this file as a new build token and use that; - reads standard"
-            " input. A user must own it, and builds get its permissions.",
-        ),
-    ] = None,
+    yes: Annotated[bool, Parameter(group=REPAIR, help="Make these calls.")] = False,
+    replacement: Replacement = CHOSEN_BY_PLAN,
     probe: Annotated[
         bool,
         Parameter(
@@ -86,11 +69,8 @@ async def doctor_command(
     if repair_build_token:
         if probe or report is not None:
             raise CommandError("--repair-build-token and --probe exclude each other")
-        if build_token is not None and new_token_file is not None:
-            raise CommandError(f"--build-token and {OPTION} exclude each other")
-        tokens = Replacement(build_token, new_token_file)
-        return await repair(connection, subject, tokens, yes=yes, output=output)
-    if yes or build_token is not None or new_token_file is not None:
+        return await repair(connection, subject, replacement, yes=yes, output=output)
+    if yes or replacement != CHOSEN_BY_PLAN:
         raise CommandError("this needs --repair-build-token")
     if probe:
         return await run_probe(connection, subject, file=report, output=output)

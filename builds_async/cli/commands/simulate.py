@@ -1,7 +1,8 @@
 """`builds-async simulate`."""
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import cycle, islice
 from typing import Annotated, Any, Final, Literal, get_args
 
@@ -35,28 +36,40 @@ _MAX_COMMENTS: Final = 20
 _HOUR: Final = 3600.0
 
 
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Content:
+    """The Workers and builds of the simulated account."""
+
+    workers: Annotated[int, Parameter(help="The number of Workers. Default: 3.", validator=Number(gte=1))] = 3
+
+    builds: Annotated[
+        int, Parameter(help="The number of builds per Worker. Default: 3.", validator=Number(gte=0))
+    ] = 3
+
+    lines: Annotated[
+        int,
+        Parameter(
+            help="The number of lines that a build command prints. Default: 200.", validator=Number(gte=0)
+        ),
+    ] = 200
+
+    rate: Annotated[
+        float,
+        Parameter(help="Lines per second of a running build. Default: 2.", validator=Number(gt=0)),
+    ] = 2.0
+
+
+_CONTENT: Final = Content()
+
+
 async def simulate_command(
     *,
     host: Annotated[str, Parameter(help="A loopback address. Default: 127.0.0.1.")] = "127.0.0.1",
     port: Annotated[
         int, Parameter(help="The port. Default: a free one.", validator=Number(gte=0, lte=65535))
     ] = 0,
-    workers: Annotated[
-        int, Parameter(help="The number of Workers. Default: 3.", validator=Number(gte=1))
-    ] = 3,
-    builds: Annotated[
-        int, Parameter(help="The number of builds per Worker. Default: 3.", validator=Number(gte=0))
-    ] = 3,
-    lines: Annotated[
-        int,
-        Parameter(
-            help="The number of lines that a build command prints. Default: 200.", validator=Number(gte=0)
-        ),
-    ] = 200,
-    rate: Annotated[
-        float,
-        Parameter(help="Lines per second of a running build. Default: 2.", validator=Number(gt=0)),
-    ] = 2.0,
+    content: Content = _CONTENT,
     faults: Annotated[
         tuple[str, ...],
         Parameter(
@@ -105,21 +118,21 @@ async def simulate_command(
         raise CommandError(f"can't serve at {host}, port {port}: {error}") from error
     try:
         token = sim.api_token if token_kind == "full" else sim.add_token(TokenKind(token_kind))  # noqa: S105
-        stdout().write(_introduction(sim, token, workers, builds, lines=lines, rate=rate))
+        stdout().write(_introduction(sim, token, content))
         if interval is not None:
-            await _keep_building(sim, interval, lines, rate)
+            await _keep_building(sim, interval, content)
         await asyncio.Event().wait()  # until a stop signal cancels it
     finally:
         await sim.stop()
     return OK
 
 
-async def _keep_building(sim: BuildsSimulator, interval: float, lines: int, rate: float) -> None:
+async def _keep_building(sim: BuildsSimulator, interval: float, content: Content) -> None:
     """Add a build at each interval; every third one fails."""
     for number, tag in enumerate(cycle(sim.workers.values())):
         await asyncio.sleep(interval)
         outcome = BuildOutcome.FAIL if number % 3 == 2 else BuildOutcome.SUCCESS
-        script = build_script(lines, rate=rate, outcome=outcome)
+        script = build_script(content.lines, rate=content.rate, outcome=outcome)
         sim.add_build(script, external_script_id=tag)
 
 
@@ -164,9 +177,7 @@ def _decoded(value: str) -> object:
         return value
 
 
-def _introduction(
-    sim: BuildsSimulator, token: str, workers: int, builds: int, *, lines: int, rate: float
-) -> str:
+def _introduction(sim: BuildsSimulator, token: str, content: Content) -> str:
     """Fill the account; return the variables to eval, and comments that name Workers and builds."""
     variables = [
         f"export CLOUDFLARE_BASE_URL={sim.url}",
@@ -175,10 +186,10 @@ def _introduction(
         f"# queue of build events: {sim.add_queue('builds')}",
     ]
     comments: list[str] = []
-    for number, name in enumerate(_names(workers)):
+    for number, name in enumerate(_names(content.workers)):
         tag = sim.add_worker(name)
         comments.append(f"# Worker {name} ({tag})")
-        comments += _add_builds(sim, tag, range(number, number + builds), lines, rate)
+        comments += _add_builds(sim, tag, number, content)
     if len(comments) > _MAX_COMMENTS:
         comments[_MAX_COMMENTS:] = ["# ... and more: see `builds-async status`"]
     return "\n".join((*variables, *comments, "# Ctrl-C stops the server", ""))
@@ -189,16 +200,19 @@ def _names(count: int) -> Iterator[str]:
     yield from (f"worker-{number:03}" for number in range(len(_NAMES), count))
 
 
-def _add_builds(
-    sim: BuildsSimulator, tag: str, numbers: Sequence[int], lines: int, rate: float
-) -> Iterator[str]:
-    """Add builds to a Worker, oldest first, and yield a comment for each. The newest one is running."""
-    for left, number in reversed(list(enumerate(numbers))):
+def _add_builds(sim: BuildsSimulator, tag: str, first: int, content: Content) -> Iterator[str]:
+    """Add builds to a Worker, oldest first, and yield a comment for each. The newest one is running.
+
+    `first` is the place of the newest one among the outcomes, so that Workers differ.
+    """
+    lines = content.lines
+    for left in reversed(range(content.builds)):
         if left == 0:
-            running = sim.add_build(build_script(lines, rate=rate, queued=0.0), external_script_id=tag)
+            script = build_script(lines, rate=content.rate, queued=0.0)
+            running = sim.add_build(script, external_script_id=tag)
             yield f"#   running:   {running.build_uuid}"
             continue
-        outcome = _OUTCOMES[number % len(_OUTCOMES)]
+        outcome = _OUTCOMES[(first + left) % len(_OUTCOMES)]
         log = (*(f"line {it} of {lines}" for it in range(1, lines + 1)), *_FAILURE)
         build = sim.add_finished_build(
             log if outcome == BuildOutcome.FAIL else lines, outcome, age=_HOUR * left, external_script_id=tag
