@@ -1,6 +1,6 @@
 """The lines of many Workers in batches of one Worker each, with the position of each Worker in a store."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Self, TypeAlias
 
@@ -130,15 +130,14 @@ class TailBatches(ClosedAtExit):
         else:
             store = fleet.store if store is None else store
             self._share = fleet.share(self._spelled, self._wake)
-        roster = None if account is None else Roster(account, self._join)
-        self._feed = _TailFeed(make_tail, self._spelled, () if roster is None else roster.created)
+        self._feed = _TailFeed(make_tail, self._spelled)
         self._keeper = Keeper(
             self._feed,
             store,
             self._share,
             clock=clock,
             most=whole("max_lines", max_lines, at_least=1),
-            roster=roster,
+            roster=None if account is None else Roster(account, self._join),
             observer=observer,
         )
 
@@ -194,12 +193,11 @@ class TailBatches(ClosedAtExit):
 
 
 class _TailFeed:
-    """A `BuildTail` whose Workers come and go. All builds of the `created` Workers are new."""
+    """A `BuildTail` whose Workers come and go."""
 
-    def __init__(self, make: _MakeTail, spelled: Mapping[str, str], created: Collection[str]) -> None:
+    def __init__(self, make: _MakeTail, spelled: Mapping[str, str]) -> None:
         self._make = make
         self._spelled = spelled
-        self._created = created
         self._tail: BuildTail | None = None
 
     @property
@@ -236,10 +234,12 @@ class _TailFeed:
             for tag in (*whole.workers, *(tag for tag in logs if tag not in whole.workers))
         }
 
+    def before_first(self, key: str) -> TailPosition:
+        """The position of a Worker before its first build."""
+        return TailPosition({key: None})
+
     async def follow(self, starts: Mapping[str, TailPosition | None]) -> None:
         """Follow more Workers."""
-        new = {key: TailPosition({key: None}) for key in self._created if starts.get(key, False) is None}
-        starts = {**starts, **new}
         if self._tail is not None:
             for key, start in starts.items():
                 await self._tail.add(self._spelled.get(key, key), start=start)

@@ -52,6 +52,10 @@ class Feed(Protocol[Item, Pos]):
         """The positions of all Workers that have one."""
         ...
 
+    def before_first(self, key: str) -> Pos:
+        """The position of a Worker before its first build: all of its builds are new."""
+        ...
+
     async def follow(self, starts: Mapping[str, Pos | None]) -> None:
         """Follow more Workers, each from its position."""
         ...
@@ -326,7 +330,7 @@ class Keeper(Generic[Item, Pos]):
             )
             await self._share.give_up(refused)
         if opened:
-            await self._feed.follow({key: owner.saved for key, owner in opened.items()})
+            await self._feed.follow({key: self._start_of(owner) for key, owner in opened.items()})
             self._followed |= opened
             if self._observer is not None:
                 for owner in opened.values():
@@ -334,6 +338,11 @@ class Keeper(Generic[Item, Pos]):
                         self._observer(
                             LeaseTaken(external_script_id=self._feed.tag_of(owner.key), fence=owner.fence)
                         )
+
+    def _start_of(self, owner: Followed[Pos]) -> Pos | None:
+        """The saved position; without one, that before the first build if the Worker was created lately."""
+        is_created = self._roster is not None and self._feed.tag_of(owner.key) in self._roster.created
+        return self._feed.before_first(owner.key) if is_created and owner.saved is None else owner.saved
 
     async def _lose(self, owner: Followed[Pos]) -> None:
         await self._forget(owner.key)

@@ -1,7 +1,7 @@
 """A watch whose Workers are divided among the members of a fleet."""
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Self
 
 import msgspec
@@ -44,16 +44,15 @@ class SharedWatcher(ClosedAtExit):
         observer: Observer | None = None,
     ) -> None:
         keys = [PREFIX + normalized_id(tag) for tag in checked_tags(external_script_ids)]
-        roster = None if account is None else Roster(account, self._join)
         self._watcher = watcher
         self._share = fleet.share(keys, self._wake)
         self._keeper = Keeper(
-            _WatchFeed(watcher, () if roster is None else roster.created),
+            _WatchFeed(watcher),
             fleet.store,
             self._share,
             clock=clock,
             most=1,
-            roster=roster,
+            roster=None if account is None else Roster(account, self._join),
             observer=observer,
         )
 
@@ -91,11 +90,10 @@ class SharedWatcher(ClosedAtExit):
 
 
 class _WatchFeed:
-    """A `BuildWatcher` whose Workers come and go. All builds of the `created` Workers are new."""
+    """A `BuildWatcher` whose Workers come and go."""
 
-    def __init__(self, watcher: BuildWatcher, created: Collection[str]) -> None:
+    def __init__(self, watcher: BuildWatcher) -> None:
         self._watcher = watcher
-        self._created = created
         self._keys: set[str] = set()
         self._again: Callable[[], object] = bool  # begins a waiting pass again; at first, does nothing
 
@@ -131,13 +129,15 @@ class _WatchFeed:
         found = {key: self.position_of(key) for key in self._keys}
         return {key: position for key, position in found.items() if position.workers}
 
+    def before_first(self, key: str) -> WatchPosition:
+        """The position of a Worker before its first build."""
+        return WatchPosition({self.tag_of(key): None})
+
     async def follow(self, starts: Mapping[str, WatchPosition | None]) -> None:
         """Watch more Workers."""
         for key, start in starts.items():
             self._keys.add(key)
-            tag = self.tag_of(key)
-            is_new = start is None and tag in self._created
-            await self._watcher.add(tag, start=WatchPosition({tag: None}) if is_new else start)
+            await self._watcher.add(self.tag_of(key), start=start)
         self._again()
 
     async def drop(self, key: str) -> None:
