@@ -65,7 +65,7 @@ class LiveVerbs(BuildVerbs):
         if fleet is not None and start is not None:
             raise ValueError("with a fleet, pass no start: the fleet has the positions")
         ids = () if external_script_ids is None else checked_tags(external_script_ids)
-        account = self._all_workers() if external_script_ids is None else None
+        account = self._all_workers_unless(external_script_ids)
         watcher = BuildWatcher(
             self._polls,
             ids if fleet is None else (),
@@ -177,7 +177,7 @@ class LiveVerbs(BuildVerbs):
             fleet=fleet,
             clock=self._clock,
             max_lines=max_lines,
-            account=self._all_workers() if external_script_ids is None else None,
+            account=self._all_workers_unless(external_script_ids),
             observer=self._observer,
         )
         return self._register(batches)
@@ -197,7 +197,7 @@ class LiveVerbs(BuildVerbs):
             start=start,
             patience=self._patience_of("tail"),
             budget=self.budget,
-            account=self._all_workers() if external_script_ids is None else None,
+            account=self._all_workers_unless(external_script_ids),
             events=None if events is None else self._events_for_tail(events),
             **options,
         )
@@ -207,7 +207,10 @@ class LiveVerbs(BuildVerbs):
         # The largest batch and short pauses: events should find builds sooner than lookups, each 10 s, would.
         return self.events(queue_id, batch_size=100, poll_interval=4.0, max_poll_interval=5.0)
 
-    def _all_workers(self) -> AccountWorkers:
+    def _all_workers_unless(self, external_script_ids: Iterable[str] | None) -> AccountWorkers | None:
+        """The Workers of the account, for a verb without ids; None with ids."""
+        if external_script_ids is not None:
+            return None
         return AccountWorkers(Workers(self._session.polling()), self._clock)
 
     @overload
