@@ -53,13 +53,11 @@ class WorkerMarks:
 
     def is_unlisted(self, tag: str) -> bool:
         """Whether a Worker's older running builds have yet to be listed."""
-        mark = self.found.get(tag)
-        return mark is not None and mark.older_may_run
+        return _older_may_run(self.found.get(tag))
 
     def is_listing(self, tag: str) -> bool:
         """Whether a position stored now would list a Worker's older running builds again."""
-        mark = self._taken.get(tag)
-        return mark is not None and mark.older_may_run
+        return _older_may_run(self._taken.get(tag))
 
     def listed(self, tag: str, *, until: str | None) -> None:
         """Note that a Worker's older running builds were listed.
@@ -75,3 +73,7 @@ class WorkerMarks:
             self.start(tag, mark)
         else:
             self.move(tag, mark, by=until)
+
+
+def _older_may_run(mark: WorkerMark | None) -> bool:
+    return mark is not None and mark.older_may_run
